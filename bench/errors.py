@@ -1,0 +1,66 @@
+"""Errors that the caller can act on; everything else is a bug of ours."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BaserateError(Exception):
+    """A mistake of the caller's, told in one line: what was wrong, what was expected, what to do.
+
+    The command line prints the message alone and exits with 2.
+    """
+
+
+class DataError(BaserateError):
+    """A file, a table or an array holds something that cannot be used."""
+
+
+class ConfigError(BaserateError):
+    """A card, a suite, a configuration or an option is wrong."""
+
+
+class UnknownName(ConfigError):
+    """A name is not registered; the message offers the nearest that are."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        near = nearest(name, names)
+        message = f"Unknown {what} {name!r}."
+        if near:
+            message += f" Did you mean {' or '.join(repr(n) for n in near)}?"
+        elif names:
+            shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            message += f" Known: {shown}."
+        if hint:
+            message += f" {hint}"
+        super().__init__(message)
+
+
+class DuplicateName(ConfigError):
+    """Two definitions claim one name; the message names the origin of both."""
+
+
+class MissingExtra(BaserateError):
+    """An optional package is not installed; the message carries the command that installs it."""
+
+
+class NotApplicable(BaserateError):
+    """A mode cannot run on this task or model; such a cell is said, never scored."""
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three registered names that resemble `name`, the likeliest first."""
+    by_lower = {k.lower(): k for k in known}
+    return [by_lower[m] for m in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.55)]
+
+
+def check_keys(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise ConfigError for the first key of `given` that is not in `known`, with the nearest one that is."""
+    allowed = list(known)
+    for key in given:
+        if key not in allowed:
+            near = nearest(key, allowed)
+            advice = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(allowed)}."
+            raise ConfigError(f"{where}: unknown key {key!r}; {advice}")

@@ -1,0 +1,29 @@
+"""How far slow work has come. Library code says what it does; whoever runs it decides whether to draw anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Advance = Callable[[int], None]
+Listener = Callable[[str, int], Advance]
+"""Takes what is being done and how many examples it has in all; returns the function to call as they are done."""
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Send every activity that starts inside the block to `listener`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def activity(doing: str, total: int) -> Advance:
+    """Return a function to call with the number of examples just done; it does nothing where nobody listens."""
+    listener = _listener.get()
+    return (lambda n: None) if listener is None else listener(doing, total)

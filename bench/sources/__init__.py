@@ -1,0 +1,1 @@
+"""Where examples come from: tables, genomes with intervals or variants, and installed data packages."""

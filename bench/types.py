@@ -1,0 +1,376 @@
+"""The nouns that every other module shares. Values are frozen; nothing here reads a file or imports a heavy library."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import DataError
+
+StrArray = NDArray[np.object_]
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+Part = Literal["train", "valid", "test"]
+PARTS: tuple[Part, ...] = ("train", "valid", "test")
+Kind = Literal["classification", "regression"]
+ModeName = Literal["zero_shot", "linear_probe", "fine_tune", "from_scratch"]
+MODE_NAMES: tuple[ModeName, ...] = ("zero_shot", "linear_probe", "fine_tune", "from_scratch")
+
+
+def strings(values: Sequence[str] | NDArray[Any]) -> StrArray:
+    """Return a (n,) object array of str, the form in which every column of text is held."""
+    out = np.empty(len(values), dtype=object)
+    out[:] = [str(v) for v in values]
+    return out
+
+
+def digest(*parts: bytes | str) -> str:
+    """Return the 16-hex-digit BLAKE2b digest of the parts, each length-prefixed so that joins cannot collide."""
+    h = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        h.update(len(data).to_bytes(8, "little"))
+        h.update(data)
+    return h.hexdigest()
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON with sorted keys and no NaN, the form that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """All that a model may see: no target, no group, no name.
+
+    `sequences` (n,) are upper-case IUPAC DNA; for a variant task they are the REF windows, `alternates` (n,) the ALT
+    windows and `positions` (n,) the 0-based offset of the first base that differs.
+    """
+
+    sequences: StrArray
+    alternates: StrArray | None = None
+    positions: IntArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def take(self, index: IntArray | slice) -> Inputs:
+        """Return the inputs at `index`."""
+        return Inputs(
+            self.sequences[index],
+            None if self.alternates is None else self.alternates[index],
+            None if self.positions is None else self.positions[index],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Where each example lies: `chrom` (n,), 0-based half-open `start` and `end` (n,), `strand` (n,) of '+' or '-'."""
+
+    chrom: StrArray
+    start: IntArray
+    end: IntArray
+    strand: StrArray
+
+    def take(self, index: IntArray | slice) -> Intervals:
+        """Return the intervals at `index`."""
+        return Intervals(self.chrom[index], self.start[index], self.end[index], self.strand[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Columns of one length.
+
+    `targets` (n,) are class indices (int64) or measurements (float64). `groups` must not straddle a split; `clusters`
+    are what the bootstrap resamples (at least as coarse as dependent examples are); `strata` are named columns of text
+    to report by. Raises DataError where lengths differ or an id occurs twice.
+    """
+
+    ids: StrArray
+    inputs: Inputs
+    targets: NDArray[Any]
+    groups: StrArray
+    clusters: StrArray
+    strata: Mapping[str, StrArray] = field(default_factory=dict)
+    intervals: Intervals | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        lengths = {"inputs": len(self.inputs), "targets": len(self.targets), "groups": len(self.groups)}
+        lengths |= {"clusters": len(self.clusters)} | {name: len(column) for name, column in self.strata.items()}
+        for name, length in lengths.items():
+            if length != n:
+                raise DataError(f"column {name!r} has {length} rows where ids has {n}")
+        if len(set(self.ids)) != n:
+            seen: set[str] = set()
+            twice = next(i for i in self.ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            raise DataError(f"id {twice!r} occurs more than once; ids must be unique")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, index: IntArray | slice) -> Examples:
+        """Return the examples at `index`, in that order."""
+        return Examples(
+            self.ids[index],
+            self.inputs.take(index),
+            self.targets[index],
+            self.groups[index],
+            self.clusters[index],
+            {name: column[index] for name, column in self.strata.items()},
+            None if self.intervals is None else self.intervals.take(index),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of everything a result can depend on: ids, inputs, targets, groups, clusters and strata."""
+        text = [self.ids, self.inputs.sequences, self.groups, self.clusters]
+        if self.inputs.alternates is not None:
+            text.append(self.inputs.alternates)
+        text += [self.strata[name] for name in sorted(self.strata)]
+        return digest(*("\n".join(column) for column in text), np.ascontiguousarray(self.targets).tobytes())
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Train, valid and test examples of a task; `train` and `valid` are empty where a task is zero-shot only."""
+
+    train: Examples
+    valid: Examples
+    test: Examples
+
+    def __iter__(self) -> Iterator[tuple[Part, Examples]]:
+        yield from (("train", self.train), ("valid", self.valid), ("test", self.test))
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of which examples are in which part."""
+        return digest(*("\n".join([part, *examples.ids]) for part, examples in self))
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A fixed, seeded subset of a task, with a name of its own: `<task>.small@<version>`."""
+
+    train: int
+    valid: int
+    test: int
+    seed: int = 0
+
+
+SplitRule = Callable[[Examples], StrArray]
+"""Gives each example 'train', 'valid', 'test', or '' where it is dropped (in a gap between parts)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked and on what: where the examples come from, how they are split, and which metrics (the first is primary).
+
+    `source()` returns the examples of all parts; it is slow and its result is cached under `inputs()`'s content digests.
+    A corrected task is a new version, and the old one names it in `superseded_by`; a version is never edited.
+    """
+
+    name: str
+    version: int
+    kind: Kind
+    metrics: tuple[str, ...]
+    source: Callable[[], Examples]
+    split: SplitRule
+    description: str
+    split_rule: str
+    citation: str
+    licence: str
+    species: tuple[str, ...]
+    assembly: tuple[str, ...]
+    sizes: Mapping[str, int]
+    classes: tuple[str, ...] = ()
+    variants: bool = False
+    files: tuple[str, ...] = ()
+    requires: str = ""
+    small: Subset | None = None
+    subset: Subset | None = None
+    superseded_by: str = ""
+
+    @property
+    def id(self) -> str:
+        """`name@version`, by which records and leaderboards know the task."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def n_outputs(self) -> int:
+        """How many scores an example gets: one probability a class, or one value."""
+        return len(self.classes) if self.kind == "classification" else 1
+
+    def small_variant(self) -> Task:
+        """Return the task's `small` subset as a task of its own. Raises DataError where none is declared."""
+        if self.small is None:
+            raise DataError(f"task {self.name!r} declares no small variant")
+        s = self.small
+        return replace(
+            self,
+            name=f"{self.name}.small",
+            sizes={"train": s.train, "valid": s.valid, "test": s.test},
+            small=None,
+            subset=s,
+        )
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A model that turns sequences into vectors; what `linear_probe` needs.
+
+    `settings` are those that the model's card names for the mode, such as `layer` and `pooling`.
+    """
+
+    def embed(self, sequences: StrArray, **settings: Any) -> NDArray[np.float32]:
+        """Return one vector a sequence, (n, d), the same whatever the batch it is computed in."""
+
+
+@runtime_checkable
+class MaskedModel(Protocol):
+    """A masked language model; what the zero-shot rule `masked_llr` needs."""
+
+    def masked_log_probs(self, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
+        """Return for each sequence the log-probabilities (nats) of A, C, G, T, (k, 4), at its k sites, all masked together."""
+
+
+@runtime_checkable
+class VariantScorer(Protocol):
+    """A model that scores variants by a rule of its own; what the zero-shot rule `native` needs."""
+
+    def score_variants(self, inputs: Inputs) -> FloatArray:
+        """Return one score a variant, (n,), ALT over REF: higher means that ALT is the likelier."""
+
+
+class Predictor(Protocol):
+    """What `fit` returns."""
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return class probabilities (n, n_classes), or values (n, 1)."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A model that learns from labels; what `from_scratch` and `fine_tune` need."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> Predictor:
+        """Return a predictor fitted on `train`, with every choice made on `valid`; `n_classes` is 0 for a regression.
+
+        For a variant task the model sees REF and ALT and predicts from their difference.
+        """
+
+
+Model = Embedder | MaskedModel | VariantScorer | Trainable
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """DNA that a model has seen in pretraining: `level` is 'train' (the region itself) or 'homologous' (a relative of it)."""
+
+    corpus: str
+    species: str
+    assembly: str
+    regions: tuple[str, ...]
+    level: Literal["train", "homologous"] = "train"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a model without loading it. `load(**params)` imports what is heavy and returns the model.
+
+    `modes` maps each mode that the model supports to the settings that differ from the mode's defaults.
+    `revision()` identifies the weights without importing torch. `floor` marks a row that every table carries.
+    """
+
+    name: str
+    load: Callable[..., Model]
+    modes: Mapping[ModeName, Mapping[str, Any]]
+    params: Mapping[str, Any]
+    description: str
+    revision: Callable[[], str]
+    variants: bool | None = None
+    parameters: int | None = None
+    context: int | None = None
+    tokenizer: str = ""
+    pretraining: tuple[Exposure, ...] = ()
+    licence: str = ""
+    citation: str = ""
+    requires: str = ""
+    twin_of: str = ""
+    baseline: bool = False
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that decides a result; its hash is the run's identity.
+
+    `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are the mode's (layer, pooling,
+    scoring rule, probe or tuning budget), `limit` is 0 unless examples were cut for a trial.
+    """
+
+    task: str
+    data: str
+    split: str
+    model: str
+    params: Mapping[str, Any]
+    revision: str
+    mode: ModeName
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    train_fraction: float
+    limit: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object that `RunSpec.from_json` reads back."""
+        return asdict(self) | {"seeds": list(self.seeds)}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> RunSpec:
+        """Return the RunSpec that `to_json` wrote."""
+        return RunSpec(**{**value, "seeds": tuple(value["seeds"])})
+
+    @property
+    def hash(self) -> str:
+        """The run's identity: 16 hex digits over every field."""
+        return digest(canonical_json(self.to_json()))
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A score for every test example and seed, with all that a metric needs: any metric can be recomputed from it.
+
+    `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score.
+    """
+
+    ids: StrArray
+    targets: NDArray[Any]
+    clusters: StrArray
+    strata: Mapping[str, StrArray]
+    scores: FloatArray
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric's value with its interval; `value` is None where undefined, and `reason` says why.
+
+    `per_seed` holds the value of each seed alone; the interval is a percentile bootstrap over `n_clusters` clusters.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_clusters: int
+    per_seed: tuple[float | None, ...] = ()
+    level: float = 0.95
+    method: str = "percentile bootstrap over clusters, 1000 resamples, seed 0"
+    reason: str = ""

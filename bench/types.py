@@ -171,9 +171,9 @@ SplitRule = Callable[[Examples], StrArray]
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked and on what: where the examples come from, how they are split, and which metrics (the first is primary).
+    """What is asked and on what: where examples come from, how they are split, which metrics (the first is primary).
 
-    `source()` returns the examples of all parts; it is slow and its result is cached under `inputs()`'s content digests.
+    `source()` returns the examples of all parts; it is slow, so its result is cached under the content of `files`.
     A corrected task is a new version, and the old one names it in `superseded_by`; a version is never edited.
     """
 
@@ -238,7 +238,7 @@ class MaskedModel(Protocol):
     """A masked language model; what the zero-shot rule `masked_llr` needs."""
 
     def masked_log_probs(self, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
-        """Return for each sequence the log-probabilities (nats) of A, C, G, T, (k, 4), at its k sites, all masked together."""
+        """Return each sequence's log-probabilities (nats) of A, C, G, T, (k, 4), at its k sites, masked together."""
 
 
 @runtime_checkable
@@ -272,7 +272,7 @@ Model = Embedder | MaskedModel | VariantScorer | Trainable
 
 @dataclass(frozen=True)
 class Exposure:
-    """DNA that a model has seen in pretraining: `level` is 'train' (the region itself) or 'homologous' (a relative of it)."""
+    """DNA seen in pretraining; `level` is 'train' (those regions) or 'homologous' (relatives of a test region)."""
 
     corpus: str
     species: str

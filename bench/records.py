@@ -1,0 +1,237 @@
+"""Records: self-describing results on disk. A record is read back without the task or the model, any metric recomputed.
+
+A folder a run, `RESULTS/<task@version>/<model>.<mode>.<hash>/`, holds `record.json` and, unless the run failed,
+`predictions.parquet`. It is written beside and renamed, so that a folder that exists is whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import DataError
+from .types import Estimate, ModelCard, Predictions, RunSpec, Task, digest, strings
+
+SCHEMA = 1
+Status = Literal["done", "failed", "not_applicable"]
+_PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformers", "xgboost", "numba", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run was and what came of it.
+
+    `task` and `model` are snapshots of the cards; `flags` are warnings such as 'collapsed'; `parameter_hash` proves
+    which weights were loaded; `environment` has the git commit, package versions and device; `seconds` and
+    `peak_memory_mb` cover the cell. `path` is the folder that it was read from.
+    """
+
+    spec: RunSpec
+    status: Status
+    task: Mapping[str, Any]
+    model: Mapping[str, Any]
+    estimates: tuple[Estimate, ...] = ()
+    error: str = ""
+    flags: tuple[str, ...] = ()
+    parameter_hash: str = ""
+    predictions_digest: str = ""
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+    path: Path | None = None
+
+    @property
+    def hash(self) -> str:
+        """The run's identity."""
+        return self.spec.hash
+
+    def estimate(self, metric: str) -> Estimate | None:
+        """Return the estimate of `metric`, or None where the record has none."""
+        return next((e for e in self.estimates if e.metric == metric), None)
+
+
+def task_snapshot(task: Task) -> dict[str, Any]:
+    """Return what a record keeps of a task: enough to print a table and to recompute its metrics."""
+    keys = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule", "citation")
+    keys += ("licence", "species", "assembly", "superseded_by", "sizes")
+    return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
+
+
+def model_snapshot(card: ModelCard) -> dict[str, Any]:
+    """Return what a record keeps of a model's card."""
+    keys = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation", "twin_of", "baseline")
+    return _plain_dict(
+        {key: getattr(card, key) for key in keys} | {"pretraining": [asdict(e) for e in card.pretraining]}
+    )
+
+
+def record_folder(results: Path, spec: RunSpec) -> Path:
+    """Return the folder in which the run's record lies or will lie."""
+    model = re.sub(r"[^\w.=+-]+", "_", spec.model)
+    return results / spec.task / f"{model}.{spec.mode}.{spec.hash[:8]}"
+
+
+def write_record(results: Path, record: Record, predictions: Predictions | None) -> Path:
+    """Return the folder of the record, written whole or not at all; an earlier record of the run is replaced.
+
+    Raises DataError where `results` cannot be written.
+    """
+    folder = record_folder(results, record.spec)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+    except OSError as error:
+        raise DataError(
+            f"cannot write results in {results}: {error.strerror}; choose another with --results"
+        ) from error
+    try:
+        if predictions is not None:
+            _write_predictions(beside / "predictions.parquet", predictions)
+            content = (beside / "predictions.parquet").read_bytes()
+            record = replace(record, predictions_digest=digest(content))
+        text = json.dumps(_to_json(record), indent=1, sort_keys=True, allow_nan=False)
+        (beside / "record.json").write_text(text + "\n")
+        beside.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def read_record(folder: Path) -> Record:
+    """Return the record in `folder`. Raises DataError, in one line, where it is corrupt or of an unknown schema."""
+    file = folder / "record.json"
+    try:
+        value = json.loads(file.read_text())
+        if value["schema"] > SCHEMA:
+            raise DataError(f"{file}: schema {value['schema']} is newer than {SCHEMA}; update baserate")
+        value["spec"] = RunSpec.from_json(value["spec"])
+        estimates = [Estimate(**{**e, "per_seed": tuple(e["per_seed"])}) for e in value["estimates"]]
+        record = Record(**{**value, "estimates": tuple(estimates), "flags": tuple(value["flags"]), "path": folder})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
+    if record_folder(folder.parent.parent, record.spec) != folder:
+        raise DataError(f"{file}: its content does not belong to this folder; delete {folder} and run again")
+    return record
+
+
+def read_records(results: Path) -> list[Record]:
+    """Return all records under `results`, in the order of their folders. Raises DataError for one that is corrupt."""
+    if not results.is_dir():
+        raise DataError(f"{results}: no such folder; `baserate run` makes it")
+    return [read_record(file.parent) for file in sorted(results.glob("*/*/record.json"))]
+
+
+def read_predictions(record: Record) -> Predictions:
+    """Return the stored predictions of a record that is done. Raises DataError where the file is missing or altered."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if record.path is None or not record.predictions_digest:
+        raise DataError(f"run {record.hash} of {record.spec.model} on {record.spec.task} has no predictions")
+    file = record.path / "predictions.parquet"
+    try:
+        content = file.read_bytes()
+        if digest(content) != record.predictions_digest:
+            raise DataError(f"{file}: altered since it was written; delete {record.path} and run again")
+        table = pq.read_table(pa.BufferReader(content))
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{file}: cannot be read ({error}); delete {record.path} and run again") from error
+    column = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    strata = {n.removeprefix("stratum:"): strings(column[n]) for n in column if n.startswith("stratum:")}
+    seeds = record.spec.seeds
+    outputs = sum(n.startswith(f"score:{seeds[0]}:") for n in column)
+    scores = np.stack([np.stack([column[f"score:{s}:{k}"] for k in range(outputs)], axis=1) for s in seeds])
+    return Predictions(strings(column["id"]), column["target"], strings(column["cluster"]), strata, scores, seeds)
+
+
+def _write_predictions(file: Path, predictions: Predictions) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {"id": list(predictions.ids), "target": predictions.targets}
+    columns["cluster"] = list(predictions.clusters)
+    columns |= {f"stratum:{name}": list(values) for name, values in sorted(predictions.strata.items())}
+    for s, seed in enumerate(predictions.seeds):
+        for k in range(predictions.scores.shape[2]):
+            columns[f"score:{seed}:{k}"] = np.ascontiguousarray(predictions.scores[s, :, k])
+    pq.write_table(pa.table(columns), file, compression="zstd")
+
+
+def _to_json(record: Record) -> dict[str, Any]:
+    value = {k: v for k, v in record.__dict__.items() if k not in ("path", "spec", "estimates")}
+    return _plain_dict(value | {"spec": record.spec.to_json(), "estimates": [asdict(e) for e in record.estimates]})
+
+
+def _plain_dict(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(k): _plain(v) for k, v in value.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return the value in JSON's types: numpy scalars, tuples and mapping proxies become plain ones."""
+    if isinstance(value, Mapping):
+        return _plain_dict(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def environment() -> dict[str, Any]:
+    """Return where results are made: git commit and dirty flag of baserate's checkout, versions, machine, device."""
+    return {
+        **_git(Path(__file__).resolve().parent),
+        "packages": _versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "device": _device(),
+    }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _device() -> str:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return "cpu"
+
+
+@functools.cache
+def _git(folder: Path) -> dict[str, Any]:
+    """Return the commit, and whether tracked files differ from it; both None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"git_commit": None, "git_dirty": None}

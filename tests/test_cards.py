@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from baserate.cards import checkpoint_card, find, find_model, find_models, find_tasks, listing, load_suite, task_card
+from baserate.errors import BaserateError, ConfigError, UnknownName
+from baserate.splits import load_split
+
+
+def test_toml_card_gives_the_task_that_it_declares(toy_card: Path) -> None:
+    task = task_card(toy_card)
+    split = load_split(task)
+    assert (len(split.train), len(split.valid), len(split.test)) == (140, 40, 60)
+    assert task.metrics[0] == "mcc" and task.n_outputs == 2
+    assert split.fingerprint == load_split(task_card(toy_card)).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('kind = "classification"', 'kind = "clasification"', "kind = 'clasification'; expected 'classification' or"),
+        ('kind = "classification"', "", "key 'kind' is missing"),
+        ('classes = ["plain", "motif"]', "", "a classification needs classes"),
+        ('classes = ["plain", "motif"]', 'classes = ["plain", "other"]', "'motif'"),
+        ("description", "descriptoin", "unknown key 'descriptoin'; did you mean 'description'?"),
+        ('sequence = "seq"', 'sequences = "seq"', "[source]: unknown key 'sequences'; did you mean 'sequence'?"),
+        ('sequence = "seq"', 'sequence = "sqe"', "'seq'"),
+        ('table = "toy.csv"', 'table = "tyo.csv"', "tyo.csv: no such file"),
+        ('table = "toy.csv"', "", "[source] needs one of table = ..."),
+        ('rule = "predefined"', 'rule = "predifined"', "[split] rule = 'predifined'; did you mean 'predefined'?"),
+        ('column = "part"', 'colum = "part"', "[split]: unknown key 'colum'; did you mean 'column'?"),
+        ('column = "part"', 'column = "prat"', "'part'"),
+        ("[split]", "[split", "not TOML"),
+    ],
+)
+def test_mistakes_in_a_card_are_one_clear_line(tmp_path: Path, toy_card: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "toy.csv").write_bytes((toy_card.parent / "toy.csv").read_bytes())
+    card = tmp_path / "toy.toml"
+    card.write_text(toy_card.read_text().replace(old, new))
+    with pytest.raises(BaserateError) as error:
+        load_split(task_card(card))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_names_globs_and_parameters() -> None:
+    assert [t.name for t in find_tasks(["yeast_coding.small", "*_coding*"])] == ["yeast_coding.small", "yeast_coding"]
+    assert {c.name for c in find_models([])} >= {
+        "constant",
+        "length",
+        "gc_content",
+        "kmer_logreg",
+        "kmer_xgboost",
+        "cnn",
+    }
+    assert find_model("kmer_logreg(max_k=4)").params["max_k"] == 4
+    for bad in ("kmer_logreg(4)", "kmer_logreg(max_k=four)", "kmer_logreg(max_k=)"):
+        with pytest.raises(ConfigError, match=r"expected name\(key=value"):
+            find_model(bad)
+    with pytest.raises(ConfigError, match=r"'nothing\*' matches none of: "):
+        find_tasks(["nothing*"])
+    with pytest.raises(UnknownName, match=r"Unknown task or model 'kmer_logrge'\. Did you mean 'kmer_logreg'"):
+        find("kmer_logrge")
+
+
+def test_python_file_of_a_user_may_be_named_more_than_once(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from baserate.registry import model\n"
+        "@model('file_model', modes={'linear_probe': {}}, description='d')\ndef load(): ...\n"
+    )
+    assert find_model(str(file)) is find_model(str(file)) is find(str(file))
+    with pytest.raises(ConfigError, match="expected one task in the file, found 0"):
+        find_tasks([str(file)])
+    (tmp_path / "bad.py").write_text("1 / 0")
+    with pytest.raises(ConfigError, match=r"bad\.py: ZeroDivisionError: division by zero"):
+        find_model(str(tmp_path / "bad.py"))
+    with pytest.raises(ConfigError, match=r"none\.py: no such file"):
+        find_model(str(tmp_path / "none.py"))
+
+
+def test_folder_without_a_checkpoint_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"not a checkpoint folder; it has no config\.json"):
+        checkpoint_card(tmp_path)
+
+
+def test_built_in_suites_name_what_exists() -> None:
+    quickstart, standard = load_suite("quickstart"), load_suite("standard")
+    assert {c.task.name for c in quickstart.cells} <= {f"{c.task.name}.small" for c in standard.cells}
+    models = [cell.card.name for cell in quickstart.cells]
+    assert len(set(models)) == sum(a != b for a, b in zip(models, ["", *models], strict=False)), (
+        "a model's cells together"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[cells]]\ntasks = ['yeast_codng']", "Did you mean 'yeast_coding"),
+        ("[[cells]]\ntasks = ['yeast_coding']\nmodes = ['probe']", "Unknown mode 'probe'. Did you mean 'linear_probe'"),
+        ("[[cell]]", "unknown key 'cell'; did you mean 'cells'?"),
+        ("seeds = [0]", "the suite has no cells"),
+    ],
+)
+def test_mistakes_in_a_suite_are_one_clear_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(BaserateError) as error:
+        load_suite(str(tmp_path / "s.toml"))
+    assert said in str(error.value)
+
+
+def test_listing_shows_every_kind_and_nothing_broken() -> None:
+    found = listing()
+    assert {"tasks", "models", "baselines", "suites", "broken"} == set(found)
+    assert found["broken"] == {}
+    assert {row["name"] for row in found["suites"]} >= {"quickstart", "standard"}

@@ -54,11 +54,8 @@ def test_a_parent_a_grid_and_a_child_a_cell_and_again_adds_nothing(results: Path
     done, failed = children["done"], children["failed"]
     assert done.data.tags["mlflow.parentRunId"] == failed.data.tags["mlflow.parentRunId"] == parent.info.run_id
     name = "spearman:background each"
-    assert (done.data.metrics[name], done.data.metrics[f"{name}.low"], done.data.metrics[f"{name}.high"]) == (
-        0.5,
-        0.4,
-        0.6,
-    )
+    metrics = done.data.metrics
+    assert (metrics[name], metrics[f"{name}.low"], metrics[f"{name}.high"]) == (0.5, 0.4, 0.6)
     assert "auroc" not in metrics, "undefined is absent, never 0"
     assert done.data.params["settings"] == '{"lr": 0.1}' and done.data.params["task"] == "toy@1"
     files = {f.path for f in client.list_artifacts(done.info.run_id)}

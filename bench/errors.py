@@ -50,6 +50,16 @@ class NotApplicable(BaserateError):
     """A mode cannot run on this task or model; such a cell is said, never scored."""
 
 
+class CheckFailed(BaserateError):
+    """A conformance check found a fault; the message says what and where."""
+
+
+def expect(condition: object, message: str) -> None:
+    """Raise CheckFailed with `message` unless `condition` holds."""
+    if not condition:
+        raise CheckFailed(message)
+
+
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three registered names that resemble `name`, the likeliest first."""
     by_lower = {k.lower(): k for k in known}

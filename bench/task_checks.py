@@ -1,0 +1,110 @@
+"""What every table takes for granted of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+
+from .errors import expect
+from .metrics import parse
+from .splits import load_split
+from .statistics import estimate
+from .types import Examples, Predictions, Task
+
+
+def check_card_is_complete(task: Task) -> None:
+    """The card says what a reader needs in order to trust and cite the task, and its metrics exist."""
+    for key in ("description", "split_rule", "citation", "licence", "species", "assembly", "metrics"):
+        expect(getattr(task, key), f"{key} is empty")
+    for metric in task.metrics:
+        parse(metric)
+    if task.kind == "classification":
+        expect(len(task.classes) >= 2, "a classification needs two or more classes")
+
+
+def check_two_loads_agree(task: Task) -> None:
+    """Building the examples twice from the source, past every cache, gives the same content in the same order."""
+    first, second = task.source(), task.source()
+    expect(first.fingerprint == second.fingerprint, "two loads of the source differ; fix its order and its seeds")
+
+
+def check_split_is_sound(task: Task) -> None:
+    """Parts are not empty, share no example and no group, and have the sizes that the card declares."""
+    split = load_split(task)
+    for (a, one), (b, other) in combinations(split, 2):
+        for column in ("ids", "groups"):
+            shared = set(getattr(one, column)) & set(getattr(other, column))
+            expect(not shared, f"{len(shared)} {column} are in {a} and in {b}, such as {next(iter(shared), '')!r}")
+    for part, examples in split:
+        expect(
+            len(examples) == task.sizes.get(part, len(examples)),
+            f"{part} has {len(examples)} examples; the card declares {task.sizes[part]}",
+        )
+
+
+def check_sequences_are_clean(task: Task) -> None:
+    """Sequences are upper-case IUPAC letters, none is without A, C, G and T, and ALT differs from REF."""
+    for part, examples in load_split(task):
+        columns = [examples.inputs.sequences]
+        if examples.inputs.alternates is not None:
+            columns.append(examples.inputs.alternates)
+            same = np.flatnonzero(examples.inputs.sequences == examples.inputs.alternates)
+            expect(not len(same), f"{part}: ALT equals REF in {len(same)} examples, such as {examples.ids[same[:1]]}")
+        for column in columns:
+            for name, sequence in zip(examples.ids, column, strict=True):
+                letters = set(sequence)
+                expect(letters <= set("ACGTRYSWKMBDHVN"), f"{part}: {name} holds {sorted(letters)}; expected IUPAC")
+                expect(letters & set("ACGT"), f"{part}: {name} has no A, C, G or T")
+
+
+def check_no_sequence_in_two_parts(task: Task) -> None:
+    """No test input is identical to a training or validation input."""
+    split = load_split(task)
+    seen = set(_keys(split.train)) | set(_keys(split.valid))
+    shared = [i for i, key in zip(split.test.ids, _keys(split.test), strict=True) if key in seen]
+    expect(
+        not shared, f"{len(shared)} of {len(split.test)} test inputs are also in train or valid, such as {shared[:1]}"
+    )
+
+
+def check_every_class_everywhere(task: Task) -> None:
+    """Every class occurs in every part; measurements are finite and vary."""
+    for part, examples in load_split(task):
+        if task.kind == "classification":
+            counts = np.bincount(examples.targets, minlength=len(task.classes))
+            missing = [c for c, n in zip(task.classes, counts, strict=True) if n == 0]
+            expect(not missing, f"{part} has no example of class {missing[:1]}")
+        elif len(examples):
+            expect(np.isfinite(examples.targets).all(), f"{part} has targets that are not finite")
+            expect(np.ptp(examples.targets) > 0, f"{part} has one constant target")
+
+
+def check_truth_scores_best(task: Task) -> None:
+    """Scoring the truth itself gives the primary metric 1, or a difference of such metrics 0."""
+    test = load_split(task).test
+    truth = np.eye(len(task.classes))[test.targets] if task.kind == "classification" else test.targets[:, None]
+    predictions = Predictions(
+        test.ids, test.targets, test.clusters, test.strata, truth[None].astype(np.float64), seeds=(0,)
+    )
+    found = estimate(predictions, task.metrics[0], n_resamples=10)
+    expect(found.value is not None and abs(found.value - 1) < 1e-9, f"{found.metric} of the truth is {found.value}")
+
+
+TASK_CHECKS: tuple[Callable[[Task], None], ...] = (
+    check_card_is_complete,
+    check_two_loads_agree,
+    check_split_is_sound,
+    check_sequences_are_clean,
+    check_no_sequence_in_two_parts,
+    check_every_class_everywhere,
+    check_truth_scores_best,
+)
+
+
+def _keys(examples: Examples) -> list[str]:
+    alternates = examples.inputs.alternates
+    if alternates is None:
+        return list(examples.inputs.sequences)
+    return [f"{ref}>{alt}" for ref, alt in zip(examples.inputs.sequences, alternates, strict=True)]

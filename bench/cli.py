@@ -94,7 +94,7 @@ def list_(what: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show the card of a task or model, a suite, or a record's folder.
+    """Show the card of a task, model or suite.
 
     \b
     Examples:

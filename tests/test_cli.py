@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from baserate.cli import cli
+
+
+def baserate(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "baserate"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+COMMANDS = sorted(cli.commands)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    command = cli.commands[name]
+    assert f"baserate {name}" in (command.help or "")
+    assert all(p.help or isinstance(p, click.Argument) or p.name == "results" for p in command.params)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
+    root = Path(__file__).parent.parent
+    text = "".join(f.read_text() for f in (root / "README.md", *sorted((root / "docs").glob("*.md"))))
+    assert f"baserate {name}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnu"], "no such command 'rnu'; did you mean 'run'?"),
+        (["run"], "name either --suite or one or more --task"),
+        (["run", "--suite", "quickstrat"], "Unknown suite 'quickstrat'. Did you mean 'quickstart'?"),
+        (["run", "--task", "yeast_codin"], "Unknown task 'yeast_codin'. Did you mean 'yeast_coding"),
+        (["run", "--task", "yeast_coding", "--model", "ccn"], "Unknown model 'ccn'. Did you mean 'cnn'?"),
+        (["run", "--task", "yeast_coding", "--mode", "probe"], "'probe' is not one of 'zero_shot'"),
+        (["run", "--task", "yeast_coding", "--seeds", "0,x"], "--seeds '0,x': expected whole numbers such as 0,1,2"),
+        (["run", "--task", "yeast_coding", "--seeds", "1,1"], "--seeds '1,1': seeds must differ"),
+        (["run", "--task", "yeast_coding", "--limit", "0"], "0 is not in the range x>=1"),
+        (["run", "--task", "yeast_coding", "--model", "./none"], "not a checkpoint folder; it has no config.json"),
+        (["run", "--task", "mine.toml"], "mine.toml: No such file or directory"),
+        (["leaderboard", "nowhere"], "nowhere: no such folder"),
+        (["track", "nowhere"], "nowhere: no such folder"),
+        (["show", "nothing_like_it"], "Unknown task or model 'nothing_like_it'."),
+        (["pretrain", "none.toml", "--out", "x"], "none.toml"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = baserate(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1 and not done.stdout
+    assert not list(tmp_path.iterdir()), "nothing half-written"
+
+
+def test_run_resume_track_and_leaderboard_on_a_card(toy_card: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    common = ["run", "--task", toy_card, "--model", "kmer_logreg", "--model", "constant", "--mode", "from_scratch"]
+    first = baserate(*common, "--results", results, "--seeds", "0,1")
+    assert first.returncode == 0, first.stderr
+    assert "2 cells done, 0 done before" in first.stdout and "copied 2 records to MLflow" in first.stdout
+    assert "kmer_logreg" in first.stdout, "the leaderboard is printed"
+    for name in ("leaderboard.md", "leaderboard.csv", "leaderboard.json", "leaderboard.png", "mlflow.db"):
+        assert (results / name).stat().st_size > 0
+    again = baserate(*common, "--results", results, "--seeds", "0,1", "--json")
+    assert json.loads(again.stdout)["done_before"] == 2
+    assert "all 2 records" in json.loads(again.stdout)["tracking"]
+    tracked = baserate("track", results)
+    assert tracked.returncode == 0 and "copied 0 records" in tracked.stdout and "it had 2 already" in tracked.stdout
+    table = baserate("leaderboard", results, "--json", "--out", tmp_path / "out")
+    assert table.returncode == 0 and "kmer_logreg" in json.dumps(json.loads(table.stdout))
+    assert (tmp_path / "out" / "leaderboard.csv").exists()
+
+
+def test_failed_cell_exits_1_with_its_reason_and_dead_server_does_not_matter(toy_card: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "from baserate.registry import model\n"
+        "@model('bad', modes={'from_scratch': {}}, description='d')\n"
+        "def load():\n    import a_package_that_is_not_there\n"
+    )
+    done = baserate(
+        "run", "--task", toy_card, "--model", tmp_path / "bad.py", "--model", "length", "--mode", "from_scratch",
+        "--results", tmp_path / "r", "--tracking-uri", "http://127.0.0.1:9", "--seeds", "0",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "needs the package 'a_package_that_is_not_there': `pip install a_package_that_is_not_there`" in done.stderr
+    assert "MLflow at http://127.0.0.1:9 cannot be used" in done.stdout and "2 records not copied" in done.stdout
+
+
+def test_unwritable_results_end_in_one_line(toy_card: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = baserate("run", "--task", toy_card, "--model", "length", "--results", tmp_path / "file", "--quiet")
+    assert done.returncode == 2 and "cannot write results in" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_of_a_card_passes_and_of_a_leaky_one_fails(toy_card: Path, tmp_path: Path) -> None:
+    good = baserate("check", toy_card)
+    assert good.returncode == 0, good.stdout
+    assert "no_sequence_in_two_parts" in good.stdout
+    lines = (toy_card.parent / "toy.csv").read_text().splitlines()
+    lines[200] = ",".join([*lines[200].split(",")[:1], lines[2].split(",")[1], *lines[200].split(",")[2:]])
+    (tmp_path / "toy.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "toy.toml").write_text(toy_card.read_text())
+    leaky = baserate("check", tmp_path / "toy.toml", "--json")
+    failed = [r for r in json.loads(leaky.stdout) if r["status"] == "failed"]
+    assert leaky.returncode == 1 and [r["check"] for r in failed] == ["no_sequence_in_two_parts"]
+    assert "1 of 60 test inputs are also in train or valid" in failed[0]["detail"]

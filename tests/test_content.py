@@ -1,0 +1,23 @@
+"""Every registered task, model and baseline passes the checks that a third party's must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from baserate.checks import parametrize_with_checks
+from baserate.registry import MODELS, TASKS
+
+
+@parametrize_with_checks([*TASKS.all().values(), *(t.small_variant() for t in TASKS.all().values() if t.small)])
+@pytest.mark.filterwarnings("default")
+def test_task_conforms(subject: Any, check: Callable[[Any], None]) -> None:
+    check(subject)
+
+
+@parametrize_with_checks(list(MODELS.all().values()))
+@pytest.mark.filterwarnings("default")
+def test_model_conforms(subject: Any, check: Callable[[Any], None]) -> None:
+    check(subject)

@@ -75,7 +75,7 @@ def check_every_class_everywhere(task: Task) -> None:
         if task.kind == "classification":
             counts = np.bincount(examples.targets, minlength=len(task.classes))
             missing = [c for c, n in zip(task.classes, counts, strict=True) if n == 0]
-            expect(not missing, f"{part} has no example of class {missing[:1]}")
+            expect(not missing, f"{part} has no example of class {', '.join(missing)}")
         elif len(examples):
             expect(np.isfinite(examples.targets).all(), f"{part} has targets that are not finite")
             expect(np.ptp(examples.targets) > 0, f"{part} has one constant target")

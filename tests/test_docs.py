@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from baserate.cards import find_model, task_card
+from baserate.checks import run_checks
+from baserate.cli import cli
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
+COMMANDS = sorted({
+    line.split("#")[0].strip()
+    for page in PAGES
+    for line in re.findall(r"^(?: {4}|\$ |)(baserate [a-z].*)$", page.read_text(), re.M)
+})  # fmt: skip
+
+
+def block(language: str, name: str) -> str:
+    (found,) = re.findall(rf"```{language}\n# {re.escape(name)}\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    return str(found)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_in_the_docs_parses(command: str) -> None:
+    name, *arguments = shlex.split(command)[1:]
+    assert isinstance(cli.commands[name].make_context(name, arguments), click.Context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+def test_example_model_of_the_readme_conforms(tmp_path: Path) -> None:
+    (tmp_path / "my_model.py").write_text(block("python", "my_model.py"))
+    results = list(run_checks(find_model(str(tmp_path / "my_model.py"))))
+    assert {r.status for r in results} == {"passed", "skipped"}, results
+
+
+def test_example_task_of_the_readme_conforms(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = ["seq,label,locus,chromosome"]
+    for i in range(120):
+        sequence = "".join(rng.choice(list("ACGT"), 200))
+        rows.append(f"{sequence},{('inactive', 'active')[i % 2]},locus{i},chr{7 + i % 3}")
+    (tmp_path / "enhancers.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "my_task.toml").write_text(block("toml", "my_task.toml"))
+    results = list(run_checks(task_card(tmp_path / "my_task.toml")))
+    assert {r.status for r in results} == {"passed"}, results
+
+
+def test_table_of_the_readme_is_the_published_one() -> None:
+    shown = re.search(r"<!-- quickstart -->\n(.*?)<!-- /quickstart -->", (ROOT / "README.md").read_text(), re.S)
+    published = (ROOT / "results/published/quickstart/leaderboard.md").read_text()
+    assert shown and shown[1].strip() and shown[1].strip() in published

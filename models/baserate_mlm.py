@@ -1,0 +1,65 @@
+"""The in-house masked language model and its twin with random weights, from the checkpoint shipped beside this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baserate.pretrain import read_config
+from baserate.registry import model
+from baserate.types import Exposure, Model, digest
+
+CHECKPOINT = Path(__file__).parent / "checkpoints" / "baserate_mlm"
+INIT_SEED = 0
+
+_SHAPE = "Single-nucleotide masked language model (ESM blocks, rotary positions), 6 layers of 128, 1.2 M parameters"
+_EMBEDDING = {"layer": -1, "pooling": "mean"}
+_TRAINING = {"lr": 5e-4, "epochs": 6, "batch_size": 32, "patience": 2}
+
+
+def _pretraining() -> tuple[Exposure, ...]:
+    """Return what the shipped configuration says was seen."""
+    return tuple(corpus.exposure for corpus in read_config(CHECKPOINT / "pretrain.toml").corpora)
+
+
+def _weights_revision() -> str:
+    return digest((CHECKPOINT / "model.safetensors").read_bytes())
+
+
+def _twin_revision() -> str:
+    return digest((CHECKPOINT / "config.json").read_bytes(), str(INIT_SEED))
+
+
+@model(
+    "baserate_mlm",
+    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": _EMBEDDING, "fine_tune": _TRAINING},
+    description=f"{_SHAPE}, pretrained on human, Arabidopsis and yeast DNA that no built-in test split touches.",
+    revision=_weights_revision,
+    pretraining=_pretraining(),
+    parameters=1_207_971,
+    context=1024,
+    tokenizer="single nucleotide",
+    licence="Apache-2.0",
+)
+def load() -> Model:
+    """Return the pretrained model."""
+    from baserate.hf import HuggingFaceModel
+
+    return HuggingFaceModel(CHECKPOINT)
+
+
+@model(
+    "baserate_mlm_random",
+    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": _EMBEDDING, "from_scratch": _TRAINING},
+    description=f"{_SHAPE}, never trained: what the architecture gives without pretraining.",
+    revision=_twin_revision,
+    parameters=1_207_971,
+    context=1024,
+    tokenizer="single nucleotide",
+    licence="Apache-2.0",
+    twin_of="baserate_mlm",
+)
+def load_random() -> Model:
+    """Return the same architecture with random weights."""
+    from baserate.hf import HuggingFaceModel
+
+    return HuggingFaceModel(CHECKPOINT, random_weights=True, init_seed=INIT_SEED)

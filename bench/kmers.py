@@ -47,7 +47,7 @@ def encode(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
 
 
 def count_kmers(sequences: StrArray, k: int) -> csr_matrix:
-    """Return the counts of overlapping k-mers, a (n, 4**k) CSR matrix of int32; columns are in the order of the alphabet.
+    """Return the counts of overlapping k-mers, a (n, 4**k) CSR matrix of int32 with columns in alphabetical order.
 
     A window with a letter other than A, C, G, T is not counted, so a sequence that is shorter than `k`, or all N, has
     an empty row. Raises ConfigError for `k` outside 1..10.
@@ -135,7 +135,7 @@ def _count(
 
 @functools.cache
 def _compiled() -> Callable[..., int]:
-    """Return `_count` as machine code, which numba keeps beside this file, or in the user's cache if that is read-only."""
+    """Return `_count` as machine code, kept by numba beside this file, or in the user's cache if that is read-only."""
     import numba
 
     try:

@@ -345,7 +345,7 @@ def _load(folder: Path, config: Any) -> nn.Module:
     if not weights.is_file() and not (folder / "model.safetensors.index.json").is_file():
         raise ConfigError(f"{folder}: no model.safetensors; weights in other formats can run code and are not read")
     try:
-        with _without_progress_bars():
+        with without_progress_bars():
             network, report = _auto_class(config).from_pretrained(
                 folder,
                 config=config,
@@ -367,7 +367,8 @@ def _load(folder: Path, config: Any) -> nn.Module:
 
 
 @contextmanager
-def _without_progress_bars() -> Iterator[None]:
+def without_progress_bars() -> Iterator[None]:
+    """Keep the bars that transformers draws off the terminal; ours tell how far things are."""
     from transformers.utils import logging as hf_logging
 
     shown = hf_logging.is_progress_bar_enabled()

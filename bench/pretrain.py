@@ -11,27 +11,28 @@ import logging
 import math
 import os
 import time
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, DataError, check_keys
+from .errors import ConfigError, DataError
+from .pretrain_config import PretrainConfig, TrainingConfig, read_config
 from .progress import activity
-from .sources.corpus import UNKNOWN, Codes, Corpus, Spans, draw, load
-from .types import IntArray, canonical_json, digest
+from .sources.corpus import UNKNOWN, Codes, Spans, draw, load
+from .tracking import _quiet as quiet_mlflow
+from .types import IntArray
 
 if TYPE_CHECKING:
     import torch
     from transformers import EsmForMaskedLM
 
 log = logging.getLogger(__name__)
-C = TypeVar("C")
 
+EXPERIMENT = "baserate-pretrain"
 VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", "A", "C", "G", "T", "N", "<mask>")
 CLS, PAD, EOS, MASK = (VOCABULARY.index(token) for token in ("<cls>", "<pad>", "<eos>", "<mask>"))
 FIRST_BASE = VOCABULARY.index("A")
@@ -40,109 +41,6 @@ IGNORED = -100
 
 SHIPPED = ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json", "pretrain.toml", "log.jsonl")
 """The files of a finished checkpoint; `resume.pt` is left behind."""
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The shape of the network: ESM blocks with rotary positions and no dropout. `context` is in tokens."""
-
-    hidden: int = 128
-    layers: int = 6
-    heads: int = 4
-    intermediate: int = 512
-    context: int = 1026
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How it is trained: warm-up, constant rate, then a linear decay to zero over the last `decay` of the steps."""
-
-    steps: int
-    batch: int = 16
-    crop: int = 318
-    lr: float = 1e-3
-    warmup: int = 200
-    decay: float = 0.25
-    weight_decay: float = 0.01
-    mask_rate: float = 0.15
-    seed: int = 0
-    valid_fraction: float = 0.01
-    valid_windows: int = 64
-    log_every: int = 50
-    valid_every: int = 500
-    checkpoint_every: int = 250
-
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """A whole configuration."""
-
-    model: ModelConfig
-    training: TrainingConfig
-    corpora: tuple[Corpus, ...]
-
-    @property
-    def identity(self) -> str:
-        """What a resumed run must share; the number of steps and the cadences may change."""
-        free = {"steps", "log_every", "valid_every", "checkpoint_every"}
-        training = {k: v for k, v in asdict(self.training).items() if k not in free}
-        return digest(canonical_json([asdict(self.model), training, [asdict(c) for c in self.corpora]]))
-
-
-def read_config(path: Path) -> PretrainConfig:
-    """Return the configuration in a TOML file. Raises ConfigError naming the file and the key that is wrong."""
-    try:
-        table = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    check_keys(table, ("model", "training", "corpus"), str(path))
-    entries = table.get("corpus", [])
-    if not isinstance(entries, list) or not entries:
-        raise ConfigError(f"{path}: expected at least one [[corpus]] table")
-    config = PretrainConfig(
-        _section(ModelConfig, table.get("model", {}), f"{path}: [model]"),
-        _section(TrainingConfig, table.get("training", {}), f"{path}: [training]"),
-        tuple(_section(Corpus, entry, f"{path}: [[corpus]] {i + 1}") for i, entry in enumerate(entries)),
-    )
-    _check(config, str(path))
-    return config
-
-
-def _section(kind: type[C], given: Mapping[str, Any], where: str) -> C:
-    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    check_keys(given, known, where)
-    shape = {"int": int, "float": (int, float), "str": str, "tuple[str, ...]": list}
-    for name, f in known.items():
-        expected = shape.get(str(f.type), str)
-        if name not in given:
-            if f.default is not f.default_factory:
-                continue
-            raise ConfigError(f"{where}: {name!r} is missing")
-        if not isinstance(given[name], expected) or isinstance(given[name], bool):  # type: ignore[arg-type]
-            raise ConfigError(f"{where}: {name} = {given[name]!r}, expected {f.type}")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
-
-
-def _check(config: PretrainConfig, where: str) -> None:
-    m, t = config.model, config.training
-    rules = {
-        "[model] hidden must be a multiple of 2 x heads": m.hidden % (2 * m.heads) == 0,
-        "[training] crop + 2 must fit in [model] context": t.crop + 2 <= m.context,
-        "[training] mask_rate must lie in (0, 1)": 0 < t.mask_rate < 1,
-        "[training] decay and valid_fraction must lie in [0, 1)": 0 <= t.decay < 1 and 0 <= t.valid_fraction < 1,
-        "[training] steps, batch and the cadences must be positive": min(
-            t.steps, t.batch, t.crop, t.log_every, t.valid_every, t.checkpoint_every
-        )
-        > 0,
-        "[[corpus]] weight must be positive": all(c.weight > 0 for c in config.corpora),
-        "[[corpus]] level must be 'train' or 'homologous'": all(
-            c.level in ("train", "homologous") for c in config.corpora
-        ),
-        "[[corpus]] names must differ": len({c.name for c in config.corpora}) == len(config.corpora),
-    }
-    for rule, holds in rules.items():
-        if not holds:
-            raise ConfigError(f"{where}: {rule}")
 
 
 def learning_rate(step: int, training: TrainingConfig) -> float:
@@ -361,9 +259,12 @@ def _save(
     """Write every file beside its place and rename it; `resume.pt` holds all that a resumed run needs."""
     import torch
 
+    from .hf import without_progress_bars
+
     beside = out / ".partial"
     beside.mkdir(exist_ok=True)
-    model.save_pretrained(beside)
+    with without_progress_bars():
+        model.save_pretrained(beside)
     (beside / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
     tokenizer = {"tokenizer_class": "EsmTokenizer", "model_max_length": config.model.context}
     (beside / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
@@ -382,37 +283,45 @@ class _Mirror:
     """A copy of the log in MLflow; a server that fails is warned about once and costs the run nothing."""
 
     def __init__(self, uri: str, config: PretrainConfig, step: int) -> None:
+        self._uri = uri
         self._run = ""
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        try:
-            from mlflow import MlflowClient
-            from mlflow.entities import Param
-
-            self._client = MlflowClient(tracking_uri=uri)
-            found = self._client.get_experiment_by_name("baserate-pretrain")
-            experiment = found.experiment_id if found else self._client.create_experiment("baserate-pretrain")
-            run = self._client.create_run(experiment, run_name=f"pretrain from step {step}")
-            params = asdict(config.model) | asdict(config.training)
-            self._client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])
-            self._run = run.info.run_id
-        except Exception as error:  # noqa: BLE001 - the mirror never costs the run
-            log.warning("MLflow at %s: %s; this run is not mirrored", uri, error)
+        self._dead = False
+        self._send(lambda: self._begin(config, step))
 
     def log(self, row: Mapping[str, float]) -> None:
         """Send one row of the log in one batch."""
-        if not self._run:
-            return
+        self._send(lambda: self._log(row))
+
+    def close(self) -> None:
+        """Mark the MLflow run as finished."""
+        self._send(lambda: self._client.set_terminated(self._run))
+
+    def _begin(self, config: PretrainConfig, step: int) -> None:
+        from mlflow import MlflowClient
+        from mlflow.entities import Param
+
+        self._client = MlflowClient(tracking_uri=self._uri)
+        found = self._client.get_experiment_by_name(EXPERIMENT)
+        experiment = found.experiment_id if found else self._client.create_experiment(EXPERIMENT)
+        run = self._client.create_run(experiment, run_name=f"pretrain from step {step}")
+        params = asdict(config.model) | asdict(config.training)
+        self._client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])
+        self._run = run.info.run_id
+
+    def _log(self, row: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         metrics = [Metric(key, float(value), now, int(row["step"])) for key, value in row.items() if key != "step"]
-        try:
-            self._client.log_batch(self._run, metrics=metrics)
-        except Exception as error:  # noqa: BLE001 - the mirror never costs the run
-            log.warning("MLflow: %s; the rest of this run is not mirrored", error)
-            self._run = ""
+        self._client.log_batch(self._run, metrics=metrics)
 
-    def close(self) -> None:
-        """Mark the MLflow run as finished."""
-        if self._run:
-            self._client.set_terminated(self._run)
+    def _send(self, action: Callable[[], None]) -> None:
+        if self._dead:
+            return
+        try:
+            with quiet_mlflow():
+                action()
+        except Exception as error:  # noqa: BLE001 - the mirror never costs the run
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            log.warning("MLflow at %s: %s; the rest of this run is not mirrored", self._uri, reason)
+            self._dead = True

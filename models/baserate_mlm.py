@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baserate.pretrain import read_config
+from baserate.pretrain_config import read_config
 from baserate.registry import model
 from baserate.types import Exposure, Model, digest
 

@@ -108,7 +108,7 @@ def _read_fasta(path: Path) -> dict[str, str]:
         raise DataError(f"{path}: empty, expected FASTA")
     records = text.replace("\r", "").split("\n>")
     if not records[0].lstrip().startswith(">"):
-        raise DataError(f"{path}: line 1: expected '>NAME', found {records[0].lstrip()[:20]!r}")
+        raise DataError(f"{path}: line 1: expected '>NAME', found {records[0].split()[0][:20]!r}")
     records[0] = records[0].lstrip()[1:]
     sequences: dict[str, str] = {}
     line = 1

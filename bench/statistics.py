@@ -1,0 +1,230 @@
+"""Estimates with intervals, and differences of two models on the same examples, by one seeded cluster bootstrap.
+
+Clusters are drawn with replacement and every example of a drawn cluster comes along (Davison & Hinkley 1997,
+section 3.8). The draws depend on the number of clusters and the seed alone, so that all models of a task see the
+same ones and their differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import DataError
+from .metrics import Expression, Kernel, parse
+from .types import Estimate, FloatArray, IntArray, Predictions
+
+MAX_UNDEFINED = 0.05
+"""The share of draws that may be undefined before an interval is withheld."""
+
+_BLOCK = 1 << 20  # numbers held at once: draws are taken in blocks of about this many example weights
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better `a` is than `b` in a metric, with interval and two-sided p; None where undefined, with `reason`.
+
+    The sign is that of `a - b`; `better` tells the direction in which a metric improves.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+    n_clusters: int
+    reason: str = ""
+
+
+def estimate(
+    predictions: Predictions, expression: str, *, n_resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Estimate:
+    """Return a metric's mean over seeds with a percentile interval over clusters (Efron & Tibshirani 1993, ch. 13).
+
+    A draw in which the metric is undefined is left out; past 5 % of them the interval is None and `reason` says so.
+    Raises ConfigError for an unknown metric, stratum column or value.
+    """
+    parsed = parse(expression, predictions.strata)
+    used = _used(predictions, parsed)
+    n, n_clusters = int(used.sum()), len(set(predictions.clusters[used]))
+    per_seed, reasons = zip(*(_point(predictions, s, parsed) for s in range(len(predictions.seeds))), strict=True)
+    method = f"percentile bootstrap over clusters, {n_resamples} resamples, seed {seed}"
+    reason = next((r for r in reasons if r), "")
+    value = low = high = None
+    if not reason:
+        value = float(np.mean(per_seed))
+        draws = replicates([predictions], expression, n_resamples=n_resamples, seed=seed)[0]
+        low, high, reason = _interval(draws, level, n_clusters)
+    return Estimate(expression, value, low, high, n, n_clusters, per_seed, level, method, reason)
+
+
+def replicates(models: Sequence[Predictions], expression: str, *, n_resamples: int = 1000, seed: int = 0) -> FloatArray:
+    """Return the metric of each model under the same draws of clusters, (models, draws); NaN where it is undefined.
+
+    Each value is the mean over the model's seeds. All models must have the clusters of the first.
+    """
+    names, first = np.unique(models[0].clusters.astype(str), return_inverse=True)
+    kernels = []
+    for model in models:
+        cluster = first if model is models[0] else np.searchsorted(names, model.clusters.astype(str))
+        parsed = parse(expression, model.strata)
+        kernels.append([_kernel(model, s, parsed, cluster, len(names)) for s in range(len(model.seeds))])
+    out = np.empty((len(models), n_resamples))
+    done = 0
+    for counts in _draws(len(names), n_resamples, seed, rows=max(len(m.ids) for m in models)):
+        stop = done + counts.shape[1]
+        for i, seeds in enumerate(kernels):
+            out[i, done:stop] = np.mean([kernel(counts) for kernel in seeds], axis=0)
+        done = stop
+    return out
+
+
+def paired_difference(
+    a: Predictions, b: Predictions, expression: str, *, n_resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Difference:
+    """Return the metric of `a` minus that of `b` on the same examples, with a paired interval and p.
+
+    Raises DataError where the two do not hold the same examples.
+    """
+    b = aligned(b, a)
+    draws = replicates([a, b], expression, n_resamples=n_resamples, seed=seed)
+    return difference(a, b, expression, draws[0] - draws[1], level=level)
+
+
+def difference(
+    a: Predictions, b: Predictions, expression: str, draws: FloatArray, *, level: float = 0.95
+) -> Difference:
+    """Return the metric of `a` minus that of `b`, given the difference in each draw of `replicates`, (draws,)."""
+    parsed = parse(expression, a.strata)
+    used = _used(a, parsed)
+    n, n_clusters = int(used.sum()), len(set(a.clusters[used]))
+    points = []
+    for model in (a, b):
+        values, reasons = zip(*(_point(model, s, parsed) for s in range(len(model.seeds))), strict=True)
+        reason = next((r for r in reasons if r), "")
+        if reason:
+            return Difference(expression, None, None, None, None, n, n_clusters, reason)
+        points.append(float(np.mean(values)))
+    low, high, reason = _interval(draws, level, n_clusters)
+    p = None if low is None else two_sided_p(draws)
+    return Difference(expression, points[0] - points[1], low, high, p, n, n_clusters, reason)
+
+
+def aligned(b: Predictions, a: Predictions) -> Predictions:
+    """Return `b` with its examples in the order of `a`.
+
+    Raises DataError where ids, targets or clusters of the two differ, since a paired comparison would mean nothing.
+    """
+    if len(a.ids) != len(b.ids) or set(a.ids) != set(b.ids):
+        missing = sorted(set(a.ids) ^ set(b.ids))
+        raise DataError(
+            f"cannot pair {len(a.ids)} with {len(b.ids)} predictions: example {missing[0]!r} is in one only"
+        )
+    if not np.array_equal(a.ids, b.ids):
+        where = {name: i for i, name in enumerate(b.ids)}
+        order = np.array([where[name] for name in a.ids])
+        strata = {name: column[order] for name, column in b.strata.items()}
+        b = Predictions(b.ids[order], b.targets[order], b.clusters[order], strata, b.scores[:, order], b.seeds)
+    for what, mine, other in (("target", a.targets, b.targets), ("cluster", a.clusters, b.clusters)):
+        if not np.array_equal(mine, other):
+            i = int(np.flatnonzero(mine != other)[0])
+            raise DataError(
+                f"cannot pair predictions: the {what} of {a.ids[i]!r} is {mine[i]!r} in one, {other[i]!r} in the other"
+            )
+    return b
+
+
+def two_sided_p(draws: FloatArray) -> float:
+    """Return the two-sided bootstrap p of a difference of 0, given its draws.
+
+    It is twice the smaller share of draws on either side, each with one draw more so that it is never 0 (Davison &
+    Hinkley 1997, section 4.2); it falls below 0.05 where the 95 % percentile interval leaves 0 out.
+    """
+    kept = draws[np.isfinite(draws)]
+    tail = min(int((kept <= 0).sum()), int((kept >= 0).sum()))
+    return min(1.0, 2 * (tail + 1) / (len(kept) + 1))
+
+
+def holm(pvalues: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number by Holm's step-down method (Holm 1979, Scand. J. Stat. 6:65-70)."""
+    p = np.asarray(pvalues, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return [float(v) for v in adjusted]
+
+
+def flag_collapsed(predictions: Predictions) -> bool:
+    """Return whether a seed's scores are not finite, or equal for all examples to within 1e-6 of the largest."""
+    for scores in predictions.scores:
+        if not np.isfinite(scores).all():
+            return True
+        if len(scores) and np.ptp(scores, axis=0).max() <= 1e-6 * np.abs(scores).max():
+            return True
+    return False
+
+
+def _draws(n_clusters: int, n_resamples: int, seed: int, *, rows: int) -> Iterator[FloatArray]:
+    """Yield how often each cluster is drawn, (clusters, draws), in blocks; the draws do not depend on the blocks."""
+    rng = np.random.default_rng(seed)
+    block = max(1, min(n_resamples, _BLOCK // max(rows, n_clusters, 1)))
+    for start in range(0, n_resamples, block):
+        b = min(block, n_resamples - start)
+        drawn = rng.integers(n_clusters, size=(b, n_clusters)) + np.arange(b)[:, None] * n_clusters
+        counts = np.bincount(drawn.ravel(), minlength=b * n_clusters).reshape(b, n_clusters)
+        yield np.ascontiguousarray(counts.T, dtype=np.float64)
+
+
+def _kernel(model: Predictions, s: int, expression: Expression, cluster: IntArray, n_clusters: int) -> Kernel:
+    """Return the kernel of an expression for seed number `s`: a mean over strata, less a mean over others."""
+    left, right = expression.sides(model.strata)
+
+    def prepare(rows: IntArray | slice) -> Kernel:
+        return expression.metric.prepare(model.targets[rows], model.scores[s][rows], cluster[rows], n_clusters)
+
+    if not left:
+        return prepare(slice(None))
+    column = model.strata[expression.column]
+    plus, minus = ([prepare(np.flatnonzero(column == value)) for value in side] for side in (left, right))
+
+    def kernel(counts: FloatArray) -> FloatArray:
+        value: FloatArray = np.mean([k(counts) for k in plus], axis=0)
+        return value - np.mean([k(counts) for k in minus], axis=0) if minus else value
+
+    return kernel
+
+
+def _point(model: Predictions, s: int, expression: Expression) -> tuple[float | None, str]:
+    """Return the value of an expression for seed number `s`, or None and why it does not exist."""
+    left, right = expression.sides(model.strata)
+    for value in (*left, *right) or ("",):
+        rows = model.strata[expression.column] == value if value else slice(None)
+        reason = expression.metric.undefined(model.targets[rows], model.scores[s][rows])
+        if reason:
+            return None, f"{expression.column} {value}: {reason}" if value else reason
+    n = len(model.ids)
+    return float(_kernel(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0]), ""
+
+
+def _used(model: Predictions, expression: Expression) -> NDArray[np.bool_]:
+    """Return which examples the expression is about, a (n,) mask."""
+    left, right = expression.sides(model.strata)
+    if not left:
+        return np.ones(len(model.ids), dtype=bool)
+    return np.isin(model.strata[expression.column].astype(str), [*left, *right])
+
+
+def _interval(draws: FloatArray, level: float, n_clusters: int) -> tuple[float | None, float | None, str]:
+    """Return the percentile interval of the draws that are defined, or None, None and why there is none."""
+    if n_clusters < 2:
+        return None, None, f"no interval: {n_clusters} cluster to resample"
+    kept = draws[np.isfinite(draws)]
+    lost = 1 - len(kept) / len(draws)
+    if lost > MAX_UNDEFINED:
+        return None, None, f"no interval: undefined in {lost:.0%} of the resamples"
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high), ""

@@ -1,0 +1,180 @@
+"""Every metric under integer weights equals scikit-learn or scipy on the data repeated that often, to 1e-12."""
+
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from baserate.errors import ConfigError
+from baserate.metrics import METRICS, parse
+from baserate.types import strings
+
+
+def ece_reference(y, p):
+    confidence, right = p.max(1), p.argmax(1) == y
+    edges = np.linspace(0, 1, 16)
+    total = 0.0
+    for low, high in pairwise(edges):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    return total
+
+
+def reference(name, y, p):
+    """The metric by scikit-learn or scipy; nan where those call it undefined or we do."""
+    import scipy.stats as st
+    import sklearn.metrics as sk
+
+    k = p.shape[1]
+    if name in ("spearman", "pearson"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return getattr(st, name + "r")(y, p[:, 0])[0]
+    guess, classes = p.argmax(1), max(k, 2)
+    all_there = len(np.unique(y)) == classes
+    match name:
+        case "mcc":
+            return sk.matthews_corrcoef(y, guess) if len(np.unique(y)) > 1 else np.nan
+        case "accuracy":
+            return sk.accuracy_score(y, guess)
+        case "f1":
+            if k == 2:
+                return sk.f1_score(y, guess, zero_division=np.nan)
+            return sk.f1_score(y, guess, average="macro")
+        case "brier":
+            return sk.brier_score_loss(y, p, labels=list(range(k)))
+        case "ece":
+            return ece_reference(y, p)
+        case "auroc" if k <= 2:
+            return sk.roc_auc_score(y, p[:, -1]) if all_there else np.nan
+        case "auroc":
+            return sk.roc_auc_score(y, p, multi_class="ovr") if all_there else np.nan
+        case "auprc":
+            if not all_there:
+                return np.nan
+            columns = [1] if k <= 2 else range(k)
+            return np.mean([sk.average_precision_score(y == c, p[:, min(c, k - 1)]) for c in columns])
+
+
+CASES = [
+    (name, k)
+    for name in METRICS
+    for k in (
+        (1,) if METRICS[name].needs == "value" else (1, 2, 3, 5) if METRICS[name].needs == "ranking" else (2, 3, 5)
+    )
+]
+
+
+@pytest.mark.parametrize("levels", [0, 4], ids=["continuous", "tied"])
+@pytest.mark.parametrize(("name", "k"), CASES)
+def test_weighted_metric_equals_the_reference_on_repeated_data(name, k, levels):
+    rng = np.random.default_rng([k, levels, len(name)])
+    compared = 0
+    for n in (7, 12, 40, 90):
+        y = rng.normal(size=n) if METRICS[name].needs == "value" else rng.integers(max(k, 2), size=n)
+        p = rng.random((n, k)) + (0.7 * np.eye(max(k, 2))[y][:, -k:] if y.dtype.kind == "i" else 0.5 * y[:, None])
+        if levels:
+            p = np.round(p * levels) / levels + 0.25
+            y = np.round(y) if y.dtype.kind == "f" else y
+        if k > 1:
+            p /= p.sum(1, keepdims=True)
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=12)
+        weights[0] = 1
+        got = METRICS[name](y, p, weights)
+        for value, w in zip(got, weights, strict=True):
+            want = reference(name, np.repeat(y, w), np.repeat(p, w, axis=0))
+            assert value == pytest.approx(want, abs=1e-12, rel=0, nan_ok=True)
+            compared += bool(np.isfinite(want))
+    assert compared > 20  # the rest are undefined in both
+
+
+def test_all_metrics_see_the_same_data_however_they_group_it_into_clusters():
+    rng = np.random.default_rng(1)
+    cluster = rng.integers(9, size=60)
+    counts = rng.integers(0, 4, size=(9, 20)).astype(float)
+    for metric in METRICS.values():
+        k = 1 if metric.needs == "value" else 3
+        y = rng.normal(size=60) if k == 1 else rng.integers(3, size=60)
+        p = rng.dirichlet(np.ones(3), 60)[:, :k]
+        by_cluster = metric.prepare(y, p, cluster, 9)(counts)
+        np.testing.assert_allclose(by_cluster, metric(y, p, counts[cluster].T), atol=1e-12)
+
+
+def test_constant_predictions_have_mcc_zero_and_auroc_half():
+    y, p = np.array([0, 1, 1, 0, 1]), np.tile([0.4, 0.6], (5, 1))
+    one = np.ones((1, 5), dtype=int)
+    assert METRICS["mcc"](y, p, one) == 0.0
+    assert METRICS["auroc"](y, p, one) == 0.5
+    assert METRICS["auprc"](y, p, one) == 0.6
+
+
+@pytest.mark.parametrize(
+    ("name", "y", "p", "reason"),
+    [
+        ("auroc", [1, 1, 1], [[0.2, 0.8]] * 3, "class 0 is absent"),
+        ("auprc", [0, 1, 0], [[0.2, 0.5, 0.3]] * 3, "class 2 is absent"),
+        ("mcc", [1, 1, 1], [[0.2, 0.8]] * 3, "only one class"),
+        ("mcc", [0, 1, 1], [[0.2], [0.3], [0.1]], "needs a score for each class"),
+        ("brier", [0, 1], [[0.2, 0.9], [0.3, 0.7]], "sum to 1"),
+        ("f1", [0, 0], [[0.8, 0.2]] * 2, "neither present nor predicted"),
+        ("accuracy", [0, 2], [[0.8, 0.2]] * 2, "class indices below 2"),
+        ("spearman", [0.1, 0.2], [[0.3], [0.3]], "all predictions are equal"),
+        ("pearson", [0.1, 0.1], [[0.3], [0.4]], "all targets are equal"),
+        ("spearman", [0.1, 0.2], [[0.3, 0.7]] * 2, "needs one value"),
+        ("mcc", [0, 1], [[np.nan, 0.2], [0.5, 0.5]], "1 of 2 examples have a score that is not finite"),
+        ("accuracy", [], np.empty((0, 2)), "no examples"),
+    ],
+)
+def test_undefined_metric_says_why(name, y, p, reason):
+    assert reason in METRICS[name].undefined(np.array(y), np.array(p))
+
+
+@pytest.mark.parametrize("name", ["spearman", "pearson"])
+def test_draw_of_equal_values_is_undefined_and_leaves_the_others_alone(name):
+    y, p = np.array([0.1, 0.7, 0.3]), np.array([[0.2], [0.1], [0.4]])
+    got = METRICS[name](y, p, np.array([[3, 0, 0], [0, 0, 0], [1, 1, 1]]))
+    assert np.isnan(got[:2]).all()
+    assert np.isfinite(got[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "sides"),
+    [
+        ("mcc", ((), ())),
+        ("mcc:species=*", (("a-lyrata", "fly", "human"), ())),
+        ("mcc:species=fly+human", (("fly", "human"), ())),
+        ("mcc:species=human-fly", (("human",), ("fly",))),
+        ("mcc:species=a-lyrata", (("a-lyrata",), ())),
+    ],
+)
+def test_expression_names_strata_and_survives_a_round_trip(text, sides):
+    expression = parse(text, ["species"])
+    assert expression.sides({"species": strings(["human", "fly", "a-lyrata", "fly"])}) == sides
+    assert expression.text == text
+
+
+def test_better_direction_is_none_for_a_difference():
+    assert parse("mcc:species=human-fly").better == ""
+    assert parse("mcc:species=human+fly").better == "higher"
+    assert parse("brier").better == "lower"
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("aurocc", "Did you mean 'auroc'"),
+        ("mcc:specie=human", "Did you mean 'species'"),
+        ("mcc:species", "expected NAME:COLUMN=VALUE"),
+        ("mcc:species=human-", "expected NAME:COLUMN=VALUE"),
+    ],
+)
+def test_wrong_expression_is_refused_with_the_nearest_right_one(text, fragment):
+    with pytest.raises(ConfigError, match=fragment):
+        parse(text, ["species"])
+
+
+def test_unknown_stratum_is_refused_with_the_nearest_right_one():
+    with pytest.raises(ConfigError, match="Did you mean 'human'"):
+        parse("mcc:species=humn").sides({"species": strings(["human", "fly"])})

@@ -1,0 +1,186 @@
+"""Intervals, paired differences and corrections, against direct computation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from baserate import statistics
+from baserate.errors import ConfigError, DataError
+from baserate.metrics import METRICS
+from baserate.statistics import estimate, flag_collapsed, holm, paired_difference, replicates
+from baserate.types import Predictions, strings
+
+
+def predictions(signal=1.0, *, n=200, clusters=40, seeds=2, noise=0, k=2):
+    """Return predictions of a binary task whose clusters share an effect; `noise` picks the model's own noise."""
+    rng = np.random.default_rng(5)
+    cluster = rng.integers(clusters, size=n)
+    y = rng.integers(2, size=n)
+    species = strings(["human" if c % 2 else "fly" for c in cluster])
+    own = np.random.default_rng(noise)
+    logit = signal * (2 * y - 1) + rng.normal(size=clusters)[cluster] + own.normal(size=(seeds, n))
+    p = 1 / (1 + np.exp(-logit))
+    scores = np.stack([1 - p, p], axis=2) if k == 2 else p[:, :, None]
+    ids, names = strings([f"x{i}" for i in range(n)]), strings([f"g{c}" for c in cluster])
+    return Predictions(ids, y, names, {"species": species}, scores, tuple(range(seeds)))
+
+
+def by_hand(p, name, draws, rows=slice(None)):
+    """The metric in each draw, by repeating every example of each drawn cluster."""
+    clusters = np.unique(p.clusters.astype(str))
+    out = []
+    for drawn in draws:
+        weight = np.array([(clusters[drawn] == c).sum() for c in p.clusters])[rows]
+        values = [METRICS[name](p.targets[rows], s[rows], weight[None])[0] for s in p.scores]
+        out.append(np.mean(values))
+    return np.array(out)
+
+
+@pytest.mark.parametrize("name", ["mcc", "auroc"])
+def test_interval_is_the_percentile_interval_over_drawn_clusters(name):
+    p = predictions()
+    draws = np.random.default_rng(3).integers(40, size=(50, 40))
+    want = by_hand(p, name, draws)
+    got = estimate(p, name, n_resamples=50, seed=3)
+    np.testing.assert_allclose(replicates([p], name, n_resamples=50, seed=3)[0], want, atol=1e-12)
+    assert (got.low, got.high) == pytest.approx(tuple(np.quantile(want, [0.025, 0.975])), abs=1e-12)
+    assert got.value == pytest.approx(np.mean(got.per_seed), abs=1e-15)
+    assert (got.n, got.n_clusters, got.reason) == (200, 40, "")
+
+
+@pytest.mark.parametrize("expression", ["auroc", "mcc", "mcc:species=human-fly"])
+def test_draws_do_not_depend_on_the_memory_they_may_take(expression, monkeypatch):
+    p = predictions()
+    whole = replicates([p], expression, n_resamples=60)
+    monkeypatch.setattr(statistics, "_BLOCK", 1400)
+    np.testing.assert_array_equal(whole, replicates([p], expression, n_resamples=60))
+    np.testing.assert_array_equal(whole[:, :30], replicates([p], expression, n_resamples=30))
+
+
+def test_strata_are_averaged_and_subtracted_within_each_draw():
+    p = predictions()
+    draws = np.random.default_rng(0).integers(40, size=(30, 40))
+    human, fly = (by_hand(p, "mcc", draws, np.flatnonzero(p.strata["species"] == s)) for s in ("human", "fly"))
+    for text, want in (("human-fly", human - fly), ("*", (human + fly) / 2), ("fly", fly)):
+        got = replicates([p], f"mcc:species={text}", n_resamples=30)[0]
+        np.testing.assert_allclose(got, want, atol=1e-12)
+    each = {s: estimate(p, f"mcc:species={s}") for s in ("human", "fly", "human-fly", "*")}
+    assert each["human-fly"].value == pytest.approx(each["human"].value - each["fly"].value, abs=1e-12)
+    assert each["human"].n + each["fly"].n == each["*"].n == 200
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says():
+    """Clustered examples: 95 % intervals that resample clusters cover, those that resample examples do not."""
+    rng = np.random.default_rng(11)
+    covered = {"clusters": 0, "examples": 0}
+    for _ in range(200):
+        shares = np.repeat(rng.beta(2, 2, size=60), 20)
+        right = rng.random(len(shares)) < shares
+        scores = np.stack([~right, right], axis=1).astype(float)[None]
+        y, ids = np.ones(len(right), dtype=int), strings([str(i) for i in range(len(right))])
+        for unit, clusters in (("clusters", strings([str(i // 20) for i in range(len(right))])), ("examples", ids)):
+            e = estimate(Predictions(ids, y, clusters, {}, scores, (0,)), "accuracy", n_resamples=200)
+            covered[unit] += e.low <= 0.5 <= e.high
+    assert 0.90 <= covered["clusters"] / 200 <= 0.98
+    assert covered["examples"] / 200 < 0.75
+
+
+def test_undefined_value_is_none_with_the_stratum_in_the_reason():
+    p = predictions()
+    y = np.where(p.strata["species"] == "fly", 1, p.targets)
+    e = estimate(dataclasses.replace(p, targets=y), "auroc:species=*")
+    assert (e.value, e.low, e.high) == (None, None, None)
+    assert e.reason == "species fly: class 0 is absent from the targets"
+
+
+def test_interval_is_withheld_where_too_many_draws_are_undefined():
+    p = predictions(n=12, clusters=3)
+    y = (p.clusters == p.clusters[0]).astype(int)
+    e = estimate(dataclasses.replace(p, targets=y), "auroc")
+    assert e.value is not None
+    assert (e.low, e.high) == (None, None)
+    assert "undefined in" in e.reason
+
+
+def test_one_cluster_has_a_value_and_no_interval():
+    p = dataclasses.replace(predictions(), clusters=strings(["g"] * 200))
+    e = estimate(p, "mcc")
+    assert e.value is not None
+    assert (e.low, e.n_clusters, e.reason) == (None, 1, "no interval: 1 cluster to resample")
+
+
+def test_wrong_metric_and_wrong_stratum_are_the_callers_mistake():
+    with pytest.raises(ConfigError, match="Did you mean 'auroc'"):
+        estimate(predictions(), "aurc")
+    with pytest.raises(ConfigError, match="'human'"):
+        estimate(predictions(), "mcc:species=humans")
+
+
+def test_paired_difference_is_narrower_than_the_two_intervals_and_equals_the_difference_of_estimates():
+    a, b = predictions(1.5), predictions(0.8)
+    d = paired_difference(a, b, "auroc")
+    ea, eb = estimate(a, "auroc"), estimate(b, "auroc")
+    assert d.value == pytest.approx(ea.value - eb.value, abs=1e-15)
+    assert d.low > 0 and d.p < 0.05
+    assert d.high - d.low < 0.7 * ((ea.high - ea.low) + (eb.high - eb.low))
+
+
+def test_a_model_is_no_better_than_itself():
+    a = predictions()
+    d = paired_difference(a, a, "mcc")
+    assert (d.value, d.low, d.high, d.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_false_positives_of_the_paired_test_are_about_as_many_as_it_says():
+    """Two models of equal skill and own noise: p < 0.05 in about one of twenty."""
+    ps = [
+        paired_difference(predictions(noise=2 * i, seeds=1), predictions(noise=2 * i + 1, seeds=1), "mcc").p
+        for i in range(150)
+    ]
+    assert 0.01 <= np.mean(np.array(ps) < 0.05) <= 0.11
+
+
+def test_order_of_the_examples_does_not_matter_to_a_comparison():
+    a, b = predictions(1.5), predictions(0.8)
+    order = np.random.default_rng(0).permutation(200)
+    shuffled = Predictions(
+        b.ids[order],
+        b.targets[order],
+        b.clusters[order],
+        {"species": b.strata["species"][order]},
+        b.scores[:, order],
+        (0, 1),
+    )
+    assert paired_difference(a, shuffled, "mcc:species=human") == paired_difference(a, b, "mcc:species=human")
+
+
+def test_predictions_for_other_examples_are_not_compared():
+    a = predictions()
+    with pytest.raises(DataError, match="cannot pair 200 with 150"):
+        paired_difference(a, predictions(n=150), "mcc")
+    with pytest.raises(DataError, match="the target of 'x0' is"):
+        paired_difference(a, dataclasses.replace(a, targets=1 - a.targets), "mcc")
+
+
+def test_holm_follows_the_step_down_definition():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "collapsed"),
+    [
+        (lambda s: s, False),
+        (lambda s: s * 0 + 0.5, True),
+        (lambda s: np.concatenate([s[:1], s[1:] * 0 + 0.25]), True),
+        (lambda s: np.where(s == s.max(), np.nan, s), True),
+        (lambda s: s * 1e-9, False),
+        (lambda s: 0.5 + s * 1e-9, True),
+    ],
+    ids=["spread", "constant", "one seed", "nan", "small", "constant in float32"],
+)
+def test_collapsed_predictions_are_told_from_small_ones(change, collapsed):
+    p = predictions()
+    assert flag_collapsed(dataclasses.replace(p, scores=change(p.scores))) is collapsed

@@ -354,13 +354,14 @@ def _load(folder: Path, config: Any) -> nn.Module:
                 use_safetensors=True,
                 attn_implementation="sdpa",
                 dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # so that they are reported, and refused below
                 output_loading_info=True,
             )
     except (OSError, SafetensorError, RuntimeError) as error:
         raise DataError(f"{weights}: damaged ({str(error).strip().splitlines()[0]})") from error
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report.get(kind):
-            first = sorted(str(k) for k in report[kind])[:3]
+            first = sorted(k if isinstance(k, str) else str(k[0]) for k in report[kind])[:3]
             raise DataError(f"{weights}: {len(report[kind])} {kind.replace('_', ' ')}, such as {', '.join(first)}")
     loaded: nn.Module = network
     return loaded

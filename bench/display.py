@@ -31,7 +31,7 @@ from .progress import Advance, listening
 from .records import Record
 from .run import Cell, Outcome
 
-_STYLES = {"passed": "green", "ok": "green", "done": "green", "failed": "bold red", "broken": "bold red"}
+_STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
 
 class _Rate(ProgressColumn):
@@ -172,13 +172,14 @@ def print_card(card: Mapping[str, Any]) -> None:
 
 
 def print_check(result: CheckResult, *, quiet: bool) -> None:
-    """Print a check's outcome; only a failure is told when quiet."""
-    if not quiet or result.status == "failed":
-        style = _STYLES.get(result.status, "dim")
-        text = Text.assemble(
-            (f"{result.status:8}", style), f"{result.subject} · {result.check}  ", (result.detail, "dim")
-        )
-        Console(highlight=False).print(text)
+    """Print a check's outcome on one line; only a failure is told when quiet, and in full."""
+    if quiet and result.status != "failed":
+        return
+    mark, style = {"passed": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("–", "dim")}[result.status]
+    head = Text.assemble((f"{mark} ", style), f"{result.subject} · {result.check.replace('_', ' ')}  ")
+    detail = Text(result.detail, style="red" if result.status == "failed" else "dim")
+    wrapped = result.status == "failed"
+    Console(highlight=False).print(head + detail, no_wrap=not wrapped, overflow="fold" if wrapped else "ellipsis")
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -186,7 +187,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         fix = Text(f"  mend: {finding.fix}", "bold") if finding.fix else Text()
-        status = Text(finding.status, _STYLES.get(finding.status, "yellow"))
+        status = Text(finding.status, _STYLES[finding.status])
         table.add_row(status, finding.topic, Text.assemble(finding.detail, fix))
     Console(highlight=False).print(table)
 

@@ -40,7 +40,7 @@ def check_split_is_sound(task: Task) -> None:
     for part, examples in split:
         expect(
             len(examples) == task.sizes.get(part, len(examples)),
-            f"{part} has {len(examples)} examples; the card declares {task.sizes[part]}",
+            f"{part} has {len(examples)} examples; the card declares {task.sizes.get(part)}",
         )
 
 

@@ -171,6 +171,8 @@ def _quiet() -> Iterator[None]:
     }
     before = {key: os.environ.get(key) for key in settings}
     os.environ.update({key: value for key, value in settings.items() if before[key] is None})
+    import mlflow  # noqa: F401 - it sets its own levels when it is imported
+
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic", "urllib3")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -6,7 +6,7 @@ any number of examples n: scikit-learn's `LogisticRegression` has C = 1 / (penal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,7 +80,8 @@ def fit_probe(
     """Return the logistic (or, with `n_classes` 0, ridge) regression whose penalty has the lowest loss on valid.
 
     Features (n, d), dense or CSR, are scaled to unit variance on train; one that is constant there is not used. The
-    loss is log-loss, or squared error; of equals the stronger penalty wins. Raises DataError for features that are not
+    loss is log-loss, or squared error; of equals the stronger penalty wins, and the path ends once two weaker ones in
+    a row have not been better. Raises DataError for features that are not
     finite, for too few examples, and for labels that cannot be learned from.
     """
     for x, y, part in ((train_x, train_y, "training"), (valid_x, valid_y, "validation")):
@@ -100,16 +101,23 @@ def fit_probe(
             raise DataError(f"class indices run from {classes[0]} to {classes[-1]}; expected 0 to {n_classes - 1}")
         if len(classes) == 1:
             raise DataError(f"training labels hold class {classes[0]} alone; expected two classes or more")
-        path = logistic_path(x, labels, len(classes), penalties)
+        steps = _logistic(x, labels, len(classes), penalties, tolerance=1e-7)
     else:
         classes = np.zeros(0, dtype=np.int64)
-        path = ridge_path(x, train_y, penalties)
-    probes = [
-        Probe(w / scale, b, penalty, n_classes, tuple(classes.tolist()))
-        for penalty, w, b in zip(path.penalties, path.coefficients, path.intercepts, strict=True)
-    ]
-    losses = [_loss(probe.predict(valid_x), np.asarray(valid_y), n_classes) for probe in probes]
-    return min(zip(losses, probes, strict=True), key=lambda pair: (pair[0], -pair[1].penalty))[1]
+        steps = _ridge(x, train_y, penalties, tolerance=1e-10)
+    best: Probe | None = None
+    lowest, worse = np.inf, 0
+    for penalty, w, b in steps:
+        probe = Probe(w / scale, b, penalty, n_classes, tuple(classes.tolist()))
+        loss = _loss(probe.predict(valid_x), np.asarray(valid_y), n_classes)
+        if best is None or loss < lowest:
+            best, lowest, worse = probe, loss, 0
+        else:
+            worse += 1
+        if worse == 2:
+            break
+    assert best is not None
+    return best
 
 
 def logistic_path(
@@ -121,14 +129,7 @@ def logistic_path(
     mean Hessian at the start is the identity: one Gram matrix and one eigendecomposition serve all penalties. A fit
     ends when a step gains less than `tolerance` of loss. Products are in the precision of `x`, sums in float64.
     """
-    y = np.asarray(y, dtype=np.int64)
-    counts = np.bincount(y, minlength=n_classes)
-    if n_classes < 2 or (counts == 0).any():
-        raise DataError(f"class counts in training are {counts.tolist()}; expected two classes or more, none empty")
-    prior = np.log(counts / len(y))
-    if n_classes == 2:
-        return _walk(x, _binary(y), (prior[1:] - prior[:1]), penalties, tolerance)
-    return _walk(x, _multinomial(y, n_classes), prior - prior.mean(), penalties, tolerance)
+    return _path(_logistic(x, y, n_classes, penalties, tolerance=tolerance), penalties)
 
 
 def ridge_path(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float = 1e-10) -> Path:
@@ -137,26 +138,55 @@ def ridge_path(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tole
     The loss is half the mean squared error. Where neither side of `x` is at most 2048, the path is walked as in
     `logistic_path`.
     """
+    return _path(_ridge(x, y, penalties, tolerance=tolerance), penalties)
+
+
+Step = tuple[float, FloatArray, FloatArray]
+"""A penalty with its coefficients (k, d) and intercepts (k,)."""
+
+
+def _path(steps: Iterator[Step], penalties: Sequence[float]) -> Path:
+    found = {penalty: (w, b) for penalty, w, b in steps}
+    return Path(
+        tuple(penalties), np.stack([found[p][0] for p in penalties]), np.stack([found[p][1] for p in penalties])
+    )
+
+
+def _logistic(
+    x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float], *, tolerance: float
+) -> Iterator[Step]:
+    y = np.asarray(y, dtype=np.int64)
+    counts = np.bincount(y, minlength=n_classes)
+    if n_classes < 2 or (counts == 0).any():
+        raise DataError(f"class counts in training are {counts.tolist()}; expected two classes or more, none empty")
+    prior = np.log(counts / len(y))
+    if n_classes == 2:
+        return _walk(x, _binary(y), prior[1:] - prior[:1], penalties, tolerance)
+    return _walk(x, _multinomial(y, n_classes), prior - prior.mean(), penalties, tolerance)
+
+
+def _ridge(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float) -> Iterator[Step]:
     y = np.asarray(y, dtype=np.float64)
     if not np.isfinite(y).all():
         raise DataError(f"training target of row {int(np.argmin(np.isfinite(y)))} is not finite")
     offset = y.mean()
     n, d = x.shape
     if not (n <= _EXACT and n < d) and not (d <= _EXACT and isinstance(x, np.ndarray)):
-        return _walk(x, _squared(y), np.array([offset]), penalties, tolerance)
-    _check_penalties(penalties)
+        yield from _walk(x, _squared(y), np.array([offset]), penalties, tolerance)
+        return
     mean, deviation = _moments(x)
     space = _space(x, mean, deviation, precision=np.float64)
     # The targets are centred, so the features need not be.
     target = sum(space.x[at : at + _ROWS].T @ (y - offset)[at : at + _ROWS] for at in range(0, n, _ROWS)) / n
     if space.vectors is not None:
         target = space.vectors.T @ target
-    coefficients = np.stack([target / (space.spread + penalty) for penalty in penalties])
-    if space.vectors is not None:
-        coefficients = coefficients @ space.vectors.T
-    if space.back is not None:
-        coefficients = space.back(coefficients)
-    return Path(tuple(penalties), coefficients[:, None, :], (offset - coefficients @ mean)[:, None])
+    for penalty in _from_strongest(penalties):
+        w = (target / (space.spread + penalty))[None]
+        if space.vectors is not None:
+            w = w @ space.vectors.T
+        if space.back is not None:
+            w = space.back(w)
+        yield penalty, w, offset - w @ mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,17 +228,16 @@ class _Coordinates:
         return np.asarray(self.turn @ inner), self.turn @ (u[:k] * self.unit_b)
 
 
-def _walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float], tolerance: float) -> Path:
-    """Return the minimiser of `mean loss + penalty / 2 * ||w||**2` for each penalty, from `w` = 0 and `b` = `start`."""
+def _walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float], tolerance: float) -> Iterator[Step]:
+    """Yield the minimiser of `mean loss + penalty / 2 * ||w||**2` for each penalty, from `w` = 0 and `b` = `start`."""
     from scipy.optimize import minimize
 
-    _check_penalties(penalties)
+    order = _from_strongest(penalties)
     mean, deviation = _moments(x)
     space = _space(x, mean, deviation, precision=x.dtype)
-    (n, d), k, precision = x.shape, len(start), space.x.dtype
-    coefficients, intercepts = np.zeros((len(penalties), k, d)), np.zeros((len(penalties), k))
+    k, precision = len(start), space.x.dtype
     w, b = np.zeros((k, len(space.centre))), start.astype(np.float64)
-    advance = activity("fitting a linear model", n * len(penalties))
+    advance = activity("fitting a linear model", x.shape[0] * len(order))
     transposed = space.x.T
 
     def evaluate(w: FloatArray, b: FloatArray, penalty: float) -> tuple[float, FloatArray, FloatArray, FloatArray]:
@@ -219,8 +248,7 @@ def _walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float]
         gradient += penalty * w - np.outer(total, space.centre)
         return value + 0.5 * penalty * float((w * w).sum()), gradient, total, curvature
 
-    for at in np.argsort(penalties)[::-1]:
-        penalty = float(penalties[at])
+    for penalty in order:
         _, gradient, total, curvature = evaluate(w, b, penalty)
         change = _coordinates(space, curvature, penalty)
         # The first step of L-BFGS-B has length 1; in these units that is the Newton step.
@@ -236,11 +264,10 @@ def _walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float]
         options = {"ftol": tolerance, "gtol": 0.0, "maxiter": 1000, "maxcor": 20}
         found = minimize(objective, change.pack(w, b), jac=True, method="L-BFGS-B", options=options)
         w, b = change.unpack(found.x)
-        coefficients[at] = w if space.back is None else space.back(w)
+        coefficients = w if space.back is None else space.back(w)
         # The fit is of centred features, in either space.
-        intercepts[at] = b - coefficients[at] @ mean
-        advance(n)
-    return Path(tuple(penalties), coefficients, intercepts)
+        yield penalty, coefficients, b - coefficients @ mean
+        advance(x.shape[0])
 
 
 def _space(x: Features, mean: FloatArray, deviation: FloatArray, *, precision: Any) -> _Space:
@@ -363,9 +390,10 @@ def _squared(y: FloatArray) -> Loss:
     return loss
 
 
-def _check_penalties(penalties: Sequence[float]) -> None:
+def _from_strongest(penalties: Sequence[float]) -> list[float]:
     if not len(penalties) or not all(np.isfinite(p) and p > 0 for p in penalties):
         raise ConfigError(f"penalties are {list(penalties)}; expected one or more positive numbers")
+    return sorted(set(map(float, penalties)), reverse=True)
 
 
 def _require_finite(x: Features, what: str) -> None:

@@ -1,0 +1,66 @@
+"""What the linear baselines share: features of sequences or of variants, and a linear model on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from baserate.errors import check_keys
+from baserate.modes import PENALTIES
+from baserate.probes import Probe, fit_probe
+from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
+
+Features = Callable[[StrArray], Any]
+"""Takes sequences (n,); returns features (n, d), an array or a CSR matrix."""
+
+
+def featurise(inputs: Inputs, features: Features) -> Any:
+    """Return the features of each sequence or, for variants, those of ALT minus those of REF, (n, d).
+
+    Many variants share a REF, so each distinct one is computed once.
+    """
+    if inputs.alternates is None:
+        return features(inputs.sequences)
+    references, which = np.unique(inputs.sequences.astype(str), return_inverse=True)
+    return features(inputs.alternates) - features(strings(references))[which]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLinear:
+    """A linear model on fixed features of the inputs."""
+
+    probe: Probe
+    features: Features
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return class probabilities (n, n_classes), or values (n, 1)."""
+        return self.probe.predict(featurise(inputs, self.features))
+
+
+@dataclass(frozen=True)
+class LinearBaseline:
+    """L2-penalised logistic or ridge regression on features; the penalty is chosen on valid.
+
+    `features_for(train inputs)` returns the features, which may so depend on what training sequences look like.
+    """
+
+    features_for: Callable[[Inputs], Features]
+    standardise: bool = True
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> FittedLinear:
+        """Return the fitted predictor; nothing is random, so `seed` changes nothing."""
+        check_keys(settings, (), "settings of from_scratch")
+        features = self.features_for(train.inputs)
+        probe = fit_probe(
+            featurise(train.inputs, features),
+            train.targets,
+            featurise(valid.inputs, features),
+            valid.targets,
+            n_classes=n_classes,
+            penalties=PENALTIES,
+            standardise=self.standardise,
+        )
+        return FittedLinear(probe, features)

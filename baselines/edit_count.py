@@ -1,0 +1,28 @@
+"""How much a variant changes, whatever it changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from baserate.baselines._onehot import substitutions
+from baserate.registry import baseline
+from baserate.types import FloatArray, Inputs
+
+
+class EditCount:
+    """Scores a variant by the number of bases that it changes."""
+
+    def score_variants(self, inputs: Inputs) -> FloatArray:
+        """Return minus the number of bases that are substituted, inserted or deleted, (n,): lower changes more."""
+        return np.array([-float(sum(counts)) for counts in substitutions(inputs)], dtype=np.float64)
+
+
+@baseline(
+    "edit_count",
+    modes={"zero_shot": {"rule": "native"}},
+    description="Minus the number of bases that ALT changes.",
+    variants=True,
+)
+def load() -> EditCount:
+    """Return the edit-count baseline."""
+    return EditCount()

@@ -1,0 +1,116 @@
+"""What combinations of short words tell."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from baserate.baselines._linear import featurise
+from baserate.errors import DataError, check_keys
+from baserate.kmers import kmer_features
+from baserate.progress import Advance, activity
+from baserate.registry import baseline
+from baserate.types import Examples, FloatArray, Inputs
+
+MAX_ROUNDS = 1000
+PATIENCE = 20
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    booster: Any
+    max_k: int
+    n_classes: int
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        import xgboost
+
+        data = xgboost.DMatrix(_features(inputs, self.max_k), nthread=_threads())
+        found = np.asarray(self.booster.predict(data), dtype=np.float64).reshape(len(inputs), -1)
+        if self.n_classes == 2:
+            return np.hstack([1 - found, found])
+        return found / found.sum(axis=1, keepdims=True) if self.n_classes else found
+
+
+@dataclass(frozen=True)
+class KmerXGBoost:
+    """Gradient-boosted trees on k-mer frequencies; the number of trees is chosen on valid."""
+
+    max_k: int
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> _Fitted:
+        """Return the fitted predictor; `seed` draws each tree's rows and words. Raises DataError for bad labels."""
+        check_keys(settings, (), "settings of from_scratch")
+        import xgboost
+
+        y = np.asarray(train.targets)
+        if not len(y) or not len(valid):
+            raise DataError(f"there are {len(y)} training and {len(valid)} validation examples; expected some of both")
+        if n_classes and len(np.unique(y)) == 1:
+            raise DataError(f"training labels hold class {y[0]} alone; expected two classes or more")
+        if not np.isfinite(y.astype(np.float64)).all():
+            raise DataError("a training target is not finite")
+        objective: dict[str, Any] = {"objective": "reg:squarederror", "base_score": float(y.mean())}
+        if n_classes == 2:
+            objective = {"objective": "binary:logistic"}
+        elif n_classes:
+            objective = {"objective": "multi:softprob", "num_class": n_classes}
+        settings = {
+            "tree_method": "hist",
+            "max_depth": 5,
+            "eta": 0.1,
+            "subsample": 0.8,
+            "colsample_bytree": 0.3,
+            "seed": seed,
+            "nthread": _threads(),
+            "verbosity": 0,
+        }
+        data = [
+            xgboost.DMatrix(_features(part.inputs, self.max_k), label=part.targets, nthread=_threads())
+            for part in (train, valid)
+        ]
+
+        class Progress(xgboost.callback.TrainingCallback):
+            def __init__(self, advance: Advance) -> None:
+                self.advance = advance
+
+            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+                self.advance(len(y))
+                return False
+
+        booster = xgboost.train(
+            objective | settings,
+            data[0],
+            num_boost_round=MAX_ROUNDS,
+            evals=[(data[1], "valid")],
+            verbose_eval=False,
+            callbacks=[
+                xgboost.callback.EarlyStopping(rounds=PATIENCE, save_best=True),
+                Progress(activity("growing trees", MAX_ROUNDS * len(y))),
+            ],
+        )
+        return _Fitted(booster, self.max_k, n_classes)
+
+
+def _features(inputs: Inputs, max_k: int) -> Any:
+    return featurise(inputs, lambda sequences: kmer_features(sequences, range(1, max_k + 1)))
+
+
+def _threads() -> int:
+    """Return the number of threads: OMP_NUM_THREADS where it is set, else the cores, at most 8."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else min(8, os.cpu_count() or 1)
+
+
+@baseline(
+    "kmer_xgboost",
+    modes={"from_scratch": {}},
+    description="Gradient-boosted trees on frequencies of words of 1 to max_k bases; for a variant, of their change.",
+    citation="Chen & Guestrin 2016, KDD",
+)
+def load(*, max_k: int = 6) -> KmerXGBoost:
+    """Return the boosted k-mer baseline; `max_k` is the length of the longest words."""
+    return KmerXGBoost(max_k)

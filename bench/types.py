@@ -162,12 +162,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Subset:
-    """A fixed, seeded subset of a task, with a name of its own: `<task>.small@<version>`."""
+    """A fixed, seeded subset of a task, with a name of its own: `<task>.small@<version>`.
+
+    Classes keep their proportions; where `balance` names a stratum, its values have equal shares.
+    """
 
     train: int
     valid: int
     test: int
     seed: int = 0
+    balance: str = ""
 
 
 SplitRule = Callable[[Examples], StrArray]

@@ -105,7 +105,7 @@ class HuggingFaceModel:
         They are normalised over the four bases. Of an over-long sequence the context about its sites is kept. Raises
         NotApplicable where the checkpoint has no masked-language-model head or no mask token.
         """
-        if self.tokens.mask is None or not hasattr(self.network, "get_output_embeddings"):
+        if self.tokens.mask is None or not _is_masked(self.config):
             raise NotApplicable(f"{self.folder}: has no mask token or no masked-language-model head")
         check_usable(sequences)
         rows, columns = [], []
@@ -327,15 +327,18 @@ def _read_tokenizer(folder: Path) -> Any:
 def _auto_class(config: Any) -> Any:
     from transformers import AutoModel, AutoModelForMaskedLM
 
-    names = getattr(config, "architectures", None) or [""]
-    return AutoModelForMaskedLM if names[0].endswith("ForMaskedLM") else AutoModel
+    return AutoModelForMaskedLM if _is_masked(config) else AutoModel
+
+
+def _is_masked(config: Any) -> bool:
+    return any(name.endswith("ForMaskedLM") for name in getattr(config, "architectures", None) or ())
 
 
 def _initialise(config: Any, seed: int) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network: nn.Module = _auto_class(config).from_config(copy.deepcopy(config), attn_implementation="sdpa")
-    return network.eval()
+    return _without_pooler(network).eval()
 
 
 def _load(folder: Path, config: Any) -> nn.Module:
@@ -360,11 +363,17 @@ def _load(folder: Path, config: Any) -> nn.Module:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise DataError(f"{weights}: damaged ({str(error).strip().splitlines()[0]})") from error
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-        if report.get(kind):
-            first = sorted(k if isinstance(k, str) else str(k[0]) for k in report[kind])[:3]
-            raise DataError(f"{weights}: {len(report[kind])} {kind.replace('_', ' ')}, such as {', '.join(first)}")
-    loaded: nn.Module = network
-    return loaded
+        keys = sorted(k if isinstance(k, str) else str(k[0]) for k in report.get(kind, ()))
+        if any(not key.startswith("pooler.") for key in keys):
+            raise DataError(f"{weights}: {len(keys)} {kind.replace('_', ' ')}, such as {', '.join(keys[:3])}")
+    return _without_pooler(network)
+
+
+def _without_pooler(network: nn.Module) -> nn.Module:
+    """Return the network without the layer on its first token: nothing here uses it, and checkpoints often lack it."""
+    if getattr(network, "pooler", None) is not None:
+        network.pooler = None
+    return network
 
 
 @contextmanager

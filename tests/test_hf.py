@@ -316,6 +316,17 @@ def test_a_tokenizer_without_a_mask_cannot_score_masked_sites(model: HuggingFace
         unmasked.masked_log_probs(strings(["ACGT"]), [np.array([1])])
 
 
+def test_a_checkpoint_without_a_language_model_head_embeds_but_does_not_score(
+    model: HuggingFaceModel, broken: Path
+) -> None:
+    model.network.base_model.save_pretrained(broken)
+    headless = HuggingFaceModel(broken, device="cpu")
+    x = dna(3, (10, 30))
+    np.testing.assert_array_equal(headless.embed(x), model.embed(x))
+    with pytest.raises(NotApplicable, match="no masked-language-model head"):
+        headless.masked_log_probs(x, [np.array([1])] * 3)
+
+
 def test_batches_hold_every_row_once_within_the_budget() -> None:
     lengths = np.random.default_rng(0).integers(1, 200, size=101)
     found = list(batches(lengths, 500))

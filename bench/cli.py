@@ -196,7 +196,20 @@ def run(
         click.echo(json.dumps({**outcome.to_json(), "tracking": said}, indent=1))
     else:
         print_outcome(outcome, results, said, quiet=quiet)
+    _tabulate(results, results, as_json=False, quiet=quiet or as_json)
     return 1 if outcome.failed else 0
+
+
+def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:
+    from .leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
+
+    table = build_leaderboard(results)
+    files = write_leaderboard(table, out)
+    if as_json:
+        click.echo(to_json(table), nl=False)
+    elif not quiet:
+        print_leaderboard(table)
+        click.echo("wrote " + ", ".join(str(file) for file in files))
 
 
 def _seeds(text: str | None) -> tuple[int, ...]:

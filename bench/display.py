@@ -111,7 +111,7 @@ class GridDisplay:
         self._activities.clear()
         self._progress.advance(self._total)
         if record is not None:
-            self._console.print(_line(cell, record, seconds), highlight=False)
+            self._console.print(_line(cell, record, seconds), highlight=False, soft_wrap=True)
 
 
 def _line(cell: Cell, record: Record, seconds: float) -> Text:
@@ -139,7 +139,7 @@ def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) ->
     loud = Console(stderr=True, highlight=False)
     for record in outcome.failed:
         spec = record.spec
-        loud.print(Text(f"failed: {spec.task} · {spec.model} · {spec.mode}: {record.error.splitlines()[-1]}", "red"))
+        loud.print(Text(f"failed: {spec.task} · {spec.model} · {spec.mode}: {record.error.splitlines()[-1]}", "red"), soft_wrap=True)
 
 
 def print_listing(listing: Mapping[str, Any]) -> None:

@@ -20,15 +20,14 @@ from .types import Estimate, FloatArray, IntArray, Predictions
 MAX_UNDEFINED = 0.05
 """The share of draws that may be undefined before an interval is withheld."""
 
-_BLOCK = 1 << 20  # numbers held at once: draws are taken in blocks of about this many example weights
+# Draws are taken in blocks of about this many example weights: arrays that stay in the CPU's cache are twice as fast.
+_BLOCK = 1 << 17
+_MIN_DRAWS = 256
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better `a` is than `b` in a metric, with interval and two-sided p; None where undefined, with `reason`.
-
-    The sign is that of `a - b`; `better` tells the direction in which a metric improves.
-    """
+    """A metric of one model minus that of another, with interval and two-sided p; None where undefined."""
 
     metric: str
     value: float | None
@@ -58,7 +57,7 @@ def estimate(
     if not reason:
         value = float(np.mean(per_seed))
         draws = replicates([predictions], expression, n_resamples=n_resamples, seed=seed)[0]
-        low, high, reason = _interval(draws, level, n_clusters)
+        low, high, reason = interval(draws, n_clusters=n_clusters, level=level)
     return Estimate(expression, value, low, high, n, n_clusters, per_seed, level, method, reason)
 
 
@@ -91,14 +90,6 @@ def paired_difference(
     Raises DataError where the two do not hold the same examples.
     """
     b = aligned(b, a)
-    draws = replicates([a, b], expression, n_resamples=n_resamples, seed=seed)
-    return difference(a, b, expression, draws[0] - draws[1], level=level)
-
-
-def difference(
-    a: Predictions, b: Predictions, expression: str, draws: FloatArray, *, level: float = 0.95
-) -> Difference:
-    """Return the metric of `a` minus that of `b`, given the difference in each draw of `replicates`, (draws,)."""
     parsed = parse(expression, a.strata)
     used = _used(a, parsed)
     n, n_clusters = int(used.sum()), len(set(a.clusters[used]))
@@ -109,8 +100,10 @@ def difference(
         if reason:
             return Difference(expression, None, None, None, None, n, n_clusters, reason)
         points.append(float(np.mean(values)))
-    low, high, reason = _interval(draws, level, n_clusters)
-    p = None if low is None else two_sided_p(draws)
+    draws = replicates([a, b], expression, n_resamples=n_resamples, seed=seed)
+    apart = draws[0] - draws[1]
+    low, high, reason = interval(apart, n_clusters=n_clusters, level=level)
+    p = None if low is None else two_sided_p(apart)
     return Difference(expression, points[0] - points[1], low, high, p, n, n_clusters, reason)
 
 
@@ -136,6 +129,18 @@ def aligned(b: Predictions, a: Predictions) -> Predictions:
                 f"cannot pair predictions: the {what} of {a.ids[i]!r} is {mine[i]!r} in one, {other[i]!r} in the other"
             )
     return b
+
+
+def interval(draws: FloatArray, *, n_clusters: int, level: float = 0.95) -> tuple[float | None, float | None, str]:
+    """Return the percentile interval of the draws that are defined, or None, None and why there is none."""
+    if n_clusters < 2:
+        return None, None, f"no interval: {n_clusters} cluster to resample"
+    kept = draws[np.isfinite(draws)]
+    lost = 1 - len(kept) / len(draws)
+    if lost > MAX_UNDEFINED:
+        return None, None, f"no interval: undefined in {lost:.0%} of the resamples"
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high), ""
 
 
 def two_sided_p(draws: FloatArray) -> float:
@@ -171,7 +176,7 @@ def flag_collapsed(predictions: Predictions) -> bool:
 def _draws(n_clusters: int, n_resamples: int, seed: int, *, rows: int) -> Iterator[FloatArray]:
     """Yield how often each cluster is drawn, (clusters, draws), in blocks; the draws do not depend on the blocks."""
     rng = np.random.default_rng(seed)
-    block = max(1, min(n_resamples, _BLOCK // max(rows, n_clusters, 1)))
+    block = min(n_resamples, max(_MIN_DRAWS, _BLOCK // max(rows, n_clusters, 1)))
     for start in range(0, n_resamples, block):
         b = min(block, n_resamples - start)
         drawn = rng.integers(n_clusters, size=(b, n_clusters)) + np.arange(b)[:, None] * n_clusters
@@ -216,15 +221,3 @@ def _used(model: Predictions, expression: Expression) -> NDArray[np.bool_]:
     if not left:
         return np.ones(len(model.ids), dtype=bool)
     return np.isin(model.strata[expression.column].astype(str), [*left, *right])
-
-
-def _interval(draws: FloatArray, level: float, n_clusters: int) -> tuple[float | None, float | None, str]:
-    """Return the percentile interval of the draws that are defined, or None, None and why there is none."""
-    if n_clusters < 2:
-        return None, None, f"no interval: {n_clusters} cluster to resample"
-    kept = draws[np.isfinite(draws)]
-    lost = 1 - len(kept) / len(draws)
-    if lost > MAX_UNDEFINED:
-        return None, None, f"no interval: undefined in {lost:.0%} of the resamples"
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), ""

@@ -1,0 +1,61 @@
+"""The leaderboard: built from records alone, written as Markdown, CSV, JSON and a plot."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import DataError
+from .plots import plot_leaderboard
+from .standings import Leaderboard, build_leaderboard
+from .tables import print_leaderboard, to_csv, to_json, to_markdown
+
+__all__ = [
+    "Leaderboard",
+    "build_leaderboard",
+    "print_leaderboard",
+    "to_csv",
+    "to_json",
+    "to_markdown",
+    "write_leaderboard",
+]
+
+
+def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
+    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json and .png.
+
+    The plot is drawn again only where the table has changed since. Raises DataError where `out` cannot be written.
+    """
+    text = to_json(table)
+    json_file, plot = out / "leaderboard.json", out / "leaderboard.png"
+    unchanged = plot.exists() and json_file.exists() and json_file.read_text(encoding="utf-8") == text
+    contents = {"leaderboard.md": to_markdown(table), "leaderboard.csv": to_csv(table)}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _replace(out / name, content)
+        if table.columns and not unchanged:
+            _replace(plot, lambda beside: plot_leaderboard(table, beside))
+        if not table.columns:
+            plot.unlink(missing_ok=True)
+        # Last, since it is what tells that the plot is of this table.
+        _replace(json_file, text)
+    except OSError as error:
+        raise DataError(
+            f"cannot write the leaderboard in {out}: {error.strerror}; choose another with --out"
+        ) from error
+    return [*(out / name for name in contents), json_file, *([plot] if table.columns else [])]
+
+
+def _replace(file: Path, content: str | Callable[[Path], None]) -> None:
+    """Put the text, or what the function writes to the path it is given, in place of `file`."""
+    beside = file.with_name(f".{uuid.uuid4().hex[:8]}{file.name}")
+    try:
+        if isinstance(content, str):
+            beside.write_text(content, encoding="utf-8")
+        else:
+            content(beside)
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""The picture of a leaderboard: a panel a task, a dot and an interval a row, and the floor as a band."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .metrics import parse
+from .standings import Cell, Column, Kind, Leaderboard, Row
+
+# Okabe & Ito (2008): told apart by readers with any of the common colour-vision deficiencies, and by shape besides.
+_COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
+_SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
+_SAID: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
+_INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
+_PER_LINE = 3
+
+
+def plot_leaderboard(table: Leaderboard, path: Path) -> None:
+    """Write the picture to `path`, in the format of its suffix; the same table gives the same bytes.
+
+    Rows stand in the table's order in every panel, so that one can be followed across. The band is the interval of the
+    best baseline; a hollow mark is a gain over it that the paired test does not tell from none.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    per_line = min(_PER_LINE, len(table.columns))
+    lines = -(-len(table.columns) // per_line)
+    height = 0.62 + lines * (0.235 * len(table.rows) + 1.05)
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "svg.hashsalt": "baserate"}):
+        figure = Figure(figsize=(2.7 + 2.55 * per_line, height), dpi=160, layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = figure.subplots(lines, per_line, squeeze=False, sharey=True).ravel()
+        for i, panel in enumerate(panels):
+            if i < len(table.columns):
+                _draw(panel, table, table.columns[i])
+            else:
+                panel.set_visible(False)
+        _label_rows(panels[::per_line], table.rows)
+        _explain(figure, table)
+        figure.savefig(
+            path, metadata={"Software": None} if path.suffix == ".png" else {"Date": None}, facecolor="white"
+        )
+
+
+def _draw(panel: Any, table: Leaderboard, column: Column) -> None:
+    cells = [table.cell(row, column) for row in table.rows]
+    floor = next((c for c in cells if c.row == column.best_baseline), None)
+    if floor is not None and floor.value is not None:
+        e = floor.estimates[0]
+        if e.low is not None and e.high is not None:
+            panel.axvspan(e.low, e.high, color=_BAND, lw=0, zorder=0)
+        panel.axvline(floor.value, color=_COLOURS["baseline"], lw=0.9, ls=(0, (4, 2)), zorder=1)
+    for y, (row, cell) in enumerate(zip(table.rows, cells, strict=True)):
+        _mark(panel, y, row, cell)
+    for edge in _boundaries(table.rows):
+        panel.axhline(edge, color="#DDDDDD", lw=0.7, zorder=0)
+    panel.set_ylim(len(table.rows) - 0.4, -0.6)
+    panel.set_title(column.name.replace(" (", "\n("), fontsize=9, fontweight="bold", color=_INK, loc="left", pad=5)
+    if column.metrics:
+        better = {"higher": " →", "lower": " (lower is better)", "": ""}[parse(column.metric).better]
+        panel.set_xlabel(parse(column.metric).label + better, color=_INK, labelpad=2)
+    panel.tick_params(length=0, labelsize=8.6, colors=_INK)
+    panel.grid(axis="x", color="#EEEEEE", lw=0.7)
+    panel.set_axisbelow(True)
+    panel.locator_params(axis="x", nbins=5)
+    panel.margins(x=0.06)
+    for side in panel.spines.values():
+        side.set_visible(False)
+
+
+def _mark(panel: Any, y: int, row: Row, cell: Cell) -> None:
+    colour = _COLOURS[row.kind]
+    if cell.value is None:
+        said = {"failed": "failed", "not_applicable": "n/a", "missing": "not run", "done": "undefined"}[cell.status]
+        style: dict[str, Any] = {"color": "#CC0000", "weight": "bold"} if cell.status == "failed" else {"color": _FAINT}
+        place = panel.get_yaxis_transform()
+        panel.text(0.02, y, said, transform=place, va="center", fontsize=8, style="italic", **style)
+        return
+    e = cell.estimates[0]
+    if e.low is not None and e.high is not None:
+        panel.plot([e.low, e.high], [y, y], color=colour, lw=1.6, solid_capstyle="butt", zorder=2)
+    tie = cell.gain is not None and cell.gain.verdict == "tie"
+    panel.plot(cell.value, y, _SHAPES[row.kind], ms=5, mec=colour, mfc="white" if tie else colour, mew=1.3, zorder=3)
+
+
+def _boundaries(rows: tuple[Row, ...]) -> list[float]:
+    return [i + 0.5 for i in range(len(rows) - 1) if rows[i].kind != rows[i + 1].kind]
+
+
+def _label_rows(panels: Any, rows: tuple[Row, ...]) -> None:
+    """Name the rows at the left of each line of panels; the mode is told where it is not plainly a baseline's."""
+    for panel in panels:
+        panel.set_yticks(range(len(rows)))
+        panel.set_yticklabels([_said(row) for row in rows])
+        for label, row in zip(panel.get_yticklabels(), rows, strict=True):
+            label.set_color(_COLOURS[row.kind])
+
+
+def _said(row: Row) -> str:
+    mode = "" if row.kind == "baseline" and row.mode == "from_scratch" else f" · {row.mode.replace('_', ' ')}"
+    return row.model + mode + (f" ({row.detail})" if row.detail else "")
+
+
+def _explain(figure: Any, table: Leaderboard) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    there = [kind for kind in _COLOURS if any(row.kind == kind for row in table.rows)]
+    shown: list[Any] = [
+        Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_SAID[k]) for k in there
+    ]
+    if any(cell.gain is not None and cell.gain.verdict == "tie" for cell in table.cells):
+        hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": _INK, "mew": 1.3, "ls": "none"}
+        shown.append(Line2D([], [], label="not told apart from the best baseline", **hollow))
+    if any(column.best_baseline for column in table.columns):
+        shown.append(Patch(color=_BAND, label="best baseline, 95 % interval"))
+    columns = len(shown) if len(table.columns) >= _PER_LINE else 1
+    figure.legend(
+        handles=shown, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.6, columnspacing=1.4
+    )

@@ -1,0 +1,305 @@
+"""The leaderboard as a value: which rows meet which columns, what stands in each cell, and what was left out.
+
+It is built from records alone; neither tasks nor models are loaded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from .comparisons import Gain, adjusted, draws_of, gain, ranks, resamples_for
+from .metrics import parse
+from .records import Record, read_records
+from .types import Estimate, ModeName, canonical_json
+
+Kind = Literal["model", "random", "baseline"]
+KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
+CellStatus = Literal["done", "failed", "not_applicable", "missing"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A task under one protocol: the same examples, split, seeds and share of training data.
+
+    `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
+    row that gains are taken over, '' where no baseline has a score.
+    """
+
+    name: str
+    task: str
+    data: str
+    split: str
+    seeds: tuple[int, ...]
+    train_fraction: float
+    metrics: tuple[str, ...]
+    description: str
+    n_train: int = 0
+    n: int = 0
+    n_clusters: int = 0
+    best_baseline: str = ""
+
+    @property
+    def metric(self) -> str:
+        """The primary metric."""
+        return self.metrics[0]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model in a mode. `name` is unique in the table; `detail` says what tells it from its like, if any."""
+
+    name: str
+    model: str
+    mode: str
+    kind: Kind
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a row has in a column; `estimates` are in the order of the column's metrics.
+
+    `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
+    the best baseline, `twin_gain` over the same network with random weights.
+    """
+
+    row: str
+    column: str
+    status: CellStatus
+    estimates: tuple[Estimate, ...] = ()
+    rank: int | None = None
+    gain: Gain | None = None
+    twin_gain: Gain | None = None
+    flags: tuple[str, ...] = ()
+    error: str = ""
+    hash: str = ""
+    seconds: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The primary metric, None where it is undefined or the cell has none."""
+        return self.estimates[0].value if self.estimates else None
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Rows, columns and one cell for each pair; `limited` counts the trial runs that were refused."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    cells: tuple[Cell, ...]
+    n_resamples: int
+    limited: int = 0
+    commits: tuple[str, ...] = ()
+    dirty: bool = False
+
+    def cell(self, row: Row, column: Column) -> Cell:
+        """Return what `row` has in `column`."""
+        return self.cells[self.rows.index(row) * len(self.columns) + self.columns.index(column)]
+
+
+def build_leaderboard(results: Path) -> Leaderboard:
+    """Return the leaderboard of all records under `results`, with gains and ranks from their stored predictions.
+
+    Runs under --limit are left out and counted. Raises DataError for a corrupt record or altered predictions.
+    """
+    return tabulate(read_records(results))
+
+
+def tabulate(records: Iterable[Record]) -> Leaderboard:
+    """Return the leaderboard of `records`, whose order does not matter."""
+    everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
+    kept = [r for r in everything if not r.spec.limit]
+    placed = _columns(kept)
+    rows, of_record = _rows(placed)
+    found = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
+    cells = {(row, column): _cell(row, column, found.get((row, column))) for row in rows for column in placed}
+    columns = {column: _floor(column, rows, cells) for column in placed}
+    n_gains = sum(row.kind != "baseline" and cells[row, c].value is not None for row in rows for c in placed)
+    n_resamples = resamples_for(n_gains)
+    for column in placed:
+        _compare(column, columns[column].best_baseline, rows, cells, found, n_resamples)
+    _adjust(cells)
+    mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
+    rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
+    commits = {str(r.environment["git_commit"]) for r in kept if r.environment.get("git_commit")}
+    return Leaderboard(
+        tuple(columns.values()),
+        tuple(rows),
+        tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed),
+        n_resamples,
+        len(everything) - len(kept),
+        tuple(sorted(commits)),
+        any(bool(r.environment.get("git_dirty")) for r in kept),
+    )
+
+
+def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
+    """Return the columns with their records, in order of task.
+
+    A run that does not train has no seeds or training share to agree on: it stands in every column of its examples.
+    """
+    by_examples: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for r in records:
+        by_examples[r.spec.task, r.spec.data, r.spec.split].append(r)
+    columns: list[tuple[Column, list[Record]]] = []
+    for (task, data, split), members in sorted(by_examples.items()):
+        trained = {(r.spec.seeds, r.spec.train_fraction) for r in members if r.spec.train_fraction}
+        for seeds, fraction in sorted(trained) or [((), 0.0)]:
+            mine = [
+                r
+                for r in members
+                if not r.spec.train_fraction or (r.spec.seeds, r.spec.train_fraction) == (seeds, fraction)
+            ]
+            about = mine[0].task
+            metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in mine for e in r.estimates[:1])
+            description, n_train = str(about.get("description", "")), int((about.get("sizes") or {}).get("train", 0))
+            columns.append((Column(task, task, data, split, seeds, fraction, metrics, description, n_train), mine))
+    return {_named(c, [other for other, _ in columns if other.task == c.task]): mine for c, mine in columns}
+
+
+def _named(column: Column, alike: Sequence[Column]) -> Column:
+    """Return the column with what tells it from the task's other columns in its name."""
+    told = {
+        "seeds": " ".join(map(str, column.seeds)),
+        "train_fraction": f"{column.train_fraction:g}",
+        "data": column.data[:6],
+        "split": column.split[:6],
+    }
+    differing = [key for key in told if len({getattr(c, key) for c in alike}) > 1]
+    suffix = ", ".join(f"{key.replace('_', ' ')} {told[key]}" for key in differing)
+    return replace(column, name=f"{column.name} ({suffix})") if suffix else column
+
+
+def _rows(placed: Mapping[Column, Sequence[Record]]) -> tuple[list[Row], dict[str, Row]]:
+    """Return the rows, and the row of each record by its hash.
+
+    Records of a model in a mode share a row unless two of them meet in a column; then each variant of parameters,
+    settings and weights has a row of its own.
+    """
+    alike: dict[tuple[str, ModeName], dict[str, Record]] = defaultdict(dict)
+    meet: set[tuple[str, str]] = set()
+    for members in placed.values():
+        seen: set[tuple[str, str]] = set()
+        for r in members:
+            if (r.spec.model, r.spec.mode) in seen:
+                meet.add((r.spec.model, r.spec.mode))
+            seen.add((r.spec.model, r.spec.mode))
+            alike[r.spec.model, r.spec.mode][r.hash] = r
+    rows: dict[str, Row] = {}
+    for key, of_key in sorted(alike.items()):
+        variants = {h: _variant(r) for h, r in of_key.items()} if key in meet else {h: {} for h in of_key}
+        names = sorted({name for v in variants.values() for name in v})
+        differing = [name for name in names if len({canonical_json(v.get(name)) for v in variants.values()}) > 1]
+        for h, r in of_key.items():
+            detail = ", ".join(f"{name} {_short(variants[h].get(name))}" for name in differing)
+            name = f"{key[0]} · {key[1]}" + (f" ({detail})" if detail else "")
+            rows[h] = Row(name, key[0], key[1], _kind(r), detail)
+    return sorted(set(rows.values()), key=lambda row: row.name), rows
+
+
+def _variant(r: Record) -> dict[str, Any]:
+    return {**r.spec.params, **r.spec.settings, "revision": r.spec.revision}
+
+
+def _short(value: object) -> str:
+    return value[:8] if isinstance(value, str) else canonical_json(value)
+
+
+def _kind(r: Record) -> Kind:
+    """Return which kind of row a record belongs to; what has no pretrained weights is no model in this sense."""
+    if r.model.get("baseline"):
+        return "baseline"
+    return "random" if r.model.get("twin_of") or r.spec.mode == "from_scratch" else "model"
+
+
+def _cell(row: Row, column: Column, r: Record | None) -> Cell:
+    if r is None:
+        return Cell(row.name, column.name, "missing")
+    if r.status != "done":
+        return Cell(row.name, column.name, r.status, error=r.error, hash=r.hash, seconds=r.seconds)
+    absent = [Estimate(m, None, None, None, 0, 0, reason="the record has no such metric") for m in column.metrics]
+    estimates = tuple(r.estimate(m) or a for m, a in zip(column.metrics, absent, strict=True))
+    return Cell(row.name, column.name, "done", estimates, flags=r.flags, hash=r.hash, seconds=r.seconds)
+
+
+def _sign(column: Column) -> int:
+    """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither."""
+    return {"higher": 1, "lower": -1, "": 0}[parse(column.metric).better] if column.metrics else 0
+
+
+def _floor(column: Column, rows: Sequence[Row], cells: Mapping[tuple[Row, Column], Cell]) -> Column:
+    """Return the column with its best baseline, and with how many examples and clusters it has."""
+    scored = [(row, cells[row, column]) for row in rows if cells[row, column].value is not None]
+    if not scored:
+        return column
+    first = scored[0][1].estimates[0]
+    column_n = replace(column, n=first.n, n_clusters=first.n_clusters)
+    sign = _sign(column)
+    floor = [(sign * (cell.value or 0.0), row.name) for row, cell in scored if row.kind == "baseline"]
+    return replace(column_n, best_baseline=max(floor)[1]) if floor and sign else column_n
+
+
+def _compare(
+    column: Column,
+    best_baseline: str,
+    rows: Sequence[Row],
+    cells: dict[tuple[Row, Column], Cell],
+    found: Mapping[tuple[Row, Column], Record],
+    n_resamples: int,
+) -> None:
+    """Put ranks and gains, not yet adjusted, into the cells of a column."""
+    sign = _sign(column)
+    scored = [
+        row for row in rows if cells[row, column].value is not None and cells[row, column].estimates[0].low is not None
+    ]
+    if not scored or not sign:
+        return
+    values = [sign * (cells[row, column].value or 0.0) for row in scored]
+    draws = sign * draws_of([found[row, column] for row in scored], column.metric, n_resamples=n_resamples)
+    at = {row.name: i for i, row in enumerate(scored)}
+
+    def over(i: int, name: str) -> Gain | None:
+        if name not in at:
+            return None
+        j = at[name]
+        n_clusters = cells[scored[i], column].estimates[0].n_clusters
+        return gain(draws[i] - draws[j], value=values[i] - values[j], over=name, n_clusters=n_clusters)
+
+    for i, (row, rank) in enumerate(zip(scored, ranks(values, draws), strict=True)):
+        twin = _twin(found[row, column], column, scored, found) if row.kind == "model" else ""
+        own = over(i, best_baseline) if row.kind != "baseline" else None
+        cells[row, column] = replace(cells[row, column], rank=rank, gain=own, twin_gain=over(i, twin))
+
+
+def _twin(r: Record, column: Column, rows: Sequence[Row], found: Mapping[tuple[Row, Column], Record]) -> str:
+    """Return the row of the same network with random weights, in the same mode and settings; '' where there is none.
+
+    What fine-tuning is to pretrained weights, training from scratch is to random ones.
+    """
+    mode = "from_scratch" if r.spec.mode == "fine_tune" else r.spec.mode
+    for row in rows:
+        other = found[row, column]
+        same = other.spec.mode == mode and other.spec.settings == r.spec.settings
+        if same and other.model.get("twin_of") in (r.spec.model, r.model.get("name")):
+            return row.name
+    return ""
+
+
+def _adjust(cells: dict[tuple[Row, Column], Cell]) -> None:
+    """Adjust all gains over baselines for each other, and all gains over twins for each other."""
+    own = {key: cell.gain for key, cell in cells.items() if cell.gain}
+    for key, settled in zip(own, adjusted(list(own.values())), strict=True):
+        cells[key] = replace(cells[key], gain=settled)
+    twins = {key: cell.twin_gain for key, cell in cells.items() if cell.twin_gain}
+    for key, settled in zip(twins, adjusted(list(twins.values())), strict=True):
+        cells[key] = replace(cells[key], twin_gain=settled)
+
+
+def _mean_rank(cells: Sequence[Cell]) -> float:
+    have = [cell.rank for cell in cells if cell.rank is not None]
+    return sum(have) / len(have) if have else float("inf")

@@ -1,0 +1,301 @@
+"""A leaderboard as Markdown, CSV, JSON, and on the terminal. No clock enters: the same records give the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from .comparisons import ALPHA, Gain
+from .metrics import parse
+from .standings import KINDS, Cell, Column, Leaderboard, Row
+from .types import Estimate
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
+_FEW_CLUSTERS = 20
+_STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """Return the value with three decimals and a true minus sign; a dash for None."""
+    if value is None:
+        return NOTHING
+    rounded = round(value, 3) + 0.0  # not -0.000
+    text = f"{rounded:+.3f}" if signed else f"{rounded:.3f}"
+    return text.replace("-", "−")
+
+
+def escape(text: str) -> str:
+    """Return the text so that it stands for itself in a Markdown table on GitHub: on one line, with no markup."""
+    plain = html.escape(" ".join(text.split()), quote=False)
+    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)
+
+
+def to_json(table: Leaderboard) -> str:
+    """Return everything in the leaderboard as JSON."""
+    return json.dumps(asdict(table), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def to_csv(table: Leaderboard) -> str:
+    """Return one line a row, column and metric; gain and rank stand with the primary metric alone."""
+    gains = ("over", "value", "low", "high", "p", "p_adjusted", "verdict")
+    head = (
+        "task column model mode detail kind status metric primary value low high level n n_clusters reason rank".split()
+    )
+    head += [f"gain_{g}" for g in gains] + [f"twin_gain_{g}" for g in gains] + ["flags", "seconds", "run", "error"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for row, column, cell in _each(table):
+        for i, e in enumerate(cell.estimates or (None,)):
+            what = [column.task, column.name, row.model, row.mode, row.detail, row.kind, cell.status]
+            name = e.metric if e else column.metric if column.metrics else ""
+            values = [e.value, e.low, e.high, e.level, e.n, e.n_clusters, e.reason] if e else [None] * 7
+            own = [cell.rank, *_fields(cell.gain, gains), *_fields(cell.twin_gain, gains)] if i == 0 else [None] * 15
+            end = [" ".join(cell.flags), cell.seconds, cell.hash, _last_line(cell.error)]
+            writer.writerow([*what, name, i == 0, *values, *own, *end])
+    return out.getvalue()
+
+
+def _fields(gain: Gain | None, names: Sequence[str]) -> list[object]:
+    return [getattr(gain, name) if gain else None for name in names]
+
+
+def _each(table: Leaderboard) -> Iterator[tuple[Row, Column, Cell]]:
+    for row in table.rows:
+        for column in table.columns:
+            yield row, column, table.cell(row, column)
+
+
+def _last_line(error: str) -> str:
+    return error.strip().splitlines()[-1].strip() if error.strip() else ""
+
+
+def to_markdown(table: Leaderboard) -> str:
+    """Return the leaderboard as Markdown for GitHub: scores, gains, then what is needed to read them, and details."""
+    parts = ["# Leaderboard", ""]
+    if not table.columns:
+        return "\n".join([*parts, "There are no results yet.", *_left_out(table)]) + "\n"
+    parts += [*_grid(table, table.rows, _heading, _score), "", *_legend(table), ""]
+    tested = [row for row in table.rows if any(table.cell(row, c).gain for c in table.columns)]
+    if tested:
+        parts += ["## Gain over the best baseline", "", *_grid(table, tested, _over, lambda c, _: _gain(c.gain)), ""]
+        parts += [f"{TIE} the two are not told apart (p ≥ {ALPHA:g}, two-sided, paired on the same test examples,"]
+        parts += ["adjusted by Holm's method for all gains in this table).", ""]
+    paired = [row for row in table.rows if any(table.cell(row, c).twin_gain for c in table.columns)]
+    if paired:
+        parts += ["## What pretraining bought: gain over the same network with random weights", ""]
+        parts += [*_grid(table, paired, _heading, lambda c, _: _gain(c.twin_gain)), ""]
+    parts += ["## Tasks", "", *_tasks(table), ""]
+    failed = [(row, column, cell) for row, column, cell in _each(table) if cell.status == "failed"]
+    if failed:
+        parts += ["## Failed", ""]
+        parts += [f"- {escape(r.name)} on {escape(c.name)}: {escape(_last_line(x.error))}" for r, c, x in failed] + [""]
+    many = [column for column in table.columns if len(column.metrics) > 1]
+    if many:
+        parts += ["## Every metric", ""]
+        for column in many:
+            parts += [*_details(table, column), ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _grid(
+    table: Leaderboard,
+    rows: Iterable[Row],
+    heading: Callable[[Column], str],
+    content: Callable[[Cell, Column], str],
+) -> list[str]:
+    lines = ["| Model | Mode | Kind | " + " | ".join(heading(c) for c in table.columns) + " |"]
+    lines += ["|:--|:--|:--" + "|--:" * len(table.columns) + "|"]
+    for row in rows:
+        name = escape(row.model) + (f"<br><sub>{escape(row.detail)}</sub>" if row.detail else "")
+        cells = " | ".join(content(table.cell(row, c), c) for c in table.columns)
+        lines += [f"| {name} | {row.mode} | {KINDS[row.kind]} | {cells} |"]
+    return lines
+
+
+def _arrow(metric: str) -> str:
+    return {"higher": "↑", "lower": "↓", "": ""}[parse(metric).better]
+
+
+def _heading(column: Column) -> str:
+    metric = f"{escape(parse(column.metric).label)} {_arrow(column.metric)}" if column.metrics else NOTHING
+    return f"{_broken(column.name)}<br>{metric}"
+
+
+def _over(column: Column) -> str:
+    return f"{_broken(column.name)}<br>over {escape(column.best_baseline) or NOTHING}"
+
+
+def _broken(name: str) -> str:
+    return "<br>".join(escape(line) for line in _folded(name).split("\n"))
+
+
+def _score(cell: Cell, column: Column) -> str:
+    if cell.status != "done" or not cell.estimates:
+        return _STATUS.get(cell.status, NOTHING)
+    e = cell.estimates[0]
+    marks = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
+    if e.value is None:
+        return f"undefined {marks}".strip()
+    value = f"**{number(e.value)}**" if cell.rank == 1 else number(e.value)
+    return value + (f" {marks}" if marks else "") + _range(e.low, e.high)
+
+
+def _range(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    if low is None or high is None:
+        return ""
+    return f"<br><sub>{number(low, signed=signed)} to {number(high, signed=signed)}</sub>"
+
+
+def _gain(gain: Gain | None) -> str:
+    if gain is None:
+        return NOTHING
+    value = number(gain.value, signed=True)
+    text = {"better": f"**{value}**", "worse": value, "tie": f"{TIE} {value}", "": f"{value} (no interval)"}[
+        gain.verdict
+    ]
+    return text + _range(gain.low, gain.high, signed=True)
+
+
+def _legend(table: Leaderboard) -> list[str]:
+    lines = [
+        "Test-set score with its 95 % interval (bootstrap over clusters; mean over seeds). **Bold**: the best of its",
+        f"task, or not told apart from it (paired test, Holm). {BEST} the task's best baseline. {COLLAPSED} constant",
+        f"or not finite predictions. {NOTHING} not run. Baselines and networks with random weights are the floor: a",
+        "score means what it adds to them. `docs/statistics.md` says how intervals, gains and ties are made.",
+    ]
+    few = [c for c in table.columns if 0 < c.n_clusters < _FEW_CLUSTERS]
+    if few:
+        lines += ["", "Few clusters, so intervals are rough: "]
+        lines[-1] += ", ".join(f"{escape(c.name)} ({c.n_clusters})" for c in few) + "."
+    if table.commits:
+        commits = ", ".join(commit[:10] for commit in table.commits)
+        lines += [
+            "",
+            f"Commit {commits}." + (" **Some runs were made with uncommitted changes.**" if table.dirty else ""),
+        ]
+    return [*lines, *_left_out(table)]
+
+
+def _left_out(table: Leaderboard) -> list[str]:
+    if not table.limited:
+        return []
+    return ["", f"Left out: {table.limited} trial {'run' if table.limited == 1 else 'runs'} made with --limit."]
+
+
+def _tasks(table: Leaderboard) -> list[str]:
+    lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Best baseline | What is asked |"]
+    lines += ["|:--|:--|--:|--:|--:|:--|:--|:--|"]
+    for c in table.columns:
+        metric = f"{escape(parse(c.metric).label)} {_arrow(c.metric)}" if c.metrics else NOTHING
+        seeds = " ".join(map(str, c.seeds)) or NOTHING
+        about = f"{escape(c.best_baseline) or NOTHING} | {escape(c.description)}"
+        lines += [f"| {escape(c.name)} | {metric} | {c.n_train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
+    return lines
+
+
+def _details(table: Leaderboard, column: Column) -> list[str]:
+    lines = ["<details>", f"<summary>{html.escape(column.name)}</summary>", ""]
+    heads = [f"{escape(parse(m).label)} {_arrow(m)}".rstrip() for m in column.metrics]
+    lines += ["| Model | Mode | " + " | ".join(heads) + " |", "|:--|:--" + "|--:" * len(heads) + "|"]
+    for row in table.rows:
+        estimates = table.cell(row, column).estimates
+        if estimates:
+            cells = " | ".join(_estimate(e) for e in estimates)
+            lines += [f"| {escape(row.model + (f' ({row.detail})' if row.detail else ''))} | {row.mode} | {cells} |"]
+    reasons = {f"{e.metric}: {e.reason}" for row in table.rows for e in table.cell(row, column).estimates if e.reason}
+    lines += ["", *(f"- {escape(reason)}" for reason in sorted(reasons))] if reasons else []
+    return [*lines, "", "</details>"]
+
+
+def _estimate(e: Estimate) -> str:
+    return number(e.value) + _range(e.low, e.high)
+
+
+def print_leaderboard(table: Leaderboard, console: Console | None = None) -> None:
+    """Print scores and gains, in as many tables side by side as the terminal's width allows."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or Console()
+    if not table.columns:
+        console.print("There are no results yet.")
+    names = max((len(f"{row.model} {row.mode}") for row in table.rows), default=0) + 8
+    wide = max(1, (console.width - names) // 15)
+    for start in range(0, len(table.columns), wide):
+        shown = table.columns[start : start + wide]
+        drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        drawn.add_column("Model")
+        drawn.add_column("Mode")
+        for column in shown:
+            metric = f"{_folded(parse(column.metric).label)} {_arrow(column.metric)}" if column.metrics else ""
+            drawn.add_column(Text(f"{_folded(column.name)}\n{metric}"), justify="right")
+        for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
+            cells = [_terminal_cell(table.cell(row, column), column) for column in shown]
+            name = Text(row.model + (f"\n{row.detail}" if row.detail else ""))
+            drawn.add_row(
+                name,
+                Text(row.mode),
+                *(Text(text, style=style) for text, style in cells),
+                end_section=following is not None and following.kind != row.kind,
+                style="" if row.kind == "model" else "dim" if row.kind == "baseline" else "yellow",
+            )
+        console.print(drawn)
+    for line in _terminal_legend(table):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _folded(name: str, width: int = 13) -> str:
+    """Return the name broken at underscores and dots into lines of about `width`."""
+    lines = [""]
+    for piece in re.findall(r"[^_.@ ]*[_.@ ]?", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
+def _terminal_cell(cell: Cell, column: Column) -> tuple[str, str]:
+    """Return the text of a cell and its style."""
+    if cell.value is None:
+        collapsed = COLLAPSED if "collapsed" in cell.flags else ""
+        text = f"{collapsed}undefined" if cell.status == "done" else _STATUS[cell.status]
+        return text, "bold red" if cell.status == "failed" else "dim"
+    e = cell.estimates[0]
+    marks = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
+    text = f"{marks}{number(e.value)}"
+    if cell.gain and cell.gain.verdict:
+        text += {"better": " ▲", "worse": " ▼", "tie": f" {TIE}"}[cell.gain.verdict]
+    if e.low is not None and e.high is not None:
+        text += f"\n{round(e.low, 2) + 0.0:.2f}..{round(e.high, 2) + 0.0:.2f}".replace("-", "−")
+    return text, "bold" if cell.rank == 1 else ""
+
+
+def _terminal_legend(table: Leaderboard) -> list[str]:
+    if not table.columns:
+        return [line for line in _left_out(table) if line]
+    lines = [
+        f"{BEST} best baseline   ▲ above it   ▼ below it   {TIE} not told apart (paired, Holm)   bold: best or tied"
+    ]
+    if any("collapsed" in cell.flags for cell in table.cells):
+        lines += [f"{COLLAPSED} predictions are constant or not finite"]
+    lines += [
+        f"failed: {row.name} on {column.name}: {_last_line(cell.error)}"
+        for row, column, cell in _each(table)
+        if cell.status == "failed"
+    ]
+    if table.dirty:
+        lines += ["some runs were made with uncommitted changes"]
+    return lines + [line for line in _left_out(table) if line]

@@ -49,14 +49,15 @@ def resamples_for(n_gains: int) -> int:
 def draws_of(records: Sequence[Record], expression: str, *, n_resamples: int) -> FloatArray:
     """Return a metric of records of one task under the same draws of clusters, (records, draws).
 
-    They depend on the predictions and on our own code alone, and are kept in the cache under both.
+    They depend on the predictions and on our own code alone, and are kept in the cache under both. Raises DataError
+    where predictions were lost or altered.
     """
     code = _code_digest()
     files = [
         cache_dir() / "draws" / f"{digest(r.predictions_digest, expression, str(n_resamples), code)}.npy"
         for r in records
     ]
-    known = [_read(file, n_resamples) for file in files]
+    known = [_read(file, n_resamples) if _intact(r) else None for r, file in zip(records, files, strict=True)]
     missing = [i for i, draws in enumerate(known) if draws is None]
     if missing:
         models = [read_predictions(records[i]) for i in missing]
@@ -65,6 +66,16 @@ def draws_of(records: Sequence[Record], expression: str, *, n_resamples: int) ->
             known[i] = draws
             _write(files[i], draws)
     return np.stack([d for d in known if d is not None]) if records else np.empty((0, n_resamples))
+
+
+def _intact(record: Record) -> bool:
+    """Return whether the record's predictions are as they were written; reading them says what is wrong if not."""
+    if record.path is None:
+        return True
+    try:
+        return digest((record.path / "predictions.parquet").read_bytes()) == record.predictions_digest
+    except OSError:
+        return False
 
 
 @functools.cache

@@ -29,7 +29,8 @@ def plot_leaderboard(table: Leaderboard, path: Path) -> None:
     per_line = min(_PER_LINE, len(table.columns))
     lines = -(-len(table.columns) // per_line)
     height = 0.62 + lines * (0.235 * len(table.rows) + 1.05)
-    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "svg.hashsalt": "baserate"}):
+    style = {"font.family": "DejaVu Sans", "font.size": 9, "text.parse_math": False}
+    with matplotlib.rc_context({**style, "svg.hashsalt": "baserate", "svg.fonttype": "none"}):
         figure = Figure(figsize=(2.7 + 2.55 * per_line, height), dpi=160, layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(lines, per_line, squeeze=False, sharey=True).ravel()

@@ -1,0 +1,320 @@
+"""The leaderboard from records on disk: what shares a column, what a gain is, and what every rendering shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baserate.comparisons import ALPHA, Gain, adjusted, ranks, resamples_for
+from baserate.errors import DataError
+from baserate.leaderboard import build_leaderboard, print_leaderboard, write_leaderboard
+from baserate.records import Record, read_predictions, read_record, read_records, write_record
+from baserate.standings import Cell, Leaderboard, tabulate
+from baserate.statistics import estimate, flag_collapsed, paired_difference
+from baserate.tables import escape, to_csv, to_json, to_markdown
+from baserate.types import Predictions, RunSpec, strings
+
+METRICS = ("mcc", "auroc", "mcc:species=human-fly")
+TRUTH = np.random.default_rng(0).integers(2, size=300)
+
+
+def predictions(skill: float, noise: int, seeds: tuple[int, ...]) -> Predictions:
+    """Return predictions on one fixed test set; `noise` is the model's own."""
+    shared = np.random.default_rng(1).normal(size=300)
+    own = np.random.default_rng([7, noise]).normal(size=(len(seeds), 300))
+    p = 1 / (1 + np.exp(-(skill * (2 * TRUTH - 1) + shared + 0.5 * own)))
+    if np.isinf(skill):
+        p = np.full_like(p, 0.5)
+    ids, clusters = strings([f"x{i}" for i in range(300)]), strings([f"g{i // 5}" for i in range(300)])
+    species = strings(["human" if i // 5 % 2 else "fly" for i in range(300)])
+    return Predictions(ids, TRUTH, clusters, {"species": species}, np.stack([1 - p, p], axis=2), seeds)
+
+
+def put(
+    results: Path, model: str, skill: float = 1.0, *, mode: Any = "from_scratch", status: Any = "done", **more: Any
+) -> Record:
+    """Write a record of `model` on the task `toy@1`, and return it."""
+    baseline, twin_of, noise = more.pop("baseline", False), more.pop("twin_of", ""), more.pop("noise", 0)
+    trains = mode != "zero_shot"
+    spec = RunSpec("toy@1", "data0", "split0", model, {}, "r0", mode, {}, (0, 1) if trains else (0,), 0.9 * trains)
+    spec = replace(spec, **more.pop("spec", {}))
+    p = predictions(skill, noise, spec.seeds)
+    record = Record(
+        spec,
+        status,
+        {"id": "toy@1", "metrics": list(METRICS), "description": "A | toy <b>.", "sizes": {"train": 9}},
+        {"name": model, "baseline": baseline, "twin_of": twin_of},
+        tuple(estimate(p, m) for m in METRICS) if status == "done" else (),
+        flags=("collapsed",) if flag_collapsed(p) else (),
+        environment={"git_commit": "c0ffee00c0ffee00", "git_dirty": False},
+        **more,
+    )
+    folder = write_record(results, record, p if status == "done" else None)
+    return replace(record, path=folder)
+
+
+def cells(table: Leaderboard) -> dict[tuple[str, str], Cell]:
+    return {(cell.row, cell.column): cell for cell in table.cells}
+
+
+def cell(table: Leaderboard, row: str, column: str = "toy@1") -> Cell:
+    return cells(table)[row, column]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Return records of two baselines, a good model with its random twin, and one that equals the best baseline."""
+    folder = tmp_path / "results"
+    put(folder, "kmer", 0.6, baseline=True, noise=1)
+    put(folder, "gc", 0.2, baseline=True, noise=2)
+    put(folder, "lm", 1.5, mode="linear_probe", noise=3)
+    put(folder, "lm_random", 0.5, mode="linear_probe", twin_of="lm", noise=4)
+    put(folder, "copy", 0.6, mode="linear_probe", noise=1)
+    return folder
+
+
+def test_gain_over_the_best_baseline_is_the_paired_difference_of_the_stored_predictions(results: Path) -> None:
+    table = build_leaderboard(results)
+    assert table.columns[0].best_baseline == "kmer · from_scratch"
+    files = {r.parent.name.split(".")[0]: r.parent for r in results.glob("*/*/record.json")}
+    lm, kmer, random = (read_predictions(read_record(files[name])) for name in ("lm", "kmer", "lm_random"))
+    ours = cell(table, "lm · linear_probe")
+    for got, other in ((ours.gain, kmer), (ours.twin_gain, random)):
+        want = paired_difference(lm, other, "mcc", n_resamples=table.n_resamples)
+        assert got is not None
+        assert got.value == pytest.approx(want.value, abs=1e-12)
+        assert (got.low, got.high, got.p) == pytest.approx((want.low, want.high, want.p), abs=1e-12)
+        assert got.verdict == "better"
+    assert ours.twin_gain is not None and ours.twin_gain.over == "lm_random · linear_probe"
+    assert cell(table, "lm_random · linear_probe").twin_gain is None
+    assert cell(table, "kmer · from_scratch").gain is None, "a baseline has no gain over the floor that it is"
+
+
+def test_identical_models_tie(results: Path) -> None:
+    table = build_leaderboard(results)
+    gain = cell(table, "copy · linear_probe").gain
+    assert gain is not None and (gain.value, gain.p, gain.verdict) == (0.0, 1.0, "tie")
+    assert cell(table, "copy · linear_probe").rank == cell(table, "kmer · from_scratch").rank
+    assert "= +0.000" in to_markdown(table)
+
+
+def test_rank_one_is_the_best_and_whoever_is_not_told_apart_from_it(results: Path) -> None:
+    table = build_leaderboard(results)
+    assert cell(table, "lm · linear_probe").rank == 1
+    assert cell(table, "gc · from_scratch").rank == 5
+    assert f"**{cell(table, 'lm · linear_probe').value:.3f}**" in to_markdown(table)
+
+
+def test_ranks_follow_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=5000)
+    draws = np.stack([0.9 + 0.1 * common, 0.89 + 0.1 * common + 0.05 * rng.normal(size=5000), 0.5 + 0.1 * common])
+    assert ranks([0.9, 0.89, 0.5], draws) == [1, 1, 3]
+    assert ranks([0.5, 0.9, 0.89], draws[[2, 0, 1]]) == [3, 1, 1]
+    assert ranks([], np.empty((0, 5))) == []
+
+
+def test_failed_and_missing_cells_are_seen_and_change_nobodys_rank(results: Path) -> None:
+    before = {key: (c.rank, c.gain) for key, c in cells(build_leaderboard(results)).items()}
+    put(results, "bad", mode="fine_tune", status="failed", error="Traceback\n  line\nMemoryError: no room")
+    put(results, "elsewhere", mode="zero_shot", status="not_applicable", error="no variants")
+    table = build_leaderboard(results)
+    assert {key: (c.rank, c.gain) for key, c in cells(table).items() if key in before} == before
+    markdown = to_markdown(table)
+    assert "| bad | fine_tune | model | failed |" in markdown
+    assert "- bad · fine_tune on toy@1: MemoryError: no room" in markdown
+    assert "| elsewhere | zero_shot | model | n/a |" in markdown
+
+
+def test_missing_cell_is_a_dash_and_a_line_of_the_csv(results: Path) -> None:
+    put(results, "kmer", baseline=True, spec={"task": "other@1"})
+    table = build_leaderboard(results)
+    assert cell(table, "lm · linear_probe", "other@1").status == "missing"
+    assert "| lm | linear_probe | model | – |" in to_markdown(table)
+    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
+    (line,) = [x for x in lines if x["model"] == "lm" and x["column"] == "other@1"]
+    assert (line["status"], line["value"], line["rank"]) == ("missing", "", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"seeds": (0, 1, 2)}, {"toy@1 (seeds 0 1)", "toy@1 (seeds 0 1 2)"}),
+        ({"data": "data1"}, {"toy@1 (data data0)", "toy@1 (data data1)"}),
+        ({"split": "split1"}, {"toy@1 (split split0)", "toy@1 (split split1)"}),
+        ({"train_fraction": 0.5}, {"toy@1 (train fraction 0.9)", "toy@1 (train fraction 0.5)"}),
+        ({"task": "toy@2"}, {"toy@1", "toy@2"}),
+    ],
+    ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
+)
+def test_other_protocols_have_a_column_of_their_own(results: Path, change: dict[str, Any], told: set[str]) -> None:
+    put(results, "lm", 1.5, mode="linear_probe", spec=change)
+    table = build_leaderboard(results)
+    assert {column.name for column in table.columns} == told
+    assert len(table.rows) == 5, "the row is the same, its protocol differs"
+
+
+def test_what_does_not_train_stands_in_every_column_of_its_examples(results: Path) -> None:
+    put(results, "lm", 1.0, mode="zero_shot")
+    put(results, "gc", 0.2, baseline=True, spec={"seeds": (5,)})
+    table = build_leaderboard(results)
+    values = [cell(table, "lm · zero_shot", column.name).value for column in table.columns]
+    assert len(values) == 2 and values[0] == values[1] is not None
+
+
+def test_variants_of_a_model_that_meet_in_a_column_have_rows_that_say_how_they_differ(results: Path) -> None:
+    put(results, "lm", 1.4, mode="linear_probe", spec={"settings": {"layer": 3}})
+    put(results, "lm", 1.3, mode="linear_probe", spec={"revision": "0123456789abcdef"})
+    names = {row.name for row in build_leaderboard(results).rows if row.model == "lm"}
+    assert names == {
+        "lm · linear_probe (layer null, revision r0)",
+        "lm · linear_probe (layer 3, revision r0)",
+        "lm · linear_probe (layer null, revision 01234567)",
+    }
+
+
+def test_trial_runs_are_refused_and_counted(results: Path) -> None:
+    before = to_json(build_leaderboard(results))
+    put(results, "lucky", 9.0, spec={"limit": 20})
+    table = build_leaderboard(results)
+    assert "lucky" not in to_json(table)
+    assert "Left out: 1 trial run made with --limit." in to_markdown(table)
+    assert to_json(replace(table, limited=0)) == before
+
+
+def test_collapsed_baseline_is_flagged(results: Path) -> None:
+    put(results, "flat", float("inf"), baseline=True)
+    table = build_leaderboard(results)
+    assert cell(table, "flat · from_scratch").value == 0.0
+    assert "| flat | from_scratch | baseline | 0.000 †" in to_markdown(table)
+
+
+@pytest.mark.parametrize("name", ["a|b", "<script>", "*bold*", "_it_", "x\ny", "[l](u)", "`c`"])
+def test_no_name_breaks_the_table(results: Path, name: str) -> None:
+    put(results, name, mode="linear_probe", spec={"model": name})
+    table = tabulate(read_records(results))
+    markdown = to_markdown(table)
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    head = rows[0].count("|")
+    (line,) = [x for x in rows[:10] if x.startswith(f"| {escape(name)} |")]
+    assert line.replace("\\|", "").count("|") == head
+    assert "<script>" not in markdown and "\n" not in escape(name)
+    assert "A \\| toy &lt;b&gt;." in markdown
+
+
+def test_same_records_give_the_same_bytes_in_any_order_with_any_cache(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = read_records(results)
+    texts = []
+    for i, order in enumerate((records, records[::-1], records)):
+        if i == 2:
+            monkeypatch.setenv("BASERATE_CACHE", str(tmp_path / "empty"))
+        table = tabulate(order)
+        texts.append((to_json(table), to_csv(table), to_markdown(table)))
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_json_and_csv_hold_every_estimate_and_no_nan(results: Path) -> None:
+    put(results, "odd", mode="linear_probe", noise=9)
+    table = build_leaderboard(results)
+    value = json.loads(to_json(table), parse_constant=lambda c: pytest.fail(f"{c} in JSON"))
+    assert len(value["cells"]) == len(table.rows) * len(table.columns)
+    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert len(lines) == 6 * 3
+    for line in lines:
+        e = next(e for e in cell(table, f"{line['model']} · {line['mode']}").estimates if e.metric == line["metric"])
+        assert (float(line["value"]), float(line["low"]), int(line["n_clusters"])) == (e.value, e.low, e.n_clusters)
+
+
+def test_rows_are_models_by_rank_then_the_floor(results: Path) -> None:
+    names = [row.model for row in build_leaderboard(results).rows]
+    assert names == ["lm", "copy", "lm_random", "kmer", "gc"]
+
+
+def test_every_metric_is_in_the_details_with_the_drop(results: Path) -> None:
+    markdown = to_markdown(build_leaderboard(results))
+    assert "| Model | Mode | MCC ↑ | AUROC ↑ | MCC, human − fly |" in markdown
+
+
+def test_files_are_written_whole_and_the_plot_only_when_the_table_changes(results: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    files = write_leaderboard(build_leaderboard(results), out)
+    assert [f.name for f in files] == ["leaderboard.md", "leaderboard.csv", "leaderboard.json", "leaderboard.png"]
+    assert sorted(f.name for f in out.iterdir()) == sorted(f.name for f in files), "nothing is left beside"
+    drawn = (out / "leaderboard.png").stat().st_mtime_ns
+    write_leaderboard(build_leaderboard(results), out)
+    assert (out / "leaderboard.png").stat().st_mtime_ns == drawn
+    put(results, "new", 0.9, mode="linear_probe")
+    write_leaderboard(build_leaderboard(results), out)
+    assert (out / "leaderboard.png").stat().st_mtime_ns > drawn
+
+
+def test_place_that_cannot_be_written_is_said_in_one_line(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot write the leaderboard in .*choose another with --out"):
+        write_leaderboard(build_leaderboard(results), tmp_path / "file")
+
+
+def test_no_records_are_an_empty_table_not_an_error(tmp_path: Path) -> None:
+    put(tmp_path, "lm", spec={"limit": 5})
+    table = build_leaderboard(tmp_path)
+    assert "no results yet" in to_markdown(table) and "Left out: 1 trial run" in to_markdown(table)
+    assert [f.suffix for f in write_leaderboard(table, tmp_path)] == [".md", ".csv", ".json"]
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_terminal_shows_every_cell_at_any_width(results: Path, width: int) -> None:
+    from rich.console import Console
+
+    put(results, "bad", mode="fine_tune", status="failed", error="boom [red]")
+    for task in ("other_task_with_a_long_name.small@1", "third@1"):
+        put(results, "kmer", 0.6, baseline=True, spec={"task": task})
+    out = io.StringIO()
+    table = build_leaderboard(results)
+    print_leaderboard(table, Console(file=out, width=width))
+    text = out.getvalue()
+    shown = [f"{c.value:.3f}" for c in table.cells if c.value is not None]
+    assert all(value in text for value in shown) and "failed" in text
+    assert "failed: bad · fine_tune on toy@1: boom [red]" in text
+
+
+def test_corrections_count_only_gains_that_have_a_p() -> None:
+    def gain(p: float | None) -> Gain:
+        return Gain("b", 0.1, 0.0, 0.2, p)
+
+    got = adjusted([gain(0.02), gain(None), gain(0.03)])
+    assert [g.p_adjusted for g in got] == [0.04, None, 0.04]
+    assert [g.verdict for g in got] == ["better", "", "better"]
+    assert adjusted([replace(gain(0.001), value=-0.1)])[0].verdict == "worse"
+
+
+@pytest.mark.parametrize("n", [1, 99, 100, 101, 1000])
+def test_there_are_draws_enough_for_all_gains_to_be_significant_at_once(n: int) -> None:
+    assert n * 2 / (resamples_for(n) + 1) < ALPHA
+
+
+def test_altered_predictions_are_not_tabulated(results: Path) -> None:
+    file = next(results.glob("*/lm.*/predictions.parquet"))
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(DataError, match="altered since it was written"):
+        build_leaderboard(results)
+
+
+def test_table_needs_numpy_pyarrow_and_the_records_alone(results: Path) -> None:
+    code = "import sys; from pathlib import Path; from baserate.leaderboard import build_leaderboard, to_markdown\n"
+    code += f"to_markdown(build_leaderboard(Path({str(results)!r})))\n"
+    code += "heavy = ('torch', 'sklearn', 'scipy', 'mlflow', 'transformers', 'matplotlib', 'numba')\n"
+    code += "content = ('baserate.tasks', 'baserate.models', 'baserate.baselines')\n"
+    code += "print([m for m in sys.modules if m in heavy or m.startswith(content)])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]"]

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import DataError, nearest
-from .sources import cache
+from .sources import cache, concatenate
 from .sources.sequences import package_file
 from .types import PARTS, Examples, IntArray, Part, Split, SplitRule, StrArray, Subset, Task, digest, strings
 
-log = logging.getLogger(__name__)
+_PART = "part of the split"
 
 Region = tuple[str, int, int]
 """A chromosome with a 0-based start and an exclusive end."""
@@ -172,12 +171,7 @@ def load_split(task: Task, *, limit: int = 0) -> Split:
     A subset, or a trial's `limit` of examples a part, is chosen by a hash of seed and id, in proportion to the classes.
     Raises DataError, naming the task, where a part is empty, a group straddles, or training lacks a class.
     """
-    examples = _read(task)
-    _check_targets(task, examples)
-    part = task.split(examples)
-    split = Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS))
-    if task.subset:
-        split = take_subset(split, task.subset)
+    split = _small(task, task.subset) if task.subset else _whole(task)
     if limit:
         split = take_subset(split, Subset(limit, limit, limit))
     check_split(task, split)
@@ -209,17 +203,41 @@ def check_split(task: Task, split: Split) -> None:
             raise DataError(f"task {task.id}: no training example of class {task.classes[int(counts.argmin())]!r}")
 
 
-def _read(task: Task) -> Examples:
-    """Return the examples of all parts, through the cache where what they come from is known by content."""
+def _whole(task: Task) -> Split:
+    key = _key(task)
+    examples = cache.cached_examples(key, task.source) if key else task.source()
+    _check_targets(task, examples)
+    part = task.split(examples)
+    return Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS))
+
+
+def _small(task: Task, subset: Subset) -> Split:
+    """Return the subset; it has a cached table of its own, so that it loads without the whole."""
+    key = _key(task)
+    rule: object = task.split
+    if not key or not is_dataclass(rule):
+        return take_subset(_whole(task), subset)
+
+    def build() -> Examples:
+        split = take_subset(_whole(task), subset)
+        return concatenate([replace(e, strata={**e.strata, _PART: strings([name] * len(e))}) for name, e in split])
+
+    table = cache.cached_examples([*key, repr(rule), repr(subset)], build)
+    part = table.strata[_PART]
+    table = replace(table, strata={name: column for name, column in table.strata.items() if name != _PART})
+    return Split(*(table.take(np.flatnonzero(part == name)) for name in PARTS))
+
+
+def _key(task: Task) -> list[str]:
+    """Return what the task's table is cached under; empty where what it comes from is not known by content."""
     recipe = _recipe(task.source)
     if not task.files or recipe is None:
-        return task.source()
-    key = [f"{task.name.removesuffix('.small')}@{task.version}", recipe, *map(_file_digest, task.files)]
-    return cache.cached_examples(key, task.source)
+        return []
+    return [f"{task.name.removesuffix('.small')}@{task.version}", recipe, *map(_file_digest, task.files)]
 
 
 def _recipe(source: Any) -> str | None:
-    """Return the digest of the code that builds a table: the module of `source`, its package, and `baserate.sources`.
+    """Return the digest of the code that builds a table: the module of `source`, its package, our sources and splits.
 
     None where the code does not tell what is built, as for a closure; such a source is read afresh.
     """
@@ -231,7 +249,7 @@ def _recipe(source: Any) -> str | None:
         return None
     origin = Path(source.__code__.co_filename)
     code = sorted(origin.parent.glob("*.py")) if source.__globals__.get("__package__") else [origin]
-    code += sorted(Path(cache.__file__).parent.glob("*.py"))
+    code += [Path(__file__), *sorted(Path(cache.__file__).parent.glob("*.py"))]
     return digest(source.__qualname__, arguments, *(path.read_bytes() for path in code if path.is_file()))
 
 
@@ -344,6 +362,7 @@ def _intervals(examples: Examples, rule: object) -> Any:
 
 def _stratum(examples: Examples, column: str, rule: object) -> StrArray:
     if column not in examples.strata:
-        known = sorted(examples.strata)
-        raise DataError(f"{rule!r}: no stratum {column!r}; there are {', '.join(known) or 'none'}")
+        near = nearest(column, examples.strata)
+        known = ", ".join(map(repr, near or sorted(examples.strata))) or "none"
+        raise DataError(f"{rule!r}: no stratum {column!r}; {'did you mean' if near else 'there are'} {known}")
     return examples.strata[column]

@@ -1,1 +1,19 @@
-"""Built-in tasks."""
+"""Built-in tasks. Importing a module registers its card; data is read when the card's source is called."""
+
+from . import (
+    arabidopsis_promoters,
+    arabidopsis_splice_sites,
+    human_splice_sites,
+    splice_transfer,
+    wt1_exon5_splicing,
+    yeast_coding,
+)
+
+__all__ = [
+    "arabidopsis_promoters",
+    "arabidopsis_splice_sites",
+    "human_splice_sites",
+    "splice_transfer",
+    "wt1_exon5_splicing",
+    "yeast_coding",
+]

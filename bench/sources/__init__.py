@@ -1,1 +1,40 @@
 """Where examples come from: tables, genomes with intervals or variants, and installed data packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..types import Examples, Inputs, Intervals
+
+
+def concatenate(parts: Sequence[Examples]) -> Examples:
+    """Return the examples of all parts in one, with the columns that every part has. Raises DataError for equal ids."""
+    places = [part.intervals for part in parts if part.intervals is not None]
+    alternates = [part.inputs.alternates for part in parts if part.inputs.alternates is not None]
+    positions = [part.inputs.positions for part in parts if part.inputs.positions is not None]
+    return Examples(
+        ids=np.concatenate([part.ids for part in parts]),
+        inputs=Inputs(
+            np.concatenate([part.inputs.sequences for part in parts]),
+            np.concatenate(alternates) if len(alternates) == len(parts) else None,
+            np.concatenate(positions) if len(positions) == len(parts) else None,
+        ),
+        targets=np.concatenate([part.targets for part in parts]),
+        groups=np.concatenate([part.groups for part in parts]),
+        clusters=np.concatenate([part.clusters for part in parts]),
+        strata={
+            name: np.concatenate([part.strata[name] for part in parts])
+            for name in parts[0].strata
+            if all(name in part.strata for part in parts)
+        },
+        intervals=Intervals(
+            np.concatenate([at.chrom for at in places]),
+            np.concatenate([at.start for at in places]),
+            np.concatenate([at.end for at in places]),
+            np.concatenate([at.strand for at in places]),
+        )
+        if len(places) == len(parts)
+        else None,
+    )

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..types import Examples, Inputs, Intervals, StrArray, digest, strings
+from ..types import Examples, Inputs, Intervals, StrArray, digest
 
 if TYPE_CHECKING:
     import pyarrow
@@ -92,7 +93,7 @@ def read_examples(path: Path) -> Examples:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()
         if (table.schema.metadata or {}).get(b"baserate") != _SCHEMA.encode():
             raise DataError(f"{path}: not a table of examples written by this version of baserate")
         names = set(table.column_names)
@@ -119,9 +120,14 @@ def read_examples(path: Path) -> Examples:
 
 
 def _text(table: pyarrow.Table, name: str) -> StrArray:
-    values: StrArray = table[name].to_numpy()
-    return values if values.dtype == object else strings(values)
+    values = table[name].to_pylist()  # to_numpy would import pandas, half a second
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
 
 
-def _numbers(table: pyarrow.Table, name: str) -> np.ndarray[Any, Any]:
-    return np.asarray(table[name].to_numpy())
+def _numbers(table: pyarrow.Table, name: str) -> NDArray[Any]:
+    import pyarrow as pa
+
+    dtype = np.float64 if pa.types.is_floating(table[name].type) else np.int64
+    return np.array(table[name].to_pylist(), dtype=dtype)

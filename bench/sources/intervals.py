@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from ..errors import DataError, nearest
 from ..types import Examples, Inputs, Intervals, Kind, StrArray, strings
 from .sequences import package_file, read_sequences, reverse_complement
 from .tables import parse_targets, read_text
+
+_GFF_ATTRIBUTE = re.compile(r"(?:^|;)\s*(ID|Parent|gene_biotype|biotype)=([^;]*)")
+_GTF_ATTRIBUTE = re.compile(r'(gene_id|transcript_id|gene_biotype|gene_type|transcript_biotype) "([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def read_transcripts(reference: str) -> list[Transcript]:
         if len(fields) != 9:
             raise DataError(f"{where}: {len(fields)} columns, expected 9 separated by tabs")
         chrom, _, feature, low, high, _, strand, _, text = fields
-        note = _gtf_attributes(text) if is_gtf else _gff_attributes(text)
+        note = _attributes(text, is_gtf=is_gtf)
         if feature in ("exon", "CDS"):
             start, end = _integer(low, where, "start") - 1, _integer(high, where, "end")
             if not 0 <= start < end:
@@ -207,17 +211,10 @@ def read_transcripts(reference: str) -> list[Transcript]:
     return out
 
 
-def _gff_attributes(text: str) -> dict[str, str]:
-    pairs = (item.partition("=") for item in text.strip().split(";") if item)
-    return {key.strip(): unquote(value) for key, _, value in pairs}
-
-
-def _gtf_attributes(text: str) -> dict[str, str]:
-    out: dict[str, str] = {}
-    for item in text.strip().rstrip(";").split("; "):
-        key, _, value = item.strip().partition(" ")
-        out.setdefault(key, value.strip('"'))
-    return out
+def _attributes(text: str, *, is_gtf: bool) -> dict[str, str]:
+    """Return those of column 9 that say what belongs to what, the first of each."""
+    found: list[tuple[str, str]] = (_GTF_ATTRIBUTE if is_gtf else _GFF_ATTRIBUTE).findall(text)
+    return {key: unquote(value) if "%" in value else value for key, value in reversed(found)}
 
 
 def _integer(text: str, where: str, what: str) -> int:

@@ -47,8 +47,8 @@ def splice_transfer() -> Task:
         split=per_stratum("species", {"human": human_splice_sites.SPLIT, "arabidopsis": "test", "drosophila": "test"}),
         description="Trained on the human splice sites of human_splice_sites, tested on its chr3 genes, on the test "
         "part of arabidopsis_splice_sites and on the protein-coding genes of Drosophila melanogaster chromosome 4: "
-        f"400 bp, donor, acceptor or neither. {NEGATIVES} The matrix is the species' own, so that decoys are as hard in "
-        "each; the fly has no train genes, so its matrix is of the tested sites. The drop, such as "
+        f"400 bp, donor, acceptor or neither. {NEGATIVES} The matrix is the species' own, so that decoys are as hard "
+        "in each; the fly has no train genes, so its matrix is of the tested sites. The drop, such as "
         "species=human-arabidopsis, is in-domain minus transfer.",
         split_rule="train and valid: those of human_splice_sites; test: its test part, the test part of "
         "arabidopsis_splice_sites, and all of Drosophila chromosome 4",

@@ -22,7 +22,7 @@ from .run import Cell, plan
 from .sources.intervals import read_intervals
 from .sources.tables import read_table
 from .sources.variants import read_variants
-from .types import MODE_NAMES, Model, ModelCard, ModeName, SplitRule, Task, digest
+from .types import MODE_NAMES, PARTS, Model, ModelCard, ModeName, SplitRule, Task, digest
 
 C = TypeVar("C", Task, ModelCard)
 
@@ -204,10 +204,10 @@ def listing() -> dict[str, Any]:
     tasks = [
         {
             "name": f"{c.name}@{c.version}",
-            "kind": "variants" if c.variants else c.kind,
+            "asks": "variants" if c.variants else c.kind,
+            **{part: c.sizes.get(part) for part in PARTS},
+            "small": bool(c.small),
             "species": list(c.species),
-            "sizes": dict(c.sizes),
-            "small": f"{c.name}.small" if c.small else "",
         }
         for c in TASKS.all().values()
     ]

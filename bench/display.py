@@ -139,7 +139,10 @@ def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) ->
     loud = Console(stderr=True, highlight=False)
     for record in outcome.failed:
         spec = record.spec
-        loud.print(Text(f"failed: {spec.task} · {spec.model} · {spec.mode}: {record.error.splitlines()[-1]}", "red"), soft_wrap=True)
+        loud.print(
+            Text(f"failed: {spec.task} · {spec.model} · {spec.mode}: {record.error.splitlines()[-1]}", "red"),
+            soft_wrap=True,
+        )
 
 
 def print_listing(listing: Mapping[str, Any]) -> None:
@@ -151,8 +154,9 @@ def print_listing(listing: Mapping[str, Any]) -> None:
         table = Table(
             title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
         )
-        for key in rows[0]:
-            table.add_column(key, overflow="fold", no_wrap=key == "name")
+        for key, value in rows[0].items():
+            number = isinstance(value, int) and not isinstance(value, bool)
+            table.add_column(key, justify="right" if number else "left", no_wrap=key not in ("description", "species"))
         for row in rows:
             table.add_row(*(escape(_shown(v)) for v in row.values()))
         console.print(table, "")
@@ -197,6 +201,6 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(_shown(v) for v in value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

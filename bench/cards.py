@@ -207,7 +207,6 @@ def listing() -> dict[str, Any]:
             "asks": "variants" if c.variants else c.kind,
             **{part: c.sizes.get(part) for part in PARTS},
             "small": bool(c.small),
-            "species": list(c.species),
         }
         for c in TASKS.all().values()
     ]

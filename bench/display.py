@@ -156,7 +156,7 @@ def print_listing(listing: Mapping[str, Any]) -> None:
         )
         for key, value in rows[0].items():
             number = isinstance(value, int) and not isinstance(value, bool)
-            table.add_column(key, justify="right" if number else "left", no_wrap=key not in ("description", "species"))
+            table.add_column(key, justify="right" if number else "left", no_wrap=key != "description")
         for row in rows:
             table.add_row(*(escape(_shown(v)) for v in row.values()))
         console.print(table, "")

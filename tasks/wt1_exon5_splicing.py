@@ -60,11 +60,11 @@ def wt1_exon5_splicing() -> Task:
         source=examples,
         split=by_stratum("background", test=("G", "H", "I", "J"), valid=("E", "F")),
         description="The effect of one or two adjacent substitutions on the inclusion of WT1 exon 5 in a minigene: "
-        "log2 of the enrichment index of the ALT exon over that of its background's wild type (REF). 90 bp: the exon "
-        "of 51 with 23 before and 16 after. The ten backgrounds A to J differ in exon positions 5 to 10 alone and carry "
-        "the same substitutions, so a trained model has seen each test substitution in other backgrounds, a zero-shot one "
-        "has not. Sequences that occur in two backgrounds are left out. Clusters are the mutated positions, shared by "
-        "the backgrounds.",
+        "log2 of the enrichment index of the ALT exon over that of its background's wild type (REF). 90 "
+        "bp: the exon of 51 with 23 before and 16 after. The ten backgrounds A to J differ in exon "
+        "positions 5 to 10 alone and carry the same substitutions, so a trained model has seen each test "
+        "substitution in other backgrounds, a zero-shot one has not. Sequences that occur in two "
+        "backgrounds are left out. Clusters are the mutated positions, shared by the backgrounds.",
         split_rule="train: backgrounds A to D; valid: E and F; test: G to J",
         citation="Ke et al. 2018, Genome Res 28:11 (Supplemental Table S2), as packaged in "
         "frame-alignment-checks 0.0.74",

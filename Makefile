@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := bench bench/sources tasks models baselines
 
-.PHONY: demo test check dev docs clean
+.PHONY: demo test check dev clean
 
 demo: $(VENV)/.demo
 	$(BIN)/baserate run --suite quickstart --results results/demo
@@ -23,9 +23,6 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 dev: $(VENV)/.dev
-
-docs: $(VENV)/.dev
-	$(BIN)/python docs/generate.py
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

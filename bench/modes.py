@@ -47,13 +47,15 @@ class Job:
 
 def zero_shot(job: Job) -> FloatArray:
     """Return (1, n, 1) scores by the model's rule: ALT over REF, higher where the model finds ALT the likelier."""
-    from . import zero_shot as rules
+    from .zero_shot import masked_llr
 
-    rule = {"masked_llr": rules.masked_llr, "native": lambda m, inputs: m.score_variants(inputs)}.get(
-        job.settings["rule"]
-    )
+    rules: dict[str, Callable[[Any, Inputs], FloatArray]] = {
+        "masked_llr": masked_llr,
+        "native": lambda model, inputs: np.asarray(model.score_variants(inputs)),
+    }
+    rule = rules.get(job.settings["rule"])
     if rule is None:
-        raise UnknownName("zero-shot rule", job.settings["rule"], ("masked_llr", "native"))
+        raise UnknownName("zero-shot rule", job.settings["rule"], rules)
     scores: FloatArray = np.asarray(rule(job.model, job.split.test.inputs), dtype=np.float64)
     return scores.reshape(1, -1, 1)
 

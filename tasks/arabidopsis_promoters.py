@@ -77,7 +77,7 @@ def arabidopsis_promoters() -> Task:
         sizes={"train": 7_630, "valid": 1_193, "test": 3_477},
         files=(ARABIDOPSIS, ARABIDOPSIS_GENES),
         requires="data",
-        small=Subset(train=1500, valid=400, test=1000),
+        small=Subset(train=800, valid=250, test=600),
     )
 
 

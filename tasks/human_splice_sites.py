@@ -45,5 +45,5 @@ def human_splice_sites() -> Task:
         sizes={"train": 12_178, "valid": 2_690, "test": 6_798},
         files=(PREMRNAS, PREMRNA_PLACES),
         requires="data",
-        small=Subset(train=1500, valid=400, test=1000),
+        small=Subset(train=800, valid=250, test=600),
     )

@@ -60,5 +60,5 @@ def splice_transfer() -> Task:
         sizes={"train": 12_178, "valid": 2_690, "test": 21_462},
         files=(PREMRNAS, PREMRNA_PLACES, ARABIDOPSIS, ARABIDOPSIS_GENES, DROSOPHILA, DROSOPHILA_GENES),
         requires="data",
-        small=Subset(train=1500, valid=400, test=1500, balance="species"),
+        small=Subset(train=800, valid=250, test=750, balance="species"),
     )

@@ -74,7 +74,7 @@ def wt1_exon5_splicing() -> Task:
         sizes={"train": 2_194, "valid": 1_100, "test": 2_204},
         files=(TABLE,),
         requires="data",
-        small=Subset(train=1500, valid=600, test=1600, balance="background"),
+        small=Subset(train=1000, valid=400, test=1000, balance="background"),
     )
 
 

@@ -74,7 +74,7 @@ def yeast_coding() -> Task:
         sizes={"train": 6_944, "valid": 1_212, "test": 2_058},
         files=(YEAST,),
         requires="data",
-        small=Subset(train=1500, valid=400, test=1000),
+        small=Subset(train=800, valid=250, test=600),
     )
 
 

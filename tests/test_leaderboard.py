@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.comparisons import ALPHA, Gain, adjusted, ranks, resamples_for
 from baserate.errors import DataError
 from baserate.leaderboard import build_leaderboard, print_leaderboard, write_leaderboard
+from baserate.leaderboard.comparisons import ALPHA, Gain, adjusted, ranks, resamples_for
+from baserate.leaderboard.render import escape, to_csv, to_json, to_markdown
+from baserate.leaderboard.standings import Cell, Leaderboard, tabulate
 from baserate.records import Record, read_predictions, read_record, read_records, write_record
-from baserate.standings import Cell, Leaderboard, tabulate
 from baserate.statistics import estimate, flag_collapsed, paired_difference
-from baserate.tables import escape, to_csv, to_json, to_markdown
 from baserate.types import Predictions, RunSpec, strings
 
 METRICS = ("mcc", "auroc", "mcc:species=human-fly")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from baserate.comparisons import Gain
-from baserate.plots import plot_leaderboard
-from baserate.standings import Cell, Column, Leaderboard, Row
+from baserate.leaderboard.comparisons import Gain
+from baserate.leaderboard.plots import plot_leaderboard
+from baserate.leaderboard.standings import Cell, Column, Leaderboard, Row
 from baserate.types import Estimate
 
 ROWS = (

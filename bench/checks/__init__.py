@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .errors import BaserateError, NotApplicable
-from .model_checks import MODEL_CHECKS
-from .task_checks import TASK_CHECKS
-from .types import ModelCard, Task
+from ..errors import BaserateError, NotApplicable
+from ..types import ModelCard, Task
+from .model import MODEL_CHECKS
+from .task import TASK_CHECKS
 
 Status = Literal["passed", "failed", "skipped"]
 

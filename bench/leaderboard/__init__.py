@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import DataError
+from ..errors import DataError
 from .plots import plot_leaderboard
+from .render import print_leaderboard, to_csv, to_json, to_markdown
 from .standings import Leaderboard, build_leaderboard
-from .tables import print_leaderboard, to_csv, to_json, to_markdown
 
 __all__ = [
     "Leaderboard",

@@ -7,11 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
-from .errors import expect
-from .metrics import parse
-from .splits import load_split
-from .statistics import estimate
-from .types import Examples, Predictions, Task
+from ..errors import expect
+from ..metrics import parse
+from ..splits import load_split
+from ..statistics import estimate
+from ..types import Examples, Predictions, Task
 
 
 def check_card_is_complete(task: Task) -> None:

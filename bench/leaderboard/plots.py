@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .metrics import parse
+from ..metrics import parse
 from .standings import Cell, Column, Kind, Leaderboard, Row
 
 # Okabe & Ito (2008): told apart by readers with any of the common colour-vision deficiencies, and by shape besides.

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import BaserateError, CheckFailed, NotApplicable, expect
-from .modes import MODES, Job, mode_settings
-from .registry import get_model, load_model
-from .types import Examples, FloatArray, Inputs, ModelCard, Split, StrArray, Task, strings
+from ..errors import BaserateError, CheckFailed, NotApplicable, expect
+from ..modes import MODES, Job, mode_settings
+from ..registry import get_model, load_model
+from ..types import Examples, FloatArray, Inputs, ModelCard, Split, StrArray, Task, strings
 
 
 def check_two_loads_are_equal(card: ModelCard) -> None:

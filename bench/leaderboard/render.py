@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ..metrics import parse
+from ..types import Estimate
 from .comparisons import ALPHA, Gain
-from .metrics import parse
 from .standings import KINDS, Cell, Column, Leaderboard, Row
-from .types import Estimate
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ..metrics import parse
+from ..records import Record, read_records
+from ..types import Estimate, ModeName, canonical_json
 from .comparisons import Gain, adjusted, draws_of, gain, ranks, resamples_for
-from .metrics import parse
-from .records import Record, read_records
-from .types import Estimate, ModeName, canonical_json
 
 Kind = Literal["model", "random", "baseline"]
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}

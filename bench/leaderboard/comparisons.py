@@ -12,11 +12,11 @@ from typing import Literal
 
 import numpy as np
 
-from . import metrics, statistics
-from .records import Record, read_predictions
-from .sources.cache import cache_dir
-from .statistics import aligned, holm, interval, replicates, two_sided_p
-from .types import FloatArray, digest
+from .. import metrics, statistics
+from ..records import Record, read_predictions
+from ..sources.cache import cache_dir
+from ..statistics import aligned, holm, interval, replicates, two_sided_p
+from ..types import FloatArray, digest
 
 log = logging.getLogger(__name__)
 

@@ -236,8 +236,15 @@ class FineTuned:
         return columns
 
     def outputs(self, columns: Sequence[Sequence[IntArray]]) -> Tensor:
-        """Return the head's outputs (n, k) for one batch of token rows."""
-        pooled = [_pool(self.backbone, self._model.tokens, rows, self._model.device) for rows in columns]
+        """Return the head's outputs (n, k) for one batch of token rows; equal rows, as those of REF, run once."""
+        pooled = []
+        for rows in columns:
+            first: dict[bytes, int] = {}
+            for i, row in enumerate(rows):
+                first.setdefault(row.tobytes(), i)
+            place = {key: j for j, key in enumerate(first)}
+            states = _pool(self.backbone, self._model.tokens, [rows[i] for i in first.values()], self._model.device)
+            pooled.append(states[torch.tensor([place[row.tobytes()] for row in rows], device=states.device)])
         found: Tensor = self.head(pooled[0] if len(pooled) == 1 else pooled[1] - pooled[0])
         return found
 

@@ -13,7 +13,7 @@ INIT_SEED = 0
 
 _SHAPE = "Single-nucleotide masked language model (ESM blocks, rotary positions), 6 layers of 128, 1.2 M parameters"
 _EMBEDDING = {"layer": -1, "pooling": "mean"}
-_TRAINING = {"lr": 5e-4, "epochs": 6, "batch_size": 32, "patience": 2}
+_TRAINING = {"lr": 5e-4, "epochs": 4, "batch_size": 32, "patience": 2}
 
 
 def _pretraining() -> tuple[Exposure, ...]:

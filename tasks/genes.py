@@ -1,7 +1,8 @@
-"""The genes of the splice-site tasks, from the data packages."""
+"""The genes of the splice-site tasks, from the data packages; read once a process, since two tasks may ask for them."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
 
@@ -28,7 +29,8 @@ ARABIDOPSIS_SPLIT = by_position(
 _PLACE = re.compile(r"(\w+):(\d+)-(\d+)\(([+-])\):(.+)")
 
 
-def human_genes() -> list[Gene]:
+@functools.lru_cache(maxsize=1)
+def human_genes() -> tuple[Gene, ...]:
     """Return the 590 human pre-mRNAs whose hg19 place is known, with the splice sites of their one transcript."""
     sequences, labels = read_sequences(PREMRNAS), read_premrna_labels(PREMRNAS)
     places = {}
@@ -42,7 +44,7 @@ def human_genes() -> list[Gene]:
         both = np.concatenate([acceptors, donors])
         everywhere[chrom, strand].append(int(start) + both if strand == "+" else int(end) - both)
     known = {key: np.unique(np.concatenate(sites)) for key, sites in everywhere.items()}
-    return [
+    return tuple(
         Gene(
             name=gene,
             species="human",
@@ -55,10 +57,11 @@ def human_genes() -> list[Gene]:
             shunned=_within(known[chrom, strand], start, end, strand),
         )
         for name, (chrom, start, end, strand, gene, acceptors, donors) in places.items()
-    ]
+    )
 
 
-def annotated_genes(species: str, fasta: str, annotation: str) -> list[Gene]:
+@functools.lru_cache(maxsize=2)
+def annotated_genes(species: str, fasta: str, annotation: str) -> tuple[Gene, ...]:
     """Return the protein-coding genes of an annotated genome, in genome order, with the sites of all their mRNAs.
 
     A site that two genes share on one strand belongs to the first of them.
@@ -98,7 +101,7 @@ def annotated_genes(species: str, fasta: str, annotation: str) -> list[Gene]:
                 shunned=_within(known.get((chrom, strand), np.empty(0, np.int64)), start, end, strand),
             )
         )
-    return genes
+    return tuple(genes)
 
 
 def _span(transcripts: list[Transcript]) -> tuple[int, int]:

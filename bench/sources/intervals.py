@@ -17,6 +17,8 @@ from .sequences import package_file, read_sequences, reverse_complement
 from .tables import parse_targets, read_text
 
 _GFF_ATTRIBUTE = re.compile(r"(?:^|;)\s*(ID|Parent|gene_biotype|biotype)=([^;]*)")
+_PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]*)")
+_TRANSCRIPT_ID = re.compile(r'transcript_id "([^"]*)"')
 _GTF_ATTRIBUTE = re.compile(r'(gene_id|transcript_id|gene_biotype|gene_type|transcript_biotype) "([^"]*)"')
 
 
@@ -179,18 +181,19 @@ def read_transcripts(reference: str) -> list[Transcript]:
         if len(fields) != 9:
             raise DataError(f"{where}: {len(fields)} columns, expected 9 separated by tabs")
         chrom, _, feature, low, high, _, strand, _, text = fields
-        note = _attributes(text, is_gtf=is_gtf)
         if feature in ("exon", "CDS"):
             start, end = _integer(low, where, "start") - 1, _integer(high, where, "end")
             if not 0 <= start < end:
                 raise DataError(f"{where}: {low}-{high} is not a 1-based interval")
-            parents = [note.get("transcript_id", "")] if is_gtf else note.get("Parent", "").split(",")
-            for parent in parents:
+            found = (_TRANSCRIPT_ID if is_gtf else _PARENT).search(text)
+            for parent in unquote(found[1]).split(",") if found else [""]:
                 places.setdefault(parent, (chrom, strand))
                 (exons if feature == "exon" else coding).setdefault(parent, []).append((start, end))
-                if is_gtf:
-                    kinds.setdefault(parent, ("transcript", note.get("gene_id", parent)))
-        elif is_gtf and feature == "transcript":
+                if is_gtf and parent not in kinds:
+                    kinds[parent] = ("transcript", _attributes(text, is_gtf=True).get("gene_id", parent))
+            continue
+        note = _attributes(text, is_gtf=is_gtf)
+        if is_gtf and feature == "transcript":
             kinds[note.get("transcript_id", "")] = (note.get("transcript_biotype", feature), note.get("gene_id", ""))
         elif feature == "gene" or "Parent" not in note:
             genes[note.get("gene_id" if is_gtf else "ID", "")] = note

@@ -164,7 +164,7 @@ def check_ids(ids: StrArray, reference: str) -> None:
         seen[name] = row
 
 
-def first_changes(ref: Sequence[str], alt: Sequence[str], reference: str) -> NDArray[np.int64]:
+def first_changes(ref: Sequence[str] | StrArray, alt: Sequence[str] | StrArray, reference: str) -> NDArray[np.int64]:
     """Return the offset, (n,), of the first base of REF at which ALT differs; its last where ALT is only longer.
 
     Raises DataError, naming the row, where the two are equal.

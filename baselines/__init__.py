@@ -1,6 +1,7 @@
 """Built-in baselines, the floor that every table carries. Importing this registers cards and loads nothing heavy."""
 
 from baserate.baselines import (
+    cnn,
     constant,
     edit_count,
     gc_content,
@@ -12,6 +13,7 @@ from baserate.baselines import (
 )
 
 __all__ = [
+    "cnn",
     "constant",
     "edit_count",
     "gc_content",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from baserate.errors import check_keys
+from baserate.errors import DataError, check_keys
 from baserate.modes import PENALTIES
 from baserate.probes import Probe, fit_probe
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
@@ -53,6 +53,8 @@ class LinearBaseline:
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> FittedLinear:
         """Return the fitted predictor; nothing is random, so `seed` changes nothing."""
         check_keys(settings, (), "settings of from_scratch")
+        if not len(train):
+            raise DataError("there are no training examples")
         features = self.features_for(train.inputs)
         probe = fit_probe(
             featurise(train.inputs, features),

@@ -23,7 +23,7 @@ Features = Any
 _EXACT = 2048
 """The largest matrix whose eigenvectors are computed; a larger problem is scaled by its variances instead."""
 _ROWS = 8192
-"""How many rows are held in float64 at once."""
+"""How many rows, or columns, are held in float64 at once."""
 
 Loss = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 """Takes outputs (n, k); returns the mean loss, its gradient (n, k) and its mean second derivative (k, k)."""
@@ -291,13 +291,13 @@ def _coordinates(space: _Space, curvature: FloatArray, penalty: float) -> _Coord
 
 def _reduced(x: Features, mean: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
     """Return centred `x` (n < d) in the directions that it spans, (n, r), and what brings (k, r) weights back."""
-    if isinstance(x, np.ndarray):
-        centred = x.astype(np.float64) - mean
-        inner = centred @ centred.T
-    else:
-        product = (x.astype(np.float64) @ x.T.astype(np.float64)).toarray()
-        cross = x @ mean
-        inner = product - cross[:, None] - cross[None, :] + mean @ mean
+    n, d = x.shape
+    inner = np.zeros((n, n))
+    by_column: Any = x if isinstance(x, np.ndarray) else x.tocsc()
+    for at in range(0, d, _ROWS):
+        block = by_column[:, at : at + _ROWS]
+        block = (block if isinstance(x, np.ndarray) else block.toarray()).astype(np.float64) - mean[at : at + _ROWS]
+        inner += block @ block.T
     values, vectors = np.linalg.eigh(inner)
     kept = values > 1e-12 * max(values[-1], 1e-300)
     length, vectors = np.sqrt(values[kept]), vectors[:, kept]

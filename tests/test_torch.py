@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from baserate._torch import fit_module, pick_device
 from baserate.errors import BaserateError, ConfigError
 from baserate.progress import listening
 from baserate.types import IntArray
-from torch import nn
 
 
 def _problem(seed: int = 0) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:

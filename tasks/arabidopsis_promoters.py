@@ -8,11 +8,11 @@ from collections import defaultdict
 import numpy as np
 
 from baserate.registry import task
-from baserate.sources.intervals import Transcript, read_transcripts, windows
+from baserate.sources.intervals import Transcript, windows
 from baserate.sources.sequences import read_sequences
 from baserate.types import Examples, Inputs, IntArray, Intervals, Subset, Task, strings
 
-from .genes import ARABIDOPSIS, ARABIDOPSIS_GENES, ARABIDOPSIS_SPLIT
+from .genes import ARABIDOPSIS, ARABIDOPSIS_GENES, ARABIDOPSIS_SPLIT, annotation
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ LOCUS = 10_000
 def examples() -> Examples:
     """Return a promoter a gene, and as many windows of equal GC away from every TSS."""
     genome = read_sequences(ARABIDOPSIS)
-    transcripts = read_transcripts(ARABIDOPSIS_GENES)
+    transcripts = annotation(ARABIDOPSIS_GENES)
     (chrom,) = {transcript.chrom for transcript in transcripts}
     contig = genome[chrom]
     promoters = _promoters(transcripts)
@@ -81,7 +81,7 @@ def arabidopsis_promoters() -> Task:
     )
 
 
-def _promoters(transcripts: list[Transcript]) -> list[tuple[int, str]]:
+def _promoters(transcripts: tuple[Transcript, ...]) -> list[tuple[int, str]]:
     """Return the outermost TSS and the strand of every protein-coding gene with a 5' UTR there, in genome order."""
     by_gene: dict[str, list[Transcript]] = defaultdict(list)
     for transcript in transcripts:

@@ -61,7 +61,13 @@ def human_genes() -> tuple[Gene, ...]:
 
 
 @functools.lru_cache(maxsize=2)
-def annotated_genes(species: str, fasta: str, annotation: str) -> tuple[Gene, ...]:
+def annotation(reference: str) -> tuple[Transcript, ...]:
+    """Return the transcripts of a GTF or GFF3 file, in file order."""
+    return tuple(read_transcripts(reference))
+
+
+@functools.lru_cache(maxsize=2)
+def annotated_genes(species: str, fasta: str, reference: str) -> tuple[Gene, ...]:
     """Return the protein-coding genes of an annotated genome, in genome order, with the sites of all their mRNAs.
 
     A site that two genes share on one strand belongs to the first of them.
@@ -69,7 +75,7 @@ def annotated_genes(species: str, fasta: str, annotation: str) -> tuple[Gene, ..
     genome = read_sequences(fasta)
     by_gene: dict[str, list[Transcript]] = defaultdict(list)
     everywhere: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for transcript in read_transcripts(annotation):
+    for transcript in annotation(reference):
         for site in splice_sites(transcript):
             everywhere[site.chrom, site.strand].add(site.boundary)
         if transcript.kind == "mRNA" and transcript.biotype == "protein_coding" and transcript.chrom in genome:

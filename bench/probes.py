@@ -6,27 +6,16 @@ any number of examples n: scikit-learn's `LogisticRegression` has C = 1 / (penal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, DataError
-from .progress import activity
+from ._descent import EXACT, ROWS, Features, Loss, Step, from_strongest, moments, space_of, walk
+from .errors import DataError
 from .types import FloatArray
-
-Features = Any
-"""A (n, d) float array, or a CSR matrix of scipy's."""
-
-_EXACT = 2048
-"""The largest matrix whose eigenvectors are computed; a larger problem is scaled by its variances instead."""
-_ROWS = 8192
-"""How many rows, or columns, are held in float64 at once."""
-
-Loss = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
-"""Takes outputs (n, k); returns the mean loss, its gradient (n, k) and its mean second derivative (k, k)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +79,7 @@ def fit_probe(
                 f"{part} features have {x.shape[0]} rows and labels {len(y)}; expected the same, at least 1"
             )
         _require_finite(x, f"{part} features")
-    mean, deviation = _moments(train_x)
+    mean, deviation = moments(train_x)
     # A column of one value has a deviation of rounding errors alone.
     used = deviation > 1e-6 * np.abs(mean)
     scale = np.where(used, deviation if standardise else 1.0, np.inf)
@@ -141,10 +130,6 @@ def ridge_path(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tole
     return _path(_ridge(x, y, penalties, tolerance=tolerance), penalties)
 
 
-Step = tuple[float, FloatArray, FloatArray]
-"""A penalty with its coefficients (k, d) and intercepts (k,)."""
-
-
 def _path(steps: Iterator[Step], penalties: Sequence[float]) -> Path:
     found = {penalty: (w, b) for penalty, w, b in steps}
     return Path(
@@ -161,8 +146,8 @@ def _logistic(
         raise DataError(f"class counts in training are {counts.tolist()}; expected two classes or more, none empty")
     prior = np.log(counts / len(y))
     if n_classes == 2:
-        return _walk(x, _binary(y), prior[1:] - prior[:1], penalties, tolerance)
-    return _walk(x, _multinomial(y, n_classes), prior - prior.mean(), penalties, tolerance)
+        return walk(x, _binary(y), prior[1:] - prior[:1], penalties, tolerance)
+    return walk(x, _multinomial(y, n_classes), prior - prior.mean(), penalties, tolerance)
 
 
 def _ridge(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float) -> Iterator[Step]:
@@ -171,165 +156,19 @@ def _ridge(x: Features, y: NDArray[Any], penalties: Sequence[float], *, toleranc
         raise DataError(f"training target of row {int(np.argmin(np.isfinite(y)))} is not finite")
     offset = y.mean()
     n, d = x.shape
-    if not (n <= _EXACT and n < d) and not (d <= _EXACT and isinstance(x, np.ndarray)):
-        yield from _walk(x, _squared(y), np.array([offset]), penalties, tolerance)
+    if min(n, d) > EXACT:
+        yield from walk(x, _squared(y), np.array([offset]), penalties, tolerance)
         return
-    mean, deviation = _moments(x)
-    space = _space(x, mean, deviation, precision=np.float64)
+    space = space_of(x, precision=np.float64)
+    mean = moments(x)[0] if space.back else space.centre
     # The targets are centred, so the features need not be.
-    target = sum(space.x[at : at + _ROWS].T @ (y - offset)[at : at + _ROWS] for at in range(0, n, _ROWS)) / n
-    if space.vectors is not None:
-        target = space.vectors.T @ target
-    for penalty in _from_strongest(penalties):
-        w = (target / (space.spread + penalty))[None]
-        if space.vectors is not None:
-            w = w @ space.vectors.T
-        if space.back is not None:
-            w = space.back(w)
+    target = sum(space.x[at : at + ROWS].T @ (y - offset)[at : at + ROWS] for at in range(0, n, ROWS)) / n
+    for penalty in from_strongest(penalties):
+        if space.back:
+            w = space.back((target / (space.rest + penalty))[None])
+        else:
+            w = ((space.vectors.T @ target) / (space.spread + penalty) @ space.vectors.T)[None]
         yield penalty, w, offset - w @ mean
-
-
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """Features to fit on, their means, their variances along `vectors` (the axes if None), and the way back."""
-
-    x: Any
-    centre: FloatArray
-    spread: FloatArray
-    vectors: NDArray[Any] | None
-    back: Callable[[FloatArray], FloatArray] | None
-
-
-@dataclass(frozen=True, eq=False)
-class _Coordinates:
-    """A change of variables, `w = turn @ (u * unit) @ vectors.T` and `b = turn @ (v * unit_b)`, in one flat vector."""
-
-    turn: FloatArray
-    vectors: NDArray[Any] | None
-    unit: FloatArray
-    unit_b: FloatArray
-
-    def gradient(self, w: FloatArray, b: FloatArray) -> FloatArray:
-        """Return the gradient by the new variables, given that by `w` (k, d) and `b` (k,)."""
-        inner = self.turn.T @ w
-        inner = inner if self.vectors is None else inner @ self.vectors
-        return np.concatenate([(self.turn.T @ b) * self.unit_b, (inner * self.unit).ravel()])
-
-    def pack(self, w: FloatArray, b: FloatArray) -> FloatArray:
-        """Return the new variables of `w` and `b`."""
-        units = np.concatenate([self.unit_b, self.unit.ravel()])
-        return np.asarray(self.gradient(w, b) / units**2)
-
-    def unpack(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return `w` and `b` of the new variables."""
-        k = len(self.turn)
-        inner = u[k:].reshape(self.unit.shape) * self.unit
-        inner = inner if self.vectors is None else inner @ self.vectors.T
-        return np.asarray(self.turn @ inner), self.turn @ (u[:k] * self.unit_b)
-
-
-def _walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float], tolerance: float) -> Iterator[Step]:
-    """Yield the minimiser of `mean loss + penalty / 2 * ||w||**2` for each penalty, from `w` = 0 and `b` = `start`."""
-    from scipy.optimize import minimize
-
-    order = _from_strongest(penalties)
-    mean, deviation = _moments(x)
-    space = _space(x, mean, deviation, precision=x.dtype)
-    k, precision = len(start), space.x.dtype
-    w, b = np.zeros((k, len(space.centre))), start.astype(np.float64)
-    advance = activity("fitting a linear model", x.shape[0] * len(order))
-    transposed = space.x.T
-
-    def evaluate(w: FloatArray, b: FloatArray, penalty: float) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-        outputs = np.asarray(space.x @ w.T.astype(precision), dtype=np.float64) + (b - w @ space.centre)
-        value, residual, curvature = loss(outputs)
-        total = residual.sum(axis=0)
-        gradient = np.asarray(transposed @ residual.astype(precision), dtype=np.float64).T
-        gradient += penalty * w - np.outer(total, space.centre)
-        return value + 0.5 * penalty * float((w * w).sum()), gradient, total, curvature
-
-    for penalty in order:
-        _, gradient, total, curvature = evaluate(w, b, penalty)
-        change = _coordinates(space, curvature, penalty)
-        # The first step of L-BFGS-B has length 1; in these units that is the Newton step.
-        step = max(float(np.linalg.norm(change.gradient(gradient, total))), 1e-12)
-        change = replace(change, unit=change.unit * step, unit_b=change.unit_b * step)
-
-        def objective(
-            u: FloatArray, change: _Coordinates = change, penalty: float = penalty
-        ) -> tuple[float, FloatArray]:
-            value, gradient, total, _ = evaluate(*change.unpack(u), penalty)
-            return value, change.gradient(gradient, total)
-
-        options = {"ftol": tolerance, "gtol": 0.0, "maxiter": 1000, "maxcor": 20}
-        found = minimize(objective, change.pack(w, b), jac=True, method="L-BFGS-B", options=options)
-        w, b = change.unpack(found.x)
-        coefficients = w if space.back is None else space.back(w)
-        # The fit is of centred features, in either space.
-        yield penalty, coefficients, b - coefficients @ mean
-        advance(x.shape[0])
-
-
-def _space(x: Features, mean: FloatArray, deviation: FloatArray, *, precision: Any) -> _Space:
-    """Return the space to fit in: the rows' own where they are few, else the columns' with eigenvectors if not many."""
-    n, d = x.shape
-    if n < d and n <= _EXACT:
-        z, back = _reduced(x, mean)
-        return _Space(z, np.zeros(z.shape[1]), (z * z).mean(axis=0), None, back)
-    if isinstance(x, np.ndarray) and d <= _EXACT:
-        values, vectors = np.linalg.eigh(_gram(x, mean, precision=precision))
-        return _Space(x, mean, np.maximum(values.astype(np.float64), 0), vectors, None)
-    return _Space(x, mean, deviation**2, None, None)
-
-
-def _coordinates(space: _Space, curvature: FloatArray, penalty: float) -> _Coordinates:
-    """Return the variables in which the Hessian, taken as curvature x covariance + penalty, is the identity."""
-    bends, turn = np.linalg.eigh(curvature)
-    bends = np.maximum(bends, 1e-3 * bends[-1])
-    return _Coordinates(turn, space.vectors, 1 / np.sqrt(np.outer(bends, space.spread) + penalty), 1 / np.sqrt(bends))
-
-
-def _reduced(x: Features, mean: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
-    """Return centred `x` (n < d) in the directions that it spans, (n, r), and what brings (k, r) weights back."""
-    n, d = x.shape
-    inner = np.zeros((n, n))
-    by_column: Any = x if isinstance(x, np.ndarray) else x.tocsc()
-    for at in range(0, d, _ROWS):
-        block = by_column[:, at : at + _ROWS]
-        block = (block if isinstance(x, np.ndarray) else block.toarray()).astype(np.float64) - mean[at : at + _ROWS]
-        inner += block @ block.T
-    values, vectors = np.linalg.eigh(inner)
-    kept = values > 1e-12 * max(values[-1], 1e-300)
-    length, vectors = np.sqrt(values[kept]), vectors[:, kept]
-
-    def back(w: FloatArray) -> FloatArray:
-        by_row = (w / length) @ vectors.T
-        return np.asarray((x.T @ by_row.T).T - np.outer(by_row.sum(axis=1), mean), dtype=np.float64)
-
-    return vectors * length, back
-
-
-def _gram(x: NDArray[Any], mean: FloatArray, *, precision: Any) -> NDArray[Any]:
-    """Return the (d, d) covariance of `x`, accumulated over blocks of rows in `precision`."""
-    total = np.zeros((x.shape[1], x.shape[1]), dtype=precision)
-    shift = mean.astype(precision)
-    for at in range(0, len(x), _ROWS):
-        block = x[at : at + _ROWS].astype(precision) - shift
-        total += block.T @ block
-    return total / len(x)
-
-
-def _moments(x: Features) -> tuple[FloatArray, FloatArray]:
-    """Return the mean and the standard deviation of each column, in float64."""
-    if isinstance(x, np.ndarray):
-        mean = x.mean(axis=0, dtype=np.float64)
-        square = np.zeros(x.shape[1])
-        for at in range(0, len(x), _ROWS):
-            square += ((x[at : at + _ROWS] - mean) ** 2).sum(axis=0)
-        return mean, np.sqrt(square / len(x))
-    mean = np.asarray(x.mean(axis=0, dtype=np.float64)).ravel()
-    square = np.asarray(x.multiply(x).mean(axis=0, dtype=np.float64)).ravel()
-    return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
 
 def _scaled(x: Features, scale: FloatArray) -> Features:
@@ -339,7 +178,7 @@ def _scaled(x: Features, scale: FloatArray) -> Features:
 
 def _outputs(x: Features, coefficients: FloatArray, intercepts: FloatArray) -> FloatArray:
     """Return `x @ coefficients.T + intercepts`, (n, k), in float64."""
-    blocks = [x[at : at + _ROWS] @ coefficients.T for at in range(0, x.shape[0], _ROWS)]
+    blocks = [x[at : at + ROWS] @ coefficients.T for at in range(0, x.shape[0], ROWS)]
     return np.concatenate([np.zeros((0, len(intercepts))), *blocks]) + intercepts
 
 
@@ -388,12 +227,6 @@ def _squared(y: FloatArray) -> Loss:
         return 0.5 * float(np.mean(residual**2)), residual / len(y), np.ones((1, 1))
 
     return loss
-
-
-def _from_strongest(penalties: Sequence[float]) -> list[float]:
-    if not len(penalties) or not all(np.isfinite(p) and p > 0 for p in penalties):
-        raise ConfigError(f"penalties are {list(penalties)}; expected one or more positive numbers")
-    return sorted(set(map(float, penalties)), reverse=True)
 
 
 def _require_finite(x: Features, what: str) -> None:

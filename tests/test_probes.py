@@ -71,12 +71,18 @@ def test_ridge_equals_scikit_learn(form: str) -> None:
         np.testing.assert_allclose(b[0], peer.intercept_, atol=1e-4)
 
 
-def test_beyond_the_exact_size_the_path_is_walked_to_the_same_place(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("leading", [4, 100])
+def test_beyond_the_exact_size_the_path_is_walked_to_the_same_place(
+    monkeypatch: pytest.MonkeyPatch, leading: int
+) -> None:
     x = _features(300, 12)
     y = x[:, 0] * 2 + np.random.default_rng(5).standard_normal(300)
     labels = _labels(x, 3)
     exact = ridge_path(x, y, PENALTIES), logistic_path(x, labels, 3, PENALTIES, tolerance=1e-12)
-    monkeypatch.setattr("baserate.probes._EXACT", 4)
+    monkeypatch.setattr("baserate._descent.EXACT", 4)
+    monkeypatch.setattr("baserate.probes.EXACT", 4)
+    monkeypatch.setattr("baserate._descent.LEADING", leading)
+    monkeypatch.setattr("baserate._descent.RANK", 5)
     walked = ridge_path(x, y, PENALTIES, tolerance=1e-14), logistic_path(x, labels, 3, PENALTIES, tolerance=1e-12)
     for a, b in zip(exact, walked, strict=True):
         np.testing.assert_allclose(a.coefficients, b.coefficients, atol=1e-3)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -15,11 +14,10 @@ from baserate.hf import HuggingFaceModel
 from baserate.models.baserate_mlm import CHECKPOINT
 from baserate.pretrain import SHIPPED
 from baserate.pretrain_config import read_config
-from baserate.registry import TASKS, get_model, get_task, load_model
+from baserate.registry import get_model, load_model
 from baserate.sources.corpus import select
 from baserate.sources.sequences import read_sequences
-from baserate.splits import load_split
-from baserate.types import Examples, IntArray, ModelCard, strings
+from baserate.types import ModelCard, strings
 
 
 def cards() -> tuple[ModelCard, ModelCard]:
@@ -70,31 +68,6 @@ def test_the_human_genes_seen_lie_below_200_mb_of_chr1_and_no_fly_was_seen() -> 
         chrom, _, place = name.partition(":")
         assert chrom == "chr1" and int(place.split("(")[0].split("-")[1]) <= 200_000_000
     assert not any("melanogaster" in c.species for c in corpora)
-
-
-def overlaps(examples: Examples, regions: Iterable[str]) -> IntArray:
-    """Return the rows that lie, in part or whole, in one of the regions: `NAME:START-END`, or a whole `NAME`."""
-    at = examples.intervals
-    assert at is not None
-    hit = np.zeros(len(examples), bool)
-    for region in regions:
-        name, _, place = region.partition(":")
-        start, end = (int(x) for x in place.split("-")) if place else (0, 2**62)
-        hit |= (at.chrom == name) & (at.start < end) & (at.end > start)
-    return np.flatnonzero(hit)
-
-
-@pytest.mark.parametrize("name", [i for i in TASKS.all() if not i.startswith("wt1")])  # WT1 lies on chr11, unseen
-def test_no_valid_or_test_example_of_a_built_in_task_was_seen(name: str) -> None:
-    try:
-        split = load_split(get_task(name))
-    except MissingExtra as reason:
-        pytest.skip(str(reason))
-    seen = [region for e in cards()[0].pretraining if e.level == "train" for region in e.regions]
-    assert not any(set("*?[") & set(region) for region in seen)
-    assert not len(overlaps(split.valid, seen))
-    assert not len(overlaps(split.test, seen))
-    assert len(overlaps(split.train, seen)) > 0.5 * len(split.train)
 
 
 def test_pretraining_beats_a_uniform_guess_where_the_twin_does_not() -> None:

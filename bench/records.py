@@ -152,7 +152,7 @@ def read_predictions(record: Record) -> Predictions:
         content = file.read_bytes()
         if digest(content) != record.predictions_digest:
             raise DataError(f"{file}: altered since it was written; delete {record.path} and run again")
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.ParquetFile(pa.BufferReader(content)).read()  # read_table would import pandas
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: cannot be read ({error}); delete {record.path} and run again") from error
     column = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}

@@ -55,7 +55,7 @@ def sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
 
     Raises TrackingError, in one line, where the store or server cannot be used.
     """
-    with _quiet():
+    with quiet_mlflow():
         try:
             return _sync(records, results, uri)
         except BaserateError:
@@ -74,7 +74,9 @@ def _sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     local = uri.startswith("sqlite:///")
     artifacts = (results / "mlartifacts").resolve().as_uri() if local else None
-    where = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT, artifacts)
+    # The kind makes MLflow's page open on the runs, not on its view for language-model traces.
+    kind = {"mlflow.experimentKind": "custom_model_development"}
+    where = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT, artifacts, kind)
     if local:
         _write_ahead(Path(uri.removeprefix("sqlite:///")))
     known = {run.data.tags.get("baserate.hash"): run.info.run_id for run in _all_runs(client, where)}
@@ -160,7 +162,7 @@ def _write_ahead(file: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_mlflow() -> Iterator[None]:
     """Keep MLflow from phoning home, from retrying for minutes, and its start-up chatter from the terminal."""
     settings = {
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -23,7 +23,7 @@ from .errors import ConfigError, DataError
 from .pretrain_config import PretrainConfig, TrainingConfig, read_config
 from .progress import activity
 from .sources.corpus import UNKNOWN, Codes, Spans, draw, load
-from .tracking import quiet_mlflow as quiet_mlflow
+from .tracking import quiet_mlflow
 from .types import IntArray
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ demo: $(VENV)/.demo
 	$(BIN)/baserate run --suite quickstart --results results/demo
 	@echo
 	@echo "Every run, its scores and its artifacts in MLflow:"
-	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///results/demo/mlflow.db   # then open http://127.0.0.1:5000"
+	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///results/demo/mlflow.db"
+	@echo "then open http://127.0.0.1:5000/#/experiments/1/runs"
 
 test: check
 	$(BIN)/python -m pytest

@@ -74,9 +74,7 @@ def _sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     local = uri.startswith("sqlite:///")
     artifacts = (results / "mlartifacts").resolve().as_uri() if local else None
-    # The kind makes MLflow's page open on the runs, not on its view for language-model traces.
-    kind = {"mlflow.experimentKind": "custom_model_development"}
-    where = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT, artifacts, kind)
+    where = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT, artifacts)
     if local:
         _write_ahead(Path(uri.removeprefix("sqlite:///")))
     known = {run.data.tags.get("baserate.hash"): run.info.run_id for run in _all_runs(client, where)}

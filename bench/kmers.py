@@ -35,6 +35,11 @@ def encode(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
 
     Sequence i is `codes[bounds[i]:bounds[i + 1]]`. Raises DataError for a letter that is not ASCII.
     """
+    letters, bounds = _joined(sequences)
+    return _CODES[letters], bounds
+
+
+def _joined(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
     bounds = np.zeros(len(sequences) + 1, dtype=np.int64)
     np.cumsum([len(s) for s in sequences], out=bounds[1:])
     try:
@@ -43,7 +48,7 @@ def encode(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
         row = int(np.searchsorted(bounds, error.start, side="right")) - 1
         letter = error.object[error.start]
         raise DataError(f"row {row}: letter {letter!r} is not DNA; expected IUPAC letters") from None
-    return _CODES[np.frombuffer(text, dtype=np.uint8)], bounds
+    return np.frombuffer(text, dtype=np.uint8), bounds
 
 
 def count_kmers(sequences: StrArray, k: int) -> csr_matrix:
@@ -56,12 +61,12 @@ def count_kmers(sequences: StrArray, k: int) -> csr_matrix:
 
     if not 1 <= k <= MAX_K:
         raise ConfigError(f"k is {k}; expected 1 to {MAX_K}")
-    codes, bounds = encode(sequences)
-    width = np.int32 if len(codes) < 2**31 else np.int64
+    letters, bounds = _joined(sequences)
+    width = np.int32 if len(letters) < 2**31 else np.int64
     indptr = np.zeros(len(bounds), dtype=width)
-    indices = np.empty(len(codes), dtype=width)
-    counts = np.empty(len(codes), dtype=np.int32)
-    found = _compiled()(codes, bounds, k, indptr, indices, counts) if len(codes) else 0
+    indices = np.empty(len(letters), dtype=width)
+    counts = np.empty(len(letters), dtype=np.int32)
+    found = _compiled()(letters, bounds, k, indptr, indices, counts) if len(letters) else 0
     matrix = csr_matrix((len(sequences), 4**k), dtype=np.int32)
     # Set, not passed to the constructor, which would check the arrays once more.
     matrix.data, matrix.indices, matrix.indptr = counts[:found], indices[:found], indptr
@@ -84,7 +89,7 @@ def kmer_features(sequences: StrArray, ks: Sequence[int] = (1, 2, 3, 4, 5, 6)) -
 
 
 def _count(
-    codes: NDArray[np.uint8],
+    letters: NDArray[np.uint8],
     bounds: IntArray,
     k: int,
     indptr: NDArray[Any],
@@ -106,7 +111,7 @@ def _count(
         kmer = 0
         valid = 0
         for position in range(bounds[row], bounds[row + 1]):
-            code = codes[position]
+            code = _CODES[letters[position]]
             if code == 4:
                 valid = 0
                 continue

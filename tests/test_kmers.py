@@ -48,11 +48,11 @@ def test_windows_with_other_letters_are_not_counted() -> None:
 def test_counts_equal_the_plain_python_function() -> None:
     """The compiled code and its source are one function; the rows are long enough to use every bit of the bitmap."""
     sequences = strings(["".join(np.random.default_rng(1).choice(list("ACGT"), size=5000)), "ACGTN" * 9])
-    codes, bounds = encode(sequences)
-    indptr, indices = np.zeros(3, np.int32), np.empty(len(codes), np.int32)
-    values = np.empty(len(codes), np.int32)
+    letters, bounds = kmers._joined(sequences)
+    indptr, indices = np.zeros(3, np.int32), np.empty(len(letters), np.int32)
+    values = np.empty(len(letters), np.int32)
     with np.errstate(over="ignore"):
-        found = kmers._count(codes, bounds, 3, indptr, indices, values)
+        found = kmers._count(letters, bounds, 3, indptr, indices, values)
     compiled = count_kmers(sequences, 3)
     assert found == compiled.nnz and np.array_equal(indices[:found], compiled.indices)
     assert np.array_equal(values[:found], compiled.data) and compiled.sum() == 4998 + 18

@@ -171,8 +171,9 @@ def _legend(table: Leaderboard) -> list[str]:
     lines = [
         "Test-set score with its 95 % interval (bootstrap over clusters; mean over seeds). **Bold**: the best of its",
         f"task, or not told apart from it (paired test, Holm). {BEST} the task's best baseline. {COLLAPSED} constant",
-        f"or not finite predictions. {NOTHING} not run. Baselines and networks with random weights are the floor: a",
-        "score means what it adds to them. `docs/statistics.md` says how intervals, gains and ties are made.",
+        f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",
+        "weights are the floor: a score means what it adds to them. `docs/statistics.md` says how intervals, gains",
+        "and ties are made.",
     ]
     few = [c for c in table.columns if 0 < c.n_clusters < _FEW_CLUSTERS]
     if few:

@@ -7,7 +7,8 @@ same ones and their differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ MAX_UNDEFINED = 0.05
 # Draws are taken in blocks of about this many example weights: arrays that stay in the CPU's cache are twice as fast.
 _BLOCK = 1 << 17
 _MIN_DRAWS = 256
+_KEPT = 2_000_000
+"""Counts of clusters in draws, at most, that are kept for the next metric of the same task (16 MB)."""
 
 
 @dataclass(frozen=True)
@@ -173,10 +176,21 @@ def flag_collapsed(predictions: Predictions) -> bool:
     return False
 
 
-def _draws(n_clusters: int, n_resamples: int, seed: int, *, rows: int) -> Iterator[FloatArray]:
-    """Yield how often each cluster is drawn, (clusters, draws), in blocks; the draws do not depend on the blocks."""
-    rng = np.random.default_rng(seed)
+def _draws(n_clusters: int, n_resamples: int, seed: int, *, rows: int) -> Iterable[FloatArray]:
+    """Return how often each cluster is drawn, (clusters, draws), in blocks; the draws do not depend on the blocks."""
     block = min(n_resamples, max(_MIN_DRAWS, _BLOCK // max(rows, n_clusters, 1)))
+    few = n_clusters * n_resamples <= _KEPT
+    return _kept(n_clusters, n_resamples, seed, block) if few else _drawn(n_clusters, n_resamples, seed, block)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(n_clusters: int, n_resamples: int, seed: int, block: int) -> tuple[FloatArray, ...]:
+    """Return the blocks, once for all metrics of a task."""
+    return tuple(_drawn(n_clusters, n_resamples, seed, block))
+
+
+def _drawn(n_clusters: int, n_resamples: int, seed: int, block: int) -> Iterator[FloatArray]:
+    rng = np.random.default_rng(seed)
     for start in range(0, n_resamples, block):
         b = min(block, n_resamples - start)
         drawn = rng.integers(n_clusters, size=(b, n_clusters)) + np.arange(b)[:, None] * n_clusters

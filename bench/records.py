@@ -233,6 +233,8 @@ def _git(folder: Path) -> dict[str, Any]:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
+        # Installed inside somebody else's checkout, we are not tracked there, and its commit is not ours.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
         return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return {"git_commit": None, "git_dirty": None}

@@ -7,6 +7,7 @@ import fnmatch
 import functools
 import importlib.util
 import inspect
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -50,6 +51,7 @@ _TASK_KEYS = (
     "species",
     "assembly",
 )
+_TOML = {str: "text in quotes", int: "a whole number", dict: "a table, such as [source]"}
 _SUITES = Path(__file__).parent / "suites"
 
 
@@ -118,6 +120,14 @@ def task_card(path: Path) -> Task:
     for key in ("name", "kind", "source", "split"):
         if key not in card:
             raise ConfigError(f"{path}: key {key!r} is missing")
+    for key, wanted in (("name", str), ("kind", str), ("version", int), ("source", dict), ("split", dict)):
+        if not isinstance(card.get(key, wanted()), wanted):
+            raise ConfigError(f"{path}: {key} = {card[key]!r}; expected {_TOML[wanted]}")
+    for key in ("classes", "metrics", "species", "assembly"):
+        if not isinstance(card.get(key, []), list):
+            raise ConfigError(f"{path}: {key} = {card[key]!r}; expected a list, such as [{card[key]!r}]")
+    if not re.fullmatch(r"\w[\w.-]*", card["name"]):
+        raise ConfigError(f"{path}: name = {card['name']!r}; expected letters, digits, '_', '-' and '.'")
     kind, classes = card["kind"], tuple(map(str, card.get("classes", ())))
     if kind not in METRICS:
         raise ConfigError(f"{path}: kind = {kind!r}; expected 'classification' or 'regression'")

@@ -59,8 +59,6 @@ class Registry(Generic[T]):
 
     def get(self, name: str) -> T:
         """Return the card registered as `name`. Raises KeyError; `get_task` and `get_model` say more."""
-        """Return the card registered as `name`. Raises KeyError; `get_task` and `get_model` say more."""
-        return self.all()[name]
         return self.all()[name]
 
     def _load(self, point: importlib.metadata.EntryPoint) -> None:

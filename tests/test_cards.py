@@ -33,6 +33,10 @@ def test_toml_card_gives_the_task_that_it_declares(toy_card: Path) -> None:
         ('column = "part"', 'colum = "part"', "[split]: unknown key 'colum'; did you mean 'column'?"),
         ('column = "part"', 'column = "prat"', "'part'"),
         ("[split]", "[split", "not TOML"),
+        ('kind = "classification"', "kind = [1]", "kind = [1]; expected text in quotes"),
+        ('kind = "classification"', 'kind = "classification"\nversion = "1"', "version = '1'; expected a whole number"),
+        ('name = "toy_motif"', 'name = "../toy"', "name = '../toy'; expected letters, digits"),
+        ('species = ["none"]', 'species = "none"', "species = 'none'; expected a list, such as ['none']"),
     ],
 )
 def test_mistakes_in_a_card_are_one_clear_line(tmp_path: Path, toy_card: Path, old: str, new: str, said: str) -> None:

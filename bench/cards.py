@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import splits
+from .capabilities import Model
 from .errors import BaserateError, ConfigError, UnknownName, check_keys, nearest
 from .metrics import parse
 from .records import model_snapshot, task_snapshot
@@ -23,7 +24,7 @@ from .run import Cell, plan
 from .sources.intervals import read_intervals
 from .sources.tables import read_table
 from .sources.variants import read_variants
-from .types import MODE_NAMES, PARTS, Model, ModelCard, ModeName, SplitRule, Task, digest
+from .types import MODE_NAMES, PARTS, ModelCard, ModeName, SplitRule, Task, digest
 
 C = TypeVar("C", Task, ModelCard)
 

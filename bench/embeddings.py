@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .capabilities import Embedder
 from .errors import DataError
-from .types import Embedder, StrArray, canonical_json, digest
+from .types import StrArray, canonical_json, digest
 
 log = logging.getLogger(__name__)
 

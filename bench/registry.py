@@ -15,8 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+from .capabilities import Model
 from .errors import ConfigError, DuplicateName, MissingExtra, UnknownName, check_keys
-from .types import MODE_NAMES, Exposure, Model, ModelCard, ModeName, Task, digest
+from .types import MODE_NAMES, Exposure, ModelCard, ModeName, Task, digest
 
 T = TypeVar("T", Task, ModelCard)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,11 @@ FloatArray = NDArray[np.float64]
 
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
-Kind = Literal["classification", "regression"]
-ModeName = Literal["zero_shot", "linear_probe", "fine_tune", "from_scratch"]
-MODE_NAMES: tuple[ModeName, ...] = ("zero_shot", "linear_probe", "fine_tune", "from_scratch")
+Kind = Literal["classification", "regression", "paired"]
+"""What a target is: a class, a measurement, or nothing where the question is which of two sequences is the real one."""
+
+ModeName = Literal["zero_shot", "as_is", "linear_probe", "fine_tune", "from_scratch"]
+MODE_NAMES: tuple[ModeName, ...] = ("zero_shot", "as_is", "linear_probe", "fine_tune", "from_scratch")
 
 
 def strings(values: Sequence[str] | NDArray[Any]) -> StrArray:
@@ -51,7 +53,8 @@ class Inputs:
     """All that a model may see: no target, no group, no name.
 
     `sequences` (n,) are upper-case IUPAC DNA; for a variant task they are the REF windows, `alternates` (n,) the ALT
-    windows and `positions` (n,) the 0-based offset of the first base that differs.
+    windows and `positions` (n,) the 0-based offset of the first base that differs. For a paired task `sequences` are
+    real and `alternates` perturbed.
     """
 
     sequences: StrArray
@@ -184,6 +187,9 @@ class Task:
 
     `source()` returns the examples of all parts; it is slow, so its result is cached under the content of `files`.
     A corrected task is a new version, and the old one names it in `superseded_by`; a version is never edited.
+    `deleterious` says that a higher target, or the last class, is the more harmful variant: zero-shot scores, which are
+    ALT over REF, are then negated. `zero_shot` names the rules by which a task without variants may be scored without
+    training, such as 'likelihood' or 'centroid'; the first is the default.
     """
 
     name: str
@@ -201,6 +207,8 @@ class Task:
     sizes: Mapping[str, int]
     classes: tuple[str, ...] = ()
     variants: bool = False
+    deleterious: bool = False
+    zero_shot: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     requires: str = ""
     small: Subset | None = None
@@ -211,11 +219,6 @@ class Task:
     def id(self) -> str:
         """`name@version`, by which records and leaderboards know the task."""
         return f"{self.name}@{self.version}"
-
-    @property
-    def n_outputs(self) -> int:
-        """How many scores an example gets: one probability a class, or one value."""
-        return len(self.classes) if self.kind == "classification" else 1
 
     def small_variant(self) -> Task:
         """Return the task's `small` subset as a task of its own. Raises DataError where none is declared."""
@@ -231,63 +234,19 @@ class Task:
         )
 
 
-@runtime_checkable
-class Embedder(Protocol):
-    """A model that turns sequences into vectors; what `linear_probe` needs.
-
-    `settings` are those that the model's card names for the mode, such as `layer` and `pooling`.
-    """
-
-    def embed(self, sequences: StrArray, **settings: Any) -> NDArray[np.float32]:
-        """Return one vector a sequence, (n, d), the same whatever the batch it is computed in."""
-
-
-@runtime_checkable
-class MaskedModel(Protocol):
-    """A masked language model; what the zero-shot rule `masked_llr` needs."""
-
-    def masked_log_probs(self, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
-        """Return each sequence's log-probabilities (nats) of A, C, G, T, (k, 4), at its k sites, masked together."""
-
-
-@runtime_checkable
-class VariantScorer(Protocol):
-    """A model that scores variants by a rule of its own; what the zero-shot rule `native` needs."""
-
-    def score_variants(self, inputs: Inputs) -> FloatArray:
-        """Return one score a variant, (n,), ALT over REF: higher means that ALT is the likelier."""
-
-
-class Predictor(Protocol):
-    """What `fit` returns."""
-
-    def predict(self, inputs: Inputs) -> FloatArray:
-        """Return class probabilities (n, n_classes), or values (n, 1)."""
-
-
-@runtime_checkable
-class Trainable(Protocol):
-    """A model that learns from labels; what `from_scratch` and `fine_tune` need."""
-
-    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> Predictor:
-        """Return a predictor fitted on `train`, with every choice made on `valid`; `n_classes` is 0 for a regression.
-
-        For a variant task the model sees REF and ALT and predicts from their difference.
-        """
-
-
-Model = Embedder | MaskedModel | VariantScorer | Trainable
-
-
 @dataclass(frozen=True)
 class Exposure:
-    """DNA seen in pretraining; `level` is 'train' (those regions) or 'homologous' (relatives of a test region)."""
+    """DNA seen in pretraining; `level` is 'train' (those regions) or 'homologous' (relatives of a test region).
+
+    `regions` are names, globs or ranges; `held_out` are those of them that were left out.
+    """
 
     corpus: str
     species: str
     assembly: str
     regions: tuple[str, ...]
     level: Literal["train", "homologous"] = "train"
+    held_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -295,11 +254,12 @@ class ModelCard:
     """What is known of a model without loading it. `load(**params)` imports what is heavy and returns the model.
 
     `modes` maps each mode that the model supports to the settings that differ from the mode's defaults.
-    `revision()` identifies the weights without importing torch. `floor` marks a row that every table carries.
+    `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
+    random weights; `remote_code` is the revision whose own code the user allowed to run, '' where none did.
     """
 
     name: str
-    load: Callable[..., Model]
+    load: Callable[..., Any]
     modes: Mapping[ModeName, Mapping[str, Any]]
     params: Mapping[str, Any]
     description: str
@@ -312,7 +272,9 @@ class ModelCard:
     licence: str = ""
     citation: str = ""
     requires: str = ""
+    family: str = ""
     twin_of: str = ""
+    remote_code: str = ""
     baseline: bool = False
 
 
@@ -355,7 +317,8 @@ class RunSpec:
 class Predictions:
     """A score for every test example and seed, with all that a metric needs: any metric can be recomputed from it.
 
-    `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score.
+    `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score. `scored`
+    (n,) is False where the model cannot score an example by its rule (None: it scores all); its scores there are NaN.
     """
 
     ids: StrArray
@@ -364,6 +327,7 @@ class Predictions:
     strata: Mapping[str, StrArray]
     scores: FloatArray
     seeds: tuple[int, ...]
+    scored: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

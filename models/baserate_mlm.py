@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from baserate.capabilities import Model
 from baserate.pretrain_config import read_config
 from baserate.registry import model
-from baserate.types import Exposure, Model, digest
+from baserate.types import Exposure, digest
 
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "baserate_mlm"
 INIT_SEED = 0

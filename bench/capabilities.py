@@ -1,0 +1,112 @@
+"""What a model can do. A model has one or more of these, and a mode or a zero-shot rule names the one that it needs."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .types import Examples, FloatArray, Inputs, IntArray, StrArray
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A model that turns sequences into vectors."""
+
+    def embed(self, sequences: StrArray, **settings: Any) -> NDArray[np.float32]:
+        """Return one vector a sequence, (n, d), the same whatever the batch it is computed in.
+
+        `settings` are those that the model's card names for the mode, such as `layer` and `pooling`.
+        """
+
+
+@runtime_checkable
+class SiteEmbedder(Protocol):
+    """A model that also gives the vector of the token at a base."""
+
+    def embed_sites(self, sequences: StrArray, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
+        """Return the state of the token that spells base `sites[i]` of sequence i, (n, d)."""
+
+
+@runtime_checkable
+class MaskedModel(Protocol):
+    """A masked language model."""
+
+    def masked_llr(self, references: StrArray, alternates: StrArray) -> FloatArray:
+        """Return log p(ALT) - log p(REF) (n,), in nats, at the tokens that differ, masked together in REF.
+
+        NaN where the two do not have the same number of tokens or cannot be compared otherwise.
+        """
+
+    def pseudo_log_likelihood(self, sequences: StrArray, *, one_pass: bool = False) -> FloatArray:
+        """Return the sum over tokens of log p(token | all others) (n,), in nats.
+
+        Each token is masked in turn, or with `one_pass` none is and one forward pass serves all.
+        """
+
+
+@runtime_checkable
+class CausalModel(Protocol):
+    """A model that gives a sequence a log-likelihood."""
+
+    def log_likelihood(self, sequences: StrArray) -> FloatArray:
+        """Return the log-likelihood of each sequence (n,), in nats, summed over its tokens."""
+
+
+@runtime_checkable
+class NextBaseModel(Protocol):
+    """A model that predicts the base after a sequence."""
+
+    def next_base_log_probs(self, sequences: StrArray) -> FloatArray:
+        """Return the log-probabilities of A, C, G and T as the next base, (n, 4), in nats, summing to one."""
+
+
+@runtime_checkable
+class VariantScorer(Protocol):
+    """A model that scores variants, or pairs, by a rule of its own."""
+
+    def score_variants(self, inputs: Inputs) -> FloatArray:
+        """Return one score a variant, (n,), ALT over REF: higher means that ALT is the likelier; NaN where it has none."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A model that looks at unlabelled training DNA before it scores anything, such as a Markov chain."""
+
+    def learn(self, inputs: Inputs) -> None:
+        """Fit on the training inputs of a task, which may be none. No label is seen."""
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A model with a trained head."""
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return class probabilities (n, n_classes), or values (n, 1)."""
+
+
+Predictor = Classifier
+"""What `fit` returns."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A model that learns from labels."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> Predictor:
+        """Return a predictor fitted on `train`, with every choice made on `valid`; `n_classes` is 0 for a regression.
+
+        For a variant task the model sees REF and ALT and predicts from their difference.
+        """
+
+
+@runtime_checkable
+class Twin(Protocol):
+    """A network with random weights."""
+
+    def redrawn(self, seed: int) -> Any:
+        """Return the same network with weights drawn anew from `seed`."""
+
+
+Model = Embedder | MaskedModel | CausalModel | NextBaseModel | VariantScorer | Classifier | Trainable

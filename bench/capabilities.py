@@ -67,7 +67,7 @@ class VariantScorer(Protocol):
     """A model that scores variants, or pairs, by a rule of its own."""
 
     def score_variants(self, inputs: Inputs) -> FloatArray:
-        """Return one score a variant, (n,), ALT over REF: higher means that ALT is the likelier; NaN where it has none."""
+        """Return one score a variant, (n,), ALT over REF: higher where ALT is the likelier, NaN where it has none."""
 
 
 @runtime_checkable
@@ -109,4 +109,5 @@ class Twin(Protocol):
         """Return the same network with weights drawn anew from `seed`."""
 
 
-Model = Embedder | MaskedModel | CausalModel | NextBaseModel | VariantScorer | Classifier | Trainable
+Model = Any
+"""What a loader returns: an object with one or more of these capabilities."""

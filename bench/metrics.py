@@ -31,13 +31,14 @@ class Metric:
     """A metric: `prepare(targets, scores, cluster, n_clusters)` returns the kernel for one seed's scores (n, outputs).
 
     `needs` is 'classes' for one score a class, 'probabilities' where these must also sum to 1, 'ranking' for scores
-    that order examples (one of a binary target, or one a class), 'value' for one number an example.
+    that order examples (one of a binary target, or one a class), 'value' for one number an example, 'pair' for one
+    whose sign alone matters. `definition` is what a reader of a table is told.
     """
 
     name: str
     label: str
     better: Better
-    needs: Literal["classes", "probabilities", "ranking", "value"]
+    needs: Literal["classes", "probabilities", "ranking", "value", "pair"]
     prepare: Prepare
     definition: str
 
@@ -55,9 +56,11 @@ class Metric:
             return "a target is not finite"
         if not np.isfinite(scores).all():
             return f"{int((~np.isfinite(scores)).any(axis=1).sum())} of {n} examples have a score that is not finite"
-        if self.needs == "value":
+        if self.needs in ("value", "pair"):
             if k != 1:
                 return f"{self.label} needs one value an example; there are {k}"
+            if self.needs == "pair":
+                return ""
             flat = "targets" if np.ptp(targets) == 0 else "predictions" if np.ptp(scores) == 0 else ""
             return f"all {flat} are equal" if flat else ""
         if self.needs != "ranking" and k == 1:
@@ -117,6 +120,11 @@ def _mcc(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_cluster
 def _accuracy(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     right = scores.argmax(axis=1) == targets
     return _mean(right.astype(np.float64), cluster, n_clusters)
+
+
+def _paired_accuracy(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
+    perturbed_over_real = scores[:, 0]
+    return _mean((perturbed_over_real < 0) + 0.5 * (perturbed_over_real == 0), cluster, n_clusters)
 
 
 def _mean(values: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
@@ -272,50 +280,34 @@ METRICS: Mapping[str, Metric] = {
     for m in (
         Metric("mcc", "MCC", "higher", "classes", _mcc, "Matthews correlation of k classes (Gorodkin 2004)"),
         Metric(
-            "auroc",
-            "AUROC",
-            "higher",
-            "ranking",
-            _one_vs_rest(_auroc),
+            "auroc", "AUROC", "higher", "ranking", _one_vs_rest(_auroc),
             "area under the ROC curve, ties counted half (Hanley & McNeil 1982); macro one-vs-rest for k > 2 classes",
         ),
         Metric(
-            "auprc",
-            "AUPRC",
-            "higher",
-            "ranking",
-            _one_vs_rest(_auprc),
+            "auprc", "AUPRC", "higher", "ranking", _one_vs_rest(_auprc),
             "average precision, not interpolated; macro one-vs-rest for k > 2 classes",
         ),
         Metric("accuracy", "Accuracy", "higher", "classes", _accuracy, "share of examples whose top class is right"),
         Metric(
-            "f1",
-            "F1",
-            "higher",
-            "classes",
-            _f1,
+            "f1", "F1", "higher", "classes", _f1,
             "F1 of class 1; for k > 2 the macro mean over classes that are present or predicted",
         ),
         Metric(
-            "brier",
-            "Brier",
-            "lower",
-            "probabilities",
-            _brier,
+            "brier", "Brier", "lower", "probabilities", _brier,
             "mean squared error of the class probabilities (Brier 1950): 0 to 1 for two classes, 0 to 2 for more",
         ),
         Metric(
-            "ece",
-            "ECE",
-            "lower",
-            "probabilities",
-            _ece,
+            "ece", "ECE", "lower", "probabilities", _ece,
             f"expected calibration error of the top class, {N_BINS} equal-width bins (Guo et al. 2017)",
         ),
         Metric("spearman", "Spearman", "higher", "value", _spearman, "Spearman's rank correlation, ties at midranks"),
         Metric("pearson", "Pearson", "higher", "value", _pearson, "Pearson's correlation"),
+        Metric(
+            "paired_accuracy", "Paired accuracy", "higher", "pair", _paired_accuracy,
+            "share of pairs whose perturbed member scores below the real one, ties counted half",
+        ),
     )
-}
+}  # fmt: skip
 """Every metric by name."""
 
 

@@ -28,6 +28,9 @@ from .types import Estimate, ModelCard, Predictions, RunSpec, Task, digest, stri
 
 SCHEMA = 1
 Status = Literal["done", "failed", "not_applicable"]
+SKIPPED = "skipped"
+"""How the flag of a record begins that did not score every example, as in 'skipped 12 of 300'."""
+
 _PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformers", "xgboost", "numba", "pyarrow")
 
 
@@ -55,6 +58,11 @@ class Record:
     grid: str = "run"
     schema: int = SCHEMA
     path: Path | None = None
+
+    @property
+    def skips(self) -> bool:
+        """Whether there are examples that the model could not score by its rule."""
+        return any(flag.startswith(SKIPPED) for flag in self.flags)
 
     @property
     def hash(self) -> str:
@@ -160,7 +168,8 @@ def read_predictions(record: Record) -> Predictions:
     seeds = record.spec.seeds
     outputs = sum(n.startswith(f"score:{seeds[0]}:") for n in column)
     scores = np.stack([np.stack([column[f"score:{s}:{k}"] for k in range(outputs)], axis=1) for s in seeds])
-    return Predictions(strings(column["id"]), column["target"], strings(column["cluster"]), strata, scores, seeds)
+    ids, clusters = strings(column["id"]), strings(column["cluster"])
+    return Predictions(ids, column["target"], clusters, strata, scores, seeds, column.get("scored"))
 
 
 def _write_predictions(file: Path, predictions: Predictions) -> None:
@@ -169,6 +178,8 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
     columns: dict[str, Any] = {"id": list(predictions.ids), "target": predictions.targets}
     columns["cluster"] = list(predictions.clusters)
+    if predictions.scored is not None:
+        columns["scored"] = predictions.scored
     columns |= {f"stratum:{name}": list(values) for name, values in sorted(predictions.strata.items())}
     for s, seed in enumerate(predictions.seeds):
         for k in range(predictions.scores.shape[2]):

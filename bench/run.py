@@ -10,9 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .errors import BaserateError, NotApplicable
 from .modes import MODES, Job, mode_settings
 from .records import (
+    SKIPPED,
     Record,
     environment,
     model_snapshot,
@@ -24,7 +28,7 @@ from .records import (
 from .registry import load_model
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
-from .types import ModelCard, ModeName, Predictions, RunSpec, Split, Task
+from .types import FloatArray, ModelCard, ModeName, Predictions, RunSpec, Split, Task
 
 log = logging.getLogger(__name__)
 
@@ -102,24 +106,54 @@ def evaluate(
 ) -> tuple[Record, Predictions]:
     """Return the record of the cell and its predictions on the test examples.
 
-    Raises NotApplicable where the mode makes no sense here, and whatever the model raises.
+    Raises NotApplicable where the mode makes no sense here or scores no example, and whatever the model raises.
     """
     mode = MODES[cell.mode]
     mode.check_model(model, cell.card)
     job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, cache)
     scores = mode.run(job)
     test = split.test
-    predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds)
+    scored = _scored(cell, spec, scores)
+    predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
     record = Record(
         spec=spec,
         status="done",
         task=task_snapshot(cell.task),
         model=model_snapshot(cell.card),
         estimates=tuple(estimate(predictions, metric) for metric in cell.task.metrics),
-        flags=("collapsed",) if flag_collapsed(predictions) else (),
+        flags=_flags(job, predictions),
         parameter_hash=getattr(model, "parameter_hash", str)(),
     )
     return record, predictions
+
+
+def _scored(cell: Cell, spec: RunSpec, scores: FloatArray) -> NDArray[np.bool_] | None:
+    """Return which examples a zero-shot rule could score, None where it is all of them.
+
+    Raises NotApplicable where it is none. In other modes a score that is not finite is a fault, not an omission.
+    """
+    if cell.mode != "zero_shot":
+        return None
+    scored = np.asarray(~np.isnan(scores).all(axis=(0, 2)))
+    if not scored.any():
+        raise NotApplicable(
+            f"{cell.card.name} by rule {spec.settings.get('rule')!r} can score none of the {len(scored)} examples of "
+            f"{cell.task.name}"
+        )
+    return None if scored.all() else scored
+
+
+def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
+    """Return what a reader of the result must know: collapsed scores, examples skipped, sequences truncated."""
+    n = len(predictions.ids)
+    flags = ["collapsed"] if flag_collapsed(predictions) else []
+    if predictions.scored is not None:
+        flags.append(f"{SKIPPED} {n - int(predictions.scored.sum())} of {n}")
+    if hasattr(job.model, "n_truncated"):
+        length = {"max_length": job.settings["max_length"]} if "max_length" in job.settings else {}
+        truncated = job.model.n_truncated(job.split.test.inputs.sequences, **length)
+        flags += [f"truncated {truncated} of {n}"] if truncated else []
+    return tuple(flags)
 
 
 @dataclass

@@ -2,14 +2,14 @@
 
 Clusters are drawn with replacement and every example of a drawn cluster comes along (Davison & Hinkley 1997,
 section 3.8). The draws depend on the number of clusters and the seed alone, so that all models of a task see the
-same ones and their differences are paired.
+same ones and their differences are paired. Examples that a model did not score are no part of anything here.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,26 +28,19 @@ _KEPT = 2_000_000
 """Counts of clusters in draws, at most, that are kept for the next metric of the same task (16 MB)."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A metric of one model minus that of another, with interval and two-sided p; None where undefined."""
-
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    n: int
-    n_clusters: int
-    reason: str = ""
-
-
 def estimate(
-    predictions: Predictions, expression: str, *, n_resamples: int = 1000, level: float = 0.95, seed: int = 0
+    predictions: Predictions,
+    expression: str,
+    *,
+    n_resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    draws: Callable[[], FloatArray] | None = None,
 ) -> Estimate:
     """Return a metric's mean over seeds with a percentile interval over clusters (Efron & Tibshirani 1993, ch. 13).
 
-    A draw in which the metric is undefined is left out; past 5 % of them the interval is None and `reason` says so.
+    It is over the examples that were scored. A draw in which the metric is undefined is left out; past 5 % of them the
+    interval is None and `reason` says so. `draws` gives what `replicates` would, (n_resamples,), where that is kept.
     Raises ConfigError for an unknown metric, stratum column or value.
     """
     parsed = parse(expression, predictions.strata)
@@ -59,20 +52,22 @@ def estimate(
     value = low = high = None
     if not reason:
         value = float(np.mean(per_seed))
-        draws = replicates([predictions], expression, n_resamples=n_resamples, seed=seed)[0]
-        low, high, reason = interval(draws, n_clusters=n_clusters, level=level)
+        drawn = draws() if draws else replicates([predictions], expression, n_resamples=n_resamples, seed=seed)[0]
+        low, high, reason = interval(drawn, n_clusters=n_clusters, level=level)
     return Estimate(expression, value, low, high, n, n_clusters, per_seed, level, method, reason)
 
 
 def replicates(models: Sequence[Predictions], expression: str, *, n_resamples: int = 1000, seed: int = 0) -> FloatArray:
     """Return the metric of each model under the same draws of clusters, (models, draws); NaN where it is undefined.
 
-    Each value is the mean over the model's seeds. All models must have the clusters of the first.
+    Each value is the mean over the model's seeds. All models must have the examples of the first, and have scored the
+    same of them.
     """
-    names, first = np.unique(models[0].clusters.astype(str), return_inverse=True)
+    names = np.unique(models[0].clusters[scored_mask(models[0])].astype(str))
     kernels = []
     for model in models:
-        cluster = first if model is models[0] else np.searchsorted(names, model.clusters.astype(str))
+        # A cluster without a scored example has no place among the names; none of its rows is looked at.
+        cluster = np.searchsorted(names, model.clusters.astype(str))
         parsed = parse(expression, model.strata)
         kernels.append([_kernel(model, s, parsed, cluster, len(names)) for s in range(len(model.seeds))])
     out = np.empty((len(models), n_resamples))
@@ -83,31 +78,6 @@ def replicates(models: Sequence[Predictions], expression: str, *, n_resamples: i
             out[i, done:stop] = np.mean([kernel(counts) for kernel in seeds], axis=0)
         done = stop
     return out
-
-
-def paired_difference(
-    a: Predictions, b: Predictions, expression: str, *, n_resamples: int = 1000, level: float = 0.95, seed: int = 0
-) -> Difference:
-    """Return the metric of `a` minus that of `b` on the same examples, with a paired interval and p.
-
-    Raises DataError where the two do not hold the same examples.
-    """
-    b = aligned(b, a)
-    parsed = parse(expression, a.strata)
-    used = _used(a, parsed)
-    n, n_clusters = int(used.sum()), len(set(a.clusters[used]))
-    points = []
-    for model in (a, b):
-        values, reasons = zip(*(_point(model, s, parsed) for s in range(len(model.seeds))), strict=True)
-        reason = next((r for r in reasons if r), "")
-        if reason:
-            return Difference(expression, None, None, None, None, n, n_clusters, reason)
-        points.append(float(np.mean(values)))
-    draws = replicates([a, b], expression, n_resamples=n_resamples, seed=seed)
-    apart = draws[0] - draws[1]
-    low, high, reason = interval(apart, n_clusters=n_clusters, level=level)
-    p = None if low is None else two_sided_p(apart)
-    return Difference(expression, points[0] - points[1], low, high, p, n, n_clusters, reason)
 
 
 def aligned(b: Predictions, a: Predictions) -> Predictions:
@@ -123,8 +93,15 @@ def aligned(b: Predictions, a: Predictions) -> Predictions:
     if not np.array_equal(a.ids, b.ids):
         where = {name: i for i, name in enumerate(b.ids)}
         order = np.array([where[name] for name in a.ids])
-        strata = {name: column[order] for name, column in b.strata.items()}
-        b = Predictions(b.ids[order], b.targets[order], b.clusters[order], strata, b.scores[:, order], b.seeds)
+        b = replace(
+            b,
+            ids=b.ids[order],
+            targets=b.targets[order],
+            clusters=b.clusters[order],
+            strata={name: column[order] for name, column in b.strata.items()},
+            scores=b.scores[:, order],
+            scored=None if b.scored is None else b.scored[order],
+        )
     for what, mine, other in (("target", a.targets, b.targets), ("cluster", a.clusters, b.clusters)):
         if not np.array_equal(mine, other):
             i = int(np.flatnonzero(mine != other)[0])
@@ -166,9 +143,14 @@ def holm(pvalues: Sequence[float]) -> list[float]:
     return [float(v) for v in adjusted]
 
 
+def scored_mask(predictions: Predictions) -> NDArray[np.bool_]:
+    """Return which examples were scored, (n,)."""
+    return np.ones(len(predictions.ids), dtype=bool) if predictions.scored is None else predictions.scored
+
+
 def flag_collapsed(predictions: Predictions) -> bool:
-    """Return whether a seed's scores are not finite, or equal for all examples to within 1e-6 of the largest."""
-    for scores in predictions.scores:
+    """Return whether a seed's scores are not finite, or equal to within 1e-6 of the largest, where it scores at all."""
+    for scores in predictions.scores[:, scored_mask(predictions)]:
         if not np.isfinite(scores).all():
             return True
         if len(scores) and np.ptp(scores, axis=0).max() <= 1e-6 * np.abs(scores).max():
@@ -202,13 +184,13 @@ def _kernel(model: Predictions, s: int, expression: Expression, cluster: IntArra
     """Return the kernel of an expression for seed number `s`: a mean over strata, less a mean over others."""
     left, right = expression.sides(model.strata)
 
-    def prepare(rows: IntArray | slice) -> Kernel:
+    def prepare(value: str | None) -> Kernel:
+        rows = _rows(model, expression, value)
         return expression.metric.prepare(model.targets[rows], model.scores[s][rows], cluster[rows], n_clusters)
 
     if not left:
-        return prepare(slice(None))
-    column = model.strata[expression.column]
-    plus, minus = ([prepare(np.flatnonzero(column == value)) for value in side] for side in (left, right))
+        return prepare(None)
+    plus, minus = ([prepare(value) for value in side] for side in (left, right))
 
     def kernel(counts: FloatArray) -> FloatArray:
         value: FloatArray = np.mean([k(counts) for k in plus], axis=0)
@@ -220,18 +202,23 @@ def _kernel(model: Predictions, s: int, expression: Expression, cluster: IntArra
 def _point(model: Predictions, s: int, expression: Expression) -> tuple[float | None, str]:
     """Return the value of an expression for seed number `s`, or None and why it does not exist."""
     left, right = expression.sides(model.strata)
-    for value in (*left, *right) or ("",):
-        rows = model.strata[expression.column] == value if value else slice(None)
+    for value in (*left, *right) or (None,):
+        rows = _rows(model, expression, value)
         reason = expression.metric.undefined(model.targets[rows], model.scores[s][rows])
         if reason:
-            return None, f"{expression.column} {value}: {reason}" if value else reason
+            return None, reason if value is None else f"{expression.column} {value}: {reason}"
     n = len(model.ids)
     return float(_kernel(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0]), ""
+
+
+def _rows(model: Predictions, expression: Expression, stratum: str | None) -> IntArray:
+    """Return the scored examples of a stratum, or of all of them."""
+    rows = scored_mask(model)
+    return np.flatnonzero(rows if stratum is None else rows & (model.strata[expression.column] == stratum))
 
 
 def _used(model: Predictions, expression: Expression) -> NDArray[np.bool_]:
     """Return which examples the expression is about, a (n,) mask."""
     left, right = expression.sides(model.strata)
-    if not left:
-        return np.ones(len(model.ids), dtype=bool)
-    return np.isin(model.strata[expression.column].astype(str), [*left, *right])
+    rows = scored_mask(model)
+    return rows & np.isin(model.strata[expression.column].astype(str), [*left, *right]) if left else rows

@@ -35,6 +35,9 @@ def reference(name, y, p):
     guess, classes = p.argmax(1), max(k, 2)
     all_there = len(np.unique(y)) == classes
     match name:
+        case "paired_accuracy":
+            beaten = st.mannwhitneyu  # the share of pairs is what a U statistic counts, a pair at a time
+            return np.mean([beaten([0.0], [s]).statistic for s in p[:, 0]])
         case "mcc":
             return sk.matthews_corrcoef(y, guess) if len(np.unique(y)) > 1 else np.nan
         case "accuracy":
@@ -62,7 +65,11 @@ CASES = [
     (name, k)
     for name in METRICS
     for k in (
-        (1,) if METRICS[name].needs == "value" else (1, 2, 3, 5) if METRICS[name].needs == "ranking" else (2, 3, 5)
+        (1,)
+        if METRICS[name].needs in ("value", "pair")
+        else (1, 2, 3, 5)
+        if METRICS[name].needs == "ranking"
+        else (2, 3, 5)
     )
 ]
 
@@ -73,11 +80,13 @@ def test_weighted_metric_equals_the_reference_on_repeated_data(name, k, levels):
     rng = np.random.default_rng([k, levels, len(name)])
     compared = 0
     for n in (7, 12, 40, 90):
-        y = rng.normal(size=n) if METRICS[name].needs == "value" else rng.integers(max(k, 2), size=n)
+        y = rng.normal(size=n) if METRICS[name].needs in ("value", "pair") else rng.integers(max(k, 2), size=n)
         p = rng.random((n, k)) + (0.7 * np.eye(max(k, 2))[y][:, -k:] if y.dtype.kind == "i" else 0.5 * y[:, None])
         if levels:
             p = np.round(p * levels) / levels + 0.25
             y = np.round(y) if y.dtype.kind == "f" else y
+        if METRICS[name].needs == "pair":
+            p -= np.median(p)  # signs of both kinds, and among tied scores zeros
         if k > 1:
             p /= p.sum(1, keepdims=True)
         weights = rng.multinomial(n, np.full(n, 1 / n), size=12)
@@ -95,7 +104,7 @@ def test_all_metrics_see_the_same_data_however_they_group_it_into_clusters():
     cluster = rng.integers(9, size=60)
     counts = rng.integers(0, 4, size=(9, 20)).astype(float)
     for metric in METRICS.values():
-        k = 1 if metric.needs == "value" else 3
+        k = 1 if metric.needs in ("value", "pair") else 3
         y = rng.normal(size=60) if k == 1 else rng.integers(3, size=60)
         p = rng.dirichlet(np.ones(3), 60)[:, :k]
         by_cluster = metric.prepare(y, p, cluster, 9)(counts)
@@ -123,12 +132,23 @@ def test_constant_predictions_have_mcc_zero_and_auroc_half():
         ("spearman", [0.1, 0.2], [[0.3], [0.3]], "all predictions are equal"),
         ("pearson", [0.1, 0.1], [[0.3], [0.4]], "all targets are equal"),
         ("spearman", [0.1, 0.2], [[0.3, 0.7]] * 2, "needs one value"),
+        ("paired_accuracy", [0.0, 0.0], [[0.3, 0.7]] * 2, "needs one value"),
+        ("paired_accuracy", [0.0, 0.0], [[0.3], [np.nan]], "1 of 2 examples have a score that is not finite"),
         ("mcc", [0, 1], [[np.nan, 0.2], [0.5, 0.5]], "1 of 2 examples have a score that is not finite"),
         ("accuracy", [], np.empty((0, 2)), "no examples"),
     ],
 )
 def test_undefined_metric_says_why(name, y, p, reason):
     assert reason in METRICS[name].undefined(np.array(y), np.array(p))
+
+
+def test_paired_accuracy_looks_at_signs_alone_and_not_at_the_targets():
+    """A model that cannot tell has one half, and the targets of such a task are all 0."""
+    y, one = np.zeros(4), np.ones((1, 4), dtype=int)
+    for scores, want in (([-1e-9, -3, 5, 0], 0.625), ([0, 0, 0, 0], 0.5), ([-1, -1, -1, -1], 1.0)):
+        p = np.array(scores, dtype=float)[:, None]
+        assert METRICS["paired_accuracy"].undefined(y, p) == ""
+        assert METRICS["paired_accuracy"](y, p, one) == want
 
 
 @pytest.mark.parametrize("name", ["spearman", "pearson"])

@@ -39,6 +39,17 @@ def test_record_and_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.parent.iterdir()) == [folder.name], "nothing is left beside"
 
 
+def test_which_examples_were_scored_comes_back(tmp_path: Path) -> None:
+    scored = np.array([True, False, True])
+    scores = np.where(scored[:, None], PREDICTIONS.scores, np.nan)
+    write_record(tmp_path, RECORD, replace(PREDICTIONS, scores=scores, scored=scored))
+    found = read_predictions(read_records(tmp_path)[0])
+    assert found.scored is not None and found.scored.dtype == bool and np.array_equal(found.scored, scored)
+    assert np.array_equal(found.scores, scores, equal_nan=True)
+    write_record(tmp_path, RECORD, PREDICTIONS)
+    assert read_predictions(read_records(tmp_path)[0]).scored is None, "as in records from before there was a mask"
+
+
 def test_writing_again_replaces(tmp_path: Path) -> None:
     write_record(tmp_path, replace(RECORD, status="failed", error="boom", estimates=()), None)
     write_record(tmp_path, RECORD, PREDICTIONS)

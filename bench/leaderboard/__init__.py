@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..errors import DataError
 from .plots import plot_leaderboard
-from .render import print_leaderboard, to_csv, to_json, to_markdown
+from .render import to_csv, to_json, to_markdown
 from .standings import Leaderboard, build_leaderboard
+from .terminal import print_leaderboard
 
 __all__ = [
     "Leaderboard",

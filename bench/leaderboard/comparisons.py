@@ -1,4 +1,4 @@
-"""Gains and ranks of models on one task, from the draws of their stored predictions."""
+"""Scores, gains and ranks of models on one task, from the draws of their stored predictions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import numpy as np
 from .. import metrics, statistics
 from ..records import Record, read_predictions
 from ..sources.cache import cache_dir
-from ..statistics import aligned, holm, interval, replicates, two_sided_p
-from ..types import FloatArray, digest
+from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
+from ..types import Estimate, FloatArray, StrArray, digest
+from .common import restricted
 
 log = logging.getLogger(__name__)
 
@@ -46,26 +47,38 @@ def resamples_for(n_gains: int) -> int:
     return 10_000 * max(1, -(-n_gains // 100))
 
 
-def draws_of(records: Sequence[Record], expression: str, *, n_resamples: int) -> FloatArray:
+def draws_of(
+    records: Sequence[Record], expression: str, *, n_resamples: int, ids: StrArray | None = None
+) -> FloatArray:
     """Return a metric of records of one task under the same draws of clusters, (records, draws).
 
-    They depend on the predictions and on our own code alone, and are kept in the cache under both. Raises DataError
-    where predictions were lost or altered.
+    It is over the examples with these `ids`, which every record must have scored; None is all. The draws depend on the
+    predictions, the ids and our own code alone, and are kept in the cache under these. Raises DataError where
+    predictions were lost or altered.
     """
-    code = _code_digest()
-    files = [
-        cache_dir() / "draws" / f"{digest(r.predictions_digest, expression, str(n_resamples), code)}.npy"
-        for r in records
-    ]
+    key = [expression, str(n_resamples), _code_digest()] + ([] if ids is None else [digest(*ids)])
+    files = [cache_dir() / "draws" / f"{digest(r.predictions_digest, *key)}.npy" for r in records]
     known = [_read(file, n_resamples) if _intact(r) else None for r, file in zip(records, files, strict=True)]
     missing = [i for i, draws in enumerate(known) if draws is None]
     if missing:
-        models = [read_predictions(records[i]) for i in missing]
+        models = [restricted(read_predictions(records[i]), ids) for i in missing]
         models = [aligned(m, models[0]) for m in models]
         for i, draws in zip(missing, replicates(models, expression, n_resamples=n_resamples), strict=True):
             known[i] = draws
             _write(files[i], draws)
     return np.stack([d for d in known if d is not None]) if records else np.empty((0, n_resamples))
+
+
+def estimates_on(record: Record, metrics: Sequence[str], ids: StrArray) -> list[Estimate]:
+    """Return the metrics of a record over the examples with these `ids`, as `statistics.estimate` does for all."""
+    n_resamples = 1000
+    predictions = restricted(read_predictions(record), ids)
+
+    def draws(metric: str) -> FloatArray:
+        kept: FloatArray = draws_of([record], metric, n_resamples=n_resamples, ids=ids)[0]
+        return kept
+
+    return [estimate(predictions, m, n_resamples=n_resamples, draws=functools.partial(draws, m)) for m in metrics]
 
 
 def _intact(record: Record) -> bool:

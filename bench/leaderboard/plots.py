@@ -20,7 +20,8 @@ def plot_leaderboard(table: Leaderboard, path: Path) -> None:
     """Write the picture to `path`, in the format of its suffix; the same table gives the same bytes.
 
     Rows stand in the table's order in every panel, so that one can be followed across. The band is the interval of the
-    best baseline; a hollow mark is a gain over it that the paired test does not tell from none.
+    best baseline; a hollow mark is a gain over it that the paired test does not tell from none, and a faint one a score
+    over examples of its own.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -81,10 +82,12 @@ def _mark(panel: Any, y: int, row: Row, cell: Cell) -> None:
         panel.text(0.02, y, said, transform=place, va="center", fontsize=8, style="italic", **style)
         return
     e = cell.estimates[0]
+    faint: dict[str, Any] = {"alpha": 0.35} if cell.apart else {}
     if e.low is not None and e.high is not None:
-        panel.plot([e.low, e.high], [y, y], color=colour, lw=1.6, solid_capstyle="butt", zorder=2)
+        panel.plot([e.low, e.high], [y, y], color=colour, lw=1.6, solid_capstyle="butt", zorder=2, **faint)
     tie = cell.gain is not None and cell.gain.verdict == "tie"
-    panel.plot(cell.value, y, _SHAPES[row.kind], ms=5, mec=colour, mfc="white" if tie else colour, mew=1.3, zorder=3)
+    face = "white" if tie else colour
+    panel.plot(cell.value, y, _SHAPES[row.kind], ms=5, mec=colour, mfc=face, mew=1.3, zorder=3, **faint)
 
 
 def _boundaries(rows: tuple[Row, ...]) -> list[float]:
@@ -116,6 +119,10 @@ def _explain(figure: Any, table: Leaderboard) -> None:
     if any(cell.gain is not None and cell.gain.verdict == "tie" for cell in table.cells):
         hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": _INK, "mew": 1.3, "ls": "none"}
         shown.append(Line2D([], [], label="not told apart from the best baseline", **hollow))
+    if any(cell.apart for cell in table.cells):
+        shown.append(
+            Line2D([], [], label="over fewer examples: not compared", color=_INK, marker="o", ms=5, alpha=0.35)
+        )
     if any(column.best_baseline for column in table.columns):
         shown.append(Patch(color=_BAND, label="best baseline, 95 % interval"))
     columns = len(shown) if len(table.columns) >= _PER_LINE else 1

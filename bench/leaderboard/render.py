@@ -1,4 +1,4 @@
-"""A leaderboard as Markdown, CSV, JSON, and on the terminal. No clock enters: the same records give the same bytes."""
+"""A leaderboard as Markdown, CSV and JSON. No clock enters: the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from ..metrics import parse
 from ..types import Estimate
 from .comparisons import ALPHA, Gain
 from .standings import KINDS, Cell, Column, Leaderboard, Row
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
 _FEW_CLUSTERS = 20
-_STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
+STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
@@ -55,13 +51,13 @@ def to_csv(table: Leaderboard) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
-    for row, column, cell in _each(table):
+    for row, column, cell in each(table):
         for i, e in enumerate(cell.estimates or (None,)):
             what = [column.task, column.name, row.model, row.mode, row.detail, row.kind, cell.status]
             name = e.metric if e else column.metric if column.metrics else ""
             values = [e.value, e.low, e.high, e.level, e.n, e.n_clusters, e.reason] if e else [None] * 7
             own = [cell.rank, *_fields(cell.gain, gains), *_fields(cell.twin_gain, gains)] if i == 0 else [None] * 15
-            end = [" ".join(cell.flags), cell.seconds, cell.hash, _last_line(cell.error)]
+            end = ["; ".join(cell.notes), cell.seconds, cell.hash, last_line(cell.error)]
             writer.writerow([*what, name, i == 0, *values, *own, *end])
     return out.getvalue()
 
@@ -70,13 +66,15 @@ def _fields(gain: Gain | None, names: Sequence[str]) -> list[object]:
     return [getattr(gain, name) if gain else None for name in names]
 
 
-def _each(table: Leaderboard) -> Iterator[tuple[Row, Column, Cell]]:
+def each(table: Leaderboard) -> Iterator[tuple[Row, Column, Cell]]:
+    """Return every cell with its row and column, row by row."""
     for row in table.rows:
         for column in table.columns:
             yield row, column, table.cell(row, column)
 
 
-def _last_line(error: str) -> str:
+def last_line(error: str) -> str:
+    """Return what a traceback ends with, '' for no error."""
     return error.strip().splitlines()[-1].strip() if error.strip() else ""
 
 
@@ -84,8 +82,10 @@ def to_markdown(table: Leaderboard) -> str:
     """Return the leaderboard as Markdown for GitHub: scores, gains, then what is needed to read them, and details."""
     parts = ["# Leaderboard", ""]
     if not table.columns:
-        return "\n".join([*parts, "There are no results yet.", *_left_out(table)]) + "\n"
-    parts += [*_grid(table, table.rows, _heading, _score), "", *_legend(table), ""]
+        return "\n".join([*parts, "There are no results yet.", *trials(table)]) + "\n"
+    notes = notes_of(table)
+    parts += [*_grid(table, table.rows, _heading, lambda c, column: _score(c, column, notes)), ""]
+    parts += [*_legend(table), ""]
     tested = [row for row in table.rows if any(table.cell(row, c).gain for c in table.columns)]
     if tested:
         parts += ["## Gain over the best baseline", "", *_grid(table, tested, _over, lambda c, _: _gain(c.gain)), ""]
@@ -96,10 +96,10 @@ def to_markdown(table: Leaderboard) -> str:
         parts += ["## What pretraining bought: gain over the same network with random weights", ""]
         parts += [*_grid(table, paired, _heading, lambda c, _: _gain(c.twin_gain)), ""]
     parts += ["## Tasks", "", *_tasks(table), ""]
-    failed = [(row, column, cell) for row, column, cell in _each(table) if cell.status == "failed"]
+    failed = [(row, column, cell) for row, column, cell in each(table) if cell.status == "failed"]
     if failed:
         parts += ["## Failed", ""]
-        parts += [f"- {escape(r.name)} on {escape(c.name)}: {escape(_last_line(x.error))}" for r, c, x in failed] + [""]
+        parts += [f"- {escape(r.name)} on {escape(c.name)}: {escape(last_line(x.error))}" for r, c, x in failed] + [""]
     many = [column for column in table.columns if len(column.metrics) > 1]
     if many:
         parts += ["## Every metric", ""]
@@ -123,12 +123,13 @@ def _grid(
     return lines
 
 
-def _arrow(metric: str) -> str:
+def arrow(metric: str) -> str:
+    """Return the arrow towards better values of a metric, '' where neither direction is."""
     return {"higher": "↑", "lower": "↓", "": ""}[parse(metric).better]
 
 
 def _heading(column: Column) -> str:
-    metric = f"{escape(parse(column.metric).label)} {_arrow(column.metric)}" if column.metrics else NOTHING
+    metric = f"{escape(parse(column.metric).label)} {arrow(column.metric)}" if column.metrics else NOTHING
     return f"{_broken(column.name)}<br>{metric}"
 
 
@@ -137,18 +138,35 @@ def _over(column: Column) -> str:
 
 
 def _broken(name: str) -> str:
-    return "<br>".join(escape(line) for line in _folded(name).split("\n"))
+    return "<br>".join(escape(line) for line in folded(name).split("\n"))
 
 
-def _score(cell: Cell, column: Column) -> str:
+def notes_of(table: Leaderboard) -> list[str]:
+    """Return the notes that are told below the table, each once, in the order in which they are numbered from 1."""
+    return list(dict.fromkeys(note for cell in table.cells for note in cell.notes if note != "collapsed"))
+
+
+def marks(cell: Cell, column: Column) -> str:
+    """Return the signs that stand with a cell's number."""
+    return (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
+
+
+def common_set(table: Leaderboard) -> str:
+    """Return, for the legend, how many examples are left out of which columns; '' where none is."""
+    fewer = [f"{column.left_out} of {column.name}" for column in table.columns if column.left_out]
+    return f"Test examples that a compared row cannot score are left out for all: {', '.join(fewer)}." if fewer else ""
+
+
+def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
+    numbers = ",".join(str(notes.index(note) + 1) for note in cell.notes if note in notes)
+    after = f" {marks(cell, column)}".rstrip() + (f" <sup>{numbers}</sup>" if numbers else "")
     if cell.status != "done" or not cell.estimates:
-        return _STATUS.get(cell.status, NOTHING)
+        return STATUS.get(cell.status, NOTHING) + after
     e = cell.estimates[0]
-    marks = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
     if e.value is None:
-        return f"undefined {marks}".strip()
+        return f"undefined{after}"
     value = f"**{number(e.value)}**" if cell.rank == 1 else number(e.value)
-    return value + (f" {marks}" if marks else "") + _range(e.low, e.high)
+    return value + after + _range(e.low, e.high)
 
 
 def _range(low: float | None, high: float | None, *, signed: bool = False) -> str:
@@ -175,6 +193,9 @@ def _legend(table: Leaderboard) -> list[str]:
         "weights are the floor: a score means what it adds to them. `docs/statistics.md` says how intervals, gains",
         "and ties are made.",
     ]
+    notes = notes_of(table)
+    lines += ["", *(f"- <sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes, 1))] if notes else []
+    lines += ["", escape(common_set(table))] if common_set(table) else []
     few = [c for c in table.columns if 0 < c.n_clusters < _FEW_CLUSTERS]
     if few:
         lines += ["", "Few clusters, so intervals are rough: "]
@@ -185,10 +206,11 @@ def _legend(table: Leaderboard) -> list[str]:
             "",
             f"Commit {commits}." + (" **Some runs were made with uncommitted changes.**" if table.dirty else ""),
         ]
-    return [*lines, *_left_out(table)]
+    return [*lines, *trials(table)]
 
 
-def _left_out(table: Leaderboard) -> list[str]:
+def trials(table: Leaderboard) -> list[str]:
+    """Return, for the legend, how many trial runs the table leaves out."""
     if not table.limited:
         return []
     return ["", f"Left out: {table.limited} trial {'run' if table.limited == 1 else 'runs'} made with --limit."]
@@ -198,16 +220,17 @@ def _tasks(table: Leaderboard) -> list[str]:
     lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Best baseline | What is asked |"]
     lines += ["|:--|:--|--:|--:|--:|:--|:--|:--|"]
     for c in table.columns:
-        metric = f"{escape(parse(c.metric).label)} {_arrow(c.metric)}" if c.metrics else NOTHING
+        metric = f"{escape(parse(c.metric).label)} {arrow(c.metric)}" if c.metrics else NOTHING
         seeds = " ".join(map(str, c.seeds)) or NOTHING
         about = f"{escape(c.best_baseline) or NOTHING} | {escape(c.description)}"
         lines += [f"| {escape(c.name)} | {metric} | {c.n_train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
-    return lines
+    defined = {m.label: m.definition for c in table.columns for m in (parse(name).metric for name in c.metrics)}
+    return [*lines, "", *(f"- {escape(label)}: {escape(text)}" for label, text in defined.items())]
 
 
 def _details(table: Leaderboard, column: Column) -> list[str]:
     lines = ["<details>", f"<summary>{html.escape(column.name)}</summary>", ""]
-    heads = [f"{escape(parse(m).label)} {_arrow(m)}".rstrip() for m in column.metrics]
+    heads = [f"{escape(parse(m).label)} {arrow(m)}".rstrip() for m in column.metrics]
     lines += ["| Model | Mode | " + " | ".join(heads) + " |", "|:--|:--" + "|--:" * len(heads) + "|"]
     for row in table.rows:
         estimates = table.cell(row, column).estimates
@@ -223,42 +246,7 @@ def _estimate(e: Estimate) -> str:
     return number(e.value) + _range(e.low, e.high)
 
 
-def print_leaderboard(table: Leaderboard, console: Console | None = None) -> None:
-    """Print scores and gains, in as many tables side by side as the terminal's width allows."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = console or Console()
-    if not table.columns:
-        console.print("There are no results yet.")
-    names = max((len(f"{row.model} {row.mode}") for row in table.rows), default=0) + 8
-    wide = max(1, (console.width - names) // 15)
-    for start in range(0, len(table.columns), wide):
-        shown = table.columns[start : start + wide]
-        drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        drawn.add_column("Model")
-        drawn.add_column("Mode")
-        for column in shown:
-            metric = f"{_folded(parse(column.metric).label)} {_arrow(column.metric)}" if column.metrics else ""
-            drawn.add_column(Text(f"{_folded(column.name)}\n{metric}"), justify="right")
-        for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
-            cells = [_terminal_cell(table.cell(row, column), column) for column in shown]
-            name = Text(row.model + (f"\n{row.detail}" if row.detail else ""))
-            drawn.add_row(
-                name,
-                Text(row.mode),
-                *(Text(text, style=style) for text, style in cells),
-                end_section=following is not None and following.kind != row.kind,
-                style="" if row.kind == "model" else "dim" if row.kind == "baseline" else "yellow",
-            )
-        console.print(drawn)
-    for line in _terminal_legend(table):
-        console.print(Text(line), soft_wrap=True)
-
-
-def _folded(name: str, width: int = 13) -> str:
+def folded(name: str, width: int = 13) -> str:
     """Return the name broken at underscores and dots into lines of about `width`."""
     lines = [""]
     for piece in re.findall(r"[^_.@ ]*[_.@ ]?", name):
@@ -266,37 +254,3 @@ def _folded(name: str, width: int = 13) -> str:
             lines.append("")
         lines[-1] += piece
     return "\n".join(lines)
-
-
-def _terminal_cell(cell: Cell, column: Column) -> tuple[str, str]:
-    """Return the text of a cell and its style."""
-    if cell.value is None:
-        collapsed = COLLAPSED if "collapsed" in cell.flags else ""
-        text = f"{collapsed}undefined" if cell.status == "done" else _STATUS[cell.status]
-        return text, "bold red" if cell.status == "failed" else "dim"
-    e = cell.estimates[0]
-    marks = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
-    text = f"{marks}{number(e.value)}"
-    if cell.gain and cell.gain.verdict:
-        text += {"better": " ▲", "worse": " ▼", "tie": f" {TIE}"}[cell.gain.verdict]
-    if e.low is not None and e.high is not None:
-        text += f"\n{round(e.low, 2) + 0.0:.2f}..{round(e.high, 2) + 0.0:.2f}".replace("-", "−")
-    return text, "bold" if cell.rank == 1 else ""
-
-
-def _terminal_legend(table: Leaderboard) -> list[str]:
-    if not table.columns:
-        return [line for line in _left_out(table) if line]
-    lines = [
-        f"{BEST} best baseline   ▲ above it   ▼ below it   {TIE} not told apart (paired, Holm)   bold: best or tied"
-    ]
-    if any("collapsed" in cell.flags for cell in table.cells):
-        lines += [f"{COLLAPSED} predictions are constant or not finite"]
-    lines += [
-        f"failed: {row.name} on {column.name}: {_last_line(cell.error)}"
-        for row, column, cell in _each(table)
-        if cell.status == "failed"
-    ]
-    if table.dirty:
-        lines += ["some runs were made with uncommitted changes"]
-    return lines + [line for line in _left_out(table) if line]

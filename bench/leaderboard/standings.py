@@ -5,19 +5,22 @@ It is built from records alone; neither tasks nor models are loaded.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ..metrics import parse
 from ..records import Record, read_records
-from ..types import Estimate, ModeName, canonical_json
-from .comparisons import Gain, adjusted, draws_of, gain, ranks, resamples_for
+from ..types import Estimate, FloatArray, ModeName, canonical_json
+from .common import Common, common_examples
+from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
 
 Kind = Literal["model", "random", "baseline"]
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
+APART = "scores fewer than half of the examples: its number is over its own, and is compared with no other"
 CellStatus = Literal["done", "failed", "not_applicable", "missing"]
 
 
@@ -26,7 +29,8 @@ class Column:
     """A task under one protocol: the same examples, split, seeds and share of training data.
 
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
-    row that gains are taken over, '' where no baseline has a score.
+    row that gains are taken over, '' where no baseline has a score. `n` counts the test examples that the primary
+    metric is over, `left_out` those that some compared row could not score, which are left out for every such row.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Column:
     n_train: int = 0
     n: int = 0
     n_clusters: int = 0
+    left_out: int = 0
     best_baseline: str = ""
 
     @property
@@ -64,7 +69,8 @@ class Cell:
     """What a row has in a column; `estimates` are in the order of the column's metrics.
 
     `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
-    the best baseline, `twin_gain` over the same network with random weights.
+    the best baseline, `twin_gain` over the same network with random weights. `apart` marks a row that scores too few
+    of the examples to be compared: its estimates are over its own.
     """
 
     row: str
@@ -75,6 +81,7 @@ class Cell:
     gain: Gain | None = None
     twin_gain: Gain | None = None
     flags: tuple[str, ...] = ()
+    apart: bool = False
     error: str = ""
     hash: str = ""
     seconds: float | None = None
@@ -83,6 +90,16 @@ class Cell:
     def value(self) -> float | None:
         """The primary metric, None where it is undefined or the cell has none."""
         return self.estimates[0].value if self.estimates else None
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is a score on the same examples as the other rows'."""
+        return self.value is not None and not self.apart
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must be known beside the number: the record's flags, and whether it stands apart."""
+        return (*self.flags, *((APART,) if self.apart else ()))
 
 
 @dataclass(frozen=True)
@@ -117,12 +134,14 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     placed = _columns(kept)
     rows, of_record = _rows(placed)
     found = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
-    cells = {(row, column): _cell(row, column, found.get((row, column))) for row in rows for column in placed}
-    columns = {column: _floor(column, rows, cells) for column in placed}
-    n_gains = sum(row.kind != "baseline" and cells[row, c].value is not None for row in rows for c in placed)
+    shared = {c: common_examples([r for r in members if r.status == "done"]) for c, members in placed.items()}
+    cells = {(row, c): _cell(row, c, found.get((row, c)), shared[c]) for row in rows for c in placed}
+    columns = {c: replace(_floor(c, rows, cells), left_out=shared[c].left_out) for c in placed}
+    n_gains = sum(row.kind != "baseline" and cells[row, c].compared for row in rows for c in placed)
     n_resamples = resamples_for(n_gains)
     for column in placed:
-        _compare(column, columns[column].best_baseline, rows, cells, found, n_resamples)
+        draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
+        _compare(column, columns[column].best_baseline, rows, cells, found, draws)
     _adjust(cells)
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
@@ -217,14 +236,19 @@ def _kind(r: Record) -> Kind:
     return "random" if r.model.get("twin_of") or r.spec.mode == "from_scratch" else "model"
 
 
-def _cell(row: Row, column: Column, r: Record | None) -> Cell:
+def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
     if r is None:
         return Cell(row.name, column.name, "missing")
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, hash=r.hash, seconds=r.seconds)
-    absent = [Estimate(m, None, None, None, 0, 0, reason="the record has no such metric") for m in column.metrics]
-    estimates = tuple(r.estimate(m) or a for m, a in zip(column.metrics, absent, strict=True))
-    return Cell(row.name, column.name, "done", estimates, flags=r.flags, hash=r.hash, seconds=r.seconds)
+    apart = r.hash in shared.apart
+    found = [e for e in r.estimates if e.metric in column.metrics]
+    if shared.ids is not None and not apart:
+        found = estimates_on(r, [e.metric for e in found], shared.ids)
+    mine = {e.metric: e for e in found}
+    absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
+    estimates = tuple(mine.get(m) or replace(absent, metric=m) for m in column.metrics)
+    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, hash=r.hash, seconds=r.seconds)
 
 
 def _sign(column: Column) -> int:
@@ -234,7 +258,7 @@ def _sign(column: Column) -> int:
 
 def _floor(column: Column, rows: Sequence[Row], cells: Mapping[tuple[Row, Column], Cell]) -> Column:
     """Return the column with its best baseline, and with how many examples and clusters it has."""
-    scored = [(row, cells[row, column]) for row in rows if cells[row, column].value is not None]
+    scored = [(row, cells[row, column]) for row in rows if cells[row, column].compared]
     if not scored:
         return column
     first = scored[0][1].estimates[0]
@@ -250,17 +274,15 @@ def _compare(
     rows: Sequence[Row],
     cells: dict[tuple[Row, Column], Cell],
     found: Mapping[tuple[Row, Column], Record],
-    n_resamples: int,
+    draws_for: Callable[[Sequence[Record], str], FloatArray],
 ) -> None:
     """Put ranks and gains, not yet adjusted, into the cells of a column."""
     sign = _sign(column)
-    scored = [
-        row for row in rows if cells[row, column].value is not None and cells[row, column].estimates[0].low is not None
-    ]
+    scored = [row for row in rows if cells[row, column].compared and cells[row, column].estimates[0].low is not None]
     if not scored or not sign:
         return
     values = [sign * (cells[row, column].value or 0.0) for row in scored]
-    draws = sign * draws_of([found[row, column] for row in scored], column.metric, n_resamples=n_resamples)
+    draws = sign * draws_for([found[row, column] for row in scored], column.metric)
     at = {row.name: i for i, row in enumerate(scored)}
 
     def over(i: int, name: str) -> Gain | None:

@@ -1,0 +1,101 @@
+"""A leaderboard on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..metrics import parse
+from .render import (
+    BEST,
+    COLLAPSED,
+    STATUS,
+    TIE,
+    arrow,
+    common_set,
+    each,
+    folded,
+    last_line,
+    marks,
+    notes_of,
+    number,
+    trials,
+)
+from .standings import Cell, Column, Leaderboard
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def print_leaderboard(table: Leaderboard, console: Console | None = None) -> None:
+    """Print scores and gains, in as many tables side by side as the terminal's width allows."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or Console()
+    if not table.columns:
+        console.print("There are no results yet.")
+    names = max((len(f"{row.model} {row.mode}") for row in table.rows), default=0) + 8
+    wide = max(1, (console.width - names) // 15)
+    notes = notes_of(table)
+    for start in range(0, len(table.columns), wide):
+        shown = table.columns[start : start + wide]
+        drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        drawn.add_column("Model")
+        drawn.add_column("Mode")
+        for column in shown:
+            metric = f"{folded(parse(column.metric).label)} {arrow(column.metric)}" if column.metrics else ""
+            drawn.add_column(Text(f"{folded(column.name)}\n{metric}"), justify="right")
+        for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
+            cells = [_terminal_cell(table.cell(row, column), column, notes) for column in shown]
+            name = Text(row.model + (f"\n{row.detail}" if row.detail else ""))
+            drawn.add_row(
+                name,
+                Text(row.mode),
+                *(Text(text, style=style) for text, style in cells),
+                end_section=following is not None and following.kind != row.kind,
+                style="" if row.kind == "model" else "dim" if row.kind == "baseline" else "yellow",
+            )
+        console.print(drawn)
+    for line in _terminal_legend(table):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _terminal_cell(cell: Cell, column: Column, notes: Sequence[str]) -> tuple[str, str]:
+    """Return the text of a cell and its style."""
+    raised = "".join(" " + str(notes.index(note) + 1).translate(_RAISED) for note in cell.notes if note in notes)
+    if cell.value is None:
+        text = f"{marks(cell, column)}undefined" if cell.status == "done" else STATUS[cell.status]
+        return text + raised, "bold red" if cell.status == "failed" else "dim"
+    e = cell.estimates[0]
+    text = f"{marks(cell, column)}{number(e.value)}"
+    if cell.gain and cell.gain.verdict:
+        text += {"better": " ▲", "worse": " ▼", "tie": f" {TIE}"}[cell.gain.verdict]
+    text += raised
+    if e.low is not None and e.high is not None:
+        text += f"\n{round(e.low, 2) + 0.0:.2f}..{round(e.high, 2) + 0.0:.2f}".replace("-", "−")
+    return text, "bold" if cell.rank == 1 else ""
+
+
+def _terminal_legend(table: Leaderboard) -> list[str]:
+    if not table.columns:
+        return [line for line in trials(table) if line]
+    lines = [
+        f"{BEST} best baseline   ▲ above it   ▼ below it   {TIE} not told apart (paired, Holm)   bold: best or tied"
+    ]
+    if any("collapsed" in cell.flags for cell in table.cells):
+        lines += [f"{COLLAPSED} predictions are constant or not finite"]
+    lines += [f"{str(i).translate(_RAISED)} {note}" for i, note in enumerate(notes_of(table), 1)]
+    lines += [common_set(table)] if common_set(table) else []
+    lines += [
+        f"failed: {row.name} on {column.name}: {last_line(cell.error)}"
+        for row, column, cell in each(table)
+        if cell.status == "failed"
+    ]
+    if table.dirty:
+        lines += ["some runs were made with uncommitted changes"]
+    return lines + [line for line in trials(table) if line]

@@ -103,10 +103,12 @@ class Trainable(Protocol):
 
 @runtime_checkable
 class Twin(Protocol):
-    """A network with random weights."""
+    """A model that may be a random twin."""
+
+    random_weights: bool
 
     def redrawn(self, seed: int) -> Any:
-        """Return the same network with weights drawn anew from `seed`."""
+        """Return the same network with weights drawn from `seed`."""
 
 
 Model = Any

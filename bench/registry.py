@@ -19,7 +19,7 @@ from .capabilities import Model
 from .errors import ConfigError, DuplicateName, MissingExtra, UnknownName, check_keys
 from .types import MODE_NAMES, Exposure, ModelCard, ModeName, Task, digest
 
-T = TypeVar("T", Task, ModelCard)
+T = TypeVar("T")
 
 
 class Registry(Generic[T]):

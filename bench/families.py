@@ -1,0 +1,96 @@
+"""What is known of model families before anything is loaded: published checkpoints, and how a family differs.
+
+The generic adapter needs none of this for a checkpoint that follows the conventions of `transformers`. A family says
+only where it does not, and lists its checkpoints. Nothing here imports torch; what a family does to a network imports
+it when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .registry import Registry
+from .types import Exposure
+
+Head = Literal["masked", "causal", "classifier", "none"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published checkpoint: `context` is in bp, `pretraining` says what it saw and which chromosomes it did not."""
+
+    id: str
+    parameters: int | None = None
+    context: int | None = None
+    tokenizer: str = ""
+    head: Head = "masked"
+    pretraining: tuple[Exposure, ...] = ()
+    licence: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a family of models differs from what the generic adapter expects; every default means "it does not".
+
+    `matches(config)` recognises the family from the content of a config.json. `tokens` are arguments of
+    `networks.tokens.read_tokens`, and `tokenizer(folder)` loads a tokenizer that AutoTokenizer cannot. `configure`
+    changes the configuration before the network is built, `loading` is a context in which it is built, `finish(network,
+    missing)` mends it afterwards and returns the missing keys that it accounts for. `missing` and `unexpected` map
+    patterns of keys that may differ from the checkpoint's to the reason. `backbone` is the attribute of the encoder
+    without its head, `states` turns hidden states (n, t, d) into those of one strand. A length that is not a multiple
+    of `multiple_of` bases is cut, or filled with `filler`. `remote_code` says that it cannot be loaded without code of
+    its own; `requires` maps modules to the command that installs them; `load(folder, seed)` builds (network, config)
+    where transformers cannot. `tested` says what was run on what, for the documentation.
+    """
+
+    name: str
+    description: str
+    matches: Callable[[Mapping[str, Any]], bool] = lambda config: False
+    checkpoints: tuple[Checkpoint, ...] = ()
+    head: Head | None = None
+    auto_class: str = ""
+    tokens: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: Callable[[Path], Any] | None = None
+    configure: Callable[[Any], None] | None = None
+    loading: Callable[[], AbstractContextManager[None]] | None = None
+    finish: Callable[[Any, frozenset[str]], frozenset[str]] | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    unexpected: Mapping[str, str] = field(default_factory=dict)
+    backbone: str = ""
+    states: Callable[[Any], Any] | None = None
+    multiple_of: int = 1
+    filler: str = ""
+    padding: bool = True
+    remote_code: bool = False
+    requires: Mapping[str, str] = field(default_factory=dict)
+    load: Callable[[Path, int | None], tuple[Any, Any]] | None = None
+    tested: str = "not run: no checkpoint of this family was at hand"
+
+
+FAMILIES: Registry[Family] = Registry("family", ("baserate.models",))
+GENERIC = Family("generic", "a checkpoint that follows the conventions of transformers")
+
+
+def family(value: Family) -> Family:
+    """Register a family of models and return it."""
+    FAMILIES.add(value.name, value, origin=value.name)
+    return value
+
+
+def published(name: str) -> tuple[Family, Checkpoint] | None:
+    """Return the family and the entry of the checkpoint with the hub id `name`, or None where none is listed."""
+    for known in FAMILIES.all().values():
+        for checkpoint in known.checkpoints:
+            if checkpoint.id.lower() == name.lower():
+                return known, checkpoint
+    return None
+
+
+def recognise(config: Mapping[str, Any]) -> Family:
+    """Return the family whose `matches` recognises the configuration; the generic one where none does."""
+    return next((f for f in FAMILIES.all().values() if f.matches(config)), GENERIC)

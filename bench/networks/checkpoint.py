@@ -1,0 +1,131 @@
+"""A checkpoint by name as a language model, and any network with its tokenizer as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from ..errors import DataError
+from ..families import GENERIC, Family, Head, published, recognise
+from .hub import Access, Location, check_trust, check_weights, fetch, read_config
+from .language_model import LanguageModel
+from .loading import load, needs_code, random_network
+from .tokens import read_tokens
+
+_UNLIMITED = 10_000_000
+"""Tokenizers say a number beyond any sequence where they set no limit."""
+
+
+def open_checkpoint(
+    location: Location,
+    access: Access,
+    *,
+    random_weights: bool = False,
+    init_seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    compiled: bool = False,
+) -> LanguageModel:
+    """Return the model that `location` names; with `random_weights`, the same network with weights from `init_seed`.
+
+    Nothing of the model's own code runs and no pickle is read unless `access` allows it. Raises ConfigError, DataError
+    or MissingExtra, in one line, where it cannot be loaded.
+    """
+    content, commit = read_config(location)
+    listed = published(location.name)
+    family = listed[0] if listed else recognise(content)
+    trust = needs_code(content, family)
+    if trust:
+        check_trust(location, commit, access)
+    folder = fetch(location, commit, pickles=access.allow_pickle, code=trust)
+    if not random_weights and family.load is None:
+        check_weights(folder, location.name, allow_pickle=access.allow_pickle)
+    loaded = load(
+        folder,
+        content,
+        family,
+        where=location.name,
+        trust=trust,
+        allow_pickle=access.allow_pickle,
+        seed=init_seed if random_weights else None,
+    )
+    return from_network(
+        loaded.network,
+        loaded.tokenizer,
+        name=location.label,
+        head=loaded.head,
+        family=family,
+        config=loaded.config,
+        device=device,
+        precision=precision,
+        compiled=compiled,
+        redraw=(lambda seed: random_network(loaded.config, loaded.head, family, seed=seed, trust=trust))
+        if random_weights and family.load is None
+        else None,
+    )
+
+
+def from_network(
+    network: nn.Module,
+    tokenizer: Any,
+    *,
+    name: str,
+    head: Head = "none",
+    family: Family = GENERIC,
+    config: Any = None,
+    **options: Any,
+) -> LanguageModel:
+    """Return any network that maps `input_ids` to hidden states and logits, with its tokenizer, as a model.
+
+    The tokenizer is one of transformers, or an instance of `networks.tokens.Tokens`. `options` are those of
+    LanguageModel. Raises ConfigError where the vocabulary and the network's embedding do not agree.
+    """
+    from .tokens import Tokens
+
+    tokens = tokenizer if isinstance(tokenizer, Tokens) else read_tokens(tokenizer, where=name, **family.tokens)
+    config = getattr(network, "config", None) if config is None else config
+    rows = _embedding_rows(network)
+    largest = max(int(tokens.vocabulary.dna.max()), tokens.vocabulary.mask or 0)
+    if rows is not None and largest >= rows:
+        raise DataError(f"{name}: its tokenizer has ids up to {largest}, its embedding {rows} rows")
+    if rows is not None and tokens.vocabulary.pad >= rows:
+        raise DataError(f"{name}: its padding token has the id {tokens.vocabulary.pad}, its embedding {rows} rows")
+    options.setdefault("context", _max_tokens(config, tokenizer))
+    options.setdefault("width", _width(config))
+    return LanguageModel(network, tokens, name=name, head=head, family=family, **options)
+
+
+def _embedding_rows(network: nn.Module) -> int | None:
+    get = getattr(network, "get_input_embeddings", None)
+    try:
+        table = get() if get else None
+    except (NotImplementedError, AttributeError):
+        return None
+    return int(table.weight.shape[0]) if isinstance(table, nn.Embedding) else None
+
+
+def _max_tokens(config: Any, tokenizer: Any) -> int | None:
+    """Return the most tokens that fit: the least of what the configuration and the tokenizer say."""
+    limits = [getattr(config, key, None) for key in ("max_position_embeddings", "max_seq_len", "n_positions")]
+    limits.append(getattr(tokenizer, "model_max_length", None))
+    known = [int(n) for n in limits if isinstance(n, (int, float)) and 0 < n < _UNLIMITED]
+    # Rotary and recurrent networks run beyond max_position_embeddings; learned positions do not, and start after
+    # padding.
+    offset = 2 if getattr(config, "model_type", "") in ("esm", "roberta") and _learned(config) else 0
+    return (
+        min(known) - (offset if min(known) == getattr(config, "max_position_embeddings", None) else 0)
+        if known
+        else None
+    )
+
+
+def _learned(config: Any) -> bool:
+    return getattr(config, "position_embedding_type", "absolute") == "absolute"
+
+
+def _width(config: Any) -> int | None:
+    for key in ("hidden_size", "d_model", "n_embd", "dim"):
+        if isinstance(getattr(config, key, None), int):
+            return int(getattr(config, key))
+    return None

@@ -1,0 +1,225 @@
+"""From sequences to vectors: one forward pass a batch serves every layer and pooling that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..errors import ConfigError, DataError
+from ..progress import activity
+from ..types import FloatArray, IntArray, StrArray
+from .batches import in_batches, window
+from .tokens import Encoded, Tokens
+
+if TYPE_CHECKING:
+    from .language_model import LanguageModel
+
+CHUNK = 4096
+"""Sequences that are encoded, sorted by length and embedded together; memory does not grow beyond them."""
+
+POOLINGS = ("mean", "max", "last", "cls")
+
+
+def embed_all(
+    model: LanguageModel,
+    sequences: StrArray,
+    requests: Sequence[tuple[int, str]],
+    *,
+    max_length: int | None,
+    truncation: str,
+) -> list[NDArray[np.float32]]:
+    """Return the vectors (n, d) of each (layer, pooling); see `LanguageModel.embed_all`."""
+    parts = list(stream(model, sequences, requests, max_length=max_length, truncation=truncation))
+    if not parts:
+        return [np.empty((0, model.width or 0), np.float32) for _ in requests]
+    return [np.concatenate([part[i] for part in parts]) for i in range(len(requests))]
+
+
+def stream(
+    model: LanguageModel,
+    sequences: Sequence[str] | StrArray,
+    requests: Sequence[tuple[int, str]],
+    *,
+    max_length: int | None = None,
+    truncation: str = "both",
+) -> Iterator[list[NDArray[np.float32]]]:
+    """Yield the vectors of each (layer, pooling) for one chunk of sequences after another, in their order."""
+    for _, pooling in requests:
+        if pooling not in POOLINGS:
+            raise ConfigError(f"pooling = {pooling!r}: expected one of {', '.join(POOLINGS)}")
+    advance = activity(f"embedding with {model.name}", len(sequences))
+    for start in range(0, len(sequences), CHUNK):
+        chunk = sequences[start : start + CHUNK]
+        check_usable(chunk, first=start)
+        unique, back = _unique(chunk)
+        encoded = model.tokens.encode(model.clipped(unique, max_length=max_length, truncation=truncation))
+        found = _vectors(model, encoded, requests)
+        advance(len(chunk))
+        yield [vectors[back] for vectors in found]
+
+
+def embed_sites(model: LanguageModel, sequences: StrArray, sites: IntArray, *, layer: int) -> NDArray[np.float32]:
+    """Return the state of the token that spells base `sites[i]` of sequence i, (n, d); see `LanguageModel`."""
+    keep = model.context
+    parts = []
+    for start in range(0, len(sequences), CHUNK):
+        cut = [
+            (s[w := window(len(s), keep or len(s), around=at + 0.5)], at - w.start)
+            for s, at in zip(sequences[start : start + CHUNK], sites[start : start + CHUNK], strict=True)
+        ]
+        encoded = model.tokens.encode([s for s, _ in cut])
+        columns = [_token_at(e, at) for e, (_, at) in zip(encoded, cut, strict=True)]
+        parts.append(_vectors(model, encoded, [(layer, "site")], sites=columns)[0])
+    return np.concatenate(parts) if parts else np.empty((0, model.width or 0), np.float32)
+
+
+def head_outputs(model: LanguageModel, sequences: StrArray) -> FloatArray:
+    """Return the class probabilities (n, n_classes), or values (n, 1), of the checkpoint's own head."""
+    from .language_model import evaluating
+
+    check_usable(sequences)
+    unique, back = _unique(sequences)
+    encoded = model.tokens.encode(model.clipped(unique))
+    found: list[FloatArray] = [np.empty(0)] * len(unique)
+
+    def compute(index: IntArray) -> None:
+        output, _ = model.forward(model.network, [encoded[i].ids for i in index])
+        logits = (output[0] if isinstance(output, tuple) else output.logits).double()
+        values = logits.softmax(-1) if logits.shape[-1] > 1 else logits
+        for i, row in zip(index, values.cpu().numpy(), strict=True):
+            found[i] = row
+
+    with evaluating(model.network):
+        in_batches(
+            np.array([len(e.ids) for e in encoded], np.int64),
+            compute,
+            budget=model.budget,
+            equal=model.equal_lengths,
+            done=activity(f"predicting with {model.name}", len(unique)),
+        )
+    return np.stack(found)[back] if found else np.empty((0, 1))
+
+
+def pool(
+    model: LanguageModel,
+    backbone: nn.Module,
+    encoded: Sequence[Encoded],
+    requests: Sequence[tuple[int, str]],
+    *,
+    sites: Sequence[int] | None = None,
+) -> list[Tensor]:
+    """Return the pooled states (n, d) of each (layer, pooling) for one batch."""
+    output, ids = model.forward(backbone, [e.ids for e in encoded], hidden=any(layer != -1 for layer, _ in requests))
+    counted = _counted(encoded, ids.shape[1], model.tokens)
+    real = torch.from_numpy(counted).to(ids.device)
+    return [
+        _pooled(_layer(model, output, layer), pooling, real, encoded, None if sites is None else sites)
+        for layer, pooling in requests
+    ]
+
+
+def _vectors(
+    model: LanguageModel,
+    encoded: Sequence[Encoded],
+    requests: Sequence[tuple[int, str]],
+    *,
+    sites: Sequence[int] | None = None,
+) -> list[NDArray[np.float32]]:
+    from .language_model import evaluating
+
+    found: list[NDArray[np.float32] | None] = [None] * len(requests)
+    backbone = model.backbone()
+
+    def compute(index: IntArray) -> None:
+        chosen = None if sites is None else [sites[i] for i in index]
+        pooled = pool(model, backbone, [encoded[i] for i in index], requests, sites=chosen)
+        for r, states in enumerate(pooled):
+            values = states.float().cpu().numpy()
+            out = found[r]
+            if out is None:
+                out = found[r] = np.empty((len(encoded), values.shape[1]), np.float32)
+            out[index] = values
+
+    with evaluating(model.network):
+        in_batches(
+            np.array([len(e.ids) for e in encoded], np.int64),
+            compute,
+            budget=model.budget,
+            equal=model.equal_lengths,
+            done=lambda n: None,
+        )
+    return [vectors for vectors in found if vectors is not None]
+
+
+def _layer(model: LanguageModel, output: Any, layer: int) -> Tensor:
+    """Return one layer of hidden states, whichever way the network returns them."""
+    if layer == -1:
+        states = output[0] if isinstance(output, tuple) else getattr(output, "last_hidden_state", None)
+        if states is None:
+            states = output.hidden_states[-1]
+    else:
+        every = getattr(output, "hidden_states", None)
+        if every is None and isinstance(output, tuple):
+            every = next((part for part in output if isinstance(part, (tuple, list))), None)
+        if every is None:
+            raise ConfigError(f"layer = {layer}: {model.name} returns its last layer (-1) alone")
+        if not -len(every) <= layer < len(every):
+            raise ConfigError(f"layer = {layer}: {model.name} has hidden states 0 to {len(every) - 1}")
+        states = every[layer]
+    found: Tensor = states if model.family.states is None else model.family.states(states)
+    return found
+
+
+def _counted(encoded: Sequence[Encoded], width: int, tokens: Tokens) -> NDArray[np.bool_]:
+    """Return which tokens a pooling counts, (n, t): those that spell A, C, G, T alone, else all that spell anything."""
+    out = np.zeros((len(encoded), width), bool)
+    for i, e in enumerate(encoded):
+        known = np.isin(e.ids, tokens.vocabulary.dna) & (e.ends > e.starts)
+        out[i, : len(e.ids)] = known if known.any() else e.ends > e.starts
+    return out
+
+
+def _pooled(
+    states: Tensor, pooling: str, real: Tensor, encoded: Sequence[Encoded], sites: Sequence[int] | None
+) -> Tensor:
+    rows = torch.arange(len(states), device=states.device)
+    if pooling == "mean":
+        weights = real.to(states.dtype)
+        mean: Tensor = torch.bmm(weights[:, None], states)[:, 0] / weights.sum(1, keepdim=True)
+        return mean
+    if pooling == "max":
+        return states.masked_fill(~real[:, :, None], -torch.inf).amax(1)
+    if pooling == "last":
+        return states[rows, real.shape[1] - 1 - real.flip(1).to(torch.int64).argmax(1)]
+    if pooling == "site":
+        return states[rows, torch.tensor(sites, device=states.device)]
+    if any(e.ends[0] > e.starts[0] for e in encoded):
+        raise ConfigError("pooling = 'cls': this tokenizer puts no special token before a sequence; use 'mean'")
+    return states[:, 0]
+
+
+def _token_at(e: Encoded, site: int) -> int:
+    """Return the first token that spells the base at `site`."""
+    inside = np.flatnonzero((e.starts <= site) & (site < e.ends))
+    if not len(inside):
+        raise DataError(f"no token spells base {site} of a sequence")
+    return int(inside[0])
+
+
+def check_usable(sequences: Sequence[str] | StrArray, *, first: int = 0) -> None:
+    """Raise DataError, naming the row, for a sequence without a single A, C, G or T."""
+    for row, sequence in enumerate(sequences, first):
+        if not set("ACGTacgt") & set(sequence):
+            shown = f"{sequence[:20]!r}" if sequence else "empty"
+            raise DataError(f"sequence {row} has no A, C, G or T ({shown}), so it cannot be embedded or scored")
+
+
+def _unique(sequences: Sequence[str] | StrArray) -> tuple[list[str], IntArray]:
+    seen: dict[str, int] = {}
+    back = np.array([seen.setdefault(s, len(seen)) for s in sequences], np.int64)
+    return list(seen), back

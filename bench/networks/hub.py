@@ -1,0 +1,180 @@
+"""From a model's name to a folder of files: a local directory, or a hub id at a commit."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..types import digest
+
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+_TEXT = ("*.json", "*.txt", "*.model", "*.jinja")
+_CODE = ("*.py",)
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the user allowed: models whose own code may run, as 'name@revision', and pickled weights."""
+
+    trusted: tuple[str, ...] = ()
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True)
+class Location:
+    """A model as the user named it, without '@revision'; `folder` is None for a hub id."""
+
+    name: str
+    folder: Path | None
+    revision: str
+
+    @property
+    def label(self) -> str:
+        """The name that tables show: the hub id, or the folder's own name."""
+        return self.folder.resolve().name if self.folder else self.name
+
+
+def locate(name: str) -> Location | None:
+    """Return where the model `name` lies: a local folder, or `org/model`, either with '@revision'; None if neither."""
+    base, _, revision = name.partition("@")
+    path = Path(base).expanduser()
+    if path.is_dir():
+        return Location(base, path, revision)
+    return Location(base, None, revision) if _HUB_ID.fullmatch(base) else None
+
+
+def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
+    """Return the content of config.json, and the commit of a hub id or the digest of a folder's files.
+
+    Raises ConfigError, in one line, where the model or its revision is not there, is gated, or cannot be reached.
+    """
+    if location.folder is not None:
+        revision = folder_digest(location.folder)
+        if location.revision and location.revision != revision:
+            raise ConfigError(f"{location.name}: its files have the digest {revision}, not {location.revision}")
+        return _parse(location.folder / "config.json", location.folder), revision
+    with _told(location):
+        from huggingface_hub import hf_hub_download
+
+        file = Path(hf_hub_download(location.name, "config.json", revision=location.revision or None))
+    return _parse(file, Path(location.name)), file.parent.name
+
+
+def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path:
+    """Return the folder with the model's files: a local folder as it is, a hub id's snapshot at `commit`.
+
+    Raises ConfigError where it holds no weights in a format that may be read.
+    """
+    if location.folder is not None:
+        folder = location.folder
+    else:
+        with _told(location):
+            from huggingface_hub import snapshot_download
+
+            wanted = [*_TEXT, *WEIGHTS, *(_CODE if code else ())]
+            folder = Path(snapshot_download(location.name, revision=commit, allow_patterns=wanted))
+            if pickles and not _any(folder, WEIGHTS):
+                snapshot_download(location.name, revision=commit, allow_patterns=list(PICKLES))
+    return folder
+
+
+def check_weights(folder: Path, where: str, *, allow_pickle: bool) -> None:
+    """Raise ConfigError unless the folder has weights in a format that may be read."""
+    if _any(folder, WEIGHTS) or (allow_pickle and _any(folder, PICKLES)):
+        return
+    if _any(folder, PICKLES):
+        raise ConfigError(
+            f"{where}: its weights are pickles, which can run code when they are read; convert them to safetensors, or "
+            "pass --allow-pickle"
+        )
+    raise ConfigError(f"{where}: no model.safetensors" + ("" if allow_pickle else " (pickles need --allow-pickle)"))
+
+
+def code_digest(folder: Path) -> str:
+    """Return the digest of a folder's Python files, by which its code is pinned."""
+    files = sorted(folder.rglob("*.py"))
+    return digest(*(part for f in files for part in (str(f.relative_to(folder)), f.read_bytes())))
+
+
+def check_trust(location: Location, commit: str, access: Access) -> str:
+    """Return the pinned revision whose code the user allowed to run. Raises ConfigError, with the option to pass."""
+    pinned = code_digest(location.folder) if location.folder else commit
+    named = {t.rpartition("@")[0]: t.rpartition("@")[2] for t in access.trusted}
+    option = f"--trust-remote-code {location.name}@{pinned}"
+    given = named.get(location.name)
+    if given is None:
+        if location.name in access.trusted:
+            raise ConfigError(f"--trust-remote-code {location.name}: name the revision that you have read: {option}")
+        raise ConfigError(f"{location.name}: needs code of its own to run; read it, then allow it with {option}")
+    if given != pinned:
+        what = "its code now has the digest" if location.folder else "it is at commit"
+        raise ConfigError(f"--trust-remote-code {location.name}@{given}: {what} {pinned}; read what changed first")
+    return pinned
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the digest of all files of a checkpoint folder that decide what it computes."""
+    files = sorted({f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, *_CODE) for f in folder.glob(pattern)})
+    return digest(*(part for f in files for part in (f.name, _file_digest(f, f.stat().st_size, f.stat().st_mtime_ns))))
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(file: Path, size: int, modified: int) -> str:
+    import hashlib
+
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _parse(file: Path, where: Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(file.read_text())
+    except OSError as error:
+        raise ConfigError(f"{where}: no config.json, so this is not a Hugging Face checkpoint directory") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file}: expected an object")
+    return value
+
+
+def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
+    return any(True for pattern in patterns for _ in folder.glob(pattern))
+
+
+@contextmanager
+def _told(location: Location) -> Iterator[None]:
+    """Turn what the hub's client raises into one line that says what to do."""
+    from huggingface_hub import errors
+
+    name = location.name
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise ConfigError(
+            f"{name}: gated; accept its terms on its page on the hub, then log in with `hf auth login`"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ConfigError(f"{name}: has no revision {location.revision!r}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise ConfigError(
+            f"{name}{location.revision and '@' + location.revision}: not in the local cache, and the hub cannot be reached "
+            " (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a "
+            "cache that has it"
+        ) from error
+    except errors.EntryNotFoundError as error:
+        raise ConfigError(f"{name}: has no config.json, so it is not a transformers checkpoint") from error
+    except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{name}: cannot be fetched from the hub ({reason})") from error

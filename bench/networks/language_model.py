@@ -1,0 +1,270 @@
+"""A network and its tokens as a model: embeddings, likelihoods, a trained head, fine-tuning."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .._torch import pick_device
+from ..errors import ConfigError, NotApplicable
+from ..families import GENERIC, Family, Head
+from ..types import Examples, FloatArray, Inputs, IntArray, StrArray
+from . import embedding, likelihood
+from .batches import pad, token_budget
+from .finetuning import FineTuned, fine_tune
+from .tokens import Tokens
+
+
+class LanguageModel:
+    """A language model of DNA; which of its methods apply depends on its head.
+
+    `network` maps `input_ids` (n, t) to hidden states and logits in the manner of transformers; any `nn.Module` that
+    does so will do. `context` is the most tokens that fit, None where there is no limit. `redraw(seed)` builds the
+    network with random weights; it is given for a model that is a random twin itself. `precision` is 'fp32', 'bf16' or
+    'auto': bf16 autocast where the device is faster with it. The weights and the training mode are left alone by every
+    method.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tokens: Tokens,
+        *,
+        name: str,
+        head: Head,
+        family: Family = GENERIC,
+        context: int | None = None,
+        width: int | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        compiled: bool = False,
+        redraw: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        self.name = name
+        self.tokens = tokens
+        self.head = head
+        self.family = family
+        self.device = pick_device(device)
+        self.precision = _precision(precision, self.device)
+        self.network = network.to(self.device).eval()
+        self.max_tokens = context
+        self.width = width
+        self.budget = token_budget(self.device)
+        self.compiled = compiled
+        self._redraw = redraw
+        self._takes_mask = "attention_mask" in inspect.signature(network.forward).parameters
+        self._forwards: dict[int, Any] = {}
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether this is a random twin, whose weights each seed draws anew."""
+        return self._redraw is not None
+
+    @property
+    def equal_lengths(self) -> bool:
+        """Whether a batch may not be padded: the network cannot be told what is padding."""
+        return not (self._takes_mask and self.family.padding)
+
+    @property
+    def context(self) -> int | None:
+        """The most bases sure to fit, None where there is no limit."""
+        if self.max_tokens is None:
+            return None
+        fits = self.tokens.bases_in(self.max_tokens)
+        return fits - fits % self.family.multiple_of
+
+    def redrawn(self, seed: int) -> LanguageModel:
+        """Return the model with weights drawn from `seed`. Raises NotApplicable unless it is a random twin."""
+        if self._redraw is None:
+            raise NotApplicable(f"{self.name}: has trained weights")
+        other = copy.copy(self)
+        other.network = self._redraw(seed).to(self.device).eval()
+        other._forwards = {}
+        return other
+
+    def parameter_hash(self) -> str:
+        """Return a digest of all parameters, by sorted name, dtype, shape and bytes."""
+        h = hashlib.blake2b(digest_size=8)
+        for name, value in sorted(self.network.named_parameters()):
+            array = value.detach().cpu().contiguous().view(torch.uint8) if value.ndim else value.detach().cpu()
+            h.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            h.update(array.numpy().tobytes())
+        return h.hexdigest()
+
+    def n_truncated(self, sequences: Sequence[str] | StrArray, *, max_length: int | None = None) -> int:
+        """Return how many sequences are longer than what is used of them."""
+        keep = self._keep(max_length)
+        return 0 if keep is None else sum(len(s) > keep for s in sequences)
+
+    def embed(
+        self,
+        sequences: StrArray,
+        *,
+        layer: int = -1,
+        pooling: str = "mean",
+        max_length: int | None = None,
+        truncation: str = "both",
+    ) -> NDArray[np.float32]:
+        """Return one vector a sequence, (n, d): `embed_all` for one layer and pooling."""
+        return self.embed_all(sequences, [(layer, pooling)], max_length=max_length, truncation=truncation)[0]
+
+    def embed_all(
+        self,
+        sequences: StrArray,
+        requests: Sequence[tuple[int, str]],
+        *,
+        max_length: int | None = None,
+        truncation: str = "both",
+    ) -> list[NDArray[np.float32]]:
+        """Return the vectors (n, d) of each (layer, pooling), all from one forward pass.
+
+        `layer` counts hidden states: 0 the embeddings, -1 the last with its final norm. `pooling` is 'mean' or 'max'
+        over the tokens that spell A, C, G and T alone, 'last' the last of these, or 'cls' the special token before
+        them. Of an over-long sequence `max_length` bases (the whole context by default) are kept; `truncation` is the
+        side that is cut: 'left', 'right' or 'both'. Raises DataError naming the row for a sequence without a base.
+        """
+        return embedding.embed_all(self, sequences, requests, max_length=max_length, truncation=truncation)
+
+    def embed_sites(self, sequences: StrArray, sites: IntArray, *, layer: int = -1) -> NDArray[np.float32]:
+        """Return the state of the token that spells base `sites[i]` of sequence i, (n, d)."""
+        return embedding.embed_sites(self, sequences, sites, layer=layer)
+
+    def masked_log_probs(self, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
+        """Return log-probabilities (nats) of A, C, G, T, (k, 4), at each sequence's sites, masked together.
+
+        They are normalised over the four bases. Raises NotApplicable where a token is not one base.
+        """
+        self._need_head("masked")
+        return likelihood.masked_log_probs(self, sequences, sites)
+
+    def masked_llr(self, references: StrArray, alternates: StrArray) -> FloatArray:
+        """Return log p(ALT) - log p(REF) (n,), in nats, summed over the tokens that differ, masked together in REF.
+
+        With single-base tokens these are the bases that differ, with k-mers the k-mers that hold them, with overlapping
+        k-mers all that cover them. NaN where lengths differ, where a letter other than A, C, G, T is involved, and for
+        subword tokens where the two do not differ in one token alone (the same-slot rule).
+        """
+        self._need_head("masked")
+        return likelihood.masked_llr(self, references, alternates)
+
+    def pseudo_log_likelihood(self, sequences: StrArray, *, one_pass: bool = False) -> FloatArray:
+        """Return the sum over tokens of log p(token | all others) (n,), in nats (Salazar 2020).
+
+        Each token is masked in turn, or with `one_pass` none is and one forward pass serves all: cheaper by the length
+        of the sequence, and biased, since the network sees what it is asked for.
+        """
+        self._need_head("masked")
+        return likelihood.pseudo_log_likelihood(self, sequences, one_pass=one_pass)
+
+    def log_likelihood(self, sequences: StrArray, *, temperature: float = 1.0) -> FloatArray:
+        """Return the log-likelihood (n,), in nats, summed over the tokens that spell A, C, G and T alone.
+
+        It is normalised over these tokens. The first token of a model without a beginning token has no prediction and
+        does not count. Logits are divided by `temperature`.
+        """
+        self._need_head("causal")
+        return likelihood.log_likelihood(self, sequences, temperature=temperature)
+
+    def next_base_log_probs(self, sequences: StrArray) -> FloatArray:
+        """Return the log-probabilities of A, C, G, T as the next base, (n, 4), summed over the tokens that begin so."""
+        self._need_head("causal")
+        return likelihood.next_base_log_probs(self, sequences)
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return the class probabilities (n, n_classes), or values (n, 1), of the head that the checkpoint brought."""
+        self._need_head("classifier")
+        if inputs.alternates is not None:
+            raise NotApplicable(f"{self.name}: its head reads one sequence, not REF and ALT")
+        return embedding.head_outputs(self, inputs.sequences)
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> FineTuned:
+        """Return a fine-tuned copy with a new linear head; see `finetuning.fine_tune` for the settings."""
+        return fine_tune(self, train, valid, n_classes=n_classes, seed=seed, **settings)
+
+    # What the engine's other modules use.
+
+    def clipped(
+        self, sequences: Sequence[str], *, max_length: int | None = None, truncation: str = "both"
+    ) -> list[str]:
+        """Return the sequences cut to what fits, and to the family's multiple of bases."""
+        keep = self._keep(max_length)
+        return [_cut(s, keep, truncation, self.family) for s in sequences]
+
+    def _keep(self, max_length: int | None) -> int | None:
+        limits = [n for n in (max_length, self.context) if n is not None]
+        return min(limits) if limits else None
+
+    def backbone(self) -> nn.Module:
+        """Return the network without its head."""
+        return backbone_of(self.network, self.family)
+
+    def forward(self, network: nn.Module, rows: Sequence[IntArray], *, hidden: bool = False) -> tuple[Any, Tensor]:
+        """Return the network's output for rows of token ids, padded on the right, and the ids (n, t)."""
+        ids, real = pad(rows, self.tokens.vocabulary.pad)
+        given: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self.device)}
+        if real is not None and self._takes_mask:
+            given["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)
+        if hidden:
+            given["output_hidden_states"] = True
+        run = self._forwards.setdefault(id(network), torch.compile(network)) if self.compiled else network
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return run(**given), given["input_ids"]
+
+    def _need_head(self, head: Head) -> None:
+        if self.head != head:
+            kind = {"masked": "a masked", "causal": "a causal"}.get(head, "a trained classification")
+            has = {"none": "no head", "classifier": "a classification head"}.get(self.head, f"a {self.head} head")
+            raise NotApplicable(f"{self.name}: needs {kind} head; it has {has}")
+
+
+def backbone_of(network: nn.Module, family: Family) -> nn.Module:
+    """Return the network without its head."""
+    inner: nn.Module = getattr(network, family.backbone) if family.backbone else getattr(network, "base_model", network)
+    return inner
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put the network in eval mode without gradients, and back."""
+    before = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(before)
+
+
+def _cut(sequence: str, keep: int | None, truncation: str, family: Family) -> str:
+    if keep is not None and len(sequence) > keep:
+        extra = len(sequence) - keep
+        starts = {"left": extra, "right": 0, "both": extra // 2}
+        if truncation not in starts:
+            raise ConfigError(f"truncation = {truncation!r}: expected 'left', 'right' or 'both', the side that is cut")
+        sequence = sequence[starts[truncation] : starts[truncation] + keep]
+    over = len(sequence) % family.multiple_of
+    if not over:
+        return sequence
+    if family.filler:
+        return sequence + family.filler * (family.multiple_of - over)
+    return sequence[over:] if len(sequence) > over else sequence
+
+
+def _precision(name: str, device: torch.device) -> str:
+    if name not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"precision = {name!r}: expected auto, fp32 or bf16")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    # Without AMX tiles bf16 runs at a fifth of the speed of fp32 on CPUs.
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"

@@ -1,0 +1,242 @@
+"""A checkpoint's configuration, tokenizer and network from a folder, or a network with random weights."""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import ConfigError, DataError, MissingExtra
+from ..families import Family, Head
+
+_AUTO: Mapping[Head, str] = {
+    "masked": "AutoModelForMaskedLM",
+    "causal": "AutoModelForCausalLM",
+    "classifier": "AutoModelForSequenceClassification",
+    "none": "AutoModel",
+}
+_ENDINGS: tuple[tuple[str, Head], ...] = (
+    ("ForMaskedLM", "masked"),
+    ("ForPreTraining", "masked"),
+    ("ForCausalLM", "causal"),
+    ("LMHeadModel", "causal"),
+    ("ForSequenceClassification", "classifier"),
+)
+_UNUSED = {
+    "pooler.*": "the layer on the first token, which nothing here uses",
+    "*.pooler.*": "the layer on the first token, which nothing here uses",
+    "*position_ids": "a buffer that newer versions compute",
+    "*inv_freq": "a buffer that newer versions compute",
+    "cls.seq_relationship.*": "the next-sentence head, which nothing here uses",
+}
+_EXAMINED = ("missing_keys", "unexpected_keys", "mismatched_keys")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network in eval mode with its configuration and tokenizer."""
+
+    network: nn.Module
+    config: Any
+    tokenizer: Any
+    head: Head
+
+
+def head_of(config: Mapping[str, Any], family: Family) -> Head:
+    """Return which head a checkpoint has, from the content of its config.json."""
+    if family.head is not None and not _named_head(config) == "classifier":
+        return family.head
+    return _named_head(config)
+
+
+def _named_head(config: Mapping[str, Any]) -> Head:
+    for name in config.get("architectures") or ():
+        for ending, head in _ENDINGS:
+            if name.endswith(ending):
+                return head
+    mapped = config.get("auto_map") or {}
+    if not config.get("architectures"):
+        for head in ("masked", "causal"):
+            if _AUTO[head] in mapped:
+                return head
+    return "none"
+
+
+def needs_code(config: Mapping[str, Any], family: Family) -> bool:
+    """Return whether the checkpoint cannot be loaded, or not be trusted to load right, without code of its own."""
+    from ..families import GENERIC
+
+    return bool(config.get("auto_map")) if family is GENERIC else family.remote_code
+
+
+def load(
+    folder: Path,
+    content: Mapping[str, Any],
+    family: Family,
+    *,
+    where: str,
+    trust: bool,
+    allow_pickle: bool,
+    seed: int | None,
+) -> Loaded:
+    """Return the checkpoint in `folder`, or with a `seed` the same network with random weights.
+
+    Raises ConfigError or DataError, in one line, where files are missing or damaged, or weights do not fit.
+    """
+    for module, command in family.requires.items():
+        _need(module, command, where)
+    head = head_of(content, family)
+    tokenizer = _read_tokenizer(folder, family, where, trust)
+    if family.load is not None:
+        network, config = family.load(folder, seed)
+    else:
+        config = _read_config(folder, where, trust)
+        if family.configure is not None:
+            family.configure(config)
+        with family.loading() if family.loading else nullcontext():
+            if seed is None:
+                network = _pretrained(folder, config, head, family, where, trust, allow_pickle)
+            else:
+                network = random_network(config, head, family, seed=seed, trust=trust)
+    return Loaded(_without_pooler(network).eval(), config, tokenizer, head)
+
+
+def random_network(config: Any, head: Head, family: Family, *, seed: int, trust: bool) -> nn.Module:
+    """Return the network that `config` describes, with weights drawn from `seed`."""
+    auto = _auto_class(config, head, family)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        options = {"trust_remote_code": True} if trust else {}
+        network: nn.Module = _with_attention(lambda o: auto.from_config(copy.deepcopy(config), **options, **o), trust)
+        if family.finish is not None:
+            family.finish(network, frozenset())
+    return _without_pooler(network).eval()
+
+
+def _pretrained(
+    folder: Path, config: Any, head: Head, family: Family, where: str, trust: bool, allow_pickle: bool
+) -> nn.Module:
+    from safetensors import SafetensorError
+
+    auto = _auto_class(config, head, family)
+    safe = any(folder.glob("*.safetensors"))
+
+    def read(options: Mapping[str, Any]) -> tuple[nn.Module, Mapping[str, Any]]:
+        network, report = auto.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=trust,
+            use_safetensors=safe,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # so that they are reported, and refused below
+            output_loading_info=True,
+            **({} if safe else {"weights_only": True}),
+            **options,
+        )
+        return network, report
+
+    try:
+        with without_progress_bars():
+            network, report = _with_attention(read, trust)
+    except ImportError as error:
+        raise MissingExtra(f"{where}: {_line(error)}") from error
+    except (OSError, SafetensorError, RuntimeError, ValueError, AttributeError, TypeError, KeyError) as error:
+        raise DataError(f"{where}: its weights cannot be loaded ({_line(error)})") from error
+    found = {kind: {k if isinstance(k, str) else str(k[0]) for k in report.get(kind, ())} for kind in _EXAMINED}
+    if family.finish is not None:
+        found["missing_keys"] -= family.finish(network, frozenset(found["missing_keys"]))
+    allowed = {"missing_keys": {**_UNUSED, **family.missing}, "unexpected_keys": {**_UNUSED, **family.unexpected}}
+    for kind, keys in found.items():
+        wrong = sorted(k for k in keys if not any(fnmatch.fnmatch(k, p) for p in allowed.get(kind, ())))
+        if wrong:
+            raise DataError(f"{where}: {len(wrong)} {kind.replace('_', ' ')}, such as {', '.join(wrong[:3])}")
+    return network
+
+
+def _with_attention(build: Any, trust: bool) -> Any:
+    """Return what `build` makes with fused attention, or with the architecture's own where it has none."""
+    if trust:
+        return build({})
+    try:
+        return build({"attn_implementation": "sdpa"})
+    except (ValueError, ImportError) as error:
+        if "attention" not in str(error).lower() and "attn" not in str(error).lower():
+            raise
+        return build({})
+
+
+def _auto_class(config: Any, head: Head, family: Family) -> Any:
+    import transformers
+
+    name = family.auto_class or _AUTO[head]
+    mapped = getattr(config, "auto_map", None) or {}
+    if (
+        mapped
+        and name not in mapped
+        and not family.auto_class
+        and type(config).__module__.startswith("transformers_modules")
+    ):
+        name = next((n for n in _AUTO.values() if n in mapped), name)
+    return getattr(transformers, name)
+
+
+def _read_config(folder: Path, where: str, trust: bool) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+    except ImportError as error:
+        raise MissingExtra(f"{where}: {_line(error)}") from error
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ConfigError(f"{where}: its configuration is not one that transformers knows ({_line(error)})") from error
+
+
+def _read_tokenizer(folder: Path, family: Family, where: str, trust: bool) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        if family.tokenizer is not None:
+            return family.tokenizer(folder)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{where}: its tokenizer cannot be read ({_line(error)})") from error
+
+
+def _need(module: str, command: str, where: str) -> None:
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(f"{where} needs the package {module!r}: {command}")
+
+
+def _without_pooler(network: nn.Module) -> nn.Module:
+    """Return the network without the layer on its first token: nothing here uses it, and checkpoints often lack it."""
+    if isinstance(getattr(network, "pooler", None), nn.Module):
+        network.pooler = None
+    return network
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Keep the bars that transformers draws off the terminal; ours tell how far things are."""
+    from transformers.utils import logging as hf_logging
+
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()

@@ -1,0 +1,148 @@
+"""A scikit-learn estimator on raw sequences as a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, DataError, NotApplicable
+from ..types import Examples, FloatArray, Inputs
+from .functions import upper_case
+
+
+class EstimatorModel:
+    """An estimator or Pipeline whose X is a list of str, or with `variants` of (REF, ALT) pairs of str.
+
+    `fit` trains a clone. An estimator that has been fitted has `predict` as well, and is then used as it is; where it
+    was fitted on names of classes, `classes` are the task's, in the task's order. Raises ConfigError for an object
+    that is no scikit-learn estimator.
+    """
+
+    def __init__(self, estimator: Any, *, variants: bool = False, classes: Sequence[str] = ()) -> None:
+        from sklearn.base import BaseEstimator
+
+        if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "fit"):
+            raise ConfigError(f"expected a scikit-learn estimator such as make_pipeline(...), got {estimator!r}")
+        self.estimator = estimator
+        self.variants = variants
+        # A mode looks at which methods are there.
+        if _is_fitted(estimator):
+            self.predict = Fitted(estimator, _columns(estimator, classes), variants, len(classes)).predict
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Fitted:
+        """Return a clone fitted on `train`, every `random_state` in it being `seed`; `valid` is not used.
+
+        Raises NotApplicable where the estimator is not for such a task, and DataError where it cannot be fitted.
+        """
+        from sklearn.base import clone, is_classifier
+
+        name = type(self.estimator).__name__
+        if is_classifier(self.estimator) != bool(n_classes):
+            kinds = ("is no classifier", "has classes") if n_classes else ("is a classifier", "has measurements")
+            raise NotApplicable(f"the estimator {name} {kinds[0]}; the task {kinds[1]}")
+        estimator = clone(self.estimator)
+        random = [p for p in estimator.get_params(deep=True) if p == "random_state" or p.endswith("__random_state")]
+        estimator.set_params(**dict.fromkeys(random, seed))
+        x = _features(train.inputs, self.variants)
+        try:
+            estimator.fit(x, train.targets)
+        except ValueError as error:
+            raise DataError(f"{name}.fit on {len(x)} examples: {str(error).splitlines()[0]}") from error
+        columns = np.asarray(estimator.classes_, np.int64) if n_classes else None
+        return Fitted(estimator, columns, self.variants, n_classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted estimator; `columns` are the class index of each of its outputs, None for a regression.
+
+    Classes that it has not seen, of `n_classes` (0: as many as it has), get probability 0.
+    """
+
+    estimator: Any
+    columns: NDArray[np.int64] | None
+    variants: bool
+    n_classes: int = 0
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return class probabilities (n, n_classes), or values (n, 1). Raises DataError where one is not finite."""
+        x = _features(inputs, self.variants)
+        name = type(self.estimator).__name__
+        if self.columns is None:
+            values = np.asarray(self.estimator.predict(x), np.float64)
+            if values.size != len(x):
+                raise DataError(
+                    f"{name}.predict gave shape {values.shape} for {len(x)} examples, expected one value each"
+                )
+            values = values.reshape(-1, 1)
+        else:
+            values = np.zeros((len(x), self.n_classes or int(self.columns.max()) + 1))
+            values[:, self.columns] = _probabilities(self.estimator, x, len(self.columns))
+        wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(wrong):
+            raise DataError(f"{name} gave a value that is not finite for example {wrong[0]}")
+        return values
+
+
+def _features(inputs: Inputs, variants: bool) -> list[Any]:
+    if variants != (inputs.alternates is not None):
+        if variants:
+            raise NotApplicable("the estimator takes (REF, ALT) pairs; the task has no variants")
+        raise NotApplicable("the estimator takes one sequence an example; for variants, EstimatorModel(variants=True)")
+    sequences = upper_case(inputs.sequences, "inputs of the estimator")
+    if inputs.alternates is None:
+        return sequences
+    return list(zip(sequences, upper_case(inputs.alternates, "inputs of the estimator"), strict=True))
+
+
+def _probabilities(estimator: Any, x: list[Any], k: int) -> FloatArray:
+    """Return probabilities (n, k) of the estimator's own, or the softmax of its decision function."""
+    name = type(estimator).__name__
+    if hasattr(estimator, "predict_proba"):
+        values = np.asarray(estimator.predict_proba(x), np.float64)
+    elif hasattr(estimator, "decision_function"):
+        scores = np.asarray(estimator.decision_function(x), np.float64)
+        if scores.ndim == 1:
+            scores = np.stack([np.zeros(len(scores)), scores], axis=1)
+        values = np.exp(scores - scores.max(axis=1, keepdims=True))
+        values /= values.sum(axis=1, keepdims=True)
+    else:
+        raise NotApplicable(
+            f"the estimator {name} has neither predict_proba nor decision_function, so it ranks nothing"
+        )
+    if values.shape != (len(x), k):
+        raise DataError(f"{name} gave scores of shape {values.shape}, expected {(len(x), k)}: one a class")
+    return values
+
+
+def _columns(estimator: Any, names: Sequence[str]) -> NDArray[np.int64] | None:
+    """Return the class index of each class that a fitted estimator knows, None where it is no classifier."""
+    from sklearn.base import is_classifier
+
+    if not is_classifier(estimator):
+        return None
+    known = np.asarray(estimator.classes_)
+    if not names:
+        if known.dtype.kind not in "iu" or known.min() < 0:
+            shown = ", ".join(repr(str(c)) for c in known[:5])
+            raise ConfigError(f"the estimator was fitted on classes {shown}; name the task's in order: classes=(...)")
+        return known.astype(np.int64)
+    unknown = [str(c) for c in known if str(c) not in names]
+    if unknown:
+        raise ConfigError(f"the estimator knows class {unknown[0]!r}, which is not among classes={tuple(names)}")
+    return np.array([list(names).index(str(c)) for c in known], np.int64)
+
+
+def _is_fitted(estimator: Any) -> bool:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return False
+    return True

@@ -48,13 +48,16 @@ def put(
     spec = RunSpec("toy@1", "data0", "split0", model, {}, "r0", mode, {}, (0, 1) if trains else (0,), 0.9 * trains)
     spec = replace(spec, **more.pop("spec", {}))
     p = predictions(skill, noise, spec.seeds)
+    if (scored := more.pop("scored", None)) is not None:
+        p = replace(p, scores=np.where(scored[:, None], p.scores, np.nan), scored=scored)
+        more["flags"] = (*more.get("flags", ()), f"skipped {300 - scored.sum()} of 300")
     record = Record(
         spec,
         status,
         {"id": "toy@1", "metrics": list(METRICS), "description": "A | toy <b>.", "sizes": {"train": 9}},
         {"name": model, "baseline": baseline, "twin_of": twin_of},
         tuple(estimate(p, m) for m in METRICS) if status == "done" else (),
-        flags=("collapsed",) if flag_collapsed(p) else (),
+        flags=("collapsed",) * flag_collapsed(p) + more.pop("flags", ()),
         environment={"git_commit": "c0ffee00c0ffee00", "git_dirty": False},
         **more,
     )
@@ -198,6 +201,100 @@ def test_collapsed_baseline_is_flagged(results: Path) -> None:
     table = build_leaderboard(results)
     assert cell(table, "flat · from_scratch").value == 0.0
     assert "| flat | from_scratch | baseline | 0.000 †" in to_markdown(table)
+
+
+def some(share: float, seed: int) -> Any:
+    """Return a mask of about this share of the examples."""
+    return np.random.default_rng([3, seed]).random(300) < share
+
+
+def test_rows_are_compared_on_the_examples_that_all_of_them_score(results: Path) -> None:
+    """Every number of the column equals that of records which never had the other examples."""
+    masks = {"rule_a": some(0.9, 0), "rule_b": some(0.8, 1)}
+    for i, (name, mask) in enumerate(masks.items()):
+        put(results, name, 1.1, mode="zero_shot", noise=20 + i, scored=mask)
+    everything = {r.spec.model: read_predictions(r) for r in read_records(results)}
+    common = np.flatnonzero(masks["rule_a"] & masks["rule_b"])
+    table = build_leaderboard(results)
+    (column,) = table.columns
+    assert (column.n, column.left_out) == (len(common), 300 - len(common))
+    alone = {}
+    for model, p in everything.items():
+        strata = {"species": p.strata["species"][common]}
+        alone[model] = Predictions(
+            p.ids[common], p.targets[common], p.clusters[common], strata, p.scores[:, common], p.seeds
+        )
+    for c in table.cells:
+        assert c.estimates == tuple(estimate(alone[c.row.split(" ")[0]], m) for m in METRICS)
+        assert c.rank is not None
+    lm, kmer = replicates([alone["lm"], alone["kmer"]], "mcc", n_resamples=table.n_resamples)
+    gain = cell(table, "lm · linear_probe").gain
+    assert gain is not None and gain.over == "kmer · from_scratch"
+    assert (gain.low, gain.high) == pytest.approx(tuple(np.quantile(lm - kmer, [0.025, 0.975])), abs=1e-12)
+    assert f"left out for all: {300 - len(common)} of toy@1." in to_markdown(table)
+
+
+def test_draws_kept_for_one_set_of_examples_are_not_taken_for_another(results: Path) -> None:
+    whole = cell(build_leaderboard(results), "lm · linear_probe")
+    put(results, "rule", 1.1, mode="zero_shot", scored=some(0.7, 0))
+    fewer = cell(build_leaderboard(results), "lm · linear_probe")
+    put(results, "rule", 1.1, mode="zero_shot", scored=some(0.7, 1))
+    others = cell(build_leaderboard(results), "lm · linear_probe")
+    assert len({(c.gain.low, c.gain.high) for c in (whole, fewer, others) if c.gain}) == 3
+    assert len({c.estimates[0].low for c in (whole, fewer, others)}) == 3
+
+
+def test_model_that_scores_fewer_than_half_stands_apart_and_changes_nobodys_number(results: Path) -> None:
+    before = build_leaderboard(results)
+    picky = put(results, "picky", 3.0, mode="zero_shot", scored=some(0.3, 0))
+    table = build_leaderboard(results)
+    assert {k: c for k, c in cells(table).items() if k in cells(before)} == cells(before)
+    assert table.columns == before.columns
+    c = cell(table, "picky · zero_shot")
+    assert c.apart and c.estimates == picky.estimates
+    assert (c.rank, c.gain, c.twin_gain) == (None, None, None)
+    assert f"| picky | zero_shot | model | {c.value:.3f} <sup>1,2</sup>" in to_markdown(table)
+    assert "- <sup>2</sup> scores fewer than half of the examples" in to_markdown(table)
+    (line,) = [x for x in csv.DictReader(io.StringIO(to_csv(table))) if x["model"] == "picky" and x["rank"] == ""][:1]
+    assert "skipped" in line["flags"] and "fewer than half" in line["flags"]
+
+
+def test_picky_baseline_is_no_floor(results: Path) -> None:
+    put(results, "pwm", 3.0, mode="zero_shot", baseline=True, scored=some(0.3, 0))
+    assert build_leaderboard(results).columns[0].best_baseline == "kmer · from_scratch"
+
+
+def test_where_no_example_is_scored_by_all_those_that_skip_stand_apart(results: Path) -> None:
+    half = np.arange(300) % 2 == 0
+    put(results, "even", mode="zero_shot", scored=half)
+    put(results, "odd", mode="zero_shot", scored=~half)
+    table = build_leaderboard(results)
+    assert {c.row for c in table.cells if c.apart} == {"even · zero_shot", "odd · zero_shot"}
+    assert (table.columns[0].n, table.columns[0].left_out) == (300, 0)
+    assert all((c.rank is None) == c.apart for c in table.cells)
+
+
+def test_every_flag_is_told_once_and_marked_on_its_cell_in_every_rendering(results: Path) -> None:
+    from rich.console import Console
+
+    put(results, "a", mode="fine_tune", flags=("check failed: padding|batch", "truncated 3 of 300"))
+    put(results, "b", float("inf"), mode="fine_tune", flags=("remote code", "truncated 3 of 300"))
+    table = build_leaderboard(results)
+    told = ["check failed: padding|batch", "truncated 3 of 300", "remote code"]
+    markdown, out = to_markdown(table), io.StringIO()
+    print_leaderboard(table, Console(file=out, width=120))
+    (a,) = [line for line in markdown.splitlines() if line.startswith("| a | fine_tune | model |")][:1]
+    (b,) = [line for line in markdown.splitlines() if line.startswith("| b | fine_tune | model | 0.000 †")]
+    assert "<sup>1,2</sup>" in a and "<sup>3,2</sup>" in b
+    for i, note in enumerate(told):
+        assert markdown.count(f"- <sup>{i + 1}</sup> {escape(note)}") == 1
+        assert f"{'¹²³'[i]} {note}\n" in out.getvalue()
+    flags = {c["row"]: c["flags"] for c in json.loads(to_json(table))["cells"]}
+    assert flags["a · fine_tune"] == told[:2] and flags["b · fine_tune"] == ["collapsed", "remote code", told[1]]
+
+
+def test_definition_of_each_metric_is_told(results: Path) -> None:
+    assert "- MCC: Matthews correlation of k classes (Gorodkin 2004)" in to_markdown(build_leaderboard(results))
 
 
 @pytest.mark.parametrize("name", ["a|b", "<script>", "*bold*", "_it_", "x\ny", "[l](u)", "`c`"])

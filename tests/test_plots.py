@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ def test_every_task_and_row_is_named_whatever_their_number(n_columns: int, tmp_p
     for said in ("lm · fine tune", "lm · zero shot", "lm_random · fine tune", "k$m$er", "flat", "failed", "undefined"):
         assert f">{said}<" in text
     assert "not told apart from the best baseline" in text and "best baseline, 95 % interval" in text
+
+
+def test_score_over_fewer_examples_is_faint_and_said(tmp_path: Path) -> None:
+    whole = table(1)
+    apart = replace(whole, cells=(replace(whole.cells[0], apart=True), *whole.cells[1:]))
+    texts = []
+    for i, t in enumerate((whole, apart)):
+        plot_leaderboard(t, tmp_path / f"{i}.svg")
+        texts.append((tmp_path / f"{i}.svg").read_text())
+    assert ["over fewer examples: not compared" in text for text in texts] == [False, True]
+    assert [text.count("opacity: 0.35") > 0 for text in texts] == [False, True]
 
 
 def test_same_table_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -169,8 +169,8 @@ def _told(location: Location) -> Iterator[None]:
         raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
     except errors.LocalEntryNotFoundError as error:
         raise ConfigError(
-            f"{name}{location.revision and '@' + location.revision}: not in the local cache, and the hub cannot be reached "
-            " (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a "
+            f"{name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out of reach "
+            "(offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a "
             "cache that has it"
         ) from error
     except errors.EntryNotFoundError as error:

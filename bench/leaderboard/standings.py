@@ -20,7 +20,7 @@ from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, re
 
 Kind = Literal["model", "random", "baseline"]
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
-APART = "scores fewer than half of the examples: its number is over its own, and is compared with no other"
+APART = "scores too few of the examples: its number is over its own, and is compared with no other"
 CellStatus = Literal["done", "failed", "not_applicable", "missing"]
 
 

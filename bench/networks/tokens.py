@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoded", "TokenKind", "Tokens", "Vocabulary", "read_tokens"]
 
+_Ids = Callable[[str], list[int]]
+_Fold = Callable[[str], str]
+
 _MARKERS = re.compile(r"^(?:▁|Ġ|##)|</w>$")
 """What subword vocabularies add to a token to say where in a word it stands."""
 
@@ -50,7 +53,7 @@ class SubwordTokens(Tokens):
     where: str
     tag: str
     specials: bool
-    fold: Callable[[str], str]
+    fold: _Fold
     lengths: IntArray
     bases_per_token: float
 
@@ -89,21 +92,20 @@ class SubwordTokens(Tokens):
         return self.tokenizer(texts, return_attention_mask=False, return_token_type_ids=False, **options)
 
     def _joined(self, sequence: str, row: int) -> Encoded:
-        """Return a sequence with unknown tokens: one alone spells what the rest leave, several a letter each."""
-        body = _ints(_inside(self._run([sequence])["input_ids"][0], self.prefix, self.suffix))
-        unknown = body == _unknown(self.tokenizer)
-        lengths = self.lengths[body]
-        lengths[unknown] = len(sequence) - lengths[~unknown].sum() if unknown.sum() == 1 else 1
-        ends = np.cumsum(lengths)
-        words = [_bare(word) for word in self.tokenizer.convert_ids_to_tokens(body.tolist())]
-        text = self.fold(sequence)
-        spelled = zip(ends - lengths, ends, words, unknown, strict=True)
-        if lengths.sum() != len(text) or not all(new or text[a:b] == word for a, b, word, new in spelled):
+        """Return a sequence with unknown tokens, each of which spells letters other than A, C, G and T."""
+        body = _inside(self._run([sequence])["input_ids"][0], self.prefix, self.suffix)
+        unknown, words = _unknown(self.tokenizer), map(_bare, self.tokenizer.convert_ids_to_tokens(body))
+        pattern = (
+            "([^ACGTacgt]+?)" if i == unknown else f"({re.escape(word)})" for i, word in zip(body, words, strict=True)
+        )
+        found = re.fullmatch("".join(pattern), self.fold(sequence))
+        if found is None:
             raise ConfigError(
                 f"{self.where}: its {type(self.tokenizer).__name__} gives no offsets, and its tokens do not join up to "
-                f"sequence {row} ({text[:20]!r})"
+                f"sequence {row} ({sequence[:20]!r})"
             )
-        return self._framed(body, ends - lengths, ends, len(sequence))
+        spans = np.array([found.span(i + 1) for i in range(len(body))], np.int64).reshape(-1, 2)
+        return self._framed(_ints(body), spans[:, 0], spans[:, 1], len(sequence))
 
 
 def read_tokens(
@@ -125,12 +127,16 @@ def read_tokens(
     def ids(text: str) -> list[int]:
         return [int(i) for i in tokenizer(prefix + text, add_special_tokens=specials, verbose=False)["input_ids"]]
 
+    words = tokenizer.get_vocab()
+    upper, lower = (sum(map(set(bases).issuperset, words)) for bases in ("ACGT", "acgt"))
+    # By count, as byte-level vocabularies spell either case but merge one alone.
+    fold = str.lower if lower > upper else str.upper
     readers: dict[TokenKind, Callable[[], Tokens | None]] = {
-        "nucleotide": partial(_nucleotide, tokenizer, ids),
-        "kmer": partial(_kmer, tokenizer, ids, k),
-        "subword": partial(_subword, tokenizer, ids, where=where, tag=prefix, specials=specials),
+        "nucleotide": partial(_nucleotide, tokenizer, ids, fold),
+        "kmer": partial(_kmer, tokenizer, ids, fold, k),
+        "subword": partial(_subword, tokenizer, ids, fold, where=where, tag=prefix, specials=specials),
         # Last: subword tokenizers too may give each of some spaced k-mers a token.
-        "overlapping_kmer": partial(_overlapping, tokenizer, ids, k),
+        "overlapping_kmer": partial(_overlapping, tokenizer, ids, fold, k),
     }
     for name, read in readers.items():
         if kind in ("", name) and (tokens := read()) is not None:
@@ -142,103 +148,103 @@ def read_tokens(
     )
 
 
-def _nucleotide(tokenizer: PreTrainedTokenizerBase, ids: Callable[[str], list[int]]) -> NucleotideTokens | None:
+def _nucleotide(tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold) -> NucleotideTokens | None:
     unknown = tokenizer.unk_token_id
-    for fold in (str.upper, str.lower):
-        prefix, suffix = _specials([ids(fold(base * 8)) for base in "ACGT"])
-        known: dict[str, int] = {}
-        for letter in IUPAC:
-            inside = _inside(ids(fold(f"A{letter}C")), prefix, suffix)
-            if len(inside) == 3 and inside[1] != unknown:
-                known[letter] = inside[1]
-        if len({known.get(base) for base in "ACGT"} - {None}) < 4:
-            continue
-        other = known.get("N", unknown if unknown is not None else _pad(tokenizer))
-        table = np.full(256, other, np.int64)
-        for letter, i in known.items():
-            table[[ord(letter), ord(letter.lower())]] = i
-        vocabulary = _vocabulary(tokenizer, {known[base]: base for base in "ACGT"})
-        tokens = NucleotideTokens(vocabulary, _ints(prefix), _ints(suffix), table)
-        if _agrees(tokens, ids, fold, "ACGTN" if "N" in known else "ACGT"):
-            return tokens
-    return None
+    prefix, suffix = _specials([ids(fold(base * 8)) for base in "ACGT"])
+    known: dict[str, int] = {}
+    for letter in IUPAC:
+        inside = _inside(ids(fold(f"A{letter}C")), prefix, suffix)
+        if len(inside) == 3 and inside[1] != unknown:
+            known[letter] = inside[1]
+    if len({known.get(base) for base in "ACGT"} - {None}) < 4:
+        return None
+    other = known.get("N", unknown if unknown is not None else _pad(tokenizer))
+    table = np.full(256, other, np.int64)
+    for letter, i in known.items():
+        table[[ord(letter), ord(letter.lower())]] = i
+    vocabulary = _vocabulary(tokenizer, {known[base]: base for base in "ACGT"})
+    tokens = NucleotideTokens(vocabulary, _ints(prefix), _ints(suffix), table)
+    return tokens if _agrees(tokens, ids, fold, "ACGTN" if "N" in known else "ACGT") else None
 
 
-def _kmer(tokenizer: PreTrainedTokenizerBase, ids: Callable[[str], list[int]], k: int) -> KmerTokens | None:
-    for fold in (str.upper, str.lower):
-        words = tokenizer.get_vocab()
-        found = _kmer_table(words, fold, k)
-        if found is None:
-            continue
-        size, table = found
-        prefix, suffix = _specials([ids(fold(base * size * 4)) for base in "ACGT"])
-        unknown = tokenizer.unk_token_id
-        if unknown is None:  # GENERator's has one that its tokenizer does not declare
-            unknown = next(iter(_inside(ids("N" * size), prefix, suffix)), 0)
-        letters = np.full(256, unknown, np.int64)
-        for letter in IUPAC:
-            letters[[ord(letter), ord(letter.lower())]] = words.get(fold(letter), unknown)
-        vocabulary = _vocabulary(tokenizer, _spelled(words, fold))
-        for restarts, merges in ((True, True), (True, False), (False, False)):
-            tokens = KmerTokens(
-                vocabulary, _ints(prefix), _ints(suffix), size, table, letters, unknown, restarts, merges
-            )
-            if _agrees(tokens, ids, fold, IUPAC):
-                return tokens
-    return None
-
-
-def _overlapping(tokenizer: PreTrainedTokenizerBase, ids: Callable[[str], list[int]], k: int) -> Tokens | None:
-    for fold in (str.upper, str.lower):
-        words = tokenizer.get_vocab()
-        found = _kmer_table(words, fold, k)
-        unknown = tokenizer.unk_token_id
-        if found is None or unknown is None:
-            continue
-        size, table = found
-
-        def spaced(text: str, size: int = size) -> list[int]:
-            return ids(" ".join(text[i : i + size] for i in range(max(1, len(text) - size + 1))))
-
-        prefix, suffix = _specials([spaced(fold(base * size * 4)) for base in "ACGT"])
-        vocabulary = _vocabulary(tokenizer, _spelled(words, fold))
-        tokens = OverlappingTokens(vocabulary, _ints(prefix), _ints(suffix), size, table, unknown)
-        if _agrees(tokens, spaced, fold, IUPAC):
-            return tokens
-    return None
-
-
-def _subword(
-    tokenizer: PreTrainedTokenizerBase, ids: Callable[[str], list[int]], *, where: str, tag: str, specials: bool
-) -> SubwordTokens | None:
-    rng = np.random.default_rng(0)
-    probe = "".join(rng.choice(list("ACGT"), size=10_000))
-    for fold in (str.upper, str.lower):
-        prefix, suffix = _specials([ids(fold(base * 8)) for base in "ACGT"])
-        body = _inside(ids(fold(probe)), prefix, suffix)
-        if not body or tokenizer.unk_token_id in body:
-            continue
-        words = tokenizer.get_vocab()
-        vocabulary = _vocabulary(tokenizer, _spelled(words, fold))
-        lengths = np.zeros(vocabulary.size, np.int64)
-        if "".join(map(_bare, tokenizer.convert_ids_to_tokens(body))) == fold(probe):
-            for word, i in words.items():
-                lengths[i] = len(_bare(word))
-        elif not tokenizer.is_fast:
-            continue
-        return SubwordTokens(
+def _kmer(tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold, k: int) -> KmerTokens | None:
+    words = tokenizer.get_vocab()
+    found = _kmer_table(words, fold, k)
+    if found is None:
+        return None
+    size, table = found
+    prefix, suffix = _specials([ids(fold(base * size * 4)) for base in "ACGT"])
+    unknown = tokenizer.unk_token_id
+    if unknown is None:  # GENERator has one that it does not declare
+        unknown = next(iter(_inside(ids("N" * size), prefix, suffix)), 0)
+    letters = np.full(256, unknown, np.int64)
+    for letter in IUPAC:
+        letters[[ord(letter), ord(letter.lower())]] = words.get(fold(letter), unknown)
+    vocabulary = _vocabulary(tokenizer, _spelled(words, fold))
+    for restarts, merges in ((True, True), (True, False), (False, False)):
+        tokens = KmerTokens(
             vocabulary,
             _ints(prefix),
             _ints(suffix),
-            tokenizer=tokenizer,
-            where=where,
-            tag=tag,
-            specials=specials,
-            fold=fold,
-            lengths=lengths,
-            bases_per_token=len(probe) / len(body),
+            k=size,
+            table=table,
+            letters=letters,
+            unknown=unknown,
+            restarts=restarts,
+            merges=merges,
         )
+        if _agrees(tokens, ids, fold, IUPAC):
+            return tokens
     return None
+
+
+def _overlapping(tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold, k: int) -> OverlappingTokens | None:
+    words = tokenizer.get_vocab()
+    found = _kmer_table(words, fold, k)
+    if found is None or tokenizer.unk_token_id is None:
+        return None
+    size, table = found
+
+    def spaced(text: str) -> list[int]:
+        return ids(" ".join(text[i : i + size] for i in range(max(1, len(text) - size + 1))))
+
+    prefix, suffix = _specials([spaced(fold(base * size * 4)) for base in "ACGT"])
+    vocabulary = _vocabulary(tokenizer, _spelled(words, fold))
+    tokens = OverlappingTokens(
+        vocabulary, _ints(prefix), _ints(suffix), k=size, table=table, unknown=tokenizer.unk_token_id
+    )
+    return tokens if _agrees(tokens, spaced, fold, IUPAC) else None
+
+
+def _subword(
+    tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold, *, where: str, tag: str, specials: bool
+) -> SubwordTokens | None:
+    probe = fold("".join(np.random.default_rng(0).choice(list("ACGT"), size=10_000)))
+    prefix, suffix = _specials([ids(fold(base * 8)) for base in "ACGT"])
+    body = _inside(ids(probe), prefix, suffix)
+    words = tokenizer.get_vocab()
+    spelled = _spelled(words, fold)
+    if not body or not spelled or tokenizer.unk_token_id in body:
+        return None
+    vocabulary = _vocabulary(tokenizer, spelled)
+    lengths = np.zeros(vocabulary.size, np.int64)
+    if "".join(map(_bare, tokenizer.convert_ids_to_tokens(body))) == probe:
+        for word, i in words.items():
+            lengths[i] = len(_bare(word))
+    elif not tokenizer.is_fast:
+        return None
+    return SubwordTokens(
+        vocabulary,
+        _ints(prefix),
+        _ints(suffix),
+        tokenizer=tokenizer,
+        where=where,
+        tag=tag,
+        specials=specials,
+        fold=fold,
+        lengths=lengths,
+        bases_per_token=len(probe) / len(body),
+    )
 
 
 def _ints(values: Sequence[int]) -> IntArray:
@@ -264,7 +270,7 @@ def _bare(word: str) -> str:
     return _MARKERS.sub("", word)
 
 
-def _kmer_table(words: dict[str, int], fold: Callable[[str], str], k: int) -> tuple[int, IntArray] | None:
+def _kmer_table(words: dict[str, int], fold: _Fold, k: int) -> tuple[int, IntArray] | None:
     """Return k and the ids of all k-mers, in order; the longest complete k unless `k` is given; None without one."""
     bases = set(fold("ACGT"))
     spelled = {word.upper(): i for word, i in words.items() if word and bases.issuperset(word)}
@@ -274,7 +280,7 @@ def _kmer_table(words: dict[str, int], fold: Callable[[str], str], k: int) -> tu
     return None
 
 
-def _spelled(words: dict[str, int], fold: Callable[[str], str]) -> dict[int, str]:
+def _spelled(words: dict[str, int], fold: _Fold) -> dict[int, str]:
     """Return what the tokens that spell A, C, G and T alone spell, in upper case, by id."""
     bases = set(fold("ACGT"))
     bare = ((_bare(word), i) for word, i in words.items())
@@ -302,7 +308,7 @@ def _pad(tokenizer: PreTrainedTokenizerBase) -> int:
     return int(next((i for i in (tokenizer.pad_token_id, tokenizer.unk_token_id) if i is not None), 0))
 
 
-def _agrees(tokens: Tokens, ids: Callable[[str], list[int]], fold: Callable[[str], str], letters: str) -> bool:
+def _agrees(tokens: Tokens, ids: _Ids, fold: _Fold, letters: str) -> bool:
     """Return whether tokens and tokenizer give the same ids for random sequences, of A, C, G, T and of `letters`."""
     rng = np.random.default_rng(0)
     for length in (*range(1, 15), 20, 40, 61):

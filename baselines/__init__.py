@@ -8,8 +8,13 @@ from baserate.baselines import (
     kmer_logreg,
     kmer_xgboost,
     length,
+    markov,
+    maxentscan,
     onehot_linear,
+    pwm,
+    substitution_table,
     transition_transversion,
+    trinucleotide,
 )
 
 __all__ = [
@@ -20,6 +25,11 @@ __all__ = [
     "kmer_logreg",
     "kmer_xgboost",
     "length",
+    "markov",
+    "maxentscan",
     "onehot_linear",
+    "pwm",
+    "substitution_table",
     "transition_transversion",
+    "trinucleotide",
 ]

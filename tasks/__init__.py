@@ -3,7 +3,9 @@
 from . import (
     arabidopsis_promoters,
     arabidopsis_splice_sites,
+    human_shuffled,
     human_splice_sites,
+    kircher_satmut,
     splice_transfer,
     wt1_exon5_splicing,
     yeast_coding,
@@ -12,7 +14,9 @@ from . import (
 __all__ = [
     "arabidopsis_promoters",
     "arabidopsis_splice_sites",
+    "human_shuffled",
     "human_splice_sites",
+    "kircher_satmut",
     "splice_transfer",
     "wt1_exon5_splicing",
     "yeast_coding",

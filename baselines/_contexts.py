@@ -1,0 +1,56 @@
+"""Single-base changes with the bases beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baserate.errors import NotApplicable
+from baserate.kmers import OTHER, encode
+from baserate.types import FloatArray, Inputs, IntArray, StrArray, strings
+
+Codes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """Every substituted base of n variants.
+
+    `row` (m,) is the variant; `ref` and `alt` (m, 3) are the base between its two neighbours, in REF and in ALT, as
+    codes A, C, G, T = 0..3, and 4 for any other letter or past the end.
+    `scorable` (n,) is False for a variant that changes the length, or changes to or from a letter of ambiguity.
+    """
+
+    row: IntArray
+    ref: Codes
+    alt: Codes
+    scorable: NDArray[np.bool_]
+
+    def total(self, scores: FloatArray) -> FloatArray:
+        """Return the sum over each variant's substitutions of their scores (m,): (n,), NaN where it is not scorable."""
+        sums = np.bincount(self.row, weights=scores, minlength=len(self.scorable)).astype(np.float64)
+        return np.where(self.scorable, sums, np.nan)
+
+
+def changes(inputs: Inputs, who: str) -> Changes:
+    """Return the substitutions of the variants. Raises NotApplicable, naming `who`, where there are no alternates."""
+    if inputs.alternates is None:
+        raise NotApplicable(f"{who} scores variants; these inputs have no alternate sequences")
+    pairs = zip(inputs.sequences, inputs.alternates, strict=True)
+    scorable = np.array([len(ref) == len(alt) for ref, alt in pairs], dtype=bool)
+    rows = np.flatnonzero(scorable)
+    ref, alt = separated(inputs.sequences[rows]), separated(inputs.alternates[rows])
+    at = np.flatnonzero(ref != alt)
+    owner = np.repeat(rows, [len(s) + 1 for s in inputs.sequences[rows]])[at - 1]
+    vague = (ref[at] == OTHER) | (alt[at] == OTHER)
+    scorable[owner[vague]] = False
+    at, owner = at[~vague], owner[~vague]
+    around = at[:, None] + np.arange(-1, 2)
+    return Changes(owner, ref[around], alt[around], scorable)
+
+
+def separated(sequences: StrArray) -> Codes:
+    """Return the base codes of all sequences, with an unknown one before the first and after each."""
+    return encode(strings(["N" + "".join(f"{s}N" for s in sequences)]))[0]

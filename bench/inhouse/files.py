@@ -45,10 +45,10 @@ def card_from_file(path: str | Path, *, python: str = "") -> ModelCard | None:
         modes["as_is"] = {}
     if "embed" in functions:
         modes["linear_probe"] = {}
-    weights = _weights(path, tree)
+    file, weights = path.absolute(), [w.absolute() for w in _weights(path, tree)]
 
     def load(*, python: str = "") -> Any:
-        return model_from_file(path, python=python)
+        return model_from_file(file, python=python)
 
     card = ModelCard(
         name=path.stem,
@@ -56,7 +56,7 @@ def card_from_file(path: str | Path, *, python: str = "") -> ModelCard | None:
         modes=modes,
         params={"python": ""},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
-        revision=lambda: "file:" + digest(path.read_bytes(), *(file.read_bytes() for file in weights)),
+        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (file, *weights))),
     )
     return with_params(card, python=python) if python else card
 

@@ -165,7 +165,7 @@ class _Worker:
                 process.stdin.flush()
             line = process.stdout.readline()
             if not line.endswith(b"\n"):
-                process.wait()
+                _reap(process)
         except BaseException:
             _kill(process)  # its answer, if it came, would be taken for that to the next request
             self.stop()
@@ -207,6 +207,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the worker's end and kill what it leaves behind, while its group cannot be anybody else's."""
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        _kill(process)
+    process.wait()
 
 
 def _end(process: subprocess.Popen[bytes], listener: threading.Thread) -> None:

@@ -132,16 +132,12 @@ class KmerTokens(Tokens):
         if not n or codes.max() > 3:
             return self._spell_mixed(letters, codes)
         ids, starts = self.table[_keys(codes[:whole].reshape(-1, k))], np.arange(0, whole, k)
-        if not self.restarts:
-            tail = [self.unknown] if n > whole else []
-            starts = np.arange(0, n, k)
-            return np.append(ids, tail).astype(np.int64), starts, np.minimum(starts + k, n)
-        tails = np.arange(whole, n)
-        return (
-            np.concatenate([ids, self.letters[letters[whole:]]]),
-            np.concatenate([starts, tails]),
-            np.concatenate([starts + k, tails + 1]),
-        )
+        if n == whole:
+            return ids, starts, starts + k
+        tails = np.arange(whole, n, 1 if self.restarts else k)
+        spelled = self.letters[letters[whole:]] if self.restarts else [self.unknown]
+        starts = np.concatenate([starts, tails])
+        return np.concatenate([ids, spelled]), starts, np.append(starts[1:], n)
 
     def _spell_mixed(self, letters: NDArray[np.uint8], codes: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         n, k = len(letters), self.k
@@ -166,7 +162,7 @@ class KmerTokens(Tokens):
         return ids, starts, np.append(starts[1:], n)[: len(starts)]
 
     def bases_in(self, n_tokens: int) -> int:
-        """Return the most bases of which, and of any fewer, all A, C, G or T, sure fit in `n_tokens` with specials."""
+        """Return the most bases such that they, and any fewer, fit in `n_tokens` with specials, if all are ACGT."""
         room, k = max(0, n_tokens - self.n_special), self.k
         if not self.restarts:
             return room * k

@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC, LinearSVC
+from xgboost import XGBClassifier
 
 from baserate.capabilities import Classifier, Trainable
 from baserate.errors import ConfigError, DataError, NotApplicable
@@ -57,7 +58,7 @@ def test_every_random_state_is_the_seed_and_the_estimator_given_stays_as_it_is()
     np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("classifier", [LogisticRegression(), SVC(), LinearSVC(), RidgeClassifier()])
+@pytest.mark.parametrize("classifier", [LogisticRegression(), SVC(), RidgeClassifier(), XGBClassifier(n_jobs=1)])
 @pytest.mark.parametrize("present", [[0, 2], [1, 2, 3]])
 def test_a_class_that_train_lacks_gets_probability_0(classifier: Any, present: list[int]) -> None:
     train = examples(60, 4, targets=np.resize(present, 60))

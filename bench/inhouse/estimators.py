@@ -48,11 +48,13 @@ class EstimatorModel:
         random = [p for p in estimator.get_params(deep=True) if p == "random_state" or p.endswith("__random_state")]
         estimator.set_params(**dict.fromkeys(random, seed))
         x = _features(train.inputs, self.variants)
+        # Some estimators want labels without gaps, and train may lack a class.
+        present, labels = np.unique(train.targets, return_inverse=True)
         try:
-            estimator.fit(x, train.targets)
+            estimator.fit(x, labels if n_classes else train.targets)
         except ValueError as error:
             raise DataError(f"{name}.fit on {len(x)} examples: {str(error).splitlines()[0]}") from error
-        columns = np.asarray(estimator.classes_, np.int64) if n_classes else None
+        columns = present[estimator.classes_] if n_classes else None
         return Fitted(estimator, columns, self.variants, n_classes)
 
 

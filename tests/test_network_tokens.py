@@ -416,6 +416,20 @@ def test_a_tokenizer_of_english_is_refused() -> None:
         read_tokens(tokenizer, where="bert")
 
 
+def test_an_unknown_token_that_is_not_declared_does_not_pass_for_dna() -> None:
+    backend = tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0, "AC": 1, "##GT": 2}, unk_token="[UNK]"))
+    with pytest.raises(ConfigError, match="DNA becomes unknown tokens"):
+        read_tokens(PreTrainedTokenizerFast(tokenizer_object=backend), where="x")
+
+
+def test_ids_may_leave_gaps() -> None:
+    words = {word: 3 * i for i, word in enumerate(["[UNK]", "[PAD]", *"ACGT", "AC", "GT"])}
+    backend = tokenizers.Tokenizer(models.BPE(words, [("A", "C"), ("G", "T")], unk_token="[UNK]"))
+    tokens = read_tokens(_fast(backend), where="x")
+    assert tokens.vocabulary.size == 22
+    assert tokens.encode(["ACGTTN"])[0].ids.tolist() == [18, 21, 15, 0]
+
+
 def test_tokens_without_spans_are_refused() -> None:
     with pytest.raises(ConfigError, match="does not spell"):
         read_tokens(MergingTokenizer(), where="x")

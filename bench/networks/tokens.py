@@ -224,13 +224,14 @@ def _subword(
     body = _inside(ids(probe), prefix, suffix)
     words = tokenizer.get_vocab()
     spelled = _spelled(words, fold)
-    if not body or not spelled or tokenizer.unk_token_id in body:
+    # The first may be a mark of where words begin; an unknown token need not be declared as one.
+    if not body or not spelled or not spelled.keys() >= set(body[1:]) or _unknown(tokenizer) == body[0]:
         return None
     vocabulary = _vocabulary(tokenizer, spelled)
     lengths = np.zeros(vocabulary.size, np.int64)
     if "".join(map(_bare, tokenizer.convert_ids_to_tokens(body))) == probe:
         for word, i in words.items():
-            lengths[i] = len(_bare(word))
+            lengths[i] = len(_bare(word)) if _bare(word).isalpha() else 0
     elif not tokenizer.is_fast:
         return None
     return SubwordTokens(
@@ -290,7 +291,7 @@ def _spelled(words: dict[str, int], fold: _Fold) -> dict[int, str]:
 def _vocabulary(tokenizer: PreTrainedTokenizerBase, spelled: dict[int, str]) -> Vocabulary:
     dna = sorted(spelled)
     return Vocabulary(
-        size=max(len(tokenizer), dna[-1] + 1),
+        size=max(len(tokenizer), 1 + max(tokenizer.get_vocab().values())),
         dna=_ints(dna),
         first_base=_ints(["ACGT".index(spelled[i][0]) for i in dna]),
         lengths=_ints([len(spelled[i]) for i in dna]),

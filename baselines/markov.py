@@ -22,6 +22,12 @@ MAX_ORDER = 8
 _BLOCK = 1 << 22
 """Bases that are worked on together, which bounds the memory."""
 
+_GRAIN = 2.0**-36
+"""Log-probabilities are multiples of this, so that sums below 65,536 nats are exact whatever the order of the words.
+
+Two sequences with the same words then tie, as a sequence and its dinucleotide shuffle must under order 1.
+"""
+
 Codes = NDArray[np.uint8]
 
 
@@ -82,7 +88,7 @@ def fit_chain(counts: Sequence[FloatArray], pseudocount: float) -> Chain:
         seen = words.reshape(-1, 4)
         expected = np.tile(prior, (len(seen) // len(prior), 1))
         prior = (seen + 4 * pseudocount * expected) / (seen.sum(axis=1, keepdims=True) + 4 * pseudocount)
-        log_probs.append(np.log(prior))
+        log_probs.append(np.rint(np.log(prior) / _GRAIN) * _GRAIN)
     return Chain(tuple(log_probs))
 
 

@@ -1,0 +1,272 @@
+"""What a model gave for each sequence, on disk, so that no task, split, mode or run asks for it twice.
+
+A folder a key holds segments: files of some rows each, written beside their final name, renamed and never changed. A
+segment is a line of JSON that names its key and the shape of its rows, the digests of its items, the rows, and a digest
+of all of these. So nothing is locked, on network file systems either: two processes that compute the same row leave
+it twice. A segment's time of change is when it was last used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ConfigError, DataError
+from .types import IntArray, canonical_json, digest
+
+log = logging.getLogger(__name__)
+
+Rows = NDArray[Any]
+Compute = Callable[[list[str]], Iterable[Sequence[Rows]]]
+"""Takes the items that are not known; yields, for one chunk of them after another, the rows of each key."""
+
+CHUNK = 4096
+"""Items that `in_chunks` computes before they are written: what a killed run loses at most."""
+
+OUTPUTS = "outputs"
+"""The folder of all this in the cache."""
+
+FILES = "[0-9a-f]" * 16 + "/*.rows*"
+"""The files in it that are ours, whole (.rows) or being written (.rows.part)."""
+
+LIMIT_GB = 20.0
+
+_SCHEMA = "outputs/1"
+_DIGEST_SIZE = 16
+
+
+def remembered(
+    cache: Path | None,
+    key: Mapping[str, Any],
+    items: Sequence[str],
+    compute: Callable[[list[str]], Iterable[Rows]],
+) -> Rows:
+    """Return one row an item, (n, ...), of one key: `remembered_all` where `compute` yields the rows of each chunk."""
+    return remembered_all(cache, [key], items, lambda missing: ([rows] for rows in compute(missing)))[0]
+
+
+def remembered_all(
+    cache: Path | None, keys: Sequence[Mapping[str, Any]], items: Sequence[str], compute: Compute
+) -> list[Rows]:
+    """Return one row an item, (n, ...), for each key, from the folder `cache` where it is there, else from `compute`.
+
+    A key holds all that decides a row but the item: 'model', 'method', weights, tokenizer, layer, precision and so on.
+    Rows are numbers, float32 or else float64, and may be NaN. An item that is missing under any key is computed, once
+    however often it occurs, and a chunk is written as soon as it is there. Damaged files are computed anew with a
+    warning; a folder that cannot be written costs a warning alone. At the end the least recently used files of other
+    keys are removed until all fit in `$BASERATE_CACHE_GB` (20). Raises DataError where `compute` gives other rows than
+    were asked for.
+    """
+    limit = None if cache is None else limit_bytes()
+    unique = list(dict.fromkeys(items))
+    shelves = [_Shelf(None if cache is None else cache / OUTPUTS, key, unique) for key in keys]
+    missing = np.flatnonzero(~np.all([shelf.known for shelf in shelves], axis=0))
+    if len(missing):
+        done = 0
+        for chunk in compute([unique[i] for i in missing]):
+            arrays = [np.asarray(rows) for rows in chunk]
+            sizes = {len(rows) for rows in arrays}
+            index = missing[done : done + max(sizes, default=0)]
+            if len(arrays) != len(keys) or sizes != {len(index)}:
+                raise DataError(
+                    f"{len(arrays)} arrays of {sorted(sizes)} rows were computed, expected {len(keys)} of one length, "
+                    f"with {len(missing)} rows in all"
+                )
+            for shelf, rows in zip(shelves, arrays, strict=True):
+                shelf.add(index, rows)
+            done += len(index)
+        if done != len(missing):
+            raise DataError(f"{done} rows were computed, expected {len(missing)}")
+        if cache is not None and limit is not None:
+            trim(cache, limit, keep={shelf.name for shelf in shelves})
+    if len(unique) == len(items):
+        return [shelf.rows for shelf in shelves]
+    at = {item: i for i, item in enumerate(unique)}
+    back = np.array([at[item] for item in items], np.int64)
+    return [shelf.rows[back] for shelf in shelves]
+
+
+def in_chunks(compute: Callable[[list[str]], Rows], size: int = CHUNK) -> Callable[[list[str]], Iterator[Rows]]:
+    """Return what computes `size` items at a time with a function of a list, for `remembered`."""
+
+    def chunks(items: list[str]) -> Iterator[Rows]:
+        for start in range(0, len(items), size):
+            yield compute(items[start : start + size])
+
+    return chunks
+
+
+class _Shelf:
+    """The rows of one key: those read, and those added, which are written as they come."""
+
+    def __init__(self, folder: Path | None, key: Mapping[str, Any], items: Sequence[str]) -> None:
+        self.name = digest(_SCHEMA, canonical_json(key))
+        self.known = np.zeros(len(items), bool)
+        self.rows: Rows = np.empty(0, np.float32)
+        self._key = key
+        self._folder = None if folder is None else folder / self.name
+        if self._folder is not None:
+            self._digests = [hashlib.blake2b(item.encode(), digest_size=_DIGEST_SIZE).digest() for item in items]
+            self._read(self._folder)
+
+    def add(self, index: IntArray, rows: Rows) -> None:
+        """Keep the rows of the items `index` that are not known yet, and write them."""
+        new = ~self.known[index]
+        index, rows = index[new], rows[new]
+        if rows.dtype != np.float32:
+            rows = rows.astype(np.float64)
+        if not len(rows):
+            return
+        self._put(index, rows)
+        if self._folder is not None:
+            try:
+                _write(self._folder, self._key, [self._digests[i] for i in index], rows)
+            except OSError as error:
+                log.warning("%s: outputs are not kept (%s)", self._folder.parent, error.strerror or error)
+                self._folder = None
+
+    def _read(self, folder: Path) -> None:
+        wanted = {d: i for i, d in enumerate(self._digests)}
+        for path in _listed(folder):
+            if self.known.all():
+                return
+            try:
+                with path.open("rb") as file:
+                    segment = Segment.of(file)
+                    at = [wanted.get(d, -1) for d in segment.digests(file)]
+                    if max(at) >= 0:
+                        rows, index = segment.rows(file), np.array(at)
+                        self._put(index[index >= 0], rows[index >= 0])
+            except FileNotFoundError:  # another process made room
+                continue
+            except (OSError, DataError) as error:
+                log.warning("%s: computing again what a damaged cache file held (%s)", path, error)
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                continue
+            if max(at) >= 0:
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+
+    def _put(self, index: IntArray, rows: Rows) -> None:
+        if not self.known.any():
+            self.rows = np.empty((len(self.known), *rows.shape[1:]), rows.dtype)
+        if rows.shape[1:] != self.rows.shape[1:]:
+            raise DataError(f"rows of shape {rows.shape[1:]} beside others of {self.rows.shape[1:]}")
+        self.rows[index] = rows
+        self.known[index] = True
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a file of outputs says of itself in its first line."""
+
+    key: dict[str, Any]
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> Segment:
+        """Return the description of an open file. Raises DataError unless its size is what it says."""
+        try:
+            header = json.loads(file.readline(1 << 20))
+            found = cls(dict(header["key"]), str(header["dtype"]), tuple(header["shape"]), file.tell())
+            expected = found.begin + found.shape[0] * _DIGEST_SIZE + found._row_bytes + _DIGEST_SIZE
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise DataError("its first line is not as it was written") from error
+        if header.get("schema") != _SCHEMA or found.dtype not in ("<f4", "<f8"):
+            raise DataError("not written by this version of baserate")
+        size = os.fstat(file.fileno()).st_size
+        if size != expected:
+            raise DataError(f"{size} bytes, expected {expected}")
+        return found
+
+    @property
+    def _row_bytes(self) -> int:
+        return math.prod(self.shape) * int(self.dtype[-1])
+
+    def digests(self, file: BinaryIO) -> Iterator[bytes]:
+        """Yield the digest of each item."""
+        file.seek(self.begin)
+        content = file.read(self.shape[0] * _DIGEST_SIZE)
+        return (content[i : i + _DIGEST_SIZE] for i in range(0, len(content), _DIGEST_SIZE))
+
+    def rows(self, file: BinaryIO) -> Rows:
+        """Return the rows. Raises DataError where anything in the file is not as it was written."""
+        file.seek(0)
+        content = memoryview(file.read())
+        if _check(content[:-_DIGEST_SIZE]) != content[-_DIGEST_SIZE:]:
+            raise DataError("its content does not match its digest")
+        begin = self.begin + self.shape[0] * _DIGEST_SIZE
+        rows: Rows = np.frombuffer(content[begin : begin + self._row_bytes], self.dtype).reshape(self.shape)
+        return rows
+
+
+def _write(folder: Path, key: Mapping[str, Any], digests: Sequence[bytes], rows: Rows) -> None:
+    dtype = "<f4" if rows.dtype == np.float32 else "<f8"
+    header = canonical_json({"schema": _SCHEMA, "key": key, "dtype": dtype, "shape": rows.shape})
+    content = b"".join([header.encode(), b"\n", *digests, np.ascontiguousarray(rows, dtype).tobytes()])
+    path = folder / f"{uuid.uuid4().hex}.rows"
+    beside = path.with_suffix(".rows.part")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.write(_check(memoryview(content)))
+        beside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def _check(content: memoryview) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest()
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".rows")
+    except OSError:
+        return []
+
+
+def limit_bytes() -> int:
+    """Return how many bytes of outputs are kept: `$BASERATE_CACHE_GB` (1e9 bytes each), 20 by default."""
+    given = os.environ.get("BASERATE_CACHE_GB", str(LIMIT_GB))
+    try:
+        limit = float(given)
+    except ValueError:
+        limit = math.nan
+    if not 0 <= limit < math.inf:
+        raise ConfigError(f"BASERATE_CACHE_GB = {given!r}: expected a number of gigabytes, such as 20")
+    return int(limit * 1e9)
+
+
+def trim(cache: Path, limit: int, *, keep: Collection[str] = ()) -> None:
+    """Remove the least recently used outputs until they fit in `limit` bytes, those of the keys `keep` never."""
+    files = []
+    for path in (cache / OUTPUTS).glob(FILES):
+        with contextlib.suppress(OSError):  # another process made room
+            about = path.stat()
+            files.append((about.st_mtime, about.st_size, path))
+    excess = sum(size for _, size, _ in files) - limit
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            return
+        if path.parent.name not in keep:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                excess -= size

@@ -86,6 +86,9 @@ def head_outputs(model: LanguageModel, sequences: StrArray) -> FloatArray:
     unique, back = _unique(sequences)
     encoded = model.tokens.encode(model.clipped(unique))
     found: list[FloatArray] = [np.empty(0)] * len(unique)
+    config = getattr(model.network, "config", None)
+    # Heads of decoders read the last token before padding: without an id for it they take one row at a time.
+    alone = config is not None and getattr(config, "pad_token_id", None) is None
 
     def compute(index: IntArray) -> None:
         output, _ = model.forward(model.network, [encoded[i].ids for i in index])
@@ -98,7 +101,7 @@ def head_outputs(model: LanguageModel, sequences: StrArray) -> FloatArray:
         in_batches(
             np.array([len(e.ids) for e in encoded], np.int64),
             compute,
-            budget=model.budget,
+            budget=1 if alone else model.budget,
             equal=model.equal_lengths,
             done=activity(f"predicting with {model.name}", len(unique)),
         )

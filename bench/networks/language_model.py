@@ -28,10 +28,10 @@ class LanguageModel:
     """A language model of DNA; which of its methods apply depends on its head.
 
     `network` maps `input_ids` (n, t) to hidden states and logits in the manner of transformers; any `nn.Module` that
-    does so will do. `context` is the most tokens that fit, None where there is no limit. `redraw(seed)` builds the
-    network with random weights; it is given for a model that is a random twin itself. `precision` is 'fp32', 'bf16' or
-    'auto': bf16 autocast where the device is faster with it. The weights and the training mode are left alone by every
-    method.
+    does so will do. `context` is the most tokens that fit, None where there is no limit; `pad` the id that rows are
+    filled up with, by default the tokenizer's. `redraw(seed)` builds the network with random weights; it is given for a
+    model that is a random twin itself. `precision` is 'fp32', 'bf16' or 'auto': bf16 autocast where the device is
+    faster with it. The weights and the training mode are left alone by every method.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class LanguageModel:
         head: Head,
         family: Family = GENERIC,
         context: int | None = None,
+        pad: int | None = None,
         width: int | None = None,
         device: str = "auto",
         precision: str = "auto",
@@ -57,6 +58,7 @@ class LanguageModel:
         self.precision = _precision(precision, self.device)
         self.network = network.to(self.device).eval()
         self.max_tokens = context
+        self.pad = tokens.vocabulary.pad if pad is None else pad
         self.width = width
         self.budget = token_budget(self.device)
         self.compiled = compiled
@@ -71,8 +73,8 @@ class LanguageModel:
 
     @property
     def equal_lengths(self) -> bool:
-        """Whether a batch may not be padded: the network cannot be told what is padding."""
-        return not (self._takes_mask and self.family.padding)
+        """Whether a batch may not be padded: the network cannot be told what is padding, or counts it all the same."""
+        return not (self._takes_mask and self.family.padding) or _counts_padding(getattr(self.network, "config", None))
 
     @property
     def context(self) -> int | None:
@@ -209,7 +211,7 @@ class LanguageModel:
 
     def forward(self, network: nn.Module, rows: Sequence[IntArray], *, hidden: bool = False) -> tuple[Any, Tensor]:
         """Return the network's output for rows of token ids, padded on the right, and the ids (n, t)."""
-        ids, real = pad(rows, self.tokens.vocabulary.pad)
+        ids, real = pad(rows, self.pad)
         given: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self.device)}
         if real is not None and self._takes_mask:
             given["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)
@@ -230,6 +232,15 @@ def backbone_of(network: nn.Module, family: Family) -> nn.Module:
     """Return the network without its head."""
     inner: nn.Module = getattr(network, family.backbone) if family.backbone else getattr(network, "base_model", network)
     return inner
+
+
+def _counts_padding(config: Any) -> bool:
+    """Return whether masked tokens are counted in a share of all, padding included: ESM's token_dropout before 5.0."""
+    if getattr(config, "model_type", "") != "esm" or not getattr(config, "token_dropout", False):
+        return False
+    import transformers
+
+    return int(transformers.__version__.split(".")[0]) < 5
 
 
 @contextmanager

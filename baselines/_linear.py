@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from baserate.errors import DataError, check_keys
-from baserate.modes import PENALTIES
-from baserate.probes import Probe, fit_probe
+from baserate.probes import PENALTIES, Probe, fit_probe
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
 
 Features = Callable[[StrArray], Any]

@@ -6,53 +6,24 @@ import ast
 import fnmatch
 import functools
 import importlib.util
-import inspect
-import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import splits
-from .capabilities import Model
-from .errors import BaserateError, ConfigError, UnknownName, check_keys, nearest
-from .metrics import parse
+from .checkpoint_card import NO_ACCESS, checkpoint_card
+from .errors import BaserateError, ConfigError, UnknownName, check_keys
+from .families import FAMILIES, published
+from .inhouse import card_from_file
+from .networks.hub import Access, locate
 from .records import model_snapshot, task_snapshot
 from .registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
 from .run import Cell, plan
-from .sources.intervals import read_intervals
-from .sources.tables import read_table
-from .sources.variants import read_variants
-from .types import MODE_NAMES, PARTS, ModelCard, ModeName, SplitRule, Task, digest
+from .task_card import read_toml, task_card
+from .types import MODE_NAMES, PARTS, ModelCard, ModeName, Task, canonical_json, digest
 
 C = TypeVar("C", Task, ModelCard)
 
-METRICS = {
-    "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece"),
-    "regression": ("spearman", "pearson"),
-}
-_READERS: Mapping[str, Callable[..., Any]] = {"table": read_table, "bed": read_intervals, "variants": read_variants}
-_RULES: Mapping[str, Callable[..., SplitRule]] = {
-    "by_chromosome": splits.by_chromosome,
-    "by_position": splits.by_position,
-    "by_group": splits.by_group,
-    "by_stratum": splits.by_stratum,
-    "predefined": splits.predefined,
-}
-_TASK_KEYS = (
-    "name",
-    "version",
-    "kind",
-    "classes",
-    "metrics",
-    "description",
-    "citation",
-    "licence",
-    "species",
-    "assembly",
-)
-_TOML = {str: "text in quotes", int: "a whole number", dict: "a table, such as [source]"}
 _SUITES = Path(__file__).parent / "suites"
 
 
@@ -74,31 +45,45 @@ def find_task(name: str) -> Task:
     return _only(_run_file(path, TASKS), path, "task") if path.suffix == ".py" else get_task(name)
 
 
-def find_model(name: str) -> ModelCard:
-    """Return the registered model `name`, the one in `./mine.py`, or a checkpoint folder's.
+def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
+    """Return the registered model `name`, a checkpoint's (a folder or a hub id), or the one in `./mine.py`.
 
-    `name(k=4)` sets the loader's keyword arguments.
+    A Python file registers a model, or just defines functions such as `embed`. `name(k=4)` sets the loader's keyword
+    arguments. `access` is what the user allowed a checkpoint.
     """
     base, params = _parse_call(name)
-    path = Path(base)
-    if path.suffix == ".py":
-        card = _only(_run_file(path, MODELS), path, "model")
-    elif base not in MODELS.all() and ("/" in base or path.is_dir()):
-        card = checkpoint_card(path)
+    if Path(base).suffix == ".py":
+        own = card_from_file(base, python=str(params.get("python", "")))
+        card = own or _only(_run_file(Path(base), MODELS), Path(base), "model")
+    elif base not in MODELS.all() and (location := locate(base)):
+        card = checkpoint_card(location, access)
+    elif base.startswith((".", "/", "~")):
+        raise ConfigError(f"{base}: no such folder; a checkpoint is a folder with a config.json, or an id on the hub")
     else:
         card = get_model(base)
     return with_params(card, **params)
 
 
-def find(name: str) -> Task | ModelCard:
+def twin_card(card: ModelCard) -> ModelCard:
+    """Return the card of the same network with random weights. Raises ConfigError where there is no network to draw."""
+    registered = next((c for c in MODELS.all().values() if c.twin_of == card.name), None)
+    if registered is None and card.twin is None:
+        raise ConfigError(f"{card.name}: not a network that baserate builds, so it has no twin with random weights")
+    return registered or card.twin()  # type: ignore[misc]
+
+
+def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
     """Return the task or the model called `name`. Raises UnknownName with the nearest of both kinds."""
     if Path(name).suffix == ".toml" or name.partition("@")[0] in task_names():
         return find_task(name)
-    if _parse_call(name)[0] in MODELS.all() or Path(name).is_dir():
-        return find_model(name)
-    if Path(name).suffix == ".py":
-        tasks, models = _run_file(Path(name), TASKS), _run_file(Path(name), MODELS)
+    base = _parse_call(name)[0]
+    if Path(base).suffix == ".py":
+        if card_from_file(base) is not None:
+            return find_model(name, access)
+        tasks, models = _run_file(Path(base), TASKS), _run_file(Path(base), MODELS)
         return _only(tasks, Path(name), "task") if tasks else _only(models, Path(name), "task or model")
+    if base in MODELS.all() or locate(base):
+        return find_model(name, access)
     raise UnknownName("task or model", name, [*task_names(), *MODELS.all()], hint="`baserate list` shows all.")
 
 
@@ -107,78 +92,22 @@ def find_tasks(patterns: Sequence[str]) -> list[Task]:
     return _select(patterns, task_names(), find_task)
 
 
-def find_models(patterns: Sequence[str]) -> list[ModelCard]:
-    """Return the models that names, globs and folders give, each once; all baselines where no pattern is given."""
+def find_models(
+    patterns: Sequence[str], access: Access = NO_ACCESS, *, random_weights: bool = False
+) -> list[ModelCard]:
+    """Return the models that names, globs, folders and hub ids give, each once; all baselines where none is given.
+
+    With `random_weights` every model that is a network is followed by its random twin.
+    """
     if not patterns:
         return [card for card in MODELS.all().values() if card.baseline]
-    return _select(patterns, list(MODELS.all()), find_model)
-
-
-def task_card(path: Path) -> Task:
-    """Return the task that a TOML file declares; paths in it are relative to it. Raises ConfigError naming the key."""
-    card = _read_toml(path)
-    check_keys(card, (*_TASK_KEYS, "source", "split"), str(path))
-    for key in ("name", "kind", "source", "split"):
-        if key not in card:
-            raise ConfigError(f"{path}: key {key!r} is missing")
-    for key, wanted in (("name", str), ("kind", str), ("version", int), ("source", dict), ("split", dict)):
-        if not isinstance(card.get(key, wanted()), wanted):
-            raise ConfigError(f"{path}: {key} = {card[key]!r}; expected {_TOML[wanted]}")
-    for key in ("classes", "metrics", "species", "assembly"):
-        if not isinstance(card.get(key, []), list):
-            raise ConfigError(f"{path}: {key} = {card[key]!r}; expected a list, such as [{card[key]!r}]")
-    if not re.fullmatch(r"\w[\w.-]*", card["name"]):
-        raise ConfigError(f"{path}: name = {card['name']!r}; expected letters, digits, '_', '-' and '.'")
-    kind, classes = card["kind"], tuple(map(str, card.get("classes", ())))
-    if kind not in METRICS:
-        raise ConfigError(f"{path}: kind = {kind!r}; expected 'classification' or 'regression'")
-    if kind == "classification" and len(classes) < 2:
-        raise ConfigError(f"{path}: a classification needs classes = [...] with two or more names")
-    metrics = tuple(card.get("metrics", METRICS[kind]))
-    for metric in metrics:
-        parse(metric)
-    source, files = _source(path, card["source"], kind, classes)
-    rule = _rule(path, card["split"])
-    return Task(
-        name=card["name"],
-        version=card.get("version", 1),
-        kind=kind,
-        metrics=metrics,
-        source=source,
-        split=rule,
-        description=card.get("description", ""),
-        split_rule=repr(rule),
-        citation=card.get("citation", ""),
-        licence=card.get("licence", ""),
-        species=tuple(card.get("species", ())),
-        assembly=tuple(card.get("assembly", ())),
-        sizes={},
-        classes=classes,
-        variants="variants" in card["source"] or "alternate" in card["source"],
-        files=files,
-    )
-
-
-def checkpoint_card(folder: Path) -> ModelCard:
-    """Return a card for a local folder in Hugging Face layout. Raises ConfigError where it is none."""
-    weights, config = folder / "model.safetensors", folder / "config.json"
-    for file in (config, weights):
-        if not file.is_file():
-            raise ConfigError(f"{folder}: not a checkpoint folder; it has no {file.name}")
-
-    def load() -> Model:
-        from .hf import HuggingFaceModel
-
-        return HuggingFaceModel(folder)
-
-    return ModelCard(
-        name=folder.resolve().name,
-        load=load,
-        modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {"layer": -1, "pooling": "mean"}, "fine_tune": {}},
-        params={},
-        description=f"checkpoint folder {folder}",
-        revision=lambda: digest(config.read_bytes(), weights.read_bytes()),
-    )
+    cards = _select(patterns, list(MODELS.all()), functools.partial(find_model, access=access))
+    if not random_weights:
+        return cards
+    twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
+    if not twins:
+        raise ConfigError("--random-weights: none of the models named is a pretrained network")
+    return list({card.name: card for card in (*cards, *twins)}.values())
 
 
 def suites() -> dict[str, Path]:
@@ -186,23 +115,24 @@ def suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_SUITES.glob("*.toml"))}
 
 
-def load_suite(name: str) -> Suite:
+def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     """Return a built-in suite or the one in a TOML file. Raises ConfigError or UnknownName, naming the key."""
     path = Path(name) if name.endswith(".toml") else suites().get(name)
     if path is None:
         raise UnknownName("suite", name, suites(), hint="A suite of your own is a .toml file.")
-    value = _read_toml(path)
+    value = read_toml(path)
     check_keys(value, ("description", "seeds", "cells"), str(path))
-    cells: dict[str, Cell] = {}
+    cells: dict[tuple[str, str], Cell] = {}
     for i, block in enumerate(value.get("cells", [])):
         where = f"{path}: cells block {i + 1}"
-        check_keys(block, ("tasks", "models", "modes"), where)
+        check_keys(block, ("tasks", "models", "modes", "settings", "random_weights"), where)
         modes: list[ModeName] = block.get("modes", [])
         for mode in modes:
             if mode not in MODE_NAMES:
                 raise UnknownName("mode", mode, MODE_NAMES, hint=where)
-        for cell in plan(find_tasks(block.get("tasks", [])), find_models(block.get("models", [])), modes):
-            cells.setdefault(str(cell), cell)
+        models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
+        for cell in plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {})):
+            cells.setdefault((str(cell), canonical_json(cell.settings)), cell)
     if not cells:
         raise ConfigError(f"{path}: the suite has no cells")
     by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
@@ -229,15 +159,24 @@ def listing() -> dict[str, Any]:
         ]
         for kind in ("models", "baselines")
     }
-    named = [{"name": n, "description": _read_toml(p).get("description", "")} for n, p in suites().items()]
-    return {"tasks": tasks, **models, "suites": named, "broken": {**TASKS.broken, **MODELS.broken}}
+    hub = [
+        {"name": c.id, "family": f.name, "parameters": c.parameters, "context": c.context}
+        for f in FAMILIES.all().values()
+        for c in f.checkpoints
+    ]
+    named = [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
+    broken = {**TASKS.broken, **MODELS.broken, **FAMILIES.broken}
+    return {"tasks": tasks, **models, "checkpoints": hub, "suites": named, "broken": broken}
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return the card of a task, model or suite as plain values."""
+    """Return the card of a task, model, published checkpoint or suite as plain values; nothing is fetched."""
     if name in suites():
         suite = load_suite(name)
         return {"name": name, "description": suite.description, "seeds": suite.seeds, "cells": [*map(str, suite.cells)]}
+    if listed := published(name):
+        family, checkpoint = listed
+        return {"family": family.name, "description": family.description, **asdict(checkpoint), "tested": family.tested}
     card = find(name)
     if isinstance(card, Task):
         return task_snapshot(card) | {"small": vars(card.small) if card.small else None, "requires": card.requires}
@@ -256,70 +195,6 @@ def _select(patterns: Sequence[str], names: Sequence[str], get: Callable[[str], 
             card = get(match)
             found.setdefault(card.name, card)
     return list(found.values())
-
-
-def _source(path: Path, value: Mapping[str, Any], kind: str, classes: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
-    """Return the function that reads the examples, and the files that it reads."""
-    given = [key for key in _READERS if key in value]
-    if len(given) != 1:
-        raise ConfigError(f"{path}: [source] needs one of table = ..., genome and bed = ..., genome and variants = ...")
-    reader = _READERS[given[0]]
-    names = {"reference": "table", "table": "variants" if given[0] == "variants" else "table"}
-    keys = {names.get(p, p): p for p in inspect.signature(reader).parameters if p not in ("kind", "classes")}
-    check_keys(value, keys, f"{path}: [source]")
-    arguments = {keys[key]: v for key, v in value.items()}
-    files = []
-    for parameter in ("reference", "genome", "bed", "table"):
-        if parameter in arguments:
-            arguments[parameter] = _relative(path, arguments[parameter])
-            files.append(arguments[parameter])
-    missing = [
-        names.get(p.name, p.name)
-        for p in inspect.signature(reader).parameters.values()
-        if p.default is p.empty and p.name not in arguments and p.name != "kind"
-    ]
-    if missing:
-        raise ConfigError(f"{path}: [source] lacks {missing[0]} = ...")
-    return functools.partial(reader, **arguments, kind=kind, classes=classes), tuple(files)
-
-
-def _relative(card: Path, reference: str) -> str:
-    """Return the reference as seen from here; `package:path` and absolute paths stay as they are."""
-    beside = card.parent / reference
-    return str(beside.resolve()) if beside.exists() or ":" not in reference else reference
-
-
-def _rule(path: Path, value: Mapping[str, Any]) -> SplitRule:
-    name = str(value.get("rule", ""))
-    if name not in _RULES:
-        near = nearest(name, _RULES)
-        raise ConfigError(
-            f"{path}: [split] rule = {name!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"one of {', '.join(_RULES)}")
-        )
-    rule = _RULES[name]
-    known = [f.name for f in fields(rule)]  # type: ignore[arg-type]
-    arguments = {k: _frozen(v) for k, v in value.items() if k not in ("rule", "valid_fraction")}
-    check_keys(arguments, known, f"{path}: [split]")
-    try:
-        made = rule(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"{path}: [split] {name}: {error}") from None
-    return splits.with_valid(made, value["valid_fraction"]) if "valid_fraction" in value else made
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
 
 
 def _parse_call(text: str) -> tuple[str, dict[str, Any]]:

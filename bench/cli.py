@@ -67,21 +67,32 @@ def cli(verbose: bool) -> None:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+trust_option = click.option(
+    "--trust-remote-code",
+    "trusted",
+    multiple=True,
+    metavar="MODEL@REVISION",
+    help="Run the model's own code, which you have read at that revision; repeatable.",
+)
+pickle_option = click.option("--allow-pickle", is_flag=True, help="Read pickled weights where nothing else is there.")
 uri_option = click.option(
     "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; 'none' for no copy. [default: sqlite]"
 )
 
 
 @cli.command("list")
-@click.argument("what", type=click.Choice(["all", "tasks", "models", "baselines", "suites"]), default="all")
+@click.argument(
+    "what", type=click.Choice(["all", "tasks", "models", "checkpoints", "baselines", "suites"]), default="all"
+)
 @json_option
 def list_(what: str, as_json: bool) -> None:
-    """List tasks, models, baselines and suites, and plugins that failed to load.
+    """List tasks, models, published checkpoints, baselines and suites, and plugins that failed to load.
 
     \b
     Examples:
       baserate list
       baserate list tasks --json
+      baserate list checkpoints
     """
     from .cards import listing
     from .display import print_listing
@@ -110,9 +121,11 @@ def show(name: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("names", nargs=-1, required=True)
+@trust_option
+@pickle_option
 @json_option
 @quiet_option
-def check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
+def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, as_json: bool, quiet: bool) -> int:
     """Check tasks and models, yours or built in, for what every table takes for granted.
 
     \b
@@ -123,9 +136,11 @@ def check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     from .cards import find
     from .checks import run_checks
     from .display import print_check
+    from .networks.hub import Access
 
     results = []
-    for subject in [find(name) for name in names]:
+    access = Access(trusted, allow_pickle)
+    for subject in [find(name, access) for name in names]:
         for result in run_checks(subject):
             results.append(result)
             if not as_json:
@@ -138,14 +153,29 @@ def check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
 @cli.command()
 @click.option("--suite", help="A built-in suite or a TOML file; `baserate list suites` shows them.")
 @click.option("--task", "tasks", multiple=True, help="A task, a glob, or a .toml or .py file; repeatable.")
-@click.option("--model", "models", multiple=True, help="A model or baseline (all baselines if none), a glob, a folder.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="A model or baseline (all baselines if none), a glob, a folder, a hub id[@revision], a .py file.",
+)
 @click.option("--mode", "modes", multiple=True, type=click.Choice(MODE_NAMES), help="Every mode of a model if none.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting of the modes that know it, such as rule=pll, layer=3 or layer=[0,3,6]; repeatable.",
+)
+@click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
 @click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2]")
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
 )
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
-@click.option("--cache/--no-cache", default=True, help="Keep embeddings on disk across runs.")
+@click.option("--cache/--no-cache", default=True, help="Keep embeddings and likelihoods on disk across runs.")
+@trust_option
+@pickle_option
 @uri_option
 @quiet_option
 @json_option
@@ -154,10 +184,14 @@ def run(
     tasks: tuple[str, ...],
     models: tuple[str, ...],
     modes: tuple[Any, ...],
+    settings: tuple[str, ...],
+    random_weights: bool,
     seeds: str | None,
     limit: int | None,
     results: Path,
     cache: bool,
+    trusted: tuple[str, ...],
+    allow_pickle: bool,
     tracking_uri: str | None,
     quiet: bool,
     as_json: bool,
@@ -168,24 +202,29 @@ def run(
     Examples:
       baserate run --suite quickstart
       baserate run --task yeast_coding --task 'arabidopsis_*' --model cnn --seeds 0,1
-      baserate run --task wt1_exon5_splicing --model baserate_mlm --mode zero_shot
+      baserate run --task wt1_exon5_splicing --model baserate_mlm --mode zero_shot --random-weights
+      baserate run --task yeast_coding --model InstaDeepAI/nucleotide-transformer-500m-human-ref
+      baserate run --task yeast_coding --model ./my_checkpoint --set 'layer=[3,6,-1]' --set pooling=max
       baserate run --task human_splice_sites --model 'cnn(width=64)' --limit 200
     """
     from .cards import find_models, find_tasks, load_suite
     from .display import GridDisplay, print_outcome
+    from .networks.hub import Access
     from .run import SEEDS, Grid, Protocol, plan
     from .sources.cache import cache_dir
 
     if bool(suite) == bool(tasks):
         raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
     chosen = _seeds(seeds)
+    access = Access(trusted, allow_pickle)
     if suite:
-        if models or modes:
-            raise ConfigError("--model and --mode go with --task; a suite names its own")
-        loaded = load_suite(suite)
+        if models or modes or settings or random_weights:
+            raise ConfigError("--model, --mode, --set and --random-weights go with --task; a suite names its own")
+        loaded = load_suite(suite, access)
         cells, grid, chosen = loaded.cells, loaded.name, chosen or loaded.seeds
     else:
-        cells, grid = plan(find_tasks(tasks), find_models(models), modes), "run"
+        cards = find_models(models, access, random_weights=random_weights)
+        cells, grid = plan(find_tasks(tasks), cards, modes, _settings(settings)), "run"
     if not cells:
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
     protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=grid)
@@ -220,6 +259,22 @@ def _seeds(text: str | None) -> tuple[int, ...]:
     if len(set(seeds)) != len(seeds) or any(s < 0 for s in seeds):
         raise ConfigError(f"--seeds {text!r}: seeds must differ and not be negative")
     return seeds
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return what --set says: a value is a literal of Python where it reads as one, else text."""
+    import ast
+
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ConfigError(f"--set {pair!r}: expected NAME=VALUE, such as layer=3")
+        try:
+            out[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            out[name] = value
+    return out
 
 
 def _mirror(results: Path, uri: str | None) -> str:

@@ -8,7 +8,6 @@ it when called.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +20,10 @@ Head = Literal["masked", "causal", "classifier", "none"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published checkpoint: `context` is in bp, `pretraining` says what it saw and which chromosomes it did not."""
+    """A published checkpoint: `context` is in bp, `pretraining` says what it saw and which chromosomes it did not.
+
+    `revision` is the branch or commit to load where the user names none; '' is the main one.
+    """
 
     id: str
     parameters: int | None = None
@@ -31,6 +33,7 @@ class Checkpoint:
     pretraining: tuple[Exposure, ...] = ()
     licence: str = ""
     citation: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,13 @@ class Family:
 
     `matches(config)` recognises the family from the content of a config.json. `tokens` are arguments of
     `networks.tokens.read_tokens`, and `tokenizer(folder)` loads a tokenizer that AutoTokenizer cannot. `configure`
-    changes the configuration before the network is built, `loading` is a context in which it is built, `finish(network,
-    missing)` mends it afterwards and returns the missing keys that it accounts for. `missing` and `unexpected` map
+    changes the configuration before the network is built, `finish(network, missing)` mends it afterwards and returns
+    the missing keys that it accounts for. `missing` and `unexpected` map
     patterns of keys that may differ from the checkpoint's to the reason. `backbone` is the attribute of the encoder
     without its head, `states` turns hidden states (n, t, d) into those of one strand. A length that is not a multiple
     of `multiple_of` bases is cut, or filled with `filler`. `remote_code` says that it cannot be loaded without code of
     its own; `requires` maps modules to the command that installs them; `load(folder, seed)` builds (network, config)
-    where transformers cannot. `tested` says what was run on what, for the documentation.
+    where transformers cannot. `quirks` says all this in words, and `tested` what was run on what, for the documentation.
     """
 
     name: str
@@ -57,7 +60,6 @@ class Family:
     tokens: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: Callable[[Path], Any] | None = None
     configure: Callable[[Any], None] | None = None
-    loading: Callable[[], AbstractContextManager[None]] | None = None
     finish: Callable[[Any, frozenset[str]], frozenset[str]] | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     unexpected: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Family:
     remote_code: bool = False
     requires: Mapping[str, str] = field(default_factory=dict)
     load: Callable[[Path, int | None], tuple[Any, Any]] | None = None
+    quirks: str = ""
     tested: str = "not run: no checkpoint of this family was at hand"
 
 
@@ -94,3 +97,37 @@ def published(name: str) -> tuple[Family, Checkpoint] | None:
 def recognise(config: Mapping[str, Any]) -> Family:
     """Return the family whose `matches` recognises the configuration; the generic one where none does."""
     return next((f for f in FAMILIES.all().values() if f.matches(config)), GENERIC)
+
+
+_ENDINGS: tuple[tuple[str, Head], ...] = (
+    ("ForMaskedLM", "masked"),
+    ("ForPreTraining", "masked"),
+    ("ForCausalLM", "causal"),
+    ("LMHeadModel", "causal"),
+    ("ForSequenceClassification", "classifier"),
+)
+_MAPPED: tuple[tuple[Head, str], ...] = (("masked", "MaskedLM"), ("causal", "CausalLM"))
+
+
+def head_of(config: Mapping[str, Any], family: Family) -> Head:
+    """Return which head a checkpoint has, from the content of its config.json."""
+    named = _named_head(config)
+    return family.head if family.head is not None and named != "classifier" else named
+
+
+def _named_head(config: Mapping[str, Any]) -> Head:
+    for name in config.get("architectures") or ():
+        for ending, head in _ENDINGS:
+            if name.endswith(ending):
+                return head
+    mapped = config.get("auto_map") or {}
+    if not config.get("architectures"):
+        for head, suffix in _MAPPED:
+            if f"AutoModelFor{suffix}" in mapped:
+                return head
+    return "none"
+
+
+def needs_code(config: Mapping[str, Any], family: Family) -> bool:
+    """Return whether the checkpoint cannot be loaded, or not be trusted to load right, without code of its own."""
+    return bool(config.get("auto_map")) if family is GENERIC else family.remote_code

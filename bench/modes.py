@@ -1,8 +1,9 @@
-"""The four ways to use a model. A mode names the capability that it needs, so models and tasks never meet in code."""
+"""The five ways to use a model. A mode names the capability that it needs, so models and tasks never meet in code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, NotApplicable, UnknownName
+from .errors import ConfigError, DataError, NotApplicable, UnknownName
+from .probes import PENALTIES, fit_probe
 from .types import FloatArray, Inputs, IntArray, ModelCard, ModeName, Split, Task
 
 
@@ -20,7 +22,8 @@ class Job:
     """A loaded model, a task's split and a mode's settings: all that a mode needs.
 
     Each seed trains on its own `train_fraction` of the training clusters, the same for every model, and draws its own
-    initial weights, so that the spread over seeds is real for deterministic models too.
+    initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
+    each seed in every mode.
     """
 
     task: Task
@@ -37,6 +40,11 @@ class Job:
         """The number of classes; 0 for a regression."""
         return len(self.task.classes) if self.task.kind == "classification" else 0
 
+    @property
+    def is_twin(self) -> bool:
+        """Whether the model is a network with random weights."""
+        return bool(getattr(self.model, "random_weights", False))
+
     def train_rows(self, seed: int) -> IntArray:
         """Return the rows of `split.train` that this seed trains on: whole clusters, drawn without replacement."""
         clusters, of_row = np.unique(self.split.train.clusters.astype(str), return_inverse=True)
@@ -44,61 +52,91 @@ class Job:
         drawn = np.random.default_rng([20_260, seed]).permutation(len(clusters))[:keep]
         return np.flatnonzero(np.isin(of_row, drawn))
 
+    def model_of(self, seed: int) -> Any:
+        """Return the model for a seed, remembering on disk what it computes of each sequence; a twin is drawn anew."""
+        from .remembering import Remembering
+
+        model = self.model.redrawn(seed) if self.is_twin else self.model
+        if self.cache is None or self.card.baseline:
+            return model
+        drawn = {"seed": seed} if self.is_twin else {}
+        precision = getattr(model, "precision", "")
+        key = {"model": self.card.name, "revision": self.card.revision(), **self.card.params, **drawn}
+        return Remembering(model, self.cache, key | {"precision": precision})
+
+    def parameter_hash(self) -> str:
+        """Return the digest of the model's parameters, '' if it has none; a twin's of all seeds, joined by '+'."""
+        if self.is_twin:
+            return "+".join(self.model.redrawn(seed).parameter_hash() for seed in self.seeds)
+        return str(getattr(self.model, "parameter_hash", str)())
+
 
 def zero_shot(job: Job) -> FloatArray:
-    """Return (1, n, 1) scores by the model's rule: ALT over REF, higher where the model finds ALT the likelier."""
-    from .zero_shot import masked_llr
+    """Return (seeds, n, k) scores by a rule: ALT over REF, NaN where the rule cannot score.
 
-    rules: dict[str, Callable[[Any, Inputs], FloatArray]] = {
-        "masked_llr": masked_llr,
-        "native": lambda model, inputs: np.asarray(model.score_variants(inputs)),
-    }
-    rule = rules.get(job.settings["rule"])
-    if rule is None:
-        raise UnknownName("zero-shot rule", job.settings["rule"], rules)
-    scores: FloatArray = np.asarray(rule(job.model, job.split.test.inputs), dtype=np.float64)
-    return scores.reshape(1, -1, 1)
+    Only a twin has more than one seed. A model that learns from unlabelled DNA sees the training inputs first.
+    """
+    from .zero_shot import score
+
+    settings = dict(job.settings)
+    rule, n = settings.pop("rule"), len(job.split.test)
+    scores = []
+    for seed in job.seeds:
+        model = job.model_of(seed)
+        if hasattr(model, "learn"):
+            model.learn(job.split.train.inputs)
+        found = score(
+            model,
+            job.split.test.inputs,
+            rule,
+            deleterious=job.task.deleterious,
+            train=job.split.train,
+            **settings,
+        )
+        scores.append(np.asarray(found, dtype=np.float64).reshape(n, -1))
+    return np.stack(scores)
+
+
+def as_is(job: Job) -> FloatArray:
+    """Return (1, n, k) scores of the head that the model brought, trained elsewhere."""
+    scores = np.asarray(job.model.predict(job.split.test.inputs), dtype=np.float64)
+    wanted = job.n_classes or 1
+    if scores.ndim != 2 or scores.shape[1] != wanted:
+        raise NotApplicable(
+            f"{job.card.name}: its head gives {scores.shape[1:]} scores, {job.task.name} needs {wanted}"
+        )
+    return scores[None]
 
 
 def linear_probe(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores of an L2-penalised linear model on frozen embeddings.
 
-    Features are standardised on the seed's training rows and the penalty is chosen on valid. A variant's features are
-    the embedding of ALT minus that of REF. Every sequence is embedded once for all seeds.
+    Features are standardised on the seed's training rows. Where `layer` or `pooling` name several candidates, all come
+    from one forward pass, and the one with the lowest loss on valid is taken, as is the penalty. With strands = 'both'
+    the features are the mean over the two strands. A variant's features are the embedding of ALT minus that of REF.
     """
-    from .embeddings import embed_cached
-    from .probes import fit_probe
-
-    embed_settings = {k: v for k, v in job.settings.items() if k != "penalties"}
-
-    def features(inputs: Inputs) -> NDArray[np.float32]:
-        def embed(sequences: Any) -> NDArray[np.float32]:
-            vectors: NDArray[np.float32] = embed_cached(
-                job.model,
-                sequences,
-                revision=job.card.revision(),
-                params=job.card.params,
-                settings=embed_settings,
-                cache=job.cache,
-            )
-            return vectors
-
-        reference = embed(inputs.sequences)
-        return reference if inputs.alternates is None else embed(inputs.alternates) - reference
-
-    train, valid, test = (features(examples.inputs) for _, examples in job.split)
+    requests, settings = _requests(job.settings)
+    parts = [examples.inputs for _, examples in job.split]
     scores = []
-    for seed in job.seeds:
+    train, valid, test = ([], [], [])  # type: tuple[list[Any], list[Any], list[Any]]
+    for i, seed in enumerate(job.seeds):
+        if i == 0 or job.is_twin:
+            model = job.model_of(seed)
+            train, valid, test = (_features(model, inputs, requests, settings) for inputs in parts)
         rows = job.train_rows(seed)
-        probe = fit_probe(
-            train[rows],
-            job.split.train.targets[rows],
-            valid,
-            job.split.valid.targets,
-            n_classes=job.n_classes,
-            penalties=job.settings["penalties"],
-        )
-        scores.append(probe.predict(test))
+        probes = [
+            fit_probe(
+                x[rows],
+                job.split.train.targets[rows],
+                v,
+                job.split.valid.targets,
+                n_classes=job.n_classes,
+                penalties=job.settings["penalties"],
+            )
+            for x, v in zip(train, valid, strict=True)
+        ]
+        best = min(range(len(probes)), key=lambda j: probes[j].valid_loss)
+        scores.append(probes[best].predict(test[best]))
     return np.stack(scores)
 
 
@@ -117,6 +155,61 @@ def train(job: Job) -> FloatArray:
     return np.stack(scores)
 
 
+def _requests(settings: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], dict[str, Any]]:
+    """Return the (layer, pooling) candidates and the other settings of an embedding."""
+    rest = {k: v for k, v in settings.items() if k not in ("penalties", "layer", "pooling")}
+    layers, poolings = (_several(settings.get(key)) for key in ("layer", "pooling"))
+    return list(itertools.product(layers, poolings)), rest
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _features(
+    model: Any, inputs: Inputs, requests: Sequence[tuple[Any, Any]], settings: Mapping[str, Any]
+) -> list[NDArray[np.float32]]:
+    """Return the features (n, d) of each candidate."""
+    from .sources.sequences import reverse_complement
+    from .types import strings
+
+    options = dict(settings)
+    strands = options.pop("strands", "forward")
+    if strands not in ("forward", "both"):
+        raise ConfigError(f"strands = {strands!r}: expected 'forward' or 'both'")
+
+    def embed(sequences: Any) -> list[NDArray[np.float32]]:
+        if hasattr(model, "embed_all"):
+            return [_checked(model, v, len(sequences)) for v in model.embed_all(sequences, requests, **options)]
+        named = [
+            {k: v for k, v in zip(("layer", "pooling"), request, strict=True) if v is not None} for request in requests
+        ]
+        return [_checked(model, model.embed(sequences, **request, **options), len(sequences)) for request in named]
+
+    def both(sequences: Any) -> list[NDArray[np.float32]]:
+        forward = embed(sequences)
+        if strands == "forward":
+            return forward
+        reverse = embed(strings([reverse_complement(s) for s in sequences]))
+        return [np.float32(0.5) * (f + r) for f, r in zip(forward, reverse, strict=True)]
+
+    reference = both(inputs.sequences)
+    if inputs.alternates is None:
+        return reference
+    return [a - r for a, r in zip(both(inputs.alternates), reference, strict=True)]
+
+
+def _checked(model: Any, vectors: Any, n: int) -> NDArray[np.float32]:
+    """Return the vectors as float32 (n, d). Raises DataError where they are not that, or not finite."""
+    found = np.asarray(vectors, dtype=np.float32)
+    if found.ndim != 2 or len(found) != n:
+        raise DataError(f"{type(model).__name__}.embed gave {found.shape} for {n} sequences, expected (n, d)")
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        raise DataError(f"{type(model).__name__}.embed gave a value that is not finite for sequence {bad[0]}")
+    return found
+
+
 @dataclass(frozen=True)
 class Mode:
     """A way to use a model: the methods that it needs (any one of them), its default settings, and what runs it."""
@@ -125,45 +218,76 @@ class Mode:
     needs: tuple[str, ...]
     run: Callable[[Job], FloatArray]
     trains: bool = True
-    variants_only: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    known: tuple[str, ...] = ()
+
+    def changeable(self) -> tuple[str, ...]:
+        """Return the names of the settings that a user may change."""
+        if self.name != "zero_shot":
+            return self.known
+        from .zero_shot import RULES
+
+        return ("rule", *(name for rule in RULES.values() for name in rule.settings))
 
     def check(self, task: Task, card: ModelCard) -> None:
         """Raise NotApplicable, saying why, where the mode makes no sense for the task or the model."""
-        if self.variants_only and not task.variants:
-            raise NotApplicable(f"{self.name} scores variants; {task.name} has none")
+        if self.name == "zero_shot" and not (task.variants or task.kind == "paired" or task.zero_shot):
+            raise NotApplicable(f"zero_shot scores variants and pairs; {task.name} has none and declares no rule")
+        if self.name != "zero_shot" and task.kind == "paired":
+            raise NotApplicable(f"{task.name} asks which of a pair is real; nothing is trained for that")
+        if self.trains and not task.trainable:
+            raise NotApplicable(f"{task.name} has no training part: it is for zero-shot use")
         if card.variants is not None and card.variants != task.variants:
             wanted = "variants" if card.variants else "sequences"
             raise NotApplicable(f"{card.name} works on {wanted} only; {task.name} has none")
 
     def check_model(self, model: object, card: ModelCard) -> None:
         """Raise ConfigError where the loaded model lacks the capability."""
-        if not any(hasattr(model, method) for method in self.needs):
+        if self.needs and not any(hasattr(model, method) for method in self.needs):
             raise ConfigError(
                 f"model {card.name!r} declares mode {self.name} but its {type(model).__name__} has no "
                 f"{' or '.join(self.needs)}()"
             )
 
 
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
+_TRAINING = ("lr", "epochs", "batch_size", "warmup", "patience", "pooling", "max_length")
 
 MODES: Mapping[ModeName, Mode] = MappingProxyType(
     {
-        "zero_shot": Mode(
-            "zero_shot",
-            ("score_variants", "masked_log_probs"),
-            zero_shot,
-            trains=False,
-            variants_only=True,
-            settings={"rule": "native"},
+        "zero_shot": Mode("zero_shot", (), zero_shot, trains=False, settings={"rule": "native"}),
+        "as_is": Mode("as_is", ("predict",), as_is, trains=False),
+        "linear_probe": Mode(
+            "linear_probe",
+            ("embed", "embed_all"),
+            linear_probe,
+            settings={"penalties": PENALTIES},
+            known=("layer", "pooling", "strands", "max_length", "truncation", "penalties"),
         ),
-        "linear_probe": Mode("linear_probe", ("embed",), linear_probe, settings={"penalties": PENALTIES}),
-        "fine_tune": Mode("fine_tune", ("fit",), train),
-        "from_scratch": Mode("from_scratch", ("fit",), train),
+        "fine_tune": Mode("fine_tune", ("fit",), train, known=_TRAINING),
+        "from_scratch": Mode("from_scratch", ("fit",), train, known=_TRAINING),
     }
 )
 
 
-def mode_settings(mode: ModeName, card: ModelCard) -> dict[str, Any]:
-    """Return the mode's settings for this model: the defaults, overlaid by what the card declares."""
-    return {**MODES[mode].settings, **card.modes.get(mode, {})}
+def mode_settings(
+    mode: ModeName, card: ModelCard, task: Task, changed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the mode's settings: its defaults, overlaid by the card's, the task's rule and what the user changed.
+
+    A zero-shot rule brings its own settings, and a task without variants its own rule. What the user changed counts
+    where the mode or the rule knows it. Raises UnknownName for a rule that there is none of.
+    """
+    settings = {**MODES[mode].settings, **card.modes.get(mode, {})}
+    changed = {k: v for k, v in (changed or {}).items() if k in MODES[mode].changeable()}
+    if mode != "zero_shot":
+        return {**settings, **changed}
+    from .zero_shot import RULES
+
+    if not task.variants and task.kind != "paired" and task.zero_shot:
+        settings = {"rule": task.zero_shot[0]}
+    name = changed.pop("rule", settings["rule"])
+    if name not in RULES:
+        raise UnknownName("zero-shot rule", str(name), RULES)
+    defaults = RULES[name].settings
+    own = settings if name == settings["rule"] else {}
+    return {**defaults, **own, **{k: v for k, v in changed.items() if k in defaults}, "rule": name}

@@ -259,7 +259,7 @@ def _save(
     """Write every file beside its place and rename it; `resume.pt` holds all that a resumed run needs."""
     import torch
 
-    from .hf import without_progress_bars
+    from .networks.loading import without_progress_bars
 
     beside = out / ".partial"
     beside.mkdir(exist_ok=True)

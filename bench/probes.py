@@ -7,7 +7,7 @@ any number of examples n: scikit-learn's `LogisticRegression` has C = 1 / (penal
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from ._descent import EXACT, ROWS, Features, Loss, Step, from_strongest, moments, space_of, walk
 from .errors import DataError
 from .types import FloatArray
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
+"""The path of penalties that is tried unless another is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +37,8 @@ class Path:
 class Probe:
     """A fitted linear model of raw features: `coefficients` (k, d), `intercepts` (k,), and the penalty that was chosen.
 
-    `classes` are those that the training labels held; any other of the `n_classes` gets probability 0.
+    `valid_loss` is its loss on valid; `classes` are those that the training labels held; any other of the `n_classes`
+    gets probability 0.
     """
 
     coefficients: FloatArray
@@ -42,6 +46,7 @@ class Probe:
     penalty: float
     n_classes: int
     classes: tuple[int, ...]
+    valid_loss: float = float("nan")
 
     def predict(self, x: Features) -> FloatArray:
         """Return class probabilities (n, n_classes), or values (n, 1) of a regression."""
@@ -100,7 +105,7 @@ def fit_probe(
         probe = Probe(w / scale, b, penalty, n_classes, tuple(classes.tolist()))
         loss = _loss(probe.predict(valid_x), np.asarray(valid_y), n_classes)
         if best is None or loss < lowest:
-            best, lowest, worse = probe, loss, 0
+            best, lowest, worse = replace(probe, valid_loss=loss), loss, 0
         else:
             worse += 1
         if worse == 2:

@@ -11,13 +11,13 @@ import importlib.metadata
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from .capabilities import Model
 from .errors import ConfigError, DuplicateName, MissingExtra, UnknownName, check_keys
-from .types import MODE_NAMES, Exposure, ModelCard, ModeName, Task, digest
+from .provenance import source_digest
+from .types import MODE_NAMES, Exposure, ModelCard, ModeName, Task
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ def model(
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
     """Return a decorator that registers a loader as a model; the loader's keyword arguments are the model's parameters.
 
-    Without `revision` the model is identified by the content of the file that defines it.
+    Without `revision` the model is identified by the content of the file that defines it, and of ours that it imports.
     """
 
     def register(load: Callable[..., Model]) -> Callable[..., Model]:
@@ -129,7 +129,7 @@ def model(
             modes=modes,
             params=params,
             description=description,
-            revision=revision or (lambda: _source_digest(load)),
+            revision=revision or (lambda: source_digest(load)),
             variants=variants,
             parameters=parameters,
             context=context,
@@ -224,7 +224,3 @@ def _broken(registry: Registry[T]) -> str:
 def _origin(function: Callable[..., Any]) -> str:
     code = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
-
-
-def _source_digest(function: Callable[..., Any]) -> str:
-    return "source:" + digest(Path(function.__code__.co_filename).read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import BaserateError, NotApplicable
+from .errors import BaserateError, NotApplicable, check_keys
 from .modes import MODES, Job, mode_settings
 from .records import (
     SKIPPED,
@@ -28,7 +28,7 @@ from .records import (
 from .registry import load_model
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
-from .types import FloatArray, ModelCard, ModeName, Predictions, RunSpec, Split, Task
+from .types import MODE_NAMES, FloatArray, ModelCard, ModeName, Predictions, RunSpec, Split, Task
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,12 @@ TRAIN_FRACTION = 0.9
 
 @dataclass(frozen=True)
 class Cell:
-    """One model in one mode on one task."""
+    """One model in one mode on one task, with the settings of the mode that the user changed."""
 
     task: Task
     card: ModelCard
     mode: ModeName
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.task.name} · {self.card.name} · {self.mode}"
@@ -76,15 +77,32 @@ class Outcome:
         return {**counts, "failed": failed}
 
 
-def plan(tasks: Sequence[Task], cards: Sequence[ModelCard], modes: Sequence[ModeName] = ()) -> list[Cell]:
-    """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together."""
-    return [
-        Cell(task, card, mode) for card in cards for task in tasks for mode in card.modes if not modes or mode in modes
+def plan(
+    tasks: Sequence[Task],
+    cards: Sequence[ModelCard],
+    modes: Sequence[ModeName] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> list[Cell]:
+    """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together.
+
+    `settings` are changed in every mode that knows them. Raises ConfigError for one that no mode of the plan knows.
+    """
+    changed = settings or {}
+    cells = [
+        Cell(task, card, mode, changed)
+        for card in cards
+        for task in tasks
+        for mode in card.modes
+        if not modes or mode in modes
     ]
+    used = {cell.mode for cell in cells} or set(MODE_NAMES)
+    known = {name for mode in used for name in MODES[mode].changeable()}
+    check_keys(changed, sorted(known), "settings")
+    return cells
 
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
-    """Return all that decides the cell's result. A mode that does not train has one seed and no training data."""
+    """Return all that decides the cell's result. Without training: no training share, and one seed unless a twin."""
     trains = MODES[cell.mode].trains
     return RunSpec(
         task=cell.task.id,
@@ -94,8 +112,8 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         params=cell.card.params,
         revision=cell.card.revision(),
         mode=cell.mode,
-        settings=mode_settings(cell.mode, cell.card),
-        seeds=protocol.seeds if trains else protocol.seeds[:1],
+        settings=mode_settings(cell.mode, cell.card, cell.task, cell.settings),
+        seeds=protocol.seeds if trains or cell.card.twin_of else protocol.seeds[:1],
         train_fraction=protocol.train_fraction if trains else 0.0,
         limit=protocol.limit,
     )
@@ -122,7 +140,7 @@ def evaluate(
         model=model_snapshot(cell.card),
         estimates=tuple(estimate(predictions, metric) for metric in cell.task.metrics),
         flags=_flags(job, predictions),
-        parameter_hash=getattr(model, "parameter_hash", str)(),
+        parameter_hash=job.parameter_hash(),
     )
     return record, predictions
 

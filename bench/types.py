@@ -220,6 +220,11 @@ class Task:
         """`name@version`, by which records and leaderboards know the task."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def trainable(self) -> bool:
+        """Whether there is a training part; a task may be for zero-shot use alone."""
+        return self.sizes.get("train", 1) > 0
+
     def small_variant(self) -> Task:
         """Return the task's `small` subset as a task of its own. Raises DataError where none is declared."""
         if self.small is None:
@@ -255,7 +260,8 @@ class ModelCard:
 
     `modes` maps each mode that the model supports to the settings that differ from the mode's defaults.
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
-    random weights; `remote_code` is the revision whose own code the user allowed to run, '' where none did.
+    random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose own code the
+    user allowed to run, '' where none did.
     """
 
     name: str
@@ -274,6 +280,7 @@ class ModelCard:
     requires: str = ""
     family: str = ""
     twin_of: str = ""
+    twin: Callable[[], Any] | None = None
     remote_code: str = ""
     baseline: bool = False
 

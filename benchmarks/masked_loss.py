@@ -15,9 +15,9 @@ import sys
 
 import numpy as np
 
-from baserate.hf import HuggingFaceModel
 from baserate.models.baserate_mlm import CHECKPOINT
 from baserate.pretrain_config import read_config
+from baserate.registry import get_model, load_model
 from baserate.sources.corpus import UNKNOWN, Codes, Spans, complement, load
 from baserate.types import FloatArray, IntArray, strings
 
@@ -55,10 +55,7 @@ def main() -> int:
     options = parser.parse_args()
     config = read_config(CHECKPOINT / "pretrain.toml")
     t = config.training
-    models = {
-        "baserate_mlm": HuggingFaceModel(CHECKPOINT),
-        "baserate_mlm_random": HuggingFaceModel(CHECKPOINT, random_weights=True),
-    }
+    models = {name: load_model(get_model(name)) for name in ("baserate_mlm", "baserate_mlm_random")}
     for corpus in config.corpora:
         spans = load(corpus, length=t.crop, valid_fraction=t.valid_fraction, n_valid=options.windows, seed=t.seed)
         if not len(spans.valid):

@@ -10,7 +10,6 @@ from baserate.registry import model
 from baserate.types import Exposure, digest
 
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "baserate_mlm"
-INIT_SEED = 0
 
 _SHAPE = "Single-nucleotide masked language model (ESM blocks, rotary positions), 6 layers of 128, 1.2 M parameters"
 _EMBEDDING = {"layer": -1, "pooling": "mean"}
@@ -27,7 +26,7 @@ def _weights_revision() -> str:
 
 
 def _twin_revision() -> str:
-    return digest((CHECKPOINT / "config.json").read_bytes(), str(INIT_SEED))
+    return digest("random", (CHECKPOINT / "config.json").read_bytes())
 
 
 @model(
@@ -43,9 +42,7 @@ def _twin_revision() -> str:
 )
 def load() -> Model:
     """Return the pretrained model."""
-    from baserate.hf import HuggingFaceModel
-
-    return HuggingFaceModel(CHECKPOINT)
+    return _open(random_weights=False)
 
 
 @model(
@@ -60,7 +57,12 @@ def load() -> Model:
     twin_of="baserate_mlm",
 )
 def load_random() -> Model:
-    """Return the same architecture with random weights."""
-    from baserate.hf import HuggingFaceModel
+    """Return the same architecture with random weights, drawn anew for each seed."""
+    return _open(random_weights=True)
 
-    return HuggingFaceModel(CHECKPOINT, random_weights=True, init_seed=INIT_SEED)
+
+def _open(*, random_weights: bool) -> Model:
+    from baserate.networks.checkpoint import open_checkpoint
+    from baserate.networks.hub import Access, Location
+
+    return open_checkpoint(Location("baserate_mlm", CHECKPOINT, ""), Access(), random_weights=random_weights)

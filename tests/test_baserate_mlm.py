@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from baserate.errors import MissingExtra
-from baserate.hf import HuggingFaceModel
+from baserate.networks.language_model import LanguageModel
 from baserate.models.baserate_mlm import CHECKPOINT
 from baserate.pretrain import SHIPPED
 from baserate.pretrain_config import read_config
@@ -41,7 +41,7 @@ def test_the_log_ends_where_the_configuration_does_and_the_loss_fell() -> None:
 def test_the_cards_say_what_the_checkpoint_is() -> None:
     for card in cards():
         model = load_model(card)
-        assert isinstance(model, HuggingFaceModel)
+        assert isinstance(model, LanguageModel)
         assert card.parameters == sum(p.numel() for p in model.network.parameters())
         assert card.context == model.context
     trained, twin = cards()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from baserate.cards import checkpoint_card, find, find_model, find_models, find_tasks, listing, load_suite, task_card
+from baserate.cards import find, find_model, find_models, find_tasks, listing, load_suite, task_card
 from baserate.errors import BaserateError, ConfigError, UnknownName
 from baserate.splits import load_split
 
@@ -20,7 +20,7 @@ def test_toml_card_gives_the_task_that_it_declares(toy_card: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('kind = "classification"', 'kind = "clasification"', "kind = 'clasification'; expected 'classification' or"),
+        ('kind = "classification"', 'kind = "clasification"', "kind = 'clasification'; expected 'classification', 'regression'"),
         ('kind = "classification"', "", "key 'kind' is missing"),
         ('classes = ["plain", "motif"]', "", "a classification needs classes"),
         ('classes = ["plain", "motif"]', 'classes = ["plain", "other"]', "'motif'"),
@@ -77,16 +77,18 @@ def test_python_file_of_a_user_may_be_named_more_than_once(tmp_path: Path) -> No
     assert find_model(str(file)) is find_model(str(file)) is find(str(file))
     with pytest.raises(ConfigError, match="expected one task in the file, found 0"):
         find_tasks([str(file)])
-    (tmp_path / "bad.py").write_text("1 / 0")
+    (tmp_path / "bad.py").write_text("from baserate.registry import model\n1 / 0\n@model('x')\ndef load(): ...\n")
     with pytest.raises(ConfigError, match=r"bad\.py: ZeroDivisionError: division by zero"):
         find_model(str(tmp_path / "bad.py"))
-    with pytest.raises(ConfigError, match=r"none\.py: no such file"):
+    with pytest.raises(ConfigError, match=r"none\.py: No such file"):
         find_model(str(tmp_path / "none.py"))
 
 
 def test_folder_without_a_checkpoint_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"not a checkpoint folder; it has no config\.json"):
-        checkpoint_card(tmp_path)
+    with pytest.raises(ConfigError, match=r"no config\.json, so this is not a Hugging Face checkpoint directory"):
+        find_model(str(tmp_path))
+    with pytest.raises(ConfigError, match=r"none: no such folder"):
+        find_model(str(tmp_path / "none"))
 
 
 def test_built_in_suites_name_what_exists() -> None:
@@ -116,6 +118,6 @@ def test_mistakes_in_a_suite_are_one_clear_line(tmp_path: Path, text: str, said:
 
 def test_listing_shows_every_kind_and_nothing_broken() -> None:
     found = listing()
-    assert {"tasks", "models", "baselines", "suites", "broken"} == set(found)
+    assert {"tasks", "models", "checkpoints", "baselines", "suites", "broken"} == set(found)
     assert found["broken"] == {}
     assert {row["name"] for row in found["suites"]} >= {"quickstart", "standard"}

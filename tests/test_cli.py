@@ -45,7 +45,7 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
         (["run", "--task", "yeast_coding", "--seeds", "0,x"], "--seeds '0,x': expected whole numbers such as 0,1,2"),
         (["run", "--task", "yeast_coding", "--seeds", "1,1"], "--seeds '1,1': seeds must differ"),
         (["run", "--task", "yeast_coding", "--limit", "0"], "0 is not in the range x>=1"),
-        (["run", "--task", "yeast_coding", "--model", "./none"], "not a checkpoint folder; it has no config.json"),
+        (["run", "--task", "yeast_coding", "--model", "./none"], "./none: no such folder"),
         (["run", "--task", "mine.toml"], "mine.toml: No such file or directory"),
         (["leaderboard", "nowhere"], "nowhere: no such folder"),
         (["track", "nowhere"], "nowhere: no such folder"),

@@ -91,7 +91,7 @@ def test_constant_scores_of_those_that_are_scored_are_a_collapse() -> None:
 
 
 def test_nothing_is_said_where_everything_is_scored() -> None:
-    assert record(TEST.targets, max_length=60).flags == ()
+    assert record(TEST.targets, "from_scratch", max_length=60).flags == ()
 
 
 def test_score_that_is_infinite_is_a_fault_and_not_skipped() -> None:
@@ -111,4 +111,4 @@ def test_rule_that_scores_nothing_does_not_apply() -> None:
 
 @pytest.mark.parametrize(("max_length", "flags"), [(55, ("truncated 3 of 40",)), (40, ("truncated 40 of 40",))])
 def test_truncation_follows_the_length_that_the_run_allows(max_length: int, flags: tuple[str, ...]) -> None:
-    assert record(TEST.targets, max_length=max_length).flags == flags
+    assert record(TEST.targets, "from_scratch", max_length=max_length).flags == flags

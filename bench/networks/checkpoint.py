@@ -7,10 +7,10 @@ from typing import Any
 from torch import nn
 
 from ..errors import DataError
-from ..families import GENERIC, Family, Head, published, recognise
+from ..families import GENERIC, Family, Head, needs_code, published, recognise
 from .hub import Access, Location, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
-from .loading import load, needs_code, random_network
+from .loading import load, random_network
 from .tokens import read_tokens
 
 _UNLIMITED = 10_000_000
@@ -86,12 +86,13 @@ def from_network(
     tokens = tokenizer if isinstance(tokenizer, Tokens) else read_tokens(tokenizer, where=name, **family.tokens)
     config = getattr(network, "config", None) if config is None else config
     rows = _embedding_rows(network)
-    largest = max(int(tokens.vocabulary.dna.max()), tokens.vocabulary.mask or 0)
+    vocabulary = tokens.vocabulary
+    largest = max(int(vocabulary.dna.max()), vocabulary.mask or 0, *tokens.prefix.tolist(), *tokens.suffix.tolist())
     if rows is not None and largest >= rows:
         raise DataError(f"{name}: its tokenizer has ids up to {largest}, its embedding {rows} rows")
-    if rows is not None and tokens.vocabulary.pad >= rows:
-        raise DataError(f"{name}: its padding token has the id {tokens.vocabulary.pad}, its embedding {rows} rows")
-    options.setdefault("context", _max_tokens(config, tokenizer))
+    padding = [i for i in (getattr(config, "pad_token_id", None), vocabulary.pad) if i is not None and i >= 0]
+    options.setdefault("pad", next((i for i in padding if rows is None or i < rows), 0))
+    options.setdefault("context", _max_tokens(network, config, tokenizer))
     options.setdefault("width", _width(config))
     return LanguageModel(network, tokens, name=name, head=head, family=family, **options)
 
@@ -105,23 +106,21 @@ def _embedding_rows(network: nn.Module) -> int | None:
     return int(table.weight.shape[0]) if isinstance(table, nn.Embedding) else None
 
 
-def _max_tokens(config: Any, tokenizer: Any) -> int | None:
+def _max_tokens(network: nn.Module, config: Any, tokenizer: Any) -> int | None:
     """Return the most tokens that fit: the least of what the configuration and the tokenizer say."""
     limits = [getattr(config, key, None) for key in ("max_position_embeddings", "max_seq_len", "n_positions")]
-    limits.append(getattr(tokenizer, "model_max_length", None))
-    known = [int(n) for n in limits if isinstance(n, (int, float)) and 0 < n < _UNLIMITED]
-    # Rotary and recurrent networks run beyond max_position_embeddings; learned positions do not, and start after
-    # padding.
-    offset = 2 if getattr(config, "model_type", "") in ("esm", "roberta") and _learned(config) else 0
-    return (
-        min(known) - (offset if min(known) == getattr(config, "max_position_embeddings", None) else 0)
-        if known
-        else None
-    )
+    positions = [n - _first_position(network) for n in limits if isinstance(n, int)]
+    longest = getattr(tokenizer, "model_max_length", None)
+    known = [n for n in (*positions, longest) if n is not None and 0 < n < _UNLIMITED]
+    return int(min(known)) if known else None
 
 
-def _learned(config: Any) -> bool:
-    return getattr(config, "position_embedding_type", "absolute") == "absolute"
+def _first_position(network: nn.Module) -> int:
+    """Return the position of the first token: after that of padding in the tables of RoBERTa and its kin, else 0."""
+    for name, module in network.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
+            return int(module.padding_idx) + 1
+    return 0
 
 
 def _width(config: Any) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from ..errors import ConfigError, DataError, MissingExtra
-from ..families import Family, Head
+from ..families import Family, Head, head_of
+from .legacy import check_as_stored, remote_code
 
 _AUTO: Mapping[Head, str] = {
     "masked": "AutoModelForMaskedLM",
@@ -22,13 +23,6 @@ _AUTO: Mapping[Head, str] = {
     "classifier": "AutoModelForSequenceClassification",
     "none": "AutoModel",
 }
-_ENDINGS: tuple[tuple[str, Head], ...] = (
-    ("ForMaskedLM", "masked"),
-    ("ForPreTraining", "masked"),
-    ("ForCausalLM", "causal"),
-    ("LMHeadModel", "causal"),
-    ("ForSequenceClassification", "classifier"),
-)
 _UNUSED = {
     "pooler.*": "the layer on the first token, which nothing here uses",
     "*.pooler.*": "the layer on the first token, which nothing here uses",
@@ -47,33 +41,6 @@ class Loaded:
     config: Any
     tokenizer: Any
     head: Head
-
-
-def head_of(config: Mapping[str, Any], family: Family) -> Head:
-    """Return which head a checkpoint has, from the content of its config.json."""
-    if family.head is not None and not _named_head(config) == "classifier":
-        return family.head
-    return _named_head(config)
-
-
-def _named_head(config: Mapping[str, Any]) -> Head:
-    for name in config.get("architectures") or ():
-        for ending, head in _ENDINGS:
-            if name.endswith(ending):
-                return head
-    mapped = config.get("auto_map") or {}
-    if not config.get("architectures"):
-        for head in ("masked", "causal"):
-            if _AUTO[head] in mapped:
-                return head
-    return "none"
-
-
-def needs_code(config: Mapping[str, Any], family: Family) -> bool:
-    """Return whether the checkpoint cannot be loaded, or not be trusted to load right, without code of its own."""
-    from ..families import GENERIC
-
-    return bool(config.get("auto_map")) if family is GENERIC else family.remote_code
 
 
 def load(
@@ -100,11 +67,10 @@ def load(
         config = _read_config(folder, where, trust)
         if family.configure is not None:
             family.configure(config)
-        with family.loading() if family.loading else nullcontext():
-            if seed is None:
-                network = _pretrained(folder, config, head, family, where, trust, allow_pickle)
-            else:
-                network = random_network(config, head, family, seed=seed, trust=trust)
+        if seed is None:
+            network = _pretrained(folder, config, head, family, where, trust, allow_pickle)
+        else:
+            network = random_network(config, head, family, seed=seed, trust=trust)
     return Loaded(_without_pooler(network).eval(), config, tokenizer, head)
 
 
@@ -116,7 +82,7 @@ def random_network(config: Any, head: Head, family: Family, *, seed: int, trust:
         options = {"trust_remote_code": True} if trust else {}
         network: nn.Module = _with_attention(lambda o: auto.from_config(copy.deepcopy(config), **options, **o), trust)
         if family.finish is not None:
-            family.finish(network, frozenset())
+            family.finish(network, frozenset(name for name, _ in network.named_parameters(remove_duplicate=False)))
     return _without_pooler(network).eval()
 
 
@@ -158,13 +124,16 @@ def _pretrained(
         wrong = sorted(k for k in keys if not any(fnmatch.fnmatch(k, p) for p in allowed.get(kind, ())))
         if wrong:
             raise DataError(f"{where}: {len(wrong)} {kind.replace('_', ' ')}, such as {', '.join(wrong[:3])}")
+    if trust:
+        check_as_stored(network, folder, where)
     return network
 
 
 def _with_attention(build: Any, trust: bool) -> Any:
     """Return what `build` makes with fused attention, or with the architecture's own where it has none."""
     if trust:
-        return build({})
+        with remote_code():
+            return build({})
     try:
         return build({"attn_implementation": "sdpa"})
     except (ValueError, ImportError) as error:
@@ -230,13 +199,15 @@ def _line(error: BaseException) -> str:
 
 @contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Keep the bars that transformers draws off the terminal; ours tell how far things are."""
+    """Keep what transformers draws and reports off the terminal; we tell how far things are, and what does not fit."""
     from transformers.utils import logging as hf_logging
 
-    shown = hf_logging.is_progress_bar_enabled()
+    shown, verbosity = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()
     hf_logging.disable_progress_bar()
+    hf_logging.set_verbosity_error()
     try:
         yield
     finally:
+        hf_logging.set_verbosity(verbosity)
         if shown:
             hf_logging.enable_progress_bar()

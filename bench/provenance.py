@@ -1,0 +1,71 @@
+"""Which code made a result: the digest of a function's file and of those of our modules that it computes with."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .types import digest
+
+_ROOT = Path(__file__).resolve().parent
+_PLUMBING = ("capabilities", "errors", "progress", "registry", "types")
+"""Our modules that compute nothing: a change in them leaves every result as it is."""
+
+
+def source_digest(function: Callable[..., Any]) -> str:
+    """Return 'source:' and the digest of the function's file and of our own modules that it imports, and these in turn.
+
+    Nothing is imported: a file's imports are read from its text.
+    """
+    files = sorted(_sources(Path(function.__code__.co_filename)), key=lambda file: (file.name, str(file)))
+    return "source:" + digest(*(file.read_bytes() for file in files))
+
+
+@functools.cache
+def _sources(first: Path) -> frozenset[Path]:
+    found: set[Path] = set()
+    waiting = [first]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += [module for name in _imported(file) if (module := _module_file(name)) is not None]
+    return frozenset(found)
+
+
+def _imported(file: Path) -> Iterator[list[str]]:
+    """Yield the parts after 'baserate' of every name of ours that the file imports, attributes among them."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        parts = (node.module or "").split(".") if node.module else []
+        if node.level and _ROOT in file.resolve().parents:
+            parts = [*file.resolve().relative_to(_ROOT).parts[: -node.level], *parts]
+        elif node.level or parts[:1] != ["baserate"]:
+            continue
+        else:
+            parts = parts[1:]
+        for alias in node.names:
+            yield [*parts, alias.name]
+
+
+def _module_file(parts: list[str]) -> Path | None:
+    """Return the file of the innermost module that the parts name; None for plumbing and for a package of content."""
+    if not parts or parts[0] in _PLUMBING:
+        return None
+    spec = importlib.util.find_spec(f"baserate.{parts[0]}")
+    file = Path(spec.origin) if spec and spec.origin else None
+    for part in parts[1:]:
+        if file is None or file.name != "__init__.py":
+            break
+        inner = (file.parent / f"{part}.py", file.parent / part / "__init__.py")
+        file = next((candidate for candidate in inner if candidate.is_file()), file)
+    return (
+        None
+        if file is not None and file.parent.name in ("tasks", "models", "baselines") and file.name == "__init__.py"
+        else file
+    )

@@ -1,0 +1,100 @@
+"""A model that remembers on disk what it gave for each sequence, whichever task, mode or rule asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .store import CHUNK, remembered, remembered_all
+from .types import FloatArray, IntArray, StrArray, strings
+
+Rows = NDArray[Any]
+
+
+class Remembering:
+    """`model` with the methods that give one row a sequence answered from `folder` where it can be.
+
+    `key` is all that decides what the model computes: its weights, parameters and precision. Whatever else is asked of
+    it, such as `fit`, goes to the model itself, and it has no method that the model lacks.
+    """
+
+    def __init__(self, model: Any, folder: Path, key: Mapping[str, Any]) -> None:
+        self._model = model
+        self._folder = folder
+        self._key = key
+
+    def __getattr__(self, name: str) -> Any:
+        theirs = getattr(self._model, name)
+        own: dict[str, Callable[..., Any]] = {
+            "embed": self._embed,
+            "embed_all": self._embed_all,
+            "embed_sites": self._embed_sites,
+            "masked_llr": self._masked_llr,
+        }
+        if name in own:
+            return own[name]
+        if name in ("log_likelihood", "pseudo_log_likelihood", "next_base_log_probs"):
+            return lambda sequences, **settings: self._each(name, sequences, settings)
+        return theirs
+
+    def _of(self, method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self._key, "method": method, "settings": dict(settings)}
+
+    def _each(self, method: str, sequences: StrArray, settings: Mapping[str, Any]) -> FloatArray:
+        call = getattr(self._model, method)
+
+        def compute(missing: list[str]) -> Iterator[Rows]:
+            for part in _parts(missing):
+                yield np.asarray(call(strings(part), **settings))
+
+        return remembered(self._folder, self._of(method, settings), list(sequences), compute)
+
+    def _embed(self, sequences: StrArray, **settings: Any) -> NDArray[np.float32]:
+        def compute(missing: list[str]) -> Iterator[Rows]:
+            for part in _parts(missing):
+                yield self._model.embed(strings(part), **settings)
+
+        return remembered(self._folder, self._of("embed", settings), list(sequences), compute)
+
+    def _embed_all(
+        self, sequences: StrArray, requests: Sequence[tuple[int, str]], **settings: Any
+    ) -> list[NDArray[np.float32]]:
+        # The keys are those of `embed`, so that one layer is found again among several.
+        keys = [self._of("embed", {"layer": la, "pooling": po, **settings}) for la, po in requests]
+
+        def compute(missing: list[str]) -> Iterator[list[Rows]]:
+            for part in _parts(missing):
+                yield self._model.embed_all(strings(part), requests, **settings)
+
+        return remembered_all(self._folder, keys, list(sequences), compute)
+
+    def _embed_sites(self, sequences: StrArray, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
+        items = [f"{s}@{at}" for s, at in zip(sequences, sites, strict=True)]
+
+        def compute(missing: list[str]) -> Iterator[Rows]:
+            for part in _parts(missing):
+                pairs = [item.rpartition("@") for item in part]
+                at = np.array([int(pair[2]) for pair in pairs], np.int64)
+                yield self._model.embed_sites(strings([pair[0] for pair in pairs]), at, **settings)
+
+        return remembered(self._folder, self._of("embed_sites", settings), items, compute)
+
+    def _masked_llr(self, references: StrArray, alternates: StrArray) -> FloatArray:
+        items = [f"{r}>{a}" for r, a in zip(references, alternates, strict=True)]
+
+        def compute(missing: list[str]) -> Iterator[Rows]:
+            for part in _parts(missing):
+                pairs = [item.partition(">") for item in part]
+                ref, alt = (strings([pair[side] for pair in pairs]) for side in (0, 2))
+                yield np.asarray(self._model.masked_llr(ref, alt))
+
+        return remembered(self._folder, self._of("masked_llr", {}), items, compute)
+
+
+def _parts(items: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

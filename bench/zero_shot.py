@@ -274,7 +274,8 @@ def _name(model: Any) -> str:
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    unit: NDArray[np.float64] = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return unit
 
 
 _SIMILARITY: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], FloatArray]] = {

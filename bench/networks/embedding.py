@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import FloatArray, IntArray, StrArray
-from .batches import in_batches, window
+from .batches import in_batches
 from .tokens import Encoded, Tokens
 
 if TYPE_CHECKING:
@@ -65,14 +65,13 @@ def stream(
 
 def embed_sites(model: LanguageModel, sequences: StrArray, sites: IntArray, *, layer: int) -> NDArray[np.float32]:
     """Return the state of the token that spells base `sites[i]` of sequence i, (n, d); see `LanguageModel`."""
-    keep = model.context
     parts = []
     for start in range(0, len(sequences), CHUNK):
         cut = [
-            (s[w := window(len(s), keep or len(s), around=at + 0.5)], at - w.start)
+            (s[keep := model.around(len(s), at + 0.5)], at - keep.start)
             for s, at in zip(sequences[start : start + CHUNK], sites[start : start + CHUNK], strict=True)
         ]
-        encoded = model.tokens.encode([s for s, _ in cut])
+        encoded = model.tokens.encode(model.clipped([s for s, _ in cut]))
         columns = [_token_at(e, at) for e, (_, at) in zip(encoded, cut, strict=True)]
         parts.append(_vectors(model, encoded, [(layer, "site")], sites=columns)[0])
     return np.concatenate(parts) if parts else np.empty((0, model.width or 0), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,8 +20,9 @@ from ..errors import ConfigError, NotApplicable
 from ..families import GENERIC, Family, Head
 from ..types import Examples, FloatArray, Inputs, IntArray, StrArray
 from . import embedding, likelihood
-from .batches import pad, token_budget
+from .batches import pad, token_budget, window
 from .finetuning import FineTuned, fine_tune
+from .token_tables import KmerTokens
 from .tokens import Tokens
 
 
@@ -83,6 +85,13 @@ class LanguageModel:
             return None
         fits = self.tokens.bases_in(self.max_tokens)
         return fits - fits % self.family.multiple_of
+
+    @property
+    def frame(self) -> int:
+        """How many bases a sequence must be a multiple of for all of them to count in a likelihood."""
+        tokens = self.tokens
+        k = tokens.k if isinstance(tokens, KmerTokens) and not tokens.restarts else 1
+        return k if self.family.filler else math.lcm(k, self.family.multiple_of)
 
     def redrawn(self, seed: int) -> LanguageModel:
         """Return the model with weights drawn from `seed`. Raises NotApplicable unless it is a random twin."""
@@ -200,6 +209,12 @@ class LanguageModel:
         """Return the sequences cut to what fits, and to the family's multiple of bases."""
         keep = self._keep(max_length)
         return [_cut(s, keep, truncation, self.family) for s in sequences]
+
+    def around(self, length: int, middle: float) -> slice:
+        """Return the bases of a sequence, as central about offset `middle` as can be, that fit and need no more cut."""
+        keep = length if self.context is None else min(length, self.context)
+        over = 0 if self.family.filler else keep % self.family.multiple_of
+        return window(length, keep - over or keep, around=middle)
 
     def _keep(self, max_length: int | None) -> int | None:
         limits = [n for n in (max_length, self.context) if n is not None]

@@ -2,61 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError, NotApplicable
 from ..progress import activity
 from ..types import FloatArray, IntArray, StrArray
-from .batches import in_batches, window
+from .batches import in_batches
 from .embedding import CHUNK, check_usable
+from .token_tables import KmerTokens
 from .tokens import Encoded
 
 if TYPE_CHECKING:
     from .language_model import LanguageModel
 
-Pick = Callable[[int, Tensor], FloatArray]
-"""Takes a row's number and the log-probabilities (k, dna tokens) at its slots; returns what is kept of them."""
+_AT_ONCE = 1 << 24
+"""Log-probabilities that are held in double precision at a time."""
+
+_BATCHES = 16
+"""How many batches of rows with one token masked are made at a time."""
 
 
 def at_slots(
     model: LanguageModel,
     rows: Sequence[IntArray],
     slots: Sequence[IntArray],
-    pick: Pick,
+    places: IntArray | None,
     *,
     shift: int = 0,
     temperature: float = 1.0,
-) -> list[FloatArray]:
-    """Return `pick` of the log-probabilities at each row's slots, normalised over the tokens that spell A, C, G, T.
+) -> FloatArray:
+    """Return log-probabilities (nats) at the slots of all rows, one after another: (number of slots, w).
 
-    With `shift` 1 the prediction for a slot is read one token before it, as causal networks give it.
+    They are normalised over the tokens that spell A, C, G, T alone, and `places` (number of slots, w) says which of
+    these are wanted; None are the sums over those that begin with A, C, G and T. With `shift` 1 the prediction for a
+    slot is read one token before it, as causal networks give it.
     """
     from .language_model import evaluating
 
-    found: list[FloatArray] = [np.empty(0)] * len(rows)
-    dna = torch.from_numpy(model.tokens.vocabulary.dna).to(model.device)
+    vocabulary = model.tokens.vocabulary
+    dna = torch.from_numpy(vocabulary.dna).to(model.device)
+    begins = [torch.from_numpy(np.flatnonzero(vocabulary.first_base == b)).to(model.device) for b in range(4)]
+    bounds = np.concatenate([[0], np.cumsum([len(at) for at in slots])]).astype(np.int64)
+    out = np.empty((int(bounds[-1]), 4 if places is None else places.shape[1]))
+
+    def wanted(logits: Tensor, which: IntArray) -> Tensor:
+        log_probs = (logits[:, dna].double() / temperature).log_softmax(-1)
+        if places is None:
+            return torch.stack([log_probs[:, tokens].logsumexp(1) for tokens in begins], 1)
+        return log_probs.gather(1, torch.from_numpy(places[which]).to(model.device))
 
     def compute(index: IntArray) -> None:
         output, _ = model.forward(model.network, [rows[i] for i in index])
         logits = output[0] if isinstance(output, tuple) else output.logits
-        for j, i in enumerate(index):
-            at = torch.from_numpy(slots[i] - shift).to(model.device)
-            found[i] = pick(i, (logits[j, at][:, dna].double() / temperature).log_softmax(-1))
+        in_batch = np.repeat(np.arange(len(index)), np.diff(bounds)[index])
+        which = np.concatenate([np.arange(bounds[i], bounds[i + 1]) for i in index])
+        columns = np.concatenate([slots[i] for i in index]) - shift
+        size = max(1, _AT_ONCE // len(dna))
+        for start in range(0, len(which), size):
+            part = slice(start, start + size)
+            at = (torch.from_numpy(in_batch[part]).to(model.device), torch.from_numpy(columns[part]).to(model.device))
+            out[which[part]] = wanted(logits[at], which[part]).cpu().numpy()
 
     with evaluating(model.network):
-        in_batches(
-            np.array([len(r) for r in rows], np.int64),
-            compute,
-            budget=model.budget,
-            equal=model.equal_lengths,
-            done=lambda n: None,
-        )
-    return found
+        lengths = np.array([len(r) for r in rows], np.int64)
+        in_batches(lengths, compute, budget=model.budget, equal=model.equal_lengths, done=lambda n: None)
+    return out
 
 
 def masked_log_probs(model: LanguageModel, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
@@ -65,21 +82,26 @@ def masked_log_probs(model: LanguageModel, sequences: StrArray, sites: Sequence[
         raise NotApplicable(f"{model.name}: its tokens are not single bases")
     mask = _mask(model)
     check_usable(sequences)
-    kept = []
+    cut, moved = [], []
     for row, (sequence, at) in enumerate(zip(sequences, sites, strict=True)):
         if len(at) and (at.min() < 0 or at.max() >= len(sequence)):
             raise DataError(f"sequence {row}: a site lies outside its {len(sequence)} bases")
         keep = _about(model, sequence, at)
         if len(at) and (at.min() < keep.start or at.max() >= keep.stop):
             raise DataError(f"sequence {row}: its sites do not fit in a context of {model.context} bases")
-        kept.append(keep)
-    encoded = model.tokens.encode([s[keep] for s, keep in zip(sequences, kept, strict=True)])
-    slots = [_slots_of(e, at - keep.start) for e, at, keep in zip(encoded, sites, kept, strict=True)]
+        cut.append(sequence[keep])
+        moved.append(at - keep.start)
+    encoded = model.tokens.encode(model.clipped(cut))
+    slots = [_slots_of(e, at) for e, at in zip(encoded, moved, strict=True)]
     order = np.argsort(model.tokens.vocabulary.first_base)
-    rows = [_put(e.ids, s, mask) for e, s in zip(encoded, slots, strict=True)]
-    advance = activity(f"scoring with {model.name}", len(rows))
-    found = at_slots(model, rows, slots, lambda i, p: p.cpu().numpy()[:, order])
-    advance(len(rows))
+    advance = activity(f"scoring with {model.name}", len(encoded))
+    found: list[FloatArray] = []
+    for start in range(0, len(encoded), CHUNK):
+        part = slots[start : start + CHUNK]
+        rows = [_put(e.ids, at, mask) for e, at in zip(encoded[start : start + CHUNK], part, strict=True)]
+        places = np.tile(order, (sum(len(at) for at in part), 1))
+        found += _split(at_slots(model, rows, part, places), part)
+        advance(len(rows))
     return found
 
 
@@ -90,103 +112,93 @@ def masked_llr(model: LanguageModel, references: StrArray, alternates: StrArray)
     advance = activity(f"scoring with {model.name}", len(references))
     for start in range(0, len(references), CHUNK):
         chunk = range(start, min(start + CHUNK, len(references)))
-        same_length = [i for i in chunk if len(references[i]) == len(alternates[i])]
+        same_length = [i for i in chunk if len(references[i]) == len(alternates[i]) > 0]
         pairs = [_window_pair(model, references[i], alternates[i]) for i in same_length]
-        of_ref, of_alt = (model.tokens.encode([pair[side] for pair in pairs]) for side in (0, 1))
+        of_ref, of_alt = (model.tokens.encode(model.clipped([pair[side] for pair in pairs])) for side in (0, 1))
         # Many variants of one window differ in the same tokens: the network sees each masked row once.
         members: dict[tuple[bytes, bytes], list[int]] = {}
-        slots = [_differing(model, r, a) for r, a in zip(of_ref, of_alt, strict=True)]
-        for j, at in enumerate(slots):
-            if at is not None and len(at):
-                members.setdefault((_put(of_ref[j].ids, at, mask).tobytes(), at.tobytes()), []).append(j)
+        slots: dict[int, IntArray] = {}
+        for j, (i, r, a) in enumerate(zip(same_length, of_ref, of_alt, strict=True)):
+            at = _differing(model, r, a)
+            if references[i] == alternates[i]:
+                out[i] = 0.0
             elif at is not None:
-                out[same_length[j]] = 0.0
+                slots[j] = at
+                members.setdefault((_put(r.ids, at, mask).tobytes(), at.tobytes()), []).append(j)
         groups = list(members.values())
-        rows = [_put(of_ref[g[0]].ids, slots[g[0]], mask) for g in groups]  # type: ignore[arg-type]
-        where: list[IntArray] = [slots[g[0]] for g in groups]  # type: ignore[misc]
-        alts = [np.stack([_place(model, of_alt[j].ids[at]) for j in g]) for g, at in zip(groups, where, strict=True)]
-        refs = [_place(model, of_ref[g[0]].ids[at]) for g, at in zip(groups, where, strict=True)]
-        for g, ratios in zip(groups, at_slots(model, rows, where, _ratio(alts, refs)), strict=True):
-            out[[same_length[j] for j in g]] = ratios
+        if groups:
+            where = [slots[g[0]] for g in groups]
+            rows = [_put(of_ref[g[0]].ids, at, mask) for g, at in zip(groups, where, strict=True)]
+            places = np.zeros((sum(len(at) for at in where), 1 + max(len(g) for g in groups)), np.int64)
+            for own, g, at in zip(_split(places, where), groups, where, strict=True):
+                own[:, 0] = _place(model, of_ref[g[0]].ids[at])
+                own[:, 1 : 1 + len(g)] = np.stack([_place(model, of_alt[j].ids[at]) for j in g], 1)
+            found = _split(at_slots(model, rows, where, places), where)
+            for g, values in zip(groups, found, strict=True):
+                out[[same_length[j] for j in g]] = (values[:, 1 : 1 + len(g)] - values[:, :1]).sum(0)
         advance(len(chunk))
     return out
-
-
-def _ratio(alts: Sequence[IntArray], refs: Sequence[IntArray]) -> Pick:
-    """Return the picker of each alternative's (m, k) log-ratio to the reference (k,), summed over slots: (m,)."""
-
-    def pick(i: int, log_probs: Tensor) -> FloatArray:
-        values = log_probs.cpu().numpy()
-        each = np.arange(len(refs[i]))
-        ratios: FloatArray = (values[each, alts[i]] - values[each, refs[i]]).sum(1)
-        return ratios
-
-    return pick
 
 
 def pseudo_log_likelihood(model: LanguageModel, sequences: StrArray, *, one_pass: bool) -> FloatArray:
     """Return the sum over tokens of log p(token | all others) (n,); see `LanguageModel`."""
     mask = _mask(model)
+    if one_pass:
+        return _totals(model, sequences, shift=0, temperature=1.0)
     check_usable(sequences)
     totals = np.zeros(len(sequences))
     advance = activity(f"scoring with {model.name}", len(sequences))
-    for part in _chunks(model, sequences):
-        index, encoded = part
-        slots = [_scored(model, e) for e in encoded]
-        if one_pass:
-            picked = at_slots(model, [e.ids for e in encoded], slots, _own(model, encoded, slots))
-            totals[index] = [values.sum() for values in picked]
-        else:
-            for i, e, at in zip(index, encoded, slots, strict=True):
-                for block in np.array_split(at, max(1, -(-len(at) * len(e.ids) // (16 * model.budget)))):
-                    rows = [_put(e.ids, np.array([s]), mask) for s in block]
-                    ones = [np.array([s]) for s in block]
-                    picked = at_slots(model, rows, ones, _own(model, [e] * len(block), ones))
-                    totals[i] += sum(float(values[0]) for values in picked)
-        advance(len(index))
+    for index, encoded in _chunks(model, sequences):
+        done = 0
+        for part in _in_turn(model, encoded):
+            rows = [_put(encoded[j].ids, np.array([slot]), mask) for j, slot in part]
+            own = _place(model, np.array([encoded[j].ids[slot] for j, slot in part]))
+            found = at_slots(model, rows, [np.array([slot]) for _, slot in part], own[:, None])
+            np.add.at(totals, index[[j for j, _ in part]], found[:, 0])
+            advance(part[-1][0] - done)
+            done = part[-1][0]
+        advance(len(encoded) - done)
     return totals
 
 
 def log_likelihood(model: LanguageModel, sequences: StrArray, *, temperature: float) -> FloatArray:
     """Return the log-likelihood (n,) under a causal network; see `LanguageModel`."""
-    check_usable(sequences)
-    totals = np.zeros(len(sequences))
-    advance = activity(f"scoring with {model.name}", len(sequences))
-    for index, encoded in _chunks(model, sequences):
-        slots = [(at := _scored(model, e))[at > 0] for e in encoded]
-        picked = at_slots(
-            model,
-            [e.ids for e in encoded],
-            slots,
-            _own(model, encoded, slots),
-            shift=1,
-            temperature=temperature,
-        )
-        totals[index] = [values.sum() for values in picked]
-        advance(len(index))
-    return totals
+    return _totals(model, sequences, shift=1, temperature=temperature)
 
 
 def next_base_log_probs(model: LanguageModel, sequences: StrArray) -> FloatArray:
     """Return the log-probabilities of A, C, G, T as the next base (n, 4): sums over the tokens that begin with each."""
+    if model.tokens.kind == "overlapping_kmer":
+        raise NotApplicable(f"{model.name}: its tokens overlap, so the next one does not begin with the next base")
     check_usable(sequences)
-    first = torch.from_numpy(model.tokens.vocabulary.first_base).to(model.device)
-    keep = model.context
+    keep, tokens = model.context, model.tokens
+    # The next token must begin at the next base, so the last one has to end with the sequence.
+    frame = math.lcm(tokens.k if isinstance(tokens, KmerTokens) else 1, model.family.multiple_of)
     out = np.empty((len(sequences), 4))
+    advance = activity(f"scoring with {model.name}", len(sequences))
     for start in range(0, len(sequences), CHUNK):
         chunk = [s if keep is None else s[-keep:] for s in sequences[start : start + CHUNK]]
-        framed = [s[len(s) % model.family.multiple_of :] or s for s in chunk]
-        encoded = model.tokens.encode(framed)
+        encoded = tokens.encode([s[len(s) % frame :] or s for s in chunk])
         # What a tokenizer puts after a sequence would stand between it and the next base.
         rows = [e.ids[: int(np.flatnonzero(e.ends > e.starts)[-1]) + 1] for e in encoded]
         slots = [np.array([len(r)]) for r in rows]
-
-        def pick(i: int, log_probs: Tensor) -> FloatArray:
-            bases: FloatArray = torch.stack([log_probs[0, first == b].logsumexp(0) for b in range(4)]).cpu().numpy()
-            return bases
-
-        out[start : start + len(rows)] = np.stack(at_slots(model, rows, slots, pick, shift=1))
+        out[start : start + len(rows)] = at_slots(model, rows, slots, None, shift=1)
+        advance(len(rows))
     return out
+
+
+def _totals(model: LanguageModel, sequences: StrArray, *, shift: int, temperature: float) -> FloatArray:
+    """Return the sums of the log-probabilities of each sequence's own tokens, from one pass each."""
+    check_usable(sequences)
+    totals = np.zeros(len(sequences))
+    advance = activity(f"scoring with {model.name}", len(sequences))
+    for index, encoded in _chunks(model, sequences):
+        slots = [(at := _scored(model, e))[at >= shift] for e in encoded]
+        places = np.concatenate([_place(model, e.ids[at]) for e, at in zip(encoded, slots, strict=True)])[:, None]
+        found = at_slots(model, [e.ids for e in encoded], slots, places, shift=shift, temperature=temperature)
+        totals[index] = [values.sum() for values in _split(found, slots)]
+        advance(len(index))
+    return totals
 
 
 def _chunks(model: LanguageModel, sequences: StrArray) -> Iterator[tuple[IntArray, list[Encoded]]]:
@@ -195,15 +207,24 @@ def _chunks(model: LanguageModel, sequences: StrArray) -> Iterator[tuple[IntArra
         yield np.arange(start, start + len(chunk)), model.tokens.encode(model.clipped(list(chunk)))
 
 
-def _own(model: LanguageModel, encoded: Sequence[Encoded], slots: Sequence[IntArray]) -> Pick:
-    """Return the picker of each row's own tokens."""
+def _in_turn(model: LanguageModel, encoded: Sequence[Encoded]) -> Iterator[list[tuple[int, int]]]:
+    """Yield (sequence, slot) of every token that spells bases, as many at a time as make a few batches of rows."""
+    part: list[tuple[int, int]] = []
+    tokens = 0
+    for j, e in enumerate(encoded):
+        for slot in _scored(model, e):
+            part.append((j, int(slot)))
+            tokens += len(e.ids)
+            if tokens >= _BATCHES * model.budget:
+                yield part
+                part, tokens = [], 0
+    if part:
+        yield part
 
-    def pick(i: int, log_probs: Tensor) -> FloatArray:
-        own = torch.from_numpy(_place(model, encoded[i].ids[slots[i]])).to(log_probs.device)
-        values: FloatArray = log_probs.gather(1, own[:, None])[:, 0].cpu().numpy()
-        return values
 
-    return pick
+def _split(values: NDArray[Any], slots: Sequence[IntArray]) -> list[NDArray[Any]]:
+    """Return the parts of `values` that belong to each row's slots, as views."""
+    return np.split(values, np.cumsum([len(at) for at in slots])[:-1])
 
 
 def _scored(model: LanguageModel, e: Encoded) -> IntArray:
@@ -235,8 +256,7 @@ def _mask(model: LanguageModel) -> int:
 
 
 def _about(model: LanguageModel, sequence: str, at: IntArray) -> slice:
-    middle = (at.min() + at.max() + 1) / 2 if len(at) else None
-    return window(len(sequence), model.context or len(sequence), around=middle)
+    return model.around(len(sequence), (at.min() + at.max() + 1) / 2 if len(at) else len(sequence) / 2)
 
 
 def _window_pair(model: LanguageModel, reference: str, alternate: str) -> tuple[str, str]:
@@ -251,7 +271,7 @@ def _differing(model: LanguageModel, ref: Encoded, alt: Encoded) -> IntArray | N
     if len(ref.ids) != len(alt.ids):
         return None
     at = np.flatnonzero(ref.ids != alt.ids)
-    if model.tokens.kind == "subword" and len(at) > 1:
+    if not len(at) or (model.tokens.kind == "subword" and len(at) > 1):
         return None
     known = np.isin(ref.ids[at], model.tokens.vocabulary.dna) & np.isin(alt.ids[at], model.tokens.vocabulary.dna)
     return at if known.all() else None

@@ -43,12 +43,12 @@ class Family:
     `matches(config)` recognises the family from the content of a config.json. `tokens` are arguments of
     `networks.tokens.read_tokens`, and `tokenizer(folder)` loads a tokenizer that AutoTokenizer cannot. `configure`
     changes the configuration before the network is built, `finish(network, missing)` mends it afterwards and returns
-    the missing keys that it accounts for. `missing` and `unexpected` map
-    patterns of keys that may differ from the checkpoint's to the reason. `backbone` is the attribute of the encoder
-    without its head, `states` turns hidden states (n, t, d) into those of one strand. A length that is not a multiple
-    of `multiple_of` bases is cut, or filled with `filler`. `remote_code` says that it cannot be loaded without code of
-    its own; `requires` maps modules to the command that installs them; `load(folder, seed)` builds (network, config)
-    where transformers cannot. `quirks` says all this in words, and `tested` what was run on what, for the documentation.
+    the missing keys that it accounts for. `missing` and `unexpected` map patterns of keys that may differ from the
+    checkpoint's to the reason. `backbone` is the attribute of the encoder without its head, `states` turns hidden
+    states (n, t, d) into those of one strand. A length that is not a multiple of `multiple_of` bases is cut, or filled
+    with `filler`. `remote_code` says that it cannot be loaded without code of its own; `requires` maps modules to the
+    command that installs them; `load(folder, seed)` builds (network, config) where transformers cannot, from pickled
+    weights. `quirks` says all this in words, and `tested` what was run on what, for the documentation.
     """
 
     name: str

@@ -1,5 +1,33 @@
-"""Built-in models."""
+"""Built-in models, and what is known of published ones."""
 
-from . import baserate_mlm
+from . import (
+    baserate_mlm,
+    caduceus,
+    dnabert,
+    dnabert2,
+    evo,
+    gena_lm,
+    generator,
+    gpn,
+    hyenadna,
+    markov_toys,
+    native,
+    nucleotide_transformer,
+    omni_dna,
+)
 
-__all__ = ["baserate_mlm"]
+__all__ = [
+    "baserate_mlm",
+    "caduceus",
+    "dnabert",
+    "dnabert2",
+    "evo",
+    "gena_lm",
+    "generator",
+    "gpn",
+    "hyenadna",
+    "markov_toys",
+    "native",
+    "nucleotide_transformer",
+    "omni_dna",
+]

@@ -100,7 +100,7 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
         "mlflow.parentRunId": parent,
         "baserate.status": record.status,
         "baserate.run": record.hash,
-        "baserate.flags": " ".join(record.flags),
+        "baserate.flags": "; ".join(record.flags),
         "mlflow.source.git.commit": str(record.environment.get("git_commit")),
     }
     if record.error:

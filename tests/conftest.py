@@ -20,6 +20,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["BASERATE_CACHE"]
 
 
+SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+"""Real data for tests, beside the checkout; nothing of it is committed."""
+
+if SHARED_DATA.is_dir():
+    os.environ.setdefault("BASERATE_DATA_DIR", str(SHARED_DATA))
+
+
 @pytest.fixture(scope="session")
 def toy_card(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a TOML card of a table in which class 'motif' holds TATAAA, with genes as groups."""

@@ -20,7 +20,7 @@ def test_toml_card_gives_the_task_that_it_declares(toy_card: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('kind = "classification"', 'kind = "clasification"', "kind = 'clasification'; expected 'classification', 'regression'"),
+        ('kind = "classification"', 'kind = "clasification"', "kind = 'clasification'; expected 'classification'"),
         ('kind = "classification"', "", "key 'kind' is missing"),
         ('classes = ["plain", "motif"]', "", "a classification needs classes"),
         ('classes = ["plain", "motif"]', 'classes = ["plain", "other"]', "'motif'"),

@@ -8,7 +8,7 @@ from torch import nn
 
 from ..errors import DataError
 from ..families import GENERIC, Family, Head, needs_code, published, recognise
-from .hub import Access, Location, check_trust, check_weights, fetch, read_config
+from .hub import Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
 from .loading import load, random_network
 from .tokens import read_tokens
@@ -38,6 +38,7 @@ def open_checkpoint(
     trust = needs_code(content, family)
     if trust:
         check_trust(location, commit, access)
+        check_own_code(content, location.name)
     folder = fetch(location, commit, pickles=access.allow_pickle, code=trust)
     if not random_weights and family.load is None:
         check_weights(folder, location.name, allow_pickle=access.allow_pickle)

@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,35 @@ def locate(name: str) -> Location | None:
 def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
     """Return the content of config.json, and the commit of a hub id or the digest of a folder's files.
 
+    Its `auto_map` is completed by that of tokenizer_config.json, so that it names all code of the checkpoint's own.
     Raises ConfigError, in one line, where the model or its revision is not there, is gated, or cannot be reached.
     """
     if location.folder is not None:
         revision = folder_digest(location.folder)
         if location.revision and location.revision != revision:
             raise ConfigError(f"{location.name}: its files have the digest {revision}, not {location.revision}")
-        return _parse(location.folder / "config.json", location.folder), revision
+        content = _parse(location.folder / "config.json", location.folder)
+        return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
     with _told(location):
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
 
         file = Path(hf_hub_download(location.name, "config.json", revision=location.revision or None))
-    return _parse(file, Path(location.name)), file.parent.name
+        with suppress(EntryNotFoundError):
+            hf_hub_download(location.name, "tokenizer_config.json", revision=file.parent.name)
+    content = _parse(file, Path(location.name))
+    return _with_tokenizer_code(content, file.with_name("tokenizer_config.json")), file.parent.name
+
+
+def _with_tokenizer_code(content: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+    mapped = _parse(file, file.parent).get("auto_map") if file.exists() else None
+    if not mapped:
+        return content
+    tokenizer = mapped.get("AutoTokenizer") if isinstance(mapped, dict) else mapped
+    return {
+        **content,
+        "auto_map": {**(content.get("auto_map") or {}), **({"AutoTokenizer": tokenizer} if tokenizer else {})},
+    }
 
 
 def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path:
@@ -121,6 +138,18 @@ def check_trust(location: Location, commit: str, access: Access) -> str:
     return pinned
 
 
+def check_own_code(content: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError where a configuration takes code from another model, which no revision of this one pins."""
+    for value in (content.get("auto_map") or {}).values():
+        for name in value if isinstance(value, (list, tuple)) else [value]:
+            other, dashes, _ = (name or "").rpartition("--")
+            if dashes:
+                raise ConfigError(
+                    f"{where}: takes code from {other}, at no revision; copy its .py files into the folder and take "
+                    f"{other + dashes!r} out of the .json files"
+                )
+
+
 def folder_digest(folder: Path) -> str:
     """Return the digest of all files of a checkpoint folder that decide what it computes."""
     files = sorted({f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, *_CODE) for f in folder.glob(pattern)})
@@ -169,8 +198,8 @@ def _told(location: Location) -> Iterator[None]:
         raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
     except errors.LocalEntryNotFoundError as error:
         raise ConfigError(
-            f"{name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out of reach "
-            "(offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a "
+            f"{name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out of "
+            "reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a "
             "cache that has it"
         ) from error
     except errors.EntryNotFoundError as error:

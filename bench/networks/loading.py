@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import fnmatch
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _UNUSED = {
     "*inv_freq": "a buffer that newer versions compute",
     "cls.seq_relationship.*": "the next-sentence head, which nothing here uses",
 }
+_TOKENIZER_FILES = ("token*", "vocab.*", "*.model")
 _EXAMINED = ("missing_keys", "unexpected_keys", "mismatched_keys")
 
 
@@ -67,6 +69,7 @@ def load(
         config = _read_config(folder, where, trust)
         if family.configure is not None:
             family.configure(config)
+        _drop_padding_beyond_vocabulary(config)
         if seed is None:
             network = _pretrained(folder, config, head, family, where, trust, allow_pickle)
         else:
@@ -76,7 +79,7 @@ def load(
 
 def random_network(config: Any, head: Head, family: Family, *, seed: int, trust: bool) -> nn.Module:
     """Return the network that `config` describes, with weights drawn from `seed`."""
-    auto = _auto_class(config, head, family)
+    auto = _auto_class(config, head, family, trust)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         options = {"trust_remote_code": True} if trust else {}
@@ -91,7 +94,7 @@ def _pretrained(
 ) -> nn.Module:
     from safetensors import SafetensorError
 
-    auto = _auto_class(config, head, family)
+    auto = _auto_class(config, head, family, trust)
     safe = any(folder.glob("*.safetensors"))
 
     def read(options: Mapping[str, Any]) -> tuple[nn.Module, Mapping[str, Any]]:
@@ -114,7 +117,20 @@ def _pretrained(
             network, report = _with_attention(read, trust)
     except ImportError as error:
         raise MissingExtra(f"{where}: {_line(error)}") from error
-    except (OSError, SafetensorError, RuntimeError, ValueError, AttributeError, TypeError, KeyError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        ValueError,
+        AttributeError,
+        TypeError,
+        KeyError,
+        AssertionError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
+        if any(isinstance(e, pickle.UnpicklingError) for e in _causes(error)):
+            raise DataError(f"{where}: its pickle holds more than tensors, which could run code: refused") from error
         raise DataError(f"{where}: its weights cannot be loaded ({_line(error)})") from error
     found = {kind: {k if isinstance(k, str) else str(k[0]) for k in report.get(kind, ())} for kind in _EXAMINED}
     if family.finish is not None:
@@ -142,17 +158,13 @@ def _with_attention(build: Any, trust: bool) -> Any:
         return build({})
 
 
-def _auto_class(config: Any, head: Head, family: Family) -> Any:
+def _auto_class(config: Any, head: Head, family: Family, trust: bool) -> Any:
     import transformers
 
     name = family.auto_class or _AUTO[head]
     mapped = getattr(config, "auto_map", None) or {}
-    if (
-        mapped
-        and name not in mapped
-        and not family.auto_class
-        and type(config).__module__.startswith("transformers_modules")
-    ):
+    if trust and not family.auto_class and name not in mapped:
+        # Of a class that it does not map, transformers would build its own of the same model_type: another network.
         name = next((n for n in _AUTO.values() if n in mapped), name)
     return getattr(transformers, name)
 
@@ -171,12 +183,22 @@ def _read_config(folder: Path, where: str, trust: bool) -> Any:
 def _read_tokenizer(folder: Path, family: Family, where: str, trust: bool) -> Any:
     from transformers import AutoTokenizer
 
+    if family.tokenizer is None and not any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
+        raise ConfigError(f"{where}: no tokenizer (tokenizer.json, or tokenizer_config.json and what it needs)")
     try:
         if family.tokenizer is not None:
             return family.tokenizer(folder)
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ConfigError(f"{where}: its tokenizer cannot be read ({_line(error)})") from error
+    except Exception as error:  # the reader of tokenizer.json raises nothing more special
+        kind = MissingExtra if isinstance(error, ImportError) else ConfigError
+        raise kind(f"{where}: its tokenizer cannot be read ({_line(error)})") from error
+
+
+def _drop_padding_beyond_vocabulary(config: Any) -> None:
+    """Unset a padding id that is no row of the embedding (Mistral-Codon), with which no network can be built."""
+    pad, size = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
+    if isinstance(pad, int) and isinstance(size, int) and pad >= size:
+        config.pad_token_id = None
 
 
 def _need(module: str, command: str, where: str) -> None:
@@ -191,6 +213,12 @@ def _without_pooler(network: nn.Module) -> nn.Module:
     if isinstance(getattr(network, "pooler", None), nn.Module):
         network.pooler = None
     return network
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 def _line(error: BaseException) -> str:

@@ -32,7 +32,7 @@ class OldModel(PreTrainedModel):
 
     def __init__(self, config):
         super().__init__(config)
-        assert config.torchscript is False and config.pruned_heads == {} and not config.is_decoder
+        assert not config.torchscript and not config.pruned_heads and not config.is_decoder
         self.words = nn.Embedding(config.vocab_size, config.hidden_size)
         self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.register_buffer("scale", torch.linspace(1, 2, config.hidden_size), persistent=False)
@@ -128,7 +128,7 @@ def test_no_trace_is_left(folder: Path) -> None:
 
     def state() -> list[object]:
         names = ("__init__", "get_init_context", "_move_missing_keys_from_meta_to_device")
-        patched = [PreTrainedModel.__dict__.get(name) for name in names]
+        patched: list[object] = [PreTrainedModel.__dict__.get(name) for name in names]
         return [*patched, hasattr(modeling_utils, "find_pruneable_heads_and_indices")]
 
     before = state()

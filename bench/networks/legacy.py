@@ -37,7 +37,7 @@ def remote_code() -> Iterator[None]:
 
     registered = {name: dict(_extra(transformers, name)) for name in _AUTO}
     try:
-        with warnings.catch_warnings(), _as_in_version_4():
+        with warnings.catch_warnings(), _importable(), _as_in_version_4():
             # Nobody here can do anything about what such code still uses.
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
@@ -95,13 +95,27 @@ def _extra(transformers: Any, name: str) -> dict[Any, Any]:
 
 
 @contextmanager
-def _as_in_version_4() -> Iterator[None]:
-    from transformers import PreTrainedModel, modeling_utils, pytorch_utils
+def _importable() -> Iterator[None]:
+    """Offer the functions that networks of version 4 import and never call."""
+    from transformers import modeling_utils, pytorch_utils
 
-    if hasattr(PreTrainedModel, "get_head_mask"):
+    added = [(m, n) for m in (modeling_utils, pytorch_utils) for n in _PRUNING if not hasattr(m, n)]
+    for module, name in added:
+        setattr(module, name, _no_pruning)
+    try:
+        yield
+    finally:
+        for module, name in added:
+            delattr(module, name)
+
+
+@contextmanager
+def _as_in_version_4() -> Iterator[None]:
+    from transformers import PreTrainedModel
+
+    if hasattr(PreTrainedModel, "get_head_mask"):  # it is version 4
         yield
         return
-    added = [(m, n) for m in (modeling_utils, pytorch_utils) for n in _PRUNING if not hasattr(m, n)]
     init, refill = PreTrainedModel.__init__, PreTrainedModel._move_missing_keys_from_meta_to_device
     context = PreTrainedModel.__dict__["get_init_context"]
 
@@ -122,16 +136,12 @@ def _as_in_version_4() -> Iterator[None]:
         if not _is_remote(type(self)):
             refill(self, *args, **kwargs)
 
-    for module, name in added:
-        setattr(module, name, _no_pruning)
     PreTrainedModel.__init__ = init_as_in_4
     PreTrainedModel.get_init_context = classmethod(context_off_meta)
     PreTrainedModel._move_missing_keys_from_meta_to_device = refill_not_what_was_built
     try:
         yield
     finally:
-        for module, name in added:
-            delattr(module, name)
         PreTrainedModel.__init__ = init
         PreTrainedModel.get_init_context = context
         PreTrainedModel._move_missing_keys_from_meta_to_device = refill

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from rich.progress import Task as Bar
 from rich.table import Table
 from rich.text import Text
 
+from .cache_contents import Entry, KindUse
 from .checks import CheckResult
 from .doctor import Finding
 from .progress import Advance, listening
@@ -148,6 +150,8 @@ def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) ->
 def print_listing(listing: Mapping[str, Any]) -> None:
     """Print what is registered, a table a kind, and what failed to load."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # what is piped on has no edge
     for kind, rows in listing.items():
         if kind == "broken" or not rows:
             continue
@@ -196,7 +200,32 @@ def print_findings(findings: Sequence[Finding]) -> None:
     Console(highlight=False).print(table)
 
 
+def print_cache(folder: Path, kinds: Sequence[KindUse], entries: Sequence[Entry]) -> None:
+    """Print what the cache holds by kind, and of the outputs of models which they are."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("kind", "what", "files", "MB", "last used"):
+        table.add_column(name, justify="right" if name in ("files", "MB") else "left")
+    for use in kinds:
+        table.add_row(use.kind, use.what, f"{use.files:,}", f"{use.bytes / 1e6:,.1f}", _day(use.used))
+    console.print(f"{folder}", table, "", sep="\n")
+    if entries:
+        table = Table(box=None, pad_edge=False, header_style="dim", title="outputs", title_justify="left")
+        for name in ("model", "method", "rows", "MB", "last used", "settings"):
+            table.add_column(name, justify="right" if name in ("rows", "MB") else "left", no_wrap=name != "settings")
+        for e in entries:
+            row = (e.model, e.method, f"{e.rows:,}", f"{e.bytes / 1e6:,.1f}", _day(e.used), e.settings)
+            table.add_row(*map(escape, row))
+        console.print(table)
+
+
+def _day(seconds: float | None) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d", time.localtime(seconds))
+
+
 def _shown(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):

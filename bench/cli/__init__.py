@@ -1,0 +1,66 @@
+"""The command line: it parses, resolves names to cards, calls the library and prints. Imports wait."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from .. import __version__
+from ..errors import BaserateError, nearest
+from .look import cache, check, doctor, list_, show
+from .run import leaderboard, run, track
+from .training import pretrain
+
+
+class _Group(click.Group):
+    """A group whose unknown commands are answered with the nearest one."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        command = super().get_command(ctx, name)
+        if command is None and (near := nearest(name, self.commands)):
+            raise click.UsageError(f"no such command {name!r}; did you mean {near[0]!r}?")
+        return command
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 some cells or checks failed, 2 a mistake of the caller, in one line."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except BaserateError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"baserate: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="baserate")
+@click.option("--verbose", "-v", is_flag=True, help="Show the log on standard error.")
+def cli(verbose: bool) -> None:
+    """What does a genomics foundation model add over the base rate?
+
+    \b
+    Examples:
+      baserate run --suite quickstart          run a suite, resume it, print its leaderboard
+      baserate run --task yeast_coding --model kmer_logreg --model cnn
+      baserate run --task './mine.toml' --model './my_checkpoint'
+      baserate list tasks                      what there is
+      baserate doctor                          what is missing, and how to mend it
+    """
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s")
+    for noisy in ("matplotlib", "numba", "h5py", "urllib3", "git"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+for command in (list_, show, check, run, leaderboard, track, pretrain, cache, doctor):
+    cli.add_command(command)

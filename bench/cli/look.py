@@ -1,0 +1,141 @@
+"""Commands that look: at cards, conformance, the installation and the cache."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ..errors import ConfigError
+from .options import json_option, pickle_option, quiet_option, trust_option
+
+
+@click.command("list")
+@click.argument(
+    "what", type=click.Choice(["all", "tasks", "models", "checkpoints", "baselines", "suites"]), default="all"
+)
+@json_option
+def list_(what: str, as_json: bool) -> None:
+    """List tasks, models, published checkpoints, baselines and suites, and plugins that failed to load.
+
+    \b
+    Examples:
+      baserate list
+      baserate list tasks --json
+      baserate list checkpoints
+    """
+    from ..cards import listing
+    from ..display import print_listing
+
+    found = listing()
+    chosen = {key: value for key, value in found.items() if what in ("all", key) or key == "broken"}
+    if as_json:
+        click.echo(json.dumps(chosen, indent=1))
+        return
+    n = len(chosen.pop("checkpoints")) if what == "all" else 0
+    print_listing(chosen)
+    if n:
+        click.echo(f"{n} published checkpoints run by their id as well: baserate list checkpoints")
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show the card of a task, model or suite.
+
+    \b
+    Examples:
+      baserate show human_splice_sites
+      baserate show kmer_logreg --json
+    """
+    from ..cards import describe
+    from ..display import print_card
+
+    card = describe(name)
+    click.echo(json.dumps(card, indent=1)) if as_json else print_card(card)
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@trust_option
+@pickle_option
+@json_option
+@quiet_option
+def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, as_json: bool, quiet: bool) -> int:
+    """Check tasks and models, yours or built in, for what every table takes for granted.
+
+    \b
+    Examples:
+      baserate check yeast_coding
+      baserate check ./mine.toml ./my_checkpoint
+    """
+    from ..cards import find
+    from ..checks import run_checks
+    from ..display import print_check
+    from ..networks.hub import Access
+
+    results = []
+    access = Access(trusted, allow_pickle)
+    for subject in [find(name, access) for name in names]:
+        for result in run_checks(subject):
+            results.append(result)
+            if not as_json:
+                print_check(result, quiet=quiet)
+    if as_json:
+        click.echo(json.dumps([r.to_json() for r in results], indent=1))
+    return 1 if any(r.status == "failed" for r in results) else 0
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Tell versions, devices, caches and plugins, what is missing, and the command that mends it.
+
+    \b
+    Example:
+      baserate doctor --json
+    """
+    from ..display import print_findings
+    from ..doctor import examine
+
+    findings = examine()
+    click.echo(json.dumps([vars(f) for f in findings], indent=1)) if as_json else print_findings(findings)
+    return 1 if any(f.status == "broken" for f in findings) else 0
+
+
+@click.command()
+@click.option("--clear", is_flag=True, help="Remove what the other options choose: all, if none is given.")
+@click.option("--kind", help="Only this kind, such as outputs.")
+@click.option("--model", help="Only what this model gave.")
+@click.option("--older-than", "days", type=click.FloatRange(min=0), help="Only what was not used for this many days.")
+@json_option
+def cache(clear: bool, kind: str | None, model: str | None, days: float | None, as_json: bool) -> None:
+    """Show what is cached and how much it takes, or remove it; nothing that is removed is lost, only slower.
+
+    \b
+    Outputs of models are kept within 20 GB, the least recently used going first; BASERATE_CACHE_GB changes that.
+
+    \b
+    Examples:
+      baserate cache
+      baserate cache --clear --kind outputs --older-than 30
+      baserate cache --clear --model baserate_mlm
+    """
+    from .. import cache_contents
+    from ..display import print_cache
+    from ..sources.cache import cache_dir
+
+    folder = cache_dir()
+    if clear:
+        freed = cache_contents.clear(folder, kind=kind, model=model, older_than_days=days)
+        click.echo(json.dumps({"freed": freed}) if as_json else f"freed {freed / 1e6:,.1f} MB of {folder}")
+        return
+    if kind or model or days is not None:
+        raise ConfigError("--kind, --model and --older-than choose what --clear removes")
+    kinds, entries = cache_contents.kinds(folder), cache_contents.entries(folder)
+    if as_json:
+        found = {"folder": str(folder), "kinds": [vars(k) for k in kinds], "outputs": [vars(e) for e in entries]}
+        click.echo(json.dumps(found, indent=1))
+    else:
+        print_cache(folder, kinds, entries)

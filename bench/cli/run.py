@@ -1,0 +1,200 @@
+"""Commands that make results and tables of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import ConfigError
+from ..types import MODE_NAMES
+from .options import json_option, pickle_option, quiet_option, trust_option, uri_option
+
+RESULTS = Path("results")
+
+
+@click.command()
+@click.option("--suite", help="A built-in suite or a TOML file; `baserate list suites` shows them.")
+@click.option("--task", "tasks", multiple=True, help="A task, a glob, or a .toml or .py file; repeatable.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="A model or baseline (all baselines if none), a glob, a folder, a hub id[@revision], a .py file.",
+)
+@click.option("--mode", "modes", multiple=True, type=click.Choice(MODE_NAMES), help="Every mode of a model if none.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting of the modes that know it, such as rule=pll, layer=3 or layer=[0,3,6]; repeatable.",
+)
+@click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
+@click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2]")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
+)
+@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+@click.option("--cache/--no-cache", default=True, help="Keep embeddings and likelihoods on disk across runs.")
+@trust_option
+@pickle_option
+@uri_option
+@quiet_option
+@json_option
+def run(
+    suite: str | None,
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    modes: tuple[Any, ...],
+    settings: tuple[str, ...],
+    random_weights: bool,
+    seeds: str | None,
+    limit: int | None,
+    results: Path,
+    cache: bool,
+    trusted: tuple[str, ...],
+    allow_pickle: bool,
+    tracking_uri: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run models on tasks, write a record a cell, print the leaderboard. The same command again resumes.
+
+    \b
+    Examples:
+      baserate run --suite quickstart
+      baserate run --task yeast_coding --task 'arabidopsis_*' --model cnn --seeds 0,1
+      baserate run --task wt1_exon5_splicing --model baserate_mlm --mode zero_shot --random-weights
+      baserate run --task yeast_coding --model InstaDeepAI/nucleotide-transformer-500m-human-ref
+      baserate run --task yeast_coding --model ./my_checkpoint --set 'layer=[3,6,-1]' --set pooling=max
+      baserate run --task human_splice_sites --model 'cnn(width=64)' --limit 200
+    """
+    from ..cards import find_models, find_tasks, load_suite
+    from ..display import GridDisplay, print_outcome
+    from ..networks.hub import Access
+    from ..run import SEEDS, Grid, Protocol, plan
+    from ..sources.cache import cache_dir
+
+    if bool(suite) == bool(tasks):
+        raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
+    chosen = _seeds(seeds)
+    access = Access(trusted, allow_pickle)
+    if suite:
+        if models or modes or settings or random_weights:
+            raise ConfigError("--model, --mode, --set and --random-weights go with --task; a suite names its own")
+        loaded = load_suite(suite, access)
+        cells, grid, chosen = loaded.cells, loaded.name, chosen or loaded.seeds
+    else:
+        cards = find_models(models, access, random_weights=random_weights)
+        cells, grid = plan(find_tasks(tasks), cards, modes, _settings(settings)), "run"
+    if not cells:
+        raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
+    protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=grid)
+    with GridDisplay(len(cells), quiet=quiet or as_json) as display:
+        outcome = Grid(results, protocol, cache_dir() if cache else None, display.started, display.finished).run(cells)
+    said = _mirror(results, tracking_uri)
+    if as_json:
+        click.echo(json.dumps({**outcome.to_json(), "tracking": said}, indent=1))
+    else:
+        print_outcome(outcome, results, said, quiet=quiet)
+    _tabulate(results, results, as_json=False, quiet=quiet or as_json)
+    return 1 if outcome.failed else 0
+
+
+def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:
+    from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
+
+    table = build_leaderboard(results)
+    files = write_leaderboard(table, out)
+    if as_json:
+        click.echo(to_json(table), nl=False)
+    elif not quiet:
+        print_leaderboard(table)
+        click.echo("wrote " + ", ".join(str(file) for file in files))
+
+
+def _seeds(text: str | None) -> tuple[int, ...]:
+    try:
+        seeds = tuple(int(s) for s in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"--seeds {text!r}: expected whole numbers such as 0,1,2") from None
+    if len(set(seeds)) != len(seeds) or any(s < 0 for s in seeds):
+        raise ConfigError(f"--seeds {text!r}: seeds must differ and not be negative")
+    return seeds
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return what --set says: a value is a literal of Python where it reads as one, else text."""
+    import ast
+
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ConfigError(f"--set {pair!r}: expected NAME=VALUE, such as layer=3")
+        try:
+            out[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            out[name] = value
+    return out
+
+
+def _mirror(results: Path, uri: str | None) -> str:
+    """Return what was copied to MLflow, in words; a dead server loses nothing."""
+    from ..records import read_records
+    from ..tracking import TrackingError, default_uri, sync, unmirrored
+
+    if uri == "none":
+        return "not copied to MLflow (--tracking-uri none)"
+    uri = uri or default_uri(results)
+    records = read_records(results)
+    waiting = unmirrored(records, results, uri)
+    if not waiting:
+        return f"MLflow at {uri} has all {len(records)} records"
+    try:
+        mirrored = sync(records, results, uri)
+    except TrackingError as error:
+        return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later"
+    return f"copied {mirrored.copied} records to MLflow at {uri}"
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the files.  [default: RESULTS]")
+@json_option
+@quiet_option
+def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
+    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and .png.
+
+    \b
+    Examples:
+      baserate leaderboard results/
+      baserate leaderboard results/ --out published/
+    """
+    _tabulate(results, out or results, as_json=as_json, quiet=quiet)
+
+
+@click.command()
+@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
+@uri_option
+@quiet_option
+def track(results: Path, tracking_uri: str | None, quiet: bool) -> None:
+    """Copy records to MLflow; those that it has already are left alone.
+
+    \b
+    Examples:
+      baserate track results/
+      baserate track results/ --tracking-uri http://127.0.0.1:5000
+    """
+    from ..records import read_records
+    from ..tracking import default_uri, sync
+
+    uri = tracking_uri or default_uri(results)
+    mirrored = sync(read_records(results), results, uri)
+    if not quiet:
+        click.echo(f"copied {mirrored.copied} records to MLflow at {uri}; it had {mirrored.known} already")
+        if uri.startswith("sqlite"):
+            click.echo(f"look at them: mlflow ui --workers 1 --backend-store-uri {uri}")

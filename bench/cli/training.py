@@ -1,0 +1,37 @@
+"""The command that pretrains a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import quiet_option, uri_option
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="The checkpoint folder; resumed if it is one."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:<index>.")
+@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Stop then; the same command goes on.")
+@uri_option
+@quiet_option
+def pretrain(
+    config: Path, out: Path, device: str, max_minutes: float | None, tracking_uri: str | None, quiet: bool
+) -> None:
+    """Pretrain a masked language model on FASTA: from a TOML file to a checkpoint in Hugging Face layout.
+
+    \b
+    Examples:
+      baserate pretrain my_model.toml --out checkpoints/my_model
+      baserate run --task human_splice_sites --model checkpoints/my_model
+    """
+    from ..display import activity_display
+    from ..pretrain import pretrain as pretrain_model
+
+    with activity_display(quiet=quiet):
+        folder = pretrain_model(config, out, tracking_uri=tracking_uri, device=device, max_minutes=max_minutes)
+    if not quiet:
+        click.echo(f"wrote {folder}; try it: baserate run --task human_splice_sites.small --model {folder}")

@@ -179,7 +179,8 @@ class Grid:
     """Runs cells in order, a model at a time, and writes a record for each; the same cells again are skipped.
 
     `started(cell)` is called before each cell, `finished(cell, record, seconds)` after it, the record being None where
-    the cell was skipped.
+    the cell was skipped. `examine(card)` returns what is wrong with a model, which its records then carry as flags; it
+    is called once for each model that is no baseline, before the first of its cells that has to run.
     """
 
     results: Path
@@ -187,7 +188,9 @@ class Grid:
     cache: Path | None
     started: Callable[[Cell], None] = lambda cell: None
     finished: Callable[[Cell, Record | None, float], None] = lambda cell, record, seconds: None
+    examine: Callable[[ModelCard], tuple[str, ...]] = lambda card: ()
     _splits: dict[str, Split] = field(default_factory=dict)
+    _taints: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def run(self, cells: Iterable[Cell]) -> Outcome:
         """Return what became of the cells. A cell that fails is a record with its error, and the others go on.
@@ -210,6 +213,10 @@ class Grid:
             try:
                 MODES[cell.mode].check(cell.task, cell.card)
                 if loaded[0] is not cell.card:
+                    loaded = (None, None)  # two models may not fit into memory
+                    if cell.card.name not in self._taints:
+                        self._taints[cell.card.name] = self._taints_of(cell.card)
+                        start = time.perf_counter()
                     loaded = (cell.card, load_model(cell.card))
                 record, predictions = evaluate(cell, spec, split, loaded[1], cache=self.cache)
                 done += 1
@@ -221,8 +228,10 @@ class Grid:
                 log.debug("%s failed", cell, exc_info=True)
                 failed.append(record)
             seconds = time.perf_counter() - start
+            taints = () if record.status == "not_applicable" else self._taints.get(cell.card.name, ())
             record = replace(
                 record,
+                flags=record.flags + taints,
                 seconds=round(seconds, 3),
                 peak_memory_mb=_peak_memory_mb(),
                 environment=environment(),
@@ -240,6 +249,17 @@ class Grid:
     def _is_done(self, spec: RunSpec) -> bool:
         folder = record_folder(self.results, spec)
         return folder.exists() and read_record(folder).status != "failed"
+
+    def _taints_of(self, card: ModelCard) -> tuple[str, ...]:
+        """Return the flags of all records of a model: the checks that it fails, and whose code it ran."""
+        flags = (f"remote code at {card.remote_code}",) if card.remote_code else ()
+        if card.baseline:
+            return flags
+        try:
+            return (*flags, *(f"check failed: {fault}" for fault in self.examine(card)))
+        except Exception as error:  # a result without checks is still a result, and says so
+            log.warning("%s: its checks could not be run", card.name, exc_info=True)
+            return (*flags, f"checks not run: {' '.join(str(error).split()) or type(error).__name__}")
 
     def _without_result(self, cell: Cell, spec: RunSpec, status: Any, error: str) -> Record:
         return Record(spec, status, task_snapshot(cell.task), model_snapshot(cell.card), error=error)

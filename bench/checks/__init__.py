@@ -13,69 +13,107 @@ From a test suite, in the manner of scikit-learn's `parametrize_with_checks`:
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
-from ..errors import BaserateError, NotApplicable
+from ..errors import BaserateError, MissingExtra, NotApplicable
 from ..types import ModelCard, Task
-from .model import MODEL_CHECKS
+from .held import Held
+from .model import FOLLOWS, MODEL_CHECKS
+from .results import CheckResult, Status, read_results, write_results
 from .task import TASK_CHECKS
 
-Status = Literal["passed", "failed", "skipped"]
+__all__ = ["CheckResult", "Status", "checks_for", "faults", "parametrize_with_checks", "run_checks"]
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """The outcome of one check on one task or model; `detail` says what was found."""
-
-    subject: str
-    check: str
-    status: Status
-    detail: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        """Return the result as a JSON object."""
-        return asdict(self)
-
-
-def checks_for(subject: Task | ModelCard) -> Sequence[Callable[[Any], None]]:
-    """Return the checks that apply to a task, or to a model."""
+def checks_for(subject: Task | ModelCard) -> Sequence[Callable[[Any], str | None]]:
+    """Return the checks that apply to a task, or to a model; those of a model take it as a `Held`."""
     return TASK_CHECKS if isinstance(subject, Task) else MODEL_CHECKS
 
 
-def run_checks(subject: Task | ModelCard) -> Iterator[CheckResult]:
-    """Yield the result of each check on the task or model, as it is done."""
+def run_checks(subject: Task | ModelCard, *, cache: Path | None = None) -> Iterator[CheckResult]:
+    """Yield the result of each check on the task or model, as it is done; a model is loaded once for all of them.
+
+    What failed makes some later checks moot, which are then skipped. Those of a model are kept under `cache`, for
+    `faults`.
+    """
+    checked = subject if isinstance(subject, Task) else Held(subject)
+    results: list[CheckResult] = []
+    failed: set[str] = set()
     for check in checks_for(subject):
-        name = check.__name__.removeprefix("check_")
-        try:
-            check(subject)
-        except NotApplicable as reason:
-            yield CheckResult(subject.name, name, "skipped", str(reason))
-        except BaserateError as error:
-            yield CheckResult(subject.name, name, "failed", str(error))
-        except Exception as error:  # noqa: BLE001 - a model's own bug is a failed check of that model
-            yield CheckResult(subject.name, name, "failed", f"{type(error).__name__}: {error}")
+        name = _name(check)
+        before = next((n for n in map(_name, FOLLOWS.get(check, ())) if n in failed), None)
+        if before:
+            result = CheckResult(
+                subject.name, name, "skipped", f"not tried, as this failed: {before.replace('_', ' ')}"
+            )
         else:
-            yield CheckResult(subject.name, name, "passed", (check.__doc__ or "").splitlines()[0])
+            result = _run(check, checked, subject.name)
+        if result.status == "failed":
+            failed.add(name)
+        results.append(result)
+        yield result
+    if cache is not None and isinstance(subject, ModelCard):
+        write_results(cache, subject, results)
+
+
+def faults(card: ModelCard, cache: Path | None) -> tuple[str, ...]:
+    """Return the names of the checks that the model fails, in words, run once per weights and kept under `cache`.
+
+    They are run again where the revision or parameters of the model, the versions of what it runs on, or the checks
+    themselves have changed.
+    """
+    results = None if cache is None else read_results(cache, card)
+    if results is None:
+        results = list(run_checks(card, cache=cache))
+    return tuple(r.check.replace("_", " ") for r in results if r.status == "failed")
 
 
 def parametrize_with_checks(subjects: Sequence[Task | ModelCard]) -> Any:
     """Return a pytest decorator that runs a test with (subject, check) for every check of every subject.
 
-    A check that does not apply is a skip with its reason.
+    A check that does not apply, or of a model whose package is not installed, is a skip with its reason. A model is
+    loaded once for checks that run in a row.
     """
     import pytest
 
-    def skipping(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.lru_cache(maxsize=1)
+    def held(index: int) -> Held:
+        card = subjects[index]
+        assert isinstance(card, ModelCard)
+        return Held(card)
+
+    def skipping(index: int, check: Callable[[Any], str | None]) -> Callable[[Any], None]:
         @functools.wraps(check)
         def run(subject: Any) -> None:
             try:
-                check(subject)
-            except NotApplicable as reason:
+                check(held(index) if isinstance(subject, ModelCard) else subject)
+            except (NotApplicable, MissingExtra) as reason:
                 pytest.skip(str(reason))
 
         return run
 
-    pairs = [(s, skipping(c)) for s in subjects for c in checks_for(s)]
-    return pytest.mark.parametrize(("subject", "check"), pairs, ids=[f"{s.name}-{c.__name__}" for s, c in pairs])
+    pairs = [(s, c, i) for i, s in enumerate(subjects) for c in checks_for(s)]
+    return pytest.mark.parametrize(
+        ("subject", "check"),
+        [(s, skipping(i, c)) for s, c, i in pairs],
+        ids=[f"{s.name}-{c.__name__}" for s, c, _ in pairs],
+    )
+
+
+def _run(check: Callable[[Any], str | None], subject: Task | Held, of: str) -> CheckResult:
+    try:
+        said = check(subject)
+    except NotApplicable as reason:
+        return CheckResult(of, _name(check), "skipped", str(reason))
+    except BaserateError as error:
+        return CheckResult(of, _name(check), "failed", str(error))
+    except Exception as error:  # noqa: BLE001 - a model's own bug is a failed check of that model
+        return CheckResult(of, _name(check), "failed", f"{type(error).__name__}: {error}")
+    return CheckResult(of, _name(check), "passed", said or inspect.cleandoc(check.__doc__ or "").splitlines()[0])
+
+
+def _name(check: Callable[[Any], str | None]) -> str:
+    return check.__name__.removeprefix("check_")

@@ -1,0 +1,83 @@
+"""Results of checks, and where those of a model are kept: run once per weights, versions and checks."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..records import environment
+from ..types import ModelCard, canonical_json, digest
+
+Status = Literal["passed", "failed", "skipped"]
+
+_SOURCES = ("checks", "networks", "inhouse")
+"""The folders of this package whose code decides what a check finds."""
+
+_PACKAGES = ("numpy", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check on one task or model; `detail` says what was found."""
+
+    subject: str
+    check: str
+    status: Status
+    detail: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return the result as a JSON object."""
+        return asdict(self)
+
+
+def read_results(cache: Path, card: ModelCard) -> list[CheckResult] | None:
+    """Return the results that are kept for the model as it is now, or None where there are none that can be read."""
+    try:
+        value = json.loads(_file(cache, card).read_text())
+        return [CheckResult(**row) for row in value["results"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_results(cache: Path, card: ModelCard, results: Sequence[CheckResult]) -> None:
+    """Keep the results, unless the model could not be loaded, which may be mended without a change to the model."""
+    if any(r.check == "loads" and r.status == "failed" for r in results):
+        return
+    file = _file(cache, card)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"of": _identity(card), "results": [r.to_json() for r in results]}, indent=1, allow_nan=False)
+    handle, beside = tempfile.mkstemp(prefix=".writing-", dir=file.parent)
+    with os.fdopen(handle, "w") as out:
+        out.write(text + "\n")
+    Path(beside).replace(file)
+
+
+def _file(cache: Path, card: ModelCard) -> Path:
+    return cache / "checks" / f"{digest(canonical_json(_identity(card)))}.json"
+
+
+def _identity(card: ModelCard) -> dict[str, object]:
+    """Return all that decides what the checks find, the device included."""
+    where = environment()
+    return {
+        "model": card.name,
+        "revision": card.revision(),
+        "params": {key: repr(value) for key, value in card.params.items()},
+        "modes": {mode: repr(dict(settings)) for mode, settings in card.modes.items()},
+        "packages": {name: where["packages"].get(name, "") for name in _PACKAGES},
+        "device": where["device"],
+        "checks": _sources_digest(),
+    }
+
+
+@functools.cache
+def _sources_digest() -> str:
+    folder = Path(__file__).resolve().parent.parent
+    files = sorted(file for name in _SOURCES for file in (folder / name).glob("*.py"))
+    return digest(*(part for f in files for part in (str(f.relative_to(folder)), f.read_bytes())))

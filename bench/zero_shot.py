@@ -221,15 +221,17 @@ def _centroid(
 def _both_strands(
     model: Any, inputs: Inputs, measure: Callable[[Pairs], FloatArray], kinds: tuple[Kind, ...], strands: str
 ) -> FloatArray:
-    """Return the mean of `measure` over the strands, (n,), NaN where a change is not of these kinds."""
+    """Return the mean of `measure` over the strands on which it is a number, (n,), NaN where a change is of no kind."""
     context, frame = _limits(model)
     both = _both(strands)
     found = pairs(inputs, context=context, frame=frame).of(kinds)
     scores = np.full(len(inputs), np.nan)
     if len(found.rows):
-        scores[found.rows] = measure(found)
-        if both:
-            scores[found.rows] = 0.5 * (scores[found.rows] + measure(found.turned()))
+        values = np.stack([measure(found), measure(found.turned())] if both else [measure(found)])
+        known = ~np.isnan(values)
+        n = known.sum(0)
+        total = np.where(known, values, 0.0).sum(0)
+        scores[found.rows] = np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
     return scores
 
 
@@ -299,8 +301,8 @@ _RULES = (
         _masked_llr,
         "variants",
         "log p(ALT) - log p(REF) of a masked model at the tokens that differ, masked together in REF. SNVs and "
-        "substitutions of several bases are scored, with subword tokens those alone that change one token; indels are "
-        "skipped.",
+        "substitutions of several bases are scored, with subword tokens those alone that change one token, on the "
+        "strands on which they do; indels are skipped.",
         _STRANDS,
     ),
     Rule(
@@ -336,7 +338,7 @@ _RULES = (
         _right_end,
         "variants",
         "log p(ALT) - log p(REF) of the base after the left flank, each summed over the tokens that begin with it. "
-        "SNVs with a base on either side (for strands = 'forward', on the left) are scored; all else is skipped.",
+        "SNVs are scored, on the strands on which there is a flank; all else is skipped.",
         _STRANDS,
     ),
     Rule(

@@ -23,7 +23,7 @@ class MarkovNetwork(nn.Module):
     """Maps token ids (n, t), of which the first begins the sequence, to log-probabilities of the bases (n, t, 4).
 
     `table` (4, 4, 4) is p(base | two bases before it); the sequence is a stretch of an endless one. With the causal
-    head slot i holds log p(base after it | all bases up to it); with the masked head log p(its base | all others), be it
+    head slot i holds log p(base after it | all bases up to it); with the masked head log p(its base | all others),
     masked or not, so that one pass gives the exact pseudo-log-likelihood. Tokens that are no base, masks and padding
     among them, are bases that nobody has seen and are summed over (the forward-backward algorithm, Rabiner 1989, Proc
     IEEE 77:257).

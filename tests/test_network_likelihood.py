@@ -1,0 +1,342 @@
+"""Every zero-shot rule on tiny networks, against the rule as it is written down: one variant, one token at a time."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+
+import torch
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+
+from baserate.errors import DataError, NotApplicable
+from baserate.networks.checkpoint import open_checkpoint
+from baserate.networks.hub import Access, Location
+from baserate.networks.language_model import LanguageModel
+from baserate.sources.sequences import reverse_complement
+from baserate.types import FloatArray, Inputs, strings
+from baserate.zero_shot import score
+
+from .checkpoints import LAYOUTS, build, dna
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+
+MASKED = ("esm-rotary", "esm-absolute", "bert-overlapping", "bert-bpe")
+CAUSAL = ("gpt2", "gemma", "llama")
+K = 3
+"""Of the k-mer layouts."""
+
+
+class Literal:
+    """A checkpoint through transformers alone, one row of tokens at a time."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        kind = AutoModelForMaskedLM if LAYOUTS[name].head == "masked" else AutoModelForCausalLM
+        self.network = kind.from_pretrained(folder).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.layout = LAYOUTS[name].tokenizer
+        self.words = {i: word for word, i in self.tokenizer.get_vocab().items()}
+        self.dna = sorted(i for i, word in self.words.items() if set(word) <= set("ACGT"))
+        self.logits = functools.cache(self.run)
+
+    def run(self, ids: tuple[int, ...]) -> torch.Tensor:
+        """Return the logits of one row."""
+        with torch.no_grad():
+            logits: torch.Tensor = self.network(torch.tensor([ids])).logits[0]
+        return logits
+
+    def ids(self, sequence: str) -> list[int]:
+        """Return the tokenizer's ids of a sequence."""
+        if self.layout == "overlapping":
+            sequence = " ".join(sequence[i : i + K] for i in range(len(sequence) - K + 1))
+        return [int(i) for i in self.tokenizer(sequence)["input_ids"]]
+
+    def log_probs(self, ids: Sequence[int], slot: int) -> dict[int, float]:
+        """Return the log-probabilities at a slot, normalised over the tokens that spell DNA."""
+        logits = self.logits(tuple(ids))[slot]
+        values = {i: float(logits[i]) for i in self.dna}
+        total = math.log(sum(math.exp(v) for v in values.values()))
+        return {i: v - total for i, v in values.items()}
+
+    def masked(self, ids: Sequence[int], slots: Sequence[int]) -> list[int]:
+        """Return the ids with the slots masked."""
+        return [self.tokenizer.mask_token_id if slot in slots else i for slot, i in enumerate(ids)]
+
+    def masked_llr(self, ref: str, alt: str) -> float:
+        """Mask in REF the tokens that differ; sum log p(ALT) - log p(REF)."""
+        a, b = self.ids(ref), self.ids(alt)
+        if len(ref) != len(alt) or len(a) != len(b):
+            return math.nan
+        slots = [i for i in range(len(a)) if a[i] != b[i]]
+        if self.layout == "bpe" and len(slots) != 1:
+            return math.nan
+        total = 0.0
+        for slot in slots:
+            found = self.log_probs(self.masked(a, slots), slot)
+            total += found[b[slot]] - found[a[slot]]
+        return total
+
+    def pll(self, ref: str, alt: str) -> float:
+        """Mask every token of both in turn; sum the log-probabilities of what was there."""
+
+        def total(sequence: str) -> float:
+            ids = self.ids(sequence)
+            slots = [i for i in range(len(ids)) if ids[i] in self.dna]
+            return sum(self.log_probs(self.masked(ids, [slot]), slot)[ids[slot]] for slot in slots)
+
+        return total(alt) - total(ref)
+
+    def pll_one_pass(self, ref: str, alt: str) -> float:
+        """Mask nothing."""
+
+        def total(sequence: str) -> float:
+            ids = self.ids(sequence)
+            return sum(self.log_probs(ids, i)[ids[i]] for i in range(len(ids)) if ids[i] in self.dna)
+
+        return total(alt) - total(ref)
+
+    def causal_delta(self, ref: str, alt: str) -> float:
+        """Read every token's probability off the one before it."""
+
+        def total(sequence: str) -> float:
+            ids = self.ids(sequence)
+            return sum(self.log_probs(ids[:i], -1)[ids[i]] for i in range(1, len(ids)) if ids[i] in self.dna)
+
+        return total(alt) - total(ref)
+
+    def right_end(self, ref: str, alt: str) -> float:
+        """Sum the probabilities of the tokens that begin with ALT, and of those with REF, after the left flank."""
+        differing = [i for i in range(min(len(ref), len(alt))) if ref[i] != alt[i]]
+        if len(ref) != len(alt) or len(differing) != 1 or differing[0] == 0:
+            return math.nan
+        flank = ref[: differing[0]]
+        if self.layout == "kmer" and len(flank) > K:
+            flank = flank[len(flank) % K :]
+        ids = self.ids(flank)
+        while ids[-1] in self.tokenizer.all_special_ids:
+            ids.pop()
+        found = self.log_probs(ids, -1)
+
+        def starting(base: str) -> float:
+            return math.log(sum(math.exp(v) for i, v in found.items() if self.words[i][0] == base))
+
+        return starting(alt[differing[0]]) - starting(ref[differing[0]])
+
+    def states(self, sequence: str) -> tuple[list[np.ndarray[Any, Any]], list[int], list[int]]:
+        """Return each token's last hidden state, and the base before which it begins and ends; specials have none."""
+        ids = self.ids(sequence)
+        with torch.no_grad():
+            states = self.network.base_model(torch.tensor([ids])).last_hidden_state[0].double().numpy()
+        starts, ends, at = [], [], 0
+        for i in ids:
+            length = 0 if i in self.tokenizer.all_special_ids else len(self.words[i])
+            starts.append(at)
+            ends.append(at + length)
+            at += min(1, length) if self.layout == "overlapping" else length
+        return list(states), starts, ends
+
+    def site(self, ref: str, alt: str) -> float:
+        """Cosine between the states of the first token that spells the first base that differs, less 1."""
+        differing = [i for i in range(min(len(ref), len(alt))) if ref[i] != alt[i]]
+        if len(ref) != len(alt):
+            return math.nan
+        found = []
+        for sequence in (ref, alt):
+            states, starts, ends = self.states(sequence)
+            slot = next(s for s in range(len(states)) if starts[s] <= differing[0] < ends[s])
+            found.append(states[slot])
+        return float(found[0] @ found[1] / np.linalg.norm(found[0]) / np.linalg.norm(found[1])) - 1
+
+    def pooled(self, ref: str, alt: str) -> float:
+        """Euclidean distance between the mean states, with the sign turned."""
+        means = []
+        for sequence in (ref, alt):
+            states, starts, ends = self.states(sequence)
+            means.append(np.mean([s for s, a, b in zip(states, starts, ends, strict=True) if b > a], axis=0))
+        return -float(np.linalg.norm(means[0] - means[1]))
+
+
+def changed() -> Inputs:
+    """Return SNVs inside and at both ends, substitutions of several bases, an insertion and a deletion."""
+    refs, alts = [], []
+
+    def add(ref: str, at: int, length: int, alt: str) -> None:
+        refs.append(ref)
+        alts.append(ref[:at] + alt + ref[at + length :])
+
+    other = {"A": "G", "C": "T", "G": "C", "T": "A"}
+    windows = list(dna(9, 23, seed=3))
+    for ref, at in zip(windows, (11, 4, 0, 22, 1), strict=False):
+        add(ref, at, 1, other[ref[at]])
+    add(windows[0], 11, 1, other[other[windows[0][11]]])
+    add(windows[5], 9, 2, other[windows[5][9]] + other[windows[5][10]])
+    add(windows[6], 7, 7, other[windows[6][7]] + windows[6][8:13] + other[windows[6][13]])
+    add(windows[7], 8, 0, "GA")
+    add(windows[8], 12, 3, "")
+    first = [
+        next((i for i, ab in enumerate(zip(r, a, strict=False)) if ab[0] != ab[1]), 0)
+        for r, a in zip(refs, alts, strict=True)
+    ]
+    return Inputs(strings(refs), strings(alts), np.array(first))
+
+
+def literally(rule: Callable[[str, str], float], inputs: Inputs, strands: str) -> FloatArray:
+    """Return the mean of a rule over the strands on which it gives a number, variant by variant."""
+    assert inputs.alternates is not None
+    out = []
+    for ref, alt in zip(inputs.sequences, inputs.alternates, strict=True):
+        values = [rule(ref, alt)]
+        if strands == "both":
+            values.append(rule(reverse_complement(ref), reverse_complement(alt)))
+        known = [value for value in values if not math.isnan(value)]
+        out.append(sum(known) / len(known) if known else math.nan)
+    return np.array(out)
+
+
+def turned(inputs: Inputs) -> Inputs:
+    """Return the other strand of the inputs."""
+    assert inputs.alternates is not None
+    refs, alts = ([reverse_complement(s) for s in column] for column in (inputs.sequences, inputs.alternates))
+    return Inputs(strings(refs), strings(alts), inputs.positions)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[LanguageModel, Literal]]:
+    """Return what builds the checkpoint of a layout once, and opens it in both ways."""
+
+    @functools.cache
+    def made(name: str) -> tuple[LanguageModel, Literal]:
+        folder = build(tmp_path_factory.mktemp(name), LAYOUTS[name])
+        model = open_checkpoint(Location(str(folder), folder, ""), Access(), device="cpu", precision="fp32")
+        return model, Literal(folder, name)
+
+    return made
+
+
+RULES = [
+    *((name, rule, rule, {}) for name in MASKED for rule in ("masked_llr", "pll", "pll_one_pass")),
+    *((name, rule, rule, {}) for name in CAUSAL for rule in ("causal_delta", "right_end")),
+    *((name, "embedding_distance", "site", {}) for name in MASKED + CAUSAL),
+    *(
+        (name, "embedding_distance", "pooled", {"at": "pooled", "distance": "euclidean"})
+        for name in ("esm-absolute", "bert-bpe", "gpt2")
+    ),
+]
+SCORED = {"masked_llr": 8, "site": 8}
+"""How many of the ten changes a rule scores, where not all of them."""
+
+
+@pytest.mark.parametrize(("name", "rule", "literal", "settings"), RULES)
+def test_a_rule_is_what_is_written_down(
+    make: Callable[[str], tuple[LanguageModel, Literal]], name: str, rule: str, literal: str, settings: dict[str, Any]
+) -> None:
+    model, ours = make(name)
+    inputs = changed()
+    for strands in ("forward", "both"):
+        expected = literally(getattr(ours, literal), inputs, strands)
+        found = score(model, inputs, rule, strands=strands, **settings)
+        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+        n = int(np.isfinite(found).sum())
+        if rule == "right_end":
+            assert n == (5 if strands == "forward" else 6)  # one is the first base, with nothing on its left
+        elif rule == "masked_llr" and LAYOUTS[name].tokenizer == "bpe":
+            assert 0 < n < 8
+        else:
+            assert n == SCORED.get(literal, 10)
+    assert np.nanstd(expected) > 1e-3
+
+
+@pytest.mark.parametrize(("name", "rule", "literal", "settings"), RULES)
+def test_either_strand_gives_the_same(
+    make: Callable[[str], tuple[LanguageModel, Literal]], name: str, rule: str, literal: str, settings: dict[str, Any]
+) -> None:
+    model, _ = make(name)
+    inputs = changed()
+    there, back = (score(model, x, rule, **settings) for x in (inputs, turned(inputs)))
+    np.testing.assert_allclose(there, back, atol=1e-5)
+
+
+def test_what_is_scored_does_not_depend_on_the_batch(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
+    for name, rule in (("bert-bpe", "pll"), ("esm-absolute", "masked_llr"), ("llama", "right_end")):
+        model, _ = make(name)
+        whole = score(model, changed(), rule)
+        model.budget, before = 1, model.budget
+        try:
+            np.testing.assert_allclose(score(model, changed(), rule), whole, atol=1e-5)
+        finally:
+            model.budget = before
+
+
+def test_a_window_beyond_the_context_is_cut_about_the_site(
+    make: Callable[[str], tuple[LanguageModel, Literal]],
+) -> None:
+    model, ours = make("bert-overlapping")
+    context = model.context
+    assert context is not None and context < 100
+    refs = dna(6, 150, seed=8)
+    sites = [75, 3, 0, 149, 140, 100]
+    alts = strings([r[:at] + ("A" if r[at] != "A" else "T") + r[at + 1 :] for r, at in zip(refs, sites, strict=True)])
+    expected = []
+    for ref, alt, at in zip(refs, alts, sites, strict=True):
+        # As many bases on the left as on the right, or as there are.
+        half = (context - 1) // 2
+        left = min(at, max(half, context - 1 - (149 - at)))
+        right = min(149 - at, max(half, context - 1 - at))
+        window = slice(at - left, at + right + 1)
+        expected.append((ref[window], alt[window]))
+    cut = Inputs(strings([r for r, _ in expected]), strings([a for _, a in expected]), np.array(sites))
+    found = score(model, Inputs(refs, alts, np.array(sites)), "masked_llr")
+    np.testing.assert_allclose(found, literally(ours.masked_llr, cut, "both"), atol=1e-5)
+
+
+def test_a_class_is_scored_by_its_likelihood_per_base(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
+    sequences = dna(4, (12, 30), seed=4)
+    for name, rule, settings in (
+        ("llama", "causal_delta", {}),
+        ("esm-rotary", "pll", {}),
+        ("esm-rotary", "pll_one_pass", {"one_pass": True}),
+    ):
+        model, ours = make(name)
+        # A sequence without DNA has the likelihood 0, so that the difference is that of the other.
+        expected = [
+            np.mean([getattr(ours, rule)("", turn(s)) for turn in (str, reverse_complement)]) / len(s)
+            for s in sequences
+        ]
+        found = score(model, Inputs(sequences), "likelihood", **settings)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_temperature_divides_the_logits(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
+    model, ours = make("gpt2")
+    warm = Literal.__new__(Literal)
+    warm.__dict__.update(ours.__dict__)
+    warm.logits = lambda ids: ours.logits(ids) / 2
+    found = score(model, changed(), "causal_delta", temperature=2.0)
+    np.testing.assert_allclose(found, literally(warm.causal_delta, changed(), "both"), atol=1e-5)
+
+
+def test_the_wrong_head_is_said(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
+    for name, rule, needed in (("llama", "masked_llr", "a masked head"), ("bert-bpe", "right_end", "a causal head")):
+        with pytest.raises(NotApplicable, match=f"needs {needed}"):
+            score(make(name)[0], changed(), rule)
+    with pytest.raises(NotApplicable, match="tokens are not single bases"):
+        make("bert-bpe")[0].masked_log_probs(strings(["ACGT"]), [np.array([1])])
+    with pytest.raises(DataError, match="a site lies outside its 4 bases"):
+        make("esm-rotary")[0].masked_log_probs(strings(["ACGT"]), [np.array([4])])
+
+
+def test_letters_that_are_no_bases_are_not_compared(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
+    """Called directly, since the rules leave such variants out before they ask a model."""
+    refs = strings(["ACGTNCGTACGT", "ACGTACGTACGT", "ACGTNCGTACGT", "ACGT", "NNNNN"])
+    alts = strings(["ACGTACGTACGT", "ACGTRCGTACGT", "ACGTNCGTACGA", "ACG", "NNNNN"])
+    for name in ("esm-rotary", "esm-absolute", "bert-overlapping"):
+        found = make(name)[0].masked_llr(refs, alts)
+        np.testing.assert_array_equal(np.isnan(found), [True, True, False, True, False])
+        assert found[4] == 0

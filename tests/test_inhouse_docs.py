@@ -17,8 +17,7 @@ from baserate.registry import load_model
 from baserate.types import Inputs, ModelCard, strings
 
 PAGE = (Path(__file__).parent.parent / "docs" / "inhouse.md").read_text()
-OUR_PART = PAGE.partition("<!-- language-model -->")[0]
-BLOCKS = re.findall(r"```python\n(.*?)```", OUR_PART, re.S)
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 FILES = {found[1]: block for block in BLOCKS if (found := re.match(r"# (\w+\.py)\n", block))}
 SCRIPTS = [block for block in BLOCKS if not re.match(r"# \w+\.py\n", block)]
 
@@ -47,13 +46,13 @@ def conforms(card: ModelCard) -> None:
 
 
 def test_the_page_has_the_files_that_it_names() -> None:
-    assert set(FILES) == {"dinucleotides.py", "periodicity.py", "tetramers.py", "trained.py"}
-    assert set(re.findall(r"\./(\w+\.py)", OUR_PART)) <= set(FILES)
-    assert set(re.findall(r"^\| `(\w+)\(", OUR_PART, re.M)) == set(FUNCTIONS)
+    assert set(FILES) == {"dinucleotides.py", "periodicity.py", "tetramers.py", "trained.py", "convolutions.py"}
+    assert set(re.findall(r"\./(\w+\.py)", PAGE)) <= set(FILES)
+    assert set(re.findall(r"^\| `(\w+)\(", PAGE, re.M)) == set(FUNCTIONS)
 
 
 def test_rules_in_the_table_are_those_of_the_cards(tmp_path: Path) -> None:
-    for function, mode, rule in re.findall(r"^\| `(\w+)\(.*?\| `(\w+)`(?:, rule `(\w+)`)? \|$", OUR_PART, re.M):
+    for function, mode, rule in re.findall(r"^\| `(\w+)\(.*?\| `(\w+)`(?:, rule `(\w+)`)? \|$", PAGE, re.M):
         (tmp_path / "m.py").write_text(f"def {function}(sequences): ...\n")
         card = card_from_file(tmp_path / "m.py")
         assert card and card.modes == {mode: {"rule": rule} if rule else {}}
@@ -98,3 +97,11 @@ def test_another_environment(folder: Path) -> None:
     x = strings(["ACGTN", "GGGCC"])
     np.testing.assert_array_equal(here.embed(x), there.embed(x))
     there.close()
+
+
+def test_a_network_with_tokens_conforms_and_has_every_rule_of_its_head(folder: Path) -> None:
+    card = find_model("convolutions.py")
+    conforms(card)
+    model: Any = load_model(card)
+    scores = model.masked_llr(strings(["ACGTACGT"]), strings(["ACGAACGT"]))
+    assert np.isfinite(scores).all() and (scores != 0).all()

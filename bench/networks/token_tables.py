@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConfigError
 from ..types import IntArray
-
-if TYPE_CHECKING:
-    pass
 
 TokenKind = Literal["nucleotide", "kmer", "overlapping_kmer", "subword"]
 
@@ -102,6 +100,34 @@ class NucleotideTokens(Tokens):
     def bases_in(self, n_tokens: int) -> int:
         """Return the most bases that fit in `n_tokens`, specials included."""
         return max(0, n_tokens - self.n_special)
+
+
+def nucleotide_tokens(
+    ids: Mapping[str, int], *, pad: int, mask: int | None = None, prefix: Sequence[int] = (), suffix: Sequence[int] = ()
+) -> NucleotideTokens:
+    """Return the tokens of a vocabulary of single letters: `ids` of A, C, G, T and N, and of the special tokens.
+
+    For a network that has no tokenizer of its own. Every other letter reads as N. Raises ConfigError for a letter that
+    has no id.
+    """
+    missing = [letter for letter in "ACGTN" if letter not in ids]
+    if missing:
+        raise ConfigError(f"the vocabulary has no id for {missing[0]!r}; expected A, C, G, T and N")
+    table = np.full(256, ids["N"], np.int64)
+    for letter, i in ids.items():
+        table[[ord(letter.upper()), ord(letter.lower())]] = i
+    bases = np.array([ids[letter] for letter in "ACGT"], np.int64)
+    order = np.argsort(bases)
+    special = [pad, *prefix, *suffix, *([] if mask is None else [mask])]
+    vocabulary = Vocabulary(
+        size=max(*ids.values(), *special) + 1,
+        dna=bases[order],
+        first_base=order,
+        lengths=np.ones(4, np.int64),
+        pad=pad,
+        mask=mask,
+    )
+    return NucleotideTokens(vocabulary, np.array(prefix, np.int64), np.array(suffix, np.int64), table)
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,7 +115,7 @@ def masked_llr(model: LanguageModel, references: StrArray, alternates: StrArray)
         same_length = [i for i in chunk if len(references[i]) == len(alternates[i]) > 0]
         pairs = [_window_pair(model, references[i], alternates[i]) for i in same_length]
         of_ref, of_alt = (model.tokens.encode(model.clipped([pair[side] for pair in pairs])) for side in (0, 1))
-        # Many variants of one window differ in the same tokens: the network sees each masked row once.
+        # Many variants of one window differ in the same tokens: the network sees the masked window once.
         members: dict[tuple[bytes, bytes], list[int]] = {}
         slots: dict[int, IntArray] = {}
         for j, (i, r, a) in enumerate(zip(same_length, of_ref, of_alt, strict=True)):
@@ -124,7 +124,7 @@ def masked_llr(model: LanguageModel, references: StrArray, alternates: StrArray)
                 out[i] = 0.0
             elif at is not None:
                 slots[j] = at
-                members.setdefault((_put(r.ids, at, mask).tobytes(), at.tobytes()), []).append(j)
+                members.setdefault((r.ids.tobytes(), at.tobytes()), []).append(j)
         groups = list(members.values())
         if groups:
             where = [slots[g[0]] for g in groups]

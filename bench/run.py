@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import BaserateError, NotApplicable, check_keys
+from .errors import BaserateError, MissingExtra, NotApplicable, check_keys
 from .modes import MODES, Job, mode_settings
 from .records import (
     SKIPPED,
@@ -223,6 +223,12 @@ class Grid:
             except NotApplicable as reason:
                 record = self._without_result(cell, spec, "not_applicable", str(reason))
                 not_applicable += 1
+            except MissingExtra as reason:
+                # A baseline that nobody named must not fail a grid on a machine that lacks its package.
+                status = "not_applicable" if cell.card.baseline else "failed"
+                record = self._without_result(cell, spec, status, str(reason))
+                not_applicable += cell.card.baseline
+                failed += [] if cell.card.baseline else [record]
             except Exception as error:  # one cell of many: its record keeps the reason
                 record = self._without_result(cell, spec, "failed", _told(error))
                 log.debug("%s failed", cell, exc_info=True)
@@ -234,7 +240,7 @@ class Grid:
                 flags=record.flags + taints,
                 seconds=round(seconds, 3),
                 peak_memory_mb=_peak_memory_mb(),
-                environment=environment(),
+                environment=environment() | _precision(loaded[1]),
                 grid=self.protocol.grid,
             )
             write_record(self.results, record, predictions)
@@ -270,6 +276,12 @@ def _told(error: Exception) -> str:
     if isinstance(error, BaserateError):
         return str(error)
     return "".join(traceback.format_exception(error)).strip()
+
+
+def _precision(model: object) -> dict[str, str]:
+    """Return the precision that a network ran in, which 'auto' leaves to the device."""
+    found = getattr(model, "precision", "")
+    return {"precision": str(found)} if found else {}
 
 
 def _peak_memory_mb() -> float:

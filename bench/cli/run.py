@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def run(
       baserate run --task human_splice_sites --model 'cnn(width=64)' --limit 200
     """
     from ..cards import find_models, find_tasks, load_suite
+    from ..checks import faults
     from ..display import GridDisplay, print_outcome
     from ..networks.hub import Access
     from ..run import SEEDS, Grid, Protocol, plan
@@ -94,7 +96,9 @@ def run(
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
     protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=grid)
     with GridDisplay(len(cells), quiet=quiet or as_json) as display:
-        outcome = Grid(results, protocol, cache_dir() if cache else None, display.started, display.finished).run(cells)
+        kept = cache_dir() if cache else None
+        examine = functools.partial(faults, cache=cache_dir())
+        outcome = Grid(results, protocol, kept, display.started, display.finished, examine).run(cells)
     said = _mirror(results, tracking_uri)
     if as_json:
         click.echo(json.dumps({**outcome.to_json(), "tracking": said}, indent=1))

@@ -14,9 +14,9 @@ from ..types import IntArray
 
 log = logging.getLogger(__name__)
 
-TOKENS_ON_CPU = 4096
+TOKENS_ON_CPU = 2048
 TOKENS_ON_GPU = 131_072
-"""Padded tokens in a batch; a result does not depend on them."""
+"""Padded tokens in a batch; a result does not depend on them. More than 2,048 no longer fit the caches of a CPU."""
 
 
 def token_budget(device: torch.device) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -17,14 +18,16 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
 from baserate.errors import DataError, NotApplicable
-from baserate.networks.checkpoint import open_checkpoint
+from baserate.families import Family
+from baserate.networks.checkpoint import from_network, open_checkpoint
 from baserate.networks.hub import Access, Location
 from baserate.networks.language_model import LanguageModel
+from baserate.networks.token_tables import KmerTokens
 from baserate.sources.sequences import reverse_complement
 from baserate.types import FloatArray, Inputs, strings
 from baserate.zero_shot import score
 
-from .checkpoints import LAYOUTS, build, dna
+from .checkpoints import LAYOUTS, build, dna, kmers
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 
@@ -340,3 +343,62 @@ def test_letters_that_are_no_bases_are_not_compared(make: Callable[[str], tuple[
         found = make(name)[0].masked_llr(refs, alts)
         np.testing.assert_array_equal(np.isnan(found), [True, True, False, True, False])
         assert found[4] == 0
+
+
+def test_a_fixed_frame_scores_the_indels_that_keep_it(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
+    """GENERator: k-mers from the first base on, and a tail that is no k-mer is unknown and not scored."""
+    model, ours = make("gemma")
+    words = {word: i for i, word in ours.words.items()}
+    table = np.array([words[word] for word in kmers(K)])
+    letters = np.full(256, words["<unk>"])
+    tokens = KmerTokens(
+        model.tokens.vocabulary,
+        model.tokens.prefix,
+        model.tokens.suffix,
+        K,
+        table,
+        letters,
+        words["<unk>"],
+        False,
+        False,
+    )
+    fixed = from_network(model.network, tokens, name="fixed", head="causal", device="cpu", precision="fp32")
+    assert (model.frame, fixed.frame) == (1, K)
+    window = dna(1, 24, seed=6)[0]
+    alts = [window[:10] + alt + window[end:] for alt, end in (("", 13), ("", 11), ("", 12), ("GAT", 10), ("G", 11))]
+    inputs = Inputs(strings([window] * 5), strings(alts), np.full(5, 10))
+    expected = np.where([True, False, False, True, True], literally(ours.causal_delta, inputs, "both"), np.nan)
+    np.testing.assert_allclose(score(fixed, inputs, "causal_delta"), expected, atol=1e-5)
+    # Of 26 bases 24 are scored, the same on both strands: the longer flank gives two.
+    longer, shorter = (
+        Inputs(strings([ref[:n]]), strings([alt[:n]]), np.array([11]))
+        for ref, alt in [(f"G{window}A", f"G{window[:10]}G{window[11:]}A")]
+        for n in (26, 24)
+    )
+    found = score(fixed, longer, "causal_delta")
+    np.testing.assert_allclose(found, literally(ours.causal_delta, shorter, "both"), atol=1e-5)
+
+
+@pytest.mark.parametrize("filler", ["", "N"])
+def test_a_network_that_wants_multiples_gets_them(
+    make: Callable[[str], tuple[LanguageModel, Literal]], filler: str
+) -> None:
+    model, _ = make("esm-rotary")
+    family = Family("multiples", "takes multiples of 8", multiple_of=8, filler=filler)
+    wanting = copy.copy(model)
+    wanting.family = family
+    lengths = set()
+    wanting.forward = lambda network, rows, **options: (  # type: ignore[method-assign]
+        lengths.update(len(r) for r in rows),
+        model.forward(network, rows, **options),
+    )[1]
+    specials = model.tokens.n_special
+    for rule in ("masked_llr", "pll_one_pass", "embedding_distance"):
+        lengths.clear()
+        found = score(wanting, changed(), rule)
+        assert lengths and {(length - specials) % 8 for length in lengths} == {0}
+        assert np.isfinite(found[:6]).all()
+    sites = [np.array([0]), np.array([22])]
+    lengths.clear()
+    wanting.masked_log_probs(strings([changed().sequences[0]] * 2), sites)
+    assert lengths == {(24 if filler else 16) + specials}

@@ -17,7 +17,7 @@ _PARAMETERS = {3: 86_095_941, 4: 86_243_589, 5: 86_834_181, 6: 89_196_549}
 def _matches(config: Mapping[str, Any]) -> bool:
     """Return whether it is a BERT whose vocabulary is the k-mers of one k and the five special tokens."""
     sizes = {4**k + _SPECIALS for k in _PARAMETERS}
-    return config.get("model_type") == "bert" and config.get("vocab_size") in sizes
+    return config.get("model_type", "bert") == "bert" and config.get("vocab_size") in sizes
 
 
 def _tokenizer(folder: Path) -> Any:

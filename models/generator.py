@@ -81,7 +81,7 @@ CARBON = family(
                 f"HuggingFaceBio/Carbon-{size}",
                 parameters=parameters,
                 context=(tokens - 1) * _SIX,
-                tokenizer="6-mers side by side, after the tag <dna>",
+                tokenizer="6-mers side by side, after the tag dna",
                 head="causal",
                 pretraining=(
                     *_EUKARYOTES,
@@ -100,7 +100,7 @@ CARBON = family(
         multiple_of=_SIX,
         remote_code=True,
         quirks=(
-            "DNA has to follow the tag <dna>, without special tokens, and fill 6-mers: sequences are cut on the left "
+            "DNA has to follow the tag `<dna>`, without special tokens, and fill 6-mers: sequences are cut on the left "
             "to a multiple of 6. Needs its own code for the tokenizer; the network is Llama. Scores per base of the "
             "branch `fns` are not used."
         ),

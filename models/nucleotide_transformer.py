@@ -58,7 +58,7 @@ V1 = family(
         tokens={"kind": "kmer"},
         quirks=(
             "ESM of transformers. An N or other letter breaks the frame of 6-mers, and the bases too few for a 6-mer "
-            "are tokens of one base. Only <cls> is added. A whole sequence in lower case would be one unknown token: "
+            "are tokens of one base. Only `<cls>` is added. A whole sequence in lower case would be one unknown token: "
             "case is read away. AgroNT's weights are pickles."
         ),
         tested=(

@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..families import GENERIC, Family, Head, needs_code, published, recognise
 from .hub import Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
-from .loading import load, random_network
+from .loading import check_packages, load, random_network
 from .tokens import read_tokens
 
 _UNLIMITED = 10_000_000
@@ -35,13 +35,15 @@ def open_checkpoint(
     content, commit = read_config(location)
     listed = published(location.name)
     family = listed[0] if listed else recognise(content)
+    check_packages(family, location.name)
     trust = needs_code(content, family)
     if trust:
         check_trust(location, commit, access)
         check_own_code(content, location.name)
     folder = fetch(location, commit, pickles=access.allow_pickle, code=trust)
-    if not random_weights and family.load is None:
-        check_weights(folder, location.name, allow_pickle=access.allow_pickle)
+    if not random_weights:
+        own = family.load is not None
+        check_weights(folder, location.name, allow_pickle=access.allow_pickle, own_loader=own)
     loaded = load(
         folder,
         content,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..families import published
 from ..types import digest
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -44,12 +45,18 @@ class Location:
 
 
 def locate(name: str) -> Location | None:
-    """Return where the model `name` lies: a local folder, or `org/model`, either with '@revision'; None if neither."""
+    """Return where the model `name` lies: a local folder, or `org/model`, either with '@revision'; None if neither.
+
+    Without '@revision' it is the main one, or another where that is known to be wrong.
+    """
     base, _, revision = name.partition("@")
     path = Path(base).expanduser()
-    if path.is_dir():
+    if base and path.is_dir():
         return Location(base, path, revision)
-    return Location(base, None, revision) if _HUB_ID.fullmatch(base) else None
+    if not _HUB_ID.fullmatch(base):
+        return None
+    listed = published(base)
+    return Location(base, None, revision or (listed[1].revision if listed else ""))
 
 
 def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
@@ -104,11 +111,15 @@ def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path
     return folder
 
 
-def check_weights(folder: Path, where: str, *, allow_pickle: bool) -> None:
-    """Raise ConfigError unless the folder has weights in a format that may be read."""
-    if _any(folder, WEIGHTS) or (allow_pickle and _any(folder, PICKLES)):
+def check_weights(folder: Path, where: str, *, allow_pickle: bool, own_loader: bool = False) -> None:
+    """Raise ConfigError unless the folder has weights in a format that may be read.
+
+    A family with its `own_loader` reads pickles, and finds them itself.
+    """
+    readable = allow_pickle and (own_loader or _any(folder, PICKLES))
+    if readable or (_any(folder, WEIGHTS) and not own_loader):
         return
-    if _any(folder, PICKLES):
+    if own_loader or _any(folder, PICKLES):
         raise ConfigError(
             f"{where}: its weights are pickles, which can run code when they are read; convert them to safetensors, or "
             "pass --allow-pickle"
@@ -197,6 +208,9 @@ def _told(location: Location) -> Iterator[None]:
     except errors.RepositoryNotFoundError as error:
         raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
     except errors.LocalEntryNotFoundError as error:
+        cause = error.__cause__
+        if cause is not None and getattr(cause, "response", None) is not None:  # it is there, and answers with an error
+            raise ConfigError(_unfetched(name, cause)) from error
         raise ConfigError(
             f"{name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out of "
             "reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a "
@@ -205,5 +219,8 @@ def _told(location: Location) -> Iterator[None]:
     except errors.EntryNotFoundError as error:
         raise ConfigError(f"{name}: has no config.json, so it is not a transformers checkpoint") from error
     except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"{name}: cannot be fetched from the hub ({reason})") from error
+        raise ConfigError(_unfetched(name, error)) from error
+
+
+def _unfetched(name: str, error: BaseException) -> str:
+    return f"{name}: cannot be fetched from the hub ({(str(error).strip().splitlines() or [type(error).__name__])[0]})"

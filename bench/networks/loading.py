@@ -45,6 +45,15 @@ class Loaded:
     head: Head
 
 
+def check_packages(family: Family, where: str) -> None:
+    """Raise MissingExtra, with the command that installs it, where a package that the family needs is not there."""
+    import importlib.util
+
+    for module, command in family.requires.items():
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra(f"{where} needs the package {module!r}: {command}")
+
+
 def load(
     folder: Path,
     content: Mapping[str, Any],
@@ -59,8 +68,6 @@ def load(
 
     Raises ConfigError or DataError, in one line, where files are missing or damaged, or weights do not fit.
     """
-    for module, command in family.requires.items():
-        _need(module, command, where)
     head = head_of(content, family)
     tokenizer = _read_tokenizer(folder, family, where, trust)
     if family.load is not None:
@@ -199,13 +206,6 @@ def _drop_padding_beyond_vocabulary(config: Any) -> None:
     pad, size = getattr(config, "pad_token_id", None), getattr(config, "vocab_size", None)
     if isinstance(pad, int) and isinstance(size, int) and pad >= size:
         config.pad_token_id = None
-
-
-def _need(module: str, command: str, where: str) -> None:
-    import importlib.util
-
-    if importlib.util.find_spec(module) is None:
-        raise MissingExtra(f"{where} needs the package {module!r}: {command}")
 
 
 def _without_pooler(network: nn.Module) -> nn.Module:

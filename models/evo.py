@@ -205,6 +205,6 @@ EVO2 = family(
             "Embeddings are those of the block at seven eighths of the depth, as its authors use; they differ between "
             "kinds of GPU."
         ),
-        tested="not run: it needs CUDA and its own package",
+        tested="not run: it needs CUDA and its own package; building, states and twin are tested on stand-ins for it",
     )
 )

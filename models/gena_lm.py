@@ -29,6 +29,12 @@ def _checkpoint(name: str, parameters: int, pretraining: tuple[Exposure, ...], c
     )
 
 
+def _finish(network: Any, missing: frozenset[str]) -> frozenset[str]:
+    from baserate.networks.legacy import tie_head
+
+    return tie_head(network, missing)
+
+
 def _is_gena(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") == "bert" and ("pre_layer_norm" in config or "last_layer_norm" in config)
 
@@ -47,6 +53,7 @@ GENA_LM = family(
         ),
         head="masked",
         auto_class="AutoModel",
+        finish=_finish,
         backbone="bert",
         remote_code=True,
         quirks=(

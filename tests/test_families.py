@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import importlib.util
 import json
 import os
@@ -303,6 +304,74 @@ def test_evo2_is_named_by_its_file_or_its_repository(tmp_path: Path) -> None:
     assert evo._name(snapshot) == "evo2_7b"
     with pytest.raises(ConfigError, match=r"no \.pt file; expected one named after its model"):
         evo._name(tmp_path)
+
+
+VORTEX = {
+    "evo2/__init__.py": "",
+    "evo2/utils.py": 'CONFIG_MAP = {"evo2_toy": "configs/toy.yml"}',
+    "evo2/configs/toy.yml": "num_layers: 8\nmax_seqlen: 64\nhidden_size: 3\n",
+    "vortex/__init__.py": "",
+    "vortex/model/__init__.py": "",
+    "vortex/model/utils.py": """
+import torch
+class dotdict(dict):
+    __getattr__, __setattr__ = dict.get, dict.__setitem__
+def load_checkpoint(network, path):
+    network.load_state_dict(torch.load(path, weights_only=True))
+""",
+    "vortex/model/model.py": """
+from torch import nn
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.mlp = nn.ModuleDict({"l3": nn.Linear(width, width)})
+class StripedHyena(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.table = nn.Embedding(512, config.hidden_size)
+        self.blocks = nn.ModuleList([Block(config.hidden_size) for _ in range(config.num_layers)])
+        self.head = nn.Linear(config.hidden_size, 512)
+    def forward(self, ids):
+        states = self.table(ids)
+        for block in self.blocks:
+            states = states + block.mlp["l3"](states).tanh()
+        return self.head(states), None
+""",
+}
+
+
+def test_evo2_is_built_by_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With stand-ins for the package and what it is made of: weights, states of the block, its random twin."""
+    for name, text in VORTEX.items():
+        (tmp_path / "packages" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "packages" / name).write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    stand_ins = importlib.import_module("vortex.model.model"), importlib.import_module("vortex.model.utils")
+    network = stand_ins[0].StripedHyena(stand_ins[1].dotdict(num_layers=8, hidden_size=3)).eval()
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "evo2"}))
+    torch.save(network.state_dict(), folder / "evo2_toy.pt")
+    location = locate(str(folder))
+    assert location is not None
+    model = open_checkpoint(location, Access(allow_pickle=True))
+    with torch.no_grad():
+        states, expected = network.table(torch.tensor([list(b"ACGGT")])), None
+        for block in network.blocks:
+            added = block.mlp["l3"](states)
+            expected = added if block is network.blocks[7] else expected
+            states = states + added.tanh()
+        log_probs = network.head(states)[0][:, [65, 67, 71, 84]].double().log_softmax(-1)
+    assert expected is not None
+    np.testing.assert_allclose(model.embed(strings(["ACGGT"])), expected.mean(1), rtol=1e-5)
+    of_next = sum(float(log_probs[i, base]) for i, base in enumerate([1, 2, 2, 3]))
+    assert model.log_likelihood(strings(["ACGGT"]))[0] == pytest.approx(of_next, rel=1e-6)
+    assert model.context == 64
+    twin = open_checkpoint(location, Access(), random_weights=True)
+    assert twin.random_weights
+    assert len({m.parameter_hash() for m in (model, twin, twin.redrawn(1))}) == 3
+    for name in [n for n in sys.modules if n.split(".")[0] in ("evo2", "vortex")]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 def test_pickles_of_a_loader_of_its_own_need_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,13 @@ def open_checkpoint(
         allow_pickle=access.allow_pickle,
         seed=init_seed if random_weights else None,
     )
+
+    def redraw(seed: int) -> nn.Module:
+        if family.load is not None:
+            network: nn.Module = family.load(folder, seed)[0]
+            return network.eval()
+        return random_network(loaded.config, loaded.head, family, seed=seed, trust=trust)
+
     return from_network(
         loaded.network,
         loaded.tokenizer,
@@ -63,9 +70,7 @@ def open_checkpoint(
         device=device,
         precision=precision,
         compiled=compiled,
-        redraw=(lambda seed: random_network(loaded.config, loaded.head, family, seed=seed, trust=trust))
-        if random_weights and family.load is None
-        else None,
+        redraw=redraw if random_weights else None,
     )
 
 

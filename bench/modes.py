@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, DataError, NotApplicable, UnknownName
+from .errors import ConfigError, DataError, NotApplicable
 from .probes import PENALTIES, fit_probe
 from .types import FloatArray, Inputs, IntArray, ModelCard, ModeName, Split, Task
 
@@ -281,13 +281,11 @@ def mode_settings(
     changed = {k: v for k, v in (changed or {}).items() if k in MODES[mode].changeable()}
     if mode != "zero_shot":
         return {**settings, **changed}
-    from .zero_shot import RULES
+    from .zero_shot import rule_of
 
-    if not task.variants and task.kind != "paired" and task.zero_shot:
+    if task.zero_shot and not (task.variants or (task.kind == "paired" and settings["rule"] == "native")):
         settings = {"rule": task.zero_shot[0]}
     name = changed.pop("rule", settings["rule"])
-    if name not in RULES:
-        raise UnknownName("zero-shot rule", str(name), RULES)
-    defaults = RULES[name].settings
+    defaults = rule_of(name).settings
     own = settings if name == settings["rule"] else {}
     return {**defaults, **own, **{k: v for k, v in changed.items() if k in defaults}, "rule": name}

@@ -19,8 +19,8 @@ _LENGTH = 84
 _MASKED = slice(4, None, 9)
 """The tokens that are masked together: 9 shares no factor with the length of a motif, so all its bases are asked."""
 
-_CLEARLY = 0.97
-"""The share of the loss of chance, and of the twin, below which a model must be."""
+_CLEARLY = 0.9
+"""The share of the losses of chance and twin below which a model must be; random networks are within 0.04 of 1."""
 
 
 def check_weights_are_not_random(held: Held) -> str:
@@ -44,7 +44,11 @@ def check_twin_is_drawn_anew(held: Held) -> None:
 
 
 def check_repeats_are_predicted(held: Held) -> str:
-    """Tandem repeats are predicted better than by chance and by the random twin, as by any network trained on DNA."""
+    """Tandem repeats are predicted better than by chance and by the random twin, as by any network trained on DNA.
+
+    It finds weights that a library drew at random in silence, without their being the twin's. A network that learnt
+    next to nothing fails as well.
+    """
     mine, chance = _loss(held)
     twin = Held(held.twin())
     held.let_go()

@@ -74,11 +74,12 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
     from ..checks import run_checks
     from ..display import print_check
     from ..networks.hub import Access
+    from ..sources.cache import cache_dir
 
     results = []
     access = Access(trusted, allow_pickle)
     for subject in [find(name, access) for name in names]:
-        for result in run_checks(subject):
+        for result in run_checks(subject, cache=cache_dir()):
             results.append(result)
             if not as_json:
                 print_check(result, quiet=quiet)

@@ -124,7 +124,7 @@ def expect_same(one: Answers, other: Answers, tolerance: float, what: str) -> No
         expect(np.array_equal(np.isnan(a), np.isnan(b)), f"{name}: {what}: not NaN for the same sequences")
         scale = max(np.nanmax(np.abs(a), initial=0.0), 1e-9)
         worst = np.nanmax(np.abs(a - b), initial=0.0) / scale
-        expect(worst <= tolerance, f"{name}: {what}: they differ by {worst:.1g} of the largest value")
+        expect(worst <= tolerance, f"{name}: {what}: they differ by {100 * worst:.2g} % of the largest value")
 
 
 def rows_of(answers: Answers, index: Any) -> Answers:

@@ -10,14 +10,24 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from baserate.types import StrArray, strings
 
-Head = Literal["masked", "causal", "classifier", "none"]
-SUFFIX = {"masked": "ForMaskedLM", "causal": "ForCausalLM", "classifier": "ForSequenceClassification", "none": "Model"}
+if TYPE_CHECKING:
+    from baserate.networks.hub import Access
+    from baserate.networks.language_model import LanguageModel
+
+Head = Literal["masked", "causal", "classifier", "none", "pretraining"]
+SUFFIX = {
+    "masked": "ForMaskedLM",
+    "causal": "ForCausalLM",
+    "classifier": "ForSequenceClassification",
+    "none": "Model",
+    "pretraining": "ForPreTraining",
+}
 SMALL = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -197,3 +207,12 @@ def build(folder: Path, layout: Layout, *, head: Head | None = None, seed: int =
                 parameter.add_(0.1 * torch.randn_like(parameter))
     network.save_pretrained(folder)
     return folder
+
+
+def opened(folder: Path, access: Access | None = None, **options: Any) -> LanguageModel:
+    """Return the checkpoint in `folder` as a model on the CPU."""
+    from baserate.networks.checkpoint import open_checkpoint
+    from baserate.networks.hub import Access, Location
+
+    options = {"device": "cpu", "precision": "fp32", **options}
+    return open_checkpoint(Location(str(folder), folder, ""), access or Access(), **options)

@@ -20,23 +20,17 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from baserate.errors import ConfigError, DataError, NotApplicable
 from baserate.networks import embedding
-from baserate.networks.checkpoint import from_network, open_checkpoint
-from baserate.networks.hub import Access, Location
+from baserate.networks.checkpoint import from_network
 from baserate.networks.language_model import LanguageModel
 from baserate.types import Examples, Inputs, StrArray, strings
 
-from .checkpoints import LAYOUTS, Layout, build, dna
+from .checkpoints import LAYOUTS, Layout, build, dna, opened
 
 # Older versions of transformers with a newer torch.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 
 DNA = {"A", "C", "G", "T"}
 MIXED = strings([*dna(6, (4, 45), seed=1), "acgtnACGTTGCA", "NNACGTTGCANNRACG"])
-
-
-def opened(folder: Path, **options: Any) -> LanguageModel:
-    """Return the checkpoint in `folder` as a model on the CPU."""
-    return open_checkpoint(Location(str(folder), folder, ""), Access(), device="cpu", precision="fp32", **options)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +55,10 @@ def text_of(sequence: str, layout: Layout) -> str:
     return sequence
 
 
-def literal(folder: Path, layout: Layout, sequences: StrArray, layer: int) -> NDArray[np.float32]:
-    """Return the mean state over the tokens of known bases, by transformers alone, one sequence at a time."""
+def literal(
+    folder: Path, layout: Layout, sequences: StrArray, layer: int = -1, pooling: str = "mean"
+) -> NDArray[np.float32]:
+    """Return pooled states of the tokens of known bases, by transformers alone, one sequence at a time."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModel.from_pretrained(folder).eval()
     out = []
@@ -73,7 +69,8 @@ def literal(folder: Path, layout: Layout, sequences: StrArray, layer: int) -> ND
         with torch.no_grad():
             found = network(input_ids=encoded["input_ids"], output_hidden_states=True)
         states = found.last_hidden_state if layer == -1 else found.hidden_states[layer]
-        out.append(states[0, known].mean(0).numpy())
+        states = states[0, known]
+        out.append({"mean": states.mean(0), "max": states.max(0).values, "last": states[-1]}[pooling].numpy())
     return np.stack(out)
 
 
@@ -83,6 +80,14 @@ def test_vectors_are_the_mean_of_the_hidden_states_of_transformers(name: str, ma
     for layer in (-1, 0, 1):
         expected = literal(folder, LAYOUTS[name], MIXED, layer)
         np.testing.assert_allclose(model.embed(MIXED, layer=layer), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bert-overlapping", "esm-absolute", "gpt2", "mistral"])
+@pytest.mark.parametrize("pooling", ["max", "last"])
+def test_other_poolings_count_the_same_tokens(name: str, pooling: str, make: Any) -> None:
+    model, folder = make(name)
+    expected = literal(folder, LAYOUTS[name], MIXED, pooling=pooling)
+    np.testing.assert_allclose(model.embed(MIXED, pooling=pooling), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -110,6 +115,9 @@ def test_what_does_not_fit_is_cut_to_what_does(name: str, make: Any) -> None:
     over = (400 - model.context) // 2
     expected = model.embed(strings([long[over : over + model.context]]))
     np.testing.assert_allclose(model.embed(strings([long])), expected, atol=1e-6)
+    for side, kept in (("left", long[-30:]), ("right", long[:30]), ("both", long[185:215])):
+        found = model.embed(strings([long]), max_length=30, truncation=side)
+        np.testing.assert_allclose(found, model.embed(strings([kept])), atol=1e-6)
     kept = model.tokens.encode([long[: model.context]])[0]
     assert 0.8 * model.max_tokens < len(kept.ids) <= model.max_tokens
 
@@ -172,6 +180,17 @@ def test_fine_tuning_trains_a_copy(name: str, make: Any) -> None:
     np.testing.assert_array_equal(again, found)
 
 
+def test_changes_of_a_base_and_values_are_learnt_too(make: Any) -> None:
+    model, _ = make("esm-rotary")
+    changes = examples(12, 1, variants=True)
+    assert model.fit(changes, changes, n_classes=2, seed=0, epochs=1).predict(changes.inputs).shape == (12, 2)
+    x = strings(["ACGT" * 5, "TTTA" * 5] * 8)
+    ids = strings([str(i) for i in range(16)])
+    values = Examples(ids, Inputs(x), np.array([10.0, 30.0] * 8), groups=ids, clusters=ids)
+    fitted = model.fit(values, values, n_classes=0, seed=0, epochs=60, patience=60, batch_size=16, lr=1e-2)
+    np.testing.assert_allclose(fitted.predict(Inputs(x[:2]))[:, 0], [10, 30], atol=2)
+
+
 @pytest.mark.parametrize("name", ["esm-rotary", "mixtral"])
 def test_random_twins_differ_from_the_checkpoint_and_by_seed(name: str, make: Any) -> None:
     model, folder = make(name)
@@ -211,6 +230,7 @@ def test_a_head_of_its_own_predicts_as_transformers_does(
     for budget in (1, 10_000):
         monkeypatch.setattr(model, "budget", budget)
         np.testing.assert_allclose(model.predict(Inputs(x)), expected.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.embed(x), literal(folder, LAYOUTS[layout], x), rtol=1e-4, atol=1e-5)
     with pytest.raises(NotApplicable, match="needs a masked head; it has a classification head"):
         model.masked_llr(x, x)
 
@@ -324,3 +344,14 @@ def test_a_site_is_the_state_of_its_own_token(make: Any) -> None:
     window = long[int(start) : int(start) + model.context]
     expected = by_site(model, [window], [200 - int(start)])
     np.testing.assert_allclose(model.embed_sites(strings([long]), np.array([200])), expected, atol=1e-5)
+
+
+def test_a_lower_precision_is_close_and_the_vectors_are_still_single(make: Any) -> None:
+    model, folder = make("esm-rotary")
+    rough = opened(folder, precision="bf16")
+    found = rough.embed(MIXED)
+    assert found.dtype == np.float32 and rough.parameter_hash() == model.parameter_hash()
+    difference = np.abs(found - model.embed(MIXED)).max()
+    assert 0 < difference < 0.1
+    with pytest.raises(ConfigError, match="precision = 'half': expected auto, fp32 or bf16"):
+        opened(folder, precision="half")

@@ -66,7 +66,6 @@ class LanguageModel:
         self.compiled = compiled
         self._redraw = redraw
         self._takes_mask = "attention_mask" in inspect.signature(network.forward).parameters
-        self._forwards: dict[int, Any] = {}
 
     @property
     def random_weights(self) -> bool:
@@ -99,7 +98,6 @@ class LanguageModel:
             raise NotApplicable(f"{self.name}: has trained weights")
         other = copy.copy(self)
         other.network = self._redraw(seed).to(self.device).eval()
-        other._forwards = {}
         return other
 
     def parameter_hash(self) -> str:
@@ -232,9 +230,10 @@ class LanguageModel:
             given["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)
         if hidden:
             given["output_hidden_states"] = True
-        run = self._forwards.setdefault(id(network), torch.compile(network)) if self.compiled else network
+        if self.compiled and network._compiled_call_impl is None:
+            network.compile()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return run(**given), given["input_ids"]
+            return network(**given), given["input_ids"]
 
     def _need_head(self, head: Head) -> None:
         if self.head != head:

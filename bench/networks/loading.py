@@ -77,6 +77,8 @@ def load(
         if family.configure is not None:
             family.configure(config)
         _drop_padding_beyond_vocabulary(config)
+        if getattr(config, "is_encoder_decoder", False):
+            raise ConfigError(f"{where}: an encoder with a decoder; networks of one stack alone are supported")
         if seed is None:
             network = _pretrained(folder, config, head, family, where, trust, allow_pickle)
         else:

@@ -122,6 +122,22 @@ def test_what_does_not_fit_is_cut_to_what_does(name: str, make: Any) -> None:
     assert 0.8 * model.max_tokens < len(kept.ids) <= model.max_tokens
 
 
+@pytest.mark.parametrize("name", ["bert-bpe", "esm-absolute", "gpt2"])
+def test_letters_that_take_more_tokens_than_bases_do_are_cut_to_what_fits(name: str, make: Any) -> None:
+    # A learned table has no position beyond its end; of N, letter by letter, far fewer fit than of words of DNA.
+    model, _ = make(name)
+    crowded = strings(["ANCN" * 60, "ACGT" + "N" * 300 + "ACGT" * 20, *dna(2, 300, seed=13)])
+    for layer in (0, -1):
+        assert np.isfinite(model.embed(crowded, layer=layer)).all()
+    alone = np.concatenate([model.embed(crowded[i : i + 1]) for i in range(4)])
+    np.testing.assert_allclose(model.embed(crowded), alone, atol=1e-5)
+    found = model.log_likelihood(crowded) if model.head == "causal" else model.pseudo_log_likelihood(crowded[:1])
+    assert np.isfinite(found).all()
+    row = np.full(model.max_tokens + 1, int(model.tokens.vocabulary.dna[0]))
+    with pytest.raises(DataError, match=f"takes {len(row)} tokens, {model.max_tokens} fit; shorten it"):
+        model.forward(model.network, [row])
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_likelihoods_are_finite_and_do_not_depend_on_the_batch(
     name: str, make: Any, monkeypatch: pytest.MonkeyPatch

@@ -57,7 +57,7 @@ def stream(
         chunk = sequences[start : start + CHUNK]
         check_usable(chunk, first=start)
         unique, back = _unique(chunk)
-        encoded = model.tokens.encode(model.clipped(unique, max_length=max_length, truncation=truncation))
+        encoded = model.encode(unique, max_length=max_length, truncation=truncation)
         found = _vectors(model, encoded, requests)
         advance(len(chunk))
         yield [vectors[back] for vectors in found]
@@ -83,7 +83,7 @@ def head_outputs(model: LanguageModel, sequences: StrArray) -> FloatArray:
 
     check_usable(sequences)
     unique, back = _unique(sequences)
-    encoded = model.tokens.encode(model.clipped(unique))
+    encoded = model.encode(unique)
     found: list[FloatArray] = [np.empty(0)] * len(unique)
     config = getattr(model.network, "config", None)
     # Heads of decoders read the last token before padding: without an id for it they take one row at a time.

@@ -116,8 +116,7 @@ class FineTuned:
         for sequences in (inputs.sequences, inputs.alternates):
             if sequences is not None:
                 check_usable(sequences)
-                clipped = self._model.clipped(list(sequences), max_length=self._max_length)
-                columns.append(self._model.tokens.encode(clipped))
+                columns.append(self._model.encode(list(sequences), max_length=self._max_length))
         return columns
 
     def outputs(self, columns: Sequence[Sequence[Encoded]]) -> Tensor:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .._torch import pick_device
-from ..errors import ConfigError, NotApplicable
+from ..errors import ConfigError, DataError, NotApplicable
 from ..families import GENERIC, Family, Head
 from ..types import Examples, FloatArray, Inputs, IntArray, StrArray
 from . import embedding, likelihood
 from .batches import pad, token_budget, window
 from .finetuning import FineTuned, fine_tune
 from .token_tables import KmerTokens
-from .tokens import Tokens
+from .tokens import Encoded, Tokens
 
 
 class LanguageModel:
@@ -208,6 +208,21 @@ class LanguageModel:
         keep = self._keep(max_length)
         return [_cut(s, keep, truncation, self.family) for s in sequences]
 
+    def encode(
+        self, sequences: Sequence[str], *, max_length: int | None = None, truncation: str = "both"
+    ) -> list[Encoded]:
+        """Return the tokens of the sequences, clipped, and cut further where they are more than fit.
+
+        How many tokens letters other than A, C, G and T take, and rare subwords, is known only then.
+        """
+        cut = self.clipped(sequences, max_length=max_length, truncation=truncation)
+        encoded = self.tokens.encode(cut)
+        for i, kept in enumerate(cut):
+            while self.max_tokens is not None and (n := len(encoded[i].ids)) > self.max_tokens and len(kept) > 1:
+                kept = _cut(kept, max(1, len(kept) * self.max_tokens // n - 1), truncation, self.family)
+                encoded[i] = self.tokens.encode([kept])[0]
+        return encoded
+
     def around(self, length: int, middle: float) -> slice:
         """Return the bases of a sequence, as central about offset `middle` as can be, that fit and need no more cut."""
         keep = length if self.context is None else min(length, self.context)
@@ -225,6 +240,8 @@ class LanguageModel:
     def forward(self, network: nn.Module, rows: Sequence[IntArray], *, hidden: bool = False) -> tuple[Any, Tensor]:
         """Return the network's output for rows of token ids, padded on the right, and the ids (n, t)."""
         ids, real = pad(rows, self.pad)
+        if self.max_tokens is not None and ids.shape[1] > self.max_tokens:
+            raise DataError(f"{self.name}: a sequence takes {ids.shape[1]} tokens, {self.max_tokens} fit; shorten it")
         given: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self.device)}
         if real is not None and self._takes_mask:
             given["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)

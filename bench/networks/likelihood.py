@@ -204,7 +204,7 @@ def _totals(model: LanguageModel, sequences: StrArray, *, shift: int, temperatur
 def _chunks(model: LanguageModel, sequences: StrArray) -> Iterator[tuple[IntArray, list[Encoded]]]:
     for start in range(0, len(sequences), CHUNK):
         chunk = sequences[start : start + CHUNK]
-        yield np.arange(start, start + len(chunk)), model.tokens.encode(model.clipped(list(chunk)))
+        yield np.arange(start, start + len(chunk)), model.encode(list(chunk))
 
 
 def _in_turn(model: LanguageModel, encoded: Sequence[Encoded]) -> Iterator[list[tuple[int, int]]]:

@@ -6,8 +6,9 @@ import ast
 import fnmatch
 import functools
 import importlib.util
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -57,6 +58,8 @@ def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
         card = own or _only(_run_file(Path(base), MODELS), Path(base), "model")
     elif base not in MODELS.all() and (location := locate(base)):
         card = checkpoint_card(location, access)
+        if card.name in MODELS.all():
+            card = replace(card, name=location.name)
     elif base.startswith((".", "/", "~")):
         raise ConfigError(f"{base}: no such folder; a checkpoint is a folder with a config.json, or an id on the hub")
     else:
@@ -66,10 +69,14 @@ def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
 
 def twin_card(card: ModelCard) -> ModelCard:
     """Return the card of the same network with random weights. Raises ConfigError where there is no network to draw."""
-    registered = next((c for c in MODELS.all().values() if c.twin_of == card.name), None)
-    if registered is None and card.twin is None:
+    registered = [c for c in MODELS.all().values() if c.twin_of and MODELS.get(c.twin_of).load is card.load]
+    if not registered and card.twin is None:
         raise ConfigError(f"{card.name}: not a network that baserate builds, so it has no twin with random weights")
-    return registered or card.twin()  # type: ignore[misc]
+    twin: ModelCard = registered[0] if registered else card.twin()  # type: ignore[misc]
+    if twin.twin_of == card.name:
+        return twin
+    params = {key: card.params.get(key, value) for key, value in twin.params.items()}
+    return replace(twin, name=f"{card.name}_random", twin_of=card.name, params=params)
 
 
 def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
@@ -185,7 +192,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def _select(patterns: Sequence[str], names: Sequence[str], get: Callable[[str], C]) -> list[C]:
-    found: dict[str, C] = {}
+    found: dict[tuple[str, str], C] = {}
     for pattern in patterns:
         is_glob = any(c in pattern for c in "*?[") and not pattern.endswith(")")
         matches = sorted(fnmatch.filter(names, pattern)) if is_glob else [pattern]
@@ -193,8 +200,17 @@ def _select(patterns: Sequence[str], names: Sequence[str], get: Callable[[str], 
             raise ConfigError(f"{pattern!r} matches none of: {', '.join(names)}")
         for match in matches:
             card = get(match)
-            found.setdefault(card.name, card)
-    return list(found.values())
+            found.setdefault((card.name, _identity(card)), card)
+    count = Counter(name for name, _ in found)
+    # Two checkpoints of one name, or two revisions of one, are two rows.
+    return [
+        card if count[name] == 1 else replace(card, name=f"{name}@{revision[:8]}")
+        for (name, revision), card in found.items()
+    ]
+
+
+def _identity(card: Task | ModelCard) -> str:
+    return card.id if isinstance(card, Task) else f"{card.revision()}"
 
 
 def _parse_call(text: str) -> tuple[str, dict[str, Any]]:

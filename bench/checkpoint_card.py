@@ -8,7 +8,7 @@ from typing import Any
 from .capabilities import Model
 from .families import Head, head_of, needs_code, published, recognise
 from .networks.hub import Access, Location, check_trust, read_config
-from .types import ModelCard, ModeName, canonical_json, digest
+from .types import ModelCard, ModeName, digest
 
 EMBEDDING = {"layer": -1, "pooling": "mean"}
 RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
@@ -41,7 +41,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         params={"precision": "auto", "compiled": False},
         description=(family.description if listed else f"checkpoint {location.name}")
         + (", never trained" if random_weights else ""),
-        revision=(lambda: digest("random", canonical_json(dict(content)))) if random_weights else (lambda: commit),
+        revision=(lambda: digest("random", commit)) if random_weights else (lambda: commit),
         parameters=facts.parameters if facts else None,
         context=facts.context if facts else None,
         tokenizer=facts.tokenizer if facts else "",

@@ -139,6 +139,8 @@ def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) ->
     )
     console.print(escape(said))
     loud = Console(stderr=True, highlight=False)
+    for task, reason in outcome.lost.items():
+        loud.print(Text(f"not run: {task}: {reason}", "red"), soft_wrap=True)
     for record in outcome.failed:
         spec = record.spec
         loud.print(

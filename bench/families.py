@@ -7,6 +7,7 @@ it when called.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +82,7 @@ GENERIC = Family("generic", "a checkpoint that follows the conventions of transf
 
 def family(value: Family) -> Family:
     """Register a family of models and return it."""
-    FAMILIES.add(value.name, value, origin=value.name)
+    FAMILIES.add(value.name, value, origin=sys._getframe(1).f_code.co_filename)
     return value
 
 

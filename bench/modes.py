@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError, DataError, NotApplicable
+from .families import FAMILIES
 from .probes import PENALTIES, fit_probe
+from .provenance import engine_digest
 from .types import FloatArray, Inputs, IntArray, ModelCard, ModeName, Split, Task
 
 
@@ -57,12 +59,13 @@ class Job:
         from .remembering import Remembering
 
         model = self.model.redrawn(seed) if self.is_twin else self.model
-        if self.cache is None or self.card.baseline:
+        if self.cache is None or self.card.baseline or hasattr(model, "learn"):
             return model
         drawn = {"seed": seed} if self.is_twin else {}
-        precision = getattr(model, "precision", "")
         key = {"model": self.card.name, "revision": self.card.revision(), **self.card.params, **drawn}
-        return Remembering(model, self.cache, key | {"precision": precision})
+        family = FAMILIES.origin(self.card.family) if self.card.family in FAMILIES.all() else ""
+        key |= {"precision": getattr(model, "precision", ""), "engine": engine_digest(family)}
+        return Remembering(model, self.cache, key)
 
     def parameter_hash(self) -> str:
         """Return the digest of the model's parameters, '' if it has none; a twin's of all seeds, joined by '+'."""
@@ -98,13 +101,25 @@ def zero_shot(job: Job) -> FloatArray:
 
 
 def as_is(job: Job) -> FloatArray:
-    """Return (1, n, k) scores of the head that the model brought, trained elsewhere."""
+    """Return (1, n, k) scores of the head that the model brought, trained elsewhere.
+
+    Where the head names its classes they are matched with the task's by name, else by their order. Raises NotApplicable
+    where they are others.
+    """
     scores = np.asarray(job.model.predict(job.split.test.inputs), dtype=np.float64)
     wanted = job.n_classes or 1
     if scores.ndim != 2 or scores.shape[1] != wanted:
         raise NotApplicable(
             f"{job.card.name}: its head gives {scores.shape[1:]} scores, {job.task.name} needs {wanted}"
         )
+    labels = tuple(label.lower() for label in getattr(job.model, "labels", ()))
+    classes = tuple(name.lower() for name in job.task.classes)
+    if labels and job.n_classes:
+        if sorted(labels) != sorted(classes):
+            raise NotApplicable(
+                f"{job.card.name}: its head tells {', '.join(labels)}; {job.task.name} {', '.join(classes)}"
+            )
+        scores = scores[:, [labels.index(name) for name in classes]]
     return scores[None]
 
 

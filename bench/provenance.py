@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,16 +18,38 @@ _PLUMBING = ("capabilities", "errors", "progress", "registry", "types")
 
 
 def source_digest(function: Callable[..., Any]) -> str:
-    """Return 'source:' and the digest of the function's file and of our own modules that it imports, and these in turn.
+    """Return 'source:' and the digest of the function's file and of all that `sources` names.
 
     Nothing is imported: a file's imports are read from its text.
     """
-    files = sorted(_sources(Path(function.__code__.co_filename)), key=lambda file: (file.name, str(file)))
+    files = sorted(sources(Path(function.__code__.co_filename)), key=lambda file: (file.name, str(file)))
     return "source:" + digest(*(file.read_bytes() for file in files))
 
 
 @functools.cache
-def _sources(first: Path) -> frozenset[Path]:
+def engine_digest(family_file: str = "") -> str:
+    """Return the digest of what decides, beside its weights, what a model gives for a sequence.
+
+    That is our code that runs networks and in-house models, the file of the model's family, and the versions of the
+    packages below them.
+    """
+    folders = (_ROOT / "networks", _ROOT / "inhouse")
+    files = [*sorted(file for folder in folders for file in folder.glob("*.py")), _ROOT / "families.py"]
+    files += [Path(family_file)] if family_file else []
+    versions = [f"{name} {_version(name)}" for name in ("numpy", "torch", "transformers", "tokenizers")]
+    return digest(*versions, *(file.read_bytes() for file in files))
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.cache
+def sources(first: Path) -> frozenset[Path]:
+    """Return the file, those beside it and those of our modules that it imports to compute with, and these in turn."""
     found: set[Path] = set()
     waiting = [first]
     while waiting:
@@ -34,6 +57,7 @@ def _sources(first: Path) -> frozenset[Path]:
         if file not in found:
             found.add(file)
             waiting += [module for name in _imported(file) if (module := _module_file(name)) is not None]
+            waiting += _beside(file)
     return frozenset(found)
 
 
@@ -51,6 +75,22 @@ def _imported(file: Path) -> Iterator[list[str]]:
             parts = parts[1:]
         for alias in node.names:
             yield [*parts, alias.name]
+
+
+def _beside(file: Path) -> list[Path]:
+    """Return the files in the folder of a user's own file that it imports by their bare names."""
+    if _ROOT in file.resolve().parents:
+        return []
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    candidates = [
+        path for name in sorted(names) for path in (file.parent / f"{name}.py", file.parent / name / "__init__.py")
+    ]
+    return [path for path in candidates if path.is_file()]
 
 
 def _module_file(parts: list[str]) -> Path | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import BaserateError, MissingExtra, NotApplicable, check_keys
+from .errors import BaserateError, ConfigError, DataError, MissingExtra, NotApplicable, check_keys
 from .modes import MODES, Job, mode_settings
 from .records import (
     SKIPPED,
@@ -26,6 +26,7 @@ from .records import (
     write_record,
 )
 from .registry import load_model
+from .settings import check_settings, settings_for
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
 from .types import MODE_NAMES, FloatArray, ModelCard, ModeName, Predictions, RunSpec, Split, Task
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 SEEDS = (0, 1, 2)
 TRAIN_FRACTION = 0.9
+MISSING = "package missing"
+"""The flag of a cell that is run again once its package is installed."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,16 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a grid: how many cells were done before, done now, not applicable, and the records that failed."""
+    """What became of a grid: how many cells were done before, done now, not applicable, and the records that failed.
+
+    `lost` maps the tasks whose examples could not be had to the reason; nothing is recorded of them.
+    """
 
     skipped: int = 0
     done: int = 0
     not_applicable: int = 0
     failed: tuple[Record, ...] = ()
+    lost: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts, and the failed cells with their errors, as a JSON object."""
@@ -74,7 +81,7 @@ class Outcome:
             {"task": r.spec.task, "model": r.spec.model, "mode": r.spec.mode, "error": r.error} for r in self.failed
         ]
         counts = {"done": self.done, "done_before": self.skipped, "not_applicable": self.not_applicable}
-        return {**counts, "failed": failed}
+        return {**counts, "failed": failed, "lost": dict(self.lost)}
 
 
 def plan(
@@ -85,9 +92,12 @@ def plan(
 ) -> list[Cell]:
     """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together.
 
-    `settings` are changed in every mode that knows them. Raises ConfigError for one that no mode of the plan knows.
+    `settings` are changed in every mode that knows them; of a list of layers or poolings linear_probe chooses one, and
+    other modes keep their own. Raises ConfigError for a setting that no mode of the plan knows, or a value of no use.
     """
-    changed = settings or {}
+    changed = {} if settings is None else settings
+    if not isinstance(changed, Mapping):
+        raise ConfigError(f"settings are {changed!r}: expected names with values, such as layer = 3")
     cells = [
         Cell(task, card, mode, changed)
         for card in cards
@@ -98,7 +108,8 @@ def plan(
     used = {cell.mode for cell in cells} or set(MODE_NAMES)
     known = {name for mode in used for name in MODES[mode].changeable()}
     check_keys(changed, sorted(known), "settings")
-    return cells
+    check_settings(changed, used)
+    return [replace(cell, settings=settings_for(changed, cell.mode)) for cell in cells]
 
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
@@ -200,10 +211,18 @@ class Grid:
         skipped = done = not_applicable = 0
         failed: list[Record] = []
         loaded: tuple[ModelCard | None, object] = (None, None)
+        lost: dict[str, str] = {}
         for cell in cells:
+            if cell.task.id in lost:
+                continue
             self.started(cell)
             start = time.perf_counter()
-            split = self._split(cell.task)
+            try:
+                split = self._split(cell.task)
+            except BaserateError as error:  # its data are not here; the other tasks' may be
+                lost[cell.task.id] = str(error)
+                self.finished(cell, None, 0.0)
+                continue
             spec = run_spec(cell, split, self.protocol)
             if self._is_done(spec):
                 skipped += 1
@@ -226,7 +245,7 @@ class Grid:
             except MissingExtra as reason:
                 # A baseline that nobody named must not fail a grid on a machine that lacks its package.
                 status = "not_applicable" if cell.card.baseline else "failed"
-                record = self._without_result(cell, spec, status, str(reason))
+                record = replace(self._without_result(cell, spec, status, str(reason)), flags=(MISSING,))
                 not_applicable += cell.card.baseline
                 failed += [] if cell.card.baseline else [record]
             except Exception as error:  # one cell of many: its record keeps the reason
@@ -245,7 +264,9 @@ class Grid:
             )
             write_record(self.results, record, predictions)
             self.finished(cell, record, seconds)
-        return Outcome(skipped, done, not_applicable, tuple(failed))
+        if lost and not (skipped or done or not_applicable or failed):
+            raise DataError(next(iter(lost.values())))
+        return Outcome(skipped, done, not_applicable, tuple(failed), lost)
 
     def _split(self, task: Task) -> Split:
         if task.id not in self._splits:
@@ -254,7 +275,10 @@ class Grid:
 
     def _is_done(self, spec: RunSpec) -> bool:
         folder = record_folder(self.results, spec)
-        return folder.exists() and read_record(folder).status != "failed"
+        if not folder.exists():
+            return False
+        record = read_record(folder)
+        return record.status != "failed" and MISSING not in record.flags
 
     def _taints_of(self, card: ModelCard) -> tuple[str, ...]:
         """Return the flags of all records of a model: the checks that it fails, and whose code it ran."""

@@ -26,7 +26,8 @@ def _weights_revision() -> str:
 
 
 def _twin_revision() -> str:
-    return digest("random", (CHECKPOINT / "config.json").read_bytes())
+    files = ("config.json", "vocab.txt", "tokenizer_config.json")
+    return digest("random", *((CHECKPOINT / name).read_bytes() for name in files))
 
 
 @model(

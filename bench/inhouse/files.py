@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BaserateError, ConfigError, nearest
+from ..provenance import sources
 from ..registry import with_params
 from ..types import ModelCard, ModeName, digest
 from .functions import CHUNK, FUNCTIONS, FunctionModel
@@ -29,8 +30,9 @@ def card_from_file(path: str | Path, *, python: str = "") -> ModelCard | None:
     """Return the card of a file of plain functions, or None where it registers its content with decorators.
 
     Nothing of the file runs: which functions it defines or assigns at its top level decides the modes. `python` is the
-    interpreter that will run it, '' for this one. The revision is the digest of the file and of those that it names in
-    a top-level list `FILES`, such as its weights. Raises ConfigError where the file is neither.
+    interpreter that will run it, '' for this one. The revision is the digest of the file, of those beside it that it
+    imports, and of those that it names in a top-level list `FILES`, such as its weights. Raises ConfigError where the
+    file is neither.
     """
     path = Path(path)
     tree = _parsed(path)
@@ -56,7 +58,7 @@ def card_from_file(path: str | Path, *, python: str = "") -> ModelCard | None:
         modes=modes,
         params={"python": ""},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
-        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (file, *weights))),
+        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*sorted(sources(file)), *weights))),
     )
     return with_params(card, python=python) if python else card
 

@@ -163,8 +163,15 @@ def check_own_code(content: Mapping[str, Any], where: str) -> None:
 
 def folder_digest(folder: Path) -> str:
     """Return the digest of all files of a checkpoint folder that decide what it computes."""
-    files = sorted({f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, *_CODE) for f in folder.glob(pattern)})
-    return digest(*(part for f in files for part in (f.name, _file_digest(f, f.stat().st_size, f.stat().st_mtime_ns))))
+    files = {f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, "*.pt") for f in folder.glob(pattern)}
+    files |= {f for pattern in _CODE for f in folder.rglob(pattern)}
+    return digest(
+        *(
+            part
+            for f in sorted(files)
+            for part in (str(f.relative_to(folder)), _file_digest(f, f.stat().st_size, f.stat().st_mtime_ns))
+        )
+    )
 
 
 @functools.lru_cache(maxsize=256)

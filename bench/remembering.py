@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,12 @@ class Remembering:
         if name in own:
             return own[name]
         if name in ("log_likelihood", "pseudo_log_likelihood", "next_base_log_probs"):
-            return lambda sequences, **settings: self._each(name, sequences, settings)
+
+            @functools.wraps(theirs)  # what the model takes may be asked of its signature
+            def each(sequences: StrArray, **settings: Any) -> FloatArray:
+                return self._each(name, sequences, settings)
+
+            return each
         return theirs
 
     def _of(self, method: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -64,14 +66,15 @@ def score(
     """Return scores by the rule, (n,), or (n, k) where it gives one a class; NaN where it cannot score an example.
 
     The score of a variant or a pair is ALT over REF: higher where the model finds ALT the likelier; `deleterious`
-    negates it. Raises UnknownName for the rule, ConfigError for a setting that it does not have, and NotApplicable
-    where model or inputs lack what it needs.
+    negates it. Raises UnknownName for the rule, ConfigError for a setting that it does not have or cannot use, and
+    NotApplicable where model or inputs lack what it needs.
     """
     found = rule_of(rule)
     check_keys(settings, found.settings, f"zero-shot rule {rule!r}")
     if found.sees == "variants" and inputs.alternates is None:
         raise NotApplicable(f"{rule} scores variants and pairs; these inputs have no alternate sequences")
     found.check(model)
+    _check_temperature(settings.get("temperature", 1.0))
     scores = np.asarray(found.score(model, inputs, train, **{**found.settings, **settings}), dtype=np.float64)
     if len(scores) != len(inputs):
         raise DataError(f"{_name(model)}: rule {rule!r} gave {len(scores)} scores for {len(inputs)} examples")
@@ -133,6 +136,9 @@ def _embedding_distance(
         raise ConfigError(f"distance = {distance!r}: expected one of {', '.join(_SIMILARITY)}")
     if at not in ("site", "pooled"):
         raise ConfigError(f"at = {at!r}: expected 'site' or 'pooled'")
+    if inputs.positions is None:
+        # A distance is never on the side of a pair's real sequence, so a sign would be read into it.
+        raise NotApplicable("embedding_distance says how far a variant goes, not which sequence of a pair is real")
     if at == "site" and not hasattr(model, "embed_sites"):
         raise NotApplicable(f"at = 'site' needs embed_sites, which {_name(model)} lacks; use at = 'pooled'")
     # What a model calls its layers is its own affair; -1 asks for what it gives by itself.
@@ -252,9 +258,18 @@ def _change_in(measure: Callable[[StrArray], FloatArray]) -> Callable[[Pairs], F
 
 
 def _log_likelihood(model: Any, temperature: float) -> Callable[[StrArray], FloatArray]:
-    return lambda sequences: model.log_likelihood(
-        sequences, **({} if temperature == 1 else {"temperature": temperature})
-    )
+    if temperature == 1:
+        return lambda sequences: model.log_likelihood(sequences)
+    taken = inspect.signature(model.log_likelihood).parameters.values()
+    if not any(p.name == "temperature" or p.kind is p.VAR_KEYWORD for p in taken):
+        raise NotApplicable(f"temperature = {temperature}: {_name(model)}.log_likelihood takes none; leave it at 1")
+    return lambda sequences: model.log_likelihood(sequences, temperature=temperature)
+
+
+def _check_temperature(value: Any) -> None:
+    """Raise ConfigError unless logits can be divided by the value without turning or losing them."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ConfigError(f"temperature = {value!r}: expected a finite number above 0")
 
 
 def _once(compute: Callable[..., Any], *columns: NDArray[Any]) -> NDArray[np.float64]:
@@ -348,7 +363,7 @@ _RULES = (
         "variants",
         "Minus the cosine or Euclidean distance between the embeddings of REF and ALT, or their inner product. At the "
         "token of the first base that differs (at = 'site') SNVs and substitutions of several bases are scored and "
-        "indels skipped; with at = 'pooled', the mean over the window, all are scored.",
+        "indels skipped; with at = 'pooled', the mean over the window, all are scored. Not for pairs.",
         {"distance": "cosine", "at": "site", "layer": -1} | _STRANDS,
     ),
     Rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from baserate.alleles import compare
 from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
 from baserate.registry import get_model, load_model, with_params
+from baserate.remembering import Remembering
 from baserate.sources.sequences import reverse_complement
 from baserate.sources.variants import variant_windows
 from baserate.types import Examples, FloatArray, Inputs, IntArray, StrArray, strings
@@ -471,6 +473,33 @@ def test_embedding_distances(distance: str) -> None:
         Recorder(), variants(refs, alts), "embedding_distance", distance=distance, at="pooled", strands="forward"
     )
     np.testing.assert_allclose(pooled, [literal([2, 2, 1, 1], [1, 3, 2, 0])], atol=1e-6)
+
+
+@pytest.mark.parametrize("at", ["site", "pooled"])
+def test_a_distance_does_not_tell_which_of_a_pair_is_real(at: str) -> None:
+    # It is never positive, so any model would be right about every pair.
+    inputs = variants(draw(5, 12, 1), draw(5, 12, 2))
+    pairs = Inputs(inputs.sequences, inputs.alternates)
+    for distance in ("cosine", "euclidean", "inner_product"):
+        with pytest.raises(NotApplicable, match="not which sequence of a pair is real"):
+            score(toy(2), pairs, "embedding_distance", distance=distance, at=at)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, "2", True, None])
+@pytest.mark.parametrize("rule", ["causal_delta", "likelihood"])
+def test_a_temperature_that_turns_or_loses_the_score_is_refused(rule: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"temperature = .*: expected a finite number above 0"):
+        score(toy(2, "causal"), snvs(), rule, temperature=value)
+
+
+def test_a_temperature_that_a_model_does_not_take_is_said(tmp_path: Path) -> None:
+    for model in (Recorder(), Remembering(Recorder(), tmp_path, {})):
+        with pytest.raises(NotApplicable, match="log_likelihood takes none; leave it at 1"):
+            score(model, snvs(), "causal_delta", temperature=2.0)
+    takes = Remembering(toy(2, "causal"), tmp_path, {})
+    warm, own = (score(model, snvs(), "causal_delta", temperature=2.0) for model in (takes, toy(2, "causal")))
+    np.testing.assert_array_equal(warm, own)
+    assert not np.allclose(warm, score(takes, snvs(), "causal_delta"))
 
 
 def test_a_models_own_score_is_taken_as_it_is() -> None:

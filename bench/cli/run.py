@@ -131,7 +131,7 @@ def _seeds(text: str | None) -> tuple[int, ...]:
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return what --set says: a value is a literal of Python where it reads as one, else text."""
+    """Return what --set says: a value is true, false or a literal of Python where it reads as one, else text."""
     import ast
 
     out: dict[str, Any] = {}
@@ -139,9 +139,11 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise ConfigError(f"--set {pair!r}: expected NAME=VALUE, such as layer=3")
+        if name in out:
+            raise ConfigError(f"--set {pair!r}: {name} is set already, to {out[name]!r}")
         try:
-            out[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+            out[name] = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             out[name] = value
     return out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -82,7 +82,10 @@ def zero_shot(job: Job) -> FloatArray:
     from .zero_shot import score
 
     settings = dict(job.settings)
-    rule, n = settings.pop("rule"), len(job.split.test)
+    rule, inputs, n = settings.pop("rule"), job.split.test.inputs, len(job.split.test)
+    if job.task.kind == "paired":
+        # The two of a pair differ anywhere, even where their source names a site; rules for variants know them by this.
+        inputs = replace(inputs, positions=None)
     scores = []
     for seed in job.seeds:
         model = job.model_of(seed)
@@ -90,7 +93,7 @@ def zero_shot(job: Job) -> FloatArray:
             model.learn(job.split.train.inputs)
         found = score(
             model,
-            job.split.test.inputs,
+            inputs,
             rule,
             deleterious=job.task.deleterious,
             train=job.split.train,

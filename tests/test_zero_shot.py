@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from baserate.alleles import compare
 from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
+from baserate.modes import Job, zero_shot
 from baserate.registry import get_model, load_model, with_params
 from baserate.remembering import Remembering
 from baserate.sources.sequences import reverse_complement
 from baserate.sources.variants import variant_windows
-from baserate.types import Examples, FloatArray, Inputs, IntArray, StrArray, strings
+from baserate.types import Examples, FloatArray, Inputs, IntArray, Split, StrArray, strings
 from baserate.zero_shot import RULES, rule_of, score
 
 DNA = "ACGT"
@@ -483,6 +485,22 @@ def test_a_distance_does_not_tell_which_of_a_pair_is_real(at: str) -> None:
     for distance in ("cosine", "euclidean", "inner_product"):
         with pytest.raises(NotApplicable, match="not which sequence of a pair is real"):
             score(toy(2), pairs, "embedding_distance", distance=distance, at=at)
+
+
+def test_a_paired_task_has_no_sites_even_where_its_source_found_some() -> None:
+    inputs = variants(draw(5, 12, 1), draw(5, 12, 2))
+    assert inputs.positions is not None
+    names = strings(list("abcde"))
+    test = Examples(names, inputs, np.zeros(5), names, names)
+    settings = {"rule": "embedding_distance", "distance": "cosine", "at": "pooled", "layer": -1, "strands": "both"}
+    for kind in ("paired", "regression"):
+        task = SimpleNamespace(kind=kind, deleterious=False)
+        job = Job(task, None, Recorder(), Split(test, test, test), settings, (0,), 1.0)  # type: ignore[arg-type]
+        if kind == "paired":
+            with pytest.raises(NotApplicable, match="not which sequence of a pair is real"):
+                zero_shot(job)
+        else:
+            assert zero_shot(job).shape == (1, 5, 1)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, "2", True, None])

@@ -73,6 +73,8 @@ def check_no_sequence_in_two_parts(task: Task) -> None:
 
 def check_every_class_everywhere(task: Task) -> None:
     """Every class occurs in every part; measurements are finite and vary."""
+    if task.kind == "paired":
+        raise NotApplicable("a pair has no target: the first of the two is the real one")
     for part, examples in load_split(task):
         if task.kind == "classification":
             counts = np.bincount(examples.targets, minlength=len(task.classes))
@@ -86,7 +88,10 @@ def check_every_class_everywhere(task: Task) -> None:
 def check_truth_scores_best(task: Task) -> None:
     """Scoring the truth itself gives the primary metric 1, or a difference of such metrics 0."""
     test = load_split(task).test
-    truth = np.eye(len(task.classes))[test.targets] if task.kind == "classification" else test.targets[:, None]
+    if task.kind == "classification":
+        truth = np.eye(len(task.classes))[test.targets]
+    else:
+        truth = np.full((len(test), 1), -1.0) if task.kind == "paired" else test.targets[:, None]
     predictions = Predictions(
         test.ids, test.targets, test.clusters, test.strata, truth[None].astype(np.float64), seeds=(0,)
     )

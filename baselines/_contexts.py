@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from baserate.alleles import compare
 from baserate.errors import NotApplicable
 from baserate.kmers import OTHER, encode
 from baserate.types import FloatArray, Inputs, IntArray, StrArray, strings
@@ -20,7 +21,8 @@ class Changes:
 
     `row` (m,) is the variant; `ref` and `alt` (m, 3) are the base between its two neighbours, in REF and in ALT, as
     codes A, C, G, T = 0..3, and 4 for any other letter or past the end.
-    `scorable` (n,) is False for a variant that changes the length, or changes to or from a letter of ambiguity.
+    `scorable` (n,) is False for an insertion or a deletion, whether or not the length of its window was restored, and
+    for a change to or from a letter of ambiguity.
     """
 
     row: IntArray
@@ -39,7 +41,7 @@ def changes(inputs: Inputs, who: str) -> Changes:
     if inputs.alternates is None:
         raise NotApplicable(f"{who} scores variants; these inputs have no alternate sequences")
     pairs = zip(inputs.sequences, inputs.alternates, strict=True)
-    scorable = np.array([len(ref) == len(alt) for ref, alt in pairs], dtype=bool)
+    scorable = np.array([compare(ref, alt).kind != "indel" for ref, alt in pairs], dtype=bool)
     rows = np.flatnonzero(scorable)
     ref, alt = separated(inputs.sequences[rows]), separated(inputs.alternates[rows])
     at = np.flatnonzero(ref != alt)

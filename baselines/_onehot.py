@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from baserate.alleles import compare
 from baserate.errors import DataError, NotApplicable
 from baserate.kmers import OTHER, encode
 from baserate.types import Inputs, StrArray
@@ -51,21 +52,27 @@ def one_hot(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
 def substitutions(inputs: Inputs) -> list[tuple[int, int]]:
     """Return for each variant how many of its changed bases are transitions, and how many are anything else.
 
-    Windows of unequal length are aligned at both ends: the difference in length counts as that many changed bases,
-    beside what still differs. Raises NotApplicable where there are no alternates.
+    In an insertion or a deletion windows are aligned at both ends, without the bases that restored the length of one:
+    as many changed bases count as were inserted or deleted, beside what still differs. Raises NotApplicable where there
+    are no alternates.
     """
     if inputs.alternates is None:
         raise NotApplicable("these inputs have no alternate sequences; the baseline scores variants")
     found = []
     for reference, alternate in zip(inputs.sequences, inputs.alternates, strict=True):
-        gap = abs(len(reference) - len(alternate))
-        if gap:
+        change = compare(reference, alternate)
+        gain = change.alt_end - change.ref_end
+        if change.kind == "indel":
+            if len(reference) == len(alternate):
+                # ALT lost as many bases on its right as were inserted, or was filled up with as many as were deleted.
+                reference = reference[: len(reference) - max(gain, 0)]
+                alternate = alternate[: len(alternate) - max(-gain, 0)]
             start = _shared(reference, alternate)
             end = _shared(reference[start:][::-1], alternate[start:][::-1])
             reference, alternate = (s[start : len(s) - end] for s in (reference, alternate))
         changed = [a + b for a, b in zip(reference, alternate, strict=False) if a != b]
         transitions = sum(pair in _TRANSITIONS for pair in changed)
-        found.append((transitions, len(changed) - transitions + gap))
+        found.append((transitions, len(changed) - transitions + abs(gain)))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.baselines import markov, pwm, substitution_table, trinucleotide
+from baserate.baselines import edit_count, markov, pwm, substitution_table, transition_transversion, trinucleotide
 from baserate.baselines._contexts import changes
 from baserate.baselines.markov import MAX_ORDER, Chain, count_words, fit_chain
 from baserate.errors import ConfigError, NotApplicable
@@ -217,6 +217,39 @@ def test_changes_are_found_with_their_neighbours() -> None:
     assert found.alt.tolist() == [[0, 3, 2], [4, 1, 1], [2, 0, 4], [4, 2, 3], [2, 3, 4]]
     assert found.scorable.tolist() == [True, True, True, False, False, True]
     np.testing.assert_array_equal(found.total(np.arange(5.0)), [0, 3, 0, np.nan, np.nan, 7])
+
+
+def _restored(size: int, *, seed: int) -> tuple[str, str]:
+    """Return 101-bp windows of REF and of ALT with `size` bases inserted (or deleted: below 0) in the middle of it."""
+    dna, new = _dna(1, 130, seed=seed)[0], _dna(1, 20, seed=seed + 100)[0]
+    changed = dna[:50] + new[: max(size, 0)] + dna[50 + max(-size, 0) :]
+    return dna[:101], changed[:101]
+
+
+@pytest.mark.parametrize("size", [-11, -3, -1, 1, 3, 11])
+def test_indels_in_windows_of_one_length_are_not_substitutions(size: int) -> None:
+    windows = [_restored(size, seed=seed) for seed in range(20)]
+    refs, alts = ([pair[i] for pair in windows] for i in (0, 1))
+    # A single substitution among them keeps its score.
+    inputs = _variants([*refs, refs[0]], [*alts, f"{refs[0][:50]}{'GATC'['ACGT'.index(refs[0][50])]}{refs[0][51:]}"])
+    assert inputs.alternates is not None
+    assert min(sum(a != b for a, b in zip(r, x, strict=True)) for r, x in zip(refs, alts, strict=True)) > 20
+    learnt = trinucleotide.load()
+    learnt.learn(Inputs(strings(refs)))
+    for model in (learnt, substitution_table.load()):
+        scores = model.score_variants(inputs)
+        assert np.isnan(scores[:-1]).all() and np.isfinite(scores[-1])
+    counted = edit_count.load().score_variants(inputs)
+    np.testing.assert_array_equal(counted, [-abs(size)] * 20 + [-1])
+    np.testing.assert_array_equal(transition_transversion.load().score_variants(inputs)[:-1], counted[:-1])
+
+
+def test_a_base_replaced_beside_a_deletion_counts_with_it() -> None:
+    ref = "ACGTTGCAAC" * 3 + "TCCC" + _dna(1, 100, seed=20)[0]
+    alt = ref[:30] + "G" + ref[34:]
+    both = _variants([ref, ref[:101]], [alt, alt[:101]])
+    assert edit_count.load().score_variants(both).tolist() == [-4, -4]
+    assert np.isnan(substitution_table.load().score_variants(both)).all()
 
 
 def test_trinucleotides_are_counted_on_both_strands() -> None:

@@ -248,6 +248,20 @@ def test_weights_of_half_precision_are_widened(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.embed(MIXED), expected, rtol=0.1, atol=0.05)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", None])
+@pytest.mark.parametrize("layout", ["llama", "esm-rotary"])
+def test_random_weights_are_as_precise_as_trained_ones(layout: str, dtype: str | None, tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS[layout])
+    expected = opened(folder, random_weights=True, init_seed=1).parameter_hash()
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "dtype": dtype, "torch_dtype": dtype}))
+    model, twin = opened(folder), opened(folder, random_weights=True, init_seed=1)
+    for network in (model.network, twin.network, twin.redrawn(2).network):
+        assert {p.dtype for p in network.parameters()} == {torch.float32}
+        assert network.config.dtype == torch.float32
+    assert twin.parameter_hash() == expected  # drawn in single precision too
+
+
 def test_weights_in_many_files_are_read_and_a_missing_one_is_told(tmp_path: Path) -> None:
     folder = build(tmp_path / "x", LAYOUTS["mistral"])
     expected = opened(folder).parameter_hash()

@@ -89,6 +89,8 @@ def load(
 def random_network(config: Any, head: Head, family: Family, *, seed: int, trust: bool) -> nn.Module:
     """Return the network that `config` describes, with weights drawn from `seed`."""
     auto = _auto_class(config, head, family, trust)
+    config = copy.deepcopy(config)
+    config.dtype = torch.float32  # whatever it says: trained weights are widened when they are loaded
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         options = {"trust_remote_code": True} if trust else {}

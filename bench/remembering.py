@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .store import CHUNK, remembered, remembered_all
+from .store import in_chunks, remembered, remembered_all
 from .types import FloatArray, IntArray, StrArray, strings
 
 Rows = NDArray[Any]
@@ -52,18 +52,11 @@ class Remembering:
 
     def _each(self, method: str, sequences: StrArray, settings: Mapping[str, Any]) -> FloatArray:
         call = getattr(self._model, method)
-
-        def compute(missing: list[str]) -> Iterator[Rows]:
-            for part in _parts(missing):
-                yield np.asarray(call(strings(part), **settings))
-
+        compute = in_chunks(lambda part: np.asarray(call(strings(part), **settings)))
         return remembered(self._folder, self._of(method, settings), list(sequences), compute)
 
     def _embed(self, sequences: StrArray, **settings: Any) -> NDArray[np.float32]:
-        def compute(missing: list[str]) -> Iterator[Rows]:
-            for part in _parts(missing):
-                yield self._model.embed(strings(part), **settings)
-
+        compute = in_chunks(lambda part: self._model.embed(strings(part), **settings))
         return remembered(self._folder, self._of("embed", settings), list(sequences), compute)
 
     def _embed_all(
@@ -71,36 +64,24 @@ class Remembering:
     ) -> list[NDArray[np.float32]]:
         # The keys are those of `embed`, so that one layer is found again among several.
         keys = [self._of("embed", {"layer": la, "pooling": po, **settings}) for la, po in requests]
-
-        def compute(missing: list[str]) -> Iterator[list[Rows]]:
-            for part in _parts(missing):
-                yield self._model.embed_all(strings(part), requests, **settings)
-
+        compute = in_chunks(lambda part: self._model.embed_all(strings(part), requests, **settings))
         return remembered_all(self._folder, keys, list(sequences), compute)
 
     def _embed_sites(self, sequences: StrArray, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
+        def compute(part: list[str]) -> Rows:
+            pairs = [item.rpartition("@") for item in part]
+            at = np.array([int(pair[2]) for pair in pairs], np.int64)
+            found: Rows = self._model.embed_sites(strings([pair[0] for pair in pairs]), at, **settings)
+            return found
+
         items = [f"{s}@{at}" for s, at in zip(sequences, sites, strict=True)]
-
-        def compute(missing: list[str]) -> Iterator[Rows]:
-            for part in _parts(missing):
-                pairs = [item.rpartition("@") for item in part]
-                at = np.array([int(pair[2]) for pair in pairs], np.int64)
-                yield self._model.embed_sites(strings([pair[0] for pair in pairs]), at, **settings)
-
-        return remembered(self._folder, self._of("embed_sites", settings), items, compute)
+        return remembered(self._folder, self._of("embed_sites", settings), items, in_chunks(compute))
 
     def _masked_llr(self, references: StrArray, alternates: StrArray) -> FloatArray:
+        def compute(part: list[str]) -> Rows:
+            pairs = [item.partition(">") for item in part]
+            ref, alt = (strings([pair[side] for pair in pairs]) for side in (0, 2))
+            return np.asarray(self._model.masked_llr(ref, alt))
+
         items = [f"{r}>{a}" for r, a in zip(references, alternates, strict=True)]
-
-        def compute(missing: list[str]) -> Iterator[Rows]:
-            for part in _parts(missing):
-                pairs = [item.partition(">") for item in part]
-                ref, alt = (strings([pair[side] for pair in pairs]) for side in (0, 2))
-                yield np.asarray(self._model.masked_llr(ref, alt))
-
-        return remembered(self._folder, self._of("masked_llr", {}), items, compute)
-
-
-def _parts(items: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
+        return remembered(self._folder, self._of("masked_llr", {}), items, in_chunks(compute))

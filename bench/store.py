@@ -29,6 +29,7 @@ from .types import IntArray, canonical_json, digest
 log = logging.getLogger(__name__)
 
 Rows = NDArray[Any]
+R = TypeVar("R")
 Compute = Callable[[list[str]], Iterable[Sequence[Rows]]]
 """Takes the items that are not known; yields, for one chunk of them after another, the rows of each key."""
 
@@ -98,10 +99,10 @@ def remembered_all(
     return [shelf.rows[back] for shelf in shelves]
 
 
-def in_chunks(compute: Callable[[list[str]], Rows], size: int = CHUNK) -> Callable[[list[str]], Iterator[Rows]]:
-    """Return what computes `size` items at a time with a function of a list, for `remembered`."""
+def in_chunks(compute: Callable[[list[str]], R], size: int = CHUNK) -> Callable[[list[str]], Iterator[R]]:
+    """Return what computes `size` items at a time with a function of a list, for `remembered` and `remembered_all`."""
 
-    def chunks(items: list[str]) -> Iterator[Rows]:
+    def chunks(items: list[str]) -> Iterator[R]:
         for start in range(0, len(items), size):
             yield compute(items[start : start + size])
 

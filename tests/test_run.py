@@ -68,7 +68,9 @@ def test_good_failed_and_not_applicable_cells_are_all_records(toy: Task, tmp_pat
     assert (outcome.done, outcome.not_applicable, len(outcome.failed)) == (2, 1, 1)
     by = {(r.spec.model, r.spec.mode): r for r in read_records(tmp_path)}
     assert "RuntimeError: out of luck" in by["bad", "from_scratch"].error
-    assert "zero_shot scores variants and pairs; toy_motif has none and declares no rule" in by["good", "zero_shot"].error
+    assert (
+        "zero_shot scores variants and pairs; toy_motif has none and declares no rule" in by["good", "zero_shot"].error
+    )
     good = by["good", "from_scratch"]
     mcc = good.estimate("mcc")
     assert mcc is not None and mcc.value is not None and mcc.value > 0.9

@@ -105,7 +105,7 @@ def run(
     else:
         print_outcome(outcome, results, said, quiet=quiet)
     _tabulate(results, results, as_json=False, quiet=quiet or as_json)
-    return 1 if outcome.failed else 0
+    return 1 if outcome.failed or outcome.lost else 0
 
 
 def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:

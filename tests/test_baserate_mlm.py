@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from baserate.errors import MissingExtra
-from baserate.networks.language_model import LanguageModel
 from baserate.models.baserate_mlm import CHECKPOINT
+from baserate.networks.language_model import LanguageModel
 from baserate.pretrain import SHIPPED
 from baserate.pretrain_config import read_config
 from baserate.registry import get_model, load_model

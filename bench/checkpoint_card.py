@@ -7,7 +7,7 @@ from typing import Any
 
 from .capabilities import Model
 from .families import Head, head_of, needs_code, published, recognise
-from .networks.hub import Access, Location, check_trust, read_config
+from .networks.hub import Access, Location, check_trust, check_weights, read_config
 from .types import ModelCard, ModeName, digest
 
 EMBEDDING = {"layer": -1, "pooling": "mean"}
@@ -20,12 +20,14 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
 
     Its revision is the commit on the hub, or the digest of the folder's files. With `random_weights` it is the card of
     the same network with weights drawn anew for each seed. Raises ConfigError, in one line, where the checkpoint cannot
-    be found, or needs code of its own that the user did not allow.
+    be found, or needs code of its own or pickles that the user did not allow.
     """
     content, commit = read_config(location)
     listed = published(location.name)
     family, facts = listed or (recognise(content), None)
     code = check_trust(location, commit, access) if needs_code(content, family) else ""
+    if location.folder and not random_weights and family.load is None:
+        check_weights(location.folder, location.name, allow_pickle=access.allow_pickle)
     pinned = location if location.folder else Location(location.name, None, commit)
 
     def load(*, precision: str = "auto", compiled: bool = False) -> Model:

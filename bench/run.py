@@ -150,7 +150,7 @@ def evaluate(
         task=task_snapshot(cell.task),
         model=model_snapshot(cell.card),
         estimates=tuple(estimate(predictions, metric) for metric in cell.task.metrics),
-        flags=_flags(job, predictions),
+        flags=_flags(job, predictions, cell.mode),
         parameter_hash=job.parameter_hash(),
     )
     return record, predictions
@@ -172,8 +172,8 @@ def _scored(cell: Cell, spec: RunSpec, scores: FloatArray) -> NDArray[np.bool_] 
     return None if scored.all() else scored
 
 
-def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
-    """Return what a reader of the result must know: collapsed scores, examples skipped, sequences truncated."""
+def _flags(job: Job, predictions: Predictions, mode: ModeName) -> tuple[str, ...]:
+    """Return what a reader of the result must know: collapsed, skipped, truncated, classes that the head left unnamed."""
     n = len(predictions.ids)
     flags = ["collapsed"] if flag_collapsed(predictions) else []
     if predictions.scored is not None:
@@ -182,6 +182,8 @@ def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
         length = {"max_length": job.settings["max_length"]} if "max_length" in job.settings else {}
         truncated = job.model.n_truncated(job.split.test.inputs.sequences, **length)
         flags += [f"truncated {truncated} of {n}"] if truncated else []
+    if mode == "as_is" and job.n_classes and not getattr(job.model, "labels", ()):
+        flags.append("the head names no classes: matched by order")
     return tuple(flags)
 
 

@@ -173,7 +173,7 @@ def _scored(cell: Cell, spec: RunSpec, scores: FloatArray) -> NDArray[np.bool_] 
 
 
 def _flags(job: Job, predictions: Predictions, mode: ModeName) -> tuple[str, ...]:
-    """Return what a reader of the result must know: collapsed, skipped, truncated, classes that the head left unnamed."""
+    """Return what a reader must know of the result: collapsed, skipped, truncated, classes matched by order."""
     n = len(predictions.ids)
     flags = ["collapsed"] if flag_collapsed(predictions) else []
     if predictions.scored is not None:

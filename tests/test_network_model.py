@@ -7,6 +7,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -365,6 +366,58 @@ def test_a_site_is_the_state_of_its_own_token(make: Any) -> None:
     window = long[int(start) : int(start) + model.context]
     expected = by_site(model, [window], [200 - int(start)])
     np.testing.assert_allclose(model.embed_sites(strings([long]), np.array([200])), expected, atol=1e-5)
+
+
+class Headed(nn.Module):
+    """A causal network without a `base_model`; `returns` says how, and whether states come when they are asked for."""
+
+    def __init__(self, returns: str) -> None:
+        super().__init__()
+        self.table, self.layer, self.head = nn.Embedding(10, 6), nn.Linear(6, 6), nn.Linear(6, 10)
+        self.returns = returns
+        self.passes = 0
+
+    def forward(self, input_ids: Tensor, output_hidden_states: bool = False) -> Any:
+        self.passes += 1
+        states = (first := self.table(input_ids), last := self.layer(first))
+        logits, given = self.head(last), states if output_hidden_states else None
+        kept = [(first[:, None], first[:, None])]
+        return {
+            "tuple": (logits, kept, states) if output_hidden_states else (logits, kept),
+            "named": SimpleNamespace(logits=logits, hidden_states=given),
+            "last": SimpleNamespace(logits=logits, last_hidden_state=last, hidden_states=given),
+            "none": (logits,),
+        }[self.returns]
+
+
+@pytest.mark.parametrize("returns", ["tuple", "named", "last"])
+def test_logits_do_not_pass_for_states(returns: str, make: Any) -> None:
+    tokens = make("esm-rotary")[0].tokens
+    network = Headed(returns)
+    model = from_network(network, tokens, name="headed", head="causal", device="cpu", precision="fp32")
+    ids = tokens.encode(list(MIXED[:1]))[0].ids[1:-1]
+    with torch.no_grad():
+        first = network.table(torch.from_numpy(ids[ids < 8]))
+        states = [first, network.layer(first)]
+    for layer in (-1, 0, 1):
+        expected = states[layer].mean(0).numpy()
+        np.testing.assert_allclose(model.embed(MIXED[:1], layer=layer)[0], expected, atol=1e-6)
+    network.passes = 0
+    model.embed(MIXED[:1])
+    assert network.passes == 1
+    fitted = model.fit(examples(8, 1), examples(4, 2), n_classes=2, seed=0, epochs=1)
+    assert fitted.predict(examples(4, 2).inputs).shape == (4, 2) and fitted.head.in_features == 6
+
+
+def test_a_network_that_shows_no_states_cannot_embed(make: Any) -> None:
+    tokens = make("esm-rotary")[0].tokens
+    model = from_network(Headed("none"), tokens, name="bare", head="causal", device="cpu", precision="fp32")
+    assert np.isfinite(model.log_likelihood(MIXED)).all()
+    with pytest.raises(ConfigError, match="bare: returns logits and no hidden states"):
+        model.embed(MIXED)
+    plain = from_network(Scarce(10**9, RuntimeError()), tokens, name="plain", device="cpu", precision="fp32")
+    with pytest.raises(ConfigError, match=r"layer = 1: plain returns its last layer .-1. alone"):
+        plain.embed(MIXED, layer=1)
 
 
 def test_a_lower_precision_is_close_and_the_vectors_are_still_single(make: Any) -> None:

@@ -116,7 +116,12 @@ def pool(
     sites: Sequence[int] | None = None,
 ) -> list[Tensor]:
     """Return the pooled states (n, d) of each (layer, pooling) for one batch."""
-    output, ids = model.forward(backbone, [e.ids for e in encoded], hidden=any(layer != -1 for layer, _ in requests))
+    rows = [e.ids for e in encoded]
+    every = model.states_on_request or any(layer != -1 for layer, _ in requests)
+    output, ids = model.forward(backbone, rows, hidden=every)
+    if not every and _last(model, output) is None:
+        model.states_on_request = True  # so that the next batch runs once
+        output, ids = model.forward(backbone, rows, hidden=True)
     counted = _counted(encoded, ids.shape[1], model.tokens)
     real = torch.from_numpy(counted).to(ids.device)
     return [
@@ -160,21 +165,39 @@ def _vectors(
 
 def _layer(model: LanguageModel, output: Any, layer: int) -> Tensor:
     """Return one layer of hidden states, whichever way the network returns them."""
-    if layer == -1:
-        states = output[0] if isinstance(output, tuple) else getattr(output, "last_hidden_state", None)
-        if states is None:
-            states = output.hidden_states[-1]
-    else:
-        every = getattr(output, "hidden_states", None)
-        if every is None and isinstance(output, tuple):
-            every = next((part for part in output if isinstance(part, (tuple, list))), None)
+    states = _last(model, output) if layer == -1 else None
+    if states is None:
+        every = _every(output)
+        if every is None and layer == -1:
+            raise ConfigError(f"{model.name}: returns logits and no hidden states, so there is nothing to embed with")
         if every is None:
             raise ConfigError(f"layer = {layer}: {model.name} returns its last layer (-1) alone")
         if not -len(every) <= layer < len(every):
             raise ConfigError(f"layer = {layer}: {model.name} has hidden states 0 to {len(every) - 1}")
         states = every[layer]
-    found: Tensor = states if model.family.states is None else model.family.states(states)
-    return found
+    return states if model.family.states is None else model.family.states(states)
+
+
+def _last(model: LanguageModel, output: Any) -> Tensor | None:
+    """Return the last hidden states, None where the output has none."""
+    if isinstance(output, tuple) and not model.headed:
+        first: Tensor = output[0]
+        return first
+    last: Tensor | None = getattr(output, "last_hidden_state", None)
+    if last is not None:
+        return last
+    every = _every(output)
+    return None if every is None else every[-1]
+
+
+def _every(output: Any) -> Sequence[Tensor] | None:
+    """Return the hidden states (n, t, d) of all layers, None where the output has none."""
+    if not isinstance(output, tuple):
+        found: Sequence[Tensor] | None = getattr(output, "hidden_states", None)
+        return found
+    several = (part for part in output if isinstance(part, (tuple, list)) and len(part))
+    # Keys and values kept for the next token come as tuples too, of other shapes.
+    return next((p for p in several if all(isinstance(s, Tensor) and s.ndim == 3 for s in p)), None)
 
 
 def _counted(encoded: Sequence[Encoded], width: int, tokens: Tokens) -> NDArray[np.bool_]:

@@ -64,6 +64,7 @@ class LanguageModel:
         self.width = width
         self.budget = token_budget(self.device)
         self.compiled = compiled
+        self.states_on_request = False
         self._redraw = redraw
         self._takes_mask = "attention_mask" in inspect.signature(network.forward).parameters
 
@@ -237,6 +238,11 @@ class LanguageModel:
         """Return the network without its head."""
         return backbone_of(self.network, self.family)
 
+    @property
+    def headed(self) -> bool:
+        """Whether the backbone is the whole network, head and all, so that what it returns first are logits."""
+        return self.head != "none" and self.backbone() is self.network
+
     def forward(self, network: nn.Module, rows: Sequence[IntArray], *, hidden: bool = False) -> tuple[Any, Tensor]:
         """Return the network's output for rows of token ids, padded on the right, and the ids (n, t)."""
         ids, real = pad(rows, self.pad)
@@ -245,7 +251,7 @@ class LanguageModel:
         given: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self.device)}
         if real is not None and self._takes_mask:
             given["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)
-        if hidden:
+        if hidden and _accepts(network, "output_hidden_states"):
             given["output_hidden_states"] = True
         if self.compiled and network._compiled_call_impl is None:
             network.compile()
@@ -263,6 +269,11 @@ def backbone_of(network: nn.Module, family: Family) -> nn.Module:
     """Return the network without its head."""
     inner: nn.Module = getattr(network, family.backbone) if family.backbone else getattr(network, "base_model", network)
     return inner
+
+
+def _accepts(network: nn.Module, argument: str) -> bool:
+    taken = inspect.signature(network.forward).parameters.values()
+    return any(p.name == argument or p.kind is p.VAR_KEYWORD for p in taken)
 
 
 def _counts_padding(config: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -193,7 +193,7 @@ def _likelihood(
         context, frame = _limits(model)
         kept = strings([s[middle(len(s), context, frame)] for s in inputs.sequences[rows]])
         turned = [kept, reverse_complements(kept)] if _both(strands) else [kept]
-        scores[rows] = np.mean([_once(per_base, column) for column in turned], axis=0)
+        scores[rows] = _mean([_once(per_base, column) for column in turned])
     return scores
 
 
@@ -233,12 +233,18 @@ def _both_strands(
     found = pairs(inputs, context=context, frame=frame).of(kinds)
     scores = np.full(len(inputs), np.nan)
     if len(found.rows):
-        values = np.stack([measure(found), measure(found.turned())] if both else [measure(found)])
-        known = ~np.isnan(values)
-        n = known.sum(0)
-        total = np.where(known, values, 0.0).sum(0)
-        scores[found.rows] = np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
+        scores[found.rows] = _mean([measure(found), measure(found.turned())] if both else [measure(found)])
     return scores
+
+
+def _mean(strands: Sequence[FloatArray]) -> FloatArray:
+    """Return the mean (n,) over the strands on which there is a number, NaN where there is one on none."""
+    values = np.stack(strands)
+    known = ~np.isnan(values)
+    n = known.sum(0)
+    total = np.where(known, values, 0.0).sum(0)
+    mean: FloatArray = np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0)
+    return mean
 
 
 def _both(strands: str) -> bool:
@@ -291,7 +297,7 @@ def _name(model: Any) -> str:
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit: NDArray[np.float64] = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    unit: NDArray[np.float64] = np.divide(vectors, length, out=np.zeros_like(vectors), where=length != 0)  # NaN stays
     return unit
 
 

@@ -299,6 +299,69 @@ def test_a_window_beyond_the_context_is_cut_about_the_site(
     np.testing.assert_allclose(found, literally(ours.masked_llr, cut, "both"), atol=1e-5)
 
 
+def crowded(model: LanguageModel) -> Inputs:
+    """Return SNVs in windows as long as the context, in which so many bases are N that few tokens, or many, fit."""
+    assert model.context is not None and model.max_tokens is not None
+    length, at = model.context, model.context // 2
+    refs, alts = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        share = (0.0, 0.1, 0.25, 0.6)[seed % 4]
+        ref = "".join(
+            "N" if rng.random() < share and abs(i - at) > 4 else b for i, b in enumerate(dna(1, length, seed)[0])
+        )
+        refs.append(ref)
+        alts.append(ref[:at] + {"A": "C", "C": "G", "G": "T", "T": "A"}[ref[at]] + ref[at + 1 :])
+    return Inputs(strings(refs), strings(alts), np.full(60, at))
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "literal"),
+    [
+        ("llama", "causal_delta", "causal_delta"),
+        ("llama", "likelihood", "causal_delta"),
+        ("llama", "embedding_distance", "site"),
+        ("bert-bpe", "pll_one_pass", "pll_one_pass"),
+        ("bert-bpe", "masked_llr", "masked_llr"),
+        ("bert-bpe", "embedding_distance", "site"),
+        ("esm-absolute", "pll_one_pass", "pll_one_pass"),
+        ("esm-absolute", "masked_llr", "masked_llr"),
+    ],
+)
+def test_windows_whose_tokens_do_not_fit_are_skipped_and_never_cut(
+    make: Callable[[str], tuple[LanguageModel, Literal]], name: str, rule: str, literal: str
+) -> None:
+    model, ours = make(name)
+    inputs = crowded(model)
+    assert inputs.alternates is not None and model.max_tokens is not None
+
+    def whole(ref: str, alt: str) -> float:
+        sizes = [len(model.tokens.encode([s])[0].ids) for s in (ref, alt)]
+        if max(sizes) > model.max_tokens:
+            return math.nan
+        found: float = getattr(ours, literal)(ref, alt)
+        return found / sum(map(ref.count, "ACGT")) if rule == "likelihood" else found
+
+    for strands in ("forward", "both"):
+        expected = literally(whole, inputs, strands)
+        skipped = int(np.isnan(expected).sum())
+        assert 10 < skipped < 60
+        np.testing.assert_allclose(score(model, inputs, rule, strands=strands), expected, atol=1e-5)
+    # Where none fits, no width is known from those that do.
+    one = inputs.take(np.flatnonzero(np.isnan(expected))[:3])
+    assert np.isnan(score(model, one, rule)).all()
+
+
+def test_a_flank_whose_tokens_do_not_fit_is_skipped(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
+    model, _ = make("llama")
+    flanks = strings([*dna(2, 20, seed=1), "ANCN" * 50, "ACGT" * 5])
+    found = model.next_base_log_probs(flanks)
+    np.testing.assert_array_equal(np.isnan(found).all(1), [False, False, True, False])
+    np.testing.assert_allclose(found[[0, 1, 3]], model.next_base_log_probs(flanks[[0, 1, 3]]), atol=1e-6)
+    assert np.isnan(model.next_base_log_probs(flanks[2:3])).all()
+    assert np.isnan(model.log_likelihood(flanks[2:3])).all()
+
+
 def test_a_class_is_scored_by_its_likelihood_per_base(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
     sequences = dna(4, (12, 30), seed=4)
     for name, rule, settings in (

@@ -133,11 +133,24 @@ def test_letters_that_take_more_tokens_than_bases_do_are_cut_to_what_fits(name: 
         assert np.isfinite(model.embed(crowded, layer=layer)).all()
     alone = np.concatenate([model.embed(crowded[i : i + 1]) for i in range(4)])
     np.testing.assert_allclose(model.embed(crowded), alone, atol=1e-5)
-    found = model.log_likelihood(crowded) if model.head == "causal" else model.pseudo_log_likelihood(crowded[:1])
-    assert np.isfinite(found).all()
+    assert model.n_truncated(crowded) == 4 and model.n_truncated(crowded, max_length=5000) == 4
     row = np.full(model.max_tokens + 1, int(model.tokens.vocabulary.dna[0]))
     with pytest.raises(DataError, match=f"takes {len(row)} tokens, {model.max_tokens} fit; shorten it"):
         model.forward(model.network, [row])
+
+
+@pytest.mark.parametrize("name", ["bert-bpe", "llama", "esm-absolute", "gpt2", "bert-overlapping", "gpt_neox"])
+def test_what_is_cut_is_counted_however_it_comes_about(name: str, make: Any) -> None:
+    model, _ = make(name)
+    assert model.context is not None
+    x = [s[i:] for s in dna(20, model.context + 2, seed=20) for i in (0, 1, 2, 3, 30)]
+    rng = np.random.default_rng(21)
+    x += ["".join(b if rng.random() > share else "N" for b in s) for s in x for share in (0.1, 0.3, 0.9)]
+    expected = [len(s) > model.context or len(model.tokens.encode([s])[0].ids) > model.max_tokens for s in x]
+    assert [model.n_truncated([s]) for s in x] == expected
+    assert model.n_truncated(x) == sum(expected)
+    crowded = sum(over for over, s in zip(expected, x, strict=True) if len(s) <= model.context)
+    assert (crowded > 10) == (LAYOUTS[name].tokenizer in ("bpe", "kmer"))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
 from ..progress import activity
-from ..types import FloatArray, IntArray, StrArray
+from ..types import FloatArray, IntArray, StrArray, strings
 from .batches import in_batches
 from .tokens import Encoded, Tokens
 
@@ -65,16 +65,24 @@ def stream(
 
 def embed_sites(model: LanguageModel, sequences: StrArray, sites: IntArray, *, layer: int) -> NDArray[np.float32]:
     """Return the state of the token that spells base `sites[i]` of sequence i, (n, d); see `LanguageModel`."""
-    parts = []
+    found: NDArray[np.float32] | None = None
     for start in range(0, len(sequences), CHUNK):
         cut = [
             (s[keep := model.around(len(s), at + 0.5)], at - keep.start)
             for s, at in zip(sequences[start : start + CHUNK], sites[start : start + CHUNK], strict=True)
         ]
-        encoded = model.tokens.encode(model.clipped([s for s, _ in cut]))
-        columns = [_token_at(e, at) for e, (_, at) in zip(encoded, cut, strict=True)]
-        parts.append(_vectors(model, encoded, [(layer, "site")], sites=columns)[0])
-    return np.concatenate(parts) if parts else np.empty((0, model.width or 0), np.float32)
+        encoded, fits = model.whole([s for s, _ in cut])
+        if not len(fits):
+            continue
+        columns = [_token_at(encoded[i], cut[i][1]) for i in fits]
+        (states,) = _vectors(model, [encoded[i] for i in fits], [(layer, "site")], sites=columns)
+        if found is None:
+            found = np.full((len(sequences), states.shape[1]), np.nan, np.float32)
+        found[start + fits] = states
+    if found is None:
+        width = model.width or (model.embed(strings(["ACGT"]), layer=layer).shape[1] if len(sequences) else 0)
+        found = np.full((len(sequences), width), np.nan, np.float32)
+    return found
 
 
 def head_outputs(model: LanguageModel, sequences: StrArray) -> FloatArray:

@@ -111,9 +111,15 @@ class LanguageModel:
         return h.hexdigest()
 
     def n_truncated(self, sequences: Sequence[str] | StrArray, *, max_length: int | None = None) -> int:
-        """Return how many sequences are longer than what is used of them."""
+        """Return how many sequences are longer than what is used of them: in bases, or in tokens of letters like N."""
         keep = self._keep(max_length)
-        return 0 if keep is None else sum(len(s) > keep for s in sequences)
+        if keep is None:
+            return 0
+        room = self.max_tokens
+        crowded = [s for s in sequences if room is not None and len(s) <= keep and self.tokens.may_exceed(s, room)]
+        parts = (crowded[start : start + embedding.CHUNK] for start in range(0, len(crowded), embedding.CHUNK))
+        over = sum(not self.fits(e) for part in parts for e in self.tokens.encode(self.clipped(part)))
+        return sum(len(s) > keep for s in sequences) + over
 
     def embed(
         self,
@@ -145,7 +151,10 @@ class LanguageModel:
         return embedding.embed_all(self, sequences, requests, max_length=max_length, truncation=truncation)
 
     def embed_sites(self, sequences: StrArray, sites: IntArray, *, layer: int = -1) -> NDArray[np.float32]:
-        """Return the state of the token that spells base `sites[i]` of sequence i, (n, d)."""
+        """Return the state of the token that spells base `sites[i]` of sequence i, (n, d).
+
+        NaN where the sequence, cut about the site, takes more tokens than fit, as letters other than A, C, G and T may.
+        """
         return embedding.embed_sites(self, sequences, sites, layer=layer)
 
     def masked_log_probs(self, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
@@ -160,8 +169,8 @@ class LanguageModel:
         """Return log p(ALT) - log p(REF) (n,), in nats, summed over the tokens that differ, masked together in REF.
 
         With single-base tokens these are the bases that differ, with k-mers the k-mers that hold them, with overlapping
-        k-mers all that cover them. NaN where lengths differ, where a letter other than A, C, G, T is involved, and for
-        subword tokens where the two do not differ in one token alone (the same-slot rule).
+        k-mers all that cover them. NaN where lengths differ, where a letter other than A, C, G, T is involved, for
+        subword tokens where the two do not differ in one token alone (the same-slot rule), and where tokens do not fit.
         """
         self._need_head("masked")
         return likelihood.masked_llr(self, references, alternates)
@@ -170,7 +179,8 @@ class LanguageModel:
         """Return the sum over tokens of log p(token | all others) (n,), in nats (Salazar 2020).
 
         Each token is masked in turn, or with `one_pass` none is and one forward pass serves all: cheaper by the length
-        of the sequence, and biased, since the network sees what it is asked for.
+        of the sequence, and biased, since the network sees what it is asked for. NaN where a sequence, cut to the bases
+        that fit if all are A, C, G and T, takes more tokens than fit.
         """
         self._need_head("masked")
         return likelihood.pseudo_log_likelihood(self, sequences, one_pass=one_pass)
@@ -179,13 +189,17 @@ class LanguageModel:
         """Return the log-likelihood (n,), in nats, summed over the tokens that spell A, C, G and T alone.
 
         It is normalised over these tokens. The first token of a model without a beginning token has no prediction and
-        does not count. Logits are divided by `temperature`.
+        does not count. Logits are divided by `temperature`. NaN where a sequence, cut to the bases that fit if all are
+        A, C, G and T, takes more tokens than fit.
         """
         self._need_head("causal")
         return likelihood.log_likelihood(self, sequences, temperature=temperature)
 
     def next_base_log_probs(self, sequences: StrArray) -> FloatArray:
-        """Return the log-probabilities of A, C, G, T as the next base, (n, 4), summed over the tokens that begin so."""
+        """Return the log-probabilities of A, C, G, T as the next base, (n, 4), summed over the tokens that begin so.
+
+        NaN where a sequence takes more tokens than fit.
+        """
         self._need_head("causal")
         return likelihood.next_base_log_probs(self, sequences)
 
@@ -214,15 +228,26 @@ class LanguageModel:
     ) -> list[Encoded]:
         """Return the tokens of the sequences, clipped, and cut further where they are more than fit.
 
-        How many tokens letters other than A, C, G and T take, and rare subwords, is known only then.
+        How many tokens letters other than A, C, G and T take, and rare subwords, is known only then. Such a cut falls
+        elsewhere in REF than in ALT: likelihoods are of `whole` sequences alone.
         """
         cut = self.clipped(sequences, max_length=max_length, truncation=truncation)
         encoded = self.tokens.encode(cut)
         for i, kept in enumerate(cut):
-            while self.max_tokens is not None and (n := len(encoded[i].ids)) > self.max_tokens and len(kept) > 1:
-                kept = _cut(kept, max(1, len(kept) * self.max_tokens // n - 1), truncation, self.family)
+            while self.max_tokens is not None and not self.fits(encoded[i]) and len(kept) > 1:
+                keep = len(kept) * self.max_tokens // len(encoded[i].ids) - 1
+                kept = _cut(kept, max(1, keep), truncation, self.family)
                 encoded[i] = self.tokens.encode([kept])[0]
         return encoded
+
+    def whole(self, sequences: Sequence[str]) -> tuple[list[Encoded], IntArray]:
+        """Return the tokens of the sequences, clipped, and which of them (m,) take no more tokens than fit."""
+        encoded = self.tokens.encode(self.clipped(sequences))
+        return encoded, np.array([i for i, e in enumerate(encoded) if self.fits(e)], np.int64)
+
+    def fits(self, encoded: Encoded) -> bool:
+        """Return whether there are no more tokens than the network takes."""
+        return self.max_tokens is None or len(encoded.ids) <= self.max_tokens
 
     def around(self, length: int, middle: float) -> slice:
         """Return the bases of a sequence, as central about offset `middle` as can be, that fit and need no more cut."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,7 +114,7 @@ def masked_llr(model: LanguageModel, references: StrArray, alternates: StrArray)
         chunk = range(start, min(start + CHUNK, len(references)))
         same_length = [i for i in chunk if len(references[i]) == len(alternates[i]) > 0]
         pairs = [_window_pair(model, references[i], alternates[i]) for i in same_length]
-        of_ref, of_alt = (model.tokens.encode(model.clipped([pair[side] for pair in pairs])) for side in (0, 1))
+        of_ref, of_alt = (model.whole([pair[side] for pair in pairs])[0] for side in (0, 1))
         # Many variants of one window differ in the same tokens: the network sees the masked window once.
         members: dict[tuple[bytes, bytes], list[int]] = {}
         slots: dict[int, IntArray] = {}
@@ -122,7 +122,7 @@ def masked_llr(model: LanguageModel, references: StrArray, alternates: StrArray)
             at = _differing(model, r, a)
             if references[i] == alternates[i]:
                 out[i] = 0.0
-            elif at is not None:
+            elif at is not None and model.fits(r):
                 slots[j] = at
                 members.setdefault((r.ids.tobytes(), at.tobytes()), []).append(j)
         groups = list(members.values())
@@ -146,9 +146,10 @@ def pseudo_log_likelihood(model: LanguageModel, sequences: StrArray, *, one_pass
     if one_pass:
         return _totals(model, sequences, shift=0, temperature=1.0)
     check_usable(sequences)
-    totals = np.zeros(len(sequences))
+    totals = np.full(len(sequences), np.nan)
     advance = activity(f"scoring with {model.name}", len(sequences))
-    for index, encoded in _chunks(model, sequences):
+    for index, encoded in _chunks(model, sequences, advance):
+        totals[index] = 0.0
         done = 0
         for part in _in_turn(model, encoded):
             rows = [_put(encoded[j].ids, np.array([slot]), mask) for j, slot in part]
@@ -174,25 +175,26 @@ def next_base_log_probs(model: LanguageModel, sequences: StrArray) -> FloatArray
     keep, tokens = model.context, model.tokens
     # The next token must begin at the next base, so the last one has to end with the sequence.
     frame = math.lcm(tokens.k if isinstance(tokens, KmerTokens) else 1, model.family.multiple_of)
-    out = np.empty((len(sequences), 4))
+    out = np.full((len(sequences), 4), np.nan)
     advance = activity(f"scoring with {model.name}", len(sequences))
     for start in range(0, len(sequences), CHUNK):
         chunk = [s if keep is None else s[-keep:] for s in sequences[start : start + CHUNK]]
         encoded = tokens.encode([s[len(s) % frame :] or s for s in chunk])
+        fits = np.array([i for i, e in enumerate(encoded) if model.fits(e)], np.int64)
         # What a tokenizer puts after a sequence would stand between it and the next base.
-        rows = [e.ids[: int(np.flatnonzero(e.ends > e.starts)[-1]) + 1] for e in encoded]
+        rows = [(e := encoded[i]).ids[: int(np.flatnonzero(e.ends > e.starts)[-1]) + 1] for i in fits]
         slots = [np.array([len(r)]) for r in rows]
-        out[start : start + len(rows)] = at_slots(model, rows, slots, None, shift=1)
-        advance(len(rows))
+        out[start + fits] = at_slots(model, rows, slots, None, shift=1)
+        advance(len(chunk))
     return out
 
 
 def _totals(model: LanguageModel, sequences: StrArray, *, shift: int, temperature: float) -> FloatArray:
     """Return the sums of the log-probabilities of each sequence's own tokens, from one pass each."""
     check_usable(sequences)
-    totals = np.zeros(len(sequences))
+    totals = np.full(len(sequences), np.nan)
     advance = activity(f"scoring with {model.name}", len(sequences))
-    for index, encoded in _chunks(model, sequences):
+    for index, encoded in _chunks(model, sequences, advance):
         slots = [(at := _scored(model, e))[at >= shift] for e in encoded]
         places = np.concatenate([_place(model, e.ids[at]) for e, at in zip(encoded, slots, strict=True)])[:, None]
         found = at_slots(model, [e.ids for e in encoded], slots, places, shift=shift, temperature=temperature)
@@ -201,10 +203,15 @@ def _totals(model: LanguageModel, sequences: StrArray, *, shift: int, temperatur
     return totals
 
 
-def _chunks(model: LanguageModel, sequences: StrArray) -> Iterator[tuple[IntArray, list[Encoded]]]:
+def _chunks(
+    model: LanguageModel, sequences: StrArray, advance: Callable[[int], None]
+) -> Iterator[tuple[IntArray, list[Encoded]]]:
+    """Yield the sequences whose tokens all fit, as their numbers and tokens, so many at a time; the others are done."""
     for start in range(0, len(sequences), CHUNK):
-        chunk = sequences[start : start + CHUNK]
-        yield np.arange(start, start + len(chunk)), model.encode(list(chunk))
+        encoded, fits = model.whole(list(sequences[start : start + CHUNK]))
+        advance(len(encoded) - len(fits))
+        if len(fits):
+            yield start + fits, [encoded[i] for i in fits]
 
 
 def _in_turn(model: LanguageModel, encoded: Sequence[Encoded]) -> Iterator[list[tuple[int, int]]]:

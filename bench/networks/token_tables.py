@@ -67,6 +67,10 @@ class Tokens(ABC):
     def bases_in(self, n_tokens: int) -> int:
         """Return the most bases that are sure to fit in `n_tokens`, specials included, if all are A, C, G or T."""
 
+    def may_exceed(self, sequence: str, n_tokens: int) -> bool:
+        """Return whether a sequence of no more than `bases_in(n_tokens)` letters may take more tokens all the same."""
+        return False
+
     @property
     def n_special(self) -> int:
         """How many special tokens there are around a sequence."""
@@ -194,6 +198,12 @@ class KmerTokens(Tokens):
             return room * k
         # A tail of up to k - 1 bases takes as many tokens.
         return room if room < k - 1 else (room - k + 2) * k + k - 2
+
+    def may_exceed(self, sequence: str, n_tokens: int) -> bool:
+        """Return whether a sequence of no more than `bases_in(n_tokens)` letters may take more tokens all the same."""
+        if not self.restarts or len(sequence) + self.n_special <= n_tokens:
+            return False
+        return bool(_CODES[_letters(sequence)].max() > 3)
 
 
 @dataclass(frozen=True, eq=False)

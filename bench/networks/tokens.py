@@ -86,6 +86,11 @@ class SubwordTokens(Tokens):
         """Return how many bases fit in `n_tokens`, specials included: an estimate from random DNA, less a tenth."""
         return int(max(0, n_tokens - self.n_special) * self.bases_per_token * 0.9)
 
+    def may_exceed(self, sequence: str, n_tokens: int) -> bool:
+        """Return whether a sequence of no more than `bases_in(n_tokens)` letters may take more tokens all the same."""
+        # At most a token a letter, and one more for a mark of where a word begins.
+        return len(sequence) + self.n_special + 1 > n_tokens
+
     def _run(self, sequences: Sequence[str], **options: bool) -> Any:
         texts = [self.tag + self.fold(sequence) for sequence in sequences]
         options |= {"add_special_tokens": self.specials, "verbose": False}

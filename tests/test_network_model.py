@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import json
 import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -264,6 +265,35 @@ def test_a_head_of_its_own_predicts_as_transformers_does(
     np.testing.assert_allclose(model.embed(x), literal(folder, LAYOUTS[layout], x), rtol=1e-4, atol=1e-5)
     with pytest.raises(NotApplicable, match="needs a masked head; it has a classification head"):
         model.masked_llr(x, x)
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({0: "enhancer", 1: "Promoter", 2: "LABEL_2"}, ("enhancer", "Promoter", "LABEL_2")),
+        ({2: "c", 0: "a", 1: "b"}, ("a", "b", "c")),
+        ({0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}, ()),
+        ({0: "0", 1: "1", 2: "2"}, ()),
+        ({0: 0, 1: 1, 2: 2}, ()),
+    ],
+)
+def test_the_classes_of_a_head_are_known_where_they_have_names(
+    named: dict[int, Any], expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = build(tmp_path, LAYOUTS["bert-bpe"], head="classifier", num_labels=3)
+    content = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**content, "id2label": named}))
+    model = opened(folder)
+    assert model.labels == expected
+    assert model.predict(Inputs(MIXED)).shape == (len(MIXED), 3)
+
+
+def test_a_head_of_labels_that_do_not_exclude_each_other_is_not_one_of_classes(make: Any, tmp_path: Path) -> None:
+    problem = {"num_labels": 2, "problem_type": "multi_label_classification"}
+    model = opened(build(tmp_path, LAYOUTS["bert-bpe"], head="classifier", **problem))
+    with pytest.raises(NotApplicable, match="gives each label a probability of its own"):
+        model.predict(Inputs(MIXED))
+    assert make("bert-bpe")[0].labels == ()
 
 
 class Scarce(nn.Module):

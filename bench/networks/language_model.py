@@ -6,6 +6,7 @@ import copy
 import hashlib
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,9 @@ from .batches import pad, token_budget, window
 from .finetuning import FineTuned, fine_tune
 from .token_tables import KmerTokens
 from .tokens import Encoded, Tokens
+
+_NUMBERED = re.compile(r"(LABEL_)?\d+", re.IGNORECASE)
+"""Names of classes that say no more than their place."""
 
 
 class LanguageModel:
@@ -72,6 +76,14 @@ class LanguageModel:
     def random_weights(self) -> bool:
         """Whether this is a random twin, whose weights each seed draws anew."""
         return self._redraw is not None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the head's classes in their order, empty where it has none or they are numbers alone."""
+        named = getattr(getattr(self.network, "config", None), "id2label", None) or {}
+        if self.head != "classifier" or all(_NUMBERED.fullmatch(str(name)) for name in named.values()):
+            return ()
+        return tuple(str(named[i]) for i in sorted(named, key=int))
 
     @property
     def equal_lengths(self) -> bool:
@@ -204,8 +216,13 @@ class LanguageModel:
         return likelihood.next_base_log_probs(self, sequences)
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return the class probabilities (n, n_classes), or values (n, 1), of the head that the checkpoint brought."""
+        """Return the class probabilities (n, n_classes), or values (n, 1), of the head that the checkpoint brought.
+
+        Classes are in the order of `labels`. Raises NotApplicable where labels do not exclude each other.
+        """
         self._need_head("classifier")
+        if getattr(getattr(self.network, "config", None), "problem_type", None) == "multi_label_classification":
+            raise NotApplicable(f"{self.name}: its head gives each label a probability of its own, not one of several")
         if inputs.alternates is not None:
             raise NotApplicable(f"{self.name}: its head reads one sequence, not REF and ALT")
         return embedding.head_outputs(self, inputs.sequences)

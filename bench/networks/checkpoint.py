@@ -11,7 +11,7 @@ from ..families import GENERIC, Family, Head, needs_code, published, recognise
 from .hub import Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
 from .loading import check_packages, load, random_network
-from .tokens import read_tokens
+from .tokens import Tokens, read_tokens
 
 _UNLIMITED = 10_000_000
 """Tokenizers say a number beyond any sequence where they set no limit."""
@@ -50,7 +50,6 @@ def open_checkpoint(
         family,
         where=location.name,
         trust=trust,
-        allow_pickle=access.allow_pickle,
         seed=init_seed if random_weights else None,
     )
 
@@ -89,8 +88,6 @@ def from_network(
     The tokenizer is one of transformers, or an instance of `networks.tokens.Tokens`. `options` are those of
     LanguageModel. Raises ConfigError where the vocabulary and the network's embedding do not agree.
     """
-    from .tokens import Tokens
-
     tokens = tokenizer if isinstance(tokenizer, Tokens) else read_tokens(tokenizer, where=name, **family.tokens)
     config = getattr(network, "config", None) if config is None else config
     rows = _embedding_rows(network)

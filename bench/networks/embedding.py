@@ -99,7 +99,7 @@ def head_outputs(model: LanguageModel, sequences: StrArray) -> FloatArray:
 
     def compute(index: IntArray) -> None:
         output, _ = model.forward(model.network, [encoded[i].ids for i in index])
-        logits = (output[0] if isinstance(output, tuple) else output.logits).double()
+        logits = logits_of(output).double()
         values = logits.softmax(-1) if logits.shape[-1] > 1 else logits
         for i, row in zip(index, values.cpu().numpy(), strict=True):
             found[i] = row
@@ -132,10 +132,7 @@ def pool(
         output, ids = model.forward(backbone, rows, hidden=True)
     counted = _counted(encoded, ids.shape[1], model.tokens)
     real = torch.from_numpy(counted).to(ids.device)
-    return [
-        _pooled(_layer(model, output, layer), pooling, real, encoded, None if sites is None else sites)
-        for layer, pooling in requests
-    ]
+    return [_pooled(_layer(model, output, layer), pooling, real, encoded, sites) for layer, pooling in requests]
 
 
 def _vectors(
@@ -169,6 +166,12 @@ def _vectors(
             done=lambda n: None,
         )
     return [vectors for vectors in found if vectors is not None]
+
+
+def logits_of(output: Any) -> Tensor:
+    """Return the logits (n, t, size), or (n, k) of a classifier, whichever way the network returns them."""
+    logits: Tensor = output[0] if isinstance(output, tuple) else output.logits
+    return logits
 
 
 def _layer(model: LanguageModel, output: Any, layer: int) -> Tensor:

@@ -15,7 +15,7 @@ from ..errors import DataError, NotApplicable
 from ..progress import activity
 from ..types import FloatArray, IntArray, StrArray
 from .batches import in_batches
-from .embedding import CHUNK, check_usable
+from .embedding import CHUNK, check_usable, logits_of
 from .token_tables import KmerTokens
 from .tokens import Encoded
 
@@ -60,7 +60,7 @@ def at_slots(
 
     def compute(index: IntArray) -> None:
         output, _ = model.forward(model.network, [rows[i] for i in index])
-        logits = output[0] if isinstance(output, tuple) else output.logits
+        logits = logits_of(output)
         in_batch = np.repeat(np.arange(len(index)), np.diff(bounds)[index])
         which = np.concatenate([np.arange(bounds[i], bounds[i + 1]) for i in index])
         columns = np.concatenate([slots[i] for i in index]) - shift

@@ -61,7 +61,6 @@ def load(
     *,
     where: str,
     trust: bool,
-    allow_pickle: bool,
     seed: int | None,
 ) -> Loaded:
     """Return the checkpoint in `folder`, or with a `seed` the same network with random weights.
@@ -80,7 +79,7 @@ def load(
         if getattr(config, "is_encoder_decoder", False):
             raise ConfigError(f"{where}: an encoder with a decoder; networks of one stack alone are supported")
         if seed is None:
-            network = _pretrained(folder, config, head, family, where, trust, allow_pickle)
+            network = _pretrained(folder, config, head, family, where, trust)
         else:
             network = random_network(config, head, family, seed=seed, trust=trust)
     return Loaded(_without_pooler(network).eval(), config, tokenizer, head)
@@ -100,9 +99,7 @@ def random_network(config: Any, head: Head, family: Family, *, seed: int, trust:
     return _without_pooler(network).eval()
 
 
-def _pretrained(
-    folder: Path, config: Any, head: Head, family: Family, where: str, trust: bool, allow_pickle: bool
-) -> nn.Module:
+def _pretrained(folder: Path, config: Any, head: Head, family: Family, where: str, trust: bool) -> nn.Module:
     from safetensors import SafetensorError
 
     auto = _auto_class(config, head, family, trust)

@@ -18,6 +18,7 @@ from .sources.intervals import read_intervals
 from .sources.tables import read_table
 from .sources.variants import read_variants
 from .types import SplitRule, Task
+from .zero_shot import rule_of
 
 METRICS = {
     "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece"),
@@ -79,6 +80,8 @@ def task_card(path: Path) -> Task:
     metrics = tuple(card.get("metrics", METRICS[kind]))
     for metric in metrics:
         parse(metric)
+    for name in card.get("zero_shot", ()):
+        rule_of(name)
     source, files = _source(path, card["source"], kind, classes)
     rule = _rule(path, card["split"])
     return Task(
@@ -98,7 +101,7 @@ def task_card(path: Path) -> Task:
         classes=classes,
         deleterious=card.get("deleterious", False),
         zero_shot=tuple(card.get("zero_shot", ())),
-        variants="variants" in card["source"] or "alternate" in card["source"],
+        variants=kind != "paired" and ("variants" in card["source"] or "alternate" in card["source"]),
         files=files,
     )
 

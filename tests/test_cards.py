@@ -6,6 +6,8 @@ import pytest
 
 from baserate.cards import find, find_model, find_models, find_tasks, listing, load_suite, task_card
 from baserate.errors import BaserateError, ConfigError, UnknownName
+from baserate.modes import mode_settings
+from baserate.registry import get_model
 from baserate.splits import load_split
 
 
@@ -121,3 +123,39 @@ def test_listing_shows_every_kind_and_nothing_broken() -> None:
     assert {"tasks", "models", "checkpoints", "baselines", "suites", "broken"} == set(found)
     assert found["broken"] == {}
     assert {row["name"] for row in found["suites"]} >= {"quickstart", "standard"}
+
+
+def test_a_card_of_pairs_needs_no_label_and_is_scored_by_its_rule(tmp_path: Path) -> None:
+    parts = ["train", "train", "valid", *["test"] * 6]
+    pairs = [f"p{i},{'ACGT' * (5 + i)},{'TTGCA' * (4 + i)},{part}" for i, part in enumerate(parts)]
+    rows = ["id,real,shuffled,part", *pairs]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows) + "\n")
+    card = tmp_path / "pairs.toml"
+    text = """
+name = "pairs"
+kind = "paired"
+zero_shot = ["likelihood"]
+[source]
+table = "pairs.csv"
+sequence = "real"
+alternate = "shuffled"
+id = "id"
+group = "id"
+strata = ["part"]
+[split]
+rule = "predefined"
+column = "part"
+"""
+    card.write_text(text)
+    task = task_card(card)
+    assert (task.metrics, task.variants) == (("paired_accuracy",), False)
+    test = load_split(task).test
+    assert len(test) == 6 and test.inputs.alternates is not None and test.inputs.positions is None
+    assert mode_settings("zero_shot", get_model("baserate_mlm"), task)["rule"] == "likelihood"
+    for old, new, said in (
+        ('zero_shot = ["likelihood"]', 'zero_shot = ["likelyhood"]', "Did you mean 'likelihood'"),
+        ('alternate = "shuffled"', "", "a paired task needs alternate"),
+    ):
+        card.write_text(text.replace(old, new))
+        with pytest.raises(ConfigError, match=said):
+            load_split(task_card(card))

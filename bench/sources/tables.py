@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, nearest
+from ..errors import ConfigError, DataError, nearest
 from ..types import Examples, Inputs, Kind, StrArray, digest, strings
 from .sequences import check_sequence, package_file
 
@@ -41,13 +41,17 @@ def read_table(
 
     Labels are class names, or indices '0', '1', ... into `classes`; targets of a regression are numbers. Without `id`
     rows are numbered from 1; without `group` equal sequences are one group; without `cluster` the groups are the
-    clusters. `alternate` names the ALT sequence of a variant task, and `sequence` is REF. A column that a split rule
-    reads goes in `strata`. Raises DataError, naming file and row, for anything that cannot be used.
+    clusters. `alternate` names the ALT sequence of a variant task, and `sequence` is REF; of a paired task, which has
+    no target, it names the perturbed sequence. A column that a split rule reads goes in `strata`. Raises DataError,
+    naming file and row, for anything that cannot be used.
     """
+    paired = kind == "paired"
+    if paired and not alternate:
+        raise ConfigError(f"{reference}: a paired task needs alternate = ..., the column of the perturbed sequences")
     columns = read_columns(reference)
     chosen = {
         "sequence": sequence,
-        "target": target,
+        "target": "" if paired else target,
         "id": id,
         "group": group,
         "cluster": cluster,
@@ -61,12 +65,13 @@ def read_table(
     ids = strings(columns[id]) if id else strings([str(i + 1) for i in range(n)])
     check_ids(ids, reference)
     groups = strings(columns[group]) if group else strings([digest(s) for s in sequences])
+    positions = None if alternates is None or paired else first_changes(sequences, alternates, reference)
     return Examples(
         ids=ids,
-        inputs=Inputs(
-            sequences, alternates, None if alternates is None else first_changes(sequences, alternates, reference)
-        ),
-        targets=parse_targets(columns[target], kind=kind, classes=classes, reference=reference, column=target),
+        inputs=Inputs(sequences, alternates, positions),
+        targets=np.zeros(n)
+        if paired
+        else parse_targets(columns[target], kind=kind, classes=classes, reference=reference, column=target),
         groups=groups,
         clusters=strings(columns[cluster]) if cluster else groups,
         strata={name: strings(columns[name]) for name in strata},

@@ -113,7 +113,7 @@ def as_is(job: Job) -> FloatArray:
     wanted = job.n_classes or 1
     if scores.ndim != 2 or scores.shape[1] != wanted:
         raise NotApplicable(
-            f"{job.card.name}: its head gives {scores.shape[1:]} scores, {job.task.name} needs {wanted}"
+            f"{job.card.name}: its head gives {scores.shape[-1]} scores, {job.task.name} needs {wanted}"
         )
     labels = tuple(label.lower() for label in getattr(job.model, "labels", ()))
     classes = tuple(name.lower() for name in job.task.classes)

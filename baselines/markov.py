@@ -13,10 +13,11 @@ from baserate.errors import ConfigError, NotApplicable
 from baserate.kmers import OTHER, encode
 from baserate.pretrain_config import PretrainConfig, read_config
 from baserate.progress import activity
+from baserate.provenance import source_digest
 from baserate.registry import baseline
 from baserate.sources.corpus import load as load_corpus
-from baserate.sources.sequences import reverse_complement
-from baserate.types import FloatArray, Inputs, IntArray, StrArray, strings
+from baserate.sources.sequences import package_file, reverse_complement
+from baserate.types import FloatArray, Inputs, IntArray, StrArray, digest, strings
 
 MAX_ORDER = 8
 _BLOCK = 1 << 22
@@ -132,7 +133,7 @@ class Markov:
         if not len(distinct):
             raise NotApplicable(
                 "markov has no DNA to learn from, for the task has no training part; give it a corpus, the path of a "
-                "pretraining configuration, as in load(corpus='pretrain.toml')"
+                "pretraining configuration: --model 'markov(corpus=\"pretrain.toml\")'"
             )
         pieces = [_separated(distinct[rows])[0] for rows in _blocks(distinct)]
         self._chain = fit_chain(count_words(pieces, self.order + 1), self.pseudocount)
@@ -228,9 +229,16 @@ def _separated(sequences: StrArray) -> tuple[Codes, IntArray]:
     return codes, np.repeat(np.arange(len(sequences)), [len(s) + 1 for s in sequences])
 
 
+def _revision(*, corpus: str = "") -> str:
+    """Return the digest of the code, and of the corpora's configuration and files where there are any."""
+    files = [Path(corpus), *(package_file(c.fasta) for c in read_config(Path(corpus)).corpora)] if corpus else []
+    return source_digest(load) + (":" + digest(*(file.read_bytes() for file in files)) if files else "")
+
+
 @baseline(
     "markov",
     modes={"zero_shot": {"rule": "native"}},
+    revision=_revision,
     description="A Markov chain of order `order`, counted on both strands of the task's training DNA (REF, real) or of "
     "the corpora of a pretraining configuration (`corpus`). A variant's score is the log-likelihood of ALT minus that "
     "of REF, averaged over both strands.",

@@ -7,6 +7,7 @@ builds a card and imports nothing heavy.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import inspect
 from collections.abc import Callable, Mapping
@@ -95,7 +96,7 @@ def model(
     *,
     modes: Mapping[ModeName, Mapping[str, Any]],
     description: str,
-    revision: Callable[[], str] | None = None,
+    revision: Callable[..., str] | None = None,
     pretraining: tuple[Exposure, ...] = (),
     variants: bool | None = None,
     parameters: int | None = None,
@@ -110,6 +111,7 @@ def model(
     """Return a decorator that registers a loader as a model; the loader's keyword arguments are the model's parameters.
 
     Without `revision` the model is identified by the content of the file that defines it, and of ours that it imports.
+    A `revision` may take those of the model's parameters on which it depends, such as the path of a file.
     """
 
     def register(load: Callable[..., Model]) -> Callable[..., Model]:
@@ -153,6 +155,7 @@ def baseline(
     modes: Mapping[ModeName, Mapping[str, Any]],
     description: str,
     variants: bool | None = None,
+    revision: Callable[..., str] | None = None,
     citation: str = "",
     requires: str = "",
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
@@ -165,6 +168,7 @@ def baseline(
         modes=modes,
         description=description,
         variants=variants,
+        revision=revision,
         citation=citation,
         requires=requires,
         _baseline=True,
@@ -194,12 +198,14 @@ def get_model(name: str) -> ModelCard:
 
 
 def with_params(card: ModelCard, **params: Any) -> ModelCard:
-    """Return the card with some of its loader's keyword arguments changed, and named so: `cnn(width=64)`."""
+    """Return the card with some of its loader's keyword arguments changed, and named so: `markov(order=3)`."""
     if not params:
         return card
     check_keys(params, card.params, f"parameters of model {card.name!r}")
     shown = ", ".join(f"{key}={value!r}" for key, value in sorted(params.items()))
-    return replace(card, name=f"{card.name}({shown})", params={**card.params, **params})
+    taken = inspect.signature(card.revision).parameters
+    revision = functools.partial(card.revision, **{k: v for k, v in params.items() if k in taken})
+    return replace(card, name=f"{card.name}({shown})", params={**card.params, **params}, revision=revision)
 
 
 def load_model(card: ModelCard) -> Model:

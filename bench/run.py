@@ -93,7 +93,7 @@ def plan(
     """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together.
 
     `settings` are changed in every mode that knows them; of a list of layers or poolings linear_probe chooses one, and
-    other modes keep their own. Raises ConfigError for a setting that no mode of the plan knows, or a value of no use.
+    other modes keep their own. Raises ConfigError for a setting or a value that no cell of the plan can use.
     """
     changed = {} if settings is None else settings
     if not isinstance(changed, Mapping):
@@ -109,7 +109,14 @@ def plan(
     known = {name for mode in used for name in MODES[mode].changeable()}
     check_keys(changed, sorted(known), "settings")
     check_settings(changed, used)
-    return [replace(cell, settings=settings_for(changed, cell.mode)) for cell in cells]
+    cells = [replace(cell, settings=settings_for(changed, cell.mode)) for cell in cells]
+    settled = [mode_settings(cell.mode, cell.card, cell.task, cell.settings) for cell in cells]
+    for name in changed:
+        if cells and not any(name in found for found in settled):
+            raise ConfigError(
+                f"settings: {name} = {changed[name]!r} is of no use here: no rule or mode of this run has it"
+            )
+    return cells
 
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
@@ -250,7 +257,7 @@ class Grid:
                 record = replace(self._without_result(cell, spec, status, str(reason)), flags=(MISSING,))
                 not_applicable += cell.card.baseline
                 failed += [] if cell.card.baseline else [record]
-            except Exception as error:  # one cell of many: its record keeps the reason
+            except (Exception, SystemExit) as error:  # one cell of many: its record keeps the reason
                 record = self._without_result(cell, spec, "failed", _told(error))
                 log.debug("%s failed", cell, exc_info=True)
                 failed.append(record)
@@ -289,19 +296,25 @@ class Grid:
             return flags
         try:
             return (*flags, *(f"check failed: {fault}" for fault in self.examine(card)))
-        except Exception as error:  # a result without checks is still a result, and says so
+        except (Exception, SystemExit) as error:  # a result without checks is still a result, and says so
             log.warning("%s: its checks could not be run", card.name, exc_info=True)
-            return (*flags, f"checks not run: {' '.join(str(error).split()) or type(error).__name__}")
+            return (*flags, f"checks not run: {_told_in_a_line(error)}")
 
     def _without_result(self, cell: Cell, spec: RunSpec, status: Any, error: str) -> Record:
         return Record(spec, status, task_snapshot(cell.task), model_snapshot(cell.card), error=error)
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception | SystemExit) -> str:
     """Return the caller's mistakes as their one line, and a bug of ours with its traceback."""
-    if isinstance(error, BaserateError):
-        return str(error)
+    if isinstance(error, BaserateError | SystemExit):
+        return _told_in_a_line(error)
     return "".join(traceback.format_exception(error)).strip()
+
+
+def _told_in_a_line(error: Exception | SystemExit) -> str:
+    if isinstance(error, SystemExit):
+        return f"called sys.exit({error.code!r})"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _precision(model: object) -> dict[str, str]:

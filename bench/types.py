@@ -269,7 +269,7 @@ class ModelCard:
     modes: Mapping[ModeName, Mapping[str, Any]]
     params: Mapping[str, Any]
     description: str
-    revision: Callable[[], str]
+    revision: Callable[..., str]
     variants: bool | None = None
     parameters: int | None = None
     context: int | None = None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
+from baserate.cards import find_models, find_tasks
 from baserate.cli import cli
+from baserate.run import plan
 
 
 def baserate(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -113,3 +117,41 @@ def test_check_of_a_card_passes_and_of_a_leaky_one_fails(toy_card: Path, tmp_pat
     failed = [r for r in json.loads(leaky.stdout) if r["status"] == "failed"]
     assert leaky.returncode == 1 and [r["check"] for r in failed] == ["no_sequence_in_two_parts"]
     assert "1 of 60 test inputs are also in train or valid" in failed[0]["detail"]
+
+
+def examples() -> list[list[str]]:
+    """Return the `baserate run` lines of the help that name what is registered, as arguments."""
+    text = cli.commands["run"].help or ""
+    lines = [shlex.split(line.strip()) for line in text.splitlines() if line.strip().startswith("baserate run --task")]
+    return [line for line in lines if not any("/" in argument for argument in line)]
+
+
+@pytest.mark.parametrize("line", examples(), ids=" ".join)
+def test_examples_of_the_help_name_what_there_is(line: list[str]) -> None:
+    options: dict[str, list[str]] = {"--task": [], "--model": [], "--mode": []}
+    for option, value in itertools.pairwise(line):
+        if option in options:
+            options[option].append(value)
+    tasks, cards = find_tasks(options["--task"]), find_models(options["--model"])
+    assert plan(tasks, cards, options["--mode"])  # type: ignore[arg-type]
+
+
+def test_what_a_model_prints_is_not_in_the_json(toy_card: Path, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        "print('hello')\n\n\ndef embed(s):\n    print('again')\n    return [[x.count('A')] for x in s]\n"
+    )
+    done = baserate(
+        "run",
+        "--task",
+        toy_card,
+        "--model",
+        tmp_path / "loud.py",
+        "--seeds",
+        "0",
+        "--json",
+        "--results",
+        tmp_path / "r",
+        "--tracking-uri",
+        "none",
+    )
+    assert json.loads(done.stdout)["done"] == 1 and "again" in done.stderr

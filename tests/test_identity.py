@@ -137,3 +137,25 @@ def test_a_task_without_its_data_leaves_the_others_alone(toy_card: Path, tmp_pat
     assert (outcome.done, dict(outcome.lost)) == (1, {gone.id: "its file is nowhere"})
     with pytest.raises(DataError, match="its file is nowhere"):
         Grid(tmp_path, Protocol(seeds=(0,)), None).run(cells[:1])
+
+
+def test_a_chain_depends_on_the_dna_that_its_corpus_names(tmp_path: Path) -> None:
+    shipped = Path(__file__).parent.parent / "models" / "checkpoints" / "baserate_mlm" / "pretrain.toml"
+    text = shipped.read_text()
+    text = (
+        text[: text.index("[[corpus]]")]
+        + f'[[corpus]]\nname = "own"\nfasta = "{tmp_path}/a.fa"\ninclude = ["*"]\nweight = 1.0\n'
+    )
+    text += 'species = "none"\nassembly = "none"\nlevel = "train"\n'
+    (tmp_path / "c.toml").write_text(text)
+    (tmp_path / "a.fa").write_text(">a\n" + "ACGT" * 50 + "\n")
+
+    def revision(name: str = f"markov(order=3, corpus='{tmp_path}/c.toml')") -> str:
+        return find_model(name).revision()
+
+    first = revision()
+    assert first.startswith(get_model("markov").revision()) and first == revision()
+    (tmp_path / "a.fa").write_text(">a\n" + "AGGT" * 50 + "\n")
+    second = revision()
+    (tmp_path / "c.toml").write_text(text + "# changed\n")
+    assert len({first, second, revision(), revision("markov(order=3)")}) == 4

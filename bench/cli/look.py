@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 
 import click
 
@@ -78,11 +80,13 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
 
     results = []
     access = Access(trusted, allow_pickle)
-    for subject in [find(name, access) for name in names]:
-        for result in run_checks(subject, cache=cache_dir()):
-            results.append(result)
-            if not as_json:
-                print_check(result, quiet=quiet)
+    # What a model prints must not end up in the JSON.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        for subject in [find(name, access) for name in names]:
+            for result in run_checks(subject, cache=cache_dir()):
+                results.append(result)
+                if not as_json:
+                    print_check(result, quiet=quiet)
     if as_json:
         click.echo(json.dumps([r.to_json() for r in results], indent=1))
     return 1 if any(r.status == "failed" for r in results) else 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +72,8 @@ def run(
       baserate run --task yeast_coding --task 'arabidopsis_*' --model cnn --seeds 0,1
       baserate run --task wt1_exon5_splicing --model baserate_mlm --mode zero_shot --random-weights
       baserate run --task yeast_coding --model InstaDeepAI/nucleotide-transformer-500m-human-ref
-      baserate run --task yeast_coding --model ./my_checkpoint --set 'layer=[3,6,-1]' --set pooling=max
-      baserate run --task human_splice_sites --model 'cnn(width=64)' --limit 200
+      baserate run --task yeast_coding --model ./my_checkpoint --mode linear_probe --set 'layer=[1,2,-1]'
+      baserate run --task human_splice_sites --model 'cnn(strand_augmentation=True)' --limit 200
     """
     from ..cards import find_models, find_tasks, load_suite
     from ..checks import faults
@@ -95,7 +97,9 @@ def run(
     if not cells:
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
     protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=grid)
-    with GridDisplay(len(cells), quiet=quiet or as_json) as display:
+    # What a model prints must not end up in the JSON.
+    printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+    with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:
         kept = cache_dir() if cache else None
         examine = functools.partial(faults, cache=cache_dir())
         outcome = Grid(results, protocol, kept, display.started, display.finished, examine).run(cells)

@@ -98,13 +98,15 @@ def clear(
 ) -> int:
     """Remove files and return the bytes that this freed: all, or those that meet every condition.
 
-    `model` selects among outputs alone. Raises UnknownName for a kind that is none, ConfigError for a model with
-    another kind than outputs.
+    `model` selects among outputs alone. Raises UnknownName for a kind that is none or a model of which
+    nothing is kept, ConfigError for a model with another kind than outputs.
     """
     if kind is not None and kind not in KINDS:
         raise UnknownName("kind of cached file", kind, KINDS)
     if model is not None and kind not in (None, OUTPUTS):
         raise ConfigError(f"{kind} are not kept by model; only {OUTPUTS} are")
+    if model is not None and model not in (kept := {entry.model for entry in entries(cache)}):
+        raise UnknownName("model in the cache", model, kept)
     chosen = [kind] if kind else [OUTPUTS] if model is not None else list(KINDS)
     before = time.time() - 86_400 * (older_than_days or 0.0)
     freed = 0

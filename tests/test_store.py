@@ -259,6 +259,8 @@ def test_entries_tell_what_is_kept_and_clear_removes_what_is_named(tmp_path: Pat
     total = cache_contents.size(tmp_path)
     assert total == sum(path.stat().st_size for path in segments(tmp_path))
     assert cache_contents.clear(tmp_path, older_than_days=1) == 0
+    with pytest.raises(UnknownName, match=r"Unknown model in the cache 'tay'\. Did you mean 'toy'"):
+        cache_contents.clear(tmp_path, model="tay")
     freed = cache_contents.clear(tmp_path, model="toy")
     assert 0 < freed == total - cache_contents.size(tmp_path)
     assert [e.model for e in cache_contents.entries(tmp_path)] == ["b"]

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -66,8 +67,12 @@ def _devices() -> Finding:
 def _cache() -> Finding:
     folder = cache_dir()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
-    if not os.access(existing, os.W_OK):
-        return Finding("cache", "broken", f"{folder} cannot be written", "export BASERATE_CACHE=<a folder of yours>")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        wrong = f"{folder} cannot be written ({error.strerror})"
+        return Finding("cache", "broken", wrong, "export BASERATE_CACHE=<a folder of yours>")
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()) if folder.exists() else 0
     free = shutil.disk_usage(existing).free
     return Finding("cache", "ok", f"{folder}, {size / 1e6:.0f} MB used, {free / 1e9:.0f} GB free")

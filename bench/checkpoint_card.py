@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .capabilities import Model
-from .families import Head, head_of, needs_code, published, recognise
+from .families import Checkpoint, Family, Head, head_of, identify, needs_code
 from .networks.hub import Access, Location, check_trust, check_weights, read_config
 from .types import ModelCard, ModeName, digest
 
@@ -23,8 +23,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     be found, or needs code of its own or pickles that the user did not allow.
     """
     content, commit = read_config(location)
-    listed = published(location.name)
-    family, facts = listed or (recognise(content), None)
+    family, facts = identify(location.id, content)
     code = check_trust(location, commit, access) if needs_code(content, family) else ""
     if location.folder and not random_weights and family.load is None:
         check_weights(location.folder, location.name, allow_pickle=access.allow_pickle)
@@ -41,8 +40,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         load=load,
         modes=_modes(head_of(content, family), random_weights=random_weights),
         params={"precision": "auto", "compiled": False},
-        description=(family.description if listed else f"checkpoint {location.name}")
-        + (", never trained" if random_weights else ""),
+        description=_description(location, family, facts) + (", never trained" if random_weights else ""),
         revision=(lambda: digest("random", commit)) if random_weights else (lambda: commit),
         parameters=facts.parameters if facts else None,
         context=facts.context if facts else None,
@@ -55,6 +53,13 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         twin=None if random_weights else (lambda: checkpoint_card(location, access, random_weights=True)),
         remote_code=code,
     )
+
+
+def _description(location: Location, family: Family, facts: Checkpoint | None) -> str:
+    if facts is None:
+        return f"checkpoint {location.name}"
+    known = facts.id.lower() == location.id.lower()
+    return family.description if known else f"checkpoint {location.name}, made from {facts.id}"
 
 
 def _modes(head: Head, *, random_weights: bool) -> Mapping[ModeName, Mapping[str, Any]]:

@@ -7,6 +7,7 @@ it when called.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,11 +42,12 @@ class Checkpoint:
 class Family:
     """Where a family of models differs from what the generic adapter expects; every default means "it does not".
 
-    `matches(config)` recognises the family from the content of a config.json. `tokens` are arguments of
+    `matches(config)` recognises the family from the content of a config.json; None where that holds nothing that only
+    this family has. `tokens` are arguments of
     `networks.tokens.read_tokens`, and `tokenizer(folder)` loads a tokenizer that AutoTokenizer cannot. `configure`
     changes the configuration before the network is built, `finish(network, missing)` mends it afterwards and returns
-    the missing keys that it accounts for. `missing` and `unexpected` map patterns of keys that may differ from the
-    checkpoint's to the reason. `backbone` is the attribute of the encoder without its head, `states` turns hidden
+    the missing keys that it accounts for. `unexpected` maps patterns of keys that the checkpoint may have beyond the
+    network's to the reason. `backbone` is the attribute of the encoder without its head, `states` turns hidden
     states (n, t, d) into those of one strand. A length that is not a multiple of `multiple_of` bases is cut, or filled
     with `filler`. `remote_code` says that it cannot be loaded without code of its own; `requires` maps modules to the
     command that installs them; `load(folder, seed)` builds (network, config) where transformers cannot, from pickled
@@ -54,7 +56,7 @@ class Family:
 
     name: str
     description: str
-    matches: Callable[[Mapping[str, Any]], bool] = lambda config: False
+    matches: Callable[[Mapping[str, Any]], bool] | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
     head: Head | None = None
     auto_class: str = ""
@@ -62,7 +64,6 @@ class Family:
     tokenizer: Callable[[Path], Any] | None = None
     configure: Callable[[Any], None] | None = None
     finish: Callable[[Any, frozenset[str]], frozenset[str]] | None = None
-    missing: Mapping[str, str] = field(default_factory=dict)
     unexpected: Mapping[str, str] = field(default_factory=dict)
     backbone: str = ""
     states: Callable[[Any], Any] | None = None
@@ -73,7 +74,7 @@ class Family:
     requires: Mapping[str, str] = field(default_factory=dict)
     load: Callable[[Path, int | None], tuple[Any, Any]] | None = None
     quirks: str = ""
-    tested: str = "not run: no checkpoint of this family was at hand"
+    tested: str = "not run"
 
 
 FAMILIES: Registry[Family] = Registry("family", ("baserate.models",))
@@ -95,9 +96,21 @@ def published(name: str) -> tuple[Family, Checkpoint] | None:
     return None
 
 
+def identify(name: str, config: Mapping[str, Any]) -> tuple[Family, Checkpoint | None]:
+    """Return the family of the checkpoint `name`, and the published one that it is or was made from, None if unknown.
+
+    That is the one with the hub id `name`, else the one that `_name_or_path` of its config.json names, alone or at the
+    end of a path; transformers 5 no longer writes it. Else the family is what `recognise` says.
+    """
+    origin = config.get("_name_or_path") or ""
+    folded = re.sub(r".*models--([^/]+?)--([^/]+).*", r"\1/\2", origin.replace("\\", "/").rstrip("/"))
+    listed = published(name) or published("/".join(folded.split("/")[-2:]))
+    return listed or (recognise(config), None)
+
+
 def recognise(config: Mapping[str, Any]) -> Family:
     """Return the family whose `matches` recognises the configuration; the generic one where none does."""
-    return next((f for f in FAMILIES.all().values() if f.matches(config)), GENERIC)
+    return next((f for f in FAMILIES.all().values() if f.matches and f.matches(config)), GENERIC)
 
 
 _ENDINGS: tuple[tuple[str, Head], ...] = (

@@ -31,8 +31,12 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
 
 - **Revision**: `NAME@REVISION` takes a branch, a tag or a commit. The record holds the commit, or for a folder the
   digest of its files.
-- **Local folder**: `config.json`, the tokenizer's files and `model.safetensors`. Its family is recognised from
-  `config.json`.
+- **Local folder**: `config.json`, the tokenizer's files and `model.safetensors`. Name what it is a copy of, as in
+  `--model PoetschLab/GROVER=./folder`: its family, pretraining and the like are then those listed here. Unnamed, it
+  is what `_name_or_path` in its `config.json` names, if that is listed here; but `hf download` keeps the published
+  file, which often names something else, and transformers 5 writes no such key. Failing that, the family alone is
+  recognised where the column "recognised by" below says content: there `config.json` holds something that only this
+  family has. Any other folder is read by the conventions of transformers, and its pretraining is not known.
 - **Code of its own**: some checkpoints bring Python code that would run on your machine. It runs only if you name the
   model and the revision that you have read, a commit, or for a folder the digest that the refusal shows:
   `--trust-remote-code zhihan1996/DNABERT-2-117M@COMMIT`. The record says so. Code that a checkpoint takes from
@@ -49,18 +53,18 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
   put back while it loads, and afterwards every parameter is compared with the file.
 
 Parameters, context and pretraining are what the authors state, or counted where the number is exact; empty where we
-know no source. **Tested** says what was run here, and nothing else was: the hub was out of reach when this was
-written, so most published weights have never been through this code. `baserate check NAME` puts a checkpoint through
-the tests that ours passes.
+know no source. **Tested** says what was run, and nothing else was: most published weights have never been through
+this code. `baserate check NAME` puts a checkpoint through the tests that ours passes.
 """
 
 
 def models_page() -> str:
     """Return the page as Markdown: how to run a model, then each family with its checkpoints."""
     families = [f for f in sorted(FAMILIES.all().values(), key=lambda f: f.name) if f.checkpoints]
-    index = ["| family | checkpoints | own code | needs | run here |", "|---|---|---|---|---|"]
+    index = ["| family | checkpoints | recognised by | own code | needs | run |", "|---|---|---|---|---|---|"]
     index += [
-        f"| [{f.name}](#{f.name}) | {len(f.checkpoints)} | {'yes' if f.remote_code else ''} | "
+        f"| [{f.name}](#{f.name}) | {len(f.checkpoints)} | {'content' if f.matches else 'name'} | "
+        f"{'yes' if f.remote_code else ''} | "
         f"{', '.join(f'`{module}`' for module in f.requires)} | {'no' if _untested(f) else 'see below'} |"
         for f in families
     ]

@@ -129,7 +129,7 @@ PLANT = family(
         states=both_strands,
         remote_code=True,
         requires=_REQUIRES,
-        quirks="As Caduceus-PS. A local copy is recognised as Caduceus-PS.",
+        quirks="As Caduceus-PS, for which a folder that does not name its id is taken.",
         tested="not run: mamba-ssm cannot be installed without CUDA",
     )
 )

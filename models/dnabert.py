@@ -57,7 +57,7 @@ DNABERT = family(
         ),
         tested=(
             "the tokenizer files of DNABERT-6 give the ids of the reference tokenizer; the network is BERT of "
-            "transformers, run on tiny checkpoints with random weights. The published weights were not at hand"
+            "transformers, run on tiny checkpoints with random weights. Published weights not run"
         ),
     )
 )

@@ -62,7 +62,7 @@ DNABERT2 = family(
         remote_code=True,
         requires={"einops": "pip install einops"},
         quirks=_QUIRKS,
-        tested="not run: its code and weights were not at hand; what is switched off is tested on stand-ins",
+        tested="not run: neither its code nor its published weights; what is switched off is tested on stand-ins",
     )
 )
 
@@ -82,10 +82,13 @@ DNABERT_S = family(
         ),
         head="none",
         configure=_configure,
-        finish=lambda network, missing: _finish(network, missing),
+        finish=_finish,
         remote_code=True,
         requires={"einops": "pip install einops"},
-        quirks="The code of DNABERT-2; its authors give it for embeddings, so no head is read.",
-        tested="not run: its code and weights were not at hand",
+        quirks=(
+            "The code of DNABERT-2; its authors give it for embeddings, so no head is read. A folder that does not "
+            "name its id is taken for DNABERT-2."
+        ),
+        tested="not run: neither its code nor its published weights",
     )
 )

@@ -93,7 +93,7 @@ EVO1 = family(
             "tokenizer uses what NumPy 2.3 took away, and is replaced by a table of bytes. The network returns no "
             "hidden states: those before its head are read where its last norm gives them."
         ),
-        tested="not run: it needs flash-attn, and its weights were not at hand; a stand-in is tested",
+        tested="not run: it needs flash-attn; a stand-in is tested",
     )
 )
 

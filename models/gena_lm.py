@@ -64,8 +64,7 @@ GENA_LM = family(
             "(`@promoters_300_run_1`) and would be read as the masked model; they are not supported."
         ),
         tested=(
-            "the tokenizer files give the ids of the reference tokenizer. The network was not run: its code and "
-            "weights were not at hand"
+            "the tokenizer files give the ids of the reference tokenizer. Its code and published weights were not run"
         ),
     )
 )
@@ -83,7 +82,7 @@ GENA_BIGBIRD = family(
             "included, so batches hold one length. bigbird-base-sparse and -sparse-t2t need kernels of DeepSpeed 0.6 "
             "that no current GPU image has, and are not supported."
         ),
-        tested="BigBird of transformers on a tiny checkpoint with random weights; the published ones were not at hand",
+        tested="BigBird of transformers on a tiny checkpoint with random weights; published weights not run",
     )
 )
 
@@ -107,6 +106,6 @@ MODERN_GENA = family(
         head="masked",
         remote_code=True,
         quirks="1,024 tokens, about 9,000 bp. The tokenizer writes runs of ten N and more as '-'.",
-        tested="not run: its code and weights were not at hand",
+        tested="not run: neither its code nor its published weights",
     )
 )

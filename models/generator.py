@@ -45,7 +45,7 @@ GENERATOR = family(
             "are cut on the left to a multiple of 6, so that the frame ends where the sequence does. The next base is "
             "the sum over the 6-mers that begin with it. Needs its own code for the tokenizer."
         ),
-        tested="not run: its code and weights were not at hand; cutting is tested, as is Llama of transformers",
+        tested="not run: neither its code nor its published weights; cutting is tested, as is Llama of transformers",
     )
 )
 
@@ -68,7 +68,7 @@ GENERANNO = family(
         head="masked",
         remote_code=True,
         quirks="Needs its own code. The annotators made from it are token classifiers and not supported.",
-        tested="not run: its code and weights were not at hand",
+        tested="not run: neither its code nor its published weights",
     )
 )
 
@@ -104,6 +104,6 @@ CARBON = family(
             "to a multiple of 6. Needs its own code for the tokenizer; the network is Llama. Scores per base of the "
             "branch `fns` are not used."
         ),
-        tested="not run: its code and weights were not at hand",
+        tested="not run: neither its code nor its published weights",
     )
 )

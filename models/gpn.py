@@ -38,6 +38,6 @@ GPN = family(
             "Its classes are registered by `import gpn.model`, before anything is read. The vocabulary is in lower "
             "case, which is given to it. GPN-MSA, GPN-Star (which need an alignment) and PhyloGPN are not supported."
         ),
-        tested="not run: the package is not in the registries",
+        tested="not run: its package is not on PyPI",
     )
 )

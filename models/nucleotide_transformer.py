@@ -10,6 +10,7 @@ from baserate.types import Exposure
 
 _CITATION = "Dalla-Torre et al. 2024, doi:10.1038/s41592-024-02523-z"
 _LICENCE = "CC-BY-NC-SA-4.0"
+_VOCABULARY, _VOCABULARY_2 = 4_105, 4_107  # the second has <eos> and <bos>
 _KMERS = "6-mers side by side, single bases where they do not fit"
 _HUMAN = (Exposure("human reference genome", "Homo sapiens", "GRCh38", ("*",)),)
 _1000G = (Exposure("3,202 genomes of the 1000 Genomes project", "Homo sapiens", "GRCh38", ("*",)),)
@@ -29,6 +30,18 @@ def _checkpoint(name: str, parameters: int, tokens: int, pretraining: tuple[Expo
     )
 
 
+def _is_v1(config: Mapping[str, Any]) -> bool:
+    """Return whether it is ESM with learned positions; AgroNT's files bring code of their own for the same network."""
+    learned = config.get("position_embedding_type") != "rotary"
+    sized = config.get("vocab_size") in (_VOCABULARY, _VOCABULARY_2)
+    return config.get("model_type") == "esm" and sized and (learned or not config.get("auto_map"))
+
+
+def _is_v2(config: Mapping[str, Any]) -> bool:
+    rotary = config.get("position_embedding_type") == "rotary" and config.get("vocab_size") == _VOCABULARY_2
+    return rotary and _mapped(config).endswith("modeling_esm.EsmForMaskedLM")
+
+
 def _mapped(config: Mapping[str, Any]) -> str:
     return str((config.get("auto_map") or {}).get("AutoModelForMaskedLM", ""))
 
@@ -37,9 +50,7 @@ V1 = family(
     Family(
         "nucleotide_transformer",
         "Nucleotide Transformer v1: ESM with learned positions on 6-mers",
-        matches=lambda config: (
-            config.get("model_type") == "esm" and config.get("vocab_size") in (4105, 4107) and not _mapped(config)
-        ),
+        matches=_is_v1,
         checkpoints=(
             _checkpoint("500m-human-ref", 500_000_000, 1000, _HUMAN),
             _checkpoint("500m-1000g", 500_000_000, 1000, _1000G),
@@ -48,9 +59,10 @@ V1 = family(
             Checkpoint(
                 "InstaDeepAI/agro-nucleotide-transformer-1b",
                 parameters=1_000_000_000,
-                context=6_000,
+                context=1_023 * 6,
                 tokenizer=_KMERS,
                 pretraining=(Exposure("Ensembl Plants, mostly edible plants", "48 plant species", "", ("*",)),),
+                licence=_LICENCE,
                 citation="Mendoza-Revilla et al. 2024, doi:10.1038/s42003-024-06465-2",
             ),
         ),
@@ -59,11 +71,12 @@ V1 = family(
         quirks=(
             "ESM of transformers. An N or other letter breaks the frame of 6-mers, and the bases too few for a 6-mer "
             "are tokens of one base. Only `<cls>` is added. A whole sequence in lower case would be one unknown token: "
-            "case is read away. AgroNT's weights are pickles."
+            "case is read away. AgroNT's weights are pickles, and its repository brings code of its own, which is not "
+            "run: it is read as ESM of transformers."
         ),
         tested=(
             "the network is ESM of transformers, run on tiny checkpoints with random weights and 3-mers in the same "
-            "layout. The published weights were not at hand"
+            "layout. Published weights not run; nor was AgroNT as ESM of transformers"
         ),
     )
 )
@@ -72,7 +85,7 @@ V2 = family(
     Family(
         "nucleotide_transformer_v2",
         "Nucleotide Transformer v2: ESM with rotary positions and gated feed-forward layers on 6-mers",
-        matches=lambda config: _mapped(config).endswith("modeling_esm.EsmForMaskedLM"),
+        matches=_is_v2,
         checkpoints=(
             _checkpoint("v2-50m-multi-species", 55_900_000, 2048, _SPECIES),
             _checkpoint("v2-100m-multi-species", 100_000_000, 2048, _SPECIES),
@@ -88,7 +101,7 @@ V2 = family(
             "code is needed, which exists for the masked model alone. That code was written for transformers 4; what "
             "it misses in 5 is put back while it loads."
         ),
-        tested="not run: its code and weights were not at hand; code in the same manner is tested on a stand-in",
+        tested="not run: neither its code nor its published weights; code in the same manner is tested on a stand-in",
     )
 )
 
@@ -130,6 +143,6 @@ V3 = family(
             "sequence; ask for the last. Its code lies in a repository of its own, InstaDeepAI/ntv3_base_model "
             "(gated): see above. The post-trained checkpoints need a species and are not supported."
         ),
-        tested="not run: its code and weights were not at hand; filling with N is tested",
+        tested="not run: neither its code nor its published weights; filling with N is tested",
     )
 )

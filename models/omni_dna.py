@@ -41,6 +41,6 @@ OMNI_DNA = family(
         tokenizer=_tokenizer,
         requires={"hf_olmo": "pip install ai2-olmo"},
         quirks="Its classes are registered by `import hf_olmo`, of the package ai2-olmo, which pins an old torch.",
-        tested="not run: its weights were not at hand",
+        tested="not run: neither its package nor its published weights",
     )
 )

@@ -60,6 +60,19 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], str]] = {
         {**_NT, "model_type": "esm", "auto_map": {"AutoModelForMaskedLM": "modeling_esm.EsmForMaskedLM"}},
         "nucleotide_transformer_v2",
     ),
+    "AgroNT with code of its own": (
+        {
+            "model_type": "esm",
+            "vocab_size": 4105,
+            "position_embedding_type": "absolute",
+            "auto_map": {"AutoModelForMaskedLM": "modeling_esm.EsmForMaskedLM"},
+        },
+        "nucleotide_transformer",
+    ),
+    "proteins with code of their own": (
+        {"model_type": "esm", "vocab_size": 33, "auto_map": {"AutoModelForMaskedLM": "modeling_esm.EsmForMaskedLM"}},
+        "generic",
+    ),
     "NT v3": ({"architectures": ["NTv3PreTrained"], "num_downsamples": 7}, "nucleotide_transformer_v3"),
     "HyenaDNA": ({"model_type": "hyenadna", "d_model": 128, "vocab_size": 12}, "hyenadna"),
     "Caduceus-Ph": ({**_CADUCEUS, "rcps": False}, "caduceus_ph"),
@@ -70,7 +83,11 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "Evo 2": ({"model_type": "evo2"}, "evo2"),
     "GPN": ({"model_type": "ConvNet", "vocab_size": 7}, "gpn"),
     "Omni-DNA": ({"model_type": "hf_olmo"}, "omni_dna"),
-    "METAGENE-1": ({"model_type": "llama", "vocab_size": 1024}, "generic"),
+    "METAGENE-1": (
+        {"model_type": "llama", "vocab_size": 1024, "hidden_size": 4096, "max_position_embeddings": 512},
+        "metagene",
+    ),
+    "a small Llama": ({"model_type": "llama", "vocab_size": 1024}, "generic"),
     "Mistral-DNA": ({"model_type": "mixtral", "vocab_size": 4096}, "generic"),
     "GenomeOcean": ({"model_type": "mistral", "vocab_size": 4096}, "generic"),
     "ModernBERT-DNA": ({"model_type": "modernbert"}, "generic"),
@@ -82,7 +99,7 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], str]] = {
 
 @pytest.mark.parametrize(("config", "name"), CONFIGS.values(), ids=CONFIGS)
 def test_a_configuration_is_of_one_family_at_most(config: Mapping[str, Any], name: str) -> None:
-    matching = [f.name for f in FAMILIES.all().values() if f.matches(config)]
+    matching = [f.name for f in FAMILIES.all().values() if f.matches and f.matches(config)]
     assert (matching or ["generic"]) == [name]
     assert recognise(config).name == name
 
@@ -91,7 +108,7 @@ def test_every_family_that_differs_recognises_a_local_copy() -> None:
     """But for those whose copies another family, or none, serves as well."""
     served = {"dnabert_s", "plant_caduceus", "modern_gena", "carbon"}
     different = {f.name for f in FAMILIES.all().values() if f.remote_code or f.requires or f.tokens or f.tokenizer}
-    assert different - served == {name for _, name in CONFIGS.values()} - {"generic", "gena_lm_bigbird"}
+    assert different - served == {name for _, name in CONFIGS.values()} - {"generic", "gena_lm_bigbird", "metagene"}
 
 
 def test_published_checkpoints_are_found_by_id_whatever_the_case() -> None:
@@ -115,6 +132,14 @@ def test_held_out_chromosomes_of_gena_lm() -> None:
             assert held_out == (("chr7", "chr10") if "t2t" in checkpoint.id else ("chr22", "chrY")), checkpoint.id
 
 
+def test_what_the_authors_say_of_agront() -> None:
+    """1,024 tokens, of which one is not DNA."""
+    found = published("InstaDeepAI/agro-nucleotide-transformer-1b")
+    assert found is not None
+    assert found[0] is nucleotide_transformer.V1
+    assert (found[1].context, found[1].licence) == (6_138, "CC-BY-NC-SA-4.0")
+
+
 def test_a_revision_known_to_be_right_is_the_default() -> None:
     """The main revision of Evo 1 has projections permuted."""
     found = {name: locate(f"togethercomputer/evo-1-8k-base{name}") for name in ("", "@main")}
@@ -124,6 +149,11 @@ def test_a_revision_known_to_be_right_is_the_default() -> None:
 def test_the_page_on_models_is_what_the_families_say() -> None:
     page = (ROOT / "docs" / "models.md").read_text()
     assert page == models_page(), 'run: python -c "from baserate.families_doc import models_page; ..." > docs/models.md'
+    for family in FAMILIES.all().values():
+        by = "content" if family.matches else "name"
+        assert (
+            not family.checkpoints or f"| [{family.name}](#{family.name}) | {len(family.checkpoints)} | {by} |" in page
+        )
     assert all(
         f"`{checkpoint.id}`" in page and f"**Tested**: {family.tested}." in page for family, checkpoint in LISTED
     )

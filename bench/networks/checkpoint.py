@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import DataError
-from ..families import GENERIC, Family, Head, needs_code, published, recognise
+from ..families import GENERIC, Family, Head, identify, needs_code
 from .hub import Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
 from .loading import check_packages, load, random_network
@@ -33,8 +33,7 @@ def open_checkpoint(
     or MissingExtra, in one line, where it cannot be loaded.
     """
     content, commit = read_config(location)
-    listed = published(location.name)
-    family = listed[0] if listed else recognise(content)
+    family, _ = identify(location.id, content)
     check_packages(family, location.name)
     trust = needs_code(content, family)
     if trust:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import re
@@ -9,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from ..errors import ConfigError
-from ..families import published
+from ..families import FAMILIES, published
 from ..types import digest
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -32,11 +34,20 @@ class Access:
 
 @dataclass(frozen=True)
 class Location:
-    """A model as the user named it, without '@revision'; `folder` is None for a hub id."""
+    """A model as the user named it, without '@revision'; `folder` is None for a hub id.
+
+    `known_as` is the hub id that the user says a folder is a copy of.
+    """
 
     name: str
     folder: Path | None
     revision: str
+    known_as: str = ""
+
+    @property
+    def id(self) -> str:
+        """The hub id of a model, or of what its folder is known as; else the folder as it was named."""
+        return self.known_as or self.name
 
     @property
     def label(self) -> str:
@@ -47,16 +58,32 @@ class Location:
 def locate(name: str) -> Location | None:
     """Return where the model `name` lies: a local folder, or `org/model`, either with '@revision'; None if neither.
 
-    Without '@revision' it is the main one, or another where that is known to be wrong.
+    `org/model=folder` is a folder that the user says is a copy of that published checkpoint. Without '@revision' it is
+    the main one, or another where that is known to be wrong. Raises ConfigError where a copy's folder is not there, or
+    is said to be of a checkpoint that is not listed.
     """
     base, _, revision = name.partition("@")
     path = Path(base).expanduser()
     if base and path.is_dir():
         return Location(base, path, revision)
+    known, equals, copy = base.partition("=")
+    if equals and _HUB_ID.fullmatch(known):
+        return _copy(known, copy, revision)
     if not _HUB_ID.fullmatch(base):
         return None
     listed = published(base)
     return Location(base, None, revision or (listed[1].revision if listed else ""))
+
+
+def _copy(known: str, folder: str, revision: str) -> Location:
+    listed = published(known)
+    if listed is None:
+        near = difflib.get_close_matches(known, [c.id for f in FAMILIES.all().values() for c in f.checkpoints], 1)
+        raise ConfigError(f"{known}={folder}: {known} is not listed{f'; did you mean {near[0]}?' if near else ''}")
+    path = Path(folder).expanduser()
+    if not folder or not path.is_dir():
+        raise ConfigError(f"{known}={folder}: no such folder; a checkpoint is a folder with a config.json")
+    return Location(folder, path, revision, listed[1].id)
 
 
 def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
@@ -69,7 +96,7 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
         revision = folder_digest(location.folder)
         if location.revision and location.revision != revision:
             raise ConfigError(f"{location.name}: its files have the digest {revision}, not {location.revision}")
-        content = _parse(location.folder / "config.json", location.folder)
+        content = _configuration(location.folder / "config.json", location.folder)
         return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
     with _told(location):
         from huggingface_hub import hf_hub_download
@@ -78,12 +105,16 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
         file = Path(hf_hub_download(location.name, "config.json", revision=location.revision or None))
         with suppress(EntryNotFoundError):
             hf_hub_download(location.name, "tokenizer_config.json", revision=file.parent.name)
-    content = _parse(file, Path(location.name))
+    content = _configuration(file, Path(location.name))
     return _with_tokenizer_code(content, file.with_name("tokenizer_config.json")), file.parent.name
 
 
 def _with_tokenizer_code(content: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
     mapped = _parse(file, file.parent).get("auto_map") if file.exists() else None
+    if not (_is_map(mapped) or _is_class(mapped)):
+        raise ConfigError(
+            f"{file}: auto_map: expected the name of a class, a list or an object of them, not {mapped!r}"
+        )
     if not mapped:
         return content
     tokenizer = mapped.get("AutoTokenizer") if isinstance(mapped, dict) else mapped
@@ -180,6 +211,35 @@ def _file_digest(file: Path, size: int, modified: int) -> str:
 
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _configuration(file: Path, where: Path) -> Mapping[str, Any]:
+    """Return the content of config.json. Raises ConfigError where a key that is read here is not of its type."""
+    content = _parse(file, where)
+    named = content.get("architectures") or ()
+    right = {
+        "model_type": ("text", isinstance(content.get("model_type", ""), (str, NoneType))),
+        "_name_or_path": ("text", isinstance(content.get("_name_or_path", ""), (str, NoneType))),
+        "vocab_size": ("a whole number", isinstance(content.get("vocab_size", 0), (int, NoneType))),
+        "architectures": (
+            "a list of text",
+            isinstance(named, (list, tuple)) and all(isinstance(n, str) for n in named),
+        ),
+        "auto_map": ("an object of names of classes", _is_map(content.get("auto_map"))),
+    }
+    for key, (expected, is_right) in right.items():
+        if not is_right:
+            raise ConfigError(f"{file}: {key}: expected {expected}, not {json.dumps(content[key])[:80]}")
+    return content
+
+
+def _is_class(value: Any) -> bool:
+    """Return whether a value of an auto_map names a class, or a tokenizer's slow and fast one; either may be null."""
+    return all(v is None or isinstance(v, str) for v in (value if isinstance(value, list) else [value]))
+
+
+def _is_map(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and all(map(_is_class, value.values())))
 
 
 def _parse(file: Path, where: Path) -> Mapping[str, Any]:

@@ -143,7 +143,7 @@ def _pretrained(folder: Path, config: Any, head: Head, family: Family, where: st
     found = {kind: {k if isinstance(k, str) else str(k[0]) for k in report.get(kind, ())} for kind in _EXAMINED}
     if family.finish is not None:
         found["missing_keys"] -= family.finish(network, frozenset(found["missing_keys"]))
-    allowed = {"missing_keys": {**_UNUSED, **family.missing}, "unexpected_keys": {**_UNUSED, **family.unexpected}}
+    allowed = {"missing_keys": _UNUSED, "unexpected_keys": {**_UNUSED, **family.unexpected}}
     for kind, keys in found.items():
         wrong = sorted(k for k in keys if not any(fnmatch.fnmatch(k, p) for p in allowed.get(kind, ())))
         if wrong:

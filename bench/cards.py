@@ -5,23 +5,25 @@ from __future__ import annotations
 import ast
 import fnmatch
 import functools
-import importlib.util
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .checkpoint_card import NO_ACCESS, checkpoint_card
-from .errors import BaserateError, ConfigError, UnknownName, check_keys
+from .errors import ConfigError, UnknownName, check_keys
 from .families import FAMILIES, published
 from .inhouse import card_from_file
+from .inhouse.files import run_file
 from .networks.hub import Access, locate
 from .records import model_snapshot, task_snapshot
 from .registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
 from .run import Cell, plan
 from .task_card import read_toml, task_card
-from .types import MODE_NAMES, PARTS, ModelCard, ModeName, Task, canonical_json, digest
+from .types import MODE_NAMES, PARTS, ModelCard, ModeName, Task, canonical_json
 
 C = TypeVar("C", Task, ModelCard)
 
@@ -50,17 +52,20 @@ def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
     """Return the registered model `name`, a checkpoint's (a folder or a hub id), or the one in `./mine.py`.
 
     A Python file registers a model, or just defines functions such as `embed`. `name(k=4)` sets the loader's keyword
-    arguments. `access` is what the user allowed a checkpoint.
+    arguments. `access` is what the user allowed a checkpoint. What would take the name of a registered model is named
+    as it was typed.
     """
     base, params = _parse_call(name)
     if Path(base).suffix == ".py":
-        own = card_from_file(base, python=str(params.get("python", "")))
+        own = card_from_file(base)
         card = own or _only(_run_file(Path(base), MODELS), Path(base), "model")
+        if own and own.name in MODELS.all():
+            card = replace(own, name=base)
     elif base not in MODELS.all() and (location := locate(base)):
         card = checkpoint_card(location, access)
         if card.name in MODELS.all():
             card = replace(card, name=location.name)
-    elif base.startswith((".", "/", "~")):
+    elif base not in MODELS.all() and _is_path(base):
         raise ConfigError(f"{base}: no such folder; a checkpoint is a folder with a config.json, or an id on the hub")
     else:
         card = get_model(base)
@@ -89,7 +94,7 @@ def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
             return find_model(name, access)
         tasks, models = _run_file(Path(base), TASKS), _run_file(Path(base), MODELS)
         return _only(tasks, Path(name), "task") if tasks else _only(models, Path(name), "task or model")
-    if base in MODELS.all() or locate(base):
+    if base in MODELS.all() or locate(base) or _is_path(base):
         return find_model(name, access)
     raise UnknownName("task or model", name, [*task_names(), *MODELS.all()], hint="`baserate list` shows all.")
 
@@ -108,7 +113,7 @@ def find_models(
     """
     if not patterns:
         return [card for card in MODELS.all().values() if card.baseline]
-    cards = _select(patterns, list(MODELS.all()), functools.partial(find_model, access=access))
+    cards = _told_apart(_select(patterns, list(MODELS.all()), functools.partial(find_model, access=access)))
     if not random_weights:
         return cards
     twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
@@ -129,7 +134,7 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
         raise UnknownName("suite", name, suites(), hint="A suite of your own is a .toml file.")
     value = read_toml(path)
     check_keys(value, ("description", "seeds", "cells"), str(path))
-    cells: dict[tuple[str, str], Cell] = {}
+    planned: list[Cell] = []
     for i, block in enumerate(value.get("cells", [])):
         where = f"{path}: cells block {i + 1}"
         check_keys(block, ("tasks", "models", "modes", "settings", "random_weights"), where)
@@ -138,10 +143,14 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
             if mode not in MODE_NAMES:
                 raise UnknownName("mode", mode, MODE_NAMES, hint=where)
         models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
-        for cell in plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {})):
-            cells.setdefault((str(cell), canonical_json(cell.settings)), cell)
-    if not cells:
+        planned += plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {}))
+    if not planned:
         raise ConfigError(f"{path}: the suite has no cells")
+    cards = {_identity(cell.card): cell.card for cell in planned}
+    named = dict(zip(cards, _told_apart(list(cards.values())), strict=True))
+    cells: dict[tuple[str, str], Cell] = {}
+    for cell in (replace(cell, card=named[_identity(cell.card)]) for cell in planned):
+        cells.setdefault((str(cell), canonical_json(cell.settings)), cell)
     by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
     ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])
     return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())))
@@ -194,37 +203,70 @@ def describe(name: str) -> dict[str, Any]:
 def _select(patterns: Sequence[str], names: Sequence[str], get: Callable[[str], C]) -> list[C]:
     found: dict[tuple[str, str], C] = {}
     for pattern in patterns:
-        is_glob = any(c in pattern for c in "*?[") and not pattern.endswith(")")
+        is_glob = any(c in pattern for c in "*?[") and not (pattern.endswith(")") or _is_path(pattern))
         matches = sorted(fnmatch.filter(names, pattern)) if is_glob else [pattern]
         if not matches:
             raise ConfigError(f"{pattern!r} matches none of: {', '.join(names)}")
         for match in matches:
             card = get(match)
-            found.setdefault((card.name, _identity(card)), card)
-    count = Counter(name for name, _ in found)
-    # Two checkpoints of one name, or two revisions of one, are two rows.
+            found.setdefault(_identity(card), card)
+    return list(found.values())
+
+
+def _identity(card: Task | ModelCard) -> tuple[str, str]:
+    return card.name, card.id if isinstance(card, Task) else card.revision()
+
+
+def _told_apart(cards: Sequence[ModelCard]) -> list[ModelCard]:
+    """Return the cards with names of their own: of those that share one, all but a registered one get their revision.
+
+    Two checkpoints of one name, or two revisions of one, are two rows.
+    """
+    count = Counter(card.name for card in cards)
+    registered = [card.load for card in MODELS.all().values()]
     return [
-        card if count[name] == 1 else replace(card, name=f"{name}@{revision[:8]}")
-        for (name, revision), card in found.items()
+        card
+        if count[card.name] == 1 or card.load in registered
+        else replace(card, name=f"{card.name}@{card.revision().rpartition(':')[2][:8]}")
+        for card in cards
     ]
 
 
-def _identity(card: Task | ModelCard) -> str:
-    return card.id if isinstance(card, Task) else f"{card.revision()}"
+def _is_path(text: str) -> bool:
+    """Return whether `text` names a file or folder: one that is there, or what no registered name looks like."""
+    return text.startswith((".", "/", "~")) or text.endswith("/") or _exists(text)
+
+
+def _exists(text: str) -> bool:
+    return os.path.exists(os.path.expanduser(text))  # noqa: PTH110, PTH111 - Path raises for what cannot be a path
 
 
 def _parse_call(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the name and the keyword arguments of 'name(k=4, strand=True)'; only literals are read."""
-    if not text.endswith(")"):
+    """Return the name and the keyword arguments of 'name(k=4, strand=True)'; only literals are read.
+
+    Names of files may have parentheses too: the name is the longest that is there or registered.
+    """
+    if not text.endswith(")") or _is_model(text):
         return text, {}
-    name, _, arguments = text[:-1].partition("(")
+    starts = [i for i, c in enumerate(text) if c == "("]
+    end = next((i for i in reversed(starts) if _is_model(text[:i])), text.find("("))
     try:
-        call = ast.parse(f"f({arguments})", mode="eval").body
+        call = ast.parse(f"f({text[end + 1 : -1]})", mode="eval").body
         if isinstance(call, ast.Call) and not call.args and all(k.arg for k in call.keywords):
-            return name, {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError):
+            params = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+            canonical_json(params)  # which records can hold: no infinity, no bytes
+            return text[:end], params
+    except (SyntaxError, ValueError, TypeError):
         pass
     raise ConfigError(f"cannot read model {text!r}; expected name(key=value, ...), the values being literals")
+
+
+def _is_model(name: str) -> bool:
+    if name in MODELS.all() or _exists(name):
+        return True
+    with suppress(ConfigError):
+        return locate(name) is not None
+    return False
 
 
 def _run_file(path: Path, registry: Registry[C]) -> list[C]:
@@ -234,14 +276,7 @@ def _run_file(path: Path, registry: Registry[C]) -> list[C]:
     registry.all()
     origin = f"{path.resolve()}:"
     if not any(r.origin(n).startswith(origin) for r in (TASKS, MODELS) for n in r.all()):
-        spec = importlib.util.spec_from_file_location(f"baserate_user_{digest(origin)}", path.resolve())
-        assert spec and spec.loader
-        try:
-            spec.loader.exec_module(importlib.util.module_from_spec(spec))
-        except BaserateError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error
+        run_file(path)
     return [card for name, card in registry.all().items() if registry.origin(name).startswith(origin)]
 
 

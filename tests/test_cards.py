@@ -86,6 +86,95 @@ def test_python_file_of_a_user_may_be_named_more_than_once(tmp_path: Path) -> No
         find_model(str(tmp_path / "none.py"))
 
 
+EMBED = "def embed(s): return [[float(len(x))] for x in s]\n"
+
+
+def test_a_file_does_not_take_the_name_of_what_is_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("kmer_logreg.py", "a/m.py", "b/m.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(EMBED + f"# {name}\n")
+    found = find_models(["./kmer_logreg.py", "kmer_logreg", "./kmer_logreg.py(python='/x')", "a/m.py", "b/m.py"])
+    revisions = [card.revision().removeprefix("file:")[:8] for card in found]
+    assert [card.name for card in found] == [
+        "./kmer_logreg.py",
+        "kmer_logreg",
+        "./kmer_logreg.py(python='/x')",
+        f"m@{revisions[3]}",
+        f"m@{revisions[4]}",
+    ]
+    assert revisions[3] != revisions[4] and found[1] is get_model("kmer_logreg")
+
+
+def test_a_registered_model_keeps_its_name_beside_another_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be named before another registers the name that it has."""
+    monkeypatch.chdir(tmp_path)
+    Path("comes_later.py").write_text(EMBED)
+    Path("other.py").write_text(
+        "from baserate.registry import model\n"
+        "@model('comes_later', modes={'linear_probe': {}}, description='d')\ndef load(): ...\n"
+    )
+    plain, registered = find_models(["comes_later.py", "other.py"])
+    assert plain.name == f"comes_later@{plain.revision().partition(':')[2][:8]}"
+    assert registered.name == "comes_later"
+
+
+def test_models_of_one_name_in_two_blocks_of_a_suite_are_two(
+    tmp_path: Path, toy_card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "m.py").write_text(EMBED + f"# {name}\n")
+        blocks.append(f"[[cells]]\ntasks = ['{toy_card}']\nmodels = ['{name}/m.py', 'constant']\n")
+    (tmp_path / "s.toml").write_text("".join(blocks))
+    names = [cell.card.name for cell in load_suite("s.toml").cells]
+    assert len(set(names)) == 3 and sum(name.startswith("m@") for name in names) == 2
+
+
+def test_a_parameter_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(EMBED)
+    card = find_model(f"{tmp_path}/m.py(python='/x', timeout=2)")
+    assert (card.name, card.params) == ("m(python='/x', timeout=2)", {"python": "/x", "timeout": 2})
+
+
+@pytest.mark.parametrize("name", ["./m@1", "./ck[1]", "./ck (1)", "ck(1)", "./b(1)/ck@2", "./m@1/", "./a(k=1)"])
+def test_a_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It is found, and then has no config.json."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir(parents=True)
+    for typed in (name, f"{name}(precision='auto')"):
+        for look in (find_model, find, lambda text: find_models([text])):
+            with pytest.raises(ConfigError, match=r"no config\.json"):
+                look(typed)
+
+
+@pytest.mark.parametrize("name", ["./m@1.py", "./d[1].py", "./b(1)/x.py", "./b (1)/d[2]@3.py"])
+def test_a_file_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_text(EMBED)
+    (card,) = find_models([name])
+    assert card.name == Path(name).stem and find_model(name).name == card.name
+    (card,) = find_models([f"{name}(python='/o(1)/python')"])
+    assert card.name == f"{Path(name).stem}(python='/o(1)/python')" and card.params["python"] == "/o(1)/python"
+
+
+def test_a_registered_name_goes_before_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("kmer_logreg", "yeast_coding"):
+        Path(name).mkdir()
+    assert find_model("kmer_logreg") is get_model("kmer_logreg")
+    assert [t.name for t in find_tasks(["yeast_coding"])] == ["yeast_coding"]
+    for missing in ("my_checkpoint/", "./my_checkpoint", "./ck[2]", "./*"):
+        for look in (find_model, find, lambda text: find_models([text])):
+            with pytest.raises(ConfigError, match=r"no such folder"):
+                look(missing)
+
+
 def test_folder_without_a_checkpoint_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no config\.json, so this is not a Hugging Face checkpoint directory"):
         find_model(str(tmp_path))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ import numpy as np
 import pytest
 
 from baserate.capabilities import CausalModel, Classifier, Embedder, NextBaseModel, VariantScorer
+from baserate.cards import find_model, task_card
 from baserate.checks import run_checks
 from baserate.errors import BaserateError, ConfigError, DataError, NotApplicable
 from baserate.inhouse import FUNCTIONS, FunctionModel, card_from_file, model_from_file
-from baserate.registry import load_model, with_params
-from baserate.types import Inputs, strings
+from baserate.records import read_records
+from baserate.registry import load_model
+from baserate.run import Grid, Protocol, plan
+from baserate.types import Inputs, ModelCard, strings
 
 X = strings(["ACGTACGT", "gggg", "TTTTTA", "ACGTACGT", "CCCCC"])
 VARIANTS = Inputs(strings(["ACGT", "ACGT", "GGGG"]), strings(["ACTT", "ACT", "GGGG"]), np.array([2, 3, 0]))
@@ -175,10 +179,7 @@ def test_card_is_read_without_running_the_file(tmp_path: Path) -> None:
 
 def test_card_of_a_file(gc_file: Path) -> None:
     card = card_from_file(gc_file)
-    assert card and card.description == "GC content and length." and card.params == {"python": ""}
-    other = card_from_file(gc_file, python="/envs/other/bin/python")
-    assert other and other.name == "gc(python='/envs/other/bin/python')"
-    assert other.params == with_params(card, python="/envs/other/bin/python").params
+    assert card and card.description == "GC content and length." and card.params == {"python": "", "timeout": 600.0}
     results = list(run_checks(card))
     assert {r.status for r in results} == {"passed", "skipped"}, results
     np.testing.assert_allclose(load_model(card).embed(strings(["GC"])), [[1.0, 0.002]])
@@ -199,9 +200,32 @@ def test_revision_follows_the_file_and_the_files_it_names(gc_file: Path) -> None
     second = revision()
     weights.write_bytes(b"two")
     assert len({first, second, revision()}) == 3
-    gc_file.write_text(FILE.format(extra="FILES = sorted('ab')"))
-    with pytest.raises(ConfigError, match=r"FILES \(line 6\) must be a list of file names"):
-        revision()
+    gc_file.write_text(FILE.format(extra="FILES: list[str] = ['weights.bin']"))
+    third = revision()
+    weights.write_bytes(b"three")
+    assert revision() != third
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "FILES = sorted('ab')",
+        "FILES = 'weights.bin'",
+        "FILES = [1]",
+        "FILES = []; FILES += ['weights.bin']",
+        "FILES = OTHER = []",
+        "FILES, OTHER = [], []",
+        "if True: FILES = ['weights.bin']",
+        "for FILES in []: pass",
+        "from weights import names as FILES",
+    ],
+)
+def test_files_that_cannot_be_read_off_the_text_are_refused(gc_file: Path, source: str) -> None:
+    gc_file.write_text(FILE.format(extra=source))
+    with pytest.raises(ConfigError, match=r"gc.py: FILES \(line 6\) must be a list of file names in quotes, assigned"):
+        card_from_file(gc_file)
+    gc_file.write_text(FILE.format(extra="def own():\n    FILES = sorted('ab')"))
+    assert card_from_file(gc_file)
 
 
 @pytest.mark.parametrize(
@@ -245,3 +269,48 @@ def test_an_error_of_ours_from_a_file_is_kept(tmp_path: Path) -> None:
     )
     with pytest.raises(BaserateError, match=r"^weights are old$"):
         model_from_file(tmp_path / "m.py")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys\nimport beside_a\ndef embed(s): return [[beside_a.VALUE]] * len(s)\n",
+        "import beside_a\nfrom baserate.inhouse import FunctionModel\nfrom baserate.registry import model\n"
+        "@model('imports_a_neighbour', modes={'linear_probe': {}}, description='d')\n"
+        "def load(): return FunctionModel(embed=lambda s: [[beside_a.VALUE]] * len(s))\n",
+    ],
+)
+def test_either_kind_of_file_imports_modules_beside_it(tmp_path: Path, source: str) -> None:
+    (tmp_path / "beside_a.py").write_text("VALUE = 7.0\n")
+    (tmp_path / "m.py").write_text(source)
+    path = list(sys.path)
+    assert load_model(find_model(str(tmp_path / "m.py"))).embed(strings(["A"])).tolist() == [[7.0]]
+    assert sys.path == path
+
+
+@pytest.mark.parametrize("registers", [False, True])
+def test_a_file_that_exits_is_one_line(tmp_path: Path, registers: bool) -> None:
+    name = "exits_while_it_is_read"
+    tail = f"@baserate.registry.model({name!r}, modes={{}}, description='d')\ndef load(): ...\n"
+    (tmp_path / "m.py").write_text("import sys\ndef embed(s): ...\nsys.exit(3)\n" + tail * registers)
+    with pytest.raises(ConfigError, match=r"m.py: called sys.exit\(3\)$"):
+        load_model(find_model(str(tmp_path / "m.py")))
+
+
+def test_a_model_that_exits_ends_neither_the_grid_nor_the_checks(tmp_path: Path, toy_card: Path, gc_file: Path) -> None:
+    (tmp_path / "leaves.py").write_text("import sys\ndef embed(s): sys.exit('out of\\nmemory')\n")
+    cards = [find_model(str(tmp_path / "leaves.py")), find_model(str(gc_file))]
+    failed = [r for r in run_checks(cards[0]) if r.status == "failed"]
+    assert failed and {r.detail for r in failed} == {r"called sys.exit('out of\nmemory')"}
+    examined: list[str] = []
+
+    def examine(card: ModelCard) -> tuple[str, ...]:
+        examined.append(card.name)
+        sys.exit()
+
+    grid = Grid(tmp_path / "results", Protocol(seeds=(0,), limit=40), None, examine=examine)
+    outcome = grid.run(plan([task_card(toy_card)], cards))
+    assert outcome.done == 1 and examined == ["leaves", "gc"]
+    (record,) = outcome.failed
+    assert record.error == r"called sys.exit('out of\nmemory')"
+    assert all("checks not run: called sys.exit(None)" in r.flags for r in read_records(tmp_path / "results"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 
 import baserate.inhouse
+from baserate.cards import find_model
 from baserate.errors import BaserateError, ConfigError, DataError
-from baserate.inhouse import SubprocessModel, card_from_file, model_from_file
+from baserate.inhouse import SubprocessModel, model_from_file
 from baserate.registry import load_model
 from baserate.types import Inputs, strings
 
@@ -149,8 +151,8 @@ def test_another_environment_gives_what_this_one_does(kmers: Path, bare: str) ->
 
 
 def test_a_card_carries_the_interpreter(kmers: Path, bare: str) -> None:
-    card = card_from_file(kmers, python=bare)
-    assert card and card.params == {"python": bare}
+    card = find_model(f"{kmers}(python={bare!r}, timeout=20)")
+    assert card.name == f"kmers(python={bare!r}, timeout=20)" and card.params == {"python": bare, "timeout": 20}
     model = load_model(card)
     assert isinstance(model, SubprocessModel)
     assert model.log_likelihood(strings(["AC"])).tolist() == pytest.approx([2 * np.log(0.25)])  # type: ignore[attr-defined]
@@ -298,11 +300,24 @@ def test_the_other_environment_is_its_own(tmp_path: Path, bare: str, monkeypatch
 def test_what_cannot_be_started_is_one_line(kmers: Path, bare: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="python = '/no/such/python': no such interpreter"):
         SubprocessModel("/no/such/python", kmers)
-    with pytest.raises(ConfigError, match="timeout = 0; expected seconds"):
-        SubprocessModel(bare, kmers, timeout=0)
+    bad: Any
+    for bad in (0, -1, float("inf"), float("nan"), 1e300, "2"):
+        with pytest.raises(ConfigError, match=rf"timeout = {re.escape(repr(bad))}; expected seconds, from above 0 to"):
+            SubprocessModel(bare, kmers, timeout=bad)
+    with pytest.raises(ConfigError, match=r"timeout = 0; expected seconds"):
+        load_model(find_model(f"{kmers}(python={bare!r}, timeout=0)"))
+    with pytest.raises(ConfigError, match=r"kmers.py: timeout = 2 limits a file that another python=\.\.\. runs"):
+        load_model(find_model(f"{kmers}(timeout=2)"))
+    with pytest.raises(ConfigError, match="values being literals"):
+        find_model(f"{kmers}(python={bare!r}, timeout=1e999)")
     kmers.write_text("import time\ntime.sleep(60)\n" + KMERS)
     with pytest.raises(BaserateError, match=r"loading the file gave no answer within 0\.3 s"):
         SubprocessModel(bare, kmers, timeout=0.3)
+    with pytest.raises(
+        BaserateError, match=r"loading the file gave '\"\"\".*', which is no answer; python must be"
+    ) as e:
+        SubprocessModel("/bin/cat", tmp_path / "kmers.py", timeout=20)
+    assert "\n" not in str(e.value)
     not_python = tmp_path / "python"
     not_python.write_text("#!/bin/sh\necho this is no python >&2\nexit 5\n")
     not_python.chmod(0o755)

@@ -110,6 +110,8 @@ def _run(check: Callable[[Any], str | None], subject: Task | Held, of: str) -> C
         return CheckResult(of, _name(check), "skipped", str(reason))
     except BaserateError as error:
         return CheckResult(of, _name(check), "failed", str(error))
+    except SystemExit as error:
+        return CheckResult(of, _name(check), "failed", f"called sys.exit({error.code!r})")
     except Exception as error:  # noqa: BLE001 - a model's own bug is a failed check of that model
         return CheckResult(of, _name(check), "failed", f"{type(error).__name__}: {error}")
     return CheckResult(of, _name(check), "passed", said or inspect.cleandoc(check.__doc__ or "").splitlines()[0])

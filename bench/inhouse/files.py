@@ -6,14 +6,17 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import BaserateError, ConfigError, nearest
 from ..provenance import sources
-from ..registry import with_params
 from ..types import ModelCard, ModeName, digest
 from .functions import CHUNK, FUNCTIONS, FunctionModel
+
+TIMEOUT = 600.0
+"""Seconds that a file in another environment may take for a chunk of examples, unless told otherwise."""
 
 _RULES = {
     "score_variants": "native",
@@ -26,13 +29,13 @@ _RULES = {
 _DECORATORS = ("task", "model", "baseline")
 
 
-def card_from_file(path: str | Path, *, python: str = "") -> ModelCard | None:
+def card_from_file(path: str | Path) -> ModelCard | None:
     """Return the card of a file of plain functions, or None where it registers its content with decorators.
 
-    Nothing of the file runs: which functions it defines or assigns at its top level decides the modes. `python` is the
-    interpreter that will run it, '' for this one. The revision is the digest of the file, of those beside it that it
-    imports, and of those that it names in a top-level list `FILES`, such as its weights. Raises ConfigError where the
-    file is neither.
+    Nothing of the file runs: which functions it defines or assigns at its top level decides the modes. The parameter
+    `python` is the interpreter that will run it, '' for this one. The revision is the digest of the file, of those
+    beside it that it imports, and of those that it names in a top-level list `FILES`, such as its weights. Raises
+    ConfigError where the file is neither.
     """
     path = Path(path)
     tree = _parsed(path)
@@ -49,32 +52,36 @@ def card_from_file(path: str | Path, *, python: str = "") -> ModelCard | None:
         modes["linear_probe"] = {}
     file, weights = path.absolute(), [w.absolute() for w in _weights(path, tree)]
 
-    def load(*, python: str = "") -> Any:
-        return model_from_file(file, python=python)
+    def load(*, python: str = "", timeout: float = TIMEOUT) -> Any:
+        return model_from_file(file, python=python, timeout=timeout)
 
-    card = ModelCard(
+    return ModelCard(
         name=path.stem,
         load=load,
         modes=modes,
-        params={"python": ""},
+        params={"python": "", "timeout": TIMEOUT},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
         revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*sorted(sources(file)), *weights))),
     )
-    return with_params(card, python=python) if python else card
 
 
-def model_from_file(path: str | Path, *, python: str = "", timeout: float = 600.0, chunk: int = CHUNK) -> FunctionModel:
+def model_from_file(
+    path: str | Path, *, python: str = "", timeout: float = TIMEOUT, chunk: int = CHUNK
+) -> FunctionModel:
     """Return the model that the functions of a file make, run in this process or by the interpreter `python`.
 
-    Modules beside the file can be imported at its top level. Raises ConfigError where it cannot be run.
+    Modules beside the file can be imported at its top level. Raises ConfigError where it cannot be run, and for a
+    `timeout` without the `python` that it limits.
     """
     path = Path(path)
     if python:
         from .process import SubprocessModel
 
         return SubprocessModel(python, path, timeout=timeout, chunk=chunk)
+    if timeout != TIMEOUT:
+        raise ConfigError(f"{path}: timeout = {timeout!r} limits a file that another python=... runs; name that too")
     names = defined_functions(path)
-    module = _run(path)
+    module = run_file(path)
     return FunctionModel(**{name: getattr(module, name) for name in names}, chunk=chunk, name=path.name)
 
 
@@ -110,10 +117,16 @@ def _top_level(tree: ast.Module) -> list[str]:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             names.append(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names += [target.id for target in targets if isinstance(target, ast.Name)]
+        else:
+            names += [target.id for target in _targets(node) if isinstance(target, ast.Name)]
     return names
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    """Return what a plain or an annotated assignment gives its value to, nothing for other statements."""
+    if isinstance(node, ast.AnnAssign):
+        return [node.target] if node.value is not None else []
+    return node.targets if isinstance(node, ast.Assign) else []
 
 
 def _registers(tree: ast.Module) -> bool:
@@ -127,21 +140,43 @@ def _registers(tree: ast.Module) -> bool:
 
 
 def _weights(path: Path, tree: ast.Module) -> list[Path]:
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and [getattr(t, "id", "") for t in node.targets] == ["FILES"]:
-            try:
-                names = ast.literal_eval(node.value)
-                files = [path.parent / name for name in names]
-            except (ValueError, TypeError):
-                raise ConfigError(f"{path}: FILES (line {node.lineno}) must be a list of file names") from None
-            for file in files:
-                if not file.is_file():
-                    raise ConfigError(f"{path}: FILES names {str(file)!r}, which is no file")
-            return files
-    return []
+    """Return the files that `FILES` names. Raises ConfigError where that cannot be told without running the file."""
+    setting = [node for node in tree.body if "FILES" in _bound(node)]
+    if not setting:
+        return []
+    last = setting[-1]
+    only = isinstance(last, ast.Assign | ast.AnnAssign) and [getattr(t, "id", "") for t in _targets(last)] == ["FILES"]
+    names = None
+    if only and len(setting) == 1:
+        with suppress(ValueError, TypeError):
+            names = ast.literal_eval(last.value)  # type: ignore[attr-defined]
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"{path}: FILES (line {last.lineno}) must be a list of file names in quotes, assigned once at the top level"
+        )
+    files = [path.parent / name for name in names]
+    for file in files:
+        if not file.is_file():
+            raise ConfigError(f"{path}: FILES names {str(file)!r}, which is no file")
+    return files
 
 
-def _run(path: Path) -> Any:
+def _bound(node: ast.AST) -> set[str]:
+    """Return the names that a statement binds in its module, those in its blocks among them."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Store) else set()
+    if isinstance(node, ast.alias):
+        return {node.asname or node.name}
+    return {name for child in ast.iter_child_nodes(node) for name in _bound(child)}
+
+
+def run_file(path: Path) -> Any:
+    """Return the module that a user's own file makes, run because the user named it.
+
+    Modules beside it can be imported while it runs. Raises ConfigError, in one line, where it raises or exits.
+    """
     name = f"baserate_file_{digest(str(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec and spec.loader
@@ -153,6 +188,8 @@ def _run(path: Path) -> Any:
         spec.loader.exec_module(module)
     except BaserateError:
         raise
+    except SystemExit as error:
+        raise ConfigError(f"{path}: called sys.exit({error.code!r})") from error
     except Exception as error:
         raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error
     finally:

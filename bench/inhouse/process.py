@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BaserateError, ConfigError
-from .files import defined_functions
+from .files import TIMEOUT, defined_functions
 from .functions import CHUNK, FunctionModel
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -43,7 +43,7 @@ class SubprocessModel(FunctionModel):
     file defines no function of a model or cannot be loaded, and BaserateError where the worker fails later.
     """
 
-    def __init__(self, python: str | Path, file: str | Path, *, timeout: float = 600.0, chunk: int = CHUNK) -> None:
+    def __init__(self, python: str | Path, file: str | Path, *, timeout: float = TIMEOUT, chunk: int = CHUNK) -> None:
         path = Path(file)
         self._worker = _Worker(str(python), path, defined_functions(path), timeout)
         functions = {
@@ -80,8 +80,8 @@ class _Worker:
     """A child process, started when it is needed, that answers one request at a time."""
 
     def __init__(self, python: str, file: Path, names: tuple[str, ...], timeout: float) -> None:
-        if not timeout > 0:
-            raise ConfigError(f"timeout = {timeout!r}; expected seconds, more than 0")
+        if not isinstance(timeout, int | float) or not 0 < timeout <= threading.TIMEOUT_MAX:
+            raise ConfigError(f"timeout = {timeout!r}; expected seconds, from above 0 to {threading.TIMEOUT_MAX:.0f}")
         found = shutil.which(Path(python).expanduser())
         if found is None:
             raise ConfigError(f"python = {python!r}: no such interpreter; give the path of an environment's bin/python")
@@ -174,8 +174,16 @@ class _Worker:
             watch.cancel()
             watch.join()
         if line.endswith(b"\n") and not expired.is_set():
-            answer: dict[str, Any] = json.loads(line)
-            return answer
+            with suppress(ValueError):
+                answer = json.loads(line)
+                if isinstance(answer, dict):
+                    return answer
+            _kill(process)  # it may be writing more than anybody reads
+            self.stop()
+            told = line[:60].decode(errors="replace").strip()
+            raise BaserateError(
+                f"{self}: {doing} gave {told!r}, which is no answer; python must be a Python interpreter"
+            )
         self.stop()
         if expired.is_set():
             what = f"{doing} gave no answer within {self._timeout:g} s and was stopped"

@@ -62,7 +62,8 @@ def locate(name: str) -> Location | None:
     the main one, or another where that is known to be wrong. Raises ConfigError where a copy's folder is not there, or
     is said to be of a checkpoint that is not listed.
     """
-    base, _, revision = name.partition("@")
+    # A folder may have '@' in its name.
+    base, _, revision = (name, "", "") if Path(name).expanduser().is_dir() else name.partition("@")
     path = Path(base).expanduser()
     if base and path.is_dir():
         return Location(base, path, revision)

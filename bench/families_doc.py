@@ -34,7 +34,7 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
 - **Local folder**: `config.json`, the tokenizer's files and `model.safetensors`. Name what it is a copy of, as in
   `--model PoetschLab/GROVER=./folder`: its family, pretraining and the like are then those listed here. Unnamed, it
   is what `_name_or_path` in its `config.json` names, if that is listed here; but `hf download` keeps the published
-  file, which often names something else, and transformers 5 writes no such key. Failing that, the family alone is
+  file, which need not name it, and transformers 5 writes no such key. Failing that, the family alone is
   recognised where the column "recognised by" below says content: there `config.json` holds something that only this
   family has. Any other folder is read by the conventions of transformers, and its pretraining is not known.
 - **Code of its own**: some checkpoints bring Python code that would run on your machine. It runs only if you name the

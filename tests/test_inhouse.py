@@ -14,7 +14,7 @@ from baserate.checks import run_checks
 from baserate.errors import BaserateError, ConfigError, DataError, NotApplicable
 from baserate.inhouse import FUNCTIONS, FunctionModel, card_from_file, model_from_file
 from baserate.records import read_records
-from baserate.registry import load_model
+from baserate.registry import load_model, with_params
 from baserate.run import Grid, Protocol, plan
 from baserate.types import Inputs, ModelCard, strings
 
@@ -280,7 +280,10 @@ def test_an_error_of_ours_from_a_file_is_kept(tmp_path: Path) -> None:
         "def load(): return FunctionModel(embed=lambda s: [[beside_a.VALUE]] * len(s))\n",
     ],
 )
-def test_either_kind_of_file_imports_modules_beside_it(tmp_path: Path, source: str) -> None:
+def test_either_kind_of_file_imports_modules_beside_it(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "beside_a", raising=False)
     (tmp_path / "beside_a.py").write_text("VALUE = 7.0\n")
     (tmp_path / "m.py").write_text(source)
     path = list(sys.path)
@@ -314,3 +317,29 @@ def test_a_model_that_exits_ends_neither_the_grid_nor_the_checks(tmp_path: Path,
     (record,) = outcome.failed
     assert record.error == r"called sys.exit('out of\nmemory')"
     assert all("checks not run: called sys.exit(None)" in r.flags for r in read_records(tmp_path / "results"))
+
+
+def test_a_neighbour_is_the_one_beside_the_file(tmp_path: Path) -> None:
+    """Of two modules of one name this process can hold one, and a model must not compute with the other's."""
+    for folder, value in (("a", 1.0), ("b", 2.0)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "beside_b.py").write_text(f"VALUE = {value}\n")
+        (tmp_path / folder / "m.py").write_text("import beside_b\ndef embed(s): return [[beside_b.VALUE]] * len(s)\n")
+    first, second = (find_model(str(tmp_path / folder / "m.py")) for folder in "ab")
+    for _ in range(2):
+        assert load_model(first).embed(strings(["A"])).tolist() == [[1.0]]
+    with pytest.raises(
+        ConfigError, match=r"b/m.py: imports beside_b from beside it, but another is in use, .*a/beside"
+    ):
+        load_model(second)
+    with load_model(with_params(second, python=sys.executable, timeout=60)) as model:
+        assert model.embed(strings(["A"])).tolist() == [[2.0]]
+
+
+def test_a_neighbour_with_a_mistake_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "beside_c.py").write_text("VALUE = (\n")
+    (tmp_path / "m.py").write_text("import beside_c\ndef embed(s): ...\n")
+    card = find_model(str(tmp_path / "m.py"))
+    for use in (card.revision, lambda: load_model(card)):
+        with pytest.raises(ConfigError, match=r"m.py: .*'\(' was never closed"):
+            use()

@@ -61,7 +61,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
         modes=modes,
         params={"python": "", "timeout": TIMEOUT},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
-        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*sorted(sources(file)), *weights))),
+        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*_sources(file), *weights))),
     )
 
 
@@ -172,10 +172,18 @@ def _bound(node: ast.AST) -> set[str]:
     return {name for child in ast.iter_child_nodes(node) for name in _bound(child)}
 
 
+def _sources(path: Path) -> list[Path]:
+    try:
+        return sorted(sources(path))
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f"{path}: a module that it imports cannot be read: {error}") from error
+
+
 def run_file(path: Path) -> Any:
     """Return the module that a user's own file makes, run because the user named it.
 
-    Modules beside it can be imported while it runs. Raises ConfigError, in one line, where it raises or exits.
+    Modules beside it can be imported while it runs. Raises ConfigError, in one line, where it raises or exits, or where
+    it got another module than the one beside it.
     """
     name = f"baserate_file_{digest(str(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
@@ -194,4 +202,17 @@ def run_file(path: Path) -> Any:
         raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(folder)
+    _check_neighbours(path)
     return module
+
+
+def _check_neighbours(path: Path) -> None:
+    """Raise ConfigError where a module that the file imports is in use from elsewhere: Python has one for each name."""
+    folder = path.resolve().parent
+    for file in _sources(path.resolve()):
+        inner = file.parent if file.name == "__init__.py" else file
+        used = getattr(sys.modules.get(inner.stem), "__file__", None)
+        if inner.parent == folder and used and Path(used).resolve() != file.resolve():
+            raise ConfigError(
+                f"{path}: imports {inner.stem} from beside it, but another is in use, {used}; rename one of the two"
+            )

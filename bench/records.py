@@ -91,7 +91,7 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
 
 def record_folder(results: Path, spec: RunSpec) -> Path:
     """Return the folder in which the run's record lies or will lie."""
-    model = re.sub(r"[^\w.=+-]+", "_", spec.model)
+    model = re.sub(r"[^\w.=+-]+", "_", spec.model).lstrip("._")  # a leading dot would hide the folder
     return results / spec.task / f"{model}.{spec.mode}.{spec.hash[:8]}"
 
 

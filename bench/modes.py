@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, DataError, NotApplicable
+from .errors import ConfigError, DataError, NotApplicable, check_keys
 from .families import FAMILIES
 from .probes import PENALTIES, fit_probe
 from .provenance import engine_digest
@@ -159,7 +160,13 @@ def linear_probe(job: Job) -> FloatArray:
 
 
 def train(job: Job) -> FloatArray:
-    """Return (seeds, n, k) scores of the model trained on labels, with every choice made on valid."""
+    """Return (seeds, n, k) scores of the model trained on labels, with every choice made on valid.
+
+    Raises ConfigError for a setting that the model's fit() does not take.
+    """
+    taken = inspect.signature(job.model.fit).parameters.values()
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        check_keys(job.settings, [parameter.name for parameter in taken], f"settings of {job.card.name}")
     scores = []
     for seed in job.seeds:
         predictor = job.model.fit(

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from baserate.cards import task_card
-from baserate.errors import DataError, NotApplicable, UnknownName
+from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
 from baserate.modes import MODES, Job, mode_settings
-from baserate.registry import get_task
+from baserate.registry import get_model, get_task, load_model
 from baserate.splits import load_split
 from baserate.types import FloatArray, Inputs, ModelCard, StrArray, Task
 
@@ -131,3 +131,9 @@ def test_settings_are_those_of_the_rule_and_of_the_task() -> None:
     assert mode_settings("zero_shot", native, pairs) == {"rule": "native"}
     with pytest.raises(UnknownName, match="Did you mean 'pll'"):
         mode_settings("zero_shot", CARD, variants, {"rule": "plll"})
+
+
+def test_a_setting_that_a_model_cannot_be_trained_with_is_told(task: Task) -> None:
+    model = load_model(get_model("kmer_logreg"))
+    with pytest.raises(ConfigError, match="settings of m: unknown key 'lr'"):
+        MODES["from_scratch"].run(job(task, model, lr=0.1))

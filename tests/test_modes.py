@@ -135,5 +135,5 @@ def test_settings_are_those_of_the_rule_and_of_the_task() -> None:
 
 def test_a_setting_that_a_model_cannot_be_trained_with_is_told(task: Task) -> None:
     model = load_model(get_model("kmer_logreg"))
-    with pytest.raises(ConfigError, match="settings of m: unknown key 'lr'"):
+    with pytest.raises(ConfigError, match="unknown key 'lr'"):
         MODES["from_scratch"].run(job(task, model, lr=0.1))

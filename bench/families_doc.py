@@ -46,6 +46,9 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
   tensors alone.
 - **Offline**: files are taken from the cache that `HF_HOME` names; with `HF_HUB_OFFLINE=1` nothing else is tried. To
   fill it: `hf download NAME --revision COMMIT`. A gated model needs `hf auth login`.
+- **Speed**: `NAME(precision='bf16')` or `'fp32'`; by itself a model runs in bfloat16 where the device is faster with it
+  (CUDA, CPUs with AMX), and the record says which it was. `NAME(compiled=True)` compiles the network first, which pays
+  on long runs alone. What a model gives is kept by sequence: `baserate cache`.
 - **Random twin**: `--random-weights` adds the same network without its training, its weights drawn anew for each
   seed. Rows carry the digest of all parameters, which proves that the two differ.
 - **Trained head**: a checkpoint with a classification head is evaluated as it is, in the mode `as_is`.

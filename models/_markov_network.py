@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from baserate.networks.checkpoint import from_network
 from baserate.networks.language_model import LanguageModel
-from baserate.networks.token_tables import NucleotideTokens, Vocabulary
+from baserate.networks.token_tables import nucleotide_tokens
 
 Head = Literal["masked", "causal"]
 
@@ -70,17 +70,6 @@ def stationary(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def language_model(table: NDArray[np.float64], head: Head, *, name: str) -> LanguageModel:
     """Return the chain as a language model."""
-    letters = np.full(256, _UNKNOWN, np.int64)
-    for code, base in enumerate("ACGT"):
-        letters[[ord(base), ord(base.lower())]] = code
-    bases = np.arange(4)
-    vocabulary = Vocabulary(
-        size=7,
-        dna=bases,
-        first_base=bases,
-        lengths=np.ones(4, np.int64),
-        pad=_UNKNOWN,
-        mask=_MASK if head == "masked" else None,
-    )
-    tokens = NucleotideTokens(vocabulary, np.array([_BEGIN]), np.array([], np.int64), letters)
+    letters = {**{base: code for code, base in enumerate("ACGT")}, "N": _UNKNOWN}
+    tokens = nucleotide_tokens(letters, pad=_UNKNOWN, mask=_MASK if head == "masked" else None, prefix=[_BEGIN])
     return from_network(MarkovNetwork(table, head), tokens, name=name, head=head, precision="fp32")

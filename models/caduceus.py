@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from baserate.families import Checkpoint, Family, family
@@ -89,18 +90,14 @@ PH = family(
 )
 
 PS = family(
-    Family(
-        "caduceus_ps",
-        "Caduceus-PS: bidirectional Mamba over single nucleotides that treats both strands alike by construction",
+    replace(
+        PH,
+        name="caduceus_ps",
+        description="Caduceus-PS: bidirectional Mamba over single nucleotides that treats both strands alike by "
+        "construction",
         matches=lambda config: config.get("model_type") == "caduceus" and bool(config.get("rcps")),
         checkpoints=_human("ps"),
-        head="masked",
-        tokens={"specials": False},
-        configure=_configure,
-        finish=_finish,
         states=both_strands,
-        remote_code=True,
-        requires=_REQUIRES,
         quirks=_QUIRKS + _HALVES,
         tested="not run: mamba-ssm cannot be installed without CUDA; the halves are tested on states made by hand",
     )

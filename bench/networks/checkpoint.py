@@ -85,7 +85,7 @@ def from_network(
     """Return any network that maps `input_ids` to hidden states and logits, with its tokenizer, as a model.
 
     The tokenizer is one of transformers, or an instance of `networks.tokens.Tokens`. `options` are those of
-    LanguageModel. Raises ConfigError where the vocabulary and the network's embedding do not agree.
+    LanguageModel. Raises DataError where the vocabulary and the network's embedding do not agree.
     """
     tokens = tokenizer if isinstance(tokenizer, Tokens) else read_tokens(tokenizer, where=name, **family.tokens)
     config = getattr(network, "config", None) if config is None else config

@@ -19,8 +19,9 @@ FloatArray = NDArray[np.float64]
 
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
-Kind = Literal["classification", "regression", "paired"]
-"""What a target is: a class, a measurement, or nothing where the question is which of two sequences is the real one."""
+Kind = Literal["classification", "multilabel", "regression", "paired", "generation"]
+"""What a target is: a class, several labels, a measurement or several, nothing where the question is which of two
+sequences is the real one, or the bases that follow a sequence."""
 
 ModeName = Literal["zero_shot", "as_is", "linear_probe", "fine_tune", "from_scratch"]
 MODE_NAMES: tuple[ModeName, ...] = ("zero_shot", "as_is", "linear_probe", "fine_tune", "from_scratch")
@@ -54,12 +55,14 @@ class Inputs:
 
     `sequences` (n,) are upper-case IUPAC DNA; for a variant task they are the REF windows, `alternates` (n,) the ALT
     windows and `positions` (n,) the 0-based offset of the first base that differs. For a paired task `sequences` are
-    real and `alternates` perturbed.
+    real and `alternates` perturbed. For a per-base task `positions` is the base that is asked about, or the first of
+    the `span` bases of a bin, and there are no `alternates`.
     """
 
     sequences: StrArray
     alternates: StrArray | None = None
     positions: IntArray | None = None
+    span: int = 1
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -70,6 +73,7 @@ class Inputs:
             self.sequences[index],
             None if self.alternates is None else self.alternates[index],
             None if self.positions is None else self.positions[index],
+            self.span,
         )
 
 
@@ -91,7 +95,8 @@ class Intervals:
 class Examples:
     """Columns of one length.
 
-    `targets` (n,) are class indices (int64) or measurements (float64). `groups` must not straddle a split; `clusters`
+    `targets` are class indices (n,) int64, labels (n, k) int64 of 0 and 1, measurements (n,) or (n, k) float64, or for
+    generation the next bases (n, k) as int64 indices into ACGT. `groups` must not straddle a split; `clusters`
     are what the bootstrap resamples (at least as coarse as dependent examples are); `strata` are named columns of text
     to report by. Raises DataError where lengths differ or an id occurs twice.
     """
@@ -187,6 +192,9 @@ class Task:
 
     `source()` returns the examples of all parts; it is slow, so its result is cached under the content of `files`.
     A corrected task is a new version, and the old one names it in `superseded_by`; a version is never edited.
+    `classes` names the classes, the labels, or the outputs of a regression with several. `per_base` says that an
+    example is a base or a bin of its sequence. `published` is the metric that the task's own benchmark reports, one of
+    `metrics`; `origin` says where the data come from, with the pinned revision.
     `deleterious` says that a higher target, or the last class, is the more harmful variant: zero-shot scores, which are
     ALT over REF, are then negated. `zero_shot` names the rules by which a task without variants may be scored without
     training, such as 'likelihood' or 'centroid'; the first is the default.
@@ -207,6 +215,9 @@ class Task:
     sizes: Mapping[str, int]
     classes: tuple[str, ...] = ()
     variants: bool = False
+    per_base: bool = False
+    published: str = ""
+    origin: str = ""
     deleterious: bool = False
     zero_shot: tuple[str, ...] = ()
     files: tuple[str, ...] = ()

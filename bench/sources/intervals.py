@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import DataError, nearest
 from ..types import Examples, Inputs, Intervals, Kind, StrArray, strings
 from .sequences import package_file, read_sequences, reverse_complement
-from .tables import parse_targets, read_text
+from .tables import read_text
+from .targets import parse_targets
 
 _GFF_ATTRIBUTE = re.compile(r"(?:^|;)\s*(ID|Parent|gene_biotype|biotype)=([^;]*)")
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]*)")

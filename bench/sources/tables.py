@@ -6,11 +6,9 @@ import csv
 import gzip
 import io
 import logging
-import math
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import ConfigError, DataError, nearest
 from ..types import Examples, Inputs, Kind, StrArray, digest, strings
 from .sequences import check_sequence, package_file
+from .targets import parse_targets
 
 log = logging.getLogger(__name__)
 
@@ -131,31 +130,6 @@ def census(sequences: Sequence[str]) -> dict[str, int]:
     return found | ({"lower case": lower} if lower else {})
 
 
-def parse_targets(
-    values: Sequence[str], *, kind: Kind, classes: Sequence[str], reference: str, column: str
-) -> NDArray[Any]:
-    """Return class indices (n,) int64, or measurements (n,) float64.
-
-    A label is a class name or, where it is no name, an index into `classes`. Raises DataError for the first row with
-    neither, and for a number that is missing or not finite.
-    """
-    if kind == "regression":
-        return np.array([_number(v, f"{reference}: row {row}: {column!r}") for row, v in enumerate(values, 1)])
-    if not classes:
-        raise DataError(f"{reference}: a classification needs `classes`, the label names in order")
-    index = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
-    out = np.empty(len(values), np.int64)
-    for row, value in enumerate(values, 1):
-        label = value.strip()
-        if label not in index:
-            near = nearest(label, classes)
-            advice = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(map(repr, classes))}"
-            last = len(classes) - 1
-            raise DataError(f"{reference}: row {row}: {column!r} is {label!r}; {advice} (or an index 0 to {last})")
-        out[row - 1] = index[label]
-    return out
-
-
 def check_ids(ids: StrArray, reference: str) -> None:
     """Raise DataError, naming both rows, where an id is empty or occurs twice."""
     seen: dict[str, int] = {}
@@ -228,13 +202,3 @@ def _read_parquet(path: Path) -> dict[str, list[str]]:
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
     return {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in table.column_names}
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise DataError(f"{where} is {text!r}, expected a number") from None
-    if not math.isfinite(value):
-        raise DataError(f"{where} is {text!r}; leave out rows without a measurement")
-    return value

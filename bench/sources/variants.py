@@ -11,7 +11,8 @@ from ..errors import DataError
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
 from .intervals import find_contig, loci
 from .sequences import check_sequence, read_sequences
-from .tables import check_ids, first_changes, parse_targets, read_columns, require_column
+from .tables import check_ids, first_changes, read_columns, require_column
+from .targets import parse_targets
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,161 @@
+"""Targets of every kind from columns of text. Every mistake is told by file, row and column."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, DataError, nearest
+from ..types import FloatArray, IntArray, Kind
+
+_JOINS = re.compile(r"[;,]")
+_BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
+Column = Sequence[str]
+
+
+def parse_targets(
+    values: Column | Sequence[Column],
+    *,
+    kind: Kind,
+    classes: Sequence[str],
+    reference: str,
+    column: str | Sequence[str],
+) -> NDArray[Any]:
+    """Return class indices (n,), labels (n, k) of 0 and 1, measurements (n,) or (n, k), or next bases (n, k).
+
+    `column` names the column that `values` are; where it is a list of names, `values` are as many columns. A class is
+    a name or, where it is no name, an index into `classes`. Labels are one column of 0 and 1 for each, or one column in
+    which ';' or ',' join the names or indices of those that hold ('' for none) or, in every row, a 0 or 1 for each of
+    `classes`. Several measurements are a column for each, or joined in one where there are two or more `classes`. Next
+    bases are DNA of one length. Raises DataError for the first row that is none of it, ConfigError without classes.
+    """
+    # The scalars of an Arrow column cost more than the text in them.
+    several = not isinstance(column, str)
+    columns: list[Column] = [_listed(v) for v in (values if several else [values])]
+    names = [column] if isinstance(column, str) else list(column)
+    if not names:
+        raise ConfigError(f"{reference}: target = []; name one column or more")
+    where = [_Where(reference, name) for name in names]
+    if kind == "regression":
+        if not several and len(classes) > 1 and any(map(_JOINS.search, columns[0])):
+            return _joined_numbers(columns[0], len(classes), where[0])
+        numbers = [_numbers(v, w) for v, w in zip(columns, where, strict=True)]
+        return numbers[0] if len(numbers) == 1 else np.stack(numbers, axis=1)
+    if several and kind == "multilabel":
+        if classes and len(classes) != len(names):
+            raise ConfigError(f"{reference}: there are {len(classes)} classes and {len(names)} target columns")
+        return np.stack([_zeros_and_ones(v, w) for v, w in zip(columns, where, strict=True)], axis=1)
+    if several and len(names) > 1:
+        raise ConfigError(f"{reference}: target = {names}: a {kind} task has one target column")
+    if kind == "generation":
+        return _next_bases(columns[0], where[0])
+    if kind == "paired":
+        raise ConfigError(f"{reference}: a pair has no target; leave {names[0]!r} out")
+    if not classes:
+        raise DataError(f"{reference}: a {kind} needs `classes`, the label names in order")
+    if kind == "multilabel":
+        return _joined_labels(columns[0], classes, where[0])
+    known = _known(classes)
+    out = np.empty(len(columns[0]), np.int64)
+    for row, value in enumerate(columns[0], 1):
+        label = value.strip()
+        if label not in known:
+            raise DataError(f"{where[0](row)} is {label!r}; {_advice(label, classes)}")
+        out[row - 1] = known[label]
+    return out
+
+
+@dataclass(frozen=True)
+class _Where:
+    reference: str
+    column: str
+
+    def __call__(self, row: int) -> str:
+        return f"{self.reference}: row {row}: {self.column!r}"
+
+
+def _listed(values: Any) -> Column:
+    listed: Column = values.to_pylist() if hasattr(values, "to_pylist") else values
+    return listed
+
+
+def _known(classes: Sequence[str]) -> dict[str, int]:
+    return {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
+
+
+def _advice(label: str, classes: Sequence[str]) -> str:
+    near = nearest(label, classes)
+    shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
+    advice = f"did you mean {near[0]!r}?" if near else f"expected one of {shown}"
+    return f"{advice} (or an index 0 to {len(classes) - 1})"
+
+
+def _joined_labels(values: Column, classes: Sequence[str], where: _Where) -> IntArray:
+    k = len(classes)
+    cells = [[field.strip() for field in _JOINS.split(v)] if v.strip() else [] for v in values]
+    out = np.zeros((len(cells), k), np.int64)
+    # With two labels '0;1' could be either; where every row has a 0 or 1 for each label it is no list of indices.
+    if k > 1 and all(len(fields) == k and all(f in ("0", "1") for f in fields) for fields in cells):
+        out[:] = [[int(f) for f in fields] for fields in cells]
+        return out
+    known = _known(classes)
+    for row, fields in enumerate(cells, 1):
+        for field in fields:
+            if field not in known:
+                raise DataError(f"{where(row)} holds {field!r}; {_advice(field, classes)}")
+            out[row - 1, known[field]] = 1
+    return out
+
+
+def _zeros_and_ones(values: Column, where: _Where) -> IntArray:
+    out = np.empty(len(values), np.int64)
+    for row, value in enumerate(values, 1):
+        bit = _BINARY.get(value.strip().lower())
+        if bit is None:
+            raise DataError(f"{where(row)} is {value!r}, expected 0 or 1")
+        out[row - 1] = bit
+    return out
+
+
+def _numbers(values: Column, where: _Where) -> FloatArray:
+    return np.array([_number(v, where, row) for row, v in enumerate(values, 1)], dtype=np.float64)
+
+
+def _joined_numbers(values: Column, k: int, where: _Where) -> FloatArray:
+    out = np.empty((len(values), k))
+    for row, value in enumerate(values, 1):
+        fields = _JOINS.split(value)
+        if len(fields) != k:
+            raise DataError(f"{where(row)} holds {len(fields)} values, expected {k} joined by ';' or ','")
+        out[row - 1] = [_number(field, where, row) for field in fields]
+    return out
+
+
+def _number(text: str, where: _Where, row: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise DataError(f"{where(row)} is {text!r}, expected a number") from None
+    if not math.isfinite(value):
+        raise DataError(f"{where(row)} is {text!r}; leave out rows without a measurement")
+    return value
+
+
+def _next_bases(values: Column, where: _Where) -> IntArray:
+    bases = [v.strip().upper() for v in values]
+    k = len(bases[0]) if bases else 0
+    for row, text in enumerate(bases, 1):
+        if not text or set(text) - set("ACGT"):
+            raise DataError(f"{where(row)} is {text[:20]!r}, expected the bases that follow, of A, C, G and T")
+        if len(text) != k:
+            raise DataError(f"{where(row)} has {len(text)} bases where row 1 has {k}; they must be as many")
+    codes = np.frombuffer("".join(bases).encode("ascii"), np.uint8)
+    out: IntArray = np.searchsorted(np.frombuffer(b"ACGT", np.uint8), codes).astype(np.int64).reshape(len(bases), k)
+    return out

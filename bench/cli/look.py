@@ -9,7 +9,7 @@ import sys
 import click
 
 from ..errors import ConfigError
-from .options import json_option, pickle_option, quiet_option, trust_option
+from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option
 
 
 @click.command("list")
@@ -42,6 +42,7 @@ def list_(what: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
+@data_dir_option
 @json_option
 def show(name: str, as_json: bool) -> None:
     """Show the card of a task, model or suite.
@@ -60,6 +61,7 @@ def show(name: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("names", nargs=-1, required=True)
+@data_dir_option
 @trust_option
 @pickle_option
 @json_option

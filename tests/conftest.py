@@ -15,6 +15,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the tests out of the user's cache, and what they derive shared among them."""
     before = os.environ.get("BASERATE_CACHE")
     os.environ.setdefault("BASERATE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    os.environ.setdefault("BASERATE_GENOMES", str(tmp_path_factory.mktemp("genomes")))
     yield
     if before is None:
         del os.environ["BASERATE_CACHE"]

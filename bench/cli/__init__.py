@@ -9,7 +9,9 @@ import click
 
 from .. import __version__
 from ..errors import BaserateError, nearest
+from .genome import genome
 from .look import cache, check, doctor, list_, show
+from .new import new
 from .run import leaderboard, run, track
 from .training import pretrain
 
@@ -62,5 +64,5 @@ def cli(verbose: bool) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-for command in (list_, show, check, run, leaderboard, track, pretrain, cache, doctor):
+for command in (list_, show, check, run, leaderboard, track, pretrain, new, genome, cache, doctor):
     cli.add_command(command)

@@ -1,0 +1,268 @@
+"""Reference genomes known by name: `baserate genome add hg38 PATH` once, `genome = "hg38"` in every task.
+
+A registered genome is a folder with its index, its contigs and the SHA-256 of its text; an unpacked FASTA stays where
+it is. A path to a FASTA file serves wherever a name does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .assemblies import aliases, canonical, check_assembly, url_of
+from .errors import ConfigError, DataError, nearest
+from .fasta import PACKED, SUFFIXES, Genome, Scan, scan
+from .progress import activity
+from .types import digest
+
+_SCHEMA = "genome/1"
+_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A genome's record: its name, where it came from, where its text lies, the SHA-256 of that, contigs in bp.
+
+    `size` and `modified` (ns) of the file tell whether it may have changed since. `note` says what it lacks.
+    """
+
+    name: str
+    source: str
+    path: str
+    sha256: str
+    size: int
+    modified: int
+    contigs: Mapping[str, int]
+    aliases: Mapping[str, str]
+    note: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where the record and the index are kept."""
+        return genomes_dir() / self.name
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object of all that is known."""
+        return {"schema": _SCHEMA, **asdict(self)}
+
+
+def genomes_dir() -> Path:
+    """Return the folder of registered genomes: `$BASERATE_GENOMES`, or baserate's own under the user's data."""
+    named = os.environ.get("BASERATE_GENOMES")
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("baserate", appauthor=False)) / "genomes"
+
+
+def is_name(reference: str) -> bool:
+    """Return whether a reference is a genome's name, not a path or `package:path`."""
+    return bool(re.fullmatch(r"\w[\w.-]*", reference)) and not reference.lower().endswith((*SUFFIXES, *PACKED, ".zip"))
+
+
+def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = False) -> Registered:
+    """Return the record of a FASTA file, plain or packed (.gz, .xz), at a path or URL, registered as `name`.
+
+    A packed file is unpacked once into the registry; a plain one stays where it is. `sha256` is checked against the
+    file and against its text. Raises DataError where the file cannot be used, the digest differs, or chromosomes have
+    not the lengths of the assembly of that name (see `check_assembly`), ConfigError for a name that is taken.
+    """
+    name = canonical(name)
+    if not is_name(name):
+        raise ConfigError(f"genome name {name!r}: expected letters, digits, '_', '-' and '.', not a file name")
+    taken = genomes_dir() / name / "genome.json"
+    if taken.is_file():
+        raise ConfigError(f"genome {name!r} is registered already, from {_read(taken).source}; baserate genome remove")
+    url = "://" in source
+    _check_suffix(source)
+    staging = genomes_dir() / f".{name}.{uuid.uuid4().hex[:8]}"
+    try:
+        staging.mkdir(parents=True)
+        file = _download(source) if url else Path(source).expanduser().resolve()
+        own = url or file.suffix in PACKED
+        found = scan(file, unpack=staging / "genome.fa" if file.suffix in PACKED else None)
+        if sha256 and sha256.lower() not in (found.sha256, found.packed_sha256):
+            raise DataError(f"{source}: SHA-256 is {found.packed_sha256} ({found.sha256} unpacked), expected {sha256}")
+        lengths, other = _names(found)
+        every = lengths | {alias: lengths[contig] for alias, contig in other.items()}
+        note = check_assembly(name, every, truncated=truncated, where=source)
+        if url:
+            file.unlink() if file.suffix in PACKED else file.replace(staging / "genome.fa")
+        text = staging / "genome.fa" if own else file
+        status = text.stat()
+        where = str(genomes_dir() / name / "genome.fa") if own else str(file)
+        known = Registered(name, source, where, found.sha256, status.st_size, status.st_mtime_ns, lengths, other, note)
+        _write_index(staging, known, found)
+        staging.replace(genomes_dir() / name)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or genomes_dir()}: {error.strerror or error}; see BASERATE_GENOMES"
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return known
+
+
+def remove_genome(name: str) -> Registered:
+    """Remove a genome's record, its index and its unpacked copy, and return what it was; a file of yours stays."""
+    known = find_genome(name)
+    shutil.rmtree(known.folder)
+    return known
+
+
+def registered() -> list[Registered]:
+    """Return the records of all registered genomes by name."""
+    return [_read(path) for path in sorted(genomes_dir().glob("[!.]*/genome.json"))]
+
+
+def find_genome(name: str) -> Registered:
+    """Return the record of a genome by its name or a synonym. Raises DataError with the command that registers it."""
+    path = genomes_dir() / canonical(name) / "genome.json"
+    if not path.is_file():
+        near = nearest(name, [known.name for known in registered()])
+        url, known_as = url_of(name), canonical(name)
+        said = f"genome {name!r} is not registered: baserate genome add {known_as} PATH|URL"
+        raise DataError(said + (f" (such as {url})" if url else f"; did you mean {near[0]!r}?" if near else ""))
+    return _read(path)
+
+
+def digest_file(name: str) -> Path:
+    """Return the file that holds a genome's SHA-256: what a cache of windows is keyed by."""
+    return find_genome(name).folder / "sha256"
+
+
+def open_genome(reference: str) -> Genome:
+    """Return the contigs of a registered genome, or of an unpacked FASTA file, read only where they are sliced.
+
+    Raises DataError where the genome is not registered, or its file is gone or has changed since.
+    """
+    if is_name(reference) and not Path(reference).is_file():
+        known = _unchanged(find_genome(reference))
+        return Genome(Path(known.path), known.folder / "genome.fa.fai", known.contigs, known.aliases)
+    return _open_path(Path(reference))
+
+
+def _open_path(path: Path) -> Genome:
+    """Return the contigs of a FASTA file, indexed beside the registered genomes, since its folder may be read-only."""
+    _check_suffix(str(path))
+    if path.suffix in PACKED:
+        raise DataError(f"{path}: packed; unpack it, or register it: baserate genome add NAME {path}")
+    try:
+        path, status = path.resolve(), path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    folder = genomes_dir() / ".files" / digest(str(path), str(status.st_size), str(status.st_mtime_ns))
+    if not (folder / "genome.json").is_file():
+        found = scan(path)
+        lengths, other = _names(found)
+        beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+        known = Registered(
+            path.name, str(path), str(path), found.sha256, status.st_size, status.st_mtime_ns, lengths, other
+        )
+        try:
+            beside.mkdir(parents=True)
+            _write_index(beside, known, found)
+            shutil.rmtree(folder, ignore_errors=True)
+            beside.replace(folder)
+        except OSError as error:
+            raise DataError(f"{folder}: {error.strerror or error}; see BASERATE_GENOMES") from error
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    known = _read(folder / "genome.json")
+    return Genome(path, folder / "genome.fa.fai", known.contigs, known.aliases)
+
+
+def _names(found: Scan) -> tuple[dict[str, int], dict[str, str]]:
+    """Return the length of each contig, and other names of contigs."""
+    lengths = {contig.entry.name: contig.entry.length for contig in found.contigs}
+    return lengths, aliases([contig.entry for contig in found.contigs])
+
+
+def _write_index(folder: Path, known: Registered, found: Scan) -> None:
+    (folder / "genome.fa.fai").write_text("".join(contig.fai for contig in found.contigs))
+    (folder / "sha256").write_text(known.sha256 + "\n")
+    (folder / "genome.json").write_text(json.dumps(known.to_json(), indent=1) + "\n")
+
+
+def _read(path: Path) -> Registered:
+    try:
+        value = json.loads(path.read_text())
+        if value.pop("schema") != _SCHEMA:
+            raise DataError(f"{path}: of another version of baserate; remove {path.parent} and add the genome again")
+        return Registered(**value)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); remove {path.parent} and add the genome again") from error
+
+
+def _unchanged(known: Registered) -> Registered:
+    """Return the record, having read the file through again where its size or time has changed."""
+    path = Path(known.path)
+    again = f"baserate genome remove {known.name}, then baserate genome add {known.name} {known.source}"
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"genome {known.name!r}: {path}: {error.strerror or error}; {again}") from error
+    if (status.st_size, status.st_mtime_ns) == (known.size, known.modified):
+        return known
+    found = scan(path)
+    if found.sha256 != known.sha256:
+        raise DataError(f"genome {known.name!r}: {path} has changed since it was registered; {again}")
+    known = Registered(**{**asdict(known), "size": status.st_size, "modified": status.st_mtime_ns})
+    _write_index(known.folder, known, found)
+    return known
+
+
+def _check_suffix(source: str) -> None:
+    plain = source
+    for suffix in PACKED:
+        plain = plain.removesuffix(suffix)
+    if source.endswith(".2bit"):
+        raise DataError(f"{source}: .2bit is not read; fetch the .fa.gz, or convert it with twoBitToFa")
+    if not plain.endswith(SUFFIXES):
+        raise DataError(f"{source}: expected FASTA: {', '.join(SUFFIXES)}, or one of these with .gz or .xz")
+
+
+def _download(url: str) -> Path:
+    """Return a file with what the URL holds; what an interrupted download left is continued."""
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    name = url.rpartition("/")[2]
+    part = genomes_dir() / ".downloads" / f"{digest(url)}.{name}.part"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    have = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+            continued = getattr(answer, "status", 200) == 206
+            left = int(answer.headers.get("Content-Length") or 0)
+            advance = activity(f"downloading {name}", left + have * continued)
+            advance(have * continued)
+            got = 0
+            with part.open("ab" if continued else "wb") as out:
+                while chunk := answer.read(1 << 20):
+                    out.write(chunk)
+                    got += len(chunk)
+                    advance(len(chunk))
+            if left and got != left:
+                raise DataError(f"{url}: cut off after {got:,} of {left:,} bytes; the same command goes on from there")
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != 416:  # 416: nothing is left to fetch
+                raise DataError(f"cannot download {url} ({error.code} {error.reason})") from error
+    except urllib.error.URLError as error:
+        raise DataError(f"cannot download {url} ({error.reason})") from error
+    except (ValueError, http.client.HTTPException, TimeoutError) as error:
+        raise DataError(f"cannot download {url} ({' '.join(str(error).split())})") from error
+    whole = part.with_name(part.name.removesuffix(".part"))
+    part.replace(whole)
+    return whole

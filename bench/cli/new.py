@@ -1,0 +1,61 @@
+"""Commands that write something for the user to go on with."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from .options import quiet_option
+
+
+@click.group()
+def new() -> None:
+    """Write a card for what is yours.
+
+    \b
+    Example:
+      baserate new task ./promoters.csv
+    """
+
+
+@new.command("task")
+@click.argument("file")
+@click.option("--genome", default="", help="FASTA file or registered genome, for intervals and variants.")
+@click.option("--name", default="", help="The task's name.  [default: the file's]")
+@click.option("--out", type=click.Path(path_type=Path), help="The card to write.  [default: NAME.toml]")
+@click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
+@click.option("--sequence", default="", help="The column of the DNA.")
+@click.option("--force", is_flag=True, help="Write over a card that is there.")
+@quiet_option
+def task(
+    file: str,
+    genome: str,
+    name: str,
+    out: Path | None,
+    targets: tuple[str, ...],
+    sequence: str,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Write a commented task card after a look at FILE: a table, FASTA, BED or variants with a genome.
+
+    \b
+    Only the first part of a big file is read. Nothing is asked: what the file leaves open ends in one line that
+    names the option.
+
+    \b
+    Examples:
+      baserate new task ./promoters.csv
+      baserate new task ./peaks.bed --genome hg38
+      baserate new task ./clinvar.vcf --genome hg38.fa --target significance --out clinvar.toml
+    """
+    from ..new_task import new_task
+    from ..new_task.show import report
+
+    made = new_task(file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, force=force)
+    if not quiet:
+        click.echo(report(made) + "\n")
+    card = shlex.quote(str(made.path) if made.path.is_absolute() else f"./{made.path}")
+    click.echo(f"baserate check {card}\nbaserate run --task {card}")

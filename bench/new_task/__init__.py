@@ -1,0 +1,170 @@
+"""A commented task card from a look at a data file."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from ..errors import ConfigError, DataError
+from ..task_card import task_card
+from ..types import Task
+from .card import card_text, to_fill_in
+from .columns import Column
+from .guess import Guess, Roles, roles_of
+from .sample import Sample, find_file, read_sample
+from .split import propose_split
+
+__all__ = ["NewTask", "new_task"]
+
+_WIDTH = 512
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """A card that was written: its path, its text, the task that it declares, and what the file looked like."""
+
+    path: Path
+    text: str
+    task: Task
+    sample: Sample
+    columns: tuple[Column, ...]
+    guesses: tuple[Guess, ...]
+    notes: tuple[str, ...]
+    fill_in: tuple[str, ...]
+
+
+def new_task(
+    reference: str,
+    *,
+    genome: str = "",
+    name: str = "",
+    out: Path | None = None,
+    targets: Sequence[str] = (),
+    sequence: str = "",
+    force: bool = False,
+) -> NewTask:
+    """Return the card that was written for a data file, with every guess and its reason.
+
+    `genome` is a FASTA file or a registered name, for intervals and variants. The card goes to `out`, or to NAME.toml
+    in the working directory, whole or not at all. Raises DataError or ConfigError in one line where the file cannot be
+    used or leaves a choice, naming the option that makes it, and where the card is there and `force` is not given.
+    """
+    path = find_file(reference)
+    name = _name(name, path)
+    target = out or Path(f"{name}.toml")
+    if target.suffix != ".toml":
+        raise ConfigError(f"{target}: a card ends in .toml")
+    if target.exists() and not force:
+        raise ConfigError(f"{target} is there already; --force writes over it, --out names another")
+    sample = read_sample(path)
+    roles = roles_of(sample, sequence=sequence, targets=targets)
+    table, placed = _source(sample, roles, path, target, genome)
+    split = propose_split(roles, intervals=placed)
+    task = _task(name, roles)
+    source = [*table, *(g for g in roles.guesses if g.key != "target" or sample.form != "bed")]
+    text = card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
+    return NewTask(
+        target,
+        text,
+        _write(text, target),
+        sample,
+        tuple(roles.columns.values()),
+        (*task, *source, *split),
+        tuple(roles.notes),
+        tuple(to_fill_in()),
+    )
+
+
+def _name(asked: str, path: Path) -> str:
+    if asked:
+        if not re.fullmatch(r"\w[\w.-]*", asked):
+            raise ConfigError(f"--name {asked!r}: expected letters, digits, '_', '-' and '.'")
+        return asked
+    stem = re.split(r"\.(?=[A-Za-z])", path.resolve().name)[0]
+    return re.sub(r"\W+", "_", stem).strip("_").lower() or "mine"
+
+
+def _task(name: str, roles: Roles) -> list[Guess]:
+    column = roles.target
+    kind = {
+        "classification": f"{len(roles.classes)} classes",
+        "multilabel": f"{len(roles.classes)} labels, of which a row may have several",
+        "regression": "numbers",
+        "paired": "two sequences a row and no target",
+    }.get(roles.kind, "")
+    if roles.kind == "regression" and column is not None and column.holds == "whole numbers":
+        kind = f"whole numbers, {len(column.counts):,} different ones; 'classification' if they are classes"
+    out = [Guess("name", name), Guess("version", 1), Guess("kind", roles.kind, kind)]
+    if roles.classes:
+        last = "in this order; the last is what a high score means" if len(roles.classes) == 2 else ""
+        out.append(Guess("classes", list(roles.classes), last if roles.kind == "classification" else ""))
+    asked = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
+    out.append(Guess("description", f"{name}: {asked}.", "say in a sentence what is asked and of what"))
+    return out
+
+
+def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -> tuple[list[Guess], bool]:
+    """Return the keys of [source] that name files, and whether the examples will know where they lie."""
+    file = _from_card(path, card)
+    variants = any(role == "variant" for role in roles.taken.values())
+    if sample.form != "bed" and not variants:
+        if genome:
+            raise ConfigError(f"--genome {genome!r}: {path} brings its own sequences")
+        return [Guess("table", file, _read(sample))], False
+    if not genome:
+        what = "intervals" if sample.form == "bed" else "variants (CHROM, POS, REF, ALT)"
+        raise ConfigError(f"{path}: holds {what}; --genome names the FASTA file, or the registered genome, they lie on")
+    where = Guess("genome", _from_card(Path(genome), card) if os.path.exists(genome) else genome)  # noqa: PTH110
+    if variants:
+        width = Guess("width", _WIDTH, "bp of genome around each variant")
+        return [where, Guess("variants", file, _read(sample)), width], True
+    widths = [_bases(e) - _bases(s) for s, e in zip(sample.columns["start"], sample.columns["end"], strict=True)]
+    out = [where, Guess("bed", file, f"{_read(sample)}; column 4 is the target")]
+    if len(set(widths)) > 1:
+        middle = int(median(widths))
+        out.append(
+            Guess("width", middle, f"the median; they have {min(widths):,} to {max(widths):,} bp, and length tells")
+        )
+    return out, True
+
+
+def _bases(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise DataError(f"start or end is {text!r}, expected a whole number") from None
+
+
+def _read(sample: Sample) -> str:
+    if sample.whole:
+        return f"{sample.n:,} rows"
+    return f"about {sample.n:,} rows, of which {len(sample):,} were read to guess"
+
+
+def _from_card(file: Path, card: Path) -> str:
+    """Return the file as the card names it: relative where it lies in the card's folder or below, else in full."""
+    full, folder = file.resolve(), card.parent.resolve()
+    return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else str(full)
+
+
+def _write(text: str, path: Path) -> Task:
+    """Write the card beside its name, load it, and rename it; return the task."""
+    beside = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.toml")
+    try:
+        try:
+            beside.write_text(text, encoding="utf-8")
+            try:
+                task = task_card(beside)
+            except ConfigError as error:
+                raise ConfigError(str(error).replace(str(beside), str(path))) from error
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, UnicodeEncodeError) as error:
+        raise ConfigError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+    return task

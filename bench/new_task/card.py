@@ -1,0 +1,60 @@
+"""The text of a new card: TOML with a reason beside every guess, and a commented line for what no file can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from .guess import Guess
+
+_HEADER = """\
+# Written by `baserate new task` from {source}.
+# Each guess has its reason beside it; mend what is wrong, then: baserate check {card}
+"""
+
+_UNKNOWN = (
+    ("citation", '"..."', "whom to cite: a paper with its doi, a data base with its release, or in-house"),
+    ("licence", '"..."', "such as CC-BY-4.0; in-house where it is not for others"),
+    ("species", '["..."]', "such as Homo sapiens"),
+    ("assembly", '["..."]', "such as GRCh38; none where sequences are synthetic"),
+)
+"""What no file tells: key, form, what to write."""
+
+
+def card_text(
+    *, source: str, card: str, task: Sequence[Guess], table: Sequence[Guess], split: Sequence[Guess], unknown: bool
+) -> str:
+    """Return the card. `task`, `table` and `split` are its keys in order; `unknown` adds what is left to the user."""
+    lines = [_HEADER.format(source=_one_line(source), card=_one_line(card)), *_block(task)]
+    if unknown:
+        lines += [f"# {key} = {form}".ljust(40) + f" # {what}" for key, form, what in _UNKNOWN]
+    for title, guesses in (("source", table), ("split", split)):
+        lines += ["", f"[{title}]", *_block(guesses)]
+    return "\n".join(lines) + "\n"
+
+
+def to_fill_in() -> list[str]:
+    """Return the keys that no file tells."""
+    return [key for key, _, _ in _UNKNOWN]
+
+
+def toml_value(value: Any) -> str:
+    """Return a str, bool, number or list of these as TOML."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(toml_value, value))}]"
+    # JSON's escapes are TOML's, but for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _block(guesses: Sequence[Guess]) -> list[str]:
+    lines = []
+    for guess in guesses:
+        line = f"{guess.key} = {toml_value(guess.value)}"
+        lines.append(f"{line.ljust(40)} # {_one_line(guess.reason)}" if guess.reason else line)
+    return lines
+
+
+def _one_line(text: str) -> str:
+    """Return the text without control characters, which a TOML comment must not hold."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

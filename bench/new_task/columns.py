@@ -1,0 +1,138 @@
+"""What a column of text holds: DNA, numbers, labels or names. Content decides; names of columns only break ties."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Holds = Literal["dna", "whole numbers", "numbers", "text", "nothing"]
+
+_DNA = re.compile(r"[ACGTRYSWKMBDHVNU]+", re.I)
+_WHOLE = re.compile(r"[+-]?\d+")
+
+PARTS: Mapping[str, str] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "val": "valid",
+    "test": "test",
+    "testing": "test",
+}
+"""Words for the parts of a split, and ours."""
+
+TARGET = (
+    "label", "labels", "target", "targets", "class", "classes", "y", "category", "annotation", "is_active", "active",
+    "pathogenic", "effect", "score", "value", "activity", "expression", "signal", "measurement", "phenotype", "tpm",
+    "log2fc", "psi", "mrl", "rl", "growth", "fitness", "enrichment",
+)  # fmt: skip
+GROUP = (
+    "gene", "gene_id", "gene_name", "locus", "cluster", "family", "group", "transcript", "transcript_id", "promoter",
+    "element", "region", "homology", "homology_cluster", "protein", "background",
+)  # fmt: skip
+ID = ("id", "name", "ids", "seq_id", "sequence_id", "identifier", "uid", "index", "accession", "rsid", "variant_id")
+CHROMOSOME = ("chrom", "chr", "chromosome", "#chrom", "contig", "seqname", "seqnames", "#chr")
+SPECIES = ("species", "organism", "genome", "assembly", "taxon")
+PLACE = ("start", "end", "pos", "position", "strand", "chromstart", "chromend", "txstart", "txend", "ref", "alt")
+SEQUENCE = ("sequence", "seq", "dna", "dna_sequence", "sequences", "dnaseq", "nucleotides", "oligo", "window")
+REFERENCE = ("ref", "reference", "wt", "wildtype", "wild_type", "original", "real", "natural", "native")
+ALTERNATE = ("alt", "alternate", "alternative", "mut", "mutant", "variant", "perturbed", "shuffled", "decoy", "control")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the sample: what it `holds`, its distinct values with their counts, and how many rows are empty."""
+
+    name: str
+    values: Sequence[str]
+    holds: Holds
+    counts: Counter[str] = field(repr=False)
+    empty: int
+
+    @property
+    def key(self) -> str:
+        """The name in lower case, with every run of other signs as one '_'."""
+        return re.sub(r"[\W_]+", "_", self.name.lower()).strip("_")
+
+    def named(self, words: Sequence[str]) -> bool:
+        """Return whether the name is one of the words."""
+        return self.key in words or self.name.lower() in words
+
+    @property
+    def parts(self) -> bool:
+        """Whether the values are words for the parts of a split, a train and a test among them."""
+        found = {PARTS.get(v.lower(), "") for v in self.counts}
+        return {"train", "test"} <= found and "" not in found
+
+    @property
+    def chromosome(self) -> bool:
+        """Whether the values name chromosomes: by the column's name, or as all are chr1, chrX and the like."""
+        if self.named(CHROMOSOME):
+            return bool(self.counts) and len(self.counts) <= max(100, len(self.values) // 4)
+        return bool(self.counts) and all(re.fullmatch(r"chr[\dXYMLRIVUn_a-z]{1,12}", v) for v in self.counts)
+
+    @property
+    def unique(self) -> bool:
+        """Whether every row has a value of its own."""
+        return not self.empty and len(self.counts) == len(self.values)
+
+    def lengths(self) -> tuple[int, int]:
+        """Return the shortest and the longest value's length; (0, 0) where there is none."""
+        sizes = [len(v) for v in self.counts]
+        return (min(sizes), max(sizes)) if sizes else (0, 0)
+
+    def letters(self) -> str:
+        """Return the letters that occur, sorted, the case kept."""
+        return "".join(sorted(set().union(*self.counts)))
+
+
+def column_of(name: str, values: Sequence[str]) -> Column:
+    """Return what the column holds."""
+    stripped = [v.strip() for v in values]
+    counts = Counter(v for v in stripped if v)
+    return Column(name, stripped, _holds(counts), counts, len(stripped) - sum(counts.values()))
+
+
+def _holds(counts: Counter[str]) -> Holds:
+    if not counts:
+        return "nothing"
+    rows = sum(counts.values())
+    dna = sum(n for v, n in counts.items() if _DNA.fullmatch(v) and _mostly_bases(v))
+    longest = max(map(len, counts))
+    # A handful of short values that recur are labels or alleles, even where they spell DNA.
+    if dna >= 0.9 * rows and longest >= 4 and (longest >= 20 or len(counts) > min(20, rows // 4)):
+        return "dna"
+    if all(_WHOLE.fullmatch(v) for v in counts):
+        return "whole numbers"
+    return "numbers" if all(map(_is_number, counts)) else "text"
+
+
+def _mostly_bases(value: str) -> bool:
+    upper = value.upper()
+    return sum(map(upper.count, "ACGTUN")) >= 0.8 * len(upper)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return text.lower() in ("nan", "na", "inf", "-inf")
+
+
+def joined_labels(column: Column) -> list[str]:
+    """Return the labels that ';' or ',' join in the column, most frequent first; empty where it holds no lists."""
+    if column.holds != "text" or not any(";" in v or "," in v for v in column.counts):
+        return []
+    words: Counter[str] = Counter()
+    for value, n in column.counts.items():
+        for word in {w.strip() for w in re.split("[;,]", value) if w.strip()}:
+            words[word] += n
+    joined = sum(n for v, n in column.counts.items() if re.search("[;,]", v))
+    short = all(len(w) <= 40 for w in words)
+    few = len(words) <= 1000 and len(words) < len(column.counts) + 2
+    return [w for w, _ in words.most_common()] if short and few and joined >= 0.02 * len(column.values) else []

@@ -1,0 +1,282 @@
+"""From a sample to a proposed card: which column is what, and why. What cannot be told is an error with candidates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ConfigError, DataError, nearest
+from ..types import Kind
+from . import columns as c
+from .columns import Column, column_of, joined_labels
+from .sample import Sample
+
+MAX_CLASSES = 1000
+_NEGATIVE = re.compile(
+    r"(no|non|not|neg|negative|benign|false|f|n|control|background|random|inactive|none|off|decoy|shuffled|"
+    r"likely[ _]benign|absent|unbound|wt)([\W_].*)?|non[\W_]?.*|un.*|in(active|tergenic|tron).*",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A key of the card, its value, and the reason for it."""
+
+    key: str
+    value: Any
+    reason: str = ""
+
+
+@dataclass
+class Roles:
+    """What each column is taken for, as it becomes known; `notes` are warnings for the user."""
+
+    sample: Sample
+    columns: Mapping[str, Column]
+    kind: Kind = "classification"
+    classes: tuple[str, ...] = ()
+    guesses: list[Guess] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    target: Column | None = None
+
+    def take(self, role: str, column: Column, reason: str) -> None:
+        """Note that the column has this role."""
+        self.taken[column.name] = role
+        self.guesses.append(Guess(role, column.name, reason))
+
+    def free(self) -> list[Column]:
+        """Return the columns without a role, in file order."""
+        return [column for column in self.columns.values() if column.name not in self.taken]
+
+
+def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
+    """Return what the columns are taken for. Raises DataError or ConfigError where that cannot be told."""
+    roles = Roles(sample, {name: column_of(name, values) for name, values in sample.columns.items()})
+    for option, names in (("--sequence", [sequence] if sequence else []), ("--target", targets)):
+        for name in names:
+            _require(roles, name, option)
+    if is_variants(roles.columns) and not sequence:
+        for name in roles.columns:
+            if name.lstrip("#").upper() in ("CHROM", "POS", "REF", "ALT"):
+                roles.taken[name] = "variant"
+        _target(roles, targets)
+    elif sample.form == "bed":
+        for name in ("chrom", "start", "end", "strand", "score"):
+            roles.taken[name] = "place"
+        if "name" not in roles.columns:
+            raise DataError(
+                f"{sample.reference}: no fourth column, which must hold the class or the measurement of each interval"
+            )
+        _set_target(roles, [roles.columns["name"]], "column 4 of a BED file")
+    else:
+        _sequence(roles, sequence, bool(targets))
+        if roles.kind != "paired":
+            _target(roles, targets)
+    _id(roles)
+    return roles
+
+
+def is_variants(columns: Mapping[str, Column]) -> bool:
+    """Return whether the columns CHROM, POS, REF and ALT are there, and no column of sequences."""
+    there = {name.lstrip("#").upper() for name in columns}
+    return {"CHROM", "POS", "REF", "ALT"} <= there and not any(
+        column.holds == "dna" and column.lengths()[0] >= 10 and not column.named(("ref", "alt"))
+        for column in columns.values()
+    )
+
+
+def _require(roles: Roles, name: str, option: str) -> None:
+    if name not in roles.columns:
+        near = nearest(name, roles.columns)
+        advice = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(roles.columns)}"
+        raise ConfigError(f"{roles.sample.reference}: {option} {name!r}: no such column; {advice}")
+
+
+def _sequence(roles: Roles, asked: str, has_target: bool) -> None:
+    where, dna = roles.sample.reference, [column for column in roles.columns.values() if column.holds == "dna"]
+    if asked:
+        chosen = roles.columns[asked]
+        if chosen.holds != "dna" and not all(set(v.upper()) <= set("ACGTUN") for v in chosen.counts):
+            raise DataError(f"{where}: --sequence {asked!r}: holds {such(chosen)}, not DNA")
+        return roles.take("sequence", chosen, "named with --sequence")
+    if not dna:
+        raise DataError(f"{where}: no column holds DNA ({_listed(roles.columns.values())}); --sequence names one")
+    pair = _pair(dna)
+    if pair:
+        ref, alt = pair
+        roles.take("sequence", ref, f"DNA, {_bp(ref)}; of two columns of DNA the one that its name calls the first")
+        roles.take("alternate", alt, f"DNA, {_bp(alt)}; the other one")
+        if not has_target and not _candidates(roles):
+            roles.kind = "paired"
+            roles.notes.append(f"no column is a target, so each row asks which is real: {ref.name!r} or {alt.name!r}")
+        return None
+    named = [column for column in dna if column.named(c.SEQUENCE)] or dna
+    if len(named) > 1:
+        found = " and ".join(f"{column.name!r} ({_bp(column)})" for column in named)
+        raise DataError(
+            f"{where}: {len(named)} columns hold DNA, {found}; say which with --sequence, or name them ref and alt"
+        )
+    only = "the only column of DNA" if len(dna) == 1 else "of the columns of DNA the one that is named so"
+    roles.take("sequence", named[0], f"{only}: {_bp(named[0])}, letters {named[0].letters()}")
+    if "U" in named[0].letters().upper():
+        raise DataError(f"{where}: column {named[0].name!r} holds RNA; write T for U")
+    bad = len([v for v in roles.columns[named[0].name].values if not v])
+    if bad:
+        roles.notes.append(f"{bad} rows have no sequence; leave them out, a check refuses them")
+    return None
+
+
+def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
+    """Return the columns of REF and ALT, or of the real and the perturbed sequence, by their names."""
+
+    def words(column: Column) -> set[str]:
+        return set(column.key.split("_")) | {column.key}
+
+    refs = [column for column in dna if words(column) & set(c.REFERENCE)]
+    alts = [column for column in dna if words(column) & set(c.ALTERNATE)]
+    if len(alts) == 1 and len(dna) == 2 and not refs:
+        refs = [column for column in dna if column not in alts]
+    return (refs[0], alts[0]) if len(refs) == len(alts) == 1 and refs[0] is not alts[0] else None
+
+
+def _candidates(roles: Roles) -> list[Column]:
+    """Return the columns that can be a target: neither DNA nor names, places, parts, nor one value throughout."""
+    return [column for column in roles.free() if not _why_not(column)]
+
+
+def _why_not(column: Column) -> str:
+    if column.holds == "nothing":
+        return "empty"
+    if len(column.counts) == 1:
+        return f"always {next(iter(column.counts))!r}"
+    if column.holds == "dna":
+        return "DNA"
+    if column.parts:
+        return "parts of a split"
+    if column.named(c.TARGET):
+        return "as many values as rows" if column.holds == "text" and _too_many(column) else ""
+    if column.chromosome or column.named(c.PLACE) or column.named(c.SPECIES):
+        return "a place"
+    if column.named(c.ID) or column.named(c.GROUP):
+        return "names"
+    if column.holds == "whole numbers" and column.unique and len(column.values) > 20:
+        return "as many values as rows"
+    return "as many values as rows" if column.holds == "text" and _too_many(column) else ""
+
+
+def _too_many(column: Column) -> bool:
+    if joined_labels(column):
+        return False
+    rows = len(column.values) - column.empty
+    return len(column.counts) > min(MAX_CLASSES, max(2, rows // 2))
+
+
+def _target(roles: Roles, asked: Sequence[str]) -> None:
+    where = roles.sample.reference
+    if asked:
+        return _set_target(roles, [roles.columns[name] for name in asked], "named with --target")
+    found = _candidates(roles)
+    if not found:
+        free = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
+        said = f": {', '.join(free[:8])}" if free else "; every row needs a label or a measurement"
+        raise DataError(f"{where}: no column can be the target{said}" + ("; --target names one" if free else ""))
+    if len(found) == 1:
+        return _set_target(roles, found, "the only column that can be a target")
+    named = [column for column in found if column.named(c.TARGET)]
+    if len(named) == 1:
+        return _set_target(roles, named, f"of {len(found)} columns that can be a target the one that is named so")
+    if len(found) > 2 and not named and all(set(column.counts) <= {"0", "1"} for column in found):
+        return _set_target(roles, found, f"{len(found)} columns of 0 and 1, so each is a label")
+    candidates = ", ".join(f"{column.name!r} ({such(column)})" for column in (named or found)[:8])
+    raise DataError(f"{where}: {len(named or found)} columns can be the target: {candidates}; --target names it")
+
+
+def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
+    where, first = roles.sample.reference, chosen[0]
+    rows = len(roles.sample)
+    for column in chosen:
+        if column.holds == "nothing" or len(column.counts) < 2:
+            only = f"always {next(iter(column.counts))!r}" if column.counts else "empty"
+            raise DataError(f"{where}: column {column.name!r} is {only}; a target needs two values or more")
+        if column.empty and not joined_labels(column):
+            roles.notes.append(f"{column.empty} of {rows} rows have no {column.name!r}; leave them out")
+        roles.taken[column.name] = "target"
+    roles.target = first
+    if len(chosen) > 1:
+        binary = all(set(column.counts) <= {"0", "1"} for column in chosen)
+        if not binary and any(column.holds not in ("numbers", "whole numbers") for column in chosen):
+            raise ConfigError(f"{where}: several --target must all be numbers, or all 0 and 1")
+        roles.kind = "multilabel" if binary else "regression"
+        roles.classes = tuple(column.name for column in chosen)
+        roles.guesses.append(Guess("target", [column.name for column in chosen], reason))
+        return
+    roles.guesses.append(Guess("target", first.name, f"{reason}: {such(first)}"))
+    labels = joined_labels(first)
+    if labels:
+        roles.kind, roles.classes = "multilabel", ordered(labels)
+        return
+    roles.kind = "classification"
+    if first.holds in ("numbers", "whole numbers") and not _few_whole(first, rows):
+        roles.kind = "regression"
+        odd = sum(n for v, n in first.counts.items() if v.lower() in ("nan", "na", "inf", "-inf"))
+        if odd:
+            roles.notes.append(f"{odd} of {rows} rows hold no number in {first.name!r}; leave them out")
+        return
+    if len(first.counts) > MAX_CLASSES or first.unique or len(first.counts) > max(2, (rows - first.empty) // 2):
+        raise DataError(
+            f"{where}: column {first.name!r} has {len(first.counts)} values in {rows} rows, too many for classes "
+            "and they are no numbers"
+        )
+    roles.classes = ordered(list(first.counts))
+
+
+def _few_whole(column: Column, rows: int) -> bool:
+    """Return whether the numbers are few enough and whole, so that they are classes."""
+    values = list(column.counts)
+    whole = all(re.fullmatch(r"[+-]?\d+(\.0*)?", v) for v in values)
+    return whole and len(values) <= 20 and (len(values) == 2 or rows >= 5 * len(values))
+
+
+def ordered(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return class names in order: numbers by value; of words those that say 'not' first, then by alphabet."""
+    try:
+        return tuple(sorted(labels, key=lambda v: (float(v), v)))
+    except ValueError:
+        return tuple(sorted(labels, key=lambda v: (not _NEGATIVE.fullmatch(v), v)))
+
+
+def _id(roles: Roles) -> None:
+    unique = [column for column in roles.free() if column.unique and column.holds in ("text", "whole numbers")]
+    named = [column for column in unique if column.named(c.ID)] or [x for x in unique if x.holds == "text"]
+    if named and roles.sample.form != "bed":
+        roles.take("id", named[0], "a value of its own in every row read")
+
+
+def _bp(column: Column) -> str:
+    low, high = column.lengths()
+    return f"{low} bp" if low == high else f"{low} to {high} bp"
+
+
+def such(column: Column) -> str:
+    """Return what the column holds in a few words."""
+    if column.holds == "dna":
+        return f"DNA, {_bp(column)}"
+    if column.holds in ("numbers", "whole numbers") and len(column.counts) > 20:
+        numbers = [float(v) for v in column.counts if v.lower() not in ("nan", "na", "inf", "-inf")]
+        return f"{column.holds}, {min(numbers):g} to {max(numbers):g}" if numbers else "no numbers"
+    common = ", ".join(f"{_short(v)}: {n:,}" for v, n in column.counts.most_common(4))
+    more = ", ..." if len(column.counts) > 4 else ""
+    return f"{len(column.counts)} value{'s' * (len(column.counts) != 1)}: {common}{more}" if common else "nothing"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else f"{text[:20]}...({len(text)})"
+
+
+def _listed(found: Any) -> str:
+    shown = [f"{column.name!r}: {such(column)}" for column in found]
+    return "; ".join(shown[:6]) + ("; ..." if len(shown) > 6 else "")

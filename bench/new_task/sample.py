@@ -1,0 +1,220 @@
+"""The first part of a data file, as columns of text: enough to guess what a file of any size holds."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import DataError, nearest
+from ..sources.record_tables import FASTA, JSON_LINES, fasta_columns, json_columns
+
+HEAD = 8_000_000
+"""How many bytes of the beginning are read."""
+
+_PIECES, _PIECE = 16, 250_000
+_ROWS = 20_000
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
+_SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
+
+Form = Literal["table", "bed"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a file as `columns` of text, by name; `whole` says that these are all of its rows.
+
+    Past the first HEAD bytes pieces from all over the file are taken too, so that a file sorted by its label shows
+    more than one. `n` is the number of rows of the file, estimated from its size where not all were read.
+    """
+
+    reference: str
+    form: Form
+    columns: Mapping[str, list[str]]
+    whole: bool
+    n: int
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), []))
+
+
+def read_sample(path: Path) -> Sample:
+    """Return the first part of a table (CSV, TSV, VCF, Parquet, JSON lines), a FASTA file or a BED file.
+
+    Raises DataError, naming the file and line, where it is none of these or holds nothing.
+    """
+    name = path.name.lower().removesuffix(".gz")
+    suffix = Path(name).suffix
+    if suffix in (".parquet", ".pq"):
+        return _filled(_parquet(path))
+    if suffix not in (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA):
+        known = ", ".join((*_DELIMITERS, ".jsonl", ".bed", *FASTA))
+        raise DataError(f"{path}: expected a table, FASTA or BED ({known}; or .gz of these), .parquet or .pq")
+    head, pieces, share = _blocks(path, seekable=suffix not in FASTA)
+    if not head.strip():
+        raise DataError(f"{path}: empty, expected {'a header line' if suffix in _DELIMITERS else 'data'}")
+    if suffix in FASTA:
+        columns = _fasta(head, path, cut=share < 1)
+    elif suffix == ".bed":
+        columns = _bed([head, *pieces], path)
+    elif suffix in JSON_LINES:
+        columns = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
+    else:
+        columns = _delimited([head, *pieces], path, _DELIMITERS[suffix])
+    rows = len(next(iter(columns.values()), []))
+    form: Form = "bed" if suffix == ".bed" else "table"
+    return _filled(Sample(str(path), form, columns, share >= 1, max(rows, round(rows / share))))
+
+
+def _filled(sample: Sample) -> Sample:
+    if not len(sample):
+        raise DataError(f"{sample.reference}: no rows, expected some to guess from")
+    return sample
+
+
+def _blocks(path: Path, *, seekable: bool) -> tuple[str, list[str], float]:
+    """Return the beginning of a text file, pieces of the rest, both of whole lines, and the share of it they are."""
+    try:
+        size = path.stat().st_size
+        if path.name.endswith(".gz"):
+            with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
+                # Labels of a sorted file differ further down, which gzip cannot seek to.
+                head = packed.read(HEAD * 4 if seekable else HEAD)
+                more = packed.read(1)
+                share = min(0.999, max(1, raw.tell()) / size) if more else 1.0
+            return _text(_whole_lines(head) if more else head, path), [], share
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            if size <= HEAD:
+                return _text(head, path), [], 1.0
+            pieces = []
+            for i in range(_PIECES if seekable else 0):
+                file.seek(HEAD + (size - HEAD - _PIECE) * i // max(1, _PIECES - 1) if size > HEAD + _PIECE else HEAD)
+                pieces.append(_whole_lines(file.read(_PIECE).partition(b"\n")[2]))
+        head = _whole_lines(head)
+        read = len(head) + sum(map(len, pieces))
+        return _text(head, path), [_text(p, path) for p in pieces], min(0.999, read / size)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+
+
+def _whole_lines(block: bytes) -> bytes:
+    return block[: block.rfind(b"\n") + 1]
+
+
+def _text(block: bytes, path: Path) -> str:
+    if b"\0" in block[:4096]:
+        raise DataError(f"{path}: holds NUL bytes, so it is not text")
+    try:
+        return block.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: byte {error.start} is not UTF-8 text") from error
+
+
+def _delimited(blocks: list[str], path: Path, delimiter: str) -> dict[str, list[str]]:
+    first = [line for line in blocks[0].splitlines(keepends=True) if not line.startswith("##")]
+    try:
+        rows = csv.reader(io.StringIO("".join(first), newline=""), delimiter=delimiter)
+        header = [name.strip() for name in next(rows, [])]
+        _check_header(header, path, delimiter)
+        columns: dict[str, list[str]] = {name: [] for name in header}
+        for number, row in enumerate((r for r in rows if r), 1):
+            if len(row) != len(header):
+                raise DataError(f"{path}: row {number}: {len(row)} fields where the header has {len(header)}")
+            _append(columns, row)
+        for block in blocks[1:]:
+            for row in csv.reader(io.StringIO(block, newline=""), delimiter=delimiter):
+                if len(row) == len(header):
+                    _append(columns, row)
+    except csv.Error as error:
+        raise DataError(f"{path}: line {rows.line_num}: {error}") from error
+    return columns
+
+
+def _check_header(header: list[str], path: Path, delimiter: str) -> None:
+    if not header:
+        raise DataError(f"{path}: empty, expected a header line")
+    if len(header) == 1:
+        other = next((s for s in _SEPARATORS if s != delimiter and s in header[0]), "")
+        if other:
+            raise DataError(
+                f"{path}: the header is one column of {_SEPARATORS[delimiter]}, but holds {_SEPARATORS[other]}; "
+                "write .csv with commas, or .tsv with tabs"
+            )
+    if any(len(name) > 20 and not set(name.upper()) - set("ACGTUN") for name in header):
+        raise DataError(f"{path}: the first line holds DNA, expected a header line with the names of the columns")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: column {twice!r} occurs more than once")
+    if "" in header:
+        raise DataError(f"{path}: column {header.index('') + 1} has no name")
+
+
+def _append(columns: dict[str, list[str]], row: list[str]) -> None:
+    for values, value in zip(columns.values(), row, strict=True):
+        values.append(value.strip())
+
+
+def _bed(blocks: list[str], path: Path) -> dict[str, list[str]]:
+    rows = []
+    for line in itertools.chain.from_iterable(block.splitlines() for block in blocks):
+        if line.strip() and not line.startswith(("#", "track", "browser")):
+            rows.append(line.split("\t") if "\t" in line else line.split())
+    if rows and min(map(len, rows)) < 3:
+        raise DataError(f"{path}: a line has fewer than 3 fields, expected chrom, start, end and a label as the fourth")
+    names = ("chrom", "start", "end", "name", "score", "strand")
+    width = min(6, *map(len, rows)) if rows else 0
+    return {name: [row[i] for row in rows] for i, name in enumerate(names[:width])}
+
+
+def _fasta(head: str, path: Path, *, cut: bool) -> dict[str, list[str]]:
+    if cut and "\n>" in head:
+        head = head[: head.rfind("\n>") + 1]
+    return fasta_columns(head, path)
+
+
+def _parquet(path: Path) -> Sample:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        n, groups = file.metadata.num_rows, file.num_row_groups
+        chosen = sorted({i * max(0, groups - 1) // (_PIECES - 1) for i in range(_PIECES)}) if groups else []
+        batches, room = [], _ROWS
+        for group in chosen:
+            batch = next(file.iter_batches(max(1, _ROWS // len(chosen)), row_groups=[group]), None)
+            if batch is not None and room > 0:
+                batches.append(batch)
+                room -= batch.num_rows
+        table = pa.Table.from_batches(batches, file.schema_arrow)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
+    names = table.column_names
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{path}: column {twice!r} occurs more than once")
+    columns = {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in names}
+    return Sample(str(path), "table", columns, table.num_rows == n, n)
+
+
+def find_file(text: str) -> Path:
+    """Return the path of a file or folder. Raises DataError, with the nearest name beside it, where there is none."""
+    path = Path(text)
+    if os.path.exists(text):  # noqa: PTH110 - Path raises for what cannot be a path
+        return path
+    try:
+        names = [p.name for p in path.parent.iterdir()]
+    except (OSError, ValueError):
+        names = []
+    near = nearest(path.name, names)
+    raise DataError(f"{text}: no such file" + (f"; did you mean {str(path.parent / near[0])!r}?" if near else ""))

@@ -1,0 +1,55 @@
+"""What `baserate new task` tells: a preview, what each column was taken for and why, what is left to the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import NewTask
+from .columns import Column
+from .guess import such
+
+_ROWS = 3
+
+
+def report(made: NewTask) -> str:
+    """Return the preview, the guesses with their reasons, and the warnings, as lines of text."""
+    sample, task = made.sample, made.task
+    n = f"{sample.n:,} rows, all read" if sample.whole else f"about {sample.n:,} rows; {len(sample):,} were read"
+    lines = [f"{sample.reference}: {n}; {len(made.columns)} columns", ""]
+    lines += _table(
+        [["column", "holds", *[f"row {i + 1}" for i in range(min(_ROWS, len(sample)))]], *map(_row, made.columns)]
+    )
+    lines += [
+        "",
+        f"{made.path}: {task.kind}" + (f" of {len(task.classes)}: {_some(task.classes)}" if task.classes else ""),
+    ]
+    lines += _table(
+        [[g.key, _some(g.value), g.reason] for g in made.guesses if g.reason and g.key != "description"], "  "
+    )
+    lines += ["", *(f"Mind: {note}." for note in made.notes)]
+    lines.append(f"To fill in before others use it: {', '.join(made.fill_in)}.")
+    return "\n".join(lines)
+
+
+def _row(column: Column) -> list[str]:
+    what = such(column)
+    if column.holds == "dna":
+        what += f", {column.letters()}"
+    if column.empty:
+        what += f"; {column.empty:,} empty"
+    return [column.name, what, *(_cut(v) for v in column.values[:_ROWS])]
+
+
+def _table(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    return [indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cut(text: str) -> str:
+    shown = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return shown if len(shown) <= 16 else f"{shown[:13]}..."
+
+
+def _some(value: object) -> str:
+    values = list(map(str, value)) if isinstance(value, (list, tuple)) else [str(value)]
+    return ", ".join(map(_cut, values[:6])) + (", ..." if len(values) > 6 else "")

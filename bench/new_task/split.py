@@ -1,0 +1,153 @@
+"""The split that a new card proposes: the file's own, by chromosome, by group, or at random with its warning."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from . import columns as c
+from .columns import PARTS, Column
+from .guess import Guess, Roles
+
+VALID = 0.1
+TEST = 0.2
+_RANDOM = (
+    "nothing in the file says which rows are related, so rows are split at random, equal sequences together; relatives "
+    "(overlaps, homologues) may still lie in train and in test, which flatters every score: `baserate audit` finds "
+    "them, and a column for group = ... keeps them together"
+)
+
+
+def propose_split(roles: Roles, *, intervals: bool) -> list[Guess]:
+    """Return the keys of [split]; adds `group`, `cluster` and `strata` to the guesses for [source].
+
+    `intervals` says that the examples will know where they lie.
+    """
+    part = next((x for x in roles.free() if x.parts), None)
+    chrom = _chromosome(roles)
+    group = _group(roles)
+    if part is not None and roles.sample.form != "bed":
+        return _predefined(roles, part, group)
+    if chrom is not None:
+        chosen = _hold_out(chrom.values, _labels(roles))
+        if chosen is not None:
+            return _by_chromosome(roles, chrom, group, *chosen, intervals=intervals)
+    if group is not None:
+        roles.take("group", group, f"{len(group.counts):,} values that recur; a {group.name} is never in two parts")
+        return _fractions("whole groups, in the order of a hash of their names")
+    if intervals:
+        return _fractions("there is one chromosome or too few with every class; windows that overlap stay together")
+    roles.notes.append(_RANDOM)
+    return _fractions("at random, equal sequences together")
+
+
+def _fractions(reason: str) -> list[Guess]:
+    return [Guess("rule", "by_group", reason), Guess("test", TEST), Guess("valid", VALID)]
+
+
+def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]:
+    count = Counter(PARTS[v.lower()] for v in part.values if v)
+    roles.taken[part.name] = "strata"
+    roles.guesses.append(Guess("strata", [part.name], "what the split reads"))
+    if group is not None and _straddles(group, [PARTS.get(v.lower(), "") for v in part.values]):
+        roles.notes.append(f"a value of {group.name!r} lies in more than one part of the split, so it is no group here")
+    elif group is not None:
+        roles.take("group", group, f"{len(group.counts):,} values that recur, none in two parts of the split")
+    said = ", ".join(f"{name} {n:,}" for name, n in count.items())
+    out = [Guess("rule", "predefined", f"{part.name!r} says the part of each row: {said}"), Guess("column", part.name)]
+    if "valid" not in count:
+        out.append(Guess("valid_fraction", VALID, "the file has no valid part, so it is taken from train by group"))
+    return out
+
+
+def _by_chromosome(
+    roles: Roles, chrom: Column, group: Column | None, test: list[str], valid: list[str], *, intervals: bool
+) -> list[Guess]:
+    said = f"{len(chrom.counts)} chromosomes; those held out have every class"
+    if intervals:
+        out = [Guess("rule", "by_chromosome", said)]
+    elif _straddles(roles.columns[_name(roles, "sequence")], chrom.values):
+        roles.take("group", chrom, "equal sequences lie on several chromosomes, so these are the groups")
+        out = [Guess("rule", "by_group", said)]
+        if group is not None:
+            roles.take("cluster", group, f"{len(group.counts):,} values that recur; what the bootstrap resamples")
+        group = None
+    else:
+        roles.taken[chrom.name] = "strata"
+        roles.guesses.append(Guess("strata", [chrom.name], "what the split reads"))
+        out = [Guess("rule", "by_stratum", said), Guess("column", chrom.name)]
+    if group is not None and not _straddles(group, chrom.values):
+        roles.take("group", group, f"{len(group.counts):,} values that recur, each on one chromosome")
+    out.append(Guess("test", test, f"{_share(chrom, test):.0%} of the rows read"))
+    if valid:
+        return [*out, Guess("valid", valid, f"{_share(chrom, valid):.0%}")]
+    return [*out, Guess("valid_fraction", VALID, "no further chromosome has every class; taken from train by group")]
+
+
+def _chromosome(roles: Roles) -> Column | None:
+    if roles.sample.form == "bed":
+        return roles.columns["chrom"]
+    found = [x for x in roles.columns.values() if x.chromosome and roles.taken.get(x.name, "variant") == "variant"]
+    return found[0] if found and not found[0].empty else None
+
+
+def _group(roles: Roles) -> Column | None:
+    """Return the column of names that recur, by its name."""
+    rows = len(roles.sample)
+    recurring = [x for x in roles.free() if x.named(c.GROUP) and 2 < len(x.counts) < rows and not x.empty]
+    return min(recurring, key=lambda x: -len(x.counts), default=None)
+
+
+def _labels(roles: Roles) -> Sequence[str]:
+    if roles.kind != "classification" or roles.target is None:
+        return [""] * len(roles.sample)
+    return roles.target.values
+
+
+def _name(roles: Roles, role: str) -> str:
+    return next(name for name, taken in roles.taken.items() if taken == role)
+
+
+def _straddles(column: Column, parts: Sequence[str]) -> bool:
+    """Return whether a value of the column occurs with two different parts."""
+    seen: dict[str, str] = {}
+    return any(seen.setdefault(value, part) != part for value, part in zip(column.values, parts, strict=True))
+
+
+def _share(column: Column, values: Sequence[str]) -> float:
+    return sum(column.counts[v] for v in values) / max(1, len(column.values))
+
+
+def _hold_out(chrom: Sequence[str], labels: Sequence[str]) -> tuple[list[str], list[str]] | None:
+    """Return the chromosomes for test and for valid, each with every class that occurs; None where that cannot be.
+
+    Test takes those nearest to 15 % of the rows until it has 10 % and every class, valid to 10 % in the same way.
+    """
+    rows: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, label in zip(chrom, labels, strict=True):
+        rows[name][label] += 1
+    n, classes = len(chrom), set(labels)
+    if len(rows) > 300:
+        return None  # scaffolds, of which no few hold a part of the rows
+
+    def enough(names: Sequence[str], share: float) -> bool:
+        have = sum((rows[name] for name in names), Counter())
+        return have.total() >= share * n and set(have) == classes
+
+    def choose(among: list[str], ideal: float, least: float) -> list[str]:
+        out: list[str] = []
+        for name in sorted(among, key=lambda x: (abs(rows[x].total() / n - ideal), _natural(x))):
+            rest = [x for x in among if x != name and x not in out]
+            if enough(rest, 0.4) and not enough(out, least):
+                out.append(name)
+        return sorted(out, key=_natural) if enough(out, least) else []
+
+    test = choose(list(rows), 0.15, 0.1)
+    if not test:
+        return None
+    return test, choose([x for x in rows if x not in test], 0.1, 0.05)
+
+
+def _natural(name: str) -> tuple[tuple[int, str], ...]:
+    return tuple((int(piece), "") if piece.isdigit() else (1 << 30, piece) for piece in re.split(r"(\d+)", name))

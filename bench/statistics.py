@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .metrics import Expression, Kernel, parse
+from .metrics import Expression, Kernel, parse, weighted_mean_of
 from .types import Estimate, FloatArray, IntArray, Predictions
 
 MAX_UNDEFINED = 0.05
@@ -54,6 +54,7 @@ def estimate(
         value = float(np.mean(per_seed))
         drawn = draws() if draws else replicates([predictions], expression, n_resamples=n_resamples, seed=seed)[0]
         low, high, reason = interval(drawn, n_clusters=n_clusters, level=level)
+        reason = "; ".join(filter(None, [_remark(predictions, parsed), reason]))
     return Estimate(expression, value, low, high, n, n_clusters, per_seed, level, method, reason)
 
 
@@ -104,7 +105,8 @@ def aligned(b: Predictions, a: Predictions) -> Predictions:
         )
     for what, mine, other in (("target", a.targets, b.targets), ("cluster", a.clusters, b.clusters)):
         if not np.array_equal(mine, other):
-            i = int(np.flatnonzero(mine != other)[0])
+            differs = mine != other if mine.shape == other.shape else np.ones(len(mine), bool)
+            i = int(np.flatnonzero(differs.reshape(len(mine), -1).any(axis=1))[0])
             raise DataError(
                 f"cannot pair predictions: the {what} of {a.ids[i]!r} is {mine[i]!r} in one, {other[i]!r} in the other"
             )
@@ -182,26 +184,31 @@ def _drawn(n_clusters: int, n_resamples: int, seed: int, block: int) -> Iterator
 
 def _kernel(model: Predictions, s: int, expression: Expression, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of an expression for seed number `s`: a mean over strata, less a mean over others."""
-    left, right = expression.sides(model.strata)
+    left, right = _sides(model, expression)
 
-    def prepare(value: str | None) -> Kernel:
-        rows = _rows(model, expression, value)
+    def prepare(rows: IntArray) -> Kernel:
         return expression.metric.prepare(model.targets[rows], model.scores[s][rows], cluster[rows], n_clusters)
 
     if not left:
-        return prepare(None)
-    plus, minus = ([prepare(value) for value in side] for side in (left, right))
+        return prepare(_rows(model, expression, None))
+    plus, minus = ([_rows(model, expression, value) for value in side] for side in (left, right))
+    if expression.weighted:
+        sizes = [np.bincount(cluster[rows], minlength=n_clusters).astype(np.float64) for rows in plus]
+        return weighted_mean_of([prepare(rows) for rows in plus], sizes)
+    kernels, less = ([prepare(rows) for rows in side] for side in (plus, minus))
 
     def kernel(counts: FloatArray) -> FloatArray:
-        value: FloatArray = np.mean([k(counts) for k in plus], axis=0)
-        return value - np.mean([k(counts) for k in minus], axis=0) if minus else value
+        value: FloatArray = np.mean([k(counts) for k in kernels], axis=0)
+        return value - np.mean([k(counts) for k in less], axis=0) if less else value
 
     return kernel
 
 
 def _point(model: Predictions, s: int, expression: Expression) -> tuple[float | None, str]:
     """Return the value of an expression for seed number `s`, or None and why it does not exist."""
-    left, right = expression.sides(model.strata)
+    left, right = _sides(model, expression)
+    if expression.weighted and not left:
+        return None, f"for no {expression.column}: {_unanswerable(model, expression)[0][1]}"
     for value in (*left, *right) or (None,):
         rows = _rows(model, expression, value)
         reason = expression.metric.undefined(model.targets[rows], model.scores[s][rows])
@@ -209,6 +216,33 @@ def _point(model: Predictions, s: int, expression: Expression) -> tuple[float | 
             return None, reason if value is None else f"{expression.column} {value}: {reason}"
     n = len(model.ids)
     return float(_kernel(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0]), ""
+
+
+def _sides(model: Predictions, expression: Expression) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the strata that are averaged and those taken off; a weighted mean leaves out what cannot be answered."""
+    left, right = expression.sides(model.strata)
+    if not expression.weighted:
+        return left, right
+    out = {value for value, _ in _unanswerable(model, expression)}
+    return tuple(value for value in left if value not in out), ()
+
+
+def _unanswerable(model: Predictions, expression: Expression) -> list[tuple[str, str]]:
+    """Return the strata on whose targets the metric does not exist, each with the reason."""
+    found = []
+    for value in expression.sides(model.strata)[0]:
+        targets = model.targets[_rows(model, expression, value)]
+        reason = expression.metric.unanswerable(targets, model.scores.shape[2])
+        found += [(value, reason)] if reason else []
+    return found
+
+
+def _remark(model: Predictions, expression: Expression) -> str:
+    """Return what a reader must know of a value that exists: the strata, labels or outputs that it leaves out."""
+    if expression.weighted:
+        strata, n = expression.sides(model.strata)[0], len(_unanswerable(model, expression))
+        return f"{n} of {len(strata)} values of {expression.column} left out, for want of a class" if n else ""
+    return "" if expression.column else expression.metric.left_out(model.targets[scored_mask(model)])
 
 
 def _rows(model: Predictions, expression: Expression, stratum: str | None) -> IntArray:
@@ -219,6 +253,6 @@ def _rows(model: Predictions, expression: Expression, stratum: str | None) -> In
 
 def _used(model: Predictions, expression: Expression) -> NDArray[np.bool_]:
     """Return which examples the expression is about, a (n,) mask."""
-    left, right = expression.sides(model.strata)
+    left, right = _sides(model, expression)
     rows = scored_mask(model)
     return rows & np.isin(model.strata[expression.column].astype(str), [*left, *right]) if left else rows

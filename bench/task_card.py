@@ -23,8 +23,10 @@ from .zero_shot import rule_of
 
 METRICS = {
     "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece"),
-    "regression": ("spearman", "pearson"),
+    "multilabel": ("auprc", "auroc", "mcc", "f1", "f1_micro", "brier"),
+    "regression": ("spearman", "pearson", "r2", "mae", "rmse"),
     "paired": ("paired_accuracy",),
+    "generation": ("recovery", "exact_match"),
 }
 _READERS: Mapping[str, Callable[..., Any]] = {"table": read_table, "bed": read_intervals, "variants": read_variants}
 _RULES: Mapping[str, Callable[..., SplitRule]] = {

@@ -32,6 +32,9 @@ def reference(name, y, p):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return getattr(st, name + "r")(y, p[:, 0])[0]
+    if METRICS[name].needs == "scale":
+        errors = {"r2": sk.r2_score, "mae": sk.mean_absolute_error, "rmse": sk.root_mean_squared_error}
+        return errors[name](y, p[:, 0]) if name != "r2" or np.ptp(y) > 0 else np.nan
     guess, classes = p.argmax(1), max(k, 2)
     all_there = len(np.unique(y)) == classes
     match name:
@@ -61,15 +64,13 @@ def reference(name, y, p):
             return np.mean([sk.average_precision_score(y == c, p[:, min(c, k - 1)]) for c in columns])
 
 
+NUMBERS = ("value", "scale", "pair")
 CASES = [
     (name, k)
     for name in METRICS
+    if METRICS[name].needs not in ("labels", "bases")
     for k in (
-        (1,)
-        if METRICS[name].needs in ("value", "pair")
-        else (1, 2, 3, 5)
-        if METRICS[name].needs == "ranking"
-        else (2, 3, 5)
+        (1,) if METRICS[name].needs in NUMBERS else (1, 2, 3, 5) if METRICS[name].needs == "ranking" else (2, 3, 5)
     )
 ]
 
@@ -80,7 +81,7 @@ def test_weighted_metric_equals_the_reference_on_repeated_data(name, k, levels):
     rng = np.random.default_rng([k, levels, len(name)])
     compared = 0
     for n in (7, 12, 40, 90):
-        y = rng.normal(size=n) if METRICS[name].needs in ("value", "pair") else rng.integers(max(k, 2), size=n)
+        y = rng.normal(size=n) if METRICS[name].needs in NUMBERS else rng.integers(max(k, 2), size=n)
         p = rng.random((n, k)) + (0.7 * np.eye(max(k, 2))[y][:, -k:] if y.dtype.kind == "i" else 0.5 * y[:, None])
         if levels:
             p = np.round(p * levels) / levels + 0.25
@@ -104,11 +105,82 @@ def test_all_metrics_see_the_same_data_however_they_group_it_into_clusters():
     cluster = rng.integers(9, size=60)
     counts = rng.integers(0, 4, size=(9, 20)).astype(float)
     for metric in METRICS.values():
-        k = 1 if metric.needs in ("value", "pair") else 3
+        k = 1 if metric.needs in NUMBERS else 3
         y = rng.normal(size=60) if k == 1 else rng.integers(3, size=60)
+        if metric.needs in ("labels", "bases"):
+            y = rng.integers(2, size=(60, 3))
         p = rng.dirichlet(np.ones(3), 60)[:, :k]
         by_cluster = metric.prepare(y, p, cluster, 9)(counts)
         np.testing.assert_allclose(by_cluster, metric(y, p, counts[cluster].T), atol=1e-12)
+
+
+def label_reference(name, y, p):
+    """The metric of labels (n, k) by scikit-learn, over the labels that are both 0 and 1; nan where there is none."""
+    import sklearn.metrics as sk
+
+    if name == "f1_micro":
+        return sk.f1_score(y.ravel(), p.ravel() > 0.5, zero_division=np.nan)
+    each = {
+        "auroc": sk.roc_auc_score,
+        "auprc": sk.average_precision_score,
+        "mcc": lambda y, s: sk.matthews_corrcoef(y, s > 0.5),
+        "f1": lambda y, s: sk.f1_score(y, s > 0.5),
+        "brier": sk.brier_score_loss,
+    }[name]
+    varied = [j for j in range(y.shape[1]) if 0 < y[:, j].sum() < len(y) or name == "brier"]
+    return np.mean([each(y[:, j], p[:, j]) for j in varied]) if varied else np.nan
+
+
+@pytest.mark.parametrize("levels", [0, 4], ids=["continuous", "tied"])
+@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.labels or m.needs == "labels"])
+def test_metric_of_labels_equals_scikit_learns_mean_on_repeated_data(name, levels):
+    rng = np.random.default_rng([levels, len(name)])
+    compared = 0
+    for n, k in ((8, 2), (30, 1), (50, 5)):
+        y = (rng.random((n, k)) < rng.uniform(0.1, 0.6, k)).astype(np.int64)
+        p = np.clip(0.3 * y + 0.8 * rng.random((n, k)), 0, 1)
+        p = np.round(p * levels) / levels if levels else p
+        weights = rng.multinomial(n, np.full(n, 1 / n), size=12)
+        weights[0] = 1
+        got = METRICS[name](y, p, weights)
+        for value, w in zip(got, weights, strict=True):
+            want = label_reference(name, np.repeat(y, w, axis=0), np.repeat(p, w, axis=0))
+            assert value == pytest.approx(want, abs=1e-12, rel=0, nan_ok=True)
+            compared += bool(np.isfinite(want))
+    assert compared > 20
+
+
+@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.needs in ("value", "scale")])
+def test_metric_of_several_outputs_is_their_mean(name):
+    rng = np.random.default_rng(4)
+    y = rng.normal(size=(40, 3))
+    p = y + rng.normal(size=(40, 3))
+    y[:, 1] = 2.0  # no correlation with, and no variance of, an output that is one value
+    weights = rng.multinomial(40, np.full(40, 1 / 40), size=5)
+    counted = range(3) if name in ("mae", "rmse") else (0, 2)
+    want = np.mean([METRICS[name](y[:, j], p[:, [j]], weights) for j in counted], axis=0)
+    np.testing.assert_allclose(METRICS[name](y, p, weights), want, atol=1e-12)
+    assert METRICS[name].undefined(y, p) == ""
+    assert ("1 of 3 outputs" in METRICS[name].left_out(y)) == (name not in ("mae", "rmse"))
+
+
+def test_labels_that_are_never_or_always_set_are_left_out_and_counted():
+    rng = np.random.default_rng(6)
+    y, p = rng.integers(2, size=(30, 4)), rng.random((30, 4))
+    y[:, 0], y[:, 3] = 0, 1
+    for name in ("auroc", "auprc", "mcc", "f1"):
+        metric, one = METRICS[name], np.ones((1, 30), dtype=int)
+        assert metric(y, p, one) == metric(y[:, 1:3], p[:, 1:3], one)
+        assert metric.left_out(y) == "mean over 2: 2 of 4 labels are never, or always, set"
+        assert metric.undefined(y, p) == metric.left_out(y[:, 1:3]) == ""
+
+
+def test_recovery_is_the_share_of_bases_and_exact_match_that_of_whole_answers():
+    y = np.array([[0, 1, 2, 3], [3, 3, 3, 3]])
+    p = np.array([[0, 1, 2, 3], [3, 0, 3, 0]], dtype=float)
+    for weights, recovery, exact in (([1, 1], 0.75, 0.5), ([0, 2], 0.5, 0.0), ([3, 1], 0.875, 0.75)):
+        assert METRICS["recovery"](y, p, np.array([weights])) == recovery
+        assert METRICS["exact_match"](y, p, np.array([weights])) == exact
 
 
 def test_constant_predictions_have_mcc_zero_and_auroc_half():
@@ -136,10 +208,27 @@ def test_constant_predictions_have_mcc_zero_and_auroc_half():
         ("paired_accuracy", [0.0, 0.0], [[0.3], [np.nan]], "1 of 2 examples have a score that is not finite"),
         ("mcc", [0, 1], [[np.nan, 0.2], [0.5, 0.5]], "1 of 2 examples have a score that is not finite"),
         ("accuracy", [], np.empty((0, 2)), "no examples"),
+        ("r2", [0.1, 0.1], [[0.3], [0.4]], "all targets are equal"),
+        ("r2", [0.1, 0.2], [[0.3], [0.3]], ""),
+        ("pearson", [[0.1, 1], [0.2, 2]], [[0.3, 0.1], [0.4, 0.1]], "all predictions of output 1 are equal"),
+        ("spearman", [[0.1, 1], [0.1, 1]], [[0.3, 0.1], [0.4, 0.2]], "no output varies"),
+        ("spearman", [[0.1, 1], [0.2, 2]], [[0.3], [0.4]], "needs 2 values"),
+        ("spearman", [[0, 1], [1, 0]], [[0.3, 0.1], [0.4, 0.1]], "needs measurements; these are labels"),
+        ("auroc", [[0, 1], [0, 1]], [[0.2, 0.8]] * 2, "no label is both 0 and 1"),
+        ("auroc", [[0, 1], [1, 0]], [[0.2]] * 2, "needs a score for each of 2 labels"),
+        ("mcc", [[0, 1], [1, 0]], [[0.2, 1.8]] * 2, "needs probabilities of the labels"),
+        ("accuracy", [[0, 1], [1, 0]], [[0.2, 0.8]] * 2, "needs one class an example; these are labels"),
+        ("f1_micro", [0, 1], [[0.2, 0.8]] * 2, "needs labels"),
+        ("f1_micro", [[0, 0], [0, 0]], [[0.2, 0.3]] * 2, "no label is set or predicted"),
+        ("recovery", [0, 1], [[0.0], [1.0]], "needs a base for each"),
+        ("recovery", [[0, 1], [1, 2]], [[0.0], [1.0]], "needs a base for each"),
+        ("mcc", [[0.5, 1], [1, 0]], [[0.2, 0.8]] * 2, "these are measurements"),
     ],
 )
 def test_undefined_metric_says_why(name, y, p, reason):
-    assert reason in METRICS[name].undefined(np.array(y), np.array(p))
+    found = METRICS[name].undefined(np.array(y), np.array(p))
+    assert reason in found
+    assert bool(reason) == bool(found)
 
 
 def test_paired_accuracy_looks_at_signs_alone_and_not_at_the_targets():
@@ -164,6 +253,7 @@ def test_draw_of_equal_values_is_undefined_and_leaves_the_others_alone(name):
     [
         ("mcc", ((), ())),
         ("mcc:species=*", (("a-lyrata", "fly", "human"), ())),
+        ("mcc:species=*n", (("a-lyrata", "fly", "human"), ())),
         ("mcc:species=fly+human", (("fly", "human"), ())),
         ("mcc:species=human-fly", (("human",), ("fly",))),
         ("mcc:species=a-lyrata", (("a-lyrata",), ())),

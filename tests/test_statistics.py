@@ -220,3 +220,67 @@ def test_holm_follows_the_step_down_definition():
 def test_collapsed_predictions_are_told_from_small_ones(change, collapsed):
     p = predictions()
     assert flag_collapsed(dataclasses.replace(p, scores=change(p.scores))) is collapsed
+
+
+@pytest.mark.parametrize("name", ["auprc", "mcc", "spearman"])
+def test_mean_weighted_by_size_is_that_of_repeated_examples_without_strata_of_one_class(name):
+    """The definition of TraitGym: each chromosome's average precision, weighted by its number of variants."""
+    import scipy.stats
+    import sklearn.metrics
+
+    reference = {
+        "auprc": lambda y, s: sklearn.metrics.average_precision_score(y, s[:, 1]),
+        "mcc": lambda y, s: sklearn.metrics.matthews_corrcoef(y, s.argmax(1)),
+        "spearman": lambda y, s: scipy.stats.spearmanr(y, s[:, 0])[0],
+    }[name]
+    p = predictions(n=150, clusters=30, seeds=1, k=1 if name == "spearman" else 2)
+    rng = np.random.default_rng(8)
+    chrom = strings([f"chr{c}" for c in rng.choice(4, p=[0.5, 0.3, 0.15, 0.05], size=150)])
+    y = p.targets.copy()
+    y[chrom == "chr3"] = 1
+    p = dataclasses.replace(p, targets=y, strata={"chrom": chrom})
+
+    def weighted(rows):
+        total = n = 0.0
+        for c in ("chr0", "chr1", "chr2", "chr3"):
+            own = rows[chrom[rows] == c]
+            if len(np.unique(y[own])) == 2:
+                total, n = total + len(own) * reference(y[own], p.scores[0][own]), n + len(own)
+        return total / n
+
+    got = estimate(p, f"{name}:chrom=*n", n_resamples=40)
+    assert got.value == pytest.approx(weighted(np.arange(150)), abs=1e-12)
+    assert got.n == int((chrom != "chr3").sum())
+    assert got.reason == "1 of 4 values of chrom left out, for want of a class"
+    names = np.unique(p.clusters.astype(str))
+    members = [np.flatnonzero(p.clusters == c) for c in names]
+    want = [
+        weighted(np.concatenate([members[c] for c in drawn]))
+        for drawn in np.random.default_rng(0).integers(30, size=(40, 30))
+    ]
+    np.testing.assert_allclose(replicates([p], f"{name}:chrom=*n", n_resamples=40)[0], want, atol=1e-12)
+
+
+def test_mean_weighted_by_size_of_strata_of_one_class_alone_is_undefined():
+    p = dataclasses.replace(predictions(), targets=np.ones(200, np.int64))
+    got = estimate(p, "auprc:species=*n")
+    assert (got.value, got.reason) == (None, "for no species: class 0 is absent from the targets")
+
+
+def test_labels_left_out_are_said_beside_the_value():
+    rng = np.random.default_rng(2)
+    y = rng.integers(2, size=(200, 3))
+    y[:, 1] = 0
+    p = dataclasses.replace(predictions(), targets=y, scores=rng.random((2, 200, 3)))
+    got = estimate(p, "auroc", n_resamples=50)
+    assert got.value is not None
+    assert got.low is not None
+    assert got.reason == "mean over 2: 1 of 3 labels are never, or always, set"
+
+
+def test_predictions_of_other_labels_cannot_be_paired():
+    p = dataclasses.replace(predictions(), targets=np.tile([0, 1], (200, 1)))
+    other = p.targets.copy()
+    other[7, 1] = 0
+    with pytest.raises(DataError, match="the target of 'x7'"):
+        aligned(dataclasses.replace(p, targets=other), p)

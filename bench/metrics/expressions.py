@@ -1,0 +1,93 @@
+"""How tasks name metrics: of all examples, or of strata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..errors import ConfigError, UnknownName
+from ..types import StrArray
+from .catalogue import METRICS
+from .metric import Better, Metric
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A metric, of all examples or of strata: `mcc`, `mcc:species=human`, `spearman:background=*`, `mcc:species=a-b`.
+
+    `terms` is what follows `column=`: `*` for the mean over all values of the column, `a+b` for the mean over those
+    listed, `a-b` for a difference of two such means. `*n` is the mean over all values weighted by how many examples
+    each has, without those on whose targets the metric does not exist: `auprc:chrom=*n` is what TraitGym calls
+    AUPRC_by_chrom_weighted_average.
+    """
+
+    metric: Metric
+    column: str = ""
+    terms: str = ""
+
+    @property
+    def text(self) -> str:
+        """The expression as `parse` reads it."""
+        return f"{self.metric.name}:{self.column}={self.terms}" if self.column else self.metric.name
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the strata count by how many examples they have."""
+        return self.terms == "*n"
+
+    @property
+    def label(self) -> str:
+        """The expression as a table's heading shows it."""
+        if not self.column:
+            return self.metric.label
+        if self.terms == "*":
+            return f"{self.metric.label}, mean over {self.column}"
+        if self.weighted:
+            return f"{self.metric.label}, mean over {self.column} by size"
+        return f"{self.metric.label}, {self.terms.replace('+', ' + ').replace('-', ' − ')}"
+
+    @property
+    def better(self) -> Better:
+        """Whether higher or lower is better; '' for a difference, which is neither."""
+        return "" if "-" in self.terms else self.metric.better
+
+    def sides(self, strata: Mapping[str, StrArray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the strata whose mean is taken and those whose mean is taken off it; both empty for all examples.
+
+        A value that itself holds '+' or '-' is found where `terms` is that value alone. Raises ConfigError for a
+        column or a value that is not there.
+        """
+        if not self.column:
+            return (), ()
+        if self.column not in strata:
+            raise UnknownName("stratum column", self.column, strata, f"It is named by metric {self.text!r}.")
+        known = sorted(set(strata[self.column]))
+        if self.terms in ("*", "*n"):
+            return tuple(known), ()
+        if self.terms in known:
+            return (self.terms,), ()
+        left, _, right = self.terms.partition("-")
+        sides = tuple(tuple(side.split("+")) if side else () for side in (left, right))
+        for value in (*sides[0], *sides[1]):
+            if value not in known:
+                raise UnknownName(f"value of {self.column!r}", value, known, f"It is named by metric {self.text!r}.")
+        return sides[0], sides[1]
+
+
+def parse(text: str, strata: Iterable[str] | None = None) -> Expression:
+    """Return the expression that `text`, NAME or NAME:COLUMN=TERMS, stands for.
+
+    Raises ConfigError for an unknown metric, for a column that is not among `strata` where these are given, and for
+    wrong syntax.
+    """
+    name, colon, rest = text.partition(":")
+    if name not in METRICS:
+        raise UnknownName("metric", name, METRICS)
+    if not colon:
+        return Expression(METRICS[name])
+    column, equals, terms = rest.partition("=")
+    if not column or not equals or not all(v for side in terms.split("-") for v in side.split("+")):
+        raise ConfigError(f"metric {text!r}: expected NAME:COLUMN=VALUE, with '*', '*n', 'a', 'a+b' or 'a-b' for VALUE")
+    if strata is not None and column not in strata:
+        raise UnknownName("stratum column", column, strata, f"It is named by metric {text!r}.")
+    return Expression(METRICS[name], column, terms)

@@ -1,0 +1,162 @@
+"""A metric: what it needs, how it is computed under weights, and why it may not exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import FloatArray, IntArray
+from .kernels import Kernel, Prepare, mean_of, where_both
+
+Better = Literal["higher", "lower", ""]
+Needs = Literal["classes", "probabilities", "ranking", "labels", "value", "scale", "pair", "bases"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: `of(targets, scores, cluster, n_clusters)` returns the kernel for one seed's scores (n, outputs).
+
+    `needs` is 'classes' for one score a class, 'probabilities' where these must also sum to 1, 'ranking' for scores
+    that order examples (one of a binary target, or one a class), 'labels' for a probability of each of several labels,
+    'value' for one number an example, 'scale' where it must also be on the scale of the targets, 'pair' for one whose
+    sign alone matters, 'bases' for predicted bases. `labels` says that `of`, given one label, has a mean over several;
+    the mean over several outputs is taken of every 'value' and 'scale'. `definition` is what a reader of a table is
+    told.
+    """
+
+    name: str
+    label: str
+    better: Better
+    needs: Needs
+    of: Prepare
+    definition: str
+    labels: bool = False
+
+    def __call__(self, targets: NDArray[Any], scores: FloatArray, weights: NDArray[Any]) -> FloatArray:
+        """Return the metric (draws,) under each row of integer `weights` (draws, n); NaN where it is undefined."""
+        kernel = self.prepare(targets, scores, np.arange(len(targets)), len(targets))
+        return kernel(np.ascontiguousarray(weights.T, dtype=np.float64))
+
+    def prepare(self, targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
+        """Return the kernel for scores (n, outputs) of targets (n,), or (n, k): a mean over the k labels or outputs.
+
+        Labels of one value alone, and outputs that do not vary, have no place in the mean.
+        """
+        if targets.ndim == 1 or self.needs in ("labels", "bases"):
+            return self.of(targets, scores, cluster, n_clusters)
+        kernels = []
+        for j in self._counted(targets):
+            kernel = self.of(targets[:, j], self._column(scores, j), cluster, n_clusters)
+            # A draw may lack a label that the data have.
+            kernels.append(where_both(kernel, targets[:, j], cluster, n_clusters) if self.name == "f1" else kernel)
+        return mean_of(kernels)
+
+    def undefined(self, targets: NDArray[Any], scores: FloatArray) -> str:
+        """Return why the metric does not exist for these targets and scores (n, outputs), or '' where it does."""
+        n, k = scores.shape
+        if n == 0:
+            return "there are no examples"
+        if not np.isfinite(targets).all():
+            return "a target is not finite"
+        if not np.isfinite(scores).all():
+            return f"{int((~np.isfinite(scores)).any(axis=1).sum())} of {n} examples have a score that is not finite"
+        return self._misfit(targets, scores) or self.unanswerable(targets, k) or self._unscorable(targets, scores)
+
+    def unanswerable(self, targets: NDArray[Any], outputs: int) -> str:
+        """Return why no scores whatever would have the metric on these targets, or ''."""
+        if not len(targets):
+            return "there are no examples"
+        if self.needs in ("pair", "bases", "labels"):
+            return ""
+        if targets.ndim == 2:
+            if len(self._counted(targets)):
+                return ""
+            return "no output varies" if self.needs in ("value", "scale") else "no label is both 0 and 1 in the targets"
+        if self.needs in ("value", "scale"):
+            return "all targets are equal" if self._must_vary and np.ptp(targets) == 0 else ""
+        present = np.unique(targets)
+        if self.name == "mcc" and len(present) < 2:
+            return "the targets hold only one class"
+        classes = max(outputs, 2)
+        if self.needs == "ranking" and len(present) < classes:
+            absent = min(set(range(classes)) - {int(c) for c in present})
+            return f"class {absent} is absent from the targets"
+        return ""
+
+    def left_out(self, targets: NDArray[Any]) -> str:
+        """Return how many labels or outputs have no place in the mean, '' where all have."""
+        if targets.ndim == 1 or self.needs in ("pair", "bases", "labels"):
+            return ""
+        k, counted = targets.shape[1], len(self._counted(targets))
+        if counted == k:
+            return ""
+        what = "outputs do not vary" if self.needs in ("value", "scale") else "labels are never, or always, set"
+        return f"mean over {counted}: {k - counted} of {k} {what}"
+
+    @property
+    def _must_vary(self) -> bool:
+        return self.name not in ("mae", "rmse", "brier")
+
+    def _counted(self, targets: NDArray[Any]) -> IntArray:
+        """Return the columns of targets (n, k) that the mean is over."""
+        if not self._must_vary:
+            return np.arange(targets.shape[1])
+        return np.flatnonzero(targets.min(axis=0) < targets.max(axis=0))
+
+    def _column(self, scores: FloatArray, j: int) -> FloatArray:
+        """Return the scores of one label or output as `of` takes them."""
+        if self.needs in ("classes", "probabilities"):
+            return np.stack([1 - scores[:, j], scores[:, j]], axis=1)
+        return scores[:, j : j + 1]
+
+    def _misfit(self, targets: NDArray[Any], scores: FloatArray) -> str:
+        """Return why scores of this form cannot be of targets of that form."""
+        k = scores.shape[1]
+        width = 1 if targets.ndim == 1 else targets.shape[1]
+        labels = targets.ndim == 2 and targets.dtype.kind in "iu"
+        if self.needs == "bases":
+            return "" if labels and k == width else f"{self.label} needs a base for each of those that follow"
+        if self.needs in ("value", "scale", "pair"):
+            if labels:
+                return f"{self.label} needs measurements; these are labels"
+            if k != width:
+                return (
+                    f"{self.label} needs {'one value' if width == 1 else f'{width} values'} an example; there are {k}"
+                )
+            return ""
+        if targets.ndim == 2:
+            if not labels or not (self.labels or self.needs == "labels"):
+                return f"{self.label} needs one class an example; these are {'labels' if labels else 'measurements'}"
+            if k != width:
+                return f"{self.label} needs a score for each of {width} labels; there are {k}"
+            if not np.isin(targets, (0, 1)).all():
+                return "targets must be 0 or 1 for each label"
+            if self.needs != "ranking" and not (scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6):
+                return f"{self.label} needs probabilities of the labels"
+            return ""
+        if self.needs == "labels":
+            return f"{self.label} needs labels, of which an example may have several; these are classes"
+        if self.needs != "ranking" and k == 1:
+            return f"{self.label} needs a score for each class; there is one score an example"
+        if not np.isin(targets, np.arange(max(k, 2))).all():
+            return f"targets must be class indices below {max(k, 2)}"
+        if self.needs == "probabilities" and not (scores.min() >= -1e-6 and np.allclose(scores.sum(1), 1, atol=1e-3)):
+            return f"{self.label} needs probabilities that sum to 1"
+        return ""
+
+    def _unscorable(self, targets: NDArray[Any], scores: FloatArray) -> str:
+        """Return why the metric does not exist for these scores, though it might for others."""
+        if self.needs == "value":
+            columns = self._counted(targets) if targets.ndim == 2 else np.arange(1)
+            flat = [j for j in columns if np.ptp(scores[:, j]) == 0]
+            where = f" of output {flat[0]}" if flat and targets.ndim == 2 else ""
+            return f"all predictions{where} are equal" if flat else ""
+        if self.name == "f1" and targets.ndim == 1 and scores.shape[1] == 2:
+            if not (targets == 1).any() and not (scores.argmax(1) == 1).any():
+                return "class 1 is neither present nor predicted"
+        if self.name == "f1_micro" and not targets.any() and not (scores > 0.5).any():
+            return "no label is set or predicted"
+        return ""

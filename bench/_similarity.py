@@ -1,0 +1,369 @@
+"""Machine code for `similarity`: seeds of DNA, and extensions from a shared seed. Imported only where it runs.
+
+A seed is a spaced word: `mask` says which bases of a window of `span` count. Masks are palindromes, so that the
+reverse complement of a seed is the seed of the reverse complement, and one key serves both strands. An index is a
+sorted array of `key << 32 | offset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from .types import FloatArray, IntArray
+
+Codes = NDArray[np.uint8]
+Index = NDArray[np.uint64]
+
+_BAND = 16
+"""Bases by which an alignment may leave the diagonal of its seed."""
+
+_DROP = 24
+"""An extension ends where its score has fallen this far below its best."""
+
+_UNGAPPED = 4
+"""What the ungapped extension of a seed must score above the seed's own weight, before gaps are tried."""
+
+_GAP, _MISMATCH = -2, -1
+_SCORE, _MATCH = 1 << 40, 1 << 20  # one integer holds score, matches and columns, so that its maximum orders by them
+_FIELD = (1 << 20) - 1
+_LONGEST = 1 << 19
+"""How many bases an extension goes at most."""
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function as machine code, kept on disk where a folder can be written."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+@_compiled
+def _key(forward: Any, backward: Any, mask: Any, both: bool) -> Any:
+    word = forward & mask
+    if both:
+        word = min(word, backward & mask)
+    return (word * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+
+
+@_compiled
+def seeds(codes: Codes, bounds: IntArray, span: int, mask: Any, both: bool, low: int, high: int, out: Index) -> int:
+    """Return how many seeds have a key in [low, high), having written them to `out` as far as it goes, in order.
+
+    A seed never spans two sequences, nor a letter other than A, C, G, T.
+    """
+    full = np.uint64((1 << (2 * span)) - 1) if span < 32 else ~np.uint64(0)
+    top, two = np.uint64(2 * (span - 1)), np.uint64(2)
+    from_, to = np.uint64(low), np.uint64(high)
+    n = 0
+    for row in range(len(bounds) - 1):
+        forward = backward = np.uint64(0)
+        valid = 0
+        for at in range(bounds[row], bounds[row + 1]):
+            code = codes[at]
+            if code > 3:
+                valid = 0
+                continue
+            forward = ((forward << two) | np.uint64(code)) & full
+            backward = (backward >> two) | (np.uint64(3 - code) << top)
+            valid += 1
+            if valid >= span:
+                key = _key(forward, backward, mask, both)
+                if from_ <= key < to:
+                    if n < len(out):
+                        out[n] = (key << np.uint64(32)) | np.uint64(at - span + 1)
+                    n += 1
+    return n
+
+
+@_compiled
+def _same_strand(codes: Codes, a: int, b: int, span: int, mask: Any) -> bool:
+    """Return whether the seeds at offsets a and b are equal as they stand, rather than as reverse complements."""
+    for i in range(span):
+        if (mask >> np.uint64(2 * i)) & np.uint64(1) and codes[a + span - 1 - i] != codes[b + span - 1 - i]:
+            return False
+    return True
+
+
+@_compiled
+def _ungapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, way: int) -> int:
+    """Return the best score of a run of bases from (a, b) on, `way` being the direction in which a is read."""
+    score = best = 0
+    for i in range(min(left_a, left_b)):
+        x, y = codes[a + way * i], codes[b + way * sign * i]
+        if sign < 0 and y < 4:
+            y = 3 - y
+        score += 1 if x < 4 and x == y else _MISMATCH
+        if score > best:
+            best = score
+        elif score < best - _DROP // 2:
+            break
+    return best
+
+
+@_compiled
+def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, way: int, row: IntArray) -> Any:
+    """Return score, matches and columns, in one integer, of the best banded alignment that starts at (a, b)."""
+    width = 2 * _BAND + 1
+    never = np.int64(-(1 << 60))
+    for d in range(width):
+        row[d] = (d - _BAND) * (_GAP * _SCORE + 1) if _BAND <= d <= _BAND + left_b else never
+    row[width] = never
+    best = np.int64(0)
+    for i in range(1, min(left_a, _LONGEST) + 1):
+        x = codes[a + way * (i - 1)]
+        left = never
+        top = never
+        for d in range(max(0, _BAND - i), min(width, left_b - i + _BAND + 1)):
+            j = i + d - _BAND
+            value = max(row[d + 1], left) + (_GAP * _SCORE + 1)
+            if j > 0:
+                y = codes[b + way * sign * (j - 1)]
+                if sign < 0 and y < 4:
+                    y = 3 - y
+                step = _SCORE + _MATCH + 1 if x < 4 and x == y else _MISMATCH * _SCORE + 1
+                value = max(value, row[d] + step)
+            row[d] = left = value
+            top = max(top, value)
+        end = left_b - i + _BAND + 1
+        if 0 <= end < width:
+            row[end] = never
+        best = max(best, top)
+        if top < best - _DROP * _SCORE:
+            break
+    return best
+
+
+@_compiled
+def align(
+    codes: Codes,
+    bounds: IntArray,
+    row_a: int,
+    row_b: int,
+    a: int,
+    b: int,
+    span: int,
+    same: bool,
+    weight: int,
+    buffer: IntArray,
+) -> tuple[Any, Any]:
+    """Return matches and columns of the alignment of two rows through the seed at offsets a and b; 0 where it is none.
+
+    The seed is anchored at its first base as row a reads it, and extended both ways.
+    """
+    start_a, end_a, start_b, end_b = bounds[row_a], bounds[row_a + 1], bounds[row_b], bounds[row_b + 1]
+    if same:
+        sign, at, ahead, behind = 1, b, end_b - b, b - start_b
+    else:
+        sign, at = -1, b + span - 1
+        ahead, behind = at - start_b + 1, end_b - 1 - at
+    best = _ungapped(codes, a, at, sign, end_a - a, ahead, 1)
+    best += _ungapped(codes, a - 1, at - sign, sign, a - start_a, behind, -1)
+    if best < min(weight + _UNGAPPED, min(end_a - start_a, end_b - start_b) - _UNGAPPED):
+        return 0, 0
+    packed = _gapped(codes, a, at, sign, end_a - a, ahead, 1, buffer)
+    packed += _gapped(codes, a - 1, at - sign, sign, a - start_a, behind, -1, buffer)
+    return (packed >> 20) & _FIELD, packed & _FIELD
+
+
+@_compiled
+def _root(parent: IntArray, row: int) -> int:
+    while parent[row] != row:
+        parent[row] = parent[parent[row]]
+        row = parent[row]
+    return row
+
+
+@_compiled
+def relatives(
+    codes: Codes,
+    bounds: IntArray,
+    index: Index,
+    span: int,
+    mask: Any,
+    weight: int,
+    threshold: float,
+    coverage: float,
+    cap: int,
+    parent: IntArray,
+    spanning: bool,
+    seen: Index,
+) -> tuple[IntArray, FloatArray, int]:
+    """Return the pairs of rows (m, 2) that the seeds of `index` found, their similarity, and how many were capped.
+
+    A pair may come twice. Each row that has a seed is compared with the next `cap` rows that have it; with `spanning`,
+    only where `parent` does not join them yet. `seen` is a memory of what was compared, and may forget.
+    """
+    pairs, found = np.empty((1024, 2), np.int64), np.empty(1024, np.float64)
+    buffer = np.empty(2 * _BAND + 2, np.int64)
+    offsets, rows = np.empty(1024, np.int64), np.empty(1024, np.int64)
+    slots = np.uint64(len(seen) - 1)
+    n = capped = 0
+    at = 0
+    while at < len(index):
+        key = index[at] >> np.uint64(32)
+        end = at + 1
+        while end < len(index) and index[end] >> np.uint64(32) == key:
+            end += 1
+        if end - at == 1:
+            at = end
+            continue
+        if end - at > len(offsets):
+            offsets, rows = np.empty(2 * (end - at), np.int64), np.empty(2 * (end - at), np.int64)
+        m = 0
+        for e in range(at, end):
+            offset = np.int64(index[e] & np.uint64(0xFFFFFFFF))
+            row = np.searchsorted(bounds, offset, side="right") - 1
+            if m == 0 or rows[m - 1] != row:
+                offsets[m], rows[m] = offset, row
+                m += 1
+        at = end
+        capped += m > cap + 1
+        for i in range(m):
+            for j in range(i + 1, min(m, i + 1 + cap)):
+                ra, rb = rows[i], rows[j]
+                if spanning and _root(parent, ra) == _root(parent, rb):
+                    continue
+                a, b = offsets[i], offsets[j]
+                same = _same_strand(codes, a, b, span, mask)
+                diagonal = (b - bounds[rb]) - (a - bounds[ra]) if same else (b - bounds[rb]) + (a - bounds[ra])
+                pair = (np.uint64(ra) << np.uint64(32)) | np.uint64(rb)
+                tag = pair * np.uint64(0x9E3779B97F4A7C15)
+                where = tag ^ (np.uint64((diagonal + (1 << 40)) // _BAND * 2 + same) * np.uint64(0xD6E8FEB86659FD93))
+                tag >>= np.uint64(32)
+                slot, near = tag & slots, (where >> np.uint64(32)) & slots
+                if seen[slot] == pair or seen[near] == where:
+                    continue
+                matches, columns = align(codes, bounds, ra, rb, a, b, span, same, weight, buffer)
+                shorter = min(bounds[ra + 1] - bounds[ra], bounds[rb + 1] - bounds[rb])
+                similarity = matches / max(columns, coverage * shorter)
+                if similarity < threshold:
+                    seen[near] = where
+                    continue
+                seen[slot] = pair
+                if n == len(found):
+                    pairs, found = np.concatenate((pairs, pairs)), np.concatenate((found, found))
+                pairs[n, 0], pairs[n, 1], found[n] = ra, rb, similarity
+                n += 1
+                parent[_root(parent, rb)] = _root(parent, ra)
+    return pairs[:n], found[:n], capped
+
+
+@_compiled
+def best_matches(
+    codes: Codes,
+    bounds: IntArray,
+    first: int,
+    queries: Index,
+    index: Index,
+    span: int,
+    mask: Any,
+    weight: int,
+    coverage: float,
+    cap: int,
+    tries: int,
+    best: FloatArray,
+    columns_of: IntArray,
+    index_of: IntArray,
+    strand_of: IntArray,
+) -> int:
+    """Return how many seeds of queries were capped, having put each query's best reference into the last four arrays.
+
+    Rows from `first` on are references; `queries` are the seeds of the rows before, in order of their offsets. A
+    seed's first `cap` references count. The `tries` references with the most seeds in common are aligned, each through
+    the diagonal that most of these lie on.
+    """
+    buffer = np.empty(2 * _BAND + 2, np.int64)
+    counts = np.zeros(len(bounds), np.int64)
+    touched = np.empty(len(bounds), np.int64)
+    hit_q, hit_r, hit_row = np.empty(4096, np.int64), np.empty(4096, np.int64), np.empty(4096, np.int64)
+    hit_line = np.empty(4096, np.int64)
+    shift, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    # Where in the index the keys of each of 2**20 equal ranges begin.
+    steps = np.searchsorted(index, np.arange((1 << 20) + 1).astype(np.uint64) << np.uint64(44))
+    capped = q = 0
+    for row in range(first):
+        hits = n_touched = 0
+        while q < len(queries) and np.int64(queries[q] & low) < bounds[row + 1]:
+            key, a = queries[q] >> shift, np.int64(queries[q] & low)
+            q += 1
+            bucket = key >> np.uint64(12)
+            at = steps[bucket] + np.searchsorted(index[steps[bucket] : steps[bucket + np.uint64(1)]], key << shift)
+            before = hits
+            while at < len(index) and index[at] >> shift == key:
+                if hits - before == cap:
+                    capped += 1
+                    break
+                if hits == len(hit_q):
+                    hit_q, hit_r = np.concatenate((hit_q, hit_q)), np.concatenate((hit_r, hit_r))
+                    hit_row, hit_line = np.concatenate((hit_row, hit_row)), np.concatenate((hit_line, hit_line))
+                b = np.int64(index[at] & low)
+                other = np.searchsorted(bounds, b, side="right") - 1
+                at += 1
+                same = _same_strand(codes, a, b, span, mask)
+                line = (b - bounds[other]) - (a - bounds[row]) if same else (b - bounds[other]) + (a - bounds[row])
+                hit_q[hits], hit_r[hits], hit_row[hits] = a, b, other
+                hit_line[hits] = (line + (1 << 40)) // _BAND * 2 + same
+                hits += 1
+                if counts[other] == 0:
+                    touched[n_touched] = other
+                    n_touched += 1
+                counts[other] += 1
+        for _ in range(min(tries, n_touched)):
+            other, most = touched[0], 0
+            for t in range(n_touched):
+                if counts[touched[t]] > most:
+                    other, most = touched[t], counts[touched[t]]
+            if most == 0:
+                break
+            counts[other] = 0
+            mine = np.flatnonzero(hit_row[:hits] == other)
+            lines = np.sort(hit_line[mine])
+            line, longest, length = lines[0], 0, 0
+            for i in range(len(lines)):
+                length = length + 1 if i and lines[i] == lines[i - 1] else 1
+                if length > longest:
+                    line, longest = lines[i], length
+            for h in mine:
+                if hit_line[h] == line:
+                    same = line % 2 == 1
+                    matches, columns = align(codes, bounds, row, other, hit_q[h], hit_r[h], span, same, weight, buffer)
+                    shorter = min(bounds[row + 1] - bounds[row], bounds[other + 1] - bounds[other])
+                    similarity = matches / max(columns, coverage * shorter)
+                    if similarity > best[row] or (similarity == best[row] and columns > columns_of[row]):
+                        best[row], columns_of[row] = similarity, columns
+                        index_of[row], strand_of[row] = other - first, 1 if same else -1
+                    break
+        for t in range(n_touched):
+            counts[touched[t]] = 0
+    return capped
+
+
+@_compiled
+def overlap(
+    codes: Codes, bounds: IntArray, rows: IntArray, others: IntArray, k: int, both: bool, kept: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the Jaccard index and the containment of the sets of k-mers of each two rows; 0 where one has none."""
+    jaccard, containment = np.zeros(len(rows)), np.zeros(len(rows))
+    mask = np.uint64((1 << (2 * k)) - 1) if k < 32 else ~np.uint64(0)
+    longest = 0
+    for i in range(len(rows)):
+        longest = max(longest, bounds[rows[i] + 1] - bounds[rows[i]], bounds[others[i] + 1] - bounds[others[i]])
+    x, y = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    for i in range(len(rows)):
+        a = np.unique(x[: seeds(codes, bounds[rows[i] : rows[i] + 2], k, mask, both, 0, kept, x)] >> np.uint64(32))
+        b = np.unique(y[: seeds(codes, bounds[others[i] : others[i] + 2], k, mask, both, 0, kept, y)] >> np.uint64(32))
+        if len(a) == 0 or len(b) == 0:
+            continue
+        at = np.searchsorted(b, a)
+        shared = 0
+        for j in range(len(a)):
+            shared += at[j] < len(b) and b[at[j]] == a[j]
+        jaccard[i] = shared / (len(a) + len(b) - shared)
+        containment[i] = shared / min(len(a), len(b))
+    return jaccard, containment

@@ -1,0 +1,270 @@
+"""Which sequences are nearly the same: the relatives of a sequence, the pairs, and the clusters of a set.
+
+The similarity of two sequences is matches / max(columns, coverage * shorter length) of their best local alignment that
+was found: the share of identical bases in the part that aligns, where this part counts as at least `coverage` (half,
+unless told otherwise) of the shorter sequence. So .8 means that half of the shorter one is 80 % identical to the other,
+and 1 that half of it or more is the same. N and other letters match nothing. Both strands are compared.
+
+Alignments start from seeds, spaced words of 12 to 16 bases that both sequences have, and may leave the seed's diagonal
+by 16 bases; a match scores 1, a mismatch -1, a gapped base -2, and they end where the score falls by 24. Pairs without
+a common seed are not found, so what is found is a lower bound; `docs/decisions/0010-similarity.md` has the recall.
+Sequences that are identical, on either strand, are always found, whatever their length or letters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ConfigError
+from .kmers import encode
+from .progress import activity
+from .types import FloatArray, IntArray, digest, strings
+
+COVERAGE = 0.5
+CAP = 64
+"""With how many others a sequence is compared at most for each seed that they share."""
+TRIES = 8
+BLOCK = 1 << 24
+"""How many seeds are sorted at once: 128 MiB."""
+WORDS = 4096
+"""Seeds kept of a sequence on average; of longer ones a sample is kept, chosen by hash."""
+
+_MASKS = {12: "111010110011010111", 14: "11110101100110101111", 16: "111100110101101011001111"}
+_COMPLEMENT = str.maketrans("ACGTURYSWKMBDHVN", "TGCAAYRSWMKVHDBN")
+_KEYS = 1 << 32
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The best reference of each query; the arrays are (n,).
+
+    `index` is -1 where none was found, and everything else is then 0. `identity` is matches / columns of the alignment,
+    `coverage` columns / length of the shorter, `strand` 1 or -1. `jaccard` and `containment` are of the sets of
+    canonical k-mers: shared / all of both, and shared / those of the one that has fewer.
+    `capped` counts the seeds whose references were too many to follow all.
+    """
+
+    index: IntArray
+    similarity: FloatArray
+    identity: FloatArray
+    coverage: FloatArray
+    jaccard: FloatArray
+    containment: FloatArray
+    strand: IntArray
+    capped: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Rows (m, 2) that are similar, sorted, the smaller first; their `similarity` (m,); how many seeds were capped."""
+
+    rows: IntArray
+    similarity: FloatArray
+    capped: int = 0
+
+    def __iter__(self) -> Any:
+        return iter((self.rows, self.similarity))
+
+
+def reverse_complement(sequence: str) -> str:
+    """Return the other strand of upper-case IUPAC DNA."""
+    return sequence.translate(_COMPLEMENT)[::-1]
+
+
+def distinct(sequences: Any, *, both_strands: bool = True) -> IntArray:
+    """Return for each sequence the first row that holds it, on either strand."""
+    first: dict[str, int] = {}
+    rows = np.empty(len(sequences), np.int64)
+    for i, sequence in enumerate(sequences):
+        text = min(sequence, reverse_complement(sequence)) if both_strands else sequence
+        rows[i] = first.setdefault(digest(text), i)
+    return rows
+
+
+def nearest(
+    queries: Any, references: Any, *, k: int = 16, coverage: float = COVERAGE, both_strands: bool = True
+) -> Neighbours:
+    """Return the most similar reference of each query; `k` is that of `jaccard` and `containment`."""
+    from . import _similarity as kernels
+
+    _check(coverage=coverage, k=k)
+    n = len(queries)
+    best, columns = np.zeros(n), np.zeros(n, np.int64)
+    index, strand = np.full(n, -1), np.zeros(n, np.int64)
+    advance = activity("comparing sequences", len(references) + n)
+    capped = 0
+    q_codes, q_bounds = encode(queries)
+    for low, high in _chunks(references):
+        r_codes, r_bounds = encode(references[low:high])
+        codes, bounds = np.concatenate((q_codes, r_codes)), np.concatenate((q_bounds, q_bounds[-1] + r_bounds[1:]))
+        weight, mask, kept = _plan(r_bounds)
+        table = _seeds(r_codes, r_bounds, mask, both_strands, 0, kept) + np.uint64(q_bounds[-1])
+        table.sort()
+        asked = _seeds(q_codes, q_bounds, mask, both_strands, 0, kept)
+        found = np.full(n, -1)
+        capped += kernels.best_matches(
+            codes,
+            bounds,
+            n,
+            asked,
+            table,
+            len(mask),
+            _bits(mask),
+            weight,
+            coverage,
+            CAP,
+            TRIES,
+            best,
+            columns,
+            found,
+            strand,
+        )
+        index = np.where(found >= 0, found + low, index)
+        advance(high - low)
+    _exact(queries, references, both_strands, best, columns, index, strand)
+    hit = np.flatnonzero(index >= 0)
+    used, other = np.unique(index[hit], return_inverse=True)
+    codes, bounds = encode(strings([*(queries[i] for i in hit), *(references[i] for i in used)]))
+    rows, others = np.arange(len(hit)), len(hit) + other
+    shorter, long = np.minimum(np.diff(bounds)[rows], np.diff(bounds)[others]), np.maximum(columns[hit], 1)
+    identity, covered, jaccard, containment = np.zeros((4, n))
+    identity[hit] = np.minimum(best[hit] * np.maximum(columns[hit], coverage * shorter) / long, 1)
+    covered[hit] = np.minimum(columns[hit] / np.maximum(shorter, 1), 1)
+    jaccard[hit], containment[hit] = kernels.overlap(codes, bounds, rows, others, k, both_strands, _kept(bounds))
+    advance(n)
+    return Neighbours(index, best, identity, covered, jaccard, containment, strand, int(capped))
+
+
+def similar_pairs(sequences: Any, *, threshold: float, coverage: float = COVERAGE, both_strands: bool = True) -> Pairs:
+    """Return the pairs of sequences whose similarity is at least `threshold`.
+
+    Of identical sequences each is paired with the first, and only that one with others. Of sequences that share a seed
+    with more than 64 others not every pair is tried; those seeds are counted.
+    """
+    first = distinct(sequences, both_strands=both_strands)
+    copies = np.flatnonzero(first != np.arange(len(first)))
+    rows, similarity, capped = _relatives(sequences, first, threshold, coverage, both_strands, spanning=False)
+    rows = np.concatenate([rows, np.stack([first[copies], copies], axis=1)])
+    similarity = np.concatenate([similarity, np.ones(len(copies))])
+    order = np.lexsort((-similarity, rows[:, 1], rows[:, 0]))
+    rows, similarity = rows[order], similarity[order]
+    fresh = np.ones(len(rows), bool)
+    fresh[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return Pairs(rows[fresh], similarity[fresh], capped)
+
+
+def clusters(sequences: Any, *, threshold: float, coverage: float = COVERAGE, both_strands: bool = True) -> IntArray:
+    """Return the cluster of each sequence (n,), numbered from 0 in order of appearance.
+
+    Clusters are the connected components over pairs whose similarity is at least `threshold` (single linkage).
+    """
+    first = distinct(sequences, both_strands=both_strands)
+    rows, _, _ = _relatives(sequences, first, threshold, coverage, both_strands, spanning=True)
+    parent = first.copy()
+    for a, b in rows:
+        x, y = sorted((_root(parent, int(a)), _root(parent, int(b))))
+        parent[y] = x
+    roots = np.array([_root(parent, i) for i in range(len(parent))], np.int64)
+    return np.asarray(np.unique(roots, return_inverse=True)[1].astype(np.int64))
+
+
+def _relatives(
+    sequences: Any, first: IntArray, threshold: float, coverage: float, both: bool, *, spanning: bool
+) -> tuple[IntArray, FloatArray, int]:
+    """Return pairs of distinct sequences, their similarity, and how many seeds were capped, by blocks of keys."""
+    from . import _similarity as kernels
+
+    _check(threshold=threshold, coverage=coverage)
+    kept_rows = np.flatnonzero(first == np.arange(len(first)))
+    codes, bounds = encode(strings([sequences[i] for i in kept_rows]))
+    weight, mask, kept = _plan(bounds)
+    blocks = max(1, -(-len(codes) * kept // (_KEYS * BLOCK)))
+    advance = activity("comparing sequences", len(first))
+    parent = np.arange(len(kept_rows))
+    seen = np.full(1 << 22, np.iinfo(np.uint64).max, np.uint64)
+    rows, similarity, capped = [np.empty((0, 2), np.int64)], [np.empty(0)], 0
+    edges = [kept * i // blocks for i in range(blocks + 1)]
+    for i, (low, high) in enumerate(pairwise(edges)):
+        index = _seeds(codes, bounds, mask, both, low, high)
+        index.sort()
+        pairs, found, many = kernels.relatives(
+            codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, CAP, parent, spanning, seen
+        )
+        rows.append(kept_rows[pairs])
+        similarity.append(found)
+        capped += many
+        advance(len(first) * (i + 1) // blocks - len(first) * i // blocks)
+    return np.concatenate(rows), np.concatenate(similarity), int(capped)
+
+
+def _exact(
+    queries: Any, references: Any, both: bool, best: FloatArray, columns: IntArray, index: IntArray, strand: IntArray
+) -> None:
+    """Put the first identical reference where there is one."""
+    first: dict[str, int] = {}
+    for i, text in enumerate(references):
+        first.setdefault(digest(min(text, reverse_complement(text)) if both else text), i)
+    for i, text in enumerate(queries):
+        at = first.get(digest(min(text, reverse_complement(text)) if both else text), -1)
+        if at >= 0:
+            best[i], columns[i], index[i] = 1.0, len(text), at
+            strand[i] = 1 if references[at] == text else -1
+
+
+def _chunks(references: Any) -> list[tuple[int, int]]:
+    """Return the row ranges of about BLOCK seeds each."""
+    lengths = np.array([len(s) for s in references], np.int64)
+    seeds = np.minimum(lengths.cumsum(), np.arange(1, len(lengths) + 1) * WORDS)
+    cuts = np.unique(np.searchsorted(seeds, np.arange(BLOCK, (seeds[-1] if len(seeds) else 0) + BLOCK, BLOCK)))
+    edges = [0, *(int(c) for c in cuts if 0 < c < len(lengths)), len(lengths)]
+    return list(pairwise(edges))
+
+
+def _plan(bounds: IntArray) -> tuple[int, str, int]:
+    """Return the weight of the seeds, their mask, and below which key one is kept."""
+    kept = _kept(bounds)
+    seeds = int(bounds[-1]) * kept // _KEYS
+    weight = 12 if seeds <= 1 << 22 else 14 if seeds <= 1 << 26 else 16
+    return weight, _MASKS[weight], kept
+
+
+def _kept(bounds: IntArray) -> int:
+    """Return below which key a seed is kept, so that a sequence has WORDS of them on average at most."""
+    return min(_KEYS, WORDS * (len(bounds) - 1) * _KEYS // max(int(bounds[-1]), 1))
+
+
+def _seeds(
+    codes: NDArray[np.uint8], bounds: IntArray, mask: str, both: bool, low: int, high: int
+) -> NDArray[np.uint64]:
+    from . import _similarity as kernels
+
+    arguments = (codes, bounds, len(mask), _bits(mask), both, low, high)
+    out = np.empty(kernels.seeds(*arguments, np.empty(0, np.uint64)), np.uint64)
+    kernels.seeds(*arguments, out)
+    return out
+
+
+def _bits(mask: str) -> np.uint64:
+    """Return the mask over 2-bit bases."""
+    return np.uint64(int("".join(c * 2 for c in mask), 2))
+
+
+def _root(parent: IntArray, row: int) -> int:
+    while parent[row] != row:
+        parent[row] = parent[parent[row]]
+        row = int(parent[row])
+    return row
+
+
+def _check(*, coverage: float, threshold: float = 1.0, k: int = 16) -> None:
+    if not 0 < coverage <= 1:
+        raise ConfigError(f"coverage is {coverage!r}; expected a share above 0, up to 1, of the shorter sequence")
+    if not 0.5 <= threshold <= 1:
+        raise ConfigError(f"threshold is {threshold!r}; expected a similarity from 0.5 to 1")
+    if not 1 <= k <= 32:
+        raise ConfigError(f"k is {k}; expected 1 to 32")

@@ -17,7 +17,7 @@ from baserate.errors import DataError, MissingExtra, NotApplicable
 from baserate.kmers import OTHER, encode
 from baserate.registry import baseline
 from baserate.sources.sequences import package_file
-from baserate.types import FloatArray, Inputs, IntArray, StrArray
+from baserate.types import Exposure, FloatArray, Inputs, IntArray, StrArray
 
 DONOR, ACCEPTOR = (3, 6), (20, 3)
 """Bases before and after the boundary that each model reads: 3 of the exon and 6 of the intron, or 20 and 3."""
@@ -165,6 +165,7 @@ def _complete(table: FloatArray, path: Path, what: str) -> FloatArray:
     modes={"from_scratch": {}, "zero_shot": {"rule": "native"}},
     description="A linear model of the best MaxEntScan donor and acceptor score (score5, score3) within `reach` bases "
     "of the centre, on the strand that is written. Zero-shot, for variants: the change of both over the whole window.",
+    pretraining=(Exposure("splice sites of 1,821 human transcripts", "Homo sapiens", "", ()),),
     citation="Yeo & Burge 2004, J Comput Biol 11:377",
 )
 def load(*, reach: int = 0) -> MaxEntScan:

@@ -156,6 +156,7 @@ def baseline(
     description: str,
     variants: bool | None = None,
     revision: Callable[..., str] | None = None,
+    pretraining: tuple[Exposure, ...] = (),
     citation: str = "",
     requires: str = "",
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
@@ -169,6 +170,7 @@ def baseline(
         description=description,
         variants=variants,
         revision=revision,
+        pretraining=pretraining,
         citation=citation,
         requires=requires,
         _baseline=True,

@@ -14,7 +14,7 @@ _VOCABULARY, _VOCABULARY_2 = 4_105, 4_107  # the second has <eos> and <bos>
 _KMERS = "6-mers side by side, single bases where they do not fit"
 _HUMAN = (Exposure("human reference genome", "Homo sapiens", "GRCh38", ("*",)),)
 _1000G = (Exposure("3,202 genomes of the 1000 Genomes project", "Homo sapiens", "GRCh38", ("*",)),)
-_SPECIES = (Exposure("850 genomes, no plants and no viruses", "850 species", "", ("*",)),)
+_SPECIES = (Exposure("850 genomes", "850 species", "", ("*",), held_out=("plants", "viruses")),)
 _OPENGENOME2 = (Exposure("OpenGenome2", "all domains of life", "", ("*",)),)
 
 

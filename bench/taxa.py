@@ -1,0 +1,128 @@
+"""Names of species, and the few groups that pretraining corpora are said to be of: enough to tell who may be in one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_COMMON: Mapping[str, str] = {
+    "human": "homo sapiens",
+    "mouse": "mus musculus",
+    "rat": "rattus norvegicus",
+    "fly": "drosophila melanogaster",
+    "fruit fly": "drosophila melanogaster",
+    "worm": "caenorhabditis elegans",
+    "yeast": "saccharomyces cerevisiae",
+    "budding yeast": "saccharomyces cerevisiae",
+    "zebrafish": "danio rerio",
+    "rice": "oryza sativa",
+    "maize": "zea mays",
+    "tomato": "solanum lycopersicum",
+    "chicken": "gallus gallus",
+}
+
+_MAMMAL = ("mammal", "vertebrate", "animal", "eukaryot")
+_INSECT = ("insect", "animal", "eukaryot")
+_BRASSICALES = ("brassicales", "angiosperm", "plant", "eukaryot")
+_GRASS = ("grass", "angiosperm", "plant", "eukaryot")
+_LEGUME = ("legume", "angiosperm", "plant", "eukaryot")
+_YEAST = ("yeast", "fung", "microb", "eukaryot")
+_BACTERIUM = ("enterobacteria", "bacteria", "prokaryot", "microb")
+_VIRUS = ("coronavirus", "virus")
+
+_LINEAGE: Mapping[str, tuple[str, ...]] = {
+    "homo": _MAMMAL,
+    "pan": _MAMMAL,
+    "mus": _MAMMAL,
+    "rattus": _MAMMAL,
+    "bos": _MAMMAL,
+    "gallus": ("bird", "vertebrate", "animal", "eukaryot"),
+    "danio": ("fish", "vertebrate", "animal", "eukaryot"),
+    "drosophila": _INSECT,
+    "caenorhabditis": ("nematode", "animal", "eukaryot"),
+    "arabidopsis": _BRASSICALES,
+    "brassica": _BRASSICALES,
+    "oryza": _GRASS,
+    "zea": _GRASS,
+    "sorghum": _GRASS,
+    "triticum": _GRASS,
+    "hordeum": _GRASS,
+    "setaria": _GRASS,
+    "brachypodium": _GRASS,
+    "glycine": _LEGUME,
+    "medicago": _LEGUME,
+    "trifolium": _LEGUME,
+    "solanum": ("nightshade", "angiosperm", "plant", "eukaryot"),
+    "manihot": ("euphorbia", "angiosperm", "plant", "eukaryot"),
+    "chlamydomonas": ("green alga", "plant", "eukaryot"),
+    "saccharomyces": _YEAST,
+    "schizosaccharomyces": ("fission yeast", *_YEAST),
+    "escherichia": _BACTERIUM,
+    "sars-cov-2": _VIRUS,
+}
+"""The groups of a genus, the narrowest first, as stems of the words by which corpora are described."""
+
+_STEMS = sorted({stem for groups in _LINEAGE.values() for stem in groups} | {"phage", "bacteriophage", "plasmid"})
+_ANYTHING = ("metagenom", "domains of life")
+"""Words for corpora of whatever was there, which rule no species out."""
+
+_MADE = ("synthetic", "synthetic construct", "random")
+
+
+def scientific(name: str) -> str:
+    """Return a species' name in lower case, the scientific one where we know the common one."""
+    folded = " ".join(name.lower().replace("_", " ").split())
+    return _COMMON.get(folded, folded)
+
+
+def groups_of(name: str) -> tuple[str, ...] | None:
+    """Return the groups that a species is in, the narrowest first; () for made DNA, None where we do not know."""
+    folded = scientific(name)
+    return () if folded in _MADE else _LINEAGE.get(folded.partition(" ")[0])
+
+
+def belongs(name: str, species: str) -> bool:
+    """Return whether `name` means the species: itself, its common name, its genus, or a group that it is in."""
+    wanted, full = scientific(name), scientific(species)
+    if wanted in (full, full.partition(" ")[0]):
+        return True
+    return any(stem in (groups_of(species) or ()) for stem in _stems(wanted))
+
+
+def same_species(corpus: str, species: str) -> bool | None:
+    """Return whether a corpus of this description is of the species; None where it is of many and may hold it.
+
+    A corpus of a group that the species is not in does not hold it.
+    """
+    described, full = scientific(corpus), scientific(species)
+    if described == full:
+        return True
+    groups = groups_of(species)
+    if groups == ():
+        return False
+    stems = _stems(described)
+    if any(word in described for word in _ANYTHING):
+        return None
+    if stems:
+        return None if groups is None or any(stem in groups for stem in stems) else False
+    return False if _is_one(described) else None
+
+
+def related(corpus: str, species: str) -> bool:
+    """Return whether two different species are of one genus, or of one of the narrowest groups we know."""
+    a, b = scientific(corpus), scientific(species)
+    if a == b or not (_is_one(a) and _is_one(b)):
+        return False
+    mine, others = groups_of(a), groups_of(b)
+    return a.partition(" ")[0] == b.partition(" ")[0] or bool(mine and others and mine[0] == others[0])
+
+
+def _stems(described: str) -> list[str]:
+    """Return the groups that a description names; 'eukaryotes' is not 'prokaryotes', 'vertebrate' no 'invertebrate'."""
+    return [stem for stem in _STEMS if re.search(rf"\b{re.escape(stem)}", described)]
+
+
+def _is_one(described: str) -> bool:
+    """Return whether the words are the name of one species: two or three of them, no number."""
+    one = re.fullmatch(r"[a-z][a-z-]+ (?!species|genomes)[a-z-]+( [\w.-]+)?", described)
+    return bool(one) and not _stems(described)

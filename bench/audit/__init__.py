@@ -1,0 +1,56 @@
+"""What is wrong with a task before any model is run on it: leaks, conflicting labels, shortcuts, balance, content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..types import Part, Split, Task
+from .balance import balance_findings, compositions_of, content_findings
+from .duplicates import duplicate_findings
+from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
+from .kept import key_of, read_audit, write_audit
+from .keys import Keys, keys_of
+from .overlaps import overlap_findings
+from .relatives import relative_findings
+from .shortcuts import shortcut_findings
+
+__all__ = ["SCHEMA", "Audit", "Finding", "Row", "Status", "Threshold", "Verdict", "audit", "audit_of"]
+
+
+def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
+    """Return what is found on the task's split; it is kept under `cache`, and made anew where data or code changed."""
+    key = key_of(task, split) if cache is not None else ""
+    kept = read_audit(cache, key) if cache is not None else None
+    if kept is not None:
+        return kept
+    made = Audit(
+        task=task.id,
+        kind=task.kind,
+        metric=task.metrics[0],
+        sizes={part: len(examples) for part, examples in split},
+        data=split.data_fingerprint,
+        split=split.fingerprint,
+        findings=tuple(_findings(task, split)),
+    )
+    if cache is not None:
+        write_audit(cache, key, made)
+    return made
+
+
+def audit_of(task: Task, split: Split, *, cache: Path | None = None) -> dict[str, Any]:
+    """Return the verdict and its reasons, a line each, as plain values: what a record keeps of an audit."""
+    found = audit(task, split, cache=cache)
+    return {"verdict": found.verdict, "reasons": list(found.reasons)}
+
+
+def _findings(task: Task, split: Split) -> Iterator[Finding]:
+    keys: dict[Part, Keys] = {part: keys_of(e.inputs, f"hashing {part}") for part, e in split}
+    yield from duplicate_findings(task, split, keys)
+    yield from overlap_findings(task, split)
+    yield from relative_findings(task, split)
+    compositions = compositions_of(split)
+    yield from shortcut_findings(task, split, compositions)
+    yield from balance_findings(task, split)
+    yield from content_findings(task, split, compositions)

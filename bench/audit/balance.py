@@ -1,0 +1,203 @@
+"""Whether there is enough of everything: sizes, classes, groups and clusters, letters, lengths and plain repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..types import Examples, FloatArray, Split, Task
+from .features import composition
+from .finding import MAX_ROWS, Finding, Row, Threshold, percent
+
+FEW_TEST, FEW_CLUSTERS, FEW_OF_A_CLASS = 100, 20, 10
+SHIFT = Threshold(0.1, 0.4, "the share of rows whose class would have to change", share=True)
+RARE = 0.01
+AMBIGUOUS = Threshold(0.01, 0.25, "test rows in which a tenth or more is not A, C, G or T")
+SIMPLE = Threshold(0.01, 0.25, "test rows that are one short repeat")
+SHORT = Threshold(0.0, None, "test rows shorter than 10 bases")
+SIMPLICITY = 0.25
+"""Chance that two 3-mers of a sequence are the same, from which it is one short repeat: at most 4 words in effect."""
+
+
+def balance_findings(task: Task, split: Split) -> Iterator[Finding]:
+    """Yield sizes and clusters, the classes of each part, and whether a class is confined to few groups."""
+    yield _size(split)
+    if task.kind in ("classification", "multilabel"):
+        yield _classes(task, split)
+        yield _groups(task, split)
+    elif task.kind == "regression":
+        yield _measurements(task, split)
+
+
+def _size(split: Split) -> Finding:
+    sizes = {part: len(e) for part, e in split}
+    clusters = {part: len(set(e.clusters)) for part, e in split}
+    groups = {part: len(set(e.groups)) for part, e in split}
+    n, c = sizes["test"], clusters["test"]
+    few = []
+    if n < FEW_TEST:
+        few.append(f"{n} test rows are few")
+    if c < FEW_CLUSTERS:
+        few.append(f"{c} test clusters are few for an interval")
+    said = "; ".join(few) if few else f"{n:,} test rows in {c:,} clusters"
+    by = f"WARN below {FEW_TEST} test rows or {FEW_CLUSTERS} clusters"
+    numbers = {"rows": sizes, "clusters": clusters, "groups": groups}
+    return Finding("size", "Rows and clusters", "balance", "WARN" if few else "PASS", said, by, numbers)
+
+
+def _class_counts(task: Task, examples: Examples) -> Any:
+    if task.kind == "classification":
+        return np.bincount(examples.targets, minlength=len(task.classes))
+    return examples.targets.sum(axis=0)
+
+
+def _classes(task: Task, split: Split) -> Finding:
+    counts: dict[str, Any] = {part: _class_counts(task, e) for part, e in split if len(e)}
+    names = task.classes or tuple(str(i) for i in range(len(counts["test"])))
+    test = counts["test"]
+    absent = [name for name, n in zip(names, test, strict=True) if n == 0]
+    rare = [name for name, n in zip(names, test, strict=True) if 0 < n < max(FEW_OF_A_CLASS, RARE * len(split.test))]
+    shift = None
+    if "train" in counts:
+        gap = np.abs(counts["train"] / len(split.train) - counts["test"] / len(split.test))
+        shift = float(gap.sum() / 2 if task.kind == "classification" else gap.max())
+    status = "FAIL" if absent else "WARN" if rare else "PASS"
+    if shift is not None and status != "FAIL":
+        status = max(status, SHIFT.status(shift), key=("PASS", "WARN", "FAIL").index)
+    said = []
+    if absent:
+        said.append(f"no test row of {_some(absent)}")
+    if rare:
+        said.append(f"few test rows of {_some(rare)}")
+    if shift is not None and SHIFT.status(shift) != "PASS":
+        said.append(f"test has another balance than training (shift {shift:.2f})")
+    shares = ", ".join(f"{n} {percent(c, len(split.test))}" for n, c in list(zip(names, test, strict=True))[:6])
+    by = f"FAIL where test lacks a class; WARN below 1 % or {FEW_OF_A_CLASS} rows of one; of the shift: {SHIFT}"
+    numbers = {
+        "counts": {p: {n: int(v) for n, v in zip(names, c, strict=True)} for p, c in counts.items()},
+        "shift": shift,
+    }
+    return Finding("classes", "Balance of classes", "balance", status, "; ".join(said) or shares, by, numbers)  # type: ignore[arg-type]
+
+
+def _groups(task: Task, split: Split) -> Finding:
+    """Return whether the rows of a class come from few groups, so that knowing these is knowing the class."""
+    names = task.classes
+    confined: dict[str, dict[str, int]] = {}
+    for part, e in split:
+        if not len(e):
+            continue
+        for c, name in enumerate(names):
+            mask = e.targets == c if task.kind == "classification" else e.targets[:, c] == 1
+            groups, n = len(set(e.groups[mask])), int(mask.sum())
+            if n >= 20 and groups <= 2:
+                confined.setdefault(part, {})[name] = groups
+    worst = [f"{name} in {part} ({g})" for part, found in confined.items() for name, g in found.items()]
+    said = (
+        f"classes confined to one or two groups: {_some(worst)}" if worst else "every class is in three groups or more"
+    )
+    by = "WARN where 20 or more rows of a class are of one or two groups"
+    status = "WARN" if worst else "PASS"
+    return Finding("groups", "Balance of groups", "balance", status, said, by, {"confined": confined})  # type: ignore[arg-type]
+
+
+def _measurements(task: Task, split: Split) -> Finding:
+    numbers: dict[str, Any] = {}
+    for part, e in split:
+        if len(e):
+            values = e.targets.reshape(len(e), -1)
+            numbers[part] = {
+                "mean": [float(v) for v in values.mean(axis=0)[:20]],
+                "sd": [float(v) for v in values.std(axis=0)[:20]],
+            }
+    flat: list[str] = [part for part, e in split if len(e) and (np.ptp(e.targets, axis=0) == 0).any()]
+    shift = None
+    if "train" in numbers:
+        t, r = numbers["test"], numbers["train"]
+        shift = max(abs(a - b) / s if s else 0.0 for a, b, s in zip(t["mean"], r["mean"], r["sd"], strict=True))
+    numbers["shift"] = shift
+    status = "FAIL" if "test" in flat else "WARN" if flat or (shift or 0) >= 1 else "PASS"
+    said = f"mean {numbers['test']['mean'][0]:.4g}, sd {numbers['test']['sd'][0]:.4g} in test"
+    if flat:
+        said = f"all measurements are equal in {_some(flat)}"
+    elif shift is not None and shift >= 1:
+        said += f"; the mean is {shift:.1f} sd off that of training"
+    by = "FAIL where all test measurements are equal; WARN where the mean is a standard deviation off training's"
+    return Finding("measurements", "Measurements", "balance", status, said, by, numbers)  # type: ignore[arg-type]
+
+
+def content_findings(
+    task: Task, split: Split, compositions: Mapping[str, Mapping[str, FloatArray]]
+) -> Iterator[Finding]:
+    """Yield lengths, letters other than A, C, G and T, and sequences that are one short repeat."""
+    lengths: dict[str, dict[str, int]] = {}
+    for part, e in split:
+        if len(e):
+            length = compositions[part]["length"]
+            low, middle, high = np.quantile(length, [0, 0.5, 1], method="nearest")
+            lengths[part] = {"min": int(low), "median": int(middle), "max": int(high), "bases": int(length.sum())}
+    values = compositions["test"]["length"]
+    short = int((values < 10).sum())
+    t = lengths["test"]
+    spread = f"{t['min']:,} bp" if t["min"] == t["max"] else f"{t['min']:,} to {t['max']:,} bp, median {t['median']:,}"
+    said = f"{spread} in test" + (f"; {short:,} rows are shorter than 10 bases" if short else "")
+    rows = _rows(split.test, values < 10, values, "bp")
+    yield Finding(
+        "lengths", "Lengths", "content", SHORT.status(short / len(values)), said, str(SHORT), lengths, rows, short
+    )
+    yield _share(
+        split,
+        compositions,
+        "other letters",
+        0.1,
+        AMBIGUOUS,
+        "letters",
+        "Letters",
+        "are a tenth or more not A, C, G or T",
+    )
+    yield _share(
+        split, compositions, "simplicity", SIMPLICITY, SIMPLE, "simple", "Plain repeats", "are one short repeat"
+    )
+    del task
+
+
+def _share(
+    split: Split,
+    compositions: Mapping[str, Mapping[str, FloatArray]],
+    feature: str,
+    least: float,
+    by: Threshold,
+    name: str,
+    title: str,
+    what: str,
+) -> Finding:
+    counts = {part: int((compositions[part][feature] >= least).sum()) for part, e in split if len(e)}
+    numbers: dict[str, Any] = {"rows": counts, "of": {part: len(e) for part, e in split if len(e)}}
+    if feature == "other letters":
+        numbers["rows_with_any"] = {p: int((compositions[p][feature] > 0).sum()) for p, e in split if len(e)}
+        soft = {p: getattr(e, "soft_masked", None) for p, e in split if len(e)}
+        numbers["lower_case"] = {p: float(np.mean(v)) for p, v in soft.items() if v is not None} or None
+    values = compositions["test"][feature]
+    n, total = counts["test"], len(split.test)
+    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) {what}"
+    if feature == "other letters" and numbers["rows_with_any"]["test"]:
+        said += f"; {numbers['rows_with_any']['test']:,} have any such letter"
+    rows = _rows(split.test, values >= least, values, "")
+    return Finding(name, title, "content", by.status(n / total), said, str(by), numbers, rows, n)
+
+
+def _rows(examples: Examples, mask: Any, values: FloatArray, unit: str) -> tuple[Row, ...]:
+    return tuple(
+        Row("test", examples.ids[i], said=f"{values[i]:.3g} {unit}".strip()) for i in np.flatnonzero(mask)[:MAX_ROWS]
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def compositions_of(split: Split) -> dict[str, dict[str, FloatArray]]:
+    """Return the composition of the sequences of each part."""
+    return {part: composition(e.inputs.sequences, f"counting bases of {part}") for part, e in split if len(e)}

@@ -1,0 +1,188 @@
+"""Rows that are there twice: between parts, within a part, on the other strand, and with another label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import Examples, IntArray, Part, Split, Task
+from .finding import MAX_ROWS, Finding, Row, Threshold, percent
+from .keys import Hashes, Keys, disagree, first_match, label_text, repeats, spread_of
+
+TEST_KNOWN = Threshold(0.0, 0.01, "test rows")
+VALID_KNOWN = Threshold(0.01, None, "validation rows")
+REPEATED = Threshold(0.01, None, "a part's rows")
+REPEATED_TEST = Threshold(0.01, 0.1, "test rows")
+CONFLICTING = Threshold(0.0, 0.01, "a part's rows")
+_CALLED: Mapping[Part, str] = {"train": "training", "valid": "validation", "test": "test"}
+WINDOW_KNOWN = Threshold(0.01, None, "test rows")
+
+
+def duplicate_findings(task: Task, split: Split, keys: Mapping[Part, Keys]) -> Iterator[Finding]:
+    """Yield what rows that are equal, on either strand, tell of the split."""
+    parts: dict[Part, Examples] = dict(split)
+    spread = spread_of(task, np.concatenate([e.targets for e in parts.values() if len(e)]))
+    yield _known(task, parts, keys, "test", "identical_test", "identical to a training or validation row", TEST_KNOWN)
+    yield _known(
+        task, parts, keys, "test", "reverse_test", "the reverse complement of a training or validation row", TEST_KNOWN
+    )
+    if len(split.valid):
+        yield _known(
+            task, parts, keys, "valid", "identical_valid", "identical to a training row, on either strand", VALID_KNOWN
+        )
+    if (task.variants or task.per_base) and len(split.train) + len(split.valid):
+        yield _windows(parts, keys)
+    for part, examples in split:
+        if len(examples):
+            yield _repeated(task, part, examples, keys[part])
+    if task.kind != "paired":
+        for part, examples in split:
+            if len(examples):
+                yield _conflicts(task, part, examples, keys[part].own, spread)
+        yield _conflicts_across(task, parts, keys, spread)
+
+
+def _known(
+    task: Task,
+    parts: Mapping[Part, Examples],
+    keys: Mapping[Part, Keys],
+    part: Part,
+    name: str,
+    what: str,
+    by: Threshold,
+) -> Finding:
+    """Return how many rows of a part are in those that a model learns from, and which these are."""
+    mine, examples = keys[part], parts[part]
+    sources: list[Part] = ["train", "valid"] if part == "test" else ["train"]
+    matched: dict[Part, IntArray] = {}
+    for other in sources:
+        same = first_match(mine.own, keys[other].own)
+        if name == "identical_test":
+            matched[other] = same
+        else:
+            either = first_match(mine.either, keys[other].either)
+            matched[other] = np.where(same < 0, either, -1) if name == "reverse_test" else either
+    if name == "reverse_test":  # a row that is there as it stands is told above
+        as_it_stands = np.any([first_match(mine.own, keys[o].own) >= 0 for o in sources], axis=0)
+        matched = {o: np.where(as_it_stands, -1, m) for o, m in matched.items()}
+    hit = np.any([m >= 0 for m in matched.values()], axis=0)
+    rows, agree = [], 0
+    for i in np.flatnonzero(hit):
+        other = next(o for o in sources if matched[o][i] >= 0)
+        j = int(matched[other][i])
+        mine_said, other_said = (label_text(task, e.targets[k]) for e, k in ((examples, i), (parts[other], j)))
+        agree += mine_said == other_said
+        said = mine_said if mine_said == other_said else f"{mine_said}, there {other_said}"
+        rows.append(Row(part, examples.ids[i], other, parts[other].ids[j], said))
+    n, total = len(rows), len(examples)
+    numbers: dict[str, Any] = {"rows": n, "of": total, "share": n / total if total else None, "same_label": agree}
+    numbers |= {f"{part}-{other}": int((m >= 0).sum()) for other, m in matched.items()}
+    called = _CALLED[part]
+    said = f"{n:,} of {total:,} {called} rows ({percent(n, total)}) {'is' if n == 1 else 'are'} {what}"
+    title = f"{called.capitalize()} rows {what}"
+    status = by.status(n / total if total else 0.0)
+    return Finding(name, title, "leakage", status, said, str(by), numbers, tuple(rows[:MAX_ROWS]), n)
+
+
+def _windows(parts: Mapping[Part, Examples], keys: Mapping[Part, Keys]) -> Finding:
+    """Return how many test rows ask about a sequence that training asks about too, at another base or allele."""
+    test, rows = parts["test"], list[Row]()
+    matched = {o: first_match(keys["test"].window, keys[o].window) for o in ("train", "valid")}
+    hit = np.any([m >= 0 for m in matched.values()], axis=0)
+    for i in np.flatnonzero(hit)[:MAX_ROWS]:
+        other: Part = "train" if matched["train"][i] >= 0 else "valid"
+        rows.append(Row("test", test.ids[i], other, parts[other].ids[int(matched[other][i])]))
+    n, total = int(hit.sum()), len(test)
+    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) ask about a sequence that training asks about too"
+    numbers = {"rows": n, "of": total, "share": n / total if total else None}
+    status = WINDOW_KNOWN.status(n / total if total else 0.0)
+    title = "Test rows on a sequence of training, at another base or allele"
+    return Finding("window_test", title, "leakage", status, said, str(WINDOW_KNOWN), numbers, tuple(rows), n)
+
+
+def _repeated(task: Task, part: Part, examples: Examples, keys: Keys) -> Finding:
+    """Return how many rows of a part an earlier row repeats, as they stand or on the other strand."""
+    again, earlier = repeats(keys.own)
+    either, first = repeats(keys.either)
+    only_reverse = ~np.isin(either, again)
+    n, n_reverse, total = len(again), int(only_reverse.sum()), len(examples)
+    pairs = [(int(i), int(j), "") for i, j in zip(again, earlier, strict=True)]
+    pairs += [
+        (int(i), int(j), "reverse complement") for i, j in zip(either[only_reverse], first[only_reverse], strict=True)
+    ]
+    rows = tuple(Row(part, examples.ids[i], part, examples.ids[j], said) for i, j, said in pairs[:MAX_ROWS])
+    by = REPEATED_TEST if part == "test" else REPEATED
+    said = f"{n:,} of {total:,} {_CALLED[part]} rows ({percent(n, total)}) repeat an earlier one"
+    said += f", {n_reverse:,} more on the other strand" if n_reverse else ""
+    numbers = {"rows": n, "reverse_complements": n_reverse, "of": total, "share": n / total}
+    numbers["sequences_repeated"] = len(np.unique(keys.own[again]))
+    title = f"Repeated rows in {part}"
+    return Finding(
+        f"repeated_{part}", title, "labels", by.status(n / total), said, str(by), numbers, rows, n + n_reverse
+    )
+
+
+def conflicting(task: Task, keys: Hashes, targets: NDArray[Any], spread: Any) -> NDArray[np.bool_]:
+    """Return which rows (n,) are of an input that also has a label that contradicts one of its others."""
+    _, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(counts[which] > 1)
+    out = np.zeros(len(keys), bool)
+    if not len(several):
+        return out
+    several = several[np.argsort(which[several], kind="stable")]
+    starts = np.flatnonzero(np.r_[True, np.diff(which[several]) > 0])
+    values = targets[several].reshape(len(several), -1).astype(np.float64)
+    range_ = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
+    disagrees = (range_ > spread).any(axis=1)
+    out[several] = np.repeat(disagrees, np.diff(np.r_[starts, len(several)]))
+    return out
+
+
+def _conflicts(task: Task, part: Part, examples: Examples, keys: Hashes, spread: Any) -> Finding:
+    """Return how many sequences of a part have two labels there, with their rows."""
+    mask = conflicting(task, keys, examples.targets, spread)
+    hit = np.flatnonzero(mask)
+    first = dict[int, int]()
+    rows = list[Row]()
+    for i in hit:
+        j = first.setdefault(int(keys[i]), int(i))
+        if j != i and len(rows) < MAX_ROWS:
+            said = f"{label_text(task, examples.targets[i])}, there {label_text(task, examples.targets[j])}"
+            rows.append(Row(part, examples.ids[i], part, examples.ids[j], said))
+    n, total = len(hit), len(examples)
+    said = f"{len(first):,} sequences in {part} have rows of different labels ({n:,} of {total:,} rows)"
+    numbers = {"sequences": len(first), "rows": n, "of": total, "share": n / total}
+    status = CONFLICTING.status(n / total)
+    title = f"One sequence, two labels in {part}"
+    return Finding(
+        f"conflicts_{part}", title, "labels", status, said, str(CONFLICTING), numbers, tuple(rows), n - len(first)
+    )
+
+
+def _conflicts_across(task: Task, parts: Mapping[Part, Examples], keys: Mapping[Part, Keys], spread: Any) -> Finding:
+    """Return how many test rows are in training or validation with another label."""
+    test, rows, hit = parts["test"], list[Row](), set[int]()
+    for other in ("train", "valid"):
+        theirs = keys[other].own
+        order = np.argsort(theirs, kind="stable")
+        mine = keys["test"].own
+        left = np.searchsorted(theirs, mine, side="left", sorter=order)
+        right = np.searchsorted(theirs, mine, side="right", sorter=order)
+        for i in np.flatnonzero(right > left):
+            for j in order[left[i] : right[i]]:
+                if disagree(task, test.targets[i], parts[other].targets[j], spread):
+                    said = f"{label_text(task, test.targets[i])}, there {label_text(task, parts[other].targets[j])}"
+                    rows.append(Row("test", test.ids[i], other, parts[other].ids[j], said))
+                    hit.add(int(i))
+                    break
+    n, total = len(hit), len(test)
+    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are in training or validation with another label"
+    status = CONFLICTING.status(n / total if total else 0.0)
+    numbers = {"rows": n, "of": total, "share": n / total if total else None}
+    title = "Test rows that are in training with another label"
+    return Finding(
+        "conflicts_across", title, "labels", status, said, str(CONFLICTING), numbers, tuple(rows[:MAX_ROWS]), len(rows)
+    )

@@ -1,0 +1,97 @@
+"""Single features of examples, by which a task may be solved without reading its biology."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..kmers import count_kmers
+from ..progress import activity
+from ..types import Examples, FloatArray, Inputs, Split, Task, strings
+from .keys import blocks
+from .overlaps import contigs
+
+BASES_AT_ONCE = 1 << 25
+
+
+def composition(sequences: Any, doing: str = "counting bases") -> dict[str, FloatArray]:
+    """Return for each sequence its length, GC share, CpG observed/expected, share of other letters, and simplicity.
+
+    CpG observed/expected is count(CG) x bases / (count(C) x count(G)) (Gardiner-Garden & Frommer 1987). Simplicity is
+    the chance that two of a sequence's 3-mers are the same (Simpson 1949): 1 for a homopolymer, 1/64 at random. What
+    is undefined, for want of bases, is 0.
+    """
+    n = len(sequences)
+    out = {name: np.zeros(n) for name in ("length", "GC", "CpG", "other letters", "simplicity")}
+    advance = activity(doing, n)
+    for first, block in blocks(sequences):
+        lengths = np.array([len(s) for s in block], np.int64)
+        edges = np.r_[0, np.flatnonzero(np.diff(np.cumsum(lengths) // BASES_AT_ONCE)) + 1, len(block)]
+        for low, high in itertools.pairwise(edges):
+            if low == high:
+                continue
+            text, rows, length = strings(block[low:high]), slice(first + low, first + high), lengths[low:high]
+            single = count_kmers(text, 1).toarray().astype(np.float64)
+            bases, c, g = single.sum(axis=1), single[:, 1], single[:, 2]
+            cpg = count_kmers(text, 2)[:, [6]].toarray()[:, 0]
+            words = count_kmers(text, 3)
+            total = np.asarray(words.sum(axis=1), np.float64).ravel()
+            data = words.data.astype(np.float64)
+            words.data = data * (data - 1)
+            same = np.asarray(words.sum(axis=1)).ravel()
+            out["length"][rows] = length
+            out["GC"][rows] = (c + g) / np.maximum(bases, 1)
+            out["CpG"][rows] = cpg * bases / np.maximum(c * g, 1)
+            out["other letters"][rows] = (length - bases) / np.maximum(length, 1)
+            out["simplicity"][rows] = same / np.maximum(total * (total - 1), 1)
+        advance(len(block))
+    return out
+
+
+Table = Mapping[str, FloatArray]
+
+
+def feature_table(task: Task, examples: Examples, own: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Return the features (n,) of a part by name; `own` is the composition of its sequences.
+
+    Of a variant they are also what ALT changes, and of pairs what the real sequence has more than the perturbed.
+    """
+    inputs = examples.inputs
+    found = {name: own[name] for name in ("length", "GC", "CpG", "other letters")}
+    if inputs.alternates is not None:
+        other = composition(inputs.alternates)
+        change = {f"{name} change": other[name] - own[name] for name in ("length", "GC", "CpG", "other letters")}
+        found = {name: -values for name, values in change.items()} if task.kind == "paired" else found | change
+    if inputs.positions is not None:
+        found["offset in the sequence"] = inputs.positions.astype(np.float64)
+    soft = getattr(examples, "soft_masked", None)
+    if soft is not None:
+        found["lower case"] = np.asarray(soft, np.float64)
+    if task.kind != "paired":
+        found["row order"] = np.arange(len(examples)) / max(len(examples), 1)
+    return found
+
+
+def add_positions(tables: Mapping[str, dict[str, FloatArray]], split: Split) -> None:
+    """Add to the features of each part the place of its rows on the genome, in bp, contigs end to end by name."""
+    parts = {part: e for part, e in split if len(e)}
+    if any(e.intervals is None for e in parts.values()):
+        return
+    names = {part: contigs(e) for part, e in parts.items()}
+    start, offset = {}, 0.0
+    for contig in sorted({c for column in names.values() for c in column}):
+        start[contig] = offset
+        ends = [e.intervals.end[names[p] == contig] for p, e in parts.items() if e.intervals is not None]
+        offset += max((float(end.max()) for end in ends if len(end)), default=0.0) + 1
+    for part, e in parts.items():
+        assert e.intervals is not None
+        middle = (e.intervals.start + e.intervals.end) / 2
+        tables[part]["position"] = np.array([start[c] for c in names[part]]) + middle
+
+
+def inputs_of(task: Task, inputs: Inputs) -> Any:
+    """Return the sequences that stand for the inputs: the ALT windows of variants, else the sequences."""
+    return inputs.alternates if task.variants and inputs.alternates is not None else inputs.sequences

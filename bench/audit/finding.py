@@ -1,0 +1,155 @@
+"""What an audit says: findings with their numbers, what they were judged by, the rows that offend; and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ..errors import DataError
+
+SCHEMA = 1
+MAX_ROWS = 1000
+"""Offending rows that a finding keeps; how many there are in all is told beside them."""
+
+Status = Literal["PASS", "WARN", "FAIL", "NOTE"]
+Verdict = Literal["PASS", "WARN", "FAIL"]
+Topic = Literal["leakage", "labels", "shortcuts", "balance", "content"]
+TOPICS: Mapping[Topic, str] = {
+    "leakage": "Leakage between parts",
+    "labels": "Repeated rows and conflicting labels",
+    "shortcuts": "What simple features achieve",
+    "balance": "Size and balance",
+    "content": "What the sequences hold",
+}
+_RANK: Mapping[str, int] = {"FAIL": 0, "WARN": 1, "PASS": 2, "NOTE": 3}
+
+
+@dataclass(frozen=True)
+class Row:
+    """An offending example and, where there is one, the example of another row that it offends with."""
+
+    part: str
+    id: str
+    other_part: str = ""
+    other: str = ""
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From which value on a number is a WARN, and from which a FAIL; None where it never is. A WARN of 0 means above 0.
+
+    `of` says what the number is, such as 'test rows'; `share` that it is a share of them.
+    """
+
+    warn: float | None
+    fail: float | None
+    of: str
+    share: bool = True
+
+    def status(self, value: float) -> Verdict:
+        """Return how the value is judged."""
+        if self.fail is not None and value >= self.fail:
+            return "FAIL"
+        if self.warn is not None and (value > 0 if self.warn == 0 else value >= self.warn):
+            return "WARN"
+        return "PASS"
+
+    def __str__(self) -> str:
+        def shown(value: float) -> str:
+            return f"{100 * value:g} %" if self.share else f"{value:g}"
+
+        parts = []
+        if self.warn is not None:
+            parts.append("WARN above 0" if self.warn == 0 else f"WARN from {shown(self.warn)}")
+        if self.fail is not None:
+            parts.append(f"FAIL from {shown(self.fail)}")
+        return f"{', '.join(parts)} {'of' if self.share else 'in'} {self.of}" if parts else "reported, not judged"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `said` is one line; `numbers` holds plain values; NOTE is reported, never judged.
+
+    `rows` are offending examples, at most MAX_ROWS of the `n_rows` there are. `sampled` says what was left out where
+    not every row was looked at.
+    """
+
+    name: str
+    title: str
+    topic: Topic
+    status: Status
+    said: str
+    threshold: str = "reported, not judged"
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
+    n_rows: int = 0
+    sampled: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as a JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All findings on one task. `data` and `split` are the fingerprints of what was audited, `sizes` its parts."""
+
+    task: str
+    kind: str
+    metric: str
+    sizes: Mapping[str, int]
+    data: str
+    split: str
+    findings: tuple[Finding, ...]
+    schema: int = SCHEMA
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst status of any finding."""
+        worst = min((_RANK[f.status] for f in self.findings), default=2)
+        return ("FAIL", "WARN", "PASS", "PASS")[worst]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was not passed, a line each, the worst first."""
+        return tuple(f"{f.status}: {f.said}" for f in _worst_first(self.findings) if f.status in ("FAIL", "WARN"))
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """What is known of test or validation rows from training, a line each, the worst first; empty where nothing."""
+        found = _worst_first([f for f in self.findings if f.topic == "leakage"])
+        return tuple(f"{f.status}: {f.said}" for f in found if f.status in ("FAIL", "WARN"))
+
+    def finding(self, name: str) -> Finding:
+        """Return the finding of that name. Raises KeyError where the audit has none."""
+        for found in self.findings:
+            if found.name == name:
+                return found
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object that `Audit.from_json` reads back; `verdict` and `reasons` are there to be read."""
+        value = {k: v for k, v in asdict(self).items() if k != "findings"}
+        own = {"verdict": self.verdict, "reasons": list(self.reasons), "leaks": list(self.leaks)}
+        return {**value, **own, "findings": [f.to_json() for f in self.findings]}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Audit:
+        """Return the audit that `to_json` wrote. Raises DataError for another schema."""
+        if value.get("schema") != SCHEMA:
+            raise DataError(f"an audit of schema {value.get('schema')}; expected {SCHEMA}")
+        findings = tuple(Finding(**{**f, "rows": tuple(Row(**row) for row in f["rows"])}) for f in value["findings"])
+        derived = ("verdict", "reasons", "leaks")
+        return Audit(**{**{k: v for k, v in value.items() if k not in derived}, "findings": findings})
+
+
+def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda f: _RANK[f.status])
+
+
+def percent(part: float, whole: float) -> str:
+    """Return a share as text, such as '0.9 %'; '0 %' for nothing, '<0.1 %' for less than can be shown."""
+    share = 100 * part / whole if whole else 0.0
+    return "0 %" if share == 0 else "<0.1 %" if share < 0.05 else f"{share:.1f} %"

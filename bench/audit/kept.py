@@ -1,0 +1,61 @@
+"""Audits on disk: one for each data, split and code."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..provenance import sources
+from ..types import Split, Task, canonical_json, digest
+from .finding import SCHEMA, Audit
+
+
+def key_of(task: Task, split: Split) -> str:
+    """Return the digest of all that decides an audit: data, split, places, what is asked, and our code."""
+    places: list[bytes | str] = []
+    for _, e in split:
+        if e.intervals is not None:
+            places += ["\n".join(e.intervals.chrom), e.intervals.start.tobytes(), e.intervals.end.tobytes()]
+        if e.inputs.positions is not None:
+            places.append(np.ascontiguousarray(e.inputs.positions).tobytes())
+        soft = getattr(e, "soft_masked", None)
+        if soft is not None:
+            places.append(np.ascontiguousarray(soft).tobytes())
+    asked = [task.id, task.kind, task.classes, task.metrics[:1], task.variants, task.per_base, SCHEMA]
+    return digest(split.data_fingerprint, split.fingerprint, canonical_json(asked), _code(), *places)
+
+
+def read_audit(cache: Path, key: str) -> Audit | None:
+    """Return the audit that is kept under the key, None where there is none that can be read."""
+    try:
+        return Audit.from_json(json.loads((cache / "audits" / f"{key}.json").read_text()))
+    except (OSError, ValueError, KeyError, TypeError, DataError):
+        return None
+
+
+def write_audit(cache: Path, key: str, audit: Audit) -> None:
+    """Keep the audit, whole or not at all. Raises DataError where the cache cannot be written."""
+    file = cache / "audits" / f"{key}.json"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=".writing-", dir=file.parent)
+        with os.fdopen(handle, "w") as out:
+            json.dump(audit.to_json(), out, allow_nan=False)
+        Path(beside).replace(file)
+    except OSError as error:
+        raise DataError(
+            f"{file.parent}: cannot write the cache ({error.strerror}); set BASERATE_CACHE to a writable folder"
+        ) from error
+
+
+@functools.cache
+def _code() -> str:
+    folder = Path(__file__).resolve().parent
+    files = {file for own in sorted(folder.glob("*.py")) for file in (own, *sources(own))}
+    return digest(*(file.read_bytes() for file in sorted(files)))

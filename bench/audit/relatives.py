@@ -1,0 +1,145 @@
+"""Test rows with a near relative in training, and what looking up the label of the nearest one achieves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..similarity import nearest
+from ..types import Examples, FloatArray, Split, Task, digest
+from .features import inputs_of
+from .finding import MAX_ROWS, Finding, Row, Threshold, percent
+from .keys import label_text
+from .scores import encoded, on, score, shown
+
+NEAR = 0.8
+"""Similarity from which a row counts as a near relative."""
+CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+RELATED = Threshold(0.01, 0.1, f"test rows that are {NEAR:g} or more similar to a training or validation row")
+VALID_RELATED = Threshold(0.05, None, f"validation rows that are {NEAR:g} or more similar to a training row")
+MOST_BASES = 100_000_000
+"""Bases of the rows, at most, that are compared with training."""
+MOST_ROWS = 50_000
+
+
+def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
+    """Yield the near relatives that test and validation rows have in training, and the score of looking labels up."""
+    if not len(split.train) + len(split.valid):
+        yield Finding(
+            "near_test", "Near relatives", "leakage", "NOTE", "relatives not looked for: there is no training part"
+        )
+        return
+    rows, sampled = _sample(task, split.test)
+    test = split.test if len(rows) == len(split.test) else split.test.take(rows)
+    known = [(part, e) for part, e in split if part != "test" and len(e)]
+    similarity, part_of, index = np.zeros(len(test)), np.zeros(len(test), np.int64), np.full(len(test), -1, np.int64)
+    for p, (_, examples) in enumerate(known):
+        at, found = _nearest(task, test, examples)
+        better = (at >= 0) & (found > similarity)
+        similarity = np.where(better, found, similarity)
+        part_of, index = np.where(better, p, part_of), np.where(better, at, index)
+    related = similarity >= NEAR
+    listed, agree = list[Row](), 0
+    for i in np.flatnonzero(related):
+        part, examples = known[part_of[i]]
+        mine, other = label_text(task, test.targets[i]), label_text(task, examples.targets[index[i]])
+        agree += mine == other
+        if len(listed) < MAX_ROWS:
+            label = mine if mine == other else f"{mine}, there {other}"
+            listed.append(Row("test", test.ids[i], part, examples.ids[index[i]], f"{similarity[i]:.3f}; {label}"))
+    n, total = int(related.sum()), len(test)
+    curve = {f"{t:g}": int((similarity >= t).sum()) for t in CURVE}
+    numbers: dict[str, Any] = {"rows": n, "of": total, "share": n / total, "threshold": NEAR, "curve": curve}
+    numbers["same_label"] = agree
+    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are {NEAR:g} or more similar to a row of training"
+    title = "Near relatives of test rows in training or validation"
+    status = RELATED.status(n / total)
+    yield Finding("near_test", title, "leakage", status, said, str(RELATED), numbers, tuple(listed), n, sampled)
+    if len(split.valid) and len(split.train):
+        yield _valid(task, split)
+    yield _lookup(task, test, known, similarity, part_of, index, sampled)
+
+
+def _valid(task: Task, split: Split) -> Finding:
+    rows, sampled = _sample(task, split.valid)
+    valid = split.valid if len(rows) == len(split.valid) else split.valid.take(rows)
+    at, found = _nearest(task, valid, split.train)
+    hit = np.flatnonzero(found >= NEAR)
+    listed = tuple(
+        Row("valid", valid.ids[i], "train", split.train.ids[at[i]], f"{found[i]:.3f}") for i in hit[:MAX_ROWS]
+    )
+    n, total = len(hit), len(valid)
+    said = f"{n:,} of {total:,} validation rows ({percent(n, total)}) are {NEAR:g} or more similar to a training row"
+    numbers = {"rows": n, "of": total, "share": n / total, "threshold": NEAR}
+    title = "Near relatives of validation rows in training"
+    status = VALID_RELATED.status(n / total)
+    return Finding("near_valid", title, "leakage", status, said, str(VALID_RELATED), numbers, listed, n, sampled)
+
+
+def _lookup(
+    task: Task, test: Examples, known: Any, similarity: FloatArray, part_of: Any, index: Any, sampled: str
+) -> Finding:
+    """Return what the label of the most similar row of training and validation achieves, the mean where none is."""
+    title = "Lookup: the label of the most similar training or validation row"
+    if task.kind in ("paired", "generation") or task.per_base:
+        why = "pairs have no label" if task.kind == "paired" else "a base's label is not its sequence's"
+        why = "next bases are no label" if task.kind == "generation" else why
+        return Finding("lookup", title, "shortcuts", "NOTE", f"lookup not tried: {why}")
+    labels = [encoded(task, e.targets) for _, e in known]
+    predicted = np.tile(np.concatenate(labels).mean(axis=0), (len(test), 1))
+    found = index >= 0
+    for p, values in enumerate(labels):
+        mine = found & (part_of == p)
+        predicted[mine] = values[index[mine]]
+    whole = score(task, test, predicted)
+    near = np.flatnonzero(similarity >= NEAR)
+    alone = on(test, task, near, predicted) if len(near) else None
+    numbers = {
+        **whole.to_json(),
+        "rows_with_any": int(found.sum()),
+        "of": len(test),
+        "rows_near": len(near),
+        "near": alone.to_json() if alone else None,
+    }
+    metric = task.metrics[0]
+    said = f"Lookup: {metric} {shown(whole.primary)} on test"
+    if alone and alone.primary is not None:
+        said += f", {shown(alone.primary)} on the {len(near):,} rows with a near relative"
+    said += f"; {int(found.sum()):,} of {len(test):,} rows have any relative"
+    return Finding("lookup", title, "shortcuts", "NOTE", said, numbers=numbers, sampled=sampled)
+
+
+def _nearest(task: Task, rows: Examples, known: Examples) -> tuple[Any, FloatArray]:
+    """Return for each row the most similar one of `known` (-1) and their similarity; each sequence is compared once."""
+    asked, which = _distinct(inputs_of(task, rows.inputs))
+    there, _ = _distinct(inputs_of(task, known.inputs))
+    found = nearest(inputs_of(task, rows.inputs)[asked], inputs_of(task, known.inputs)[there])
+    index = np.where(found.index >= 0, there[found.index], -1)
+    return index[which], found.similarity[which]
+
+
+def _distinct(sequences: Any) -> tuple[Any, Any]:
+    """Return the first row of each sequence, in order, and for each row which of these it holds."""
+    first: dict[str, int] = {}
+    rows, which, last, at = list[int](), np.empty(len(sequences), np.int64), "", -1
+    for i, sequence in enumerate(sequences):
+        if sequence != last or at < 0:
+            last, at = sequence, first.setdefault(digest(sequence), len(first))
+            if at == len(rows):
+                rows.append(i)
+        which[i] = at
+    return np.array(rows, np.int64), which
+
+
+def _sample(task: Task, examples: Examples) -> tuple[Any, str]:
+    """Return the rows that are compared, and what is said of it where these are not all."""
+    sequences, n = inputs_of(task, examples.inputs), len(examples)
+    look = np.linspace(0, n - 1, min(n, 1000)).astype(np.int64)
+    mean = float(np.mean([len(sequences[int(i)]) for i in look])) if n else 1.0
+    most = n if task.per_base else min(MOST_ROWS, max(100, int(MOST_BASES / max(mean, 1.0))))
+    if n <= most:
+        return np.arange(n), ""
+    order = np.argsort([digest("audit", i) for i in examples.ids], kind="stable")
+    return np.sort(order[:most]), f"{most:,} of {n:,} rows, chosen by a hash of their ids"

@@ -1,0 +1,147 @@
+"""What a prediction of test labels achieves: in the task's primary metric, and in AUROC or Spearman's correlation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BaserateError
+from ..metrics import METRICS
+from ..statistics import estimate
+from ..types import Examples, FloatArray, Predictions, Task
+
+WARN, FAIL = 0.6, 0.9
+"""AUROC of a single feature from which a task is a WARN, and a FAIL."""
+
+CHANCE_ERRORS = 3.0
+"""Standard errors of chance by which a feature must also be better than chance."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score in the primary metric, and `rank` in AUROC or |Spearman|; None where undefined, and `reason` says why.
+
+    `error` is the standard error of `rank` under chance, which is .5 for AUROC and 0 for Spearman.
+    """
+
+    primary: float | None
+    rank: float | None
+    error: float = 0.0
+    reason: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as a JSON object."""
+        return {"primary": self.primary, "rank": self.rank, "reason": self.reason}
+
+
+def rank_name(task: Task) -> str:
+    """Return what `rank` is for a task of this kind."""
+    return {"regression": "spearman", "paired": "paired_accuracy"}.get(task.kind, "auroc")
+
+
+def encoded(task: Task, targets: NDArray[Any]) -> FloatArray:
+    """Return targets as columns of numbers to be averaged (n, k): a 0/1 column a class or label, the measurements."""
+    if task.kind == "classification":
+        columns: FloatArray = np.eye(len(task.classes))[targets]
+        return columns
+    return np.asarray(targets, np.float64).reshape(len(targets), -1)
+
+
+def score(task: Task, examples: Examples, predicted: FloatArray) -> Score:
+    """Return the score of predictions (n, k): class probabilities, those of labels, or measurements."""
+    primary, reason = primary_of(task, examples, predicted)
+    rank, error = _rank(task, examples.targets, predicted)
+    return Score(primary, rank, error, reason)
+
+
+def primary_of(task: Task, examples: Examples, predicted: FloatArray) -> tuple[float | None, str]:
+    """Return the primary metric of predictions, or None and why there is none."""
+    strata = {name: column for name, column in examples.strata.items()}
+    given = Predictions(examples.ids, examples.targets, examples.clusters, strata, predicted[None], (0,))
+    try:
+        found = estimate(given, task.metrics[0], draws=lambda: np.zeros(1))
+    except BaserateError as error:
+        return None, str(error)
+    return found.value, "" if found.value is not None else found.reason
+
+
+def untrained(task: Task, examples: Examples, feature: FloatArray) -> Score:
+    """Return how well the feature (n,) itself ranks the examples, its sign chosen for each class or label.
+
+    For pairs it is real less perturbed, and the score is the share of pairs that its sign tells apart.
+    """
+    if task.kind == "paired":
+        wins = float(np.mean((feature > 0) + 0.5 * (feature == 0)))
+        better = max(wins, 1 - wins)
+        return Score(better, better, 0.5 / math.sqrt(max(len(feature), 1)))
+    columns = np.repeat(feature[:, None], encoded(task, examples.targets).shape[1], axis=1)
+    rank, error = _rank(task, examples.targets, columns, signed=False)
+    return Score(None, rank, error, "nothing was learnt: there is no training part")
+
+
+def judged(score: Score, task: Task) -> str:
+    """Return the status of a single feature's score: by size, and only where it is clearly better than chance."""
+    if score.rank is None:
+        return "PASS"
+    gain = score.rank if rank_name(task) == "spearman" else 2 * score.rank - 1
+    error = score.error * (1 if rank_name(task) == "spearman" else 2)
+    if gain <= CHANCE_ERRORS * error:
+        return "PASS"
+    # Rounded, since 2 x .6 - 1 is less than .2 in binary.
+    return "FAIL" if round(gain, 9) >= round(2 * FAIL - 1, 9) else "WARN" if round(gain, 9) >= 0.2 else "PASS"
+
+
+def _rank(
+    task: Task, targets: NDArray[Any], predicted: FloatArray, *, signed: bool = True
+) -> tuple[float | None, float]:
+    """Return the mean over classes, labels or measurements of AUROC or |Spearman|, and its error under chance."""
+    truth = encoded(task, targets)
+    if task.kind == "classification" and truth.shape[1] == 2:
+        truth, predicted = truth[:, 1:], predicted[:, 1:]
+    if predicted.shape[1] != truth.shape[1]:
+        return None, 0.0
+    name = "spearman" if task.kind == "regression" else "auroc"
+    metric, n = METRICS[name], len(targets)
+    values, errors = [], []
+    for t, p in zip(truth.T, predicted.T, strict=True):
+        t, p = np.ascontiguousarray(t), np.ascontiguousarray(p)[:, None]
+        if np.ptp(t) == 0 if n else True:
+            continue
+        chance = 0.0 if name == "spearman" else 0.5
+        if np.ptp(p) == 0:
+            value = chance
+        else:
+            value = float(metric(t, p, np.ones((1, n)))[0])
+        if name == "spearman":
+            value, error = abs(value), 1 / math.sqrt(max(n - 1, 1))
+        else:
+            value = value if signed else max(value, 1 - value)
+            positive = int(t.sum())
+            error = math.sqrt((1 / positive + 1 / (n - positive)) / 12)
+        values.append(value)
+        errors.append(error)
+    if not values:
+        return None, 0.0
+    return float(np.mean(values)), float(np.mean(errors))
+
+
+def shown(value: float | None) -> str:
+    """Return a score as text, '–' for none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def thresholds(task: Task) -> Mapping[str, float]:
+    """Return from which score on a single feature is a WARN and a FAIL for a task of this kind."""
+    if rank_name(task) == "spearman":
+        return {"WARN": 2 * WARN - 1, "FAIL": 2 * FAIL - 1}
+    return {"WARN": WARN, "FAIL": FAIL}
+
+
+def on(examples: Examples, task: Task, rows: NDArray[Any], predicted: FloatArray) -> Score:
+    """Return the score on some rows alone."""
+    return score(replace(task), examples.take(rows), predicted[rows])

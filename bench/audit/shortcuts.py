@@ -1,0 +1,190 @@
+"""What single features, and k-mers, achieve on test when learnt from train: the shortcuts that a model may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..kmers import kmer_features
+from ..probes import PENALTIES, fit_probe
+from ..progress import activity
+from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task
+from .features import add_positions, feature_table
+from .finding import Finding, Status
+from .scores import Score, encoded, judged, rank_name, score, shown, thresholds, untrained
+
+KMERS = (1, 2, 3, 4, 5)
+LEARN_FROM = 20_000
+"""Training rows, at most, that k-mers are learnt from."""
+KMER_BASES = 20_000_000
+"""Bases of training, and of test, at most, whose k-mers are counted for it."""
+OUTPUTS = 8
+"""Labels or measurements, at most, that k-mers are asked for."""
+LEAVES = 64
+UNSEEN = ("position", "lower case")
+"""Features that no model of ours sees: a WARN at most."""
+UNJUDGED = ("row order",)
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A feature, its score, and whether it was learnt."""
+
+    name: str
+    score: Score
+    learnt: bool
+
+
+def shortcut_findings(
+    task: Task, split: Split, compositions: Mapping[str, Mapping[str, FloatArray]]
+) -> Iterator[Finding]:
+    """Yield the score of the majority, of each feature alone and of k-mers; each feature alone is judged."""
+    if task.kind == "generation":
+        yield Finding("shortcuts", "Single features", "shortcuts", "NOTE", "not asked: no feature names the next bases")
+        return
+    tables: dict[str, dict[str, FloatArray]] = {
+        part: feature_table(task, e, compositions[part]) for part, e in split if len(e)
+    }
+    add_positions(tables, split)
+    learns = bool(len(split.train)) and task.kind != "paired"
+    if learns:
+        yield _noted(task, "majority", "Majority: the average of the training labels", _majority(task, split))
+    advance = activity("learning from single features", len(tables["test"]))
+    for name, values in tables["test"].items():
+        found = _learnt(task, split, tables["train"][name], values) if learns else untrained(task, split.test, values)
+        yield _judged(task, name, found, learns, constant=_constant(tables, name))
+        advance(1)
+    if learns:
+        yield _kmers(task, split)
+
+
+def _majority(task: Task, split: Split) -> Score:
+    mean = encoded(task, split.train.targets).mean(axis=0)
+    return score(task, split.test, np.tile(mean, (len(split.test), 1)))
+
+
+def _learnt(task: Task, split: Split, train: FloatArray, test: FloatArray) -> Score:
+    """Return the test score of a regression tree of at most 64 leaves on the feature alone.
+
+    On 0/1 columns its squared error is Gini's impurity, so one learner serves all kinds, and no shape is assumed.
+    """
+    from sklearn.tree import DecisionTreeRegressor
+
+    least = max(5, len(train) // 1000)
+    tree = DecisionTreeRegressor(max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0)
+    tree.fit(train[:, None], encoded(task, split.train.targets))
+    predicted = np.asarray(tree.predict(test[:, None])).reshape(len(test), -1)
+    return score(task, split.test, predicted)
+
+
+def _constant(tables: Mapping[str, Mapping[str, FloatArray]], name: str) -> bool:
+    return all(np.ptp(table[name]) == 0 for table in tables.values())
+
+
+def _judged(task: Task, name: str, found: Score, learnt: bool, *, constant: bool) -> Finding:
+    status: Status = judged(found, task)  # type: ignore[assignment]
+    limits = thresholds(task)
+    by = f"WARN from {limits['WARN']:g}, FAIL from {limits['FAIL']:g} {_LABELS[rank_name(task)]}"
+    by += ", if 3 standard errors better than chance"
+    if name in UNJUDGED:
+        status, by = "NOTE", "reported, not judged: no model sees it"
+    elif name in UNSEEN:
+        status = "WARN" if status == "FAIL" else status
+        by = by.split(", FAIL")[0] + f" {_LABELS[rank_name(task)]}, never FAIL: no model sees it"
+    said = f"{name} alone: " + ("the same in all rows" if constant else _said(task, found, learnt))
+    numbers = {**found.to_json(), "feature": name, "constant": constant, "learnt": learnt, "chance_error": found.error}
+    return Finding(f"feature:{name}", f"{name} alone", "shortcuts", status, said, by, numbers)
+
+
+_LABELS = {"auroc": "AUROC", "spearman": "|Spearman|", "paired_accuracy": "paired accuracy"}
+
+
+def _said(task: Task, found: Score, learnt: bool) -> str:
+    rank = f"{_LABELS[rank_name(task)]} {shown(found.rank)}"
+    if not learnt:
+        return f"{rank} on test, not learnt, the better sign"
+    if task.metrics[0] in ("auroc", "spearman"):
+        return f"{rank} on test"
+    return f"{task.metrics[0]} {shown(found.primary)}, {rank} on test"
+
+
+def _noted(task: Task, name: str, title: str, found: Score, sampled: str = "") -> Finding:
+    said = f"{title.partition(':')[0]}: {_said(task, found, True)}"
+    return Finding(name, title, "shortcuts", "NOTE", said, numbers=found.to_json(), sampled=sampled)
+
+
+def _kmers(task: Task, split: Split) -> Finding:
+    """Return the test score of a linear model of the frequencies of words of 1 to 5 bases."""
+    title = "k-mers: a linear model of all words of 1 to 5 bases"
+    if not len(split.valid) and len(split.train) < 20:
+        return Finding("kmers", title, "shortcuts", "NOTE", "k-mers: not learnt, there are fewer than 20 training rows")
+    train = _evenly(split.train, LEARN_FROM)
+    valid = _evenly(split.valid, LEARN_FROM // 4) if len(split.valid) else np.zeros(0, np.int64)
+    test = _evenly(split.test, len(split.test))
+    fitted, chosen = split.train.take(train), split.valid.take(valid) if len(valid) else None
+    if chosen is None:
+        tenth = np.arange(len(fitted)) % 10 == 0
+        chosen, fitted = fitted.take(np.flatnonzero(tenth)), fitted.take(np.flatnonzero(~tenth))
+    asked = split.test.take(test) if len(test) < len(split.test) else split.test
+    advance = activity("learning from k-mers", 3)
+    try:
+        x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
+        t = _frequencies(asked.inputs)
+        advance(1)
+        predicted = _fit_and_predict(task, (x, fitted.targets), (v, chosen.targets), t)
+        advance(2)
+    except DataError as reason:
+        return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not learnt: {reason}")
+    k = predicted.shape[1]
+    outputs = encoded(task, asked.targets).shape[1]
+    said = [f"learnt from {len(train):,} of {len(split.train):,} rows"] if len(train) < len(split.train) else []
+    said += [f"asked of {len(test):,} of {len(split.test):,} test rows"] if len(test) < len(split.test) else []
+    if k < outputs:
+        said += [f"the first {k} of {outputs} labels"]
+        from dataclasses import replace
+
+        task = replace(task, classes=task.classes[:k])
+        asked = replace(asked, targets=asked.targets[:, :k])
+    return _noted(task, "kmers", title, score(task, asked, predicted), "; ".join(said))
+
+
+def _fit_and_predict(
+    task: Task, train: tuple[Any, NDArray[Any]], valid: tuple[Any, NDArray[Any]], test: Any
+) -> FloatArray:
+    """Return predictions (n, k) of a probe, or of one probe a label or measurement."""
+    n_classes = {"classification": len(task.classes), "multilabel": 2}.get(task.kind, 0)
+
+    def predict(y: NDArray[Any], v: NDArray[Any]) -> FloatArray:
+        probe = fit_probe(train[0], y, valid[0], v, n_classes=n_classes, penalties=PENALTIES)
+        return probe.predict(test)
+
+    if train[1].ndim == 1:
+        return predict(train[1], valid[1])
+    columns = []
+    for j in range(min(train[1].shape[1], OUTPUTS)):
+        y = train[1][:, j]
+        if n_classes and np.ptp(y) == 0:
+            columns.append(np.full(test.shape[0], float(y[0])))
+        else:
+            columns.append(predict(y, valid[1][:, j])[:, -1])
+    return np.stack(columns, axis=1)
+
+
+def _frequencies(inputs: Inputs) -> Any:
+    """Return k-mer frequencies; of variants those of ALT less those of REF."""
+    x = kmer_features(inputs.sequences, KMERS)
+    return x if inputs.alternates is None else (kmer_features(inputs.alternates, KMERS) - x).tocsr()
+
+
+def _evenly(examples: Examples, most: int) -> IntArray:
+    """Return at most `most` rows, evenly spread, whose sequences hold no more bases than are counted."""
+    n = len(examples)
+    look: Callable[[int], int] = lambda i: len(examples.inputs.sequences[i])  # noqa: E731
+    mean = np.mean([look(i) for i in np.linspace(0, n - 1, min(n, 1000)).astype(np.int64)]) if n else 1.0
+    keep = min(n, most, max(100, int(KMER_BASES / max(float(mean), 1.0))))
+    return np.arange(n) if keep == n else np.unique(np.linspace(0, n - 1, keep).astype(np.int64))

@@ -108,6 +108,11 @@ class GridDisplay:
         """Show the cell as the current one."""
         self._progress.update(self._total, description=f"[bold]{escape(str(cell))}")
 
+    def said(self, text: str) -> None:
+        """Print a line on what concerns many cells, such as an audit that fails."""
+        self._activities.clear()
+        self._console.print(Text(f"! {text}", "yellow"), soft_wrap=True)
+
     def finished(self, cell: Cell, record: Record | None, seconds: float) -> None:
         """Count the cell, and print a line on it unless it was done before."""
         self._activities.clear()
@@ -141,6 +146,8 @@ def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) ->
     loud = Console(stderr=True, highlight=False)
     for task, reason in outcome.lost.items():
         loud.print(Text(f"not run: {task}: {reason}", "red"), soft_wrap=True)
+    for task, leak in outcome.refused.items():
+        loud.print(Text(f"refused: {task} leaks: {leak}", "red"), soft_wrap=True)
     for record in outcome.failed:
         spec = record.spec
         loud.print(
@@ -188,7 +195,7 @@ def print_check(result: CheckResult, *, quiet: bool) -> None:
     mark, style = {"passed": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("–", "dim")}[result.status]
     head = Text.assemble((f"{mark} ", style), f"{result.subject} · {result.check.replace('_', ' ')}  ")
     detail = Text(result.detail, style="red" if result.status == "failed" else "dim")
-    wrapped = result.status == "failed"
+    wrapped = result.status != "passed"
     Console(highlight=False).print(head + detail, no_wrap=not wrapped, overflow="fold" if wrapped else "ellipsis")
 
 

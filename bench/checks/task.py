@@ -13,15 +13,20 @@ from ..splits import load_split
 from ..statistics import estimate
 from ..types import Examples, Predictions, Task
 
+WANTED = ("description", "split_rule", "citation", "licence", "species", "assembly")
+"""What a reader needs in order to trust and cite a task. A card without it runs, and is told what it lacks."""
+
 
 def check_card_is_complete(task: Task) -> None:
     """The card says what a reader needs in order to trust and cite the task, and its metrics exist."""
-    for key in ("description", "split_rule", "citation", "licence", "species", "assembly", "metrics"):
-        expect(getattr(task, key), f"{key} is empty")
+    expect(task.metrics, "metrics is empty")
     for metric in task.metrics:
         parse(metric)
     if task.kind == "classification":
         expect(len(task.classes) >= 2, "a classification needs two or more classes")
+    empty = [key for key in WANTED if not getattr(task, key)]
+    if empty:
+        raise NotApplicable(f"to fill in before others use it: {', '.join(empty)}")
 
 
 def check_two_loads_agree(task: Task) -> None:

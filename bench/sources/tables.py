@@ -1,4 +1,4 @@
-"""Examples from CSV, TSV and Parquet tables, plain or gzip. Every mistake in a table is told by file and row."""
+"""Examples from CSV, TSV, Parquet, JSON lines and FASTA, plain or gzip. Mistakes are told by file and row."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, nearest
 from ..types import Examples, Inputs, Kind, StrArray, digest, strings
+from .record_tables import FASTA, JSON_LINES, fasta_columns, json_columns
 from .sequences import check_sequence, package_file
 from .targets import parse_targets
 
@@ -85,6 +86,10 @@ def read_columns(reference: str) -> dict[str, list[str]]:
     path = package_file(reference)
     if path.name.endswith((".parquet", ".pq")):
         columns = _read_parquet(path)
+    elif (suffix := Path(path.name.removesuffix(".gz")).suffix) in FASTA:
+        columns = fasta_columns(read_text(path), path)
+    elif suffix in JSON_LINES:
+        columns = json_columns(read_text(path).split("\n"), path)
     else:
         columns = _read_delimited(path)
     if not next(iter(columns.values()), None):

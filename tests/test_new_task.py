@@ -1,0 +1,244 @@
+"""`baserate new task`: what it guesses of real-shaped files, and that the card it writes passes every check."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from baserate.checks import run_checks
+from baserate.errors import BaserateError
+from baserate.new_task import NewTask, new_task
+from baserate.new_task.guess import ordered
+from baserate.registry import TASKS
+from baserate.splits import load_split
+
+SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+RNG = np.random.default_rng(11)
+N = 240
+
+
+def dna(length: int = 60) -> str:
+    return "".join(RNG.choice(list("ACGT"), length))
+
+
+SEQUENCES = [dna() for _ in range(N)]
+LABELS = [("inactive", "active")[int(RNG.integers(2))] for _ in range(N)]
+CHROMOSOMES = [f"chr{1 + i % 7}" for i in range(N)]
+
+
+def write_table(path: Path, columns: dict[str, list[object]], separator: str = ",") -> Path:
+    lines = [separator.join(columns), *(separator.join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    text = "\n".join(lines) + "\n"
+    path.write_bytes(gzip.compress(text.encode())) if path.suffix == ".gz" else path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def genome(here: Path) -> dict[str, str]:
+    """Write genome.fa of four chromosomes and return it."""
+    contigs = {f"chr{i}": dna(4000) for i in (1, 2, 3, 4)}
+    (here / "genome.fa").write_text("".join(f">{name}\n{sequence}\n" for name, sequence in contigs.items()))
+    return contigs
+
+
+def value(made: NewTask, key: str) -> object:
+    return next((g.value for g in made.guesses if g.key == key), None)
+
+
+def conforms(made: NewTask) -> None:
+    """The card loads its examples, and no check fails; only what a user has to fill in is left out."""
+    left = {r.check: r.detail for r in run_checks(made.task) if r.status != "passed"}
+    paired = {"every_class_everywhere"} if made.task.kind == "paired" else set()
+    assert left.keys() == {"card_is_complete"} | paired, left
+    assert left["card_is_complete"] == "to fill in before others use it: citation, licence, species, assembly"
+
+
+def test_classes_with_chromosome_gene_and_id(here: Path) -> None:
+    columns = {
+        "peak": [f"p{i}" for i in range(N)],
+        "chrom": CHROMOSOMES,
+        "gene": [f"{c}g{i // 14}" for i, c in enumerate(CHROMOSOMES)],
+        "dna": SEQUENCES,
+        "state": LABELS,
+        "length": [60] * N,
+    }
+    made = new_task(str(write_table(here / "my peaks.tsv.gz", columns, "\t")))
+    assert made.path == Path("my_peaks.toml") and made.task.name == "my_peaks"
+    assert made.task.kind == "classification" and made.task.classes == ("inactive", "active")
+    assert value(made, "sequence") == "dna" and value(made, "target") == "state" and value(made, "id") == "peak"
+    assert value(made, "group") == "gene" and value(made, "rule") == "by_stratum"
+    conforms(made)
+    parts = {part: set(examples.strata["chrom"]) for part, examples in load_split(made.task)}
+    assert not parts["train"] & parts["test"] and not parts["valid"] & parts["test"]
+
+
+def test_a_split_column_is_kept_and_its_missing_valid_part_carved(here: Path) -> None:
+    columns = {"seq": SEQUENCES, "y": LABELS, "fold": ["test" if i % 4 == 0 else "train" for i in range(N)]}
+    made = new_task(str(write_table(here / "t.csv", columns)))
+    assert value(made, "rule") == "predefined" and value(made, "valid_fraction") == 0.1
+    conforms(made)
+    assert len(load_split(made.task).test) == 60
+
+
+def test_measurements_from_parquet_and_json_lines(here: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    score = [round(float(x), 3) for x in RNG.normal(size=N)]
+    pq.write_table(pa.table({"seq": SEQUENCES, "log2fc": score}), here / "t.parquet")
+    made = new_task("t.parquet")
+    assert made.task.kind == "regression" and value(made, "target") == "log2fc"
+    conforms(made)
+    assert any("split at random" in note for note in made.notes)
+    rows = [json.dumps({"seq": s, "log2fc": y}) for s, y in zip(SEQUENCES, score, strict=True)]
+    (here / "u.jsonl").write_text("\n".join(rows) + "\n")
+    other = new_task("u.jsonl")
+    conforms(other)
+    assert sorted(load_split(other.task).test.targets) == sorted(load_split(made.task).test.targets)
+
+
+@pytest.mark.parametrize("style", ["|", " ", "key"])
+def test_fasta_with_labels_in_its_headers(here: Path, style: str) -> None:
+    header = {"|": "s{i}|{y}|{part}", " ": "s{i} {y} {part}", "key": "s{i} state={y} split={part}"}[style]
+    parts = ["train", "train", "train", "dev", "test"]
+    (here / "t.fasta").write_text(
+        "".join(f">{header.format(i=i, y=LABELS[i], part=parts[i % 5])}\n{SEQUENCES[i]}\n" for i in range(N))
+    )
+    made = new_task("t.fasta")
+    assert value(made, "target") == ("state" if style == "key" else "field2") and value(made, "id") == "id"
+    assert value(made, "rule") == "predefined"
+    conforms(made)
+
+
+def test_bed_and_variants_need_a_genome_and_split_by_chromosome(here: Path, genome: dict[str, str]) -> None:
+    bed, vcf = [], ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tpathogenic"]
+    for i in range(N):
+        name = f"chr{1 + i % 4}"
+        at = 10 + 60 * (i // 4)
+        bed.append(f"{name}\t{at}\t{at + 50}\t{LABELS[i]}\t0\t{'+-'[i % 2]}")
+        ref = genome[name][at - 1]
+        vcf.append(f"{name}\t{at}\trs{i}\t{ref}\t{'ACGT'['ACGT'.index(ref) - 1]}\t{i // 4 % 2}")
+    (here / "t.bed").write_text("\n".join(bed) + "\n")
+    (here / "v.vcf").write_text("\n".join(vcf) + "\n")
+    for name in ("t.bed", "v.vcf"):
+        with pytest.raises(BaserateError, match=f"^{name}: holds .*--genome names"):
+            new_task(name)
+        made = new_task(name, genome="genome.fa")
+        assert value(made, "rule") == "by_chromosome" and value(made, "genome") == "genome.fa"
+        conforms(made)
+    assert made.task.variants and value(made, "target") == "pathogenic" and value(made, "id") == "ID"
+
+
+def test_pairs_and_variants_as_sequences(here: Path) -> None:
+    other = [dna() for _ in range(N)]
+    pairs = new_task(str(write_table(here / "p.csv", {"real": SEQUENCES, "shuffled": other})))
+    assert pairs.task.kind == "paired" and value(pairs, "alternate") == "shuffled"
+    conforms(pairs)
+    changed = [s[:30] + "ACGT"["ACGT".index(s[30]) - 1] + s[31:] for s in SEQUENCES]
+    columns = {"ref_seq": SEQUENCES, "alt_seq": changed, "psi": [i / N for i in range(N)]}
+    variants = new_task(str(write_table(here / "v.csv", columns)))
+    assert variants.task.variants and variants.task.kind == "regression"
+    conforms(variants)
+
+
+def test_several_labels_joined_or_in_columns(here: Path) -> None:
+    joined = [";".join(w for w, on in zip(("liver", "brain"), (i & 1, i & 2), strict=True) if on) for i in range(N)]
+    labels = new_task(str(write_table(here / "m.csv", {"seq": SEQUENCES, "tissues": joined})))
+    assert labels.task.kind == "multilabel" and labels.task.classes == ("brain", "liver")
+    conforms(labels)
+    columns = {"seq": SEQUENCES, **{t: [i >> k & 1 for i in range(N)] for k, t in enumerate(("liver", "gut", "brain"))}}
+    several = new_task(str(write_table(here / "c.csv", columns)))
+    assert several.task.kind == "multilabel" and value(several, "target") == ["liver", "gut", "brain"]
+    conforms(several)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"a": SEQUENCES, "b": SEQUENCES[::-1], "label": LABELS}, "2 columns hold DNA, 'a' (60 bp) and 'b' (60 bp)"),
+        ({"a": LABELS, "n": list(range(N))}, "no column holds DNA ('a': 2 values: "),
+        ({"seq": SEQUENCES, "note": [f"n{i}" for i in range(N)]}, "'note' (as many values as rows); --target"),
+        ({"seq": SEQUENCES, "label": ["x"] * N}, "no column can be the target: 'label' (always 'x')"),
+        ({"seq": SEQUENCES, "x": LABELS, "z": LABELS[::-1]}, "2 columns can be the target: 'x' (2 values: "),
+        ({"seq": SEQUENCES}, "no column can be the target; every row needs a label or a measurement"),
+        ({"seq": [s.replace("T", "U") for s in SEQUENCES], "label": LABELS}, "holds RNA; write T for U"),
+        ({SEQUENCES[0]: [*SEQUENCES[1:], "A"], "0": [1] * N}, "the first line holds DNA, expected a header line"),
+        ({"seq;label": [f"{s};1" for s in SEQUENCES]}, "the header is one column of commas, but holds semicolons"),
+    ],
+)  # fmt: skip
+def test_what_is_ambiguous_ends_in_one_line_and_leaves_nothing(
+    here: Path, columns: dict[str, list[object]], said: str
+) -> None:
+    file = write_table(here / "t.csv", columns)
+    with pytest.raises(BaserateError) as raised:
+        new_task(str(file))
+    assert str(raised.value).startswith(str(file)) and said in str(raised.value) and "\n" not in str(raised.value)
+    assert [p.name for p in here.iterdir()] == ["t.csv"]
+
+
+def test_options_settle_what_is_ambiguous(here: Path) -> None:
+    columns = {
+        "a": SEQUENCES,
+        "b": SEQUENCES[::-1],
+        "x": LABELS,
+        "dev": list(range(N)),
+        "hk": [i / 7 for i in range(N)],
+    }
+    file = str(write_table(here / "t.csv", columns))
+    made = new_task(file, sequence="a", targets=["dev", "hk"], name="mine")
+    assert made.task.kind == "regression" and made.task.classes == ("dev", "hk") and made.path.name == "mine.toml"
+    with pytest.raises(BaserateError, match=r"mine\.toml is there already; --force writes over it"):
+        new_task(file, sequence="a", targets=["x"], name="mine")
+    assert new_task(file, sequence="a", targets=["x"], name="mine", force=True).task.kind == "classification"
+    with pytest.raises(BaserateError, match=r"--target 'devs': no such column; did you mean 'dev'"):
+        new_task(file, targets=["devs"])
+    with pytest.raises(BaserateError, match=r"no such file; did you mean '.*t\.csv'"):
+        new_task(str(here / "t.cvs"))
+
+
+def test_order_of_classes_puts_what_says_not_first() -> None:
+    assert ordered(["10", "9"]) == ("9", "10") and ordered(["1.0", "0.0"]) == ("0.0", "1.0")
+    assert ordered(["enhancer", "non-enhancer"]) == ("non-enhancer", "enhancer")
+    assert ordered(["pathogenic", "benign"]) == ("benign", "pathogenic")
+    assert ordered(["donor", "acceptor", "none"]) == ("none", "acceptor", "donor")
+
+
+def test_a_big_sorted_file_is_looked_at_from_end_to_end_and_fast(here: Path) -> None:
+    """60 MB with all of one class first: the head alone would show one."""
+    row = "ACGT" * 50
+    with (here / "big.csv").open("w") as file:
+        file.write("sequence,label\n")
+        for label in ("yes", "no"):
+            for start in range(0, 140_000, 1000):
+                file.write("".join(f"{row}{i % 4 * 'A'},{label}\n" for i in range(start, start + 1000)))
+    started = time.perf_counter()
+    made = new_task("big.csv")
+    assert time.perf_counter() - started < 5
+    assert made.task.classes == ("no", "yes") and not made.sample.whole
+    assert abs(made.sample.n - 280_000) < 5_000 and "were read to guess" in made.text
+
+
+def test_tasks_that_are_built_in_leave_nothing_to_fill_in() -> None:
+    from baserate.checks.task import WANTED
+
+    assert [(t.id, key) for t in TASKS.all().values() for key in WANTED if not getattr(t, key)] == []
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the real data files beside the checkout")
+@pytest.mark.parametrize("file", ["gue/mouse/4/test.csv.gz", "gue/tf/4/test.csv.gz"])
+def test_real_files(here: Path, file: str) -> None:
+    made = new_task(str(SHARED_DATA / file))
+    assert (made.task.kind, made.task.classes, value(made, "rule")) == ("classification", ("0", "1"), "by_group")
+    conforms(made)

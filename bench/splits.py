@@ -18,6 +18,7 @@ import numpy as np
 from .errors import DataError, nearest
 from .sources import cache, concatenate
 from .sources.sequences import package_file
+from .targets import check_learnable, check_targets, draw_order, strata_of
 from .types import PARTS, Examples, IntArray, Part, Split, SplitRule, StrArray, Subset, Task, digest, strings
 
 _PART = "part of the split"
@@ -197,16 +198,13 @@ def check_split(task: Task, split: Split) -> None:
         for group in sorted(set(examples.groups)):
             if seen.setdefault(group, name) != name:
                 raise DataError(f"task {task.id}: group {group!r} is in both {seen[group]} and {name}")
-    if task.kind == "classification" and len(split.train):
-        counts = np.bincount(split.train.targets, minlength=len(task.classes))
-        if not counts.all():
-            raise DataError(f"task {task.id}: no training example of class {task.classes[int(counts.argmin())]!r}")
+    check_learnable(task, split)
 
 
 def _whole(task: Task) -> Split:
     key = _key(task)
     examples = cache.cached_examples(key, task.source) if key else task.source()
-    _check_targets(task, examples)
+    check_targets(task, examples)
     part = task.split(examples)
     return Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS))
 
@@ -249,7 +247,7 @@ def _recipe(source: Any) -> str | None:
         return None
     origin = Path(source.__code__.co_filename)
     code = sorted(origin.parent.glob("*.py")) if source.__globals__.get("__package__") else [origin]
-    code += [Path(__file__), *sorted(Path(cache.__file__).parent.glob("*.py"))]
+    code += [Path(__file__), Path(inspect.getfile(check_targets)), *sorted(Path(cache.__file__).parent.glob("*.py"))]
     return digest(source.__qualname__, arguments, *(path.read_bytes() for path in code if path.is_file()))
 
 
@@ -265,24 +263,10 @@ def _file_digest(reference: str) -> str:
     return _digest_of(path, status.st_size, status.st_mtime_ns)
 
 
-def _check_targets(task: Task, examples: Examples) -> None:
-    targets = examples.targets
-    if not len(examples):
-        raise DataError(f"task {task.id}: the source gave no examples")
-    if task.kind == "classification":
-        if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= len(task.classes):
-            raise DataError(
-                f"task {task.id}: targets must be class indices 0 to {len(task.classes) - 1}, "
-                f"found {targets.dtype} from {targets.min()} to {targets.max()}"
-            )
-    elif targets.dtype.kind != "f" or not np.isfinite(targets).all():
-        raise DataError(f"task {task.id}: targets must be finite floats, found {targets.dtype}")
-
-
 def _subset(examples: Examples, size: int, subset: Subset) -> Examples:
     if size >= len(examples):
         return examples
-    order = np.array([int(digest(str(subset.seed), i), 16) for i in examples.ids], np.uint64)
+    order = draw_order(examples, subset.seed)
     if subset.balance:
         column = _stratum(examples, subset.balance, subset)
         values = sorted(set(column))
@@ -297,12 +281,9 @@ def _subset(examples: Examples, size: int, subset: Subset) -> Examples:
 
 def _proportional(examples: Examples, rows: IntArray, size: int, order: np.ndarray[Any, Any]) -> IntArray:
     """Return `size` of the rows, with the classes in their proportions, first in `order` first."""
-    targets = examples.targets[rows]
-    classes = [targets == c for c in np.unique(targets)] if targets.dtype.kind in "iu" else [np.ones(len(rows), bool)]
-    shares = _shares([int(c.sum()) for c in classes], size)
-    chosen = [
-        rows[c][np.argsort(order[rows[c]], kind="stable")[:share]] for c, share in zip(classes, shares, strict=True)
-    ]
+    classes = strata_of(examples, rows)
+    shares = _shares([len(c) for c in classes], size)
+    chosen = [c[np.argsort(order[c], kind="stable")[:share]] for c, share in zip(classes, shares, strict=True)]
     return np.concatenate(chosen)
 
 

@@ -1,0 +1,151 @@
+"""Targets of every kind: read from text, checked by kind, and drawn from."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from baserate.errors import ConfigError, DataError
+from baserate.sources.targets import parse_targets
+from baserate.splits import by_group, load_split, take_subset
+from baserate.types import Examples, Inputs, Split, Subset, Task, strings
+
+LABELS = ("H3K4me3", "H3K27ac", "CTCF")
+
+
+def parsed(values, kind, classes=LABELS, column="y"):
+    return parse_targets(values, kind=kind, classes=classes, reference="a.csv", column=column).tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "want"),
+    [
+        (["H3K4me3;CTCF", "", "2,1"], [[1, 0, 1], [0, 0, 0], [0, 1, 1]]),  # names or indices, '' for none
+        (["0;1;1", "1;0;0"], [[0, 1, 1], [1, 0, 0]]),  # a 0 or 1 for each
+        (["0;1", "1"], [[1, 1, 0], [0, 1, 0]]),  # fewer than the labels: indices
+        (["0;1;1", "2"], [[1, 1, 0], [0, 0, 1]]),  # not so in every row: indices
+    ],
+)
+def test_labels_in_one_column_are_names_indices_or_bits(values, want):
+    assert parsed(values, "multilabel") == want
+
+
+def test_labels_and_measurements_may_have_a_column_each():
+    assert parsed([["1", "0.0"], ["True", "0"], ["0", "1"]], "multilabel", column=LABELS) == [[1, 1, 0], [0, 0, 1]]
+    assert parsed([["1", "-2"], ["0.5", "3"]], "regression", column=("a", "b")) == [[1.0, 0.5], [-2.0, 3.0]]
+    assert parsed(["1;2;0.5", "3;4;1"], "regression") == [[1, 2, 0.5], [3, 4, 1]]
+    assert parsed(["1", "2"], "regression") == parsed([["1", "2"]], "regression", column=["a"]) == [1.0, 2.0]
+
+
+def test_next_bases_are_indices_into_acgt():
+    assert parsed(["acg", "TTT"], "generation") == [[0, 1, 2], [3, 3, 3]]
+
+
+def test_text_in_arrow_reads_like_lists():
+    import pyarrow as pa
+
+    assert parsed(pa.chunked_array([["CTCF"], [""]]), "multilabel") == [[0, 0, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "column", "message"),
+    [
+        (["CTCF", "CTFC"], "multilabel", "y", "a.csv: row 2: 'y' holds 'CTFC'; did you mean 'CTCF'?"),
+        (["3"], "multilabel", "y", "row 1: 'y' holds '3'; .* an index 0 to 2"),
+        ([["0"], ["1"], ["yes"]], "multilabel", LABELS, "row 1: 'CTCF' is 'yes', expected 0 or 1"),
+        ([["0"], [""], ["1"]], "multilabel", LABELS, "row 1: 'H3K27ac' is '', expected 0 or 1"),
+        ([["0"]], "multilabel", ["a"], "3 classes and 1 target columns"),
+        (["1;2;3", "1;2"], "regression", "y", "row 2: 'y' holds 2 values, expected 3"),
+        (["1;nan;3"], "regression", "y", "row 1: 'y' is 'nan'; leave out"),
+        ([["1"], ["x"]], "regression", ["a", "b"], "row 1: 'b' is 'x', expected a number"),
+        ([["1"], ["2"]], "classification", ["a", "b"], "a classification task has one target column"),
+        (["ACG", "AC"], "generation", "y", "row 2: 'y' has 2 bases where row 1 has 3"),
+        (["ACN"], "generation", "y", "row 1: 'y' is 'ACN', expected the bases"),
+        (["1"], "paired", "y", "a pair has no target"),
+        ([], "regression", [], "name one column"),
+    ],
+)
+def test_mistake_is_told_by_row_and_column(values, kind, column, message):
+    with pytest.raises((DataError, ConfigError), match=message):
+        parsed(values, kind, column=column)
+
+
+def examples(targets, *, positions=None, width=20, per=1):
+    n = len(targets)
+    rng = np.random.default_rng(3)
+    windows = ["".join(rng.choice(list("ACGT"), size=width)) for _ in range(n // per)]
+    sequences = strings([windows[i // per] for i in range(n)])
+    groups = strings([f"g{i // per}" for i in range(n)])
+    ids = strings([f"x{i}" for i in range(n)])
+    return Examples(ids, Inputs(sequences, positions=positions), np.asarray(targets), groups, groups)
+
+
+def task_of(found, kind, classes=LABELS, **changed):
+    card = Task(
+        name="made_up",
+        version=1,
+        kind=kind,
+        metrics=("auroc",),
+        source=lambda: found,
+        split=by_group(test=0.25, valid=0.25),
+        description="",
+        split_rule="",
+        citation="",
+        licence="",
+        species=(),
+        assembly=(),
+        sizes={},
+        classes=classes,
+    )
+    return dataclasses.replace(card, **changed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets", "message"),
+    [
+        ("classification", np.zeros((40, 3), int), "class indices 0 to 2, found int64 of shape"),
+        ("multilabel", np.zeros(40, int), "0 or 1 for each of 3 labels, found int64"),
+        ("multilabel", np.zeros((40, 2), int), "for each of 3 labels, found int64 of shape .40, 2."),
+        ("multilabel", np.full((40, 3), 2), "labels must be 0 or 1, found 2 to 2"),
+        ("multilabel", np.zeros((40, 3), int), "no training example has a label"),
+        ("regression", np.zeros((40, 2)), "2 measurements an example where classes names 3"),
+        ("regression", np.full((40, 3), np.nan), "finite floats"),
+        ("generation", np.zeros((40, 0), int), "the bases that follow"),
+        ("generation", np.full((40, 3), 4), "next bases must be 0 to 3"),
+    ],
+)
+def test_targets_of_another_kind_are_refused(kind, targets, message):
+    with pytest.raises(DataError, match=f"task made_up@1: .*{message}"):
+        load_split(task_of(examples(targets), kind))
+
+
+def test_every_kind_is_split_and_taken_from():
+    rng = np.random.default_rng(1)
+    for kind, targets in (
+        ("multilabel", rng.integers(2, size=(40, 3))),
+        ("regression", rng.normal(size=(40, 3))),
+        ("regression", rng.normal(size=40)),
+        ("generation", rng.integers(4, size=(40, 6))),
+    ):
+        split = load_split(task_of(examples(targets), kind), limit=7)
+        assert [len(part) for _, part in split] == [7, 7, 7]
+        assert split.test.targets.shape == (7, *targets.shape[1:])
+
+
+@pytest.mark.parametrize("at", [-1, 20])
+def test_base_outside_its_sequence_is_refused(at):
+    found = examples(np.arange(40) % 3, positions=np.full(40, at))
+    with pytest.raises(DataError, match="of a sequence of 20 bp"):
+        load_split(task_of(found, "classification", per_base=True))
+
+
+def test_task_of_bases_needs_positions():
+    with pytest.raises(DataError, match="needs a position"):
+        load_split(task_of(examples(np.arange(40) % 3), "classification", per_base=True))
+
+
+def test_part_of_a_per_base_task_holds_whole_sequences():
+    found = examples(np.arange(200) % 3, positions=np.arange(200) % 20, per=20)
+    part = take_subset(Split(found, found, found), Subset(60, 40, 50)).train
+    assert len(part) == 60
+    assert len(set(part.inputs.sequences)) == 3

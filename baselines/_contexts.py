@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from baserate.alleles import compare
 from baserate.errors import NotApplicable
 from baserate.kmers import OTHER, encode
-from baserate.types import FloatArray, Inputs, IntArray, StrArray, strings
+from baserate.types import FloatArray, Inputs, IntArray, Strings, strings
 
 Codes = NDArray[np.uint8]
 
@@ -53,6 +53,6 @@ def changes(inputs: Inputs, who: str) -> Changes:
     return Changes(owner, ref[around], alt[around], scorable)
 
 
-def separated(sequences: StrArray) -> Codes:
+def separated(sequences: Strings) -> Codes:
     """Return the base codes of all sequences, with an unknown one before the first and after each."""
     return encode(strings(["N" + "".join(f"{s}N" for s in sequences)]))[0]

@@ -10,9 +10,9 @@ import numpy as np
 
 from baserate.errors import DataError, check_keys
 from baserate.probes import PENALTIES, Probe, fit_probe
-from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
+from baserate.types import Examples, FloatArray, Inputs, Strings, strings
 
-Features = Callable[[StrArray], Any]
+Features = Callable[[Strings], Any]
 """Takes sequences (n,); returns features (n, d), an array or a CSR matrix."""
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from baserate.alleles import compare
 from baserate.errors import DataError, NotApplicable
 from baserate.kmers import OTHER, encode
-from baserate.types import Inputs, StrArray
+from baserate.types import Inputs, Strings
 
 MAX_WIDTH = 8192
 _TRANSITIONS = frozenset(("AG", "GA", "CT", "TC"))
@@ -23,7 +23,7 @@ def widest(inputs: Inputs) -> int:
     return min(width, MAX_WIDTH)
 
 
-def aligned_codes(sequences: StrArray, width: int) -> NDArray[np.uint8]:
+def aligned_codes(sequences: Strings, width: int) -> NDArray[np.uint8]:
     """Return base codes (n, width): base `len // 2` of each sequence is in column `width // 2`.
 
     Columns without a base hold the code of a letter that is not A, C, G or T; what falls outside is cut off.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from baserate.baselines._onehot import aligned_codes, widest
 from baserate.errors import DataError, check_keys
 from baserate.registry import baseline
-from baserate.types import Examples, FloatArray, Inputs, StrArray
+from baserate.types import Examples, FloatArray, Inputs, Strings
 
 if TYPE_CHECKING:
     from baserate.baselines._network import Network
@@ -136,7 +136,7 @@ class CNN:
 
 def _codes(inputs: Inputs, width: int) -> NDArray[np.uint8]:
     """Return base codes (n, 1, width), or (n, 2, width) with REF and ALT."""
-    columns: list[StrArray] = [inputs.sequences] if inputs.alternates is None else [inputs.sequences, inputs.alternates]
+    columns: list[Strings] = [inputs.sequences] if inputs.alternates is None else [inputs.sequences, inputs.alternates]
     return np.stack([aligned_codes(column, width) for column in columns], axis=1)
 
 

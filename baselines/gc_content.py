@@ -7,10 +7,10 @@ import numpy as np
 from baserate.baselines._linear import LinearBaseline, featurise
 from baserate.kmers import count_kmers
 from baserate.registry import baseline
-from baserate.types import FloatArray, Inputs, StrArray
+from baserate.types import FloatArray, Inputs, Strings
 
 
-def gc_features(sequences: StrArray) -> FloatArray:
+def gc_features(sequences: Strings) -> FloatArray:
     """Return the share of G and C among A, C, G, T, and CpG observed over expected, (n, 2).
 
     CpG observed over expected is count(CG) * bases / (count(C) * count(G)) (Gardiner-Garden & Frommer 1987). Each is 0

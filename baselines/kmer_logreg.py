@@ -9,7 +9,7 @@ import numpy as np
 from baserate.baselines._linear import Features, LinearBaseline, featurise
 from baserate.kmers import kmer_features
 from baserate.registry import baseline
-from baserate.types import Inputs, StrArray
+from baserate.types import Inputs, Strings
 
 
 @baseline(
@@ -33,7 +33,7 @@ def load(*, max_k: int = 6) -> LinearBaseline:
         factors = np.sqrt([2**k / total if total > 0 else 1.0 for k, total in zip(ks, totals, strict=True)])
         scale = np.repeat(factors, [4**k for k in ks]).astype(np.float32)
 
-        def features(sequences: StrArray) -> Any:
+        def features(sequences: Strings) -> Any:
             frequencies = kmer_features(sequences, ks)
             frequencies.data *= scale[frequencies.indices]
             return frequencies

@@ -6,10 +6,10 @@ import numpy as np
 
 from baserate.baselines._linear import LinearBaseline
 from baserate.registry import baseline
-from baserate.types import FloatArray, StrArray
+from baserate.types import FloatArray, Strings
 
 
-def length_features(sequences: StrArray) -> FloatArray:
+def length_features(sequences: Strings) -> FloatArray:
     """Return the length in bp and the logarithm of one more, (n, 2)."""
     length = np.array([len(s) for s in sequences], dtype=np.float64)
     return np.stack([length, np.log1p(length)], axis=1)

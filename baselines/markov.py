@@ -17,7 +17,7 @@ from baserate.provenance import source_digest
 from baserate.registry import baseline
 from baserate.sources.corpus import load as load_corpus
 from baserate.sources.sequences import package_file, reverse_complement
-from baserate.types import FloatArray, Inputs, IntArray, StrArray, digest, strings
+from baserate.types import FloatArray, Inputs, IntArray, Strings, digest, strings
 
 MAX_ORDER = 8
 _BLOCK = 1 << 22
@@ -46,7 +46,7 @@ class Chain:
         """How many bases a base depends on."""
         return len(self.log_probs) - 1
 
-    def log_likelihood(self, sequences: StrArray) -> FloatArray:
+    def log_likelihood(self, sequences: Strings) -> FloatArray:
         """Return the log-likelihood of each sequence as it is written, (n,), in nats.
 
         A base with fewer known bases on its left than the order, at the start or after a letter other than A, C, G, T,
@@ -62,7 +62,7 @@ class Chain:
             out[rows] = np.bincount(owner, weights=each, minlength=rows.stop - rows.start)
         return out
 
-    def next_base_log_probs(self, sequences: StrArray) -> FloatArray:
+    def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the log-probabilities of A, C, G and T as the base after each sequence, (n, 4), in nats."""
         codes, bounds = encode(sequences)
         out = np.tile(self.log_probs[0], (len(sequences), 1))
@@ -147,11 +147,11 @@ class Markov:
             self._chain = fit_chain(_count_corpora(self._corpora, self.order + 1), self.pseudocount)
         return self._chain
 
-    def log_likelihood(self, sequences: StrArray) -> FloatArray:
+    def log_likelihood(self, sequences: Strings) -> FloatArray:
         """Return the log-likelihood of each sequence as it is written, (n,), in nats."""
         return self.chain.log_likelihood(sequences)
 
-    def next_base_log_probs(self, sequences: StrArray) -> FloatArray:
+    def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the log-probabilities of A, C, G and T as the base after each sequence, (n, 4), in nats."""
         return self.chain.next_base_log_probs(sequences)
 
@@ -163,7 +163,7 @@ class Markov:
         change: FloatArray = self._both_strands(inputs.alternates) - self._both_strands(strings(references))[which]
         return change
 
-    def _both_strands(self, sequences: StrArray) -> FloatArray:
+    def _both_strands(self, sequences: Strings) -> FloatArray:
         backward = strings([reverse_complement(s) for s in sequences])
         mean: FloatArray = 0.5 * (self.log_likelihood(sequences) + self.log_likelihood(backward))
         return mean
@@ -212,7 +212,7 @@ def _reverse_complements(length: int) -> IntArray:
     return out
 
 
-def _blocks(sequences: StrArray) -> Iterator[slice]:
+def _blocks(sequences: Strings) -> Iterator[slice]:
     """Yield slices of rows that hold about `_BLOCK` bases each."""
     start = size = 0
     for row, sequence in enumerate(sequences):
@@ -223,7 +223,7 @@ def _blocks(sequences: StrArray) -> Iterator[slice]:
     yield slice(start, len(sequences))
 
 
-def _separated(sequences: StrArray) -> tuple[Codes, IntArray]:
+def _separated(sequences: Strings) -> tuple[Codes, IntArray]:
     """Return the base codes of all sequences, each followed by an unknown one, and the row of each code."""
     codes, _ = encode(strings(["".join(f"{s}N" for s in sequences)]))
     return codes, np.repeat(np.arange(len(sequences)), [len(s) + 1 for s in sequences])

@@ -17,7 +17,7 @@ from baserate.errors import DataError, MissingExtra, NotApplicable
 from baserate.kmers import OTHER, encode
 from baserate.registry import baseline
 from baserate.sources.sequences import package_file
-from baserate.types import Exposure, FloatArray, Inputs, IntArray, StrArray
+from baserate.types import Exposure, FloatArray, Inputs, IntArray, Strings
 
 DONOR, ACCEPTOR = (3, 6), (20, 3)
 """Bases before and after the boundary that each model reads: 3 of the exon and 6 of the intron, or 20 and 3."""
@@ -98,7 +98,7 @@ def acceptor_scores(codes: NDArray[np.uint8], parts: tuple[FloatArray, ...]) -> 
     return np.where((sites < OTHER).all(axis=2), odds, -np.inf)
 
 
-def best_scores(sequences: StrArray, *, reach: int | None) -> FloatArray:
+def best_scores(sequences: Strings, *, reach: int | None) -> FloatArray:
     """Return the best donor and the best acceptor score of each sequence, (n, 2), on the strand that is written.
 
     They are the best of the boundaries within `reach` bases of the centre (base `len // 2` is the first after it), or

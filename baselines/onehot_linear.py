@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from baserate.baselines._linear import Features, LinearBaseline
 from baserate.baselines._onehot import aligned_codes, one_hot, widest
 from baserate.registry import baseline
-from baserate.types import Inputs, StrArray
+from baserate.types import Inputs, Strings
 
 
 def _features_for(train: Inputs) -> Features:
     width = widest(train)
 
-    def features(sequences: StrArray) -> NDArray[np.float32]:
+    def features(sequences: Strings) -> NDArray[np.float32]:
         return one_hot(aligned_codes(sequences, width)).reshape(len(sequences), 4 * width)
 
     return features

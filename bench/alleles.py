@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .sources.sequences import reverse_complement
-from .types import Inputs, IntArray, StrArray, strings
+from .types import Inputs, IntArray, StrArray, Strings, strings
 
 Kind = Literal["none", "snv", "substitution", "indel"]
 
@@ -134,7 +134,7 @@ def has_bases(sequence: str) -> bool:
     return any(base in sequence for base in "ACGT")
 
 
-def reverse_complements(sequences: StrArray) -> StrArray:
+def reverse_complements(sequences: Strings) -> StrArray:
     """Return the other strand of each sequence."""
     return strings([reverse_complement(s) for s in sequences])
 

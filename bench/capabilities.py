@@ -7,14 +7,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import Examples, FloatArray, Inputs, IntArray, StrArray
+from .types import Examples, FloatArray, Inputs, IntArray, Strings
 
 
 @runtime_checkable
 class Embedder(Protocol):
     """A model that turns sequences into vectors."""
 
-    def embed(self, sequences: StrArray, **settings: Any) -> NDArray[np.float32]:
+    def embed(self, sequences: Strings, **settings: Any) -> NDArray[np.float32]:
         """Return one vector a sequence, (n, d), the same whatever the batch it is computed in.
 
         `settings` are those that the model's card names for the mode, such as `layer` and `pooling`.
@@ -25,7 +25,7 @@ class Embedder(Protocol):
 class SiteEmbedder(Protocol):
     """A model that also gives the vector of the token at a base."""
 
-    def embed_sites(self, sequences: StrArray, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
+    def embed_sites(self, sequences: Strings, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
         """Return the state of the token that spells base `sites[i]` of sequence i, (n, d)."""
 
 
@@ -33,13 +33,13 @@ class SiteEmbedder(Protocol):
 class MaskedModel(Protocol):
     """A masked language model."""
 
-    def masked_llr(self, references: StrArray, alternates: StrArray) -> FloatArray:
+    def masked_llr(self, references: Strings, alternates: Strings) -> FloatArray:
         """Return log p(ALT) - log p(REF) (n,), in nats, at the tokens that differ, masked together in REF.
 
         NaN where the two do not have the same number of tokens or cannot be compared otherwise.
         """
 
-    def pseudo_log_likelihood(self, sequences: StrArray, *, one_pass: bool = False) -> FloatArray:
+    def pseudo_log_likelihood(self, sequences: Strings, *, one_pass: bool = False) -> FloatArray:
         """Return the sum over tokens of log p(token | all others) (n,), in nats.
 
         Each token is masked in turn, or with `one_pass` none is and one forward pass serves all.
@@ -50,7 +50,7 @@ class MaskedModel(Protocol):
 class CausalModel(Protocol):
     """A model that gives a sequence a log-likelihood."""
 
-    def log_likelihood(self, sequences: StrArray) -> FloatArray:
+    def log_likelihood(self, sequences: Strings) -> FloatArray:
         """Return the log-likelihood of each sequence (n,), in nats, summed over its tokens."""
 
 
@@ -58,7 +58,7 @@ class CausalModel(Protocol):
 class NextBaseModel(Protocol):
     """A model that predicts the base after a sequence."""
 
-    def next_base_log_probs(self, sequences: StrArray) -> FloatArray:
+    def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the log-probabilities of A, C, G and T as the next base, (n, 4), in nats, summing to one."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError, DataError
-from .types import IntArray, StrArray
+from .types import IntArray, Strings
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -30,7 +30,7 @@ for _i in range(64):
     _BIT[((_DE_BRUIJN << _i) & (2**64 - 1)) >> 58] = _i
 
 
-def encode(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
+def encode(sequences: Strings) -> tuple[NDArray[np.uint8], IntArray]:
     """Return all bases as one array of codes (A, C, G, T = 0..3, any other letter = 4) and the (n + 1,) row bounds.
 
     Sequence i is `codes[bounds[i]:bounds[i + 1]]`. Raises DataError for a letter that is not ASCII.
@@ -39,7 +39,7 @@ def encode(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
     return _CODES[letters], bounds
 
 
-def _joined(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
+def _joined(sequences: Strings) -> tuple[NDArray[np.uint8], IntArray]:
     bounds = np.zeros(len(sequences) + 1, dtype=np.int64)
     np.cumsum([len(s) for s in sequences], out=bounds[1:])
     try:
@@ -51,7 +51,7 @@ def _joined(sequences: StrArray) -> tuple[NDArray[np.uint8], IntArray]:
     return np.frombuffer(text, dtype=np.uint8), bounds
 
 
-def count_kmers(sequences: StrArray, k: int) -> csr_matrix:
+def count_kmers(sequences: Strings, k: int) -> csr_matrix:
     """Return the counts of overlapping k-mers, a (n, 4**k) CSR matrix of int32 with columns in alphabetical order.
 
     A window with a letter other than A, C, G, T is not counted, so a sequence that is shorter than `k`, or all N, has
@@ -74,7 +74,7 @@ def count_kmers(sequences: StrArray, k: int) -> csr_matrix:
     return matrix
 
 
-def kmer_features(sequences: StrArray, ks: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> csr_matrix:
+def kmer_features(sequences: Strings, ks: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> csr_matrix:
     """Return k-mer frequencies, (n, sum of 4**k) CSR float32; a row sums to 1 for each k, or to 0 without a k-mer."""
     from scipy.sparse import hstack
 

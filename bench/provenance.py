@@ -13,7 +13,7 @@ from typing import Any
 from .types import digest
 
 _ROOT = Path(__file__).resolve().parent
-_PLUMBING = ("capabilities", "errors", "progress", "registry", "types")
+_PLUMBING = ("capabilities", "errors", "progress", "registry", "text", "types")
 """Our modules that compute nothing: a change in them leaves every result as it is."""
 
 

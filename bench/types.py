@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
+from .text import Strings as Strings
+from .text import distinct, hash_column
 
 StrArray = NDArray[np.object_]
 IntArray = NDArray[np.int64]
@@ -53,16 +55,22 @@ def canonical_json(value: object) -> str:
 class Inputs:
     """All that a model may see: no target, no group, no name.
 
-    `sequences` (n,) are upper-case IUPAC DNA; for a variant task they are the REF windows, `alternates` (n,) the ALT
-    windows and `positions` (n,) the 0-based offset of the first base that differs. For a paired task `sequences` are
-    real and `alternates` perturbed. For a per-base task `positions` is the base that is asked about, or the first of
-    the `span` bases of a bin, and there are no `alternates`.
+    `sequences` (n,) are upper-case IUPAC DNA, an object array of str or a `Text` that may lie on disk; for a variant
+    task they are the REF windows, `alternates` (n,) the ALT windows and `positions` (n,) the 0-based offset of the
+    first base that differs. For a paired task `sequences` are real and `alternates` perturbed. For a per-base task
+    `positions` is the base that is asked about, or the first of the `span` bases of a bin, and there are no
+    `alternates`.
     """
 
-    sequences: StrArray
-    alternates: StrArray | None = None
+    sequences: Strings
+    alternates: Strings | None = None
     positions: IntArray | None = None
     span: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("sequences", "alternates"):
+            if isinstance(values := getattr(self, name), (list, tuple)):
+                object.__setattr__(self, name, strings(values))
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -98,7 +106,8 @@ class Examples:
     `targets` are class indices (n,) int64, labels (n, k) int64 of 0 and 1, measurements (n,) or (n, k) float64, or for
     generation the next bases (n, k) as int64 indices into ACGT. `groups` must not straddle a split; `clusters`
     are what the bootstrap resamples (at least as coarse as dependent examples are); `strata` are named columns of text
-    to report by. Raises DataError where lengths differ or an id occurs twice.
+    to report by. `soft_masked` (n,) is the share of a sequence's letters that its source writes in lower case, None
+    where it writes none so; no model sees it. Raises DataError where lengths differ or an id occurs twice.
     """
 
     ids: StrArray
@@ -108,11 +117,14 @@ class Examples:
     clusters: StrArray
     strata: Mapping[str, StrArray] = field(default_factory=dict)
     intervals: Intervals | None = None
+    soft_masked: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.ids)
         lengths = {"inputs": len(self.inputs), "targets": len(self.targets), "groups": len(self.groups)}
         lengths |= {"clusters": len(self.clusters)} | {name: len(column) for name, column in self.strata.items()}
+        if self.soft_masked is not None:
+            lengths["soft_masked"] = len(self.soft_masked)
         for name, length in lengths.items():
             if length != n:
                 raise DataError(f"column {name!r} has {length} rows where ids has {n}")
@@ -134,16 +146,32 @@ class Examples:
             self.clusters[index],
             {name: column[index] for name, column in self.strata.items()},
             None if self.intervals is None else self.intervals.take(index),
+            None if self.soft_masked is None else self.soft_masked[index],
         )
 
     @property
     def fingerprint(self) -> str:
-        """The digest of everything a result can depend on: ids, inputs, targets, groups, clusters and strata."""
-        text = [self.ids, self.inputs.sequences, self.groups, self.clusters]
-        if self.inputs.alternates is not None:
-            text.append(self.inputs.alternates)
-        text += [self.strata[name] for name in sorted(self.strata)]
-        return digest(*("\n".join(column) for column in text), np.ascontiguousarray(self.targets).tobytes())
+        """The digest of everything a result can depend on: ids, inputs, targets, groups, clusters and strata.
+
+        Where a task asks of a base, positions are among the inputs, and a sequence of many examples is read once.
+        """
+        inputs = self.inputs
+        columns: list[Strings] = [self.ids, inputs.sequences, self.groups, self.clusters]
+        numbers: list[NDArray[Any]] = [self.targets]
+        if inputs.alternates is not None:
+            columns.append(inputs.alternates)
+        elif inputs.positions is not None:
+            columns[1], which = distinct(inputs.sequences)
+            numbers += [which, inputs.positions, np.array([inputs.span])]
+        columns += [self.strata[name] for name in sorted(self.strata)]
+        hasher = hashlib.blake2b(digest_size=8)
+        for column in columns:
+            hash_column(hasher, column)
+        for values in numbers:
+            data = np.ascontiguousarray(values).tobytes()
+            hasher.update(len(data).to_bytes(8, "little"))
+            hasher.update(data)
+        return hasher.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

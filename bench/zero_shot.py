@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .alleles import Kind, Pairs, has_bases, middle, pairs, reverse_complements
 from .errors import ConfigError, DataError, NotApplicable, UnknownName, check_keys
-from .types import Examples, FloatArray, Inputs, StrArray, strings
+from .types import Examples, FloatArray, Inputs, Strings, strings
 
 _BLOCK = 4096
 """Pairs that are embedded at a time, which bounds the memory."""
@@ -97,7 +97,7 @@ def _pll(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) ->
 
 
 def _pll_one_pass(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
-    def measure(sequences: StrArray) -> FloatArray:
+    def measure(sequences: Strings) -> FloatArray:
         values: FloatArray = model.pseudo_log_likelihood(sequences, one_pass=True)
         return values
 
@@ -144,7 +144,7 @@ def _embedding_distance(
     # What a model calls its layers is its own affair; -1 asks for what it gives by itself.
     asked = {} if layer == -1 else {"layer": layer}
 
-    def vectors(sequences: StrArray, found: Pairs) -> NDArray[np.float64]:
+    def vectors(sequences: Strings, found: Pairs) -> NDArray[np.float64]:
         if at == "site":
             return _once(lambda s, sites: model.embed_sites(s, sites, **asked), sequences, found.first)
         return _once(lambda s: model.embed(s, **asked), sequences)
@@ -176,12 +176,12 @@ def _likelihood(
         if temperature != 1:
             raise ConfigError(f"temperature = {temperature}: a pseudo-log-likelihood has none")
 
-        def total(sequences: StrArray) -> FloatArray:
+        def total(sequences: Strings) -> FloatArray:
             asked = {"one_pass": True} if one_pass else {}
             values: FloatArray = model.pseudo_log_likelihood(sequences, **asked)
             return values
 
-    def per_base(sequences: StrArray) -> FloatArray:
+    def per_base(sequences: Strings) -> FloatArray:
         values: FloatArray = np.asarray(total(sequences)) / [sum(map(s.count, "ACGT")) for s in sequences]
         return values
 
@@ -206,7 +206,7 @@ def _centroid(
         raise NotApplicable("centroid needs training examples, and this task has none")
     asked: dict[str, Any] = ({} if layer == -1 else {"layer": layer}) | ({"pooling": pooling} if pooling else {})
 
-    def vectors(sequences: StrArray) -> NDArray[np.float64]:
+    def vectors(sequences: Strings) -> NDArray[np.float64]:
         turned = [sequences, reverse_complements(sequences)] if _both(strands) else [sequences]
         mean: NDArray[np.float64] = np.mean([_once(lambda s: model.embed(s, **asked), c) for c in turned], axis=0)
         return mean
@@ -253,7 +253,7 @@ def _both(strands: str) -> bool:
     return strands == "both"
 
 
-def _change_in(measure: Callable[[StrArray], FloatArray]) -> Callable[[Pairs], FloatArray]:
+def _change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], FloatArray]:
     """Return what gives the change from REF to ALT in what `measure` gives for a sequence."""
 
     def change(found: Pairs) -> FloatArray:
@@ -263,7 +263,7 @@ def _change_in(measure: Callable[[StrArray], FloatArray]) -> Callable[[Pairs], F
     return change
 
 
-def _log_likelihood(model: Any, temperature: float) -> Callable[[StrArray], FloatArray]:
+def _log_likelihood(model: Any, temperature: float) -> Callable[[Strings], FloatArray]:
     if temperature == 1:
         return lambda sequences: model.log_likelihood(sequences)
     taken = inspect.signature(model.log_likelihood).parameters.values()
@@ -278,7 +278,7 @@ def _check_temperature(value: Any) -> None:
         raise ConfigError(f"temperature = {value!r}: expected a finite number above 0")
 
 
-def _once(compute: Callable[..., Any], *columns: NDArray[Any]) -> NDArray[np.float64]:
+def _once(compute: Callable[..., Any], *columns: NDArray[Any] | Strings) -> NDArray[np.float64]:
     """Return `compute(*columns)`, float64, computed once for rows that are equal."""
     first: dict[tuple[Any, ...], int] = {}
     back = np.array([first.setdefault(row, len(first)) for row in zip(*columns, strict=True)], np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, NotApplicable
 from ..progress import activity
-from ..types import FloatArray, Inputs, StrArray
+from ..types import FloatArray, Inputs, Strings
 
 Function = Callable[..., Any]
 
@@ -167,7 +167,7 @@ def as_floats(returned: Any) -> FloatArray:
     return values.astype(np.float64)
 
 
-def upper_case(sequences: StrArray, where: object) -> list[str]:
+def upper_case(sequences: Strings, where: object) -> list[str]:
     """Return the sequences in upper case. Raises DataError naming the row of an empty one."""
     out = [str(s).upper() for s in sequences]
     if "" in out:
@@ -175,27 +175,27 @@ def upper_case(sequences: StrArray, where: object) -> list[str]:
     return out
 
 
-def _embed(call: _Call, sequences: StrArray, **settings: Any) -> NDArray[np.float32]:
+def _embed(call: _Call, sequences: Strings, **settings: Any) -> NDArray[np.float32]:
     return call.run(_VECTORS, [upper_case(sequences, call)], settings=settings)
 
 
-def _likelihood(call: _Call, sequences: StrArray) -> FloatArray:
+def _likelihood(call: _Call, sequences: Strings) -> FloatArray:
     return call.run(_NUMBERS, [upper_case(sequences, call)])
 
 
-def _pseudo_likelihood(call: _Call, sequences: StrArray, *, one_pass: bool = False) -> FloatArray:
+def _pseudo_likelihood(call: _Call, sequences: Strings, *, one_pass: bool = False) -> FloatArray:
     settings = {"one_pass": one_pass} if one_pass or call.takes("one_pass") else {}
     return call.run(_NUMBERS, [upper_case(sequences, call)], settings=settings)
 
 
-def _next_base(call: _Call, sequences: StrArray) -> FloatArray:
+def _next_base(call: _Call, sequences: Strings) -> FloatArray:
     # What is asked for may be the first base of a window, so a sequence may be empty here.
     log_probs = call.run(_BASES, [[str(s).upper() for s in sequences]])
     _require_one(np.exp(log_probs), call, "probabilities of A, C, G and T")
     return log_probs
 
 
-def _masked_llr(call: _Call, references: StrArray, alternates: StrArray) -> FloatArray:
+def _masked_llr(call: _Call, references: Strings, alternates: Strings) -> FloatArray:
     return call.run(_SCORES, [upper_case(references, call), upper_case(alternates, call)])
 
 

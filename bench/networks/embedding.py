@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
 from ..progress import activity
-from ..types import FloatArray, IntArray, StrArray, strings
+from ..types import FloatArray, IntArray, Strings, strings
 from .batches import in_batches
 from .tokens import Encoded, Tokens
 
@@ -27,7 +27,7 @@ POOLINGS = ("mean", "max", "last", "cls")
 
 def embed_all(
     model: LanguageModel,
-    sequences: StrArray,
+    sequences: Strings,
     requests: Sequence[tuple[int, str]],
     *,
     max_length: int | None,
@@ -42,7 +42,7 @@ def embed_all(
 
 def stream(
     model: LanguageModel,
-    sequences: Sequence[str] | StrArray,
+    sequences: Sequence[str] | Strings,
     requests: Sequence[tuple[int, str]],
     *,
     max_length: int | None = None,
@@ -63,7 +63,7 @@ def stream(
         yield [vectors[back] for vectors in found]
 
 
-def embed_sites(model: LanguageModel, sequences: StrArray, sites: IntArray, *, layer: int) -> NDArray[np.float32]:
+def embed_sites(model: LanguageModel, sequences: Strings, sites: IntArray, *, layer: int) -> NDArray[np.float32]:
     """Return the state of the token that spells base `sites[i]` of sequence i, (n, d); see `LanguageModel`."""
     found: NDArray[np.float32] | None = None
     for start in range(0, len(sequences), CHUNK):
@@ -85,7 +85,7 @@ def embed_sites(model: LanguageModel, sequences: StrArray, sites: IntArray, *, l
     return found
 
 
-def head_outputs(model: LanguageModel, sequences: StrArray) -> FloatArray:
+def head_outputs(model: LanguageModel, sequences: Strings) -> FloatArray:
     """Return the class probabilities (n, n_classes), or values (n, 1), of the checkpoint's own head."""
     from .language_model import evaluating
 
@@ -247,7 +247,7 @@ def _token_at(e: Encoded, site: int) -> int:
     return int(inside[0])
 
 
-def check_usable(sequences: Sequence[str] | StrArray, *, first: int = 0) -> None:
+def check_usable(sequences: Sequence[str] | Strings, *, first: int = 0) -> None:
     """Raise DataError, naming the row, for a sequence without a single A, C, G or T."""
     for row, sequence in enumerate(sequences, first):
         if not set("ACGTacgt") & set(sequence):
@@ -255,7 +255,7 @@ def check_usable(sequences: Sequence[str] | StrArray, *, first: int = 0) -> None
             raise DataError(f"sequence {row} has no A, C, G or T ({shown}), so it cannot be embedded or scored")
 
 
-def _unique(sequences: Sequence[str] | StrArray) -> tuple[list[str], IntArray]:
+def _unique(sequences: Sequence[str] | Strings) -> tuple[list[str], IntArray]:
     seen: dict[str, int] = {}
     back = np.array([seen.setdefault(s, len(seen)) for s in sequences], np.int64)
     return list(seen), back

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .._torch import pick_device
 from ..errors import ConfigError, DataError, NotApplicable
 from ..families import GENERIC, Family, Head
-from ..types import Examples, FloatArray, Inputs, IntArray, StrArray
+from ..types import Examples, FloatArray, Inputs, IntArray, Strings
 from . import embedding, likelihood
 from .batches import pad, token_budget, window
 from .finetuning import FineTuned, fine_tune
@@ -122,7 +122,7 @@ class LanguageModel:
             h.update(array.numpy().tobytes())
         return h.hexdigest()
 
-    def n_truncated(self, sequences: Sequence[str] | StrArray, *, max_length: int | None = None) -> int:
+    def n_truncated(self, sequences: Sequence[str] | Strings, *, max_length: int | None = None) -> int:
         """Return how many sequences are longer than what is used of them: in bases, or in tokens of letters like N."""
         keep = self._keep(max_length)
         if keep is None:
@@ -135,7 +135,7 @@ class LanguageModel:
 
     def embed(
         self,
-        sequences: StrArray,
+        sequences: Strings,
         *,
         layer: int = -1,
         pooling: str = "mean",
@@ -147,7 +147,7 @@ class LanguageModel:
 
     def embed_all(
         self,
-        sequences: StrArray,
+        sequences: Strings,
         requests: Sequence[tuple[int, str]],
         *,
         max_length: int | None = None,
@@ -162,14 +162,14 @@ class LanguageModel:
         """
         return embedding.embed_all(self, sequences, requests, max_length=max_length, truncation=truncation)
 
-    def embed_sites(self, sequences: StrArray, sites: IntArray, *, layer: int = -1) -> NDArray[np.float32]:
+    def embed_sites(self, sequences: Strings, sites: IntArray, *, layer: int = -1) -> NDArray[np.float32]:
         """Return the state of the token that spells base `sites[i]` of sequence i, (n, d).
 
         NaN where the sequence, cut about the site, takes more tokens than fit, as letters other than A, C, G and T may.
         """
         return embedding.embed_sites(self, sequences, sites, layer=layer)
 
-    def masked_log_probs(self, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
+    def masked_log_probs(self, sequences: Strings, sites: Sequence[IntArray]) -> list[FloatArray]:
         """Return log-probabilities (nats) of A, C, G, T, (k, 4), at each sequence's sites, masked together.
 
         They are normalised over the four bases. Raises NotApplicable where a token is not one base.
@@ -177,7 +177,7 @@ class LanguageModel:
         self._need_head("masked")
         return likelihood.masked_log_probs(self, sequences, sites)
 
-    def masked_llr(self, references: StrArray, alternates: StrArray) -> FloatArray:
+    def masked_llr(self, references: Strings, alternates: Strings) -> FloatArray:
         """Return log p(ALT) - log p(REF) (n,), in nats, summed over the tokens that differ, masked together in REF.
 
         With single-base tokens these are the bases that differ, with k-mers the k-mers that hold them, with overlapping
@@ -187,7 +187,7 @@ class LanguageModel:
         self._need_head("masked")
         return likelihood.masked_llr(self, references, alternates)
 
-    def pseudo_log_likelihood(self, sequences: StrArray, *, one_pass: bool = False) -> FloatArray:
+    def pseudo_log_likelihood(self, sequences: Strings, *, one_pass: bool = False) -> FloatArray:
         """Return the sum over tokens of log p(token | all others) (n,), in nats (Salazar 2020).
 
         Each token is masked in turn, or with `one_pass` none is and one forward pass serves all: cheaper by the length
@@ -197,7 +197,7 @@ class LanguageModel:
         self._need_head("masked")
         return likelihood.pseudo_log_likelihood(self, sequences, one_pass=one_pass)
 
-    def log_likelihood(self, sequences: StrArray, *, temperature: float = 1.0) -> FloatArray:
+    def log_likelihood(self, sequences: Strings, *, temperature: float = 1.0) -> FloatArray:
         """Return the log-likelihood (n,), in nats, summed over the tokens that spell A, C, G and T alone.
 
         It is normalised over these tokens. The first token of a model without a beginning token has no prediction and
@@ -207,7 +207,7 @@ class LanguageModel:
         self._need_head("causal")
         return likelihood.log_likelihood(self, sequences, temperature=temperature)
 
-    def next_base_log_probs(self, sequences: StrArray) -> FloatArray:
+    def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the log-probabilities of A, C, G, T as the next base, (n, 4), summed over the tokens that begin so.
 
         NaN where a sequence takes more tokens than fit.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError, NotApplicable
 from ..progress import activity
-from ..types import FloatArray, IntArray, StrArray
+from ..types import FloatArray, IntArray, Strings
 from .batches import in_batches
 from .embedding import CHUNK, check_usable, logits_of
 from .token_tables import KmerTokens
@@ -76,7 +76,7 @@ def at_slots(
     return out
 
 
-def masked_log_probs(model: LanguageModel, sequences: StrArray, sites: Sequence[IntArray]) -> list[FloatArray]:
+def masked_log_probs(model: LanguageModel, sequences: Strings, sites: Sequence[IntArray]) -> list[FloatArray]:
     """Return log-probabilities of A, C, G, T, (k, 4), at each sequence's sites, masked together."""
     if model.tokens.kind != "nucleotide":
         raise NotApplicable(f"{model.name}: its tokens are not single bases")
@@ -105,7 +105,7 @@ def masked_log_probs(model: LanguageModel, sequences: StrArray, sites: Sequence[
     return found
 
 
-def masked_llr(model: LanguageModel, references: StrArray, alternates: StrArray) -> FloatArray:
+def masked_llr(model: LanguageModel, references: Strings, alternates: Strings) -> FloatArray:
     """Return log p(ALT) - log p(REF) at the tokens that differ, masked together in REF; see `LanguageModel`."""
     mask = _mask(model)
     out = np.full(len(references), np.nan)
@@ -140,7 +140,7 @@ def masked_llr(model: LanguageModel, references: StrArray, alternates: StrArray)
     return out
 
 
-def pseudo_log_likelihood(model: LanguageModel, sequences: StrArray, *, one_pass: bool) -> FloatArray:
+def pseudo_log_likelihood(model: LanguageModel, sequences: Strings, *, one_pass: bool) -> FloatArray:
     """Return the sum over tokens of log p(token | all others) (n,); see `LanguageModel`."""
     mask = _mask(model)
     if one_pass:
@@ -162,12 +162,12 @@ def pseudo_log_likelihood(model: LanguageModel, sequences: StrArray, *, one_pass
     return totals
 
 
-def log_likelihood(model: LanguageModel, sequences: StrArray, *, temperature: float) -> FloatArray:
+def log_likelihood(model: LanguageModel, sequences: Strings, *, temperature: float) -> FloatArray:
     """Return the log-likelihood (n,) under a causal network; see `LanguageModel`."""
     return _totals(model, sequences, shift=1, temperature=temperature)
 
 
-def next_base_log_probs(model: LanguageModel, sequences: StrArray) -> FloatArray:
+def next_base_log_probs(model: LanguageModel, sequences: Strings) -> FloatArray:
     """Return the log-probabilities of A, C, G, T as the next base (n, 4): sums over the tokens that begin with each."""
     if model.tokens.kind == "overlapping_kmer":
         raise NotApplicable(f"{model.name}: its tokens overlap, so the next one does not begin with the next base")
@@ -189,7 +189,7 @@ def next_base_log_probs(model: LanguageModel, sequences: StrArray) -> FloatArray
     return out
 
 
-def _totals(model: LanguageModel, sequences: StrArray, *, shift: int, temperature: float) -> FloatArray:
+def _totals(model: LanguageModel, sequences: Strings, *, shift: int, temperature: float) -> FloatArray:
     """Return the sums of the log-probabilities of each sequence's own tokens, from one pass each."""
     check_usable(sequences)
     totals = np.full(len(sequences), np.nan)
@@ -204,7 +204,7 @@ def _totals(model: LanguageModel, sequences: StrArray, *, shift: int, temperatur
 
 
 def _chunks(
-    model: LanguageModel, sequences: StrArray, advance: Callable[[int], None]
+    model: LanguageModel, sequences: Strings, advance: Callable[[int], None]
 ) -> Iterator[tuple[IntArray, list[Encoded]]]:
     """Yield the sequences whose tokens all fit, as their numbers and tokens, so many at a time; the others are done."""
     for start in range(0, len(sequences), CHUNK):

@@ -1,0 +1,282 @@
+"""A column of text in Arrow's layout: blocks of letters and where each value begins, in memory or mapped from a file.
+
+A million short sequences as Python strings cost a third more than their letters, and windows of 100 kb do not fit at
+all; here they stay as they lie on disk, and are decoded a block at a time when somebody looks at them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_BLOCK_BYTES = 1 << 22
+_BLOCK_ROWS = 4096
+
+Ints = NDArray[np.int64]
+
+
+class Text:
+    """(n,) values of text that are not held as Python strings; it does what an object array of str does.
+
+    It iterates, compares and indexes alike: a number gives a str; a slice, an integer array or a mask gives a Text of
+    the same letters, of which nothing is copied. `np.asarray(text)` decodes it all into an object array.
+
+    Args:
+        column: an Arrow array, chunked or not, of string or large_string without nulls.
+        rows: which of its values this is, in this order; all of them where it is None.
+    """
+
+    __slots__ = ("_chunks", "_rows", "_starts")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, column: pyarrow.Array | pyarrow.ChunkedArray, rows: Ints | None = None) -> None:
+        arrays = column.chunks if hasattr(column, "chunks") else [column]
+        self._set([_views(array) for array in arrays], rows)
+
+    @staticmethod
+    def of(values: Sequence[str] | NDArray[Any]) -> Text:
+        """Return the values, which are then held once more, as letters."""
+        chunks = []
+        for start in range(0, len(values), _BLOCK_ROWS):
+            encoded = [v.encode() for v in values[start : start + _BLOCK_ROWS]]
+            offsets = np.zeros(len(encoded) + 1, np.int64)
+            np.cumsum([len(v) for v in encoded], out=offsets[1:])
+            chunks.append((offsets, memoryview(b"".join(encoded))))
+        return _made(chunks, None)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Text | NDArray[Any]]) -> Text:
+        """Return the values of all parts, one after another; nothing of a Text is copied."""
+        texts = [part if isinstance(part, Text) else Text.of(part) for part in parts]
+        bases = np.cumsum([0, *(text._starts[-1] for text in texts)])
+        indexed = any(text._rows is not None for text in texts)
+        rows = [base + text._index() for base, text in zip(bases, texts, strict=False)] if indexed else None
+        return _made([c for text in texts for c in text._chunks], None if rows is None else np.concatenate(rows))
+
+    def __len__(self) -> int:
+        return int(self._starts[-1]) if self._rows is None else len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        for block in self.blocks():
+            yield from block
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> str: ...
+    @overload
+    def __getitem__(self, index: slice | NDArray[Any] | Sequence[int]) -> Text: ...
+    def __getitem__(self, index: Any) -> str | Text:
+        n = len(self)
+        if isinstance(index, (int, np.integer)):
+            if not -n <= index < n:
+                raise IndexError(f"index {index} is out of bounds for {n} values")
+            return self._decoded(int(index) % n, int(index) % n + 1)[0]
+        if isinstance(index, slice):
+            wanted = np.arange(*index.indices(n), dtype=np.int64)
+        else:
+            wanted = np.asarray(index)
+            if wanted.dtype == np.bool_:
+                if wanted.shape != (n,):
+                    raise IndexError(f"a mask of shape {wanted.shape} for {n} values")
+                wanted = np.flatnonzero(wanted)
+            elif wanted.size == 0:
+                wanted = np.empty(0, np.int64)
+            elif wanted.dtype.kind not in "iu" or wanted.ndim != 1:
+                raise IndexError(
+                    f"expected a number, a slice, (m,) integers or a mask, got {wanted.dtype} {wanted.shape}"
+                )
+            elif wanted.min() < -n or wanted.max() >= n:
+                raise IndexError(f"an index from {wanted.min()} to {wanted.max()} is out of bounds for {n} values")
+            wanted = np.where(wanted < 0, wanted + n, wanted).astype(np.int64, copy=False)
+        return _made(self._chunks, wanted if self._rows is None else self._rows[wanted])
+
+    def __eq__(self, other: object) -> NDArray[np.bool_]:  # type: ignore[override]
+        if isinstance(other, str):
+            return np.fromiter((value == other for value in self), np.bool_, len(self))
+        if not isinstance(other, (Text, np.ndarray, list, tuple)):
+            return NotImplemented
+        if len(other) != len(self):
+            raise ValueError(f"cannot compare {len(self)} values with {len(other)}")
+        return np.fromiter((a == b for a, b in zip(self, other, strict=True)), np.bool_, len(self))
+
+    def __ne__(self, other: object) -> NDArray[np.bool_]:  # type: ignore[override]
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else ~equal
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("a Text is decoded when it becomes an array, which copies it")
+        out = np.empty(len(self), dtype=object)
+        at = 0
+        for block in self.blocks():
+            out[at : at + len(block)] = block
+            at += len(block)
+        return out if dtype is None else out.astype(dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Text.of, (self.tolist(),)
+
+    def __repr__(self) -> str:
+        return f"<Text of {len(self)} values>"
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(n,), as of an array."""
+        return (len(self),)
+
+    @property
+    def lengths(self) -> Ints:
+        """The bytes of each value, (n,), which of DNA are its bases; nothing is decoded."""
+        of_all = [np.diff(offsets) for offsets, _ in self._chunks]
+        lengths: Ints = np.concatenate([np.empty(0, np.int64), *of_all])
+        return lengths if self._rows is None else lengths[self._rows]
+
+    def tolist(self) -> list[str]:
+        """Return all values."""
+        return list(self)
+
+    def astype(self, dtype: Any) -> NDArray[Any]:
+        """Return all values as a numpy array of this type."""
+        return np.asarray(self, dtype=dtype)
+
+    def blocks(self) -> Iterator[list[str]]:
+        """Yield all values in lists of a few megabytes."""
+        for start, stop in self._spans():
+            yield self._decoded(start, stop)
+
+    def letters(self) -> Iterator[tuple[NDArray[np.uint8], Ints]]:
+        """Yield blocks of m values: their bytes, and (m + 1,) bounds of which value i lies between i and i + 1."""
+        for start, stop in self._spans():
+            pieces = self._pieces(start, stop)
+            bounds = np.zeros(len(pieces) + 1, np.int64)
+            np.cumsum([len(piece) for piece in pieces], out=bounds[1:])
+            yield np.frombuffer(b"".join(pieces), np.uint8), bounds
+
+    def stored(self) -> tuple[Text, Ints | None]:
+        """Return the values that lie in memory or on disk, each once, and the one of each row (None: all in order)."""
+        if self._rows is None:
+            return self, None
+        kept, index = np.unique(self._rows, return_inverse=True)
+        whole = len(kept) == self._starts[-1]
+        return _made(self._chunks, None if whole else kept), index.astype(np.int64).reshape(-1)
+
+    def column(self) -> pyarrow.ChunkedArray:
+        """Return the values as an Arrow column of large_string; letters that are in order are not copied."""
+        import pyarrow as pa
+
+        chunks = self._chunks if self._rows is None else [(bounds, letters) for letters, bounds in self.letters()]
+        kind = pa.large_string()
+        return pa.chunked_array(
+            [
+                pa.Array.from_buffers(kind, len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+                for offsets, data in chunks
+            ],
+            type=kind,
+        )
+
+    def _set(self, chunks: list[tuple[Ints, memoryview]], rows: Ints | None) -> None:
+        self._chunks = chunks
+        self._starts = np.cumsum([0, *(len(offsets) - 1 for offsets, _ in chunks)], dtype=np.int64)
+        self._rows = rows
+
+    def _index(self) -> Ints:
+        return np.arange(self._starts[-1], dtype=np.int64) if self._rows is None else self._rows
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        """Yield ranges of rows that hold a few megabytes each."""
+        n, at = len(self), 0
+        ends = np.cumsum(self.lengths)
+        while at < n:
+            before = int(ends[at - 1]) if at else 0
+            stop = int(np.searchsorted(ends, before + _BLOCK_BYTES, side="right"))
+            stop = min(max(stop, at + 1), at + _BLOCK_ROWS, n)
+            yield at, stop
+            at = stop
+
+    def _pieces(self, start: int, stop: int) -> list[memoryview]:
+        """Return the letters of each of the rows."""
+        rows = np.arange(start, stop) if self._rows is None else self._rows[start:stop]
+        which = np.searchsorted(self._starts, rows, side="right") - 1
+        local = rows - self._starts[which]
+        begin, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+        for chunk in np.unique(which):
+            here = which == chunk
+            begin[here] = self._chunks[chunk][0][local[here]]
+            end[here] = self._chunks[chunk][0][local[here] + 1]
+        letters = [data for _, data in self._chunks]
+        pieces = [letters[w][a:b] for w, a, b in zip(which.tolist(), begin.tolist(), end.tolist(), strict=True)]
+        return pieces
+
+    def _decoded(self, start: int, stop: int) -> list[str]:
+        return [str(piece, "utf-8") for piece in self._pieces(start, stop)]
+
+
+Strings = NDArray[np.object_] | Text
+"""(n,) values of text: a Text is used as an object array of str is, and `np.asarray` makes one of either."""
+
+
+def blocks(column: Strings) -> Iterator[Sequence[str]]:
+    """Yield the values of a column of text a few thousand at a time, so that a Text is not decoded whole."""
+    if isinstance(column, Text):
+        yield from column.blocks()
+    else:
+        for start in range(0, len(column), _BLOCK_ROWS):
+            yield column[start : start + _BLOCK_ROWS].tolist()
+
+
+def distinct(column: Strings) -> tuple[Strings, Ints]:
+    """Return the distinct values in the order in which they first occur, and which of them each row is, (n,)."""
+    values: Strings = column
+    index = None
+    if isinstance(column, Text):
+        values, index = column.stored()
+    seen: dict[bytes, int] = {}
+    keys = (hashlib.blake2b(v.encode(), digest_size=16).digest() for block in blocks(values) for v in block)
+    of_row: Ints = np.fromiter((seen.setdefault(key, len(seen)) for key in keys), np.int64, len(values))
+    if index is not None:
+        of_row = of_row[index]
+    _, first, back = np.unique(of_row, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return column[first[order]], rank[back.reshape(-1)]
+
+
+def hash_column(hasher: Any, column: Strings) -> None:
+    """Hash a column as `types.digest` hashes its values joined by line feeds, without joining them all."""
+    if isinstance(column, Text):
+        size = int(column.lengths.sum())
+    else:
+        size = sum(len("".join(block).encode()) for block in blocks(column))
+    hasher.update((size + max(len(column) - 1, 0)).to_bytes(8, "little"))
+    between = b""
+    for block in blocks(column):
+        hasher.update(between)
+        hasher.update("\n".join(block).encode())
+        between = b"\n"
+
+
+def _made(chunks: list[tuple[Ints, memoryview]], rows: Ints | None) -> Text:
+    text = Text.__new__(Text)
+    text._set(chunks, rows)
+    return text
+
+
+def _views(array: Any) -> tuple[Ints, memoryview]:
+    """Return the (m + 1,) offsets of an Arrow array of text and its letters, without copying them."""
+    if array.null_count:
+        raise ValueError("a column of text with missing values")
+    wide = str(array.type) == "large_string"
+    if not wide and str(array.type) != "string":
+        raise TypeError(f"expected a column of text, got {array.type}")
+    _, offsets, data = array.buffers()
+    if not len(array) or offsets is None:
+        return np.zeros(1, np.int64), memoryview(b"")
+    bounds = np.frombuffer(offsets, np.int64 if wide else np.int32)[array.offset : array.offset + len(array) + 1]
+    return bounds.astype(np.int64, copy=False), memoryview(data if data is not None else b"").cast("B")

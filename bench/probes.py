@@ -6,7 +6,7 @@ any number of examples n: scikit-learn's `LogisticRegression` has C = 1 / (penal
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 class Path:
     """A linear model for each penalty, in the order given: `coefficients` (p, k, d) and `intercepts` (p, k).
 
-    k is 1 for a regression and for two classes (the log-odds of class 1), else the number of classes.
+    k is 1 for two classes (the log-odds of class 1), else the number of classes, of labels or of outputs.
     """
 
     penalties: tuple[float, ...]
@@ -38,7 +38,8 @@ class Probe:
     """A fitted linear model of raw features: `coefficients` (k, d), `intercepts` (k,), and the penalty that was chosen.
 
     `valid_loss` is its loss on valid; `classes` are those that the training labels held; any other of the `n_classes`
-    gets probability 0.
+    gets probability 0. With `labels` an example may have several of them, and `classes` are those that some training
+    examples have and some have not; the intercept of any other is infinite, so that it gets its base rate, 0 or 1.
     """
 
     coefficients: FloatArray
@@ -47,15 +48,18 @@ class Probe:
     n_classes: int
     classes: tuple[int, ...]
     valid_loss: float = float("nan")
+    labels: bool = False
 
     def predict(self, x: Features) -> FloatArray:
-        """Return class probabilities (n, n_classes), or values (n, 1) of a regression."""
+        """Return class or label probabilities (n, n_classes), or values (n, outputs) of a regression."""
         if x.shape[1] != self.coefficients.shape[1]:
             raise DataError(f"the probe was fitted on {self.coefficients.shape[1]} features, not {x.shape[1]}")
         _require_finite(x, "features to predict from")
         outputs = _outputs(x, self.coefficients, self.intercepts)
         if self.n_classes == 0:
             return outputs
+        if self.labels:
+            return _chance(outputs)
         probabilities = np.zeros((len(outputs), self.n_classes))
         probabilities[:, self.classes] = _probabilities(outputs)
         return probabilities
@@ -73,10 +77,11 @@ def fit_probe(
 ) -> Probe:
     """Return the logistic (or, with `n_classes` 0, ridge) regression whose penalty has the lowest loss on valid.
 
-    Features (n, d), dense or CSR, are scaled to unit variance on train; one that is constant there is not used. The
-    loss is log-loss, or squared error; of equals the stronger penalty wins, and the path ends once two weaker ones in
-    a row have not been better. Raises DataError for features that are not
-    finite, for too few examples, and for labels that cannot be learned from.
+    Features (n, d), dense or CSR, are scaled to unit variance on train; one that is constant there is not used. Labels
+    (n, n_classes) of 0 and 1 get a logistic regression each, and outputs (n, k) a ridge each, of one penalty. The loss
+    is log-loss, or squared error, the mean over labels or over outputs in units of their variance; of equals the
+    stronger penalty wins, and the path ends once two weaker ones in a row have not been better. Raises DataError for
+    features that are not finite, for too few examples, and for labels that cannot be learned from.
     """
     for x, y, part in ((train_x, train_y, "training"), (valid_x, valid_y, "validation")):
         if x.shape[0] != len(y) or not len(y):
@@ -89,21 +94,12 @@ def fit_probe(
     used = deviation > 1e-6 * np.abs(mean)
     scale = np.where(used, deviation if standardise else 1.0, np.inf)
     x = _scaled(train_x, scale)
-    if n_classes:
-        classes, labels = np.unique(np.asarray(train_y, dtype=np.int64), return_inverse=True)
-        if classes[0] < 0 or classes[-1] >= n_classes:
-            raise DataError(f"class indices run from {classes[0]} to {classes[-1]}; expected 0 to {n_classes - 1}")
-        if len(classes) == 1:
-            raise DataError(f"training labels hold class {classes[0]} alone; expected two classes or more")
-        steps = _logistic(x, labels, len(classes), penalties, tolerance=1e-7)
-    else:
-        classes = np.zeros(0, dtype=np.int64)
-        steps = _ridge(x, train_y, penalties, tolerance=1e-10)
+    make, steps = _learnable(x, np.asarray(train_y), n_classes, penalties)
     best: Probe | None = None
     lowest, worse = np.inf, 0
     for penalty, w, b in steps:
-        probe = Probe(w / scale, b, penalty, n_classes, tuple(classes.tolist()))
-        loss = _loss(probe.predict(valid_x), np.asarray(valid_y), n_classes)
+        probe = make(w / scale, b, penalty)
+        loss = _loss(probe, probe.predict(valid_x), np.asarray(valid_y), np.asarray(train_y))
         if best is None or loss < lowest:
             best, lowest, worse = replace(probe, valid_loss=loss), loss, 0
         else:
@@ -112,6 +108,46 @@ def fit_probe(
             break
     assert best is not None
     return best
+
+
+def _learnable(
+    x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float]
+) -> tuple[Callable[[FloatArray, FloatArray, float], Probe], Iterator[Step]]:
+    """Return what makes a probe of coefficients, intercepts and penalty, and the fits along the path."""
+    if not n_classes:
+        if y.ndim == 1:
+            return lambda w, b, penalty: Probe(w, b, penalty, 0, ()), _ridge(x, y, penalties, tolerance=1e-10)
+        y = y.astype(np.float64)
+        unit = _deviation(y)
+        return (
+            lambda w, b, penalty: Probe(w * unit[:, None], b * unit, penalty, 0, ()),
+            _ridge(x, y / unit, penalties, tolerance=1e-10),
+        )
+    if y.ndim == 1:
+        classes, labels = np.unique(y.astype(np.int64), return_inverse=True)
+        if classes[0] < 0 or classes[-1] >= n_classes:
+            raise DataError(f"class indices run from {classes[0]} to {classes[-1]}; expected 0 to {n_classes - 1}")
+        if len(classes) == 1:
+            raise DataError(f"training labels hold class {classes[0]} alone; expected two classes or more")
+        found = tuple(classes.tolist())
+        return (
+            lambda w, b, penalty: Probe(w, b, penalty, n_classes, found),
+            _logistic(x, labels, len(classes), penalties, tolerance=1e-7),
+        )
+    rate = y.mean(axis=0)
+    varied = np.flatnonzero((rate > 0) & (rate < 1))
+    if not len(varied):
+        raise DataError(f"each of the {n_classes} labels is the same in all training examples")
+
+    def of_labels(w: FloatArray, b: FloatArray, penalty: float) -> Probe:
+        coefficients = np.zeros((n_classes, w.shape[1]))
+        intercepts = np.where(rate > 0, np.inf, -np.inf)
+        coefficients[varied], intercepts[varied] = w, b
+        return Probe(coefficients, intercepts, penalty, n_classes, tuple(varied.tolist()), labels=True)
+
+    # The labels share nothing but the features: fitted at once, they share the matrix products too.
+    prior = np.log(rate[varied]) - np.log1p(-rate[varied])
+    return of_labels, walk(x, _binary(y[:, varied].astype(np.float64)), prior, penalties, tolerance=1e-8)
 
 
 def logistic_path(
@@ -151,28 +187,28 @@ def _logistic(
         raise DataError(f"class counts in training are {counts.tolist()}; expected two classes or more, none empty")
     prior = np.log(counts / len(y))
     if n_classes == 2:
-        return walk(x, _binary(y), prior[1:] - prior[:1], penalties, tolerance)
+        return walk(x, _binary(y[:, None].astype(np.float64)), prior[1:] - prior[:1], penalties, tolerance)
     return walk(x, _multinomial(y, n_classes), prior - prior.mean(), penalties, tolerance)
 
 
 def _ridge(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float) -> Iterator[Step]:
-    y = np.asarray(y, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
     if not np.isfinite(y).all():
-        raise DataError(f"training target of row {int(np.argmin(np.isfinite(y)))} is not finite")
-    offset = y.mean()
+        raise DataError(f"training target of row {int(np.argmin(np.isfinite(y).all(axis=1)))} is not finite")
+    offset = y.mean(axis=0)
     n, d = x.shape
     if min(n, d) > EXACT:
-        yield from walk(x, _squared(y), np.array([offset]), penalties, tolerance)
+        yield from walk(x, _squared(y), offset, penalties, tolerance)
         return
     space = space_of(x, precision=np.float64)
     mean = moments(x)[0] if space.back else space.centre
     # The targets are centred, so the features need not be.
-    target = sum(space.x[at : at + ROWS].T @ (y - offset)[at : at + ROWS] for at in range(0, n, ROWS)) / n
+    target = sum((y - offset)[at : at + ROWS].T @ space.x[at : at + ROWS] for at in range(0, n, ROWS)) / n
     for penalty in from_strongest(penalties):
         if space.back:
-            w = space.back((target / (space.rest + penalty))[None])
+            w = space.back(target / (space.rest + penalty))
         else:
-            w = ((space.vectors.T @ target) / (space.spread + penalty) @ space.vectors.T)[None]
+            w = (target @ space.vectors) / (space.spread + penalty) @ space.vectors.T
         yield penalty, w, offset - w @ mean
 
 
@@ -195,20 +231,40 @@ def _probabilities(outputs: FloatArray) -> FloatArray:
     return probabilities
 
 
-def _loss(predicted: FloatArray, y: NDArray[Any], n_classes: int) -> float:
-    if n_classes == 0:
+def _chance(outputs: FloatArray) -> FloatArray:
+    """Return the logistic function of each output."""
+    small = np.exp(-np.abs(outputs))
+    chance: FloatArray = np.where(outputs >= 0, 1.0, small) / (1 + small)
+    return chance
+
+
+def _deviation(y: FloatArray) -> FloatArray:
+    """Return the standard deviation of each output (n, k), 1 where it does not vary."""
+    deviation = y.std(axis=0)
+    return np.where(deviation > 1e-12 * np.abs(y).max(axis=0), deviation, 1.0)
+
+
+def _loss(probe: Probe, predicted: FloatArray, y: NDArray[Any], train_y: NDArray[Any]) -> float:
+    """Return the loss on valid of what was predicted: the mean over examples and over learnt labels or outputs."""
+    if probe.n_classes == 0 and y.ndim == 1:
         return float(np.mean((predicted[:, 0] - y) ** 2))
-    chosen = predicted[np.arange(len(y)), y.astype(np.int64)]
+    if probe.n_classes == 0:
+        return float(np.mean(((predicted - y) / _deviation(train_y.astype(np.float64))) ** 2))
+    if probe.labels:
+        learnt = list(probe.classes)
+        chosen = np.where(y[:, learnt] == 1, predicted[:, learnt], 1 - predicted[:, learnt])
+    else:
+        chosen = predicted[np.arange(len(y)), y.astype(np.int64)]
     return float(-np.mean(np.log(np.maximum(chosen, np.finfo(np.float64).tiny))))
 
 
-def _binary(y: NDArray[np.int64]) -> Loss:
+def _binary(y: FloatArray) -> Loss:
+    """Return the loss of labels (n, k): the sum over them of the mean log-loss."""
+
     def loss(outputs: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        z = outputs[:, 0]
-        small = np.exp(-np.abs(z))
-        chance = np.where(z >= 0, 1.0, small) / (1 + small)
-        value = float(np.mean(np.maximum(z, 0) + np.log1p(small) - y * z))
-        return value, ((chance - y) / len(y))[:, None], np.array([[np.mean(chance * (1 - chance))]])
+        chance = _chance(outputs)
+        each = np.maximum(outputs, 0) + np.log1p(np.exp(-np.abs(outputs))) - y * outputs
+        return float(each.sum() / len(y)), (chance - y) / len(y), np.diag((chance * (1 - chance)).mean(axis=0))
 
     return loss
 
@@ -227,9 +283,11 @@ def _multinomial(y: NDArray[np.int64], n_classes: int) -> Loss:
 
 
 def _squared(y: FloatArray) -> Loss:
+    """Return the loss of outputs (n, k): half the squared error, summed over them."""
+
     def loss(outputs: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        residual = outputs - y[:, None]
-        return 0.5 * float(np.mean(residual**2)), residual / len(y), np.ones((1, 1))
+        residual = outputs - y
+        return 0.5 * float((residual**2).sum() / len(y)), residual / len(y), np.eye(y.shape[1])
 
     return loss
 

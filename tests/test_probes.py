@@ -195,3 +195,64 @@ def test_a_path_keeps_the_callers_order() -> None:
     assert isinstance(path, Path) and path.penalties == PENALTIES
     norms = np.linalg.norm(path.coefficients[:, 0], axis=1)
     assert np.all(np.diff(norms) < 0)
+
+
+@pytest.mark.parametrize("form", ["tall", "wide", "sparse"])
+def test_labels_are_as_many_logistic_regressions_of_one_penalty(form: str) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    n, d = (80, 120) if form == "wide" else (400, 15)
+    x = _features(n, d)
+    if form == "sparse":
+        x[x < 0.5] = 0
+    rng = np.random.default_rng(3)
+    y = (x @ rng.standard_normal((d, 4)) + rng.logistic(size=(n, 4)) > [0, 2, 4, 0]).astype(np.int64)
+    y[:, 3] = 1  # nothing to learn
+    scaled = x / x.std(axis=0)
+    given = csr_matrix(x) if form == "sparse" else x
+    probe = fit_probe(given, y, given, y, n_classes=4, penalties=(0.01,))
+    predicted = probe.predict(given)
+    assert predicted.shape == (n, 4)
+    assert (predicted[:, 3] == 1).all()
+    assert probe.classes == (0, 1, 2)
+    total = 0.0
+    for j in range(3):
+        peer = LogisticRegression(C=1 / (0.01 * n), tol=1e-8, max_iter=10_000).fit(scaled, y[:, j])
+        want = peer.predict_proba(scaled)[:, 1]
+        np.testing.assert_allclose(predicted[:, j], want, atol=2e-3)
+        total += -np.mean(np.log(np.where(y[:, j] == 1, want, 1 - want)))
+    assert probe.valid_loss == pytest.approx(total / 3, rel=1e-4)
+
+
+@pytest.mark.parametrize("form", ["tall", "wide", "walked"])
+def test_several_outputs_are_as_many_ridges_of_one_penalty(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.linear_model import Ridge
+
+    n, d = (60, 90) if form == "wide" else (200, 20)
+    x = _features(n, d)
+    if form == "walked":
+        monkeypatch.setattr("baserate.probes.EXACT", 5)
+    rng = np.random.default_rng(5)
+    # Outputs in other units must count alike.
+    y = (x @ rng.standard_normal((d, 3)) + rng.standard_normal((n, 3))) * [1, 1000, 0.01] + [7, 0, 0]
+    scaled = x / x.std(axis=0)
+    probe = fit_probe(x, y, x, y, n_classes=0, penalties=(0.1,))
+    peer = Ridge(alpha=0.1 * n, solver="svd").fit(scaled, y)
+    np.testing.assert_allclose(probe.predict(x), peer.predict(scaled), atol=1e-3 * y.std(axis=0).max(), rtol=1e-3)
+    errors = ((peer.predict(scaled) - y) ** 2).mean(axis=0) / y.var(axis=0)
+    assert probe.valid_loss == pytest.approx(errors.mean(), rel=1e-4)
+
+
+def test_output_in_large_units_does_not_choose_the_penalty_alone() -> None:
+    rng = np.random.default_rng(6)
+    x, fresh = rng.standard_normal((60, 30)), rng.standard_normal((60, 30))
+    noise, signal = rng.standard_normal((60, 1)), np.r_[x, fresh] @ rng.standard_normal((30, 3))
+    train = np.hstack([signal[:60], noise * 1e6])
+    valid = np.hstack([signal[60:], rng.standard_normal((60, 1)) * 1e6])
+    assert fit_probe(x, train, fresh, valid, n_classes=0, penalties=PENALTIES).penalty < 1.0
+
+
+def test_labels_that_are_all_alike_cannot_be_learnt() -> None:
+    x, y = _features(30, 3), np.tile([0, 1], (30, 1))
+    with pytest.raises(DataError, match="each of the 2 labels is the same"):
+        fit_probe(x, y, x, y, n_classes=2, penalties=PENALTIES)

@@ -12,7 +12,7 @@ from .duplicates import duplicate_findings
 from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
 from .kept import key_of, read_audit, write_audit
 from .keys import Keys, keys_of
-from .overlaps import overlap_findings
+from .overlaps import overlap_findings, straddling_finding
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings
 
@@ -48,6 +48,7 @@ def audit_of(task: Task, split: Split, *, cache: Path | None = None) -> dict[str
 def _findings(task: Task, split: Split) -> Iterator[Finding]:
     keys: dict[Part, Keys] = {part: keys_of(e.inputs, f"hashing {part}") for part, e in split}
     yield from duplicate_findings(task, split, keys)
+    yield straddling_finding(split)
     yield from overlap_findings(task, split)
     yield from relative_findings(task, split)
     compositions = compositions_of(split)

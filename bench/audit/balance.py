@@ -73,7 +73,7 @@ def _classes(task: Task, split: Split) -> Finding:
         said.append(f"few test rows of {_some(rare)}")
     if shift is not None and SHIFT.status(shift) != "PASS":
         said.append(f"test has another balance than training (shift {shift:.2f})")
-    shares = ", ".join(f"{n} {percent(c, len(split.test))}" for n, c in list(zip(names, test, strict=True))[:6])
+    shares = ", ".join(f"{n}: {percent(c, len(split.test))}" for n, c in list(zip(names, test, strict=True))[:6])
     by = f"FAIL where test lacks a class; WARN below 1 % or {FEW_OF_A_CLASS} rows of one; of the shift: {SHIFT}"
     numbers = {
         "counts": {p: {n: int(v) for n, v in zip(names, c, strict=True)} for p, c in counts.items()},

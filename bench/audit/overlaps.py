@@ -12,6 +12,7 @@ from .keys import disagree, label_text, spread_of
 
 OVERLAPPING = Threshold(0.0, 0.1, "test rows by 1 bp or more")
 MOSTLY = Threshold(0.0, 0.01, "test rows by half of their length or more")
+STRADDLING = Threshold(0.0, 0.01, "test rows")
 _GENOME_COLUMNS = ("assembly", "genome", "species")
 
 
@@ -29,7 +30,7 @@ def overlap_findings(task: Task, split: Split) -> Iterator[Finding]:
     for part, examples in known:
         if not len(examples) or examples.intervals is None:
             continue
-        found, shared = _most_shared(test, examples)
+        found, shared = most_shared(test, examples)
         by_part[part] = found, shared
         for i in np.flatnonzero(shared > best):
             where[i] = part, int(found[i])  # type: ignore[assignment]
@@ -64,7 +65,7 @@ def overlap_findings(task: Task, split: Split) -> Iterator[Finding]:
         yield Finding(name, title, "leakage", by.status(n / total), said, str(by), numbers, tuple(rows), n)
 
 
-def _most_shared(test: Examples, known: Examples) -> tuple[IntArray, IntArray]:
+def most_shared(test: Examples, known: Examples) -> tuple[IntArray, IntArray]:
     """Return for each test row the row of `known` with which it shares most bases (-1), and how many, (n,) each."""
     assert test.intervals is not None and known.intervals is not None
     found, shared = np.full(len(test), -1, np.int64), np.zeros(len(test), np.int64)
@@ -97,3 +98,25 @@ def contigs(examples: Examples) -> StrArray:
     if not columns:
         return examples.intervals.chrom
     return strings(["|".join(map(str, row)) for row in zip(*columns, examples.intervals.chrom, strict=True)])
+
+
+def straddling_finding(split: Split) -> Finding:
+    """Return how many test rows are of a group, such as a gene, that training or validation has too."""
+    first: dict[str, tuple[Part, str]] = {}
+    for part in ("train", "valid"):
+        examples = dict(split)[part]
+        for group, name in zip(examples.groups, examples.ids, strict=True):
+            first.setdefault(group, (part, name))
+    hit = [i for i, group in enumerate(split.test.groups) if group in first]
+    rows = tuple(
+        Row("test", split.test.ids[i], *first[split.test.groups[i]], said=f"group {split.test.groups[i]}")
+        for i in hit[:MAX_ROWS]
+    )
+    n, total = len(hit), len(split.test)
+    groups = len({split.test.groups[i] for i in hit})
+    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are of a group that training or validation has too"
+    numbers = {"rows": n, "of": total, "share": n / total, "groups": groups}
+    title = "Test rows of a group that is in training or validation"
+    return Finding(
+        "group_test", title, "leakage", STRADDLING.status(n / total), said, str(STRADDLING), numbers, rows, n
+    )

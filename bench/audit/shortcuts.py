@@ -131,13 +131,10 @@ def _kmers(task: Task, split: Split) -> Finding:
         tenth = np.arange(len(fitted)) % 10 == 0
         chosen, fitted = fitted.take(np.flatnonzero(tenth)), fitted.take(np.flatnonzero(~tenth))
     asked = split.test.take(test) if len(test) < len(split.test) else split.test
-    advance = activity("learning from k-mers", 3)
     try:
         x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
         t = _frequencies(asked.inputs)
-        advance(1)
         predicted = _fit_and_predict(task, (x, fitted.targets), (v, chosen.targets), t)
-        advance(2)
     except DataError as reason:
         return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not learnt: {reason}")
     k = predicted.shape[1]

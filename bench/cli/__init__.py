@@ -9,6 +9,7 @@ import click
 
 from .. import __version__
 from ..errors import BaserateError, nearest
+from .audit import audit, resplit
 from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
@@ -64,5 +65,5 @@ def cli(verbose: bool) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-for command in (list_, show, check, run, leaderboard, track, pretrain, new, genome, cache, doctor):
+for command in (list_, show, check, audit, resplit, run, leaderboard, track, pretrain, new, genome, cache, doctor):
     cli.add_command(command)

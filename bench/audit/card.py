@@ -1,0 +1,117 @@
+"""A task's rows as one table, and the TOML card that reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..splits import predefined
+from ..types import Examples, Split, Task
+
+
+def table_columns(task: Task, split: Split) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the columns of the table, and the keys of [source] that name them.
+
+    Strata keep their names, since metrics may name them; a column of ours whose name is taken gets another. The column
+    that told the parts is left out.
+    """
+    parts = [(part, e) for part, e in split if len(e)]
+    old = getattr(task.split, "rule", task.split)  # what with_valid carves from
+    split_by = old.column if isinstance(old, predefined) else ""
+    strata = [name for name in parts[0][1].strata if name != split_by and all(name in e.strata for _, e in parts)]
+    taken = set(strata)
+
+    def free(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    columns: dict[str, Any] = {}
+    names: dict[str, Any] = {}
+
+    def add(key: str, name: str, values: Any) -> None:
+        names[key] = free(name)
+        columns[names[key]] = values
+
+    def joined(values: Any) -> list[str]:
+        return [str(v) for _, e in parts for v in values(e)]
+
+    add("id", "id", joined(lambda e: e.ids))
+    add("sequence", "sequence", joined(lambda e: e.inputs.sequences))
+    if parts[0][1].inputs.alternates is not None:
+        add("alternate", "alternate", joined(lambda e: e.inputs.alternates))
+    _add_targets(task, [e for _, e in parts], free, columns, names)
+    add("group", "group", joined(lambda e: e.groups))
+    add("cluster", "cluster", joined(lambda e: e.clusters))
+    part = free("part")
+    columns[part] = [name for name, e in parts for _ in range(len(e))]
+    for name in strata:
+        columns[name] = joined(lambda e, name=name: e.strata[name])
+    if all(e.intervals is not None for _, e in parts):
+        for name in ("chrom", "start", "end", "strand"):
+            columns[free(name)] = joined(lambda e, name=name: getattr(e.intervals, name))
+    return columns, names | {"strata": [*strata, part]}
+
+
+def _add_targets(
+    task: Task, parts: Sequence[Examples], free: Any, columns: dict[str, Any], names: dict[str, Any]
+) -> None:
+    if task.kind == "paired":
+        return
+    targets = np.concatenate([e.targets for e in parts])
+    if task.kind in ("multilabel", "regression") and targets.ndim == 2:
+        labels = [free(f"label{j}" if not task.classes else task.classes[j]) for j in range(targets.shape[1])]
+        columns |= {
+            name: [str(int(v)) if task.kind == "multilabel" else repr(float(v)) for v in targets[:, j]]
+            for j, name in enumerate(labels)
+        }
+        names["target"] = labels
+        return
+    names["target"] = free("label")
+    if task.kind == "classification":
+        columns[names["target"]] = [task.classes[int(t)] for t in targets]
+    elif task.kind == "generation":
+        columns[names["target"]] = ["".join("ACGT"[int(b)] for b in row) for row in targets]
+    else:
+        columns[names["target"]] = [repr(float(t)) for t in targets]
+
+
+def card_text(task: Task, split: Split, names: Mapping[str, Any], said: Sequence[str]) -> str:
+    """Return the card of the task's next version, with a note of what was done."""
+    note = f"Version {task.version + 1} of {task.id}, cleaned: {'; '.join(said)}."
+    card: dict[str, Any] = {
+        "name": task.name,
+        "version": task.version + 1,
+        "kind": task.kind,
+        "classes": list(task.classes),
+        "metrics": list(task.metrics),
+        "published": task.published,
+        "description": f"{task.description} {note}".strip(),
+        "citation": task.citation,
+        "licence": task.licence,
+        "origin": task.origin,
+        "species": list(task.species),
+        "assembly": list(task.assembly),
+        "deleterious": task.deleterious,
+        "zero_shot": list(task.zero_shot),
+    }
+    lines = [
+        "# Written by `baserate resplit`; removed.csv lists every row that is gone.",
+        *(f"# {s}" for s in said),
+        "",
+    ]
+    lines += [f"{key} = {_toml(value)}" for key, value in card.items() if value not in ("", [], False)]
+    lines += ["", "[source]", f"table = {_toml(task.name + '.parquet')}"]
+    lines += [f"{key} = {_toml(value)}" for key, value in names.items() if value]
+    lines += ["", "[split]", 'rule = "predefined"', f"column = {_toml(names['strata'][-1])}"]
+    lines += ["", "[expect]", *(f"{part} = {len(e)}" for part, e in split)]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Return a value in TOML; its strings and lists are written as JSON writes them."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,197 @@
+"""Commands that tell what is wrong with a task, and write a version of it that is not."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ConfigError, DataError
+from .options import data_dir_option, json_option, quiet_option
+
+if TYPE_CHECKING:
+    from ..audit import Audit
+
+_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NOTE": "dim"}
+_SHOWN = 3
+
+
+@click.command()
+@click.argument("tasks", nargs=-1, required=True)
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one page of all audits.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write a .json and a .html a task here.")
+@click.option("--fail-on-leak", is_flag=True, help="Exit with 1 where a part leaks into another, with the reason.")
+@click.option(
+    "--cache/--no-cache", default=True, help="Keep audits on disk; one is made anew when data or code changed."
+)
+@data_dir_option
+@quiet_option
+@json_option
+def audit(
+    tasks: tuple[str, ...],
+    html: Path | None,
+    out: Path | None,
+    fail_on_leak: bool,
+    cache: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Look for leaks, conflicting labels, shortcuts and imbalance in tasks, yours or built in.
+
+    \b
+    Examples:
+      baserate audit human_splice_sites
+      baserate audit ./mine.toml --html audit.html --fail-on-leak
+      baserate audit 'arabidopsis_*' yeast_coding --out audits
+      baserate audit yeast_coding --json
+    """
+    from ..audit import audit as audit_
+    from ..audit.page import to_html
+    from ..cards import find_tasks
+    from ..display import activity_display
+    from ..sources.cache import cache_dir
+    from ..splits import load_split
+
+    found: list[Audit] = []
+    lost: dict[str, str] = {}
+    cards = find_tasks(tasks)
+    for card in cards:
+        with activity_display(quiet=quiet or as_json):
+            try:
+                found.append(audit_(card, load_split(card), cache=cache_dir() if cache else None))
+            except DataError as error:
+                if len(cards) == 1:
+                    raise
+                lost[card.id] = str(error)
+                continue
+        if not (quiet or as_json):
+            _print(found[-1])
+    if html:
+        _write(html, to_html(found))
+    for one in found if out else ():
+        assert out is not None
+        _write(out / f"{one.task}.json", json.dumps(one.to_json(), indent=1, allow_nan=False) + "\n")
+        _write(out / f"{one.task}.html", to_html([one]))
+    if as_json:
+        click.echo(json.dumps([a.to_json() for a in found], indent=1, allow_nan=False))
+    elif len(found) > 1 and not quiet:
+        _print_all(found)
+    for name, reason in lost.items():
+        click.echo(f"baserate: not audited: {name}: {reason}", err=True)
+    leaking = [a for a in found if a.leaks] if fail_on_leak else []
+    for one in leaking:
+        click.echo(f"baserate: {one.task} leaks: {'; '.join(one.leaks)}", err=True)
+    return 1 if leaking or lost else 0
+
+
+@click.command()
+@click.argument("task")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder for the card and its table.")
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    type=click.Choice(["identical", "conflicts", "overlaps", "relatives"]),
+    help="What to remove from train and valid; repeatable.  [default: all]",
+)
+@click.option(
+    "--split", type=click.Choice(["by_homology"]), help="Make a new split, by clusters of relatives, instead."
+)
+@data_dir_option
+@json_option
+def resplit(task: str, out: Path, rules: tuple[str, ...], split: str | None, as_json: bool) -> None:
+    """Write a cleaned version of a task: a card and one table, as the next version, with a list of what was removed.
+
+    \b
+    Examples:
+      baserate resplit ./mine.toml --out mine_v2
+      baserate resplit ./mine.toml --out mine_v2 --rule identical --rule conflicts
+      baserate resplit ./mine.toml --out mine_v2 --split by_homology
+    """
+    from ..audit.resplit import RULES
+    from ..audit.resplit import resplit as resplit_
+    from ..cards import find_tasks
+    from ..splits import load_split
+
+    cards = find_tasks([task])
+    if len(cards) != 1:
+        raise ConfigError(f"{task!r} names {len(cards)} tasks; resplit takes one")
+    card = cards[0]
+    made = resplit_(card, load_split(card), out, rules=rules or RULES, by_homology=split == "by_homology")
+    if as_json:
+        click.echo(json.dumps(made.to_json(), indent=1))
+        return
+    for line in made.said:
+        click.echo(line)
+    click.echo(f"wrote {made.card}; next: baserate audit {made.card}")
+
+
+def _print(audit: Audit) -> None:
+    """Print an audit, a finding a line, with some of the rows that offend."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..audit.finding import TOPICS
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    sizes = ", ".join(f"{n:,} {part}" for part, n in audit.sizes.items())
+    console.print(Text.assemble((audit.verdict, _STYLES[audit.verdict]), "  ", (audit.task, "bold"), f"  {sizes}"))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for topic, title in TOPICS.items():
+        table.add_row("", Text(title, "bold"))
+        for f in (f for f in audit.findings if f.topic == topic):
+            said = Text(f.said, "dim" if f.status == "NOTE" else "")
+            if f.sampled:
+                said.append(f"  ({f.sampled})", "dim")
+            if f.status in ("WARN", "FAIL"):
+                said.append(f"  [{f.threshold}]", "dim")
+                for row in f.rows[:_SHOWN]:
+                    other = f" = {row.other_part} {row.other}" if row.other else ""
+                    said.append(f"\n  {row.part} {row.id}{other}  {row.said}", "dim")
+                if f.n_rows > _SHOWN and f.rows:
+                    said.append(f"\n  and {f.n_rows - _SHOWN:,} more: --json, --html", "dim")
+            table.add_row(Text(f.status, _STYLES[f.status]), said)
+    console.print(table, "")
+
+
+def _print_all(audits: list[Any]) -> None:
+    """Print the verdict of every task."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("task", "verdict", "worst reason"):
+        table.add_column(name)
+    for one in audits:
+        reason = one.reasons[0] if one.reasons else "nothing found"
+        table.add_row(one.task, Text(one.verdict, _STYLES[one.verdict]), Text(reason))
+    console.print(table)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file whole or not at all. Raises ConfigError where it cannot be written."""
+    import uuid
+
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

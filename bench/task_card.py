@@ -1,4 +1,4 @@
-"""A task from a TOML file."""
+"""A task from a TOML table: every key is checked, and each mistake told by file and key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,24 @@ from . import splits
 from .errors import ConfigError, check_keys, nearest
 from .genomes import is_name
 from .metrics import parse
-from .sources.intervals import read_intervals
+from .sources.declared import READERS, Expected, HubSource, read_expected
+from .sources.hub import HubSet, hub_set
 from .sources.tables import read_table
-from .sources.variants import read_variants
-from .types import SplitRule, Task
+from .types import Examples, SplitRule, Task
 from .zero_shot import rule_of
 
 METRICS = {
     "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece"),
-    "multilabel": ("auprc", "auroc", "mcc", "f1", "f1_micro", "brier"),
-    "regression": ("spearman", "pearson", "r2", "mae", "rmse"),
+    "multilabel": ("auprc", "auroc", "f1", "mcc"),
+    "regression": ("spearman", "pearson", "r2"),
     "paired": ("paired_accuracy",),
     "generation": ("recovery", "exact_match"),
 }
-_READERS: Mapping[str, Callable[..., Any]] = {"table": read_table, "bed": read_intervals, "variants": read_variants}
+"""What is reported of a task whose card names no metrics; the first is primary."""
+
+VALID = 0.1
+"""The share of the examples that is taken out of train as valid where the authors of a data set made no such part."""
+
 _RULES: Mapping[str, Callable[..., SplitRule]] = {
     "by_chromosome": splits.by_chromosome,
     "by_position": splits.by_position,
@@ -36,57 +40,71 @@ _RULES: Mapping[str, Callable[..., SplitRule]] = {
     "by_stratum": splits.by_stratum,
     "predefined": splits.predefined,
 }
-_TASK_KEYS = (
-    "name",
-    "version",
-    "kind",
-    "classes",
-    "metrics",
-    "description",
-    "citation",
-    "licence",
-    "species",
-    "assembly",
-    "deleterious",
-    "zero_shot",
-)
+_TYPES: Mapping[str, type] = {
+    "name": str,
+    "version": int,
+    "kind": str,
+    "classes": list,
+    "metrics": list,
+    "published": str,
+    "description": str,
+    "citation": str,
+    "licence": str,
+    "origin": str,
+    "species": list,
+    "assembly": list,
+    "deleterious": bool,
+    "per_base": bool,
+    "zero_shot": list,
+    "source": dict,
+    "split": dict,
+    "expect": dict,
+}
+KEYS = tuple(_TYPES)
+"""What a card may hold."""
+
 _TOML = {str: "text in quotes", int: "a whole number", bool: "true or false", dict: "a table, such as [source]"}
+_HUB_KEYS = tuple(f.name for f in fields(HubSet) if f.name not in ("repository", "needs"))
 
 
 def task_card(path: Path) -> Task:
     """Return the task that a TOML file declares; paths in it are relative to it. Raises ConfigError naming the key."""
-    card = read_toml(path)
-    check_keys(card, (*_TASK_KEYS, "source", "split"), str(path))
-    for key in ("name", "kind", "source", "split"):
+    return task_from(read_toml(path), path, str(path))
+
+
+def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
+    """Return the task that a table of the file at `path` declares. Raises ConfigError that begins with `where`."""
+    check_keys(card, KEYS, where)
+    for key in ("name", "kind", "source"):
         if key not in card:
-            raise ConfigError(f"{path}: key {key!r} is missing")
-    for key, wanted in (
-        ("name", str),
-        ("kind", str),
-        ("version", int),
-        ("deleterious", bool),
-        ("source", dict),
-        ("split", dict),
-    ):
-        if not isinstance(card.get(key, wanted()), wanted):
-            raise ConfigError(f"{path}: {key} = {card[key]!r}; expected {_TOML[wanted]}")
-    for key in ("classes", "metrics", "species", "assembly", "zero_shot"):
-        if not isinstance(card.get(key, []), list):
-            raise ConfigError(f"{path}: {key} = {card[key]!r}; expected a list, such as [{card[key]!r}]")
+            raise ConfigError(f"{where}: key {key!r} is missing")
+    for key, value in card.items():
+        wanted = _TYPES[key]
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            expected = _TOML.get(wanted, f"a list, such as [{value!r}]")
+            raise ConfigError(f"{where}: {key} = {value!r}; expected {expected}")
     if not re.fullmatch(r"\w[\w.-]*", card["name"]):
-        raise ConfigError(f"{path}: name = {card['name']!r}; expected letters, digits, '_', '-' and '.'")
+        raise ConfigError(f"{where}: name = {card['name']!r}; expected letters, digits, '_', '-' and '.'")
     kind, classes = card["kind"], tuple(map(str, card.get("classes", ())))
     if kind not in METRICS:
-        raise ConfigError(f"{path}: kind = {kind!r}; expected 'classification', 'regression' or 'paired'")
+        raise ConfigError(f"{where}: kind = {kind!r}; expected {', '.join(map(repr, METRICS))}")
     if kind == "classification" and len(classes) < 2:
-        raise ConfigError(f"{path}: a classification needs classes = [...] with two or more names")
+        raise ConfigError(f"{where}: a classification needs classes = [...] with two or more names")
     metrics = tuple(card.get("metrics", METRICS[kind]))
     for metric in metrics:
         parse(metric)
+    if card.get("published", "") not in ("", *metrics):
+        raise ConfigError(f"{where}: published = {card['published']!r} is none of metrics = {list(metrics)}")
     for name in card.get("zero_shot", ()):
         rule_of(name)
-    source, files = _source(path, card["source"], kind, classes)
-    rule = _rule(path, card["split"])
+    on_hub = "hub" in card["source"]
+    if "split" not in card and not on_hub:
+        raise ConfigError(f"{where}: key 'split' is missing")
+    split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
+    counts = _counts(card.get("expect", {}), classes, where)
+    reading = _Reading(path, where, kind, classes, counts, _rule(where, split, carve=False))
+    source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
+    rule = _rule(where, split)
     return Task(
         name=card["name"],
         version=card.get("version", 1),
@@ -100,45 +118,114 @@ def task_card(path: Path) -> Task:
         licence=card.get("licence", ""),
         species=tuple(card.get("species", ())),
         assembly=tuple(card.get("assembly", ())),
-        sizes={},
+        sizes=_sizes(counts, split),
         classes=classes,
         deleterious=card.get("deleterious", False),
         zero_shot=tuple(card.get("zero_shot", ())),
         variants=kind != "paired" and ("variants" in card["source"] or "alternate" in card["source"]),
+        per_base=card.get("per_base", False),
+        published=card.get("published", ""),
+        origin=card.get("origin", origin),
         files=files,
     )
 
 
-def _source(path: Path, value: Mapping[str, Any], kind: str, classes: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
-    """Return the function that reads the examples, and the files that it reads."""
-    given = [key for key in _READERS if key in value]
-    if len(given) != 1:
-        raise ConfigError(f"{path}: [source] needs one of table = ..., genome and bed = ..., genome and variants = ...")
-    reader = _READERS[given[0]]
-    names = {"reference": "table", "table": "variants" if given[0] == "variants" else "table"}
-    keys = {names.get(p, p): p for p in inspect.signature(reader).parameters if p not in ("kind", "classes")}
-    check_keys(value, keys, f"{path}: [source]")
-    arguments = {keys[key]: v for key, v in value.items()}
-    files = []
-    for parameter in ("reference", "genome", "bed", "table"):
-        if parameter in arguments:
-            if (
-                parameter == "genome"
-                and is_name(arguments[parameter])
-                and not (path.parent / arguments[parameter]).exists()
-            ):
-                files.append(f"genome:{arguments[parameter]}")
-                continue
-            arguments[parameter] = _relative(path, arguments[parameter])
-            files.append(arguments[parameter])
-    missing = [
-        names.get(p.name, p.name)
-        for p in inspect.signature(reader).parameters.values()
-        if p.default is p.empty and p.name not in arguments and p.name != "kind"
-    ]
-    if missing:
-        raise ConfigError(f"{path}: [source] lacks {missing[0]} = ...")
-    return functools.partial(reader, **arguments, kind=kind, classes=classes), tuple(files)
+Counts = tuple[tuple[str, int | tuple[int, ...]], ...]
+
+
+def _counts(value: Mapping[str, Any], classes: tuple[str, ...], where: str) -> Counts:
+    """Return the rows that [expect] says, by part, each as a number or a number for each class."""
+    check_keys(value, ("train", "valid", "test", "rows"), f"{where}: [expect]")
+    for part, n in value.items():
+        ints = n if isinstance(n, list) else [n]
+        if not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in ints):
+            raise ConfigError(f"{where}: [expect] {part} = {n!r}; expected a number of rows, or one for each class")
+        if isinstance(n, list) and len(n) != len(classes):
+            raise ConfigError(f"{where}: [expect] {part} has {len(n)} numbers where there are {len(classes)} classes")
+    return tuple((part, tuple(n) if isinstance(n, list) else n) for part, n in value.items())
+
+
+def _sizes(counts: Counts, split: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many examples the parts will have, as far as [expect] says and nothing is carved out of train."""
+    sizes = {part: n if isinstance(n, int) else sum(n) for part, n in counts if part != "rows"}
+    carved = "valid_fraction" in split and not sizes.get("valid") and sizes.get("train") != 0
+    return {part: n for part, n in sizes.items() if part == "test" or not carved}
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What the readers of a card's [source] have in common."""
+
+    path: Path
+    where: str
+    kind: Any
+    classes: tuple[str, ...]
+    counts: Counts
+    rule: SplitRule
+
+    def hub(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
+        """Return the function that reads a data set of the hub, no files, and where the data come from."""
+        columns = [p for p in inspect.signature(read_table).parameters if p not in ("reference", "kind", "classes")]
+        check_keys(value, ("hub", *_HUB_KEYS, *columns), f"{self.where}: [source]")
+        parts = [part for part, n in self.counts if part != "rows" and n != 0] or ["test"]
+        try:
+            wanted = hub_set(value["hub"], **{k: v for k, v in value.items() if k in _HUB_KEYS}, needs=parts)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: [source] {error}") from None
+        given = tuple((k, _frozen(v)) for k, v in sorted(value.items()) if k in columns)
+        advice = (
+            "the copy is incomplete or of another revision: get "
+            f"it with `hf download {wanted.repository} --repo-type dataset --revision {wanted.revision} --local-dir "
+            f"DIR/{wanted.repository}` and pass --data-dir DIR"
+        )
+        source = HubSource(wanted, self.kind, self.classes, given, self._expected(str(wanted), advice))
+        return source, (), f"{wanted.repository} at {wanted.revision}"
+
+    def file(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
+        """Return the function that reads examples from files, the files, and ''."""
+        where = self.where
+        given = [key for key in READERS if key in value]
+        if len(given) != 1:
+            raise ConfigError(
+                f"{where}: [source] needs one of table = ..., genome and bed = ..., genome and variants = ..., "
+                "hub = ..."
+            )
+        reader = READERS[given[0]]
+        names = {"reference": "table", "table": "variants" if given[0] == "variants" else "table"}
+        keys = {names.get(p, p): p for p in inspect.signature(reader).parameters if p not in ("kind", "classes")}
+        check_keys(value, keys, f"{where}: [source]")
+        arguments = {keys[key]: v for key, v in value.items()}
+        files = []
+        for parameter in ("reference", "genome", "bed", "table"):
+            if parameter in arguments:
+                if not isinstance(arguments[parameter], str):
+                    shown = f"{names.get(parameter, parameter)} = {arguments[parameter]!r}"
+                    raise ConfigError(f"{where}: [source] {shown}; expected {_TOML[str]}")
+                if parameter == "genome" and self._is_registered(arguments[parameter]):
+                    files.append(f"genome:{arguments[parameter]}")
+                    continue
+                arguments[parameter] = _relative(self.path, arguments[parameter])
+                files.append(arguments[parameter])
+        missing = [
+            names.get(p.name, p.name)
+            for p in inspect.signature(reader).parameters.values()
+            if p.default is p.empty and p.name not in arguments and p.name != "kind"
+        ]
+        if missing:
+            raise ConfigError(f"{where}: [source] lacks {missing[0]} = ...")
+        arguments |= {"kind": self.kind, "classes": self.classes}
+        expected = self._expected(files[-1], "it is another version of the file, or cut off; see the card's origin")
+        if expected:
+            source = functools.partial(read_expected, reader=given[0], expected=expected, **arguments)
+        else:
+            source = functools.partial(reader, **arguments)
+        return source, tuple(files), ""
+
+    def _expected(self, what: str, advice: str) -> Expected | None:
+        return Expected(self.counts, self.rule, self.classes, what, advice) if self.counts else None
+
+    def _is_registered(self, genome: str) -> bool:
+        return is_name(genome) and not (self.path.parent / genome).exists()
 
 
 def _relative(card: Path, reference: str) -> str:
@@ -147,23 +234,24 @@ def _relative(card: Path, reference: str) -> str:
     return str(beside.resolve()) if beside.exists() or ":" not in reference else reference
 
 
-def _rule(path: Path, value: Mapping[str, Any]) -> SplitRule:
+def _rule(where: str, value: Mapping[str, Any], *, carve: bool = True) -> SplitRule:
+    """Return the split rule of a card, without the valid part that it carves out of train unless `carve`."""
     name = str(value.get("rule", ""))
     if name not in _RULES:
         near = nearest(name, _RULES)
         raise ConfigError(
-            f"{path}: [split] rule = {name!r}; "
+            f"{where}: [split] rule = {name!r}; "
             + (f"did you mean {near[0]!r}?" if near else f"one of {', '.join(_RULES)}")
         )
     rule = _RULES[name]
     known = [f.name for f in fields(rule)]  # type: ignore[arg-type]
     arguments = {k: _frozen(v) for k, v in value.items() if k not in ("rule", "valid_fraction")}
-    check_keys(arguments, known, f"{path}: [split]")
+    check_keys(arguments, known, f"{where}: [split]")
     try:
         made = rule(**arguments)
     except TypeError as error:
-        raise ConfigError(f"{path}: [split] {name}: {error}") from None
-    return splits.with_valid(made, value["valid_fraction"]) if "valid_fraction" in value else made
+        raise ConfigError(f"{where}: [split] {name}: {error}") from None
+    return splits.with_valid(made, value["valid_fraction"]) if carve and "valid_fraction" in value else made
 
 
 def _frozen(value: Any) -> Any:

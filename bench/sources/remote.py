@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,9 +114,17 @@ def hub_errors(repository: str, revision: str, path: str = "") -> Iterator[None]
         ) from error
     except errors.EntryNotFoundError as error:
         raise DataError(f"{what}: the repository has no such file at this revision") from error
+    except no_network() as error:
+        raise DataError(f"{what}: not here, and there is no network ({error}); {by_hand}") from error
     except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"{what}: cannot be fetched from the hub ({reason}); {by_hand}") from error
+
+
+def no_network() -> tuple[type[Exception], ...]:
+    """Return what the hub's client raises where there is no network, whichever HTTP library its version uses."""
+    libraries = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return tuple(library.TransportError for library in libraries)
 
 
 def _download(url: str, path: Path, name: str) -> str:

@@ -1,0 +1,337 @@
+"""Data sets of the Hugging Face hub: which files hold which part, here or there, and their rows as one table.
+
+Nothing of a data set's own code ever runs: files are found by name, by the configurations in the repository's
+README.md, or by the paths that a card gives, and read as text.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, DataError
+from ..progress import activity
+from ..types import PARTS, digest
+from .labelled import FASTA, class_folders, read_class_folder, read_labelled_fasta
+from .remote import data_folders, hub_copies, hub_errors, no_network
+from .tables import read_columns
+
+if TYPE_CHECKING:
+    import pyarrow
+
+PART_NAMES = {
+    "train": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "val": "valid",
+    "test": "test",
+}
+"""What files and splits are called, and the part that each is."""
+
+_FORMATS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", *FASTA)
+_SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-\d+[^.]*)?")
+_HUB_URL = re.compile(r"hf://datasets/(?P<repository>[^/]+/[^/@]+)@(?P<revision>[^/]+)/(?P<path>.+)")
+
+Parts = Mapping[str, tuple[str, ...]]
+"""The references of the files, or the folder of classes, of each part."""
+
+
+@dataclass(frozen=True)
+class HubSet:
+    """One data set among those of a repository: `config` by name (or several, for names that changed).
+
+    `files` gives the paths of the parts in the repository. `folders` are searched in each copy of the repository and,
+    below the folders named `under`, in the folders of data: where the authors' own archive was unpacked. `needs` are
+    the parts without which a copy is incomplete.
+    """
+
+    repository: str
+    revision: str = "main"
+    config: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    under: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ("test",)
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.revision}" + (f", {self.config[0]}" if self.config else "")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a data set, and the name of the task whose rows alone count where they hold those of several."""
+
+    parts: Parts
+    tasks: tuple[str, ...] = ()
+
+
+def find_hub(wanted: HubSet) -> Found:
+    """Return where the parts of a data set lie: in a local copy, else on the hub.
+
+    Raises DataError, in one line that says what to get and where to put it, where a part cannot be had.
+    """
+    partial: list[tuple[Path, Parts]] = []
+    copies = hub_copies(wanted.repository, wanted.revision)
+    for copy in copies:
+        if found := _in_copy(copy, wanted):
+            if all(part in found.parts for part in wanted.needs):
+                return found
+            partial.append((copy, found.parts))
+    for place in _unpacked(wanted):
+        parts = _in_folder(place)
+        if parts and all(part in parts for part in wanted.needs):
+            return Found(parts)
+        if parts:
+            partial.append((place, parts))
+    if partial:
+        raise _incomplete(wanted, *max(partial, key=lambda p: len(p[1])))
+    found = _on_hub(wanted)
+    missing = [part for part in wanted.needs if part not in found.parts]
+    if missing:
+        raise DataError(f"{wanted}: the hub has no {missing[0]} part of it; it has {', '.join(found.parts) or 'none'}")
+    return found
+
+
+def read_hub(wanted: HubSet, found: Found | None = None) -> pyarrow.Table:
+    """Return the rows of all parts as one table of text, with columns `part`, `row` and all that the files have.
+
+    `row` names a row by its part and its number in it, from 1. Raises DataError where parts differ in their columns.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = found or find_hub(wanted)
+    references = [(part, reference) for part in PARTS for reference in found.parts.get(part, ())]
+    advance = activity(f"reading {wanted}", len(references))
+    tables: list[pyarrow.Table] = []
+    for part in PARTS:
+        pieces = []
+        for reference in found.parts.get(part, ()):
+            pieces.append(_read(reference))
+            advance(1)
+        if not pieces:
+            continue
+        rows = pa.concat_tables(pieces)
+        if found.tasks:
+            if "task" not in rows.column_names:
+                raise DataError(
+                    f"{found.parts[part][0]}: {wanted.repository} has no configuration {found.tasks[0]!r}, and its "
+                    "rows no column 'task'"
+                )
+            rows = rows.filter(pc.is_in(rows["task"], pa.array(found.tasks)))
+            if not len(rows):
+                raise DataError(f"{found.parts[part][0]}: column 'task' is {found.tasks[0]!r} in no row")
+        rows = rows.drop_columns([name for name in ("part", "row") if name in rows.column_names])
+        rows = rows.append_column("part", pa.array([part] * len(rows)))
+        tables.append(rows.append_column("row", pa.array([f"{part}-{i + 1}" for i in range(len(rows))])))
+    names = tables[0].column_names
+    for table, (_, reference) in zip(tables, references, strict=False):
+        if set(table.column_names) != set(names):
+            raise DataError(f"{reference}: its columns differ from those of {references[0][1]}")
+    return pa.concat_tables([table.select(names) for table in tables])
+
+
+def _read(reference: str) -> pyarrow.Table:
+    import pyarrow as pa
+
+    if Path(reference).is_dir():
+        return read_class_folder(Path(reference))
+    if reference.endswith(FASTA):
+        return read_labelled_fasta(reference)
+    columns = read_columns(reference)
+    return columns if isinstance(columns, pa.Table) else pa.table(columns)
+
+
+def _in_copy(copy: Path, wanted: HubSet) -> Found | None:
+    """Return what a local copy of the repository holds of the data set; None where it has nothing of it."""
+    named = {part: (str(copy / path),) for part, path in wanted.files if (copy / path).is_file()}
+    if named:
+        return Found(named)
+    for place in _below(copy, wanted):
+        if parts := _in_folder(place):
+            return Found(parts)
+    if wanted.files or (wanted.folders and not wanted.config):
+        return None
+    if (copy / f"{wanted.repository.partition('/')[2]}.py").is_file() and not _declares(copy / "README.md"):
+        return None
+    return _by_datasets(str(copy), wanted)
+
+
+def _unpacked(wanted: HubSet) -> list[Path]:
+    """Return the folders in which the authors' own archive may have been unpacked."""
+    roots = []
+    for folder in data_folders():
+        roots += [folder / name for name in wanted.under] + ([folder] if folder.resolve().name in wanted.under else [])
+    return [root / name for root in roots for name in wanted.folders if (root / name).is_dir()]
+
+
+def _below(root: Path, wanted: HubSet) -> list[Path]:
+    places = [root / above / name for above in ("", *wanted.under) for name in wanted.folders]
+    return [place for place in places if place.is_dir()]
+
+
+def _in_folder(place: Path) -> Parts:
+    """Return the parts that a folder holds: as files, as shards, as folders of shards, or as folders of classes."""
+    entries = sorted(e for e in place.iterdir() if not e.name.startswith((".", "__")))
+    folders = [e for e in entries if e.is_dir() and e.name.lower() in PART_NAMES]
+    names = [e.name for e in entries if e.is_file()]
+    names += [f"{f.name}/{e.name}" for f in folders for e in sorted(f.iterdir()) if e.is_file()]
+    if parts := _by_name(names):
+        return {part: tuple(str(place / name) for name in files) for part, files in parts.items()}
+    return {PART_NAMES[f.name.lower()]: (str(f),) for f in folders if class_folders(f)}
+
+
+def _by_name(names: Iterable[str]) -> Parts:
+    """Return which of the files, named relative to one folder, hold which part, all in the best format there is."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name in sorted(names):
+        above, _, file = name.rpartition("/")
+        ending = next((f for f in sorted(_FORMATS, key=len, reverse=True) if file.lower().endswith(f)), "")
+        shard = _SHARD.fullmatch(file[: len(file) - len(ending)])
+        part = PART_NAMES.get((above or (shard["part"] if shard else "")).lower(), "")
+        if ending and part and "/" not in above:
+            found.setdefault(ending, {}).setdefault(part, []).append(name)
+    best = max(found, key=lambda ending: (len(found[ending]), -_FORMATS.index(ending)), default="")
+    return {part: tuple(files) for part, files in found.get(best, {}).items()}
+
+
+def _on_hub(wanted: HubSet) -> Found:
+    with hub_errors(wanted.repository, wanted.revision):
+        from huggingface_hub import HfApi, snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+
+        unreachable: tuple[type[Exception], ...] = (OfflineModeIsEnabled, OSError, *no_network())
+        try:
+            info = HfApi().dataset_info(wanted.repository, revision=wanted.revision)
+        except unreachable as error:
+            if getattr(error, "response", None) is not None:  # the hub answered, and said no
+                raise
+            try:  # what another program fetched before
+                cached = snapshot_download(
+                    wanted.repository, repo_type="dataset", revision=wanted.revision, local_files_only=True
+                )
+            except LocalEntryNotFoundError:
+                raise error from None
+            found = _in_copy(Path(cached), wanted)
+            if not found:
+                raise
+            return found
+    commit = info.sha or wanted.revision
+    there = [sibling.rfilename for sibling in info.siblings or ()]
+    if wanted.files:
+        return Found({part: (_reference(wanted, commit, path),) for part, path in wanted.files if path in there})
+    for folder in [f"{above}/{name}".lstrip("/") for above in ("", *wanted.under) for name in wanted.folders]:
+        names = [path.removeprefix(f"{folder}/") for path in there if path.startswith(f"{folder}/")]
+        if parts := _by_name(names):
+            return Found({p: tuple(_reference(wanted, commit, f"{folder}/{n}") for n in v) for p, v in parts.items()})
+    return _by_datasets(wanted.repository, wanted)
+
+
+def _reference(wanted: HubSet, commit: str, path: str) -> str:
+    return f"hub:{wanted.repository}@{commit}/{path}"
+
+
+def _by_datasets(place: str, wanted: HubSet) -> Found:
+    """Return what `datasets` makes of a repository or of a copy: a configuration's files, or those of all tasks."""
+    known: list[str] = []
+    for config in (*wanted.config, None):
+        try:
+            files = _data_files(place, config, wanted)
+        except _NoSuchConfig as error:
+            known = known or error.known
+            continue
+        parts: dict[str, tuple[str, ...]] = {}
+        for split, found in files.items():
+            if split not in PART_NAMES:
+                raise DataError(f"{wanted}: split {split!r} is no part; expected {', '.join(PART_NAMES)}")
+            parts[PART_NAMES[split]] = tuple(map(_as_reference, found))
+        return Found(parts, wanted.config if config is None else ())
+    raise DataError(f"{wanted}: no such configuration in {place}; there are {', '.join(known[:20])}")
+
+
+class _NoSuchConfig(Exception):
+    def __init__(self, known: Sequence[str]) -> None:
+        super().__init__()
+        self.known = list(known)
+
+
+def _data_files(place: str, config: str | None, wanted: HubSet) -> Mapping[str, Sequence[str]]:
+    """Return the files of each split of a configuration. Raises _NoSuchConfig where README.md names others."""
+    import datasets
+
+    local = Path(place).is_dir()
+    with hub_errors(wanted.repository, wanted.revision), tempfile.TemporaryDirectory() as scratch:
+        try:
+            builder = datasets.load_dataset_builder(
+                place, name=config, revision=None if local else wanted.revision, cache_dir=scratch
+            )
+        except ValueError as error:
+            if config is not None and "BuilderConfig" in str(error):
+                raise _NoSuchConfig(re.findall(r"'([^']+)'", str(error).partition("Available:")[2])) from None
+            if "Config name is missing" in str(error):
+                raise _NoSuchConfig(re.findall(r"'([^']+)'", str(error))) from None
+            raise DataError(f"{wanted}: {str(error).splitlines()[0]}") from error
+        except RuntimeError as error:
+            raise DataError(
+                f"{wanted}: a data set made by a script, which is never run; name its files with files = {{...}}, or "
+                "take a revision of it as tables, such as refs/convert/parquet"
+            ) from error
+        except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
+            raise DataError(f"{wanted}: no tables found in {place} ({str(error).splitlines()[0]})") from error
+        files: Any = builder.config.data_files
+        # Without configurations of its own a repository takes any name, and gives the files of all of them.
+        if config is not None and config not in builder.builder_configs:
+            raise _NoSuchConfig(list(builder.builder_configs))
+        return {str(split): [str(file) for file in found] for split, found in (files or {}).items()}
+
+
+def _as_reference(file: str) -> str:
+    there = _HUB_URL.fullmatch(file)
+    return f"hub:{there['repository']}@{there['revision']}/{there['path']}" if there else file
+
+
+def _declares(readme: Path) -> bool:
+    return readme.is_file() and "data_files" in readme.read_text(encoding="utf-8", errors="replace")
+
+
+def _incomplete(wanted: HubSet, place: Path, parts: Parts) -> DataError:
+    missing = next(part for part in wanted.needs if part not in parts)
+    example = Path(next(iter(parts.values()))[0])
+    there = ", ".join(sorted({Path(file).name for files in parts.values() for file in files})[:4])
+    ending = next((f for f in sorted(_FORMATS, key=len, reverse=True) if example.name.endswith(f)), "")
+    dashes = next((p for p in sorted(PART_NAMES, key=len, reverse=True) if example.name.startswith(p)), "")
+    file = example.parent / (example.name.replace(dashes, missing, 1) if dashes else f"{missing}{ending}")
+    return DataError(
+        f"{wanted}: {file} is missing (there are {there}); get it with `hf download {wanted.repository} --repo-type "
+        f"dataset --revision {wanted.revision} --local-dir DIR/{wanted.repository}` and pass --data-dir DIR"
+    )
+
+
+def content_key(found: Found) -> str:
+    """Return the digest of which files a data set is read from, by content, and of which task's rows."""
+    from .sequences import package_file
+
+    parts = []
+    for part, references in sorted(found.parts.items()):
+        for reference in references:
+            path = Path(reference)
+            files = sorted(path.rglob("*.txt")) if path.is_dir() else [package_file(reference)]
+            for file in files:
+                parts += [part, file.name, digest(file.read_bytes())]
+    return digest(*parts, *found.tasks)
+
+
+def hub_set(repository: str, **values: Any) -> HubSet:
+    """Return the data set that a card describes. Raises ConfigError for a value of another type."""
+    files = values.pop("files", {})
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise ConfigError(f"hub = {repository!r}; expected ORG/NAME")
+    if not isinstance(files, Mapping) or not set(files) <= set(PARTS):
+        raise ConfigError(f"files = {files!r}; expected a path for each of {', '.join(PARTS)}")
+    made: dict[str, Any] = {k: (v,) if isinstance(v, str) and k != "revision" else v for k, v in values.items()}
+    return HubSet(repository, files=tuple(sorted(files.items())), **made)

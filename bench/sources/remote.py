@@ -159,8 +159,8 @@ def _chunks(url: str, name: str) -> Iterator[bytes]:
 
 def _unreachable(url: str, name: str, reason: str) -> DataError:
     return DataError(
-        f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder and pass --data-dir FOLDER, or set "
-        "BASERATE_DATA_DIR to it"
+        f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder and pass --data-dir FOLDER, or "
+        "set BASERATE_DATA_DIR to it"
     )
 
 

@@ -132,8 +132,8 @@ def test_bed_gives_examples_with_loci(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("chr1\t4\n", "line 1: 2 fields, expected at least chrom, start, end"),
-        ("chr1\t4\t4\n", "line 1: start 4 and end 4 are not a 0-based half-open interval"),
-        ("chr1\t1.5\t4\n", "line 1: start is '1.5', expected a whole number"),
+        ("chr1\t4\t4\n", "row 1: start 4 and end 4 are not a 0-based half-open interval"),
+        ("chr1\t1.5\t4\n", "row 1: start is '1.5', expected a whole number"),
         ("# none\n", "no intervals"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def test_ref_mismatches_are_counted_and_refused_past_the_threshold(
         "REF differs from the genome in 1 of 4 rows; the first: row 4, chr1:1, has REF G where the genome holds A"
         in said
     )
-    assert "more than 1.0% is refused: check the assembly and that POS is 1-based" in said and "\n" not in said
+    assert "more than 1.0% is refused: check the assembly and position_base" in said and "\n" not in said
     with caplog.at_level(logging.WARNING, "baserate"):
         kept = read(genome, wrong, max_mismatch=0.25)
     assert len(kept) == 3 and "these rows are left out" in caplog.text
@@ -61,7 +62,7 @@ def test_ref_mismatches_are_counted_and_refused_past_the_threshold(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("chr1\t5", "1\t5", "row 1: the genome holds no contig '1'; did you mean 'chr1'?"),
+        ("chr1\t5", "2\t5", "row 1: the genome holds no contig '2'; contigs: chr1, chrN"),
         ("chr1\t5", "chr1\t21", "row 1: chr1:21 is outside the contig of 20 bp"),
         ("chr1\t5", "chr1\t0", "row 1: POS is 0; VCF positions start at 1"),
         ("chr1\t5", "chr1\tfive", "row 1: POS is 'five', expected a whole number"),
@@ -69,7 +70,7 @@ def test_ref_mismatches_are_counted_and_refused_past_the_threshold(
         ("T\tC", "T\t", "row 1: ALT is empty; write an indel with the base before it"),
         ("T\tC", "T\t<DEL>", "row 1: ALT: '<' at position 0 is not an IUPAC DNA letter"),
         ("T\tC", "T\tT", "row 1: REF and ALT are both 'T'"),
-        ("POS", "POSITION", "no column 'POS'"),
+        ("POS", "PO", "no column 'pos'; did you mean 'PO'?"),
         ("effect", "efect", "no column 'effect'; did you mean 'efect'?"),
         ("chr1\t6\tGC\tG", "chr1\t5\tT\tC", "row 2: id 'chr1:5:T>C' occurs already in row 1"),
     ],
@@ -84,3 +85,88 @@ def test_windows_are_shifted_inward_at_the_ends_of_a_contig() -> None:
     inputs, at, kept = variant_windows(GENOME, chrom=["chr1", "chrN"], position=[0, 0], ref="AA", alt="TC", width=8)
     assert list(inputs.sequences) == ["ACGTTGCA", "AANAA"] and list(inputs.alternates) == ["TCGTTGCA", "CANAA"]  # type: ignore[arg-type]
     assert at.start.tolist() == [0, 0] and at.end.tolist() == [8, 5] and kept.tolist() == [0, 1]
+
+
+def test_another_base_of_positions_and_the_other_strand_are_told(genome: str) -> None:
+    rows = [(i, GENOME["chr1"][i]) for i in range(2, 18)]
+
+    def table(shift: int, turn: str = "") -> str:
+        other = str.maketrans("ACGT", turn or "ACGT")
+        lines = [f"chr1\t{i + 1 + shift}\t{r.translate(other)}\tN\t1" for i, r in rows]
+        return "\n".join(["#CHROM\tPOS\tREF\tALT\teffect", *lines]) + "\n"
+
+    assert len(read(genome, table(0))) == len(read(genome, table(-1), position_base=0)) == 16
+    with pytest.raises(DataError, match="the positions are 0-based, say position_base = 0"):
+        read(genome, table(-1))
+    with pytest.raises(DataError, match="the positions are 1-based, say position_base = 1"):
+        read(genome, table(0), position_base=0)
+    with pytest.raises(DataError, match="write the alleles of the '\\+' strand"):
+        read(genome, table(0, "TGCA"))
+
+
+def test_a_vcf_proper_gives_its_info_its_ids_and_contigs_by_either_name(genome: str) -> None:
+    vcf = (
+        "##fileformat=VCFv4.2\n##INFO=<ID=AF,Number=A>\n##contig=<ID=1>\n"
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
+        "1\t5\trs1\tT\tC\t.\tPASS\tAF=0.5;DB;CLN=benign\tGT\t0|1\n"
+        "1\t6\t.\tGC\tG\t9\t.\tCLN=pathogenic;AF=1e-3\tGT\t1|1\n"
+    )
+    options = {"target": "AF", "id": "ID", "strata": ["INFO/CLN", "DB", "FILTER"]}
+    examples = read(genome, vcf, **options)
+    assert examples.targets.tolist() == [0.5, 0.001] and list(examples.ids) == ["rs1", "1:6:GC>G"]
+    assert [list(c) for c in examples.strata.values()] == [["benign", "pathogenic"], ["1", ""], ["PASS", "."]]
+    path = Path(genome).with_name("v.vcf.gz")
+    path.write_bytes(gzip.compress(vcf.encode()))
+    packed = read_variants(genome, str(path), kind="regression", width=8, **options)  # type: ignore[arg-type]
+    assert packed.fingerprint == examples.fingerprint
+    labelled = read(genome, vcf, target="CLN", kind="classification", classes=["benign", "pathogenic"])
+    assert labelled.targets.tolist() == [0, 1]
+    with pytest.raises(DataError, match="no column and no key of INFO 'AFF'; did you mean 'AF'"):
+        read(genome, vcf, target="AFF")
+
+
+def test_columns_of_any_name_and_ids_of_several(tmp_path: Path, genome: str) -> None:
+    bed = tmp_path / "v.bed"
+    bed.write_text(
+        "chromosome\tstart\tend\tref\talt\tlabel\ttissue\nchr1\t4\t5\tT\tC\t1\tlung\nchr1\t4\t5\tT\tC\tTrue\tskin\n"
+    )
+    examples = read_variants(
+        genome,
+        str(bed),
+        kind="classification",
+        target="label",
+        classes=["no", "yes"],
+        width=8,
+        position_base=0,
+        id=["chromosome", "start", "tissue"],
+    )
+    assert list(examples.ids) == ["chr1:4:lung", "chr1:4:skin"] and examples.targets.tolist() == [1, 1]
+    assert list(examples.inputs.sequences) == ["ACGTTGCA"] * 2
+    table = tmp_path / "v.csv"
+    table.write_text("c,position (hg19),reference,mutant,score\n1,5,T,C,0.5\n")
+    named = read_variants(
+        genome,
+        str(table),
+        kind="regression",
+        target="score",
+        width=8,
+        chrom="c",
+        position="position (hg19)",
+        alt="mutant",
+    )
+    assert list(named.inputs.alternates) == ["ACGTCGCA"]
+    with pytest.raises(DataError, match="no column 'alt'"):
+        read_variants(
+            genome, str(table), kind="regression", target="score", width=8, chrom="c", position="position (hg19)"
+        )
+
+
+def test_order_of_rows_and_blocks_do_not_matter(genome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"chr1\t{i + 1}\t{GENOME['chr1'][i]}\tN\t{i}" for i in (17, 3, 9, 0, 12, 6)]
+    text = "\n".join(["#CHROM\tPOS\tREF\tALT\teffect", *lines]) + "\n"
+    whole = read(genome, text)
+    assert whole.targets.tolist() == [17, 3, 9, 0, 12, 6]
+    for i, (sequence, at) in enumerate(zip(whole.inputs.sequences, whole.inputs.positions, strict=True)):
+        assert sequence[at] == GENOME["chr1"][int(whole.targets[i])]
+    monkeypatch.setattr("baserate.sources.intervals._BLOCK", 2)
+    assert read(genome, text).fingerprint == whole.fingerprint

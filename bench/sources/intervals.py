@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-import numpy as np
-
-from ..errors import DataError, nearest
-from ..types import Examples, Inputs, Intervals, Kind, StrArray, strings
+from ..assemblies import Entry, aliases
+from ..errors import ConfigError, DataError, nearest
+from ..fasta import PACKED, SUFFIXES, Aliased, Bases
+from ..genomes import is_name, open_genome
+from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, strings
+from .bases import label_rows, per_base_examples
+from .bed import read_places, table_columns
 from .sequences import package_file, read_sequences, reverse_complement
-from .tables import read_text
+from .tables import read_text, require_column
 from .targets import parse_targets
+
+Edge = Literal["refuse", "pad"]
+EDGES: tuple[Edge, ...] = ("refuse", "pad")
+"""What becomes of a window that leaves its contig."""
+
+_LARGE = 1 << 26
+"""Bytes of a FASTA file beyond which it is not held in memory."""
+_BLOCK = 4096
 
 _GFF_ATTRIBUTE = re.compile(r"(?:^|;)\s*(ID|Parent|gene_biotype|biotype)=([^;]*)")
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]*)")
@@ -71,23 +83,59 @@ def splice_sites(transcript: Transcript) -> list[SpliceSite]:
     return sites
 
 
-def windows(genome: Mapping[str, str], at: Intervals, *, source: str = "intervals") -> StrArray:
+def read_genome(reference: str) -> Mapping[str, Bases]:
+    """Return the contigs of a registered genome by its name, or of a file; 'chr1' and '1' both find a contig.
+
+    Registered genomes and large FASTA files are read where they are sliced, others are held in memory. Raises DataError
+    for a genome that is not registered, and for a large packed file.
+    """
+    if is_name(reference) and not Path(reference).is_file():
+        return open_genome(reference)
+    path = package_file(reference)
+    size = path.stat().st_size
+    if path.suffix in SUFFIXES and size > _LARGE:
+        return open_genome(str(path))
+    if path.suffix in PACKED and size > _LARGE:
+        raise DataError(f"{path}: too large to unpack in memory; register it: baserate genome add NAME {path}")
+    sequences = read_sequences(reference)
+    return Aliased(sequences, aliases([Entry(name, "", len(text)) for name, text in sequences.items()]))
+
+
+def windows(
+    genome: Mapping[str, Bases], at: Intervals, *, source: str = "intervals", edge: Edge = "refuse"
+) -> StrArray:
     """Return the sequence of each interval, (n,), those on '-' reverse-complemented.
 
-    Raises DataError, naming the row, for a contig that the genome does not hold or a position past its end.
+    Raises DataError, naming the row, for a contig that the genome does not hold and, unless `edge` is 'pad', for a
+    position past its end; what lies outside the contig is N then.
     """
+    outside = False
+    for row, (chrom, start, end) in enumerate(zip(at.chrom, at.start, at.end, strict=True), 1):
+        n = len(find_contig(genome, chrom, f"{source}: row {row}"))
+        outside = outside or start < 0 or end > n
+        if not (0 <= start < end <= n or (edge == "pad" and start < min(end, n) and end > 0)):
+            raise DataError(f"{source}: row {row}: {chrom}:{start}-{end} is outside the contig of {n} bp")
     out = []
-    for row, (chrom, start, end, strand) in enumerate(zip(at.chrom, at.start, at.end, at.strand, strict=True), 1):
-        contig = find_contig(genome, chrom, f"{source}: row {row}")
-        if not 0 <= start < end <= len(contig):
-            raise DataError(f"{source}: row {row}: {chrom}:{start}-{end} is outside the contig of {len(contig)} bp")
-        piece = contig[start:end]
-        out.append(reverse_complement(piece) if strand == "-" else piece)
+    for rows in by_place(at.chrom, at.start):
+        pieces = {}
+        for i in rows:
+            contig, start, end = genome[at.chrom[i]], int(at.start[i]), int(at.end[i])
+            piece = contig[max(0, start) : end]
+            if outside:
+                piece = "N" * max(0, -start) + piece + "N" * max(0, end - len(contig))
+            pieces[i] = reverse_complement(piece) if at.strand[i] == "-" else piece
+        out += [pieces[i] for i in sorted(pieces)]
     return strings(out)
 
 
-def find_contig(genome: Mapping[str, str], name: str, where: str) -> str:
-    """Return the contig's sequence. Raises DataError with the nearest name, a missing or extra 'chr' first."""
+def by_place(chrom: Sequence[str] | StrArray, start: Sequence[int] | IntArray) -> Iterator[list[int]]:
+    """Yield all rows in blocks of neighbouring rows, each in the order of the genome, in which a disk is fastest."""
+    for first in range(0, len(chrom), _BLOCK):
+        yield sorted(range(first, min(first + _BLOCK, len(chrom))), key=lambda i: (chrom[i], start[i]))
+
+
+def find_contig(genome: Mapping[str, Bases], name: str, where: str) -> Bases:
+    """Return the contig. Raises DataError with the nearest name, a missing or extra 'chr' first."""
     if name in genome:
         return genome[name]
     other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
@@ -101,47 +149,96 @@ def read_bed(reference: str) -> tuple[Intervals, StrArray]:
 
     Raises DataError, naming the line, where a line is not BED.
     """
-    path = package_file(reference)
-    rows: list[tuple[str, int, int, str, str]] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
-        fields = line.split("\t") if "\t" in line else line.split()
-        where = f"{path}: line {number}"
-        if len(fields) < 3:
-            raise DataError(f"{where}: {len(fields)} fields, expected at least chrom, start, end")
-        start, end = _integer(fields[1], where, "start"), _integer(fields[2], where, "end")
-        if not 0 <= start < end:
-            raise DataError(f"{where}: start {start} and end {end} are not a 0-based half-open interval")
-        strand = "-" if len(fields) > 5 and fields[5] == "-" else "+"
-        rows.append((fields[0], start, end, strand, fields[3] if len(fields) > 3 else ""))
-    if not rows:
-        raise DataError(f"{path}: no intervals")
-    chrom, starts, ends, strands, names = zip(*rows, strict=True)
-    at = Intervals(strings(chrom), np.array(starts, np.int64), np.array(ends, np.int64), strings(strands))
-    return at, strings(names)
+    columns = table_columns(reference)
+    at = read_places(columns, str(package_file(reference)))
+    return at, strings(columns.get("name", [""] * len(at.chrom)))
 
 
-def read_intervals(genome: str, bed: str, *, kind: Kind, classes: Sequence[str] = (), width: int = 0) -> Examples:
-    """Return an example an interval of a BED file, whose column 4 holds the class or the measurement.
+def read_intervals(
+    genome: str,
+    bed: str,
+    *,
+    kind: Kind,
+    target: str | Sequence[str] = "",
+    classes: Sequence[str] = (),
+    width: int = 0,
+    strata: Sequence[str] = (),
+    group: str = "",
+    chrom: str = "",
+    start: str = "",
+    end: str = "",
+    position_base: int = 0,
+    stranded: bool = True,
+    edge: Edge = "refuse",
+    span: int = 0,
+    labels: str = "",
+    train_ratio: float = 0.0,
+    seed: int = 0,
+) -> Examples:
+    """Return an example an interval of a BED file or of a table of places, or with `span` one a bin of so many bases.
 
-    `width` re-centres every window to that many bp. Intervals that overlap are one group and one cluster. Raises
-    DataError, naming the file and row, for anything that cannot be used.
+    `target` is the column of the class, the labels or the measurement: by default 'label', else column 4. `width`
+    re-centres every window to that many bp; with `edge` = 'pad' what lies outside the contig is N. `chrom`, `start`,
+    `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are of the '+' strand.
+    Without `group` intervals that overlap are one group, and one cluster. With `span`, `labels` may name an HDF5 file
+    and `train_ratio` bound the commonest class of train: see `per_base_examples`. Raises DataError, naming the file
+    and row, for anything that cannot be used.
     """
-    at, names = read_bed(bed)
+    if edge not in EDGES:
+        raise ConfigError(f"edge = {edge!r}; expected one of {', '.join(EDGES)}")
+    columns = table_columns(bed)
+    at = read_places(columns, bed, chrom=chrom, start=start, end=end, position_base=position_base)
+    if not stranded:
+        at = replace(at, strand=strings(["+"] * len(at.chrom)))
     if width:
-        start = (at.start + at.end) // 2 - width // 2
-        at = Intervals(at.chrom, start, start + width, at.strand)
-    ids = strings([f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)])
-    locus = loci(at)
+        first = (at.start + at.end) // 2 - width // 2
+        at = Intervals(at.chrom, first, first + width, at.strand)
+    target = target or ("label" if "label" in columns else "name")
+    named = [] if labels else [target] if isinstance(target, str) else list(target)
+    for name in (*named, *strata, *filter(None, [group])):
+        require_column(columns, name, bed)
+    sequences = windows(read_genome(genome), at, source=bed, edge=edge)
+    groups = strings(columns[group]) if group else loci(at)
+    more = {name: strings(columns[name]) for name in strata}
+    if span:
+        if not isinstance(target, str):
+            raise ConfigError(f"{bed}: target = {target!r}; labels of bases are one column, or in an HDF5 file")
+        rows = label_rows(columns.get(target), labels, classes=classes, reference=bed, column=target)
+        return per_base_examples(
+            at,
+            sequences,
+            rows,
+            kind=kind,
+            classes=classes,
+            span=span,
+            groups=groups,
+            strata=more,
+            train_ratio=train_ratio,
+            seed=seed,
+            source=bed,
+        )
+    if labels or train_ratio:
+        raise ConfigError(f"{bed}: labels and train_ratio need span, the bases that a label is of")
+    values = columns[target] if isinstance(target, str) else [columns[name] for name in target]
     return Examples(
-        ids=ids,
-        inputs=Inputs(windows(read_sequences(genome), at, source=bed)),
-        targets=parse_targets(list(names), kind=kind, classes=classes, reference=bed, column="name"),
-        groups=locus,
-        clusters=locus,
+        ids=_distinct([f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]),
+        inputs=Inputs(sequences),
+        targets=parse_targets(values, kind=kind, classes=classes, reference=bed, column=target),
+        groups=groups,
+        clusters=groups,
+        strata=more,
         intervals=at,
     )
+
+
+def _distinct(names: list[str]) -> StrArray:
+    """Return the names, the second of two equal ones with '#2' after it, and so on."""
+    seen: Counter[str] = Counter()
+    out = []
+    for name in names:
+        seen[name] += 1
+        out.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return strings(out)
 
 
 def loci(at: Intervals) -> StrArray:

@@ -87,7 +87,9 @@ def _listed(values: Any) -> Column:
 
 
 def _known(classes: Sequence[str]) -> dict[str, int]:
-    return {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
+    """Return the index of each class by what a cell may hold: its name, its index and, of two, true and false."""
+    booleans = {"False": 0, "false": 0, "True": 1, "true": 1} if len(classes) == 2 else {}
+    return {str(i): i for i in range(len(classes))} | booleans | {name: i for i, name in enumerate(classes)}
 
 
 def _advice(label: str, classes: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""REF and ALT windows from a genome and a VCF-like table (CHROM, POS, REF, ALT; POS is 1-based, as in VCF)."""
+"""REF and ALT windows from a genome and a table of variants: VCF, or columns of any name."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, nearest
+from ..fasta import Bases
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
-from .intervals import find_contig, loci
-from .sequences import check_sequence, read_sequences
-from .tables import check_ids, first_changes, read_columns, require_column
+from .bed import CHROM, column, table_columns
+from .intervals import by_place, find_contig, loci, read_genome
+from .sequences import check_sequence, reverse_complement
+from .tables import check_ids, first_changes
 from .targets import parse_targets
 
 log = logging.getLogger(__name__)
 
+_POSITION = ("pos", "position", "start", "chromstart")
+_REF = ("ref", "reference", "ref_allele")
+_ALT = ("alt", "alternate", "alt_allele")
+_LOOKED_AT = 2000
+"""Rows at which is looked to tell why REF differs."""
+
 
 def variant_windows(
-    genome: Mapping[str, str],
+    genome: Mapping[str, Bases],
     *,
     chrom: Sequence[str],
     position: Sequence[int],
@@ -32,45 +40,53 @@ def variant_windows(
 
     `position` is 0-based. Windows are `width` bp of REF centred on the variant; ALT keeps the left flank and has the
     length of REF where the genome allows, by taking or leaving bases on the right. Rows whose REF differs from the
-    genome are left out and logged; past the fraction `max_mismatch` of all rows they are refused with DataError, since
-    then the assembly or the coordinates are wrong.
+    genome are left out and logged; past the fraction `max_mismatch` of all rows they are refused with DataError, which
+    tells whether the positions are counted from the other base or the alleles are of the other strand.
     """
-    sequences, alternates, starts, rows = [], [], [], []
-    wrong: list[str] = []
+    refs, alts = [], []
     for row, (name, at, r, a) in enumerate(zip(chrom, position, ref, alt, strict=True)):
         where = f"{source}: row {row + 1}"
         r, a = _allele(r, f"{where}: REF"), _allele(a, f"{where}: ALT")
         if r == a:
             raise DataError(f"{where}: REF and ALT are both {r!r}")
-        contig = find_contig(genome, name, where)
-        if not 0 <= at <= len(contig) - len(r):
-            raise DataError(f"{where}: {name}:{at + 1} is outside the contig of {len(contig)} bp")
-        found = contig[at : at + len(r)]
-        if found != r:
-            wrong.append(f"row {row + 1}, {name}:{at + 1}, has REF {r} where the genome holds {found}")
-            continue
-        start = min(max(0, at + len(r) // 2 - width // 2), max(0, len(contig) - width))
-        changed = contig[start:at] + a + contig[at + len(r) : start + width + len(r)]
-        window = contig[start : start + width]
-        trimmed = changed[: len(window)]
-        sequences.append(window)
-        alternates.append(trimmed if trimmed != window else changed)
-        starts.append(start)
-        rows.append(row)
-    n = len(rows) + len(wrong)
+        n = len(find_contig(genome, name, where))
+        if not 0 <= at <= n - len(r):
+            raise DataError(f"{where}: {name}:{at + 1} is outside the contig of {n} bp")
+        refs.append(r)
+        alts.append(a)
+    sequences, alternates, starts, kept = [], [], [], []
+    wrong: list[int] = []
+    for block in by_place(chrom, position):
+        pieces: dict[int, tuple[str, str, int]] = {}
+        for row in block:
+            made = _window(genome[chrom[row]], position[row], refs[row], alts[row], width)
+            if made is None:
+                wrong.append(row)
+            else:
+                pieces[row] = made
+        for row in sorted(pieces):
+            sequences.append(pieces[row][0])
+            alternates.append(pieces[row][1])
+            starts.append(pieces[row][2])
+            kept.append(row)
     if wrong:
-        said = f"{source}: REF differs from the genome in {len(wrong)} of {n} rows; the first: {wrong[0]}"
-        if len(wrong) > max_mismatch * n:
-            raise DataError(
-                f"{said}; more than {max_mismatch:.1%} is refused: check the assembly and that POS is 1-based"
-            )
+        row = min(wrong)
+        at, r = position[row], refs[row]
+        found = genome[chrom[row]][at : at + len(r)]
+        said = (
+            f"{source}: REF differs from the genome in {len(wrong)} of {len(refs)} rows; the first: row {row + 1}, "
+            f"{chrom[row]}:{at + 1}, has REF {r} where the genome holds {found}"
+        )
+        if len(wrong) > max_mismatch * len(refs):
+            why = _why(genome, chrom, position, refs) or "check the assembly and position_base"
+            raise DataError(f"{said}; more than {max_mismatch:.1%} is refused: {why}")
         log.warning("%s; these rows are left out", said)
-    keep = np.array(rows, np.int64)
+    rows = np.array(kept, np.int64)
     begin = np.array(starts, np.int64)
     lengths = np.array([len(s) for s in sequences], np.int64)
-    at_ = Intervals(strings([chrom[i] for i in rows]), begin, begin + lengths, strings(["+"] * len(rows)))
+    at_ = Intervals(strings([chrom[i] for i in kept]), begin, begin + lengths, strings(["+"] * len(kept)))
     inputs = Inputs(strings(sequences), strings(alternates), first_changes(sequences, alternates, source))
-    return inputs, at_, keep
+    return inputs, at_, rows
 
 
 def read_variants(
@@ -78,55 +94,119 @@ def read_variants(
     table: str,
     *,
     kind: Kind,
-    target: str,
+    target: str | Sequence[str],
     width: int,
     classes: Sequence[str] = (),
-    id: str = "",
+    id: str | Sequence[str] = "",
     group: str = "",
     cluster: str = "",
     strata: Sequence[str] = (),
+    chrom: str = "",
+    position: str = "",
+    ref: str = "",
+    alt: str = "",
+    position_base: int = 1,
     max_mismatch: float = 0.01,
 ) -> Examples:
-    """Return an example a row of a VCF-like table with columns CHROM, POS (1-based), REF, ALT and `target`.
+    """Return an example a row of a table of variants: a VCF, or CSV, TSV, BED or Parquet.
 
-    A leading '#' and the case of the four names do not matter. Without `id` a variant is 'chrom:pos:ref>alt'; without
-    `group` variants whose windows overlap are one group. Raises DataError as `variant_windows` and `read_table` do.
+    `chrom`, `position`, `ref` and `alt` name the columns; by default they are CHROM, POS, REF and ALT, or their usual
+    other names, in any case and with or without a leading '#'. Positions are 1-based, or 0-based with `position_base` =
+    0. Of a VCF every other argument may name a key of INFO, as KEY or INFO/KEY; a flag gives '1' and where it is absent
+    ''. Without `id` a variant is 'chrom:pos:ref>alt'; an id may be several columns, joined by ':'. Without `group`
+    variants whose windows overlap are one group. Raises DataError as `variant_windows` and `read_table` do.
     """
-    columns = {name.removeprefix("#"): values for name, values in read_columns(table).items()}
-    upper = {name.upper(): name for name in columns}
-    four = []
-    for name in ("CHROM", "POS", "REF", "ALT"):
-        four.append(upper.get(name, name))
-        require_column(columns, four[-1], table)
-    for name in (target, *filter(None, (id, group, cluster)), *strata):
-        require_column(columns, name, table)
-    chrom, pos, ref, alt = (columns[name] for name in four)
+    columns = table_columns(table)
+    chroms = column(columns, chrom, CHROM, table)
+    pos = column(columns, position, _POSITION, table)
+    reference, alternate = column(columns, ref, _REF, table), column(columns, alt, _ALT, table)
+    targets = [_values(columns, name, table) for name in ([target] if isinstance(target, str) else target)]
+    ids = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(chroms, pos, reference, alternate, strict=True)]
+    if id:
+        parts = [_values(columns, name, table) for name in ([id] if isinstance(id, str) else id)]
+        named = [":".join(fields) for fields in zip(*parts, strict=True)]
+        # '.' is how a VCF says that there is no ID.
+        ids = [place if name in ("", ".") else name for place, name in zip(ids, named, strict=True)]
+    check_ids(strings(ids), table)
+    more = {name: strings(_values(columns, name, table)) for name in strata}
     inputs, at, keep = variant_windows(
-        read_sequences(genome),
-        chrom=chrom,
-        position=_positions(pos, table),
-        ref=ref,
-        alt=alt,
+        read_genome(genome),
+        chrom=chroms,
+        position=_positions(pos, table, position_base),
+        ref=reference,
+        alt=alternate,
         width=width,
         max_mismatch=max_mismatch,
         source=table,
     )
-    ids = (
-        strings(columns[id])
-        if id
-        else strings([f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(chrom, pos, ref, alt, strict=True)])
+    groups = strings(_values(columns, group, table))[keep] if group else loci(at)
+    values = parse_targets(
+        targets[0] if isinstance(target, str) else targets, kind=kind, classes=classes, reference=table, column=target
     )
-    check_ids(ids, table)
-    groups = strings(columns[group])[keep] if group else loci(at)
     return Examples(
-        ids=ids[keep],
+        ids=strings(ids)[keep],
         inputs=inputs,
-        targets=parse_targets(columns[target], kind=kind, classes=classes, reference=table, column=target)[keep],
+        targets=values[keep],
         groups=groups,
-        clusters=strings(columns[cluster])[keep] if cluster else groups,
-        strata={name: strings(columns[name])[keep] for name in strata},
+        clusters=strings(_values(columns, cluster, table))[keep] if cluster else groups,
+        strata={name: held[keep] for name, held in more.items()},
         intervals=at,
     )
+
+
+def _window(contig: Bases, at: int, ref: str, alt: str, width: int) -> tuple[str, str, int] | None:
+    """Return REF's window, ALT's and where they start; None where the contig does not hold REF there."""
+    n = len(contig)
+    start = min(max(0, at + len(ref) // 2 - width // 2), max(0, n - width))
+    low = min(start, at)
+    held = contig[low : max(start + width, at) + len(ref)]
+    before = at - low
+    if held[before : before + len(ref)] != ref:
+        return None
+    window = held[start - low : start - low + width]
+    changed = held[start - low : before] + alt + held[before + len(ref) :]
+    trimmed = changed[: len(window)]
+    return window, trimmed if trimmed != window else changed, start
+
+
+def _why(genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[int], refs: Sequence[str]) -> str:
+    """Return what explains that REF is not where it should be, judged by some thousands of rows, or ''."""
+    rows = range(0, len(refs), max(1, len(refs) // _LOOKED_AT))
+
+    def share(shift: int, *, turned: bool = False) -> float:
+        hits = 0
+        for i in rows:
+            at, r = position[i] + shift, reverse_complement(refs[i]) if turned else refs[i]
+            hits += at >= 0 and genome[chrom[i]][at : at + len(r)] == r
+        return hits / len(rows)
+
+    for shift, said in (
+        (1, "REF is one base to the right: the positions are 0-based, say position_base = 0"),
+        (-1, "REF is one base to the left: the positions are 1-based, say position_base = 1"),
+    ):
+        if share(shift) > 0.9:
+            return said
+    if share(0, turned=True) > 0.9:
+        return "REF is that of the other strand: write the alleles of the '+' strand"
+    return ""
+
+
+def _values(columns: Mapping[str, Sequence[str]], name: str, table: str) -> Sequence[str]:
+    """Return a column, or what the column INFO of a VCF says of a key."""
+    key = name.removeprefix("INFO/")
+    if name in columns or "INFO" not in columns:
+        return column(columns, name, (), table)
+    out: list[str] = []
+    known: set[str] = set()
+    for text in columns["INFO"]:
+        fields = dict(field.partition("=")[::2] if "=" in field else (field, "1") for field in text.split(";"))
+        known |= fields.keys()
+        out.append(fields.get(key, ""))
+    if key not in known:
+        near = nearest(key, {*columns, *known})
+        advice = f"did you mean {near[0]!r}?" if near else f"keys of INFO: {', '.join(sorted(known)[:8])}"
+        raise DataError(f"{table}: no column and no key of INFO {name!r}; {advice}")
+    return out
 
 
 def _allele(text: str, where: str) -> str:
@@ -137,13 +217,14 @@ def _allele(text: str, where: str) -> str:
     return check_sequence(text, where)
 
 
-def _positions(values: Sequence[str], table: str) -> list[int]:
+def _positions(values: Sequence[str], table: str, base: int) -> list[int]:
     out = []
     for row, value in enumerate(values, 1):
         try:
-            out.append(int(value) - 1)
+            out.append(int(value) - base)
         except ValueError:
             raise DataError(f"{table}: row {row}: POS is {value!r}, expected a whole number") from None
         if out[-1] < 0:
-            raise DataError(f"{table}: row {row}: POS is {value}; VCF positions start at 1")
+            start = f"VCF positions start at {base}" if base else "positions start at 0"
+            raise DataError(f"{table}: row {row}: POS is {value}; {start}")
     return out

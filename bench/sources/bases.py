@@ -1,0 +1,142 @@
+"""Labels of every base, or of every bin of bases, of an interval: one example each, all of one sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, DataError, MissingExtra
+from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, strings
+from .sequences import package_file
+
+
+def label_rows(
+    values: Sequence[str] | None, labels: str, *, classes: Sequence[str], reference: str, column: str
+) -> Iterable[NDArray[Any]]:
+    """Yield the labels of each interval, (m,) or (m, k), from a column of text or from the HDF5 file `labels`.
+
+    Text is numbers joined by ';' or ',', or a letter or digit a base. An HDF5 file holds them in its data set
+    'labels', a row an interval. Raises DataError naming the row, MissingExtra where h5py is not installed.
+    """
+    if labels:
+        yield from _hdf5_rows(labels)
+        return
+    known = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
+    for row, text in enumerate(values or (), 1):
+        joined = text.replace(",", ";")
+        fields = joined.split(";") if ";" in joined else list(text)
+        try:
+            yield np.array([known[f.strip()] if classes else float(f) for f in fields])
+        except (KeyError, ValueError):
+            bad = next(f for f in fields if f.strip() not in known)
+            expected = f"one of {', '.join(list(known)[:8])}" if classes else "a number"
+            raise DataError(f"{reference}: row {row}: {column!r} holds {bad!r}, expected {expected} a base") from None
+
+
+def _hdf5_rows(labels: str) -> Iterable[NDArray[Any]]:
+    try:
+        import h5py  # type: ignore[import-not-found,unused-ignore]
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"{labels}: reading HDF5 needs the package 'h5py': `pip install h5py`") from error
+    path = package_file(labels)
+    try:
+        with h5py.File(path, "r") as file:
+            if "labels" not in file:
+                raise DataError(f"{path}: no data set 'labels'; it has {', '.join(file) or 'none'}")
+            yield from file["labels"]
+    except OSError as error:
+        raise DataError(f"{path}: not a readable HDF5 file ({str(error).splitlines()[0]})") from error
+
+
+def per_base_examples(
+    at: Intervals,
+    sequences: Sequence[str] | StrArray,
+    rows: Iterable[NDArray[Any]],
+    *,
+    kind: Kind,
+    classes: Sequence[str],
+    span: int,
+    groups: StrArray,
+    strata: dict[str, StrArray],
+    train_ratio: float = 0.0,
+    split: str = "split",
+    seed: int = 0,
+    source: str = "intervals",
+) -> Examples:
+    """Return an example a bin of `span` bases of every interval that has a label; a negative label is none.
+
+    Labels run along the genome, so those of an interval on '-' are turned. With `train_ratio` the commonest class
+    keeps, in rows whose stratum `split` is 'train', at most that many times the examples of all others, drawn with
+    `seed`; valid and test keep all. Raises DataError, naming the row, where an interval is no whole number of bins or
+    has another number of labels.
+    """
+    if kind not in ("classification", "multilabel", "regression"):
+        raise ConfigError(f"{source}: a task of a label a base cannot be of kind {kind!r}")
+    index: list[IntArray] = []
+    bins: list[IntArray] = []
+    targets: list[NDArray[Any]] = []
+    lengths = at.end - at.start
+    n = -1
+    for n, labels in enumerate(rows):
+        if n >= len(lengths):
+            continue
+        count, rest = divmod(int(lengths[n]), span)
+        where = f"{source}: row {n + 1}"
+        labels = np.asarray(labels)
+        if rest:
+            raise DataError(f"{where}: {lengths[n]} bp are no whole number of bins of {span} bp")
+        beyond = labels[count:]
+        if len(labels) < count or (len(beyond) and (kind == "regression" or (beyond >= 0).any())):
+            raise DataError(f"{where}: {len(labels)} labels where {lengths[n]} bp in bins of {span} need {count}")
+        labels = labels[:count][::-1] if at.strand[n] == "-" else labels[:count]
+        flat = labels.reshape(count, -1)
+        kept = np.flatnonzero(np.isfinite(flat).all(axis=1) if kind == "regression" else (flat >= 0).all(axis=1))
+        index.append(np.full(len(kept), n, np.int64))
+        bins.append(kept.astype(np.int64))
+        targets.append((flat[:, 0] if flat.shape[1] == 1 and kind != "multilabel" else flat)[kept])
+    if n + 1 != len(lengths):
+        raise DataError(f"{source}: {len(lengths)} intervals, and labels of {n + 1}")
+    row, bin_ = np.concatenate(index), np.concatenate(bins)
+    target = np.concatenate(targets).astype(np.float64 if kind == "regression" else np.int64)
+    if kind == "classification" and len(target) and target.max() >= len(classes):
+        raise DataError(f"{source}: label {target.max()} where there are {len(classes)} classes")
+    if kind == "multilabel" and (target.shape[1] != len(classes) or target.max() > 1):
+        raise DataError(f"{source}: {target.shape[1]} labels a bin where there are {len(classes)} classes")
+    if train_ratio:
+        if split not in strata:
+            raise ConfigError(f"{source}: train_ratio needs the column {split!r} among strata")
+        keep = _thinned(target, strata[split][row] == "train", train_ratio, seed)
+        row, bin_, target = row[keep], bin_[keep], target[keep]
+    position = bin_ * span
+    names = [f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]
+    held = strings(sequences)[row]  # the same str for all bins of an interval
+    low = np.where(at.strand[row] == "-", at.end[row] - position - span, at.start[row] + position)
+    return Examples(
+        ids=strings([f"{names[i]}+{p}" for i, p in zip(row.tolist(), position.tolist(), strict=True)]),
+        inputs=Inputs(held, None, position, span),
+        targets=target,
+        groups=groups[row],
+        clusters=groups[row],
+        strata={name: values[row] for name, values in strata.items()},
+        intervals=Intervals(at.chrom[row], low, low + span, at.strand[row]),
+    )
+
+
+def _thinned(target: NDArray[Any], train: NDArray[Any], ratio: float, seed: int) -> IntArray:
+    """Return the rows that stay, in order."""
+    if target.ndim > 1:
+        raise ConfigError("train_ratio is for one class a base")
+    classes, counts = np.unique(target[train], return_counts=True)
+    if not len(classes):
+        return np.arange(len(target))
+    common = classes[counts.argmax()]
+    many = np.flatnonzero(train & (target == common))
+    most = round(ratio * (int(train.sum()) - len(many)))
+    drawn = np.random.default_rng([20_261, seed]).permutation(many)[: max(1, most)]
+    keep = np.ones(len(target), bool)
+    keep[many] = False
+    keep[drawn] = True
+    return np.flatnonzero(keep)

@@ -1,0 +1,119 @@
+"""Places in a genome from BED files, with or without a header, and from tables with columns of coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError
+from ..types import Intervals, strings
+from .sequences import package_file
+from .tables import read_columns, read_text, require_column
+
+CHROM = ("chrom", "chromosome", "chr", "contig", "seqname")
+START = ("start", "chromstart", "chrom_start", "pos", "position")
+END = ("end", "stop", "chromend", "chrom_end")
+_PLAIN = ("chrom", "start", "end", "name", "score", "strand")
+
+
+def table_columns(reference: str) -> dict[str, Sequence[str]]:
+    """Return the columns of a table, or of a BED file, by name; a '#' before the first name is dropped.
+
+    A BED file whose first line has no number in its second column is named by that line; one without has the columns
+    chrom, start, end, name, score, strand as far as it goes, and 7, 8, ... Raises DataError naming file and line.
+    """
+    path = package_file(reference)
+    if Path(path.name.removesuffix(".gz")).suffix != ".bed":
+        table = read_columns(reference)
+        names = table.column_names if hasattr(table, "column_names") else list(table)
+        return {name.removeprefix("#"): _listed(table[name]) for name in names}
+    rows: list[tuple[int, list[str]]] = []
+    names = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip() or line.startswith(("##", "track", "browser")):
+            continue
+        fields = line.split("\t") if "\t" in line else line.split()
+        if not rows and not names and len(fields) > 2 and not _is_number(fields[1]):
+            names = [field.strip().removeprefix("#") for field in fields]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise DataError(f"{path}: line {number}: column {twice!r} occurs more than once")
+        elif not line.startswith("#"):
+            rows.append((number, fields))
+    if not rows:
+        raise DataError(f"{path}: no intervals")
+    if not names:
+        if len(rows[0][1]) < 3:
+            raise DataError(f"{path}: line {rows[0][0]}: {len(rows[0][1])} fields, expected at least chrom, start, end")
+        most = max(len(fields) for _, fields in rows)
+        names = [*_PLAIN[:most], *(str(i + 1) for i in range(len(_PLAIN), most))]
+        rows = [
+            (number, fields + [""] * (most - len(fields)) if len(fields) > 2 else fields) for number, fields in rows
+        ]
+    for number, fields in rows:
+        if len(fields) != len(names):
+            raise DataError(f"{path}: line {number}: {len(fields)} fields, expected {len(names)}: {', '.join(names)}")
+    return {name: [fields[i] for _, fields in rows] for i, name in enumerate(names)}
+
+
+def read_places(
+    columns: Mapping[str, Sequence[str]],
+    reference: str,
+    *,
+    chrom: str = "",
+    start: str = "",
+    end: str = "",
+    position_base: int = 0,
+) -> Intervals:
+    """Return where each row lies, from columns of these names or, where '', of the usual ones in any case.
+
+    With `position_base` = 0 start and end are 0-based and half-open as in BED, with 1 they are 1-based and inclusive. A
+    table without an end has a base a row. A strand other than '-' reads as '+'. Raises DataError naming the row.
+    """
+    contigs = column(columns, chrom, CHROM, reference)
+    starts = integers(column(columns, start, START, reference), reference, "start")
+    has_end = bool(end) or any(name.lower() in END for name in columns)
+    begin = np.array(starts, np.int64) - position_base
+    stop = begin + 1
+    if has_end:
+        stop = np.array(integers(column(columns, end, END, reference), reference, "end"), np.int64)
+    bad = np.flatnonzero((begin < 0) | (begin >= stop))
+    if len(bad):
+        row = int(bad[0])
+        what = "1-based" if position_base else "0-based half-open"
+        raise DataError(
+            f"{reference}: row {row + 1}: start {starts[row]} and end {stop[row]} are not a {what} interval"
+        )
+    strand = next((values for name, values in columns.items() if name.lower() == "strand"), [""] * len(begin))
+    return Intervals(strings(contigs), begin, stop, strings(["-" if s == "-" else "+" for s in strand]))
+
+
+def column(columns: Mapping[str, Sequence[str]], name: str, usual: Sequence[str], reference: str) -> Sequence[str]:
+    """Return the column `name` or, where it is '', the first of the `usual` names in any case. Raises DataError."""
+    if not name:
+        lower = {known.lower(): known for known in reversed(list(columns))}
+        name = next((lower[u] for u in usual if u in lower), usual[0])
+    require_column(columns, name, reference)
+    return columns[name]
+
+
+def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
+    """Return whole numbers. Raises DataError naming the first row that holds none."""
+    out = []
+    for row, value in enumerate(values, 1):
+        try:
+            out.append(int(value))
+        except ValueError:
+            raise DataError(f"{reference}: row {row}: {what} is {value!r}, expected a whole number") from None
+    return out
+
+
+def _listed(values: object) -> Sequence[str]:
+    listed: Sequence[str] = values.to_pylist() if hasattr(values, "to_pylist") else values  # type: ignore[assignment]
+    return listed
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().lstrip("-").replace(".", "", 1).isdigit()

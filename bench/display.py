@@ -55,6 +55,7 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,  # which else leaves an empty line in a log
     )
 
 

@@ -205,7 +205,10 @@ def _whole(task: Task) -> Split:
     key = _key(task)
     examples = cache.cached_examples(key, task.source) if key else task.source()
     check_targets(task, examples)
-    part = task.split(examples)
+    try:
+        part = task.split(examples)
+    except DataError as error:
+        raise DataError(f"task {task.id}: {error}") from error
     return Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import splits
+from .card_values import check_values
 from .errors import ConfigError, check_keys, nearest
 from .genomes import is_name
 from .metrics import parse
@@ -83,6 +84,13 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
             expected = _TOML.get(wanted, f"a list, such as [{value!r}]")
             raise ConfigError(f"{where}: {key} = {value!r}; expected {expected}")
+    for key in ("metrics", "zero_shot", "species", "assembly"):
+        odd = next((v for v in card.get(key, ()) if not isinstance(v, str) or not v), None)
+        if odd is not None or (key == "metrics" and not card.get(key, METRICS)):
+            raise ConfigError(f"{where}: {key} = {card[key]!r}; expected a list of text in quotes")
+    odd = next((v for v in card.get("classes", ()) if not isinstance(v, (str, int)) or v == ""), None)
+    if odd is not None or len(set(map(str, card.get("classes", ())))) < len(card.get("classes", ())):
+        raise ConfigError(f"{where}: classes = {card['classes']!r}; expected a list of names, all different")
     if not re.fullmatch(r"\w[\w.-]*", card["name"]):
         raise ConfigError(f"{where}: name = {card['name']!r}; expected letters, digits, '_', '-' and '.'")
     kind, classes = card["kind"], tuple(map(str, card.get("classes", ())))
@@ -172,6 +180,7 @@ class _Reading:
             wanted = hub_set(value["hub"], **{k: v for k, v in value.items() if k in _HUB_KEYS}, needs=parts)
         except ConfigError as error:
             raise ConfigError(f"{self.where}: [source] {error}") from None
+        check_values({k: v for k, v in value.items() if k in columns}, read_table, f"{self.where}: [source]")
         given = tuple((k, _frozen(v)) for k, v in sorted(value.items()) if k in columns)
         advice = (
             "the copy is incomplete or of another revision: get "
@@ -195,12 +204,10 @@ class _Reading:
         keys = {names.get(p, p): p for p in inspect.signature(reader).parameters if p not in ("kind", "classes")}
         check_keys(value, keys, f"{where}: [source]")
         arguments = {keys[key]: v for key, v in value.items()}
+        check_values(arguments, reader, f"{where}: [source]", names)
         files = []
         for parameter in ("reference", "genome", "bed", "table"):
             if parameter in arguments:
-                if not isinstance(arguments[parameter], str):
-                    shown = f"{names.get(parameter, parameter)} = {arguments[parameter]!r}"
-                    raise ConfigError(f"{where}: [source] {shown}; expected {_TOML[str]}")
                 if parameter == "genome" and self._is_registered(arguments[parameter]):
                     files.append(f"genome:{arguments[parameter]}")
                     continue
@@ -247,11 +254,19 @@ def _rule(where: str, value: Mapping[str, Any], *, carve: bool = True) -> SplitR
     known = [f.name for f in fields(rule)]  # type: ignore[arg-type]
     arguments = {k: _frozen(v) for k, v in value.items() if k not in ("rule", "valid_fraction")}
     check_keys(arguments, known, f"{where}: [split]")
+    check_values(arguments, rule, f"{where}: [split]")
+    if not 0 < _number(value.get("valid_fraction", VALID)) < 1:
+        shown = f"valid_fraction = {value['valid_fraction']!r}"
+        raise ConfigError(f"{where}: [split] {shown}; expected a number between 0 and 1")
     try:
         made = rule(**arguments)
     except TypeError as error:
         raise ConfigError(f"{where}: [split] {name}: {error}") from None
     return splits.with_valid(made, value["valid_fraction"]) if carve and "valid_fraction" in value else made
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _frozen(value: Any) -> Any:

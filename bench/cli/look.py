@@ -9,6 +9,7 @@ import sys
 import click
 
 from ..errors import ConfigError
+from ..types import Task
 from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option
 
 
@@ -79,12 +80,15 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
     from ..display import print_check
     from ..networks.hub import Access
     from ..sources.cache import cache_dir
+    from ..splits import load_split
 
     results = []
     access = Access(trusted, allow_pickle)
     # What a model prints must not end up in the JSON.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         for subject in [find(name, access) for name in names]:
+            if isinstance(subject, Task):
+                load_split(subject)  # what cannot be read is a mistake told once, not by every check
             for result in run_checks(subject, cache=cache_dir()):
                 results.append(result)
                 if not as_json:

@@ -15,6 +15,9 @@ from .tables import read_columns, read_text, require_column
 CHROM = ("chrom", "chromosome", "chr", "contig", "seqname")
 START = ("start", "chromstart", "chrom_start", "pos", "position")
 END = ("end", "stop", "chromend", "chrom_end")
+LARGEST = 2**40
+"""No place of a genome lies beyond; a larger number would not fit its column."""
+
 _PLAIN = ("chrom", "start", "end", "name", "score", "strand")
 
 
@@ -107,6 +110,8 @@ def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
             out.append(int(value))
         except ValueError:
             raise DataError(f"{reference}: row {row}: {what} is {value!r}, expected a whole number") from None
+        if abs(out[-1]) > LARGEST:
+            raise DataError(f"{reference}: row {row}: {what} is {value}, which is past the end of any genome")
     return out
 
 

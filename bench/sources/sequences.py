@@ -125,13 +125,12 @@ def _read_fasta(path: Path) -> dict[str, str]:
         raise DataError(f"{path}: byte {error.start} is not ASCII, so this is not FASTA") from error
     if not text.strip():
         raise DataError(f"{path}: empty, expected FASTA")
-    records = text.replace("\r", "").split("\n>")
-    if not records[0].lstrip().startswith(">"):
-        raise DataError(f"{path}: line 1: expected '>NAME', found {records[0].split()[0][:20]!r}")
-    records[0] = records[0].lstrip()[1:]
+    if not text.lstrip().startswith(">"):
+        raise DataError(f"{path}: line 1: expected '>NAME', found {text.split()[0][:20]!r}")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     sequences: dict[str, str] = {}
-    line = 1
-    for record in records:
+    line = 1 + text[: text.index(">")].count("\n")
+    for record in text.lstrip()[1:].split("\n>"):
         header, _, body = record.partition("\n")
         where = f"{path}: line {line}"
         if not header.split():

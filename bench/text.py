@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -153,6 +154,10 @@ class Text:
     def letters(self) -> Iterator[tuple[NDArray[np.uint8], Ints]]:
         """Yield blocks of m values: their bytes, and (m + 1,) bounds of which value i lies between i and i + 1."""
         for start, stop in self._spans():
+            run = self._run(start, stop)
+            if run is not None:
+                yield np.frombuffer(run[1], np.uint8), run[0]
+                continue
             pieces = self._pieces(start, stop)
             bounds = np.zeros(len(pieces) + 1, np.int64)
             np.cumsum([len(piece) for piece in pieces], out=bounds[1:])
@@ -213,7 +218,28 @@ class Text:
         pieces = [letters[w][a:b] for w, a, b in zip(which.tolist(), begin.tolist(), end.tolist(), strict=True)]
         return pieces
 
+    def _run(self, start: int, stop: int) -> tuple[Ints, memoryview] | None:
+        """Return the bounds and the letters of rows that lie one after another; None where they do not."""
+        if self._rows is not None:
+            rows = self._rows[start:stop]
+            if (np.diff(rows) != 1).any():
+                return None
+            start, stop = int(rows[0]), int(rows[-1]) + 1
+        chunk = int(np.searchsorted(self._starts, start, side="right")) - 1
+        if stop > self._starts[chunk + 1]:
+            return None
+        offsets, data = self._chunks[chunk]
+        base = int(self._starts[chunk])
+        bounds = offsets[start - base : stop - base + 1]
+        return bounds - bounds[0], data[bounds[0] : bounds[-1]]
+
     def _decoded(self, start: int, stop: int) -> list[str]:
+        run = self._run(start, stop)
+        if run is not None:
+            text = str(run[1], "utf-8")
+            if text.isascii():
+                bounds = run[0].tolist()
+                return [text[a:b] for a, b in pairwise(bounds)]
         return [str(piece, "utf-8") for piece in self._pieces(start, stop)]
 
 

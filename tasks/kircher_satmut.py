@@ -56,7 +56,7 @@ def read_examples(path: Path) -> Examples:
     REF is the whole element on the plus strand of GRCh38, put together from the reference bases of its variants; a
     position of which the table has none is N.
     """
-    columns = read_columns(str(path))
+    columns = read_columns(str(path)).to_pydict()
     for name in _COLUMNS:
         require_column(columns, name, str(path))
     table = list(zip(*(columns[name] for name in _COLUMNS), strict=True))

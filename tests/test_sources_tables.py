@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from baserate.errors import DataError
-from baserate.sources.tables import census, read_columns, read_table
+from baserate.sources.tables import read_columns, read_table, table_examples
 
 CLASSES = ("neither", "donor")
 GOOD = "name,seq,label,gene\na,ACGT,neither,g1\nb,acgn,1,g2\nc,TTRA,donor,g2\n"
@@ -110,8 +110,11 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
 
 
 def test_letters_are_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert census(["ACGT", "acgn", "TTRA", "NN"]) == {"N": 3, "R": 1, "lower case": 4}
-    assert census(["ACGT"]) == {}
     with caplog.at_level(logging.INFO, "baserate"):
-        read(write(tmp_path, GOOD))
-    assert "N: 1, R: 1, lower case: 4" in caplog.text
+        examples = read(write(tmp_path, GOOD))
+    assert "column 'seq': kept as they are, upper-cased: N: 1, R: 1, lower case: 4" in caplog.text
+    assert examples.soft_masked is not None and examples.soft_masked.tolist() == [0, 1, 0]
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "baserate"):
+        assert read(write(tmp_path, GOOD.replace("acgn", "ACGT").replace("TTRA", "TTAA"))).soft_masked is None
+    assert not caplog.text

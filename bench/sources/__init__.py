@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..types import Examples, Inputs, Intervals
+from ..text import Text
+from ..types import Examples, Inputs, Intervals, Strings
 
 
 def concatenate(parts: Sequence[Examples]) -> Examples:
@@ -14,12 +15,14 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
     places = [part.intervals for part in parts if part.intervals is not None]
     alternates = [part.inputs.alternates for part in parts if part.inputs.alternates is not None]
     positions = [part.inputs.positions for part in parts if part.inputs.positions is not None]
+    masked = [np.zeros(len(part)) if part.soft_masked is None else part.soft_masked for part in parts]
     return Examples(
         ids=np.concatenate([part.ids for part in parts]),
         inputs=Inputs(
-            np.concatenate([part.inputs.sequences for part in parts]),
-            np.concatenate(alternates) if len(alternates) == len(parts) else None,
+            _joined([part.inputs.sequences for part in parts]),
+            _joined(alternates) if len(alternates) == len(parts) else None,
             np.concatenate(positions) if len(positions) == len(parts) else None,
+            parts[0].inputs.span,
         ),
         targets=np.concatenate([part.targets for part in parts]),
         groups=np.concatenate([part.groups for part in parts]),
@@ -37,4 +40,12 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
         )
         if len(places) == len(parts)
         else None,
+        soft_masked=np.concatenate(masked) if any(part.soft_masked is not None for part in parts) else None,
     )
+
+
+def _joined(columns: Sequence[Strings]) -> Strings:
+    if any(isinstance(column, Text) for column in columns):
+        return Text.concatenate(columns)
+    joined: Strings = np.concatenate([np.asarray(column) for column in columns])
+    return joined

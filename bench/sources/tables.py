@@ -1,27 +1,53 @@
-"""Examples from CSV, TSV, Parquet, JSON lines and FASTA, plain or gzip. Mistakes are told by file and row."""
+"""Tables of examples: a row each. Every mistake in a table is told by file and row."""
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import logging
+import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, nearest
-from ..types import Examples, Inputs, Kind, StrArray, digest, strings
+from ..text import Text
+from ..types import Examples, Inputs, IntArray, Kind, StrArray, Strings, strings
+from .cleaning import Cleaning, clean_sequences
+from .collecting import Collector, text_array
+from .delimited import BLOCK, DELIMITERS, open_delimited
 from .record_tables import FASTA, JSON_LINES, fasta_columns, json_columns
-from .sequences import check_sequence, package_file
+from .sequences import package_file
 from .targets import parse_targets
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
+__all__ = [
+    "check_ids",
+    "clean_sequences",
+    "first_changes",
+    "parse_targets",
+    "read_columns",
+    "read_table",
+    "read_text",
+    "require_column",
+    "table_examples",
+]
+
+_PARQUET = (".parquet", ".pq")
+_ARROW = (".arrow", ".feather")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table that is read a block at a time: `batches(names)` yields those columns as text."""
+
+    names: Sequence[str]
+    batches: Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
 
 
 def read_table(
@@ -29,7 +55,7 @@ def read_table(
     *,
     kind: Kind,
     sequence: str = "sequence",
-    target: str = "label",
+    target: str | Sequence[str] = "label",
     classes: Sequence[str] = (),
     id: str = "",
     group: str = "",
@@ -37,102 +63,123 @@ def read_table(
     strata: Sequence[str] = (),
     alternate: str = "",
 ) -> Examples:
-    """Return the examples of a table whose columns are named by the arguments.
+    """Return the examples of a file as `read_columns` reads it, whose columns `table_examples` names.
 
-    Labels are class names, or indices '0', '1', ... into `classes`; targets of a regression are numbers. Without `id`
-    rows are numbered from 1; without `group` equal sequences are one group; without `cluster` the groups are the
-    clusters. `alternate` names the ALT sequence of a variant task, and `sequence` is REF; of a paired task, which has
-    no target, it names the perturbed sequence. A column that a split rule reads goes in `strata`. Raises DataError,
-    naming file and row, for anything that cannot be used.
+    Rows are read and checked a block at a time, and columns that are not named not at all.
     """
-    paired = kind == "paired"
-    if paired and not alternate:
-        raise ConfigError(f"{reference}: a paired task needs alternate = ..., the column of the perturbed sequences")
-    columns = read_columns(reference)
-    chosen = {
-        "sequence": sequence,
-        "target": "" if paired else target,
-        "id": id,
-        "group": group,
-        "cluster": cluster,
-        "alternate": alternate,
-    }
-    for name in (*filter(None, chosen.values()), *strata):
-        require_column(columns, name, reference)
-    sequences = clean_sequences(columns[sequence], reference, sequence)
-    alternates = clean_sequences(columns[alternate], reference, alternate) if alternate else None
-    n = len(sequences)
-    ids = strings(columns[id]) if id else strings([str(i + 1) for i in range(n)])
-    check_ids(ids, reference)
-    groups = strings(columns[group]) if group else strings([digest(s) for s in sequences])
-    positions = None if alternates is None or paired else first_changes(sequences, alternates, reference)
-    return Examples(
-        ids=ids,
-        inputs=Inputs(sequences, alternates, positions),
-        targets=np.zeros(n)
-        if paired
-        else parse_targets(columns[target], kind=kind, classes=classes, reference=reference, column=target),
-        groups=groups,
-        clusters=strings(columns[cluster]) if cluster else groups,
-        strata={name: strings(columns[name]) for name in strata},
+    return table_examples(
+        _open(package_file(reference)),
+        reference,
+        kind=kind,
+        sequence=sequence,
+        target=target,
+        classes=classes,
+        id=id,
+        group=group,
+        cluster=cluster,
+        strata=strata,
+        alternate=alternate,
     )
 
 
-def read_columns(reference: str) -> dict[str, list[str]]:
-    """Return a table's columns as text, by name, in file order; a missing value is ''.
+def read_columns(reference: str) -> pa.Table:
+    """Return a table's columns as text (large_string), in file order; a missing value is ''.
 
-    Raises DataError for a table without rows, a row of another width, a damaged file or an unknown format.
+    Delimited text (.csv, .tsv, .txt, .vcf), Parquet, Arrow, JSON lines and FASTA are read by their suffix, text plain
+    or gzip. A table of more than 256 MB lies in a file that is mapped. Raises DataError for a table without rows, a row
+    of another width, a damaged file or an unknown format.
     """
-    path = package_file(reference)
-    if path.name.endswith((".parquet", ".pq")):
-        columns = _read_parquet(path)
-    elif (suffix := Path(path.name.removesuffix(".gz")).suffix) in FASTA:
-        columns = fasta_columns(read_text(path), path)
-    elif suffix in JSON_LINES:
-        columns = json_columns(read_text(path).split("\n"), path)
-    else:
-        columns = _read_delimited(path)
-    if not next(iter(columns.values()), None):
-        raise DataError(f"{path}: the table has no rows")
-    return columns
+    opened = _open(package_file(reference))
+    collector = Collector()
+    for batch in opened.batches(opened.names):
+        collector.add(batch)
+    table = collector.table()
+    if table is None:
+        raise DataError(f"{reference}: the table has no rows")
+    return table
 
 
-def require_column(columns: Mapping[str, object], name: str, reference: str) -> None:
+def table_examples(
+    table: pa.Table | Opened,
+    where: str,
+    *,
+    kind: Kind,
+    sequence: str = "sequence",
+    target: str | Sequence[str] = "label",
+    classes: Sequence[str] = (),
+    id: str = "",
+    group: str = "",
+    cluster: str = "",
+    strata: Sequence[str] = (),
+    alternate: str = "",
+) -> Examples:
+    """Return the examples of a table whose columns are named by the arguments; `where` names it in messages.
+
+    Targets are as `parse_targets` reads them; `target` is a list where they are several columns. Without `id` rows are
+    numbered from 1; without `group` equal sequences are one group; without `cluster` the groups are the clusters.
+    `alternate` names the ALT sequence of a variant task, and `sequence` is REF; of a paired task, which has no target,
+    it names the perturbed sequence. A column that a split rule reads goes in `strata`. Raises DataError, naming row
+    and column, for anything that cannot be used.
+    """
+    opened = table if isinstance(table, Opened) else _of_table(table)
+    paired = kind == "paired"
+    if paired and not alternate:
+        raise ConfigError(f"{where}: a paired task needs alternate = ..., the column of the perturbed sequences")
+    targets = [] if paired else [target] if isinstance(target, str) else list(target)
+    kept = dict.fromkeys(filter(None, (id, group, cluster, *targets, *strata)))
+    wanted = dict.fromkeys([sequence, *filter(None, [alternate]), *kept])
+    for name in wanted:
+        require_column(opened.names, name, where)
+    sequences, alternates = Cleaning(where, sequence), Cleaning(where, alternate)
+    held: dict[str, _Shared] = {name: _Shared() for name in kept}
+    same = _Shared()
+    positions: list[IntArray] = []
+    n = 0
+    for batch in opened.batches(list(wanted)):
+        cleaned = sequences.add(batch.column(sequence))
+        if not group:
+            same.add(_digests(cleaned))
+        if alternate:
+            changed = alternates.add(batch.column(alternate))
+            if not paired:
+                positions.append(first_changes(cleaned, changed, where, first_row=n + 1))
+        for name, values in held.items():
+            values.add(Text(batch.column(name)))
+        n += batch.num_rows
+    if not n:
+        raise DataError(f"{where}: the table has no rows")
+    columns = {name: values.array() for name, values in held.items()}
+    ids = columns[id] if id else strings([str(i + 1) for i in range(n)])
+    check_ids(ids, where)
+    text, soft_masked = sequences.finish()
+    groups = columns[group] if group else same.array()
+    parsed = [columns[name].tolist() for name in targets]
+    return Examples(
+        ids=ids,
+        inputs=Inputs(
+            text,
+            alternates.finish()[0] if alternate else None,
+            np.concatenate(positions) if positions else None,
+        ),
+        targets=np.zeros(n)
+        if paired
+        else parse_targets(
+            parsed[0] if isinstance(target, str) else parsed, kind=kind, classes=classes, reference=where, column=target
+        ),
+        groups=groups,
+        clusters=columns[cluster] if cluster else groups,
+        strata={name: columns[name] for name in strata},
+        soft_masked=soft_masked,
+    )
+
+
+def require_column(columns: Iterable[str], name: str, reference: str) -> None:
     """Raise DataError, with the nearest name there is, where the table has no such column."""
-    if name not in columns:
-        near = nearest(name, columns)
-        advice = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(columns)}"
+    known = list(columns)
+    if name not in known:
+        near = nearest(name, known)
+        advice = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(known)}"
         raise DataError(f"{reference}: no column {name!r}; {advice}")
-
-
-def clean_sequences(values: Sequence[str], reference: str, column: str) -> StrArray:
-    """Return the sequences in upper case, logging a census of letters other than A, C, G, T and of lower case.
-
-    Raises DataError, naming the row, for an empty sequence or a letter that is not IUPAC DNA.
-    """
-    out = []
-    for row, value in enumerate(values, 1):
-        text = value.strip()
-        if not text:
-            raise DataError(f"{reference}: row {row}: column {column!r} is empty, expected DNA")
-        if ("U" in text or "u" in text) and not set(text.upper()) - set("ACGU"):
-            raise DataError(f"{reference}: row {row}: column {column!r} holds RNA; write T for U")
-        out.append(check_sequence(text, f"{reference}: row {row}: column {column!r}"))
-    counts = census(values)
-    if counts:
-        said = ", ".join(f"{letter}: {n}" for letter, n in counts.items())
-        log.info("%s: column %r: kept as they are, upper-cased: %s", reference, column, said)
-    return strings(out)
-
-
-def census(sequences: Sequence[str]) -> dict[str, int]:
-    """Return how many letters are ambiguous, by letter, and how many 'lower case'; empty where all are A, C, G, T."""
-    data = np.frombuffer("".join(sequences).encode("latin-1", "replace"), np.uint8)
-    counts = np.bincount(data, minlength=256)
-    upper = counts[65:91] + counts[97:123]
-    found = {chr(65 + i): int(n) for i, n in enumerate(upper) if n and chr(65 + i) not in "ACGT"}
-    lower = int(counts[97:123].sum())
-    return found | ({"lower case": lower} if lower else {})
 
 
 def check_ids(ids: StrArray, reference: str) -> None:
@@ -141,14 +188,15 @@ def check_ids(ids: StrArray, reference: str) -> None:
     for row, name in enumerate(ids, 1):
         if not name.strip():
             raise DataError(f"{reference}: row {row}: the id is empty")
-        if name in seen:
+        if seen.setdefault(name, row) != row:
             raise DataError(
                 f"{reference}: row {row}: id {name!r} occurs already in row {seen[name]}; ids must be unique"
             )
-        seen[name] = row
 
 
-def first_changes(ref: Sequence[str] | StrArray, alt: Sequence[str] | StrArray, reference: str) -> NDArray[np.int64]:
+def first_changes(
+    ref: Sequence[str] | Strings, alt: Sequence[str] | Strings, where: str, *, first_row: int = 1
+) -> IntArray:
     """Return the offset, (n,), of the first base of REF at which ALT differs; its last where ALT is only longer.
 
     Raises DataError, naming the row, where the two are equal.
@@ -156,8 +204,12 @@ def first_changes(ref: Sequence[str] | StrArray, alt: Sequence[str] | StrArray, 
     out = np.empty(len(ref), np.int64)
     for i, (a, b) in enumerate(zip(ref, alt, strict=True)):
         if a == b:
-            raise DataError(f"{reference}: row {i + 1}: REF and ALT sequences are equal")
-        out[i] = next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)) - 1)
+            raise DataError(f"{where}: row {first_row + i}: REF and ALT sequences are equal")
+        shorter = min(len(a), len(b))
+        x, y = (np.frombuffer(s[:shorter].encode(), np.uint8) for s in (a, b))
+        differ = x != y
+        at = int(differ.argmax()) if shorter else 0
+        out[i] = at if shorter and differ[at] else shorter - 1
     return out
 
 
@@ -170,40 +222,135 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start} is not UTF-8 text") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _read_delimited(path: Path) -> dict[str, list[str]]:
+def _open(path: Path) -> Opened:
+    """Return the table by its suffix. Raises DataError for a suffix that is none of a table's."""
     suffix = Path(path.name.removesuffix(".gz")).suffix
-    if suffix not in _DELIMITERS:
-        raise DataError(f"{path}: expected a table in {', '.join(_DELIMITERS)} (or .gz of these), .parquet or .pq")
-    text = read_text(path)
-    lines = [line for line in text.splitlines(keepends=True) if not line.startswith("##")]
-    rows = csv.reader(io.StringIO("".join(lines), newline=""), delimiter=_DELIMITERS[suffix])
-    try:
-        header = [name.strip() for name in next(rows, [])]
-        if not header:
-            raise DataError(f"{path}: empty, expected a header line")
-        twice = next((name for name in header if header.count(name) > 1), None)
-        if twice is not None:
-            raise DataError(f"{path}: column {twice!r} occurs more than once")
-        columns: dict[str, list[str]] = {name: [] for name in header}
-        lists = list(columns.values())
-        for number, row in enumerate((r for r in rows if r), 1):
-            if len(row) != len(header):
-                raise DataError(f"{path}: row {number}: {len(row)} fields where the header has {len(header)}")
-            for values, value in zip(lists, row, strict=True):
-                values.append(value)
-    except csv.Error as error:
-        raise DataError(f"{path}: line {rows.line_num}: {error}") from error
-    return columns
+    if path.suffix in _PARQUET:
+        return _open_parquet(path)
+    if path.suffix in _ARROW:
+        return _open_arrow(path)
+    if suffix in DELIMITERS:
+        delimited = open_delimited(path)
+        return Opened(delimited.names, delimited.batches)
+    if suffix in FASTA:
+        return _in_memory(fasta_columns(read_text(path), path))
+    if suffix in JSON_LINES:
+        return _in_memory(json_columns(read_text(path).splitlines(), path))
+    text = ", ".join((*DELIMITERS, *FASTA, *JSON_LINES))
+    raise DataError(f"{path}: expected a table in {text} (or .gz of these), {', '.join((*_PARQUET, *_ARROW))}")
 
 
-def _read_parquet(path: Path) -> dict[str, list[str]]:
+def _in_memory(columns: dict[str, list[str]]) -> Opened:
+    import pyarrow as pa
+
+    def batches(names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_arrays([text_array(columns[name]) for name in names], list(names))
+
+    return Opened(list(columns), batches)
+
+
+def _open_parquet(path: Path) -> Opened:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def batches(names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        about = file.metadata
+        size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        rows = max(1, min(1 << 16, BLOCK * about.num_rows // max(size, 1)))
+        try:
+            for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+                yield _as_text(batch)
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(path, "Parquet", error) from error
+
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path, pre_buffer=False)
+        return Opened(_unique(file.schema_arrow.names, path), batches)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
-    return {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in table.column_names}
+        raise _unreadable(path, "Parquet", error) from error
+
+
+def _open_arrow(path: Path) -> Opened:
+    import pyarrow as pa
+
+    try:
+        source = pa.memory_map(str(path))
+        try:
+            table = pa.ipc.open_file(source).read_all()
+        except pa.ArrowInvalid:  # what `datasets` writes is the format without an index at the end
+            source.seek(0)
+            table = pa.ipc.open_stream(source).read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, "Arrow", error) from error
+    _unique(table.column_names, path)
+    return _of_table(table)
+
+
+def _of_table(table: pa.Table) -> Opened:
+    return Opened(table.column_names, lambda names: map(_as_text, table.select(list(names)).to_batches()))
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> DataError:
+    return DataError(f"{path}: not a readable {what} file ({str(error).splitlines()[0]})")
+
+
+def _unique(names: Sequence[str], path: Path) -> Sequence[str]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: column {twice!r} occurs more than once")
+    return names
+
+
+def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the batch with every column as large_string, a missing value as ''."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays([_text_of(column) for column in batch.columns], batch.schema.names)
+
+
+def _text_of(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    if not column.null_count and (pa.types.is_integer(column.type) or str(column.type) in ("string", "large_string")):
+        return column.cast(pa.large_string())
+    return text_array([_written(value) for value in column.to_pylist()])
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return ""
+    return ";".join(map(_written, value)) if isinstance(value, list) else str(value)
+
+
+def _digests(sequences: Text) -> list[str]:
+    """Return `types.digest` of each sequence."""
+    found = []
+    for letters, bounds in sequences.letters():
+        data = letters.tobytes()
+        for start, end in pairwise(bounds.tolist()):
+            key = hashlib.blake2b((end - start).to_bytes(8, "little"), digest_size=8)
+            key.update(data[start:end])
+            found.append(key.hexdigest())
+    return found
+
+
+class _Shared:
+    """A column of strings in which equal ones are one object: a few names, many times, take little memory."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+        self._values: list[str] = []
+
+    def add(self, values: Iterable[str]) -> None:
+        """Add values at the end."""
+        self._values += [self._seen.setdefault(v, v) for v in values]
+
+    def array(self) -> StrArray:
+        """Return all values, (n,)."""
+        out = np.empty(len(self._values), dtype=object)
+        out[:] = self._values
+        return out

@@ -1,0 +1,114 @@
+"""Sequences as users' files write them, made upper case, checked and counted a block at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..text import Ints, Strings, Text
+from .collecting import Collector, letters_array
+from .sequences import IUPAC, check_sequence
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+log = logging.getLogger(__name__)
+
+_BASES = b"ACGT"
+_ALLOWED = (IUPAC + IUPAC.lower()).encode()
+
+
+class Cleaning:
+    """Makes a column of sequences upper case, block after block, and counts what it holds beside A, C, G and T.
+
+    `where` names the file and `column` the column in messages.
+    """
+
+    def __init__(self, where: str, column: str) -> None:
+        self.where = where
+        self.column = column
+        self._rows = 0
+        self._counts = np.zeros(256, np.int64)
+        self._collected = Collector()
+        self._lower: list[NDArray[np.float64]] = []
+
+    def add(self, values: pa.Array | Text) -> Text:
+        """Return the next values of the column, cleaned.
+
+        Raises DataError, naming the row, for an empty sequence, RNA or a letter that is not IUPAC DNA.
+        """
+        import pyarrow as pa
+
+        cleaned = []
+        for letters, bounds in (values if isinstance(values, Text) else Text(values)).letters():
+            array = self._clean(letters.tobytes(), bounds)
+            cleaned.append(array)
+            self._collected.add(pa.RecordBatch.from_arrays([array], ["sequence"]))
+            self._rows += len(array)
+        return Text(pa.chunked_array(cleaned, pa.large_string()))
+
+    def finish(self) -> tuple[Text, NDArray[np.float64] | None]:
+        """Return all sequences (n,) and each one's share of lower case (n,), None where none has any; log a census."""
+        found = census(self._counts)
+        if found:
+            said = ", ".join(f"{letter}: {n}" for letter, n in found.items())
+            log.info("%s: column %r: kept as they are, upper-cased: %s", self.where, self.column, said)
+        table = self._collected.table()
+        text = Text.of([]) if table is None else Text(table["sequence"])
+        lower = np.concatenate([np.empty(0), *self._lower])
+        return text, lower if lower.any() else None
+
+    def _clean(self, letters: bytes, bounds: Ints) -> pa.Array:
+        other = letters.translate(None, _BASES)
+        lengths = np.diff(bounds)
+        if other:
+            self._counts += np.bincount(np.frombuffer(other, np.uint8), minlength=256)
+        if other.translate(None, _ALLOWED) or not lengths.all():
+            letters, bounds = self._one_by_one(letters, bounds)
+            lengths = np.diff(bounds)
+        upper = letters.upper() if other else letters
+        if upper == letters:
+            self._lower.append(np.zeros(len(lengths)))
+        else:
+            is_lower = np.frombuffer(letters, np.uint8) >= ord("a")
+            self._lower.append(np.add.reduceat(is_lower, bounds[:-1], dtype=np.int64) / lengths)
+        return letters_array(upper, bounds)
+
+    def _one_by_one(self, letters: bytes, bounds: Ints) -> tuple[bytes, Ints]:
+        """Return the values without blanks around them. Raises DataError for the first that is no DNA."""
+        out = []
+        for i, (start, end) in enumerate(zip(bounds.tolist(), bounds[1:].tolist(), strict=False)):
+            where = f"{self.where}: row {self._rows + i + 1}: column {self.column!r}"
+            text = letters[start:end].decode().strip()
+            if not text:
+                raise DataError(f"{where} is empty, expected DNA")
+            if ("U" in text or "u" in text) and not set(text.upper()) - set("ACGU"):
+                raise DataError(f"{where} holds RNA; write T for U")
+            check_sequence(text, where)
+            out.append(text.encode())
+        stripped = np.zeros(len(out) + 1, np.int64)
+        np.cumsum([len(v) for v in out], out=stripped[1:])
+        return b"".join(out), stripped
+
+
+def clean_sequences(values: Sequence[str] | Strings, reference: str, column: str) -> Text:
+    """Return the sequences in upper case, logging a census of letters other than A, C, G, T and of lower case.
+
+    Raises DataError, naming the row, for an empty sequence or a letter that is not IUPAC DNA.
+    """
+    cleaning = Cleaning(reference, column)
+    cleaning.add(values if isinstance(values, Text) else Text.of(values))
+    return cleaning.finish()[0]
+
+
+def census(counts: NDArray[np.int64]) -> dict[str, int]:
+    """Return how many letters are ambiguous, by letter, and how many 'lower case'; `counts` (256,) are of bytes."""
+    upper = counts[65:91] + counts[97:123]
+    found = {chr(65 + i): int(n) for i, n in enumerate(upper) if n and chr(65 + i) not in "ACGT"}
+    lower = int(counts[97:123].sum())
+    return found | ({"lower case": lower} if lower else {})

@@ -1,0 +1,113 @@
+"""Blocks of rows as they come: small ones stay in memory, large ones go to a file that is mapped when it is read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..text import Text
+from .cache import cache_dir
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LIMIT = 256 << 20
+"""Bytes of a table that are held in memory; what is larger is written to a file in the cache's folder."""
+
+
+class Collector:
+    """Collects record batches of one schema in bounded memory.
+
+    The file has no name, so that nothing is left of it when the process ends, however it ends.
+    """
+
+    def __init__(self, *, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._held: list[pa.RecordBatch] = []
+        self._bytes = 0
+        self._file: IO[bytes] | None = None
+        self._writer: Any = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add a batch. Raises DataError where the cache's folder cannot be written."""
+        if not batch.num_rows:
+            return
+        if self._writer is not None:
+            self._write([batch])
+            return
+        self._held.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes > self._limit:
+            self._write(self._held)
+            self._held = []
+
+    def table(self) -> pa.Table | None:
+        """Return all that was added, None where nothing was. Nothing can be added after that."""
+        import mmap
+
+        import pyarrow as pa
+
+        if self._writer is None or self._file is None:
+            return pa.Table.from_batches(self._held) if self._held else None
+        try:
+            self._writer.close()
+            self._file.flush()
+            mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise _unwritable(error) from error
+        finally:
+            self._file.close()
+        return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
+
+    def _write(self, batches: Sequence[pa.RecordBatch]) -> None:
+        import pyarrow as pa
+
+        try:
+            if self._file is None:
+                folder = cache_dir()
+                folder.mkdir(parents=True, exist_ok=True)
+                self._file = tempfile.TemporaryFile(dir=folder)
+                self._writer = pa.ipc.new_file(self._file, batches[0].schema)
+            for batch in batches:
+                self._writer.write_batch(batch)
+        except OSError as error:
+            raise _unwritable(error) from error
+
+
+def collect_text(blocks: Iterable[Sequence[str]], *, limit: int = LIMIT) -> Text:
+    """Return the values of all blocks, one after another; past `limit` bytes they lie in a file."""
+    import pyarrow as pa
+
+    collector = Collector(limit=limit)
+    for block in blocks:
+        collector.add(pa.RecordBatch.from_arrays([text_array(block)], ["text"]))
+    table = collector.table()
+    return Text.of([]) if table is None else Text(table["text"])
+
+
+def text_array(values: Sequence[str]) -> pa.Array:
+    """Return an Arrow array of large_string; `pyarrow.array` would import pandas, which takes half a second."""
+    encoded = [v.encode() for v in values]
+    bounds = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(v) for v in encoded], out=bounds[1:])
+    return letters_array(b"".join(encoded), bounds)
+
+
+def letters_array(letters: bytes | memoryview, bounds: NDArray[np.int64]) -> pa.Array:
+    """Return an Arrow array of large_string of the UTF-8 `letters`, value i from bounds[i] to bounds[i + 1]."""
+    import pyarrow as pa
+
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(bounds)), pa.py_buffer(letters)]
+    return pa.Array.from_buffers(pa.large_string(), len(bounds) - 1, buffers)
+
+
+def _unwritable(error: OSError) -> DataError:
+    reason = error.strerror or error
+    return DataError(
+        f"{cache_dir()}: cannot write a large table there ({reason}); set BASERATE_CACHE to a folder with room"
+    )

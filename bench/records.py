@@ -41,6 +41,8 @@ class Record:
     `task` and `model` are snapshots of the cards; `flags` are warnings such as 'collapsed'; `parameter_hash` proves
     which weights were loaded; `environment` has the git commit, package versions and device; `seconds` covers the
     cell, `peak_memory_mb` the process until then; `grid` names the suite; `path` is the folder that it was read from.
+    `audit` holds the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons; `exposure` says whether the
+    model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both are empty where nobody asked.
     """
 
     spec: RunSpec
@@ -56,6 +58,8 @@ class Record:
     peak_memory_mb: float = 0.0
     environment: Mapping[str, Any] = field(default_factory=dict)
     grid: str = "run"
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    exposure: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
     path: Path | None = None
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import BaserateError, ConfigError, DataError, MissingExtra, NotApplicable, check_keys
+from .exposure import exposure_of
 from .modes import MODES, Job, mode_settings
 from .records import (
     SKIPPED,
@@ -66,7 +67,8 @@ class Protocol:
 class Outcome:
     """What became of a grid: how many cells were done before, done now, not applicable, and the records that failed.
 
-    `lost` maps the tasks whose examples could not be had to the reason; nothing is recorded of them.
+    `lost` maps the tasks whose examples could not be had to the reason, `refused` those that leak to how, where the
+    grid refuses such; nothing is recorded of either.
     """
 
     skipped: int = 0
@@ -74,6 +76,7 @@ class Outcome:
     not_applicable: int = 0
     failed: tuple[Record, ...] = ()
     lost: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts, and the failed cells with their errors, as a JSON object."""
@@ -81,7 +84,7 @@ class Outcome:
             {"task": r.spec.task, "model": r.spec.model, "mode": r.spec.mode, "error": r.error} for r in self.failed
         ]
         counts = {"done": self.done, "done_before": self.skipped, "not_applicable": self.not_applicable}
-        return {**counts, "failed": failed, "lost": dict(self.lost)}
+        return {**counts, "failed": failed, "lost": dict(self.lost), "refused": dict(self.refused)}
 
 
 def plan(
@@ -200,7 +203,9 @@ class Grid:
 
     `started(cell)` is called before each cell, `finished(cell, record, seconds)` after it, the record being None where
     the cell was skipped. `examine(card)` returns what is wrong with a model, which its records then carry as flags; it
-    is called once for each model that is no baseline, before the first of its cells that has to run.
+    is called once for each model that is no baseline, before the first of its cells that has to run. So is
+    `audit(task, split)` for each task, and returns what records keep of it: the verdict, reasons and leaks; a trial's
+    cut examples are not audited. With `refuse_leaks` no cell runs on a task that fails for a leak, or has no audit.
     """
 
     results: Path
@@ -209,7 +214,10 @@ class Grid:
     started: Callable[[Cell], None] = lambda cell: None
     finished: Callable[[Cell, Record | None, float], None] = lambda cell, record, seconds: None
     examine: Callable[[ModelCard], tuple[str, ...]] = lambda card: ()
+    audit: Callable[[Task, Split], Mapping[str, Any]] = lambda task, split: {}
+    refuse_leaks: bool = False
     _splits: dict[str, Split] = field(default_factory=dict)
+    _audits: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _taints: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def run(self, cells: Iterable[Cell]) -> Outcome:
@@ -221,8 +229,10 @@ class Grid:
         failed: list[Record] = []
         loaded: tuple[ModelCard | None, object] = (None, None)
         lost: dict[str, str] = {}
+        refused: dict[str, str] = {}
         for cell in cells:
-            if cell.task.id in lost:
+            if cell.task.id in lost or cell.task.id in refused:
+                self.finished(cell, None, 0.0)
                 continue
             self.started(cell)
             start = time.perf_counter()
@@ -232,11 +242,17 @@ class Grid:
                 lost[cell.task.id] = str(error)
                 self.finished(cell, None, 0.0)
                 continue
+            if self.refuse_leaks and (leak := _leak(self._audited(cell.task, split))):
+                refused[cell.task.id] = leak
+                self.finished(cell, None, 0.0)
+                continue
             spec = run_spec(cell, split, self.protocol)
             if self._is_done(spec):
                 skipped += 1
                 self.finished(cell, None, 0.0)
                 continue
+            audited = self._audited(cell.task, split)
+            start = time.perf_counter()
             predictions = None
             try:
                 MODES[cell.mode].check(cell.task, cell.card)
@@ -270,17 +286,30 @@ class Grid:
                 peak_memory_mb=_peak_memory_mb(),
                 environment=environment() | _precision(loaded[1]),
                 grid=self.protocol.grid,
+                audit=audited,
+                exposure=exposure_of(cell.card, cell.task, split, mode=cell.mode).to_json(),
             )
             write_record(self.results, record, predictions)
             self.finished(cell, record, seconds)
-        if lost and not (skipped or done or not_applicable or failed):
+        if lost and not (skipped or done or not_applicable or failed or refused):
             raise DataError(next(iter(lost.values())))
-        return Outcome(skipped, done, not_applicable, tuple(failed), lost)
+        return Outcome(skipped, done, not_applicable, tuple(failed), lost, refused)
 
     def _split(self, task: Task) -> Split:
         if task.id not in self._splits:
             self._splits[task.id] = load_split(task, limit=self.protocol.limit)
         return self._splits[task.id]
+
+    def _audited(self, task: Task, split: Split) -> Mapping[str, Any]:
+        if task.id not in self._audits:
+            whole = load_split(task) if self.refuse_leaks and self.protocol.limit else split
+            try:
+                wanted = self.refuse_leaks or not self.protocol.limit
+                self._audits[task.id] = self.audit(task, whole) if wanted else {}
+            except Exception as error:  # a result without an audit is still a result, and says so
+                log.warning("%s: it could not be audited", task.id, exc_info=True)
+                self._audits[task.id] = {"verdict": "", "reasons": [f"not audited: {_told_in_a_line(error)}"]}
+        return self._audits[task.id]
 
     def _is_done(self, spec: RunSpec) -> bool:
         folder = record_folder(self.results, spec)
@@ -302,6 +331,13 @@ class Grid:
 
     def _without_result(self, cell: Cell, spec: RunSpec, status: Any, error: str) -> Record:
         return Record(spec, status, task_snapshot(cell.task), model_snapshot(cell.card), error=error)
+
+
+def _leak(audited: Mapping[str, Any]) -> str:
+    """Return how training data leak into test data, or why this is not known; '' where the audit found no such leak."""
+    if not audited.get("verdict"):
+        return "; ".join(audited.get("reasons", ())) or "not audited"
+    return "; ".join(line for line in audited.get("leaks", ()) if line.startswith("FAIL"))
 
 
 def _told(error: Exception | SystemExit) -> str:

@@ -101,6 +101,10 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
         "baserate.status": record.status,
         "baserate.run": record.hash,
         "baserate.flags": "; ".join(record.flags),
+        "baserate.audit": str(record.audit.get("verdict") or "not audited"),
+        "baserate.audit_reasons": "; ".join(record.audit.get("reasons", ()))[:4000],
+        "baserate.exposure": str(record.exposure.get("status") or "unknown"),
+        "baserate.exposure_reason": str(record.exposure.get("reason", ""))[:4000],
         "mlflow.source.git.commit": str(record.environment.get("git_commit")),
     }
     if record.error:

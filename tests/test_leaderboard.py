@@ -253,7 +253,7 @@ def test_model_that_scores_fewer_than_half_stands_apart_and_changes_nobodys_numb
     c = cell(table, "picky · zero_shot")
     assert c.apart and c.estimates == picky.estimates
     assert (c.rank, c.gain, c.twin_gain) == (None, None, None)
-    assert f"| picky | zero_shot | model | {c.value:.3f} <sup>1,2</sup>" in to_markdown(table)
+    assert f"| picky | zero_shot | model | {c.value:.3f} ○ <sup>1,2</sup>" in to_markdown(table)
     assert "- <sup>2</sup> scores too few of the examples" in to_markdown(table)
     (line,) = [x for x in csv.DictReader(io.StringIO(to_csv(table))) if x["model"] == "picky" and x["rank"] == ""][:1]
     assert "skipped" in line["flags"] and "too few" in line["flags"]

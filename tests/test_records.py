@@ -16,7 +16,17 @@ ESTIMATES = (
     Estimate("mcc", 0.5, 0.4, 0.6, 3, 2, (0.4, 0.6)),
     Estimate("auroc", None, None, None, 3, 2, (None, None), reason="one class"),
 )
-RECORD = Record(SPEC, "done", {"id": "toy@1"}, {"name": "cnn"}, ESTIMATES, flags=("collapsed",), seconds=1.5)
+RECORD = Record(
+    SPEC,
+    "done",
+    {"id": "toy@1"},
+    {"name": "cnn"},
+    ESTIMATES,
+    flags=("collapsed",),
+    seconds=1.5,
+    audit={"verdict": "WARN", "reasons": ["WARN: few clusters"]},
+    exposure={"status": "clean", "reason": "not pretrained"},
+)
 PREDICTIONS = Predictions(
     strings(["a", "b", "c"]),
     np.array([0, 1, 1]),
@@ -37,6 +47,14 @@ def test_record_and_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     assert np.array_equal(found.targets, PREDICTIONS.targets)
     assert list(found.strata["species"]) == ["x", "y", "y"] and list(found.clusters) == ["g", "g", "h"]
     assert sorted(p.name for p in folder.parent.iterdir()) == [folder.name], "nothing is left beside"
+
+
+def test_a_record_from_before_there_were_audits_and_exposure_has_neither(tmp_path: Path) -> None:
+    file = write_record(tmp_path, RECORD, PREDICTIONS) / "record.json"
+    old = {k: v for k, v in json.loads(file.read_text()).items() if k not in ("audit", "exposure")}
+    file.write_text(json.dumps(old))
+    found = read_record(file.parent)
+    assert (found.audit, found.exposure, found.estimates) == ({}, {}, RECORD.estimates)
 
 
 def test_which_examples_were_scored_comes_back(tmp_path: Path) -> None:

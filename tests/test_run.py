@@ -152,3 +152,60 @@ def test_constant_scores_are_flagged_as_collapsed(toy: Task, tmp_path: Path) -> 
 def test_every_mode_names_a_capability() -> None:
     # Zero-shot rules name their own.
     assert all((mode.needs or name == "zero_shot") and mode.name == name for name, mode in MODES.items())
+
+
+def audited(verdict: str, *leaks: str) -> Callable[[Task, Any], dict[str, Any]]:
+    return lambda task, split: {"verdict": verdict, "reasons": [*leaks, "WARN: few clusters"], "leaks": list(leaks)}
+
+
+def test_each_task_is_audited_once_and_every_record_keeps_what_was_found(toy: Task, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def audit(task: Task, split: Any) -> dict[str, Any]:
+        asked.append(task.id)
+        assert len(split.test) == 60
+        return {"verdict": "WARN", "reasons": ["WARN: few clusters"]}
+
+    grid = Grid(tmp_path, Protocol(), None, audit=audit)
+    grid.run(plan([toy], [BAD, GOOD]))
+    assert asked == [toy.id]
+    records = read_records(tmp_path)
+    assert [r.audit["verdict"] for r in records] == ["WARN"] * 4 and {r.status for r in records} > {"failed", "done"}
+    assert {r.exposure["status"] for r in records if r.spec.mode == "from_scratch"} == {"clean"}
+    assert {r.exposure["status"] for r in records if r.spec.mode == "linear_probe"} == {"unknown"}
+    Grid(tmp_path, Protocol(), None, audit=audit).run(plan([toy], [GOOD]))
+    assert asked == [toy.id], "nothing has to run"
+
+
+def test_a_leak_is_refused_where_this_is_asked_for_even_if_the_cells_were_done(toy: Task, tmp_path: Path) -> None:
+    leaks = audited("FAIL", "FAIL: 51 of 60 test rows are identical to a training row")
+    for audit in (leaks, audited("", "it broke")):
+        outcome = Grid(tmp_path, Protocol(), None, audit=audit, refuse_leaks=True).run(plan([toy], [BAD, GOOD]))
+        assert outcome.refused.keys() == {toy.id} and not outcome.done and not outcome.failed
+        assert not list(tmp_path.iterdir())
+    assert Grid(tmp_path, Protocol(), None, audit=leaks).run(plan([toy], [GOOD])).done == 2
+    outcome = Grid(tmp_path, Protocol(), None, audit=leaks, refuse_leaks=True).run(plan([toy], [GOOD]))
+    assert (outcome.skipped, outcome.refused[toy.id]) == (0, "FAIL: 51 of 60 test rows are identical to a training row")
+    warned = Grid(tmp_path, Protocol(), None, audit=audited("FAIL", "WARN: 1 of 60"), refuse_leaks=True)
+    assert not warned.run(plan([toy], [GOOD])).refused, "it fails for something else"
+
+
+def test_an_audit_that_breaks_takes_no_cell_down(toy: Task, tmp_path: Path) -> None:
+    def audit(task: Task, split: Any) -> dict[str, Any]:
+        raise MemoryError("no room")
+
+    assert Grid(tmp_path, Protocol(), None, audit=audit).run(plan([toy], [GOOD])).done == 2
+    assert read_records(tmp_path)[0].audit == {"verdict": "", "reasons": ["not audited: no room"]}
+
+
+def test_a_trial_is_not_audited_unless_leaks_are_refused_and_then_in_whole(toy: Task, tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def audit(task: Task, split: Any) -> dict[str, Any]:
+        sizes.append(len(split.test))
+        return {"verdict": "PASS"}
+
+    Grid(tmp_path, Protocol(limit=20), None, audit=audit).run(plan([toy], [GOOD]))
+    assert not sizes and not read_records(tmp_path)[0].audit
+    Grid(tmp_path, Protocol(limit=21), None, audit=audit, refuse_leaks=True).run(plan([toy], [GOOD]))
+    assert sizes == [60]

@@ -19,6 +19,11 @@ ESTIMATES = (
 )
 ENVIRONMENT = {"git_commit": "abc", "packages": {"numpy": "2"}}
 RECORD = Record(SPEC, "done", {"id": "toy@1"}, {"name": "cnn"}, ESTIMATES, environment=ENVIRONMENT, grid="quickstart")
+RECORD = replace(
+    RECORD,
+    audit={"verdict": "FAIL", "reasons": ["FAIL: 51 rows", "WARN: gc"]},
+    exposure={"status": "exposed", "reason": "all lie in hg38"},
+)
 PREDICTIONS = Predictions(strings(["a", "b"]), np.array([0, 1]), strings(["g", "h"]), {}, np.zeros((1, 2, 1)), (0,))
 
 
@@ -58,6 +63,9 @@ def test_a_parent_a_grid_and_a_child_a_cell_and_again_adds_nothing(results: Path
     assert (metrics[name], metrics[f"{name}.low"], metrics[f"{name}.high"]) == (0.5, 0.4, 0.6)
     assert "auroc" not in metrics, "undefined is absent, never 0"
     assert done.data.params["settings"] == '{"lr": 0.1}' and done.data.params["task"] == "toy@1"
+    tags = done.data.tags
+    assert (tags["baserate.audit"], tags["baserate.audit_reasons"]) == ("FAIL", "FAIL: 51 rows; WARN: gc")
+    assert (tags["baserate.exposure"], tags["baserate.exposure_reason"]) == ("exposed", "all lie in hg38")
     files = {f.path for f in client.list_artifacts(done.info.run_id)}
     assert files == {"record.json", "predictions.parquet", "environment.json"}
     assert failed.info.status == "FAILED" and failed.data.tags["baserate.error"] == "boom"

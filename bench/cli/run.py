@@ -6,13 +6,14 @@ import contextlib
 import functools
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import ConfigError
-from ..types import MODE_NAMES
+from ..types import MODE_NAMES, Split, Task
 from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
 
 RESULTS = Path("results")
@@ -40,6 +41,8 @@ RESULTS = Path("results")
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
 )
+@click.option("--audit/--no-audit", "audited", default=True, help="Audit each task once, and keep what is found.")
+@click.option("--fail-on-leak", is_flag=True, help="Run no cell of a task whose test data training data leak into.")
 @data_dir_option
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 @click.option("--cache/--no-cache", default=True, help="Keep embeddings and likelihoods on disk across runs.")
@@ -57,6 +60,8 @@ def run(
     random_weights: bool,
     seeds: str | None,
     limit: int | None,
+    audited: bool,
+    fail_on_leak: bool,
     results: Path,
     cache: bool,
     trusted: tuple[str, ...],
@@ -83,6 +88,8 @@ def run(
     from ..run import SEEDS, Grid, Protocol, plan
     from ..sources.cache import cache_dir
 
+    if fail_on_leak and not audited:
+        raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")
     if bool(suite) == bool(tasks):
         raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
     chosen = _seeds(seeds)
@@ -91,26 +98,51 @@ def run(
         if models or modes or settings or random_weights:
             raise ConfigError("--model, --mode, --set and --random-weights go with --task; a suite names its own")
         loaded = load_suite(suite, access)
-        cells, grid, chosen = loaded.cells, loaded.name, chosen or loaded.seeds
+        cells, name, chosen = loaded.cells, loaded.name, chosen or loaded.seeds
     else:
         cards = find_models(models, access, random_weights=random_weights)
-        cells, grid = plan(find_tasks(tasks), cards, modes, _settings(settings)), "run"
+        cells, name = plan(find_tasks(tasks), cards, modes, _settings(settings)), "run"
     if not cells:
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
-    protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=grid)
+    protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=name)
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:
         kept = cache_dir() if cache else None
+        for task, newer in {cell.task.id: cell.task.superseded_by for cell in cells}.items():
+            if newer:
+                display.said(f"{task} is superseded by {newer}")
         examine = functools.partial(faults, cache=cache_dir())
-        outcome = Grid(results, protocol, kept, display.started, display.finished, examine).run(cells)
-    said = _mirror(results, tracking_uri)
+        audit = functools.partial(_audit, said=display.said) if audited else _no_audit
+        grid = Grid(
+            results, protocol, kept, display.started, display.finished, examine, audit, refuse_leaks=fail_on_leak
+        )
+        outcome = grid.run(cells)
+    said = _mirror(results, tracking_uri) if results.is_dir() else "no records"
     if as_json:
         click.echo(json.dumps({**outcome.to_json(), "tracking": said}, indent=1))
     else:
         print_outcome(outcome, results, said, quiet=quiet)
-    _tabulate(results, results, as_json=False, quiet=quiet or as_json)
-    return 1 if outcome.failed or outcome.lost else 0
+    if results.is_dir():
+        _tabulate(results, results, as_json=False, quiet=quiet or as_json)
+    return 1 if outcome.failed or outcome.lost or outcome.refused else 0
+
+
+def _audit(task: Task, split: Split, *, said: Callable[[str], None]) -> Mapping[str, Any]:
+    """Return what records keep of the task's audit, saying in a line where it fails."""
+    from ..audit import audit
+    from ..sources.cache import cache_dir
+
+    found = audit(task, split, cache=cache_dir())
+    if found.verdict == "FAIL":
+        failed = [reason for reason in found.reasons if reason.startswith("FAIL")]
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        said(f"{task.id}: its audit fails: {failed[0].removeprefix('FAIL: ')}{more}; `baserate audit {task.name}`")
+    return {"verdict": found.verdict, "reasons": list(found.reasons), "leaks": list(found.leaks)}
+
+
+def _no_audit(task: Task, split: Split) -> Mapping[str, Any]:
+    return {}
 
 
 def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from ..metrics import parse
+from .render import titled
 from .standings import Cell, Column, Kind, Leaderboard, Row
+from .trust import TAINTED
 
 # Okabe & Ito (2008): told apart by readers with any of the common colour-vision deficiencies, and by shape besides.
 _COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
 _SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
 _SAID: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
 _INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
-_PER_LINE = 3
+_PER_LINE, _MANY, _PER_LINE_OF_MANY = 3, 24, 6
+_MOST_PIXELS = 30_000
+"""Height past which the resolution is lowered; the drawing library ends at 65,536."""
 
 
 def plot_leaderboard(table: Leaderboard, path: Path) -> None:
@@ -27,14 +31,16 @@ def plot_leaderboard(table: Leaderboard, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    per_line = min(_PER_LINE, len(table.columns))
+    per_line = min(_PER_LINE if len(table.columns) <= _MANY else _PER_LINE_OF_MANY, len(table.columns))
     lines = -(-len(table.columns) // per_line)
     height = 0.62 + lines * (0.235 * len(table.rows) + 1.05)
     style = {"font.family": "DejaVu Sans", "font.size": 9, "text.parse_math": False}
     with matplotlib.rc_context({**style, "svg.hashsalt": "baserate", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(2.7 + 2.55 * per_line, height), dpi=160, layout="constrained")
+        figure = Figure(
+            figsize=(2.7 + 2.55 * per_line, height), dpi=min(160, _MOST_PIXELS / height), layout="constrained"
+        )
         FigureCanvasAgg(figure)
-        panels = figure.subplots(lines, per_line, squeeze=False, sharey=True).ravel()
+        panels = figure.subplots(lines, per_line, squeeze=False).ravel()  # a shared axis would cost the square
         for i, panel in enumerate(panels):
             if i < len(table.columns):
                 _draw(panel, table, table.columns[i])
@@ -60,10 +66,11 @@ def _draw(panel: Any, table: Leaderboard, column: Column) -> None:
     for edge in _boundaries(table.rows):
         panel.axhline(edge, color="#DDDDDD", lw=0.7, zorder=0)
     panel.set_ylim(len(table.rows) - 0.4, -0.6)
-    panel.set_title(column.name.replace(" (", "\n("), fontsize=9, fontweight="bold", color=_INK, loc="left", pad=5)
+    panel.set_title(titled(column).replace(" (", "\n("), fontsize=9, fontweight="bold", color=_INK, loc="left", pad=5)
     if column.metrics:
         better = {"higher": " →", "lower": " (lower is better)", "": ""}[parse(column.metric).better]
         panel.set_xlabel(parse(column.metric).label + better, color=_INK, labelpad=2)
+    panel.set_yticks([])
     panel.tick_params(length=0, labelsize=8.6, colors=_INK)
     panel.grid(axis="x", color="#EEEEEE", lw=0.7)
     panel.set_axisbelow(True)
@@ -125,6 +132,8 @@ def _explain(figure: Any, table: Leaderboard) -> None:
         )
     if any(column.best_baseline for column in table.columns):
         shown.append(Patch(color=_BAND, label="best baseline, 95 % interval"))
+    if any(column.audit == "FAIL" for column in table.columns):
+        shown.append(Line2D([], [], label=f"{TAINTED} the task's audit fails", ls="none"))
     columns = len(shown) if len(table.columns) >= _PER_LINE else 1
     figure.legend(
         handles=shown, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.6, columnspacing=1.4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,9 +15,12 @@ from ..metrics import parse
 from ..types import Estimate
 from .comparisons import ALPHA, Gain
 from .standings import KINDS, Cell, Column, Leaderboard, Row
+from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 
 BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
 _FEW_CLUSTERS = 20
+WIDE = 8
+"""Columns past which a table is set in blocks, a suite at a time."""
 STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
 
 
@@ -48,6 +52,7 @@ def to_csv(table: Leaderboard) -> str:
         "task column model mode detail kind status metric primary value low high level n n_clusters reason rank".split()
     )
     head += [f"gain_{g}" for g in gains] + [f"twin_gain_{g}" for g in gains] + ["flags", "seconds", "run", "error"]
+    head += ["exposure", "exposure_reason", "audit", "audit_reasons", "superseded_by"]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(head)
@@ -58,6 +63,8 @@ def to_csv(table: Leaderboard) -> str:
             values = [e.value, e.low, e.high, e.level, e.n, e.n_clusters, e.reason] if e else [None] * 7
             own = [cell.rank, *_fields(cell.gain, gains), *_fields(cell.twin_gain, gains)] if i == 0 else [None] * 15
             end = ["; ".join(cell.notes), cell.seconds, cell.hash, last_line(cell.error)]
+            end += [cell.exposure, cell.exposure_reason, column.audit or NOT_AUDITED]
+            end += ["; ".join(column.audit_reasons), column.superseded_by]
             writer.writerow([*what, name, i == 0, *values, *own, *end])
     return out.getvalue()
 
@@ -84,17 +91,30 @@ def to_markdown(table: Leaderboard) -> str:
     if not table.columns:
         return "\n".join([*parts, "There are no results yet.", *trials(table)]) + "\n"
     notes = notes_of(table)
-    parts += [*_grid(table, table.rows, _heading, lambda c, column: _score(c, column, notes)), ""]
+    parts += [*_grids(table, table.rows, _heading, lambda c, column: _score(c, column, notes)), ""]
     parts += [*_legend(table), ""]
     tested = [row for row in table.rows if any(table.cell(row, c).gain for c in table.columns)]
     if tested:
-        parts += ["## Gain over the best baseline", "", *_grid(table, tested, _over, lambda c, _: _gain(c.gain)), ""]
+        parts += ["## Gain over the best baseline", ""]
+        parts += [*_grids(table, tested, _over, lambda c, column: _gain(c.gain, warnings(c, column))), ""]
         parts += [f"{TIE} the two are not told apart (p ≥ {ALPHA:g}, two-sided, paired on the same test examples,"]
         parts += ["adjusted by Holm's method for all gains in this table).", ""]
     paired = [row for row in table.rows if any(table.cell(row, c).twin_gain for c in table.columns)]
     if paired:
         parts += ["## What pretraining bought: gain over the same network with random weights", ""]
-        parts += [*_grid(table, paired, _heading, lambda c, _: _gain(c.twin_gain)), ""]
+        parts += [*_grids(table, paired, _heading, lambda c, column: _gain(c.twin_gain, warnings(c, column))), ""]
+    seen = exposures(table)
+    if seen:
+        parts += [
+            "## Whether the test was seen in pretraining",
+            "",
+            "| Model | Seen | Tasks | Why |",
+            "|:--|:--|:--|:--|",
+        ]
+        parts += [
+            f"| {escape(m)} | {status} | {escape(some(names))} | {escape(why)} |" for m, status, names, why in seen
+        ]
+        parts += [""]
     parts += ["## Tasks", "", *_tasks(table), ""]
     failed = [(row, column, cell) for row, column, cell in each(table) if cell.status == "failed"]
     if failed:
@@ -108,17 +128,52 @@ def to_markdown(table: Leaderboard) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _grid(
+def blocks(columns: Sequence[Column]) -> list[tuple[str, tuple[Column, ...]]]:
+    """Return the columns in tables of a readable width with their titles: one without a title where they are few.
+
+    Else the tasks of a suite stand together, in pieces of equal width.
+    """
+    if len(columns) <= WIDE:
+        return [("", tuple(columns))]
+    suites: dict[str, list[Column]] = {}
+    for column in columns:
+        suites.setdefault(column.suite, []).append(column)
+    out = []
+    for suite, members in suites.items():
+        pieces = -(-len(members) // WIDE)
+        edges = [round(i * len(members) / pieces) for i in range(pieces + 1)]
+        for i, (start, end) in enumerate(itertools.pairwise(edges), 1):
+            title = suite or ("Other tasks" if len(suites) > 1 else "Tasks")
+            out.append((f"{title}, {i} of {pieces}" if pieces > 1 else title, tuple(members[start:end])))
+    return out
+
+
+def _grids(
     table: Leaderboard,
-    rows: Iterable[Row],
+    rows: Sequence[Row],
     heading: Callable[[Column], str],
     content: Callable[[Cell, Column], str],
 ) -> list[str]:
-    lines = ["| Model | Mode | Kind | " + " | ".join(heading(c) for c in table.columns) + " |"]
-    lines += ["|:--|:--|:--" + "|--:" * len(table.columns) + "|"]
+    """Return a table a block; every row stands in each, so that what was not run is seen."""
+    lines: list[str] = []
+    for title, columns in blocks(table.columns):
+        lines += [""] * bool(lines) + ([f"### {escape(title)}", ""] if title else [])
+        lines += _grid(table, rows, columns, heading, content)
+    return lines
+
+
+def _grid(
+    table: Leaderboard,
+    rows: Iterable[Row],
+    columns: Sequence[Column],
+    heading: Callable[[Column], str],
+    content: Callable[[Cell, Column], str],
+) -> list[str]:
+    lines = ["| Model | Mode | Kind | " + " | ".join(heading(c) for c in columns) + " |"]
+    lines += ["|:--|:--|:--" + "|--:" * len(columns) + "|"]
     for row in rows:
         name = escape(row.model) + (f"<br><sub>{escape(row.detail)}</sub>" if row.detail else "")
-        cells = " | ".join(content(table.cell(row, c), c) for c in table.columns)
+        cells = " | ".join(content(table.cell(row, c), c) for c in columns)
         lines += [f"| {name} | {row.mode} | {KINDS[row.kind]} | {cells} |"]
     return lines
 
@@ -130,11 +185,16 @@ def arrow(metric: str) -> str:
 
 def _heading(column: Column) -> str:
     metric = f"{escape(parse(column.metric).label)} {arrow(column.metric)}" if column.metrics else NOTHING
-    return f"{_broken(column.name)}<br>{metric}"
+    return f"{_broken(titled(column))}<br>{metric}"
 
 
 def _over(column: Column) -> str:
-    return f"{_broken(column.name)}<br>over {escape(column.best_baseline) or NOTHING}"
+    return f"{_broken(titled(column))}<br>over {escape(column.best_baseline) or NOTHING}"
+
+
+def titled(column: Column) -> str:
+    """Return the column's name with the sign of an audit that fails."""
+    return column.name + (f" {TAINTED}" if column.audit == "FAIL" else "")
 
 
 def _broken(name: str) -> str:
@@ -148,7 +208,8 @@ def notes_of(table: Leaderboard) -> list[str]:
 
 def marks(cell: Cell, column: Column) -> str:
     """Return the signs that stand with a cell's number."""
-    return (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
+    own = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
+    return own + warnings(cell, column)
 
 
 def common_set(table: Leaderboard) -> str:
@@ -175,14 +236,14 @@ def _range(low: float | None, high: float | None, *, signed: bool = False) -> st
     return f"<br><sub>{number(low, signed=signed)} to {number(high, signed=signed)}</sub>"
 
 
-def _gain(gain: Gain | None) -> str:
+def _gain(gain: Gain | None, signs: str) -> str:
     if gain is None:
         return NOTHING
     value = number(gain.value, signed=True)
     text = {"better": f"**{value}**", "worse": value, "tie": f"{TIE} {value}", "": f"{value} (no interval)"}[
         gain.verdict
     ]
-    return text + _range(gain.low, gain.high, signed=True)
+    return text + f" {signs}".rstrip() + _range(gain.low, gain.high, signed=True)
 
 
 def _legend(table: Leaderboard) -> list[str]:
@@ -192,6 +253,7 @@ def _legend(table: Leaderboard) -> list[str]:
         f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",
         "weights are the floor: a score means what it adds to them. `docs/statistics.md` says how intervals, gains",
         "and ties are made.",
+        *map(escape, explained(table)),
     ]
     notes = notes_of(table)
     lines += ["", *(f"- <sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes, 1))] if notes else []
@@ -217,13 +279,17 @@ def trials(table: Leaderboard) -> list[str]:
 
 
 def _tasks(table: Leaderboard) -> list[str]:
-    lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Best baseline | What is asked |"]
-    lines += ["|:--|:--|--:|--:|--:|:--|:--|:--|"]
+    lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Audit | Best baseline | What is asked |"]
+    lines += ["|:--|:--|--:|--:|--:|:--|:--|:--|:--|"]
     for c in table.columns:
         metric = f"{escape(parse(c.metric).label)} {arrow(c.metric)}" if c.metrics else NOTHING
         seeds = " ".join(map(str, c.seeds)) or NOTHING
-        about = f"{escape(c.best_baseline) or NOTHING} | {escape(c.description)}"
+        newer = f"**Superseded by {escape(c.superseded_by)}.** " if c.superseded_by else ""
+        audit = (c.audit or NOT_AUDITED) + (f" {TAINTED}" if c.audit == "FAIL" else "")
+        about = f"{audit} | {escape(c.best_baseline) or NOTHING} | {newer}{escape(c.description)}"
         lines += [f"| {escape(c.name)} | {metric} | {c.n_train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
+    told = [f"- {escape(titled(c))}: {escape(line)}" for c in table.columns for line in reasons(c)]
+    lines += ["", "What the audits found:", "", *told] if told else []
     defined = {m.label: m.definition for c in table.columns for m in (parse(name).metric for name in c.metrics)}
     return [*lines, "", *(f"- {escape(label)}: {escape(text)}" for label, text in defined.items())]
 

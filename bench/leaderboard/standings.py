@@ -17,6 +17,7 @@ from ..records import Record, read_records
 from ..types import Estimate, FloatArray, ModeName, canonical_json
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
+from .trust import audit_of, exposure_in
 
 Kind = Literal["model", "random", "baseline"]
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
@@ -46,6 +47,15 @@ class Column:
     n_clusters: int = 0
     left_out: int = 0
     best_baseline: str = ""
+    audit: str = ""
+    audit_reasons: tuple[str, ...] = ()
+    superseded_by: str = ""
+
+    @property
+    def suite(self) -> str:
+        """The suite of a task that is called `suite.task`, '' of any other."""
+        first, dot, _ = self.task.partition("@")[0].removesuffix(".small").partition(".")
+        return first if dot else ""
 
     @property
     def metric(self) -> str:
@@ -70,7 +80,7 @@ class Cell:
 
     `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
     the best baseline, `twin_gain` over the same network with random weights. `apart` marks a row that scores too few
-    of the examples to be compared: its estimates are over its own.
+    of the examples to be compared: its estimates are over its own. `exposure` is 'clean', 'exposed' or 'unknown'.
     """
 
     row: str
@@ -85,6 +95,8 @@ class Cell:
     error: str = ""
     hash: str = ""
     seconds: float | None = None
+    exposure: str = ""
+    exposure_reason: str = ""
 
     @property
     def value(self) -> float | None:
@@ -116,7 +128,11 @@ class Leaderboard:
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""
-        return self.cells[self.rows.index(row) * len(self.columns) + self.columns.index(column)]
+        return self._at[row.name, column.name]
+
+    @functools.cached_property
+    def _at(self) -> Mapping[tuple[str, str], Cell]:
+        return {(cell.row, cell.column): cell for cell in self.cells}
 
 
 def build_leaderboard(results: Path) -> Leaderboard:
@@ -177,7 +193,10 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
             about = mine[0].task
             metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in mine for e in r.estimates[:1])
             description, n_train = str(about.get("description", "")), int((about.get("sizes") or {}).get("train", 0))
-            columns.append((Column(task, task, data, split, seeds, fraction, metrics, description, n_train), mine))
+            verdict, why = audit_of(mine)
+            newer = next((str(r.task["superseded_by"]) for r in mine if r.task.get("superseded_by")), "")
+            column = Column(task, task, data, split, seeds, fraction, metrics, description, n_train)
+            columns.append((replace(column, audit=verdict, audit_reasons=why, superseded_by=newer), mine))
     return {_named(c, [other for other, _ in columns if other.task == c.task]): mine for c, mine in columns}
 
 
@@ -239,8 +258,10 @@ def _kind(r: Record) -> Kind:
 def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
     if r is None:
         return Cell(row.name, column.name, "missing")
+    seen, why = exposure_in(r)
+    told: dict[str, Any] = {"hash": r.hash, "seconds": r.seconds, "exposure": seen, "exposure_reason": why}
     if r.status != "done":
-        return Cell(row.name, column.name, r.status, error=r.error, hash=r.hash, seconds=r.seconds)
+        return Cell(row.name, column.name, r.status, error=r.error, **told)
     apart = r.hash in shared.apart
     found = [e for e in r.estimates if e.metric in column.metrics]
     if shared.ids is not None and not apart:
@@ -248,7 +269,7 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
     mine = {e.metric: e for e in found}
     absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
     estimates = tuple(mine.get(m) or replace(absent, metric=m) for m in column.metrics)
-    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, hash=r.hash, seconds=r.seconds)
+    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, **told)
 
 
 def _sign(column: Column) -> int:

@@ -12,6 +12,7 @@ from .render import (
     STATUS,
     TIE,
     arrow,
+    blocks,
     common_set,
     each,
     folded,
@@ -19,9 +20,11 @@ from .render import (
     marks,
     notes_of,
     number,
+    titled,
     trials,
 )
 from .standings import Cell, Column, Leaderboard
+from .trust import EXPOSED, TAINTED, UNSURE, explained, exposures, reasons, some
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +36,7 @@ def print_leaderboard(table: Leaderboard, console: Console | None = None) -> Non
     """Print scores and gains, in as many tables side by side as the terminal's width allows."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
@@ -42,14 +46,16 @@ def print_leaderboard(table: Leaderboard, console: Console | None = None) -> Non
     names = max((len(f"{row.model} {row.mode}") for row in table.rows), default=0) + 8
     wide = max(1, (console.width - names) // 15)
     notes = notes_of(table)
-    for start in range(0, len(table.columns), wide):
-        shown = table.columns[start : start + wide]
-        drawn = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    pieces = [(t, c[i : i + wide]) for t, c in blocks(table.columns) for i in range(0, len(c), wide)]
+    for title, shown in pieces:
+        drawn = Table(
+            box=SIMPLE_HEAD, header_style="bold", pad_edge=False, title=escape(title) or None, title_justify="left"
+        )
         drawn.add_column("Model")
         drawn.add_column("Mode")
         for column in shown:
             metric = f"{folded(parse(column.metric).label)} {arrow(column.metric)}" if column.metrics else ""
-            drawn.add_column(Text(f"{folded(column.name)}\n{metric}"), justify="right")
+            drawn.add_column(Text(f"{folded(titled(column))}\n{metric}"), justify="right")
         for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
             cells = [_terminal_cell(table.cell(row, column), column, notes) for column in shown]
             name = Text(row.model + (f"\n{row.detail}" if row.detail else ""))
@@ -90,6 +96,11 @@ def _terminal_legend(table: Leaderboard) -> list[str]:
     if any("collapsed" in cell.flags for cell in table.cells):
         lines += [f"{COLLAPSED} predictions are constant or not finite"]
     lines += [f"{str(i).translate(_RAISED)} {note}" for i, note in enumerate(notes_of(table), 1)]
+    lines += explained(table)
+    for model, status, names, why in exposures(table):
+        if status in (signs := {"exposed": EXPOSED, "unknown": UNSURE}):
+            lines += [f"{signs[status]} {model} on {some(names)}: {why}"]
+    lines += [f"{TAINTED} {c.name}: {line}" for c in table.columns if c.audit == "FAIL" for line in reasons(c)]
     lines += [common_set(table)] if common_set(table) else []
     lines += [
         f"failed: {row.name} on {column.name}: {last_line(cell.error)}"

@@ -35,7 +35,7 @@ class FittedLinear:
     features: Features
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return class probabilities (n, n_classes), or values (n, 1)."""
+        """Return class or label probabilities (n, n_classes), or values (n, outputs)."""
         return self.probe.predict(featurise(inputs, self.features))
 
 

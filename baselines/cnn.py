@@ -15,6 +15,7 @@ from baserate.registry import baseline
 from baserate.types import Examples, FloatArray, Inputs, Strings
 
 if TYPE_CHECKING:
+    from baserate._torch import Head
     from baserate.baselines._network import Network
 
 BATCH = 64
@@ -30,13 +31,11 @@ MASKED = 0.2
 class _Fitted:
     network: Network
     width: int
-    n_classes: int
+    head: Head
     both_strands: bool
-    offset: float
-    scale: float
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return class probabilities (n, n_classes), or values (n, 1); both strands are averaged where trained so."""
+        """Return probabilities (n, n_classes), or values (n, outputs); both strands are averaged where trained so."""
         codes = _codes(inputs, self.width)
         found = self._one_strand(codes)
         if self.both_strands:
@@ -50,10 +49,9 @@ class _Fitted:
         found = []
         with torch.no_grad():
             for at in range(0, len(codes), PREDICT_BATCH):
-                outputs = self.network(torch.from_numpy(codes[at : at + PREDICT_BATCH]).to(device)).double()
-                found.append((outputs.softmax(dim=1) if self.n_classes else outputs).cpu().numpy())
-        scores = np.concatenate([np.zeros((0, self.n_classes or 1)), *found])
-        return scores if self.n_classes else scores * self.scale + self.offset
+                outputs = self.network(torch.from_numpy(codes[at : at + PREDICT_BATCH]).to(device))
+                found.append(self.head.scores(outputs))
+        return np.concatenate([np.zeros((0, self.head.width)), *found])
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,8 @@ class CNN:
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> _Fitted:
         """Return the fitted predictor; `seed` draws the initial weights, the order of examples and what is masked."""
         import torch
-        from torch.nn import functional
 
-        from baserate._torch import fit_module, pick_device
+        from baserate._torch import fit_module, head_for, pick_device
         from baserate.baselines._network import Network
 
         check_keys(settings, (), "settings of from_scratch")
@@ -81,23 +78,17 @@ class CNN:
             raise DataError("a training target is not finite")
         device = pick_device(self.device)
         width = widest(train.inputs)
-        offset, scale = 0.0, 1.0
-        if not n_classes:
-            offset, scale = float(train.targets.mean()), float(train.targets.std()) or 1.0
+        head = head_for(train.targets, n_classes)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = Network(width, n_classes or 1, difference=train.inputs.alternates is not None)
+            network = Network(width, head.width, difference=train.inputs.alternates is not None)
         network = network.to(device, memory_format=torch.channels_last)
 
         def tensors(part: Examples) -> tuple[NDArray[np.uint8], torch.Tensor]:
-            y = part.targets.astype(np.int64) if n_classes else (part.targets - offset) / scale
-            return _codes(part.inputs, width), torch.from_numpy(y).to(device)
+            return _codes(part.inputs, width), head.wanted(part.targets).to(device)
 
         def loss(codes: NDArray[np.uint8], y: torch.Tensor) -> torch.Tensor:
-            outputs = network(torch.from_numpy(codes).to(device))
-            if n_classes:
-                return functional.cross_entropy(outputs, y)
-            return functional.mse_loss(outputs[:, 0], y.to(outputs.dtype))
+            return head.loss(network(torch.from_numpy(codes).to(device)), y)
 
         codes, y = tensors(train)
         valid_codes, valid_y = tensors(valid)
@@ -131,7 +122,7 @@ class CNN:
             seed=seed,
             doing="training the CNN",
         )
-        return _Fitted(network, width, n_classes, self.strand_augmentation, offset, scale)
+        return _Fitted(network, width, head, self.strand_augmentation)
 
 
 def _codes(inputs: Inputs, width: int) -> NDArray[np.uint8]:

@@ -21,15 +21,15 @@ class _Fitted:
 
 
 class Constant:
-    """Answers with the class frequencies, or the mean target, of train; untrained, with 0."""
+    """Answers with the class or label frequencies, or the mean targets, of train; untrained, with 0."""
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> _Fitted:
         """Return the constant predictor. Raises DataError where train is empty."""
         check_keys(settings, (), "settings of from_scratch")
         if not len(train):
             raise DataError("there are no training examples")
-        if n_classes == 0:
-            return _Fitted(np.array([np.mean(train.targets)], dtype=np.float64))
+        if n_classes == 0 or train.targets.ndim == 2:
+            return _Fitted(np.atleast_1d(np.mean(train.targets, axis=0, dtype=np.float64)))
         return _Fitted(np.bincount(train.targets.astype(np.int64), minlength=n_classes) / len(train))
 
     def score_variants(self, inputs: Inputs) -> FloatArray:
@@ -40,7 +40,7 @@ class Constant:
 @baseline(
     "constant",
     modes={"from_scratch": {}, "zero_shot": {"rule": "native"}},
-    description="The class frequencies, or the mean target, of train; 0 for a variant without training.",
+    description="The class or label frequencies, or the mean targets, of train; 0 for a variant without training.",
 )
 def load() -> Constant:
     """Return the constant baseline."""

@@ -24,15 +24,20 @@ class _Fitted:
     booster: Any
     max_k: int
     n_classes: int
+    labels: bool
+    offset: FloatArray
+    scale: FloatArray
 
     def predict(self, inputs: Inputs) -> FloatArray:
         import xgboost
 
         data = xgboost.DMatrix(_features(inputs, self.max_k), nthread=_threads())
         found = np.asarray(self.booster.predict(data), dtype=np.float64).reshape(len(inputs), -1)
-        if self.n_classes == 2:
-            return np.hstack([1 - found, found])
-        return found / found.sum(axis=1, keepdims=True) if self.n_classes else found
+        if not self.n_classes:
+            return found * self.scale + self.offset
+        if self.labels:
+            return found
+        return np.hstack([1 - found, found]) if self.n_classes == 2 else found / found.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,17 @@ class KmerXGBoost:
         y = np.asarray(train.targets)
         if not len(y) or not len(valid):
             raise DataError(f"there are {len(y)} training and {len(valid)} validation examples; expected some of both")
-        if n_classes and len(np.unique(y)) == 1:
+        labels = bool(n_classes) and y.ndim == 2
+        if n_classes and not labels and len(np.unique(y)) == 1:
             raise DataError(f"training labels hold class {y[0]} alone; expected two classes or more")
         if not np.isfinite(y.astype(np.float64)).all():
             raise DataError("a training target is not finite")
-        objective: dict[str, Any] = {"objective": "reg:squarederror", "base_score": float(y.mean())}
-        if n_classes == 2:
+        offset, scale = np.zeros(1), np.ones(1)
+        if y.ndim == 2 and not n_classes:  # outputs in other units count alike
+            offset, scale = y.mean(axis=0), np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
+        base = float(y.mean()) if y.ndim == 1 else 0.0
+        objective: dict[str, Any] = {"objective": "reg:squarederror", "base_score": base}
+        if n_classes == 2 or labels:
             objective = {"objective": "binary:logistic"}
         elif n_classes:
             objective = {"objective": "multi:softprob", "num_class": n_classes}
@@ -69,7 +79,11 @@ class KmerXGBoost:
             "verbosity": 0,
         }
         data = [
-            xgboost.DMatrix(_features(part.inputs, self.max_k), label=part.targets, nthread=_threads())
+            xgboost.DMatrix(
+                _features(part.inputs, self.max_k),
+                label=part.targets if n_classes or y.ndim == 1 else (part.targets - offset) / scale,
+                nthread=_threads(),
+            )
             for part in (train, valid)
         ]
 
@@ -92,7 +106,7 @@ class KmerXGBoost:
                 Progress(activity("growing trees", MAX_ROUNDS * len(y))),
             ],
         )
-        return _Fitted(booster, self.max_k, n_classes)
+        return _Fitted(booster, self.max_k, n_classes, labels, offset, scale)
 
 
 def _features(inputs: Inputs, max_k: int) -> Any:

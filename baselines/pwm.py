@@ -43,11 +43,11 @@ class PositionWeightMatrix:
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> Matrices:
         """Return the matrices of the training sequences. Nothing is random or chosen, so `seed` and `valid` are unused.
 
-        Raises NotApplicable for variants, for measurements, and where training sequences differ in length.
+        Raises NotApplicable for variants, for measurements and labels, and where training sequences differ in length.
         """
         check_keys(settings, (), "settings of from_scratch")
-        if n_classes == 0 or train.inputs.alternates is not None:
-            raise NotApplicable("pwm needs classes of sequences; it fits neither measurements nor variants")
+        if n_classes == 0 or train.targets.ndim == 2 or train.inputs.alternates is not None:
+            raise NotApplicable("pwm needs one class a sequence; it fits neither measurements, labels nor variants")
         if not len(train):
             raise DataError("there are no training examples")
         lengths = {len(s) for s in train.inputs.sequences}

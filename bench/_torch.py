@@ -1,17 +1,20 @@
-"""What everything that trains a torch module shares: the device, and one training loop."""
+"""What everything that trains a torch module shares: the device, one training loop, and what outputs mean."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .errors import BaserateError, ConfigError
 from .progress import activity
-from .types import IntArray
+from .types import FloatArray, IntArray
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -105,6 +108,52 @@ def fit_module(
                 break
     module.load_state_dict(best_weights)
     return best_epoch
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """What a network's outputs (n, width) mean: classes, `labels` of which each has a chance, or measurements.
+
+    Measurements are learnt in units of `scale` from `offset`, (width,), which are those of train.
+    """
+
+    width: int
+    n_classes: int
+    labels: bool
+    offset: FloatArray
+    scale: FloatArray
+
+    def wanted(self, targets: NDArray[Any]) -> Tensor:
+        """Return the targets as the loss takes them: indices (n,), or numbers (n, width)."""
+        if self.n_classes and not self.labels:
+            return torch.from_numpy(targets.astype(np.int64))
+        values = targets.reshape(len(targets), -1).astype(np.float64)
+        return torch.from_numpy(values if self.labels else (values - self.offset) / self.scale)
+
+    def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """Return the mean cross-entropy, of labels the mean over them, or the mean squared error."""
+        if self.labels:
+            return nn.functional.binary_cross_entropy_with_logits(outputs, wanted.to(outputs.dtype))
+        if self.n_classes:
+            return nn.functional.cross_entropy(outputs, wanted)
+        return nn.functional.mse_loss(outputs, wanted.to(outputs.dtype))
+
+    def scores(self, outputs: Tensor) -> FloatArray:
+        """Return probabilities of classes or labels, or values in the units of the targets, (n, width)."""
+        outputs = outputs.detach().double()
+        if self.n_classes:
+            outputs = outputs.sigmoid() if self.labels else outputs.softmax(-1)
+        found: FloatArray = outputs.cpu().numpy()
+        return found if self.n_classes else found * self.scale + self.offset
+
+
+def head_for(targets: NDArray[Any], n_classes: int) -> Head:
+    """Return the head for training targets: classes (n,), labels (n, k) or measurements (n,) or (n, k)."""
+    width = n_classes or (1 if targets.ndim == 1 else targets.shape[1])
+    values = targets.reshape(len(targets), -1).astype(np.float64)
+    deviation = values.std(axis=0)
+    scale = np.where(deviation > 0, deviation, 1.0)
+    return Head(width, n_classes, bool(n_classes) and targets.ndim == 2, values.mean(axis=0), scale)
 
 
 def _rate(step: int, *, ramp: int, total: int) -> float:

@@ -141,6 +141,42 @@ def test_bed_and_variants_need_a_genome_and_split_by_chromosome(here: Path, geno
     assert made.task.variants and value(made, "target") == "pathogenic" and value(made, "id") == "ID"
 
 
+def test_intervals_in_a_table_and_labels_in_info(here: Path, genome: dict[str, str]) -> None:
+    columns = {
+        "chr": [f"chr{1 + i % 4}" for i in range(N)],
+        "start": [10 + 60 * (i // 4) for i in range(N)],
+        "end": [10 + 60 * (i // 4) + 40 + i % 3 for i in range(N)],
+        "state": LABELS,
+    }
+    made = new_task(str(write_table(here / "i.csv", columns)), genome="genome.fa")
+    assert value(made, "bed") == "i.csv" and value(made, "target") == "state" and value(made, "width") == 41
+    conforms(made)
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    for i in range(N):
+        name, at = f"chr{1 + i % 4}", 12 + 16 * (i // 4)
+        ref = genome[name][at - 1]
+        called = ("Benign", "Pathogenic")[i // 4 % 2]
+        lines.append(f"{name}\t{at}\t.\t{ref}\t{'ACGT'['ACGT'.index(ref) - 1]}\t.\tPASS\tCLNSIG={called};AF=0.{i + 1}")
+    (here / "clinvar.vcf").write_text("\n".join(lines) + "\n")
+    made = new_task("clinvar.vcf", genome="genome.fa")
+    assert value(made, "target") == "CLNSIG" and made.task.classes == ("Benign", "Pathogenic")
+    conforms(made)
+
+
+def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> None:
+    parts = [("train", "test", "valid")[i % 3] for i in range(N)]
+    columns = {"name": [f"s{i}" for i in range(N)], "seq": [*SEQUENCES[:200], *SEQUENCES[1:41]], "label": LABELS}
+    made = new_task(str(write_table(here / "t.csv", {**columns, "part": parts})))
+    assert value(made, "group") == "name" and any("lie in more than one part" in note for note in made.notes)
+    failed = [r for r in run_checks(made.task) if r.status == "failed"]
+    assert [r.check for r in failed] == ["no_sequence_in_two_parts"]
+    del columns["name"]
+    nameless = new_task(str(write_table(here / "u.csv", {**columns, "part": parts})))
+    assert any("which is refused" in note for note in nameless.notes)
+    with pytest.raises(BaserateError, match=r"task u@1: group .* is in both"):
+        load_split(nameless.task)
+
+
 def test_pairs_and_variants_as_sequences(here: Path) -> None:
     other = [dna() for _ in range(N)]
     pairs = new_task(str(write_table(here / "p.csv", {"real": SEQUENCES, "shuffled": other})))

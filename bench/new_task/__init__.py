@@ -66,7 +66,7 @@ def new_task(
     table, placed = _source(sample, roles, path, target, genome)
     split = propose_split(roles, intervals=placed)
     task = _task(name, roles)
-    source = [*table, *(g for g in roles.guesses if g.key != "target" or sample.form != "bed")]
+    source = [*table, *roles.guesses]
     text = card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
     return NewTask(
         target,
@@ -111,20 +111,27 @@ def _task(name: str, roles: Roles) -> list[Guess]:
 def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -> tuple[list[Guess], bool]:
     """Return the keys of [source] that name files, and whether the examples will know where they lie."""
     file = _from_card(path, card)
-    variants = any(role == "variant" for role in roles.taken.values())
-    if sample.form != "bed" and not variants:
+    if roles.form == "sequences":
         if genome:
             raise ConfigError(f"--genome {genome!r}: {path} brings its own sequences")
         return [Guess("table", file, _read(sample))], False
     if not genome:
-        what = "intervals" if sample.form == "bed" else "variants (CHROM, POS, REF, ALT)"
-        raise ConfigError(f"{path}: holds {what}; --genome names the FASTA file, or the registered genome, they lie on")
+        raise ConfigError(
+            f"{path}: holds {roles.form}; --genome names the FASTA file, or the registered genome, in which they lie"
+        )
     where = Guess("genome", _from_card(Path(genome), card) if os.path.exists(genome) else genome)  # noqa: PTH110
-    if variants:
+    if roles.form == "variants":
         width = Guess("width", _WIDTH, "bp of genome around each variant")
-        return [where, Guess("variants", file, _read(sample)), width], True
-    widths = [_bases(e) - _bases(s) for s, e in zip(sample.columns["start"], sample.columns["end"], strict=True)]
-    out = [where, Guess("bed", file, f"{_read(sample)}; column 4 is the target")]
+        start = _column(roles, "start")
+        base = 0 if "start" in start.lower() else 1
+        counted = "as the column's name says" if "pos" not in start.lower() else "as in VCF; 0 if the first base is 0"
+        bases = [] if sample.form == "vcf" else [Guess("position_base", base, counted)]
+        return [where, Guess("variants", file, _read(sample)), width, *bases], True
+    starts, ends = (sample.columns[_column(roles, role)] for role in ("start", "end"))
+    widths = [_whole(e, path) - _whole(s, path) for s, e in zip(starts, ends, strict=True)]
+    out = [where, Guess("bed", file, _read(sample))]
+    if sample.form != "bed":
+        out.append(Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is in it"))
     if len(set(widths)) > 1:
         middle = int(median(widths))
         out.append(
@@ -133,11 +140,15 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
     return out, True
 
 
-def _bases(text: str) -> int:
+def _column(roles: Roles, role: str) -> str:
+    return next(name for name, taken in roles.taken.items() if taken == role)
+
+
+def _whole(text: str, path: Path) -> int:
     try:
         return int(text)
     except ValueError:
-        raise DataError(f"start or end is {text!r}, expected a whole number") from None
+        raise DataError(f"{path}: a start or end is {text!r}, expected a whole number") from None
 
 
 def _read(sample: Sample) -> str:

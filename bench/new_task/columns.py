@@ -29,7 +29,7 @@ PARTS: Mapping[str, str] = {
 TARGET = (
     "label", "labels", "target", "targets", "class", "classes", "y", "category", "annotation", "is_active", "active",
     "pathogenic", "effect", "score", "value", "activity", "expression", "signal", "measurement", "phenotype", "tpm",
-    "log2fc", "psi", "mrl", "rl", "growth", "fitness", "enrichment",
+    "log2fc", "psi", "mrl", "rl", "growth", "fitness", "enrichment", "clnsig", "significance",
 )  # fmt: skip
 GROUP = (
     "gene", "gene_id", "gene_name", "locus", "cluster", "family", "group", "transcript", "transcript_id", "promoter",
@@ -39,6 +39,8 @@ ID = ("id", "name", "ids", "seq_id", "sequence_id", "identifier", "uid", "index"
 CHROMOSOME = ("chrom", "chr", "chromosome", "#chrom", "contig", "seqname", "seqnames", "#chr")
 SPECIES = ("species", "organism", "genome", "assembly", "taxon")
 PLACE = ("start", "end", "pos", "position", "strand", "chromstart", "chromend", "txstart", "txend", "ref", "alt")
+REF = ("ref", "reference", "ref_allele")
+ALT = ("alt", "alternate", "alt_allele")
 SEQUENCE = ("sequence", "seq", "dna", "dna_sequence", "sequences", "dnaseq", "nucleotides", "oligo", "window")
 REFERENCE = ("ref", "reference", "wt", "wildtype", "wild_type", "original", "real", "natural", "native")
 ALTERNATE = ("alt", "alternate", "alternative", "mut", "mutant", "variant", "perturbed", "shuffled", "decoy", "control")

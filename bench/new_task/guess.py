@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import ConfigError, DataError, nearest
+from ..sources.bed import CHROM, END, START
 from ..types import Kind
 from . import columns as c
 from .columns import Column, column_of, joined_labels
@@ -42,6 +43,7 @@ class Roles:
     taken: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     target: Column | None = None
+    form: Literal["sequences", "intervals", "variants"] = "sequences"
 
     def take(self, role: str, column: Column, reason: str) -> None:
         """Note that the column has this role."""
@@ -59,34 +61,36 @@ def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
     for option, names in (("--sequence", [sequence] if sequence else []), ("--target", targets)):
         for name in names:
             _require(roles, name, option)
-    if is_variants(roles.columns) and not sequence:
-        for name in roles.columns:
-            if name.lstrip("#").upper() in ("CHROM", "POS", "REF", "ALT"):
-                roles.taken[name] = "variant"
-        _target(roles, targets)
-    elif sample.form == "bed":
-        for name in ("chrom", "start", "end", "strand", "score"):
-            roles.taken[name] = "place"
-        if "name" not in roles.columns:
-            raise DataError(
-                f"{sample.reference}: no fourth column, which must hold the class or the measurement of each interval"
-            )
-        _set_target(roles, [roles.columns["name"]], "column 4 of a BED file")
-    else:
+    places = _places(roles)
+    if "ref" in places:
+        roles.form = "variants"
+    elif "end" in places:
+        roles.form = "intervals"
+    if roles.form == "sequences":
         _sequence(roles, sequence, bool(targets))
-        if roles.kind != "paired":
-            _target(roles, targets)
+    else:
+        roles.taken |= {column.name: role for role, column in places.items()}
+    if roles.kind != "paired":
+        _target(roles, targets)
     _id(roles)
     return roles
 
 
-def is_variants(columns: Mapping[str, Column]) -> bool:
-    """Return whether the columns CHROM, POS, REF and ALT are there, and no column of sequences."""
-    there = {name.lstrip("#").upper() for name in columns}
-    return {"CHROM", "POS", "REF", "ALT"} <= there and not any(
-        column.holds == "dna" and column.lengths()[0] >= 10 and not column.named(("ref", "alt"))
-        for column in columns.values()
-    )
+def _places(roles: Roles) -> dict[str, Column]:
+    """Return the columns that say where a row lies: with ref and alt of variants, with end of intervals; else none.
+
+    A table that brings sequences of its own needs no places.
+    """
+    if any(x.holds == "dna" and x.lengths()[0] >= 10 and not x.named(("ref", "alt")) for x in roles.columns.values()):
+        return {}
+    usual = {"chrom": CHROM, "start": START, "end": END, "strand": ("strand",), "ref": c.REF, "alt": c.ALT}
+    lower = {name.lower().lstrip("#"): column for name, column in reversed(list(roles.columns.items()))}
+    found = {role: lower[name] for role, names in usual.items() if (name := next((n for n in names if n in lower), ""))}
+    if not {"chrom", "start"} <= found.keys() or "numbers" not in found["start"].holds:
+        return {}
+    if {"ref", "alt"} <= found.keys():
+        return {role: column for role, column in found.items() if role not in ("end", "strand")}
+    return {role: column for role, column in found.items() if role not in ("ref", "alt")} if "end" in found else {}
 
 
 def _require(roles: Roles, name: str, option: str) -> None:
@@ -168,6 +172,11 @@ def _why_not(column: Column) -> str:
     return "as many values as rows" if column.holds == "text" and _too_many(column) else ""
 
 
+def _unfit(column: Column) -> bool:
+    """Return whether the values cannot be classes or measurements."""
+    return len(column.counts) < 2 or (column.holds == "text" and _too_many(column))
+
+
 def _too_many(column: Column) -> bool:
     if joined_labels(column):
         return False
@@ -179,6 +188,9 @@ def _target(roles: Roles, asked: Sequence[str]) -> None:
     where = roles.sample.reference
     if asked:
         return _set_target(roles, [roles.columns[name] for name in asked], "named with --target")
+    fourth = roles.columns.get("name")
+    if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
+        return _set_target(roles, [fourth], "column 4 of a BED file")
     found = _candidates(roles)
     if not found:
         free = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
@@ -252,7 +264,7 @@ def ordered(labels: Sequence[str]) -> tuple[str, ...]:
 def _id(roles: Roles) -> None:
     unique = [column for column in roles.free() if column.unique and column.holds in ("text", "whole numbers")]
     named = [column for column in unique if column.named(c.ID)] or [x for x in unique if x.holds == "text"]
-    if named and roles.sample.form != "bed":
+    if named and roles.form != "intervals":
         roles.take("id", named[0], "a value of its own in every row read")
 
 

@@ -24,7 +24,10 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
-Form = Literal["table", "bed"]
+BED = ("chrom", "start", "end", "name", "score", "strand")
+"""What the columns of a BED file without a header are."""
+
+Form = Literal["table", "bed", "vcf"]
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,10 @@ def read_sample(path: Path) -> Sample:
         columns = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
     else:
         columns = _delimited([head, *pieces], path, _DELIMITERS[suffix])
+        if suffix == ".vcf" and "INFO" in columns:
+            columns = _with_info(columns)
     rows = len(next(iter(columns.values()), []))
-    form: Form = "bed" if suffix == ".bed" else "table"
+    form: Form = "bed" if suffix == ".bed" else "vcf" if suffix == ".vcf" else "table"
     return _filled(Sample(str(path), form, columns, share >= 1, max(rows, round(rows / share))))
 
 
@@ -165,15 +170,34 @@ def _append(columns: dict[str, list[str]], row: list[str]) -> None:
 
 
 def _bed(blocks: list[str], path: Path) -> dict[str, list[str]]:
-    rows = []
-    for line in itertools.chain.from_iterable(block.splitlines() for block in blocks):
-        if line.strip() and not line.startswith(("#", "track", "browser")):
-            rows.append(line.split("\t") if "\t" in line else line.split())
-    if rows and min(map(len, rows)) < 3:
-        raise DataError(f"{path}: a line has fewer than 3 fields, expected chrom, start, end and a label as the fourth")
-    names = ("chrom", "start", "end", "name", "score", "strand")
-    width = min(6, *map(len, rows)) if rows else 0
-    return {name: [row[i] for row in rows] for i, name in enumerate(names[:width])}
+    lines = [line for block in blocks for line in block.split("\n")]
+    rows = [
+        [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
+        for line in lines
+        if line.strip() and not line.startswith(("##", "track", "browser"))
+    ]
+    names: list[str] = []
+    if rows and len(rows[0]) > 2 and not rows[0][1].lstrip("-").isdigit():
+        names = [name.removeprefix("#") for name in rows.pop(0)]
+        _check_header(names, path, "\t")
+    rows = [row for row in rows if not row[0].startswith("#")]
+    short = next((row for row in rows if len(row) < 3), None)
+    if short is not None:
+        raise DataError(f"{path}: {len(short)} fields in a line, expected chrom, start, end and a label")
+    width = max(map(len, rows), default=0)
+    names = names or [*BED[:width], *(str(i + 1) for i in range(len(BED), width))]
+    return {name: [row[i] if i < len(row) else "" for row in rows] for i, name in enumerate(names)}
+
+
+def _with_info(columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the columns of a VCF with one for each key of INFO in its place; a flag is '1' or ''."""
+    rows = [
+        dict(field.partition("=")[::2] if "=" in field else (field, "1") for field in text.split(";") if field)
+        for text in columns["INFO"]
+    ]
+    keys = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in columns and key != "."]
+    kept = {name: values for name, values in columns.items() if name not in ("QUAL", "FILTER", "INFO", "FORMAT")}
+    return kept | {key: [row.get(key, "") for row in rows] for key in keys[:200]}
 
 
 def _fasta(head: str, path: Path, *, cut: bool) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ def propose_split(roles: Roles, *, intervals: bool) -> list[Guess]:
     part = next((x for x in roles.free() if x.parts), None)
     chrom = _chromosome(roles)
     group = _group(roles)
-    if part is not None and roles.sample.form != "bed":
+    if part is not None:
         return _predefined(roles, part, group)
     if chrom is not None:
         chosen = _hold_out(chrom.values, _labels(roles))
@@ -54,11 +54,30 @@ def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]
         roles.notes.append(f"a value of {group.name!r} lies in more than one part of the split, so it is no group here")
     elif group is not None:
         roles.take("group", group, f"{len(group.counts):,} values that recur, none in two parts of the split")
+    _leaks(roles, [PARTS.get(v.lower(), "") for v in part.values])
     said = ", ".join(f"{name} {n:,}" for name, n in count.items())
     out = [Guess("rule", "predefined", f"{part.name!r} says the part of each row: {said}"), Guess("column", part.name)]
     if "valid" not in count:
         out.append(Guess("valid_fraction", VALID, "the file has no valid part, so it is taken from train by group"))
     return out
+
+
+def _leaks(roles: Roles, parts: Sequence[str]) -> None:
+    """Note how many sequences lie in two parts, and keep each row to itself where rows have names."""
+    sequence = next((roles.columns[name] for name, role in roles.taken.items() if role == "sequence"), None)
+    if sequence is None or not _straddles(sequence, parts) or "group" in roles.taken.values():
+        return
+    seen: dict[str, set[str]] = defaultdict(set)
+    for value, part in zip(sequence.values, parts, strict=True):
+        seen[value].add(part)
+    n = sum(len(found) > 1 for found in seen.values())
+    said = f"{n:,} of the {len(seen):,} sequences read lie in more than one part of the split"
+    name = next((name for name, role in roles.taken.items() if role == "id"), "")
+    if name:
+        roles.guesses.append(Guess("group", name, f"the split is kept as it is, although {said}"))
+        roles.notes.append(f"{said}: `baserate audit` counts the leak, `baserate resplit` writes a version without it")
+    else:
+        roles.notes.append(f"{said}, which is refused: leave those rows out, or add a column of ids")
 
 
 def _by_chromosome(
@@ -86,9 +105,10 @@ def _by_chromosome(
 
 
 def _chromosome(roles: Roles) -> Column | None:
-    if roles.sample.form == "bed":
-        return roles.columns["chrom"]
-    found = [x for x in roles.columns.values() if x.chromosome and roles.taken.get(x.name, "variant") == "variant"]
+    placed = next((name for name, role in roles.taken.items() if role == "chrom"), "")
+    if placed:
+        return roles.columns[placed]
+    found = [x for x in roles.free() if x.chromosome]
     return found[0] if found and not found[0].empty else None
 
 

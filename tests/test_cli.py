@@ -48,6 +48,7 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
         (["run", "--task", "yeast_coding", "--mode", "probe"], "'probe' is not one of 'zero_shot'"),
         (["run", "--task", "yeast_coding", "--seeds", "0,x"], "--seeds '0,x': expected whole numbers such as 0,1,2"),
         (["run", "--task", "yeast_coding", "--seeds", "1,1"], "--seeds '1,1': seeds must differ"),
+        (["run", "--task", "yeast_coding", "--fail-on-leak", "--no-audit"], "--fail-on-leak needs the audit"),
         (["run", "--task", "yeast_coding", "--limit", "0"], "0 is not in the range x>=1"),
         (["run", "--task", "yeast_coding", "--model", "./none"], "./none: no such folder"),
         (["run", "--task", "mine.toml"], "mine.toml: No such file or directory"),
@@ -96,6 +97,36 @@ def test_failed_cell_exits_1_with_its_reason_and_dead_server_does_not_matter(toy
     assert done.returncode == 1
     assert "needs the package 'a_package_that_is_not_there': `pip install a_package_that_is_not_there`" in done.stderr
     assert "MLflow at http://127.0.0.1:9 cannot be used" in done.stdout and "2 records not copied" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def leaky_card(toy_card: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a card like `toy_card` in which ten test rows are training rows of another gene."""
+    folder = tmp_path_factory.mktemp("leaky")
+    lines = (toy_card.parent / "toy.csv").read_text().splitlines()
+    for i in range(10):
+        mine, other = lines[200 + i].split(","), lines[2 + i].split(",")
+        lines[200 + i] = ",".join([mine[0], *other[1:3], *mine[3:]])
+    (folder / "toy.csv").write_text("\n".join(lines) + "\n")
+    (folder / "toy.toml").write_text(toy_card.read_text())
+    return folder / "toy.toml"
+
+
+def test_a_leak_is_told_and_marked_and_refused_where_asked(leaky_card: Path, tmp_path: Path) -> None:
+    common = ["run", "--task", leaky_card, "--model", "length", "--mode", "from_scratch", "--seeds", "0"]
+    common += ["--tracking-uri", "none", "--results"]
+    told = baserate(*common, tmp_path / "a")
+    assert told.returncode == 0, told.stderr
+    assert "! toy_motif@1: its audit fails: 10 of 60 test rows" in told.stderr
+    assert "toy_motif@1 ‡" in told.stdout and "‡ toy_motif@1: FAIL: 10 of 60 test rows" in told.stdout
+    refused = baserate(*common, tmp_path / "b", "--fail-on-leak")
+    assert refused.returncode == 1 and not (tmp_path / "b").exists()
+    assert "refused: toy_motif@1 leaks: FAIL: 10 of 60 test rows" in refused.stderr
+    unasked = baserate(*common, tmp_path / "c", "--no-audit")
+    assert unasked.returncode == 0 and "audit" not in unasked.stderr
+    (record,) = (tmp_path / "c").glob("*/*/record.json")
+    assert json.loads(record.read_text())["audit"] == {}
+    assert "| not audited |" in (tmp_path / "c" / "leaderboard.md").read_text()
 
 
 def test_unwritable_results_end_in_one_line(toy_card: Path, tmp_path: Path) -> None:

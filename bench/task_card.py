@@ -19,7 +19,7 @@ from .metrics import parse
 from .sources.declared import READERS, Expected, HubSource, read_expected
 from .sources.hub import HubSet, hub_set
 from .sources.tables import read_table
-from .types import Examples, SplitRule, Task
+from .types import PARTS, Examples, SplitRule, Task
 from .zero_shot import rule_of
 
 METRICS = {
@@ -52,6 +52,8 @@ _TYPES: Mapping[str, type] = {
     "citation": str,
     "licence": str,
     "origin": str,
+    "length": str,
+    "loaded": str,
     "species": list,
     "assembly": list,
     "deleterious": bool,
@@ -62,7 +64,7 @@ _TYPES: Mapping[str, type] = {
     "expect": dict,
 }
 KEYS = tuple(_TYPES)
-"""What a card may hold."""
+"""What a card may hold. `length` and `loaded` are for the reader: bp, and from what the card has been loaded so far."""
 
 _TOML = {str: "text in quotes", int: "a whole number", bool: "true or false", dict: "a table, such as [source]"}
 _HUB_KEYS = tuple(f.name for f in fields(HubSet) if f.name not in ("repository", "needs"))
@@ -99,18 +101,20 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
     if kind == "classification" and len(classes) < 2:
         raise ConfigError(f"{where}: a classification needs classes = [...] with two or more names")
     metrics = tuple(card.get("metrics", METRICS[kind]))
-    for metric in metrics:
-        parse(metric)
     if card.get("published", "") not in ("", *metrics):
         raise ConfigError(f"{where}: published = {card['published']!r} is none of metrics = {list(metrics)}")
-    for name in card.get("zero_shot", ()):
-        rule_of(name)
+    for key, names, find in (("metrics", metrics, parse), ("zero_shot", card.get("zero_shot", ()), rule_of)):
+        for name in names:
+            try:
+                find(name)
+            except ConfigError as error:
+                raise ConfigError(f"{where}: {key}: {error}") from error
     on_hub = "hub" in card["source"]
     if "split" not in card and not on_hub:
         raise ConfigError(f"{where}: key 'split' is missing")
     split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
     counts = _counts(card.get("expect", {}), classes, where)
-    reading = _Reading(path, where, kind, classes, counts, _rule(where, split, carve=False))
+    reading = _Reading(path, where, kind, classes, counts, _rule(where, split, carve=False), "split" not in card)
     source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
     rule = _rule(where, split)
     return Task(
@@ -170,12 +174,15 @@ class _Reading:
     classes: tuple[str, ...]
     counts: Counts
     rule: SplitRule
+    is_split: bool
 
     def hub(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
         """Return the function that reads a data set of the hub, no files, and where the data come from."""
         columns = [p for p in inspect.signature(read_table).parameters if p not in ("reference", "kind", "classes")]
         check_keys(value, ("hub", *_HUB_KEYS, *columns), f"{self.where}: [source]")
-        parts = [part for part, n in self.counts if part != "rows" and n != 0] or ["test"]
+        # A data set that its authors split has a part to train on, unless the card expects none.
+        known = dict(self.counts)
+        parts = [part for part in PARTS if known.get(part, self.is_split and part != "valid")] or ["test"]
         try:
             wanted = hub_set(value["hub"], **{k: v for k, v in value.items() if k in _HUB_KEYS}, needs=parts)
         except ConfigError as error:
@@ -206,7 +213,7 @@ class _Reading:
         arguments = {keys[key]: v for key, v in value.items()}
         check_values(arguments, reader, f"{where}: [source]", names)
         files = []
-        for parameter in ("reference", "genome", "bed", "table"):
+        for parameter in ("reference", "genome", "bed", "table", "labels", "targets"):
             if parameter in arguments:
                 if parameter == "genome" and self._is_registered(arguments[parameter]):
                     files.append(f"genome:{arguments[parameter]}")

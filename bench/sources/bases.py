@@ -60,6 +60,7 @@ def per_base_examples(
     classes: Sequence[str],
     span: int,
     groups: StrArray,
+    clusters: StrArray,
     strata: dict[str, StrArray],
     train_ratio: float = 0.0,
     split: str = "split",
@@ -119,7 +120,7 @@ def per_base_examples(
         inputs=Inputs(held, None, position, span),
         targets=target,
         groups=groups[row],
-        clusters=groups[row],
+        clusters=clusters[row],
         strata={name: values[row] for name, values in strata.items()},
         intervals=Intervals(at.chrom[row], low, low + span, at.strand[row]),
     )

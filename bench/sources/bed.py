@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError, MissingExtra
 from ..types import Intervals, strings
 from .sequences import package_file
 from .tables import read_columns, read_text, require_column
@@ -21,13 +22,18 @@ LARGEST = 2**40
 _PLAIN = ("chrom", "start", "end", "name", "score", "strand")
 
 
-def table_columns(reference: str) -> dict[str, Sequence[str]]:
-    """Return the columns of a table, or of a BED file, by name; a '#' before the first name is dropped.
+def table_columns(reference: str, *, header: int = 0) -> dict[str, Sequence[str]]:
+    """Return the columns of a table, of a BED file or of a spreadsheet, by name; a '#' before the first is dropped.
 
-    A BED file whose first line has no number in its second column is named by that line; one without has the columns
-    chrom, start, end, name, score, strand as far as it goes, and 7, 8, ... Raises DataError naming file and line.
+    `header` are the rows above the header of a spreadsheet (.xlsx), of which the first sheet is read. A BED file whose
+    first line has no number in its second column is named by that line; one without has the columns chrom, start, end,
+    name, score, strand as far as it goes, and 7, 8, ... Raises DataError naming file and line.
     """
     path = package_file(reference)
+    if path.suffix == ".xlsx":
+        return _spreadsheet(path, header)
+    if header:
+        raise ConfigError(f"{path}: header = {header} is for spreadsheets (.xlsx)")
     if Path(path.name.removesuffix(".gz")).suffix != ".bed":
         table = read_columns(reference)
         names = table.column_names if hasattr(table, "column_names") else list(table)
@@ -102,6 +108,14 @@ def column(columns: Mapping[str, Sequence[str]], name: str, usual: Sequence[str]
     return columns[name]
 
 
+def joined(columns: Mapping[str, Sequence[str]], names: str | Sequence[str], reference: str) -> Sequence[str]:
+    """Return a column or, of several names, what stands in all of them, joined by ':'. Raises DataError."""
+    if isinstance(names, str):
+        return column(columns, names, (), reference)
+    held = [column(columns, name, (), reference) for name in names]
+    return [":".join(fields) for fields in zip(*held, strict=True)]
+
+
 def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
     """Return whole numbers. Raises DataError naming the first row that holds none."""
     out = []
@@ -113,6 +127,35 @@ def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
         if abs(out[-1]) > LARGEST:
             raise DataError(f"{reference}: row {row}: {what} is {value}, which is past the end of any genome")
     return out
+
+
+def _spreadsheet(path: Path, header: int) -> dict[str, Sequence[str]]:
+    try:
+        import openpyxl  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
+        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
+    rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+    book.close()
+    names = [_cell(v).strip() for v in rows[header]] if header < len(rows) else []
+    keep = [i for i, name in enumerate(names) if name]
+    twice = next((names[i] for i in keep if names.count(names[i]) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}: column {twice!r} occurs more than once in row {header + 1}")
+    body = [row for row in rows[header + 1 :] if any(v is not None for v in row)]
+    if not keep or not body:
+        raise DataError(f"{path}: no table below row {header + 1}; header = ... is the number of rows above its header")
+    return {names[i]: [_cell(row[i] if i < len(row) else None) for row in body] for i in keep}
+
+
+def _cell(value: object) -> str:
+    """Return a cell as text; a whole number without '.0'."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
 
 
 def _listed(values: object) -> Sequence[str]:

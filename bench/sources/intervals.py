@@ -16,7 +16,7 @@ from ..fasta import PACKED, SUFFIXES, Aliased, Bases
 from ..genomes import is_name, open_genome
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, strings
 from .bases import label_rows, per_base_examples
-from .bed import read_places, table_columns
+from .bed import joined, read_places, table_columns
 from .sequences import package_file, read_sequences, reverse_complement
 from .tables import read_text, require_column
 from .targets import parse_targets
@@ -163,13 +163,15 @@ def read_intervals(
     classes: Sequence[str] = (),
     width: int = 0,
     strata: Sequence[str] = (),
-    group: str = "",
+    group: str | Sequence[str] = "",
+    cluster: str | Sequence[str] = "",
     chrom: str = "",
     start: str = "",
     end: str = "",
     position_base: int = 0,
     stranded: bool = True,
     edge: Edge = "refuse",
+    targets: str = "",
     span: int = 0,
     labels: str = "",
     train_ratio: float = 0.0,
@@ -177,12 +179,14 @@ def read_intervals(
 ) -> Examples:
     """Return an example an interval of a BED file or of a table of places, or with `span` one a bin of so many bases.
 
-    `target` is the column of the class, the labels or the measurement: by default 'label', else column 4. `width`
+    `target` is the column of the class, the labels or the measurement: by default 'label', else column 4; a list of
+    labels or measurements may stand in brackets. `targets` is instead a table with the same rows, all of whose columns
+    are measured. `width`
     re-centres every window to that many bp; with `edge` = 'pad' what lies outside the contig is N. `chrom`, `start`,
     `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are of the '+' strand.
-    Without `group` intervals that overlap are one group, and one cluster. With `span`, `labels` may name an HDF5 file
-    and `train_ratio` bound the commonest class of train: see `per_base_examples`. Raises DataError, naming the file
-    and row, for anything that cannot be used.
+    `group` and `cluster` may be several columns; without them intervals that overlap are one. With `span`, `labels` may
+    name an HDF5 file and `train_ratio` bound the commonest class of train: see `per_base_examples`. Raises DataError,
+    naming the file and row, for anything that cannot be used.
     """
     if edge not in EDGES:
         raise ConfigError(f"edge = {edge!r}; expected one of {', '.join(EDGES)}")
@@ -193,12 +197,19 @@ def read_intervals(
     if width:
         first = (at.start + at.end) // 2 - width // 2
         at = Intervals(at.chrom, first, first + width, at.strand)
+    measured = table_columns(targets) if targets else columns
+    if targets:
+        target = list(measured)
+        if len(measured[target[0]]) != len(at.chrom):
+            raise DataError(f"{targets}: {len(measured[target[0]])} rows where {bed} has {len(at.chrom)}")
     target = target or ("label" if "label" in columns else "name")
-    named = [] if labels else [target] if isinstance(target, str) else list(target)
-    for name in (*named, *strata, *filter(None, [group])):
+    for name in [] if labels else _listed(target):
+        require_column(measured, name, targets or bed)
+    for name in strata:
         require_column(columns, name, bed)
     sequences = windows(read_genome(genome), at, source=bed, edge=edge)
-    groups = strings(columns[group]) if group else loci(at)
+    groups = strings(joined(columns, group, bed)) if group else loci(at)
+    clusters = strings(joined(columns, cluster, bed)) if cluster else groups
     more = {name: strings(columns[name]) for name in strata}
     if span:
         if not isinstance(target, str):
@@ -212,6 +223,7 @@ def read_intervals(
             classes=classes,
             span=span,
             groups=groups,
+            clusters=clusters,
             strata=more,
             train_ratio=train_ratio,
             seed=seed,
@@ -219,16 +231,26 @@ def read_intervals(
         )
     if labels or train_ratio:
         raise ConfigError(f"{bed}: labels and train_ratio need span, the bases that a label is of")
-    values = columns[target] if isinstance(target, str) else [columns[name] for name in target]
+    values = [[cell.strip().strip("[]") for cell in measured[name]] for name in _listed(target)]
     return Examples(
         ids=_distinct([f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]),
         inputs=Inputs(sequences),
-        targets=parse_targets(values, kind=kind, classes=classes, reference=bed, column=target),
+        targets=parse_targets(
+            values[0] if isinstance(target, str) else values,
+            kind=kind,
+            classes=classes,
+            reference=targets or bed,
+            column=target,
+        ),
         groups=groups,
-        clusters=groups,
+        clusters=clusters,
         strata=more,
         intervals=at,
     )
+
+
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def _distinct(names: list[str]) -> StrArray:

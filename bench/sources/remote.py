@@ -164,6 +164,18 @@ def _unreachable(url: str, name: str, reason: str) -> DataError:
     )
 
 
+def data_file(path: str) -> Path:
+    """Return the file at `path` below a folder of data, at any depth. Raises DataError where it is nowhere."""
+    for folder in data_folders():
+        found = [file for file in [folder / path, *sorted(folder.rglob(path))] if file.is_file()]
+        if found:
+            return found[0]
+    raise DataError(
+        f"data:{path} is in no folder of data; get it (the card's origin says where) and pass --data-dir DIR where "
+        f"DIR/{path} is it"
+    )
+
+
 def data_folders() -> list[Path]:
     """Return the folders of `$BASERATE_DATA_DIR`. Raises DataError for one that is not there."""
     folders = [Path(f).expanduser() for f in os.environ.get("BASERATE_DATA_DIR", "").split(os.pathsep) if f]

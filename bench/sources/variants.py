@@ -98,34 +98,39 @@ def read_variants(
     width: int,
     classes: Sequence[str] = (),
     id: str | Sequence[str] = "",
-    group: str = "",
-    cluster: str = "",
+    group: str | Sequence[str] = "",
+    cluster: str | Sequence[str] = "",
     strata: Sequence[str] = (),
     chrom: str = "",
     position: str = "",
     ref: str = "",
     alt: str = "",
     position_base: int = 1,
+    header: int = 0,
+    values: Mapping[str, str] | None = None,
     max_mismatch: float = 0.01,
 ) -> Examples:
-    """Return an example a row of a table of variants: a VCF, or CSV, TSV, BED or Parquet.
+    """Return an example a row of a table of variants: a VCF, or CSV, TSV, BED, Parquet or a spreadsheet.
 
     `chrom`, `position`, `ref` and `alt` name the columns; by default they are CHROM, POS, REF and ALT, or their usual
     other names, in any case and with or without a leading '#'. Positions are 1-based, or 0-based with `position_base` =
     0. Of a VCF every other argument may name a key of INFO, as KEY or INFO/KEY; a flag gives '1' and where it is absent
-    ''. Without `id` a variant is 'chrom:pos:ref>alt'; an id may be several columns, joined by ':'. Without `group`
-    variants whose windows overlap are one group. Raises DataError as `variant_windows` and `read_table` do.
+    ''. Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by
+    ':'. Without `group` variants whose windows overlap are one group. `values` says what a cell of `target` stands for,
+    as a class of two names; `header` counts the rows above the header of a spreadsheet. Raises DataError as
+    `variant_windows` and `read_table` do.
     """
-    columns = table_columns(table)
+    columns = table_columns(table, header=header)
     chroms = column(columns, chrom, CHROM, table)
     pos = column(columns, position, _POSITION, table)
     reference, alternate = column(columns, ref, _REF, table), column(columns, alt, _ALT, table)
     targets = [_values(columns, name, table) for name in ([target] if isinstance(target, str) else target)]
-    ids = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(chroms, pos, reference, alternate, strict=True)]
+    if values:
+        targets = [[values.get(cell.strip(), cell) for cell in cells] for cells in targets]
+    ids: Sequence[str] = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(chroms, pos, reference, alternate, strict=True)]
     if id:
-        parts = [_values(columns, name, table) for name in ([id] if isinstance(id, str) else id)]
-        named = [":".join(fields) for fields in zip(*parts, strict=True)]
         # '.' is how a VCF says that there is no ID.
+        named = _joined(columns, id, table)
         ids = [place if name in ("", ".") else name for place, name in zip(ids, named, strict=True)]
     check_ids(strings(ids), table)
     more = {name: strings(_values(columns, name, table)) for name in strata}
@@ -139,16 +144,16 @@ def read_variants(
         max_mismatch=max_mismatch,
         source=table,
     )
-    groups = strings(_values(columns, group, table))[keep] if group else loci(at)
-    values = parse_targets(
+    groups = strings(_joined(columns, group, table))[keep] if group else loci(at)
+    measured = parse_targets(
         targets[0] if isinstance(target, str) else targets, kind=kind, classes=classes, reference=table, column=target
     )
     return Examples(
         ids=strings(ids)[keep],
         inputs=inputs,
-        targets=values[keep],
+        targets=measured[keep],
         groups=groups,
-        clusters=strings(_values(columns, cluster, table))[keep] if cluster else groups,
+        clusters=strings(_joined(columns, cluster, table))[keep] if cluster else groups,
         strata={name: held[keep] for name, held in more.items()},
         intervals=at,
     )
@@ -189,6 +194,11 @@ def _why(genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[i
     if share(0, turned=True) > 0.9:
         return "REF is that of the other strand: write the alleles of the '+' strand"
     return ""
+
+
+def _joined(columns: Mapping[str, Sequence[str]], names: str | Sequence[str], table: str) -> Sequence[str]:
+    held = [_values(columns, name, table) for name in ([names] if isinstance(names, str) else names)]
+    return held[0] if len(held) == 1 else [":".join(fields) for fields in zip(*held, strict=True)]
 
 
 def _values(columns: Mapping[str, Sequence[str]], name: str, table: str) -> Sequence[str]:

@@ -18,7 +18,7 @@ _HEX = "[0-9a-f]" * 16
 KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         OUTPUTS: ("what models gave for sequences", FILES),
-        "examples": ("tables of examples, derived from sources", f"*-{_HEX}.parquet*"),
+        "examples": ("tables of examples, derived from sources", f"*-{_HEX}.*"),
         "draws": ("bootstrap draws of leaderboards", f"*{_HEX}.npy*"),
         "checks": ("results of model checks", f"{_HEX}.json"),
         "downloads": ("files fetched from the web", f"{_HEX}/*"),

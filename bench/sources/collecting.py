@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,15 +79,22 @@ class Collector:
             raise _unwritable(error) from error
 
 
-def collect_text(blocks: Iterable[Sequence[str]], *, limit: int = LIMIT) -> Text:
-    """Return the values of all blocks, one after another; past `limit` bytes they lie in a file."""
-    import pyarrow as pa
+class TextCollector:
+    """Collects strings in bounded memory."""
 
-    collector = Collector(limit=limit)
-    for block in blocks:
-        collector.add(pa.RecordBatch.from_arrays([text_array(block)], ["text"]))
-    table = collector.table()
-    return Text.of([]) if table is None else Text(table["text"])
+    def __init__(self, *, limit: int = LIMIT) -> None:
+        self._collector = Collector(limit=limit)
+
+    def add(self, values: Sequence[str]) -> None:
+        """Add values at the end. Raises DataError where the cache's folder cannot be written."""
+        import pyarrow as pa
+
+        self._collector.add(pa.RecordBatch.from_arrays([text_array(values)], ["text"]))
+
+    def text(self) -> Text:
+        """Return all that was added, (n,). Nothing can be added after that."""
+        table = self._collector.table()
+        return Text.of([]) if table is None else Text(table["text"])
 
 
 def text_array(values: Sequence[str]) -> pa.Array:

@@ -6,8 +6,9 @@ import ast
 import fnmatch
 import functools
 import os
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,12 +23,14 @@ from .networks.hub import Access, locate
 from .records import model_snapshot, task_snapshot
 from .registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
 from .run import Cell, plan
-from .task_card import read_toml, task_card
+from .task_card import read_toml
+from .task_suite import find_in_file
 from .types import MODE_NAMES, PARTS, ModelCard, ModeName, Task, canonical_json
 
 C = TypeVar("C", Task, ModelCard)
 
 _SUITES = Path(__file__).parent / "suites"
+_CARD = re.compile(r"(?P<file>.+\.toml)(:(?P<task>[^/]+))?")
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,10 @@ class Suite:
 
 
 def find_task(name: str) -> Task:
-    """Return the registered task `name`, or the one in a file `./mine.toml` or `./mine.py`."""
+    """Return the registered task `name`, or the one in a file `./mine.toml`, `./suite.toml:name` or `./mine.py`."""
+    if (in_file := _in_card(name)) is not None:
+        return _only(in_file, Path(name), "task (name one as FILE.toml:TASK)")
     path = Path(name)
-    if path.suffix == ".toml":
-        return task_card(path)
     return _only(_run_file(path, TASKS), path, "task") if path.suffix == ".py" else get_task(name)
 
 
@@ -86,7 +89,7 @@ def twin_card(card: ModelCard) -> ModelCard:
 
 def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
     """Return the task or the model called `name`. Raises UnknownName with the nearest of both kinds."""
-    if Path(name).suffix == ".toml" or name.partition("@")[0] in task_names():
+    if _is_card(name) or name.partition("@")[0] in task_names():
         return find_task(name)
     base = _parse_call(name)[0]
     if Path(base).suffix == ".py":
@@ -100,8 +103,16 @@ def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
 
 
 def find_tasks(patterns: Sequence[str]) -> list[Task]:
-    """Return the tasks that names, globs and files give, each once. Raises UnknownName where one gives none."""
-    return _select(patterns, task_names(), find_task)
+    """Return the tasks that names, globs and files give, each once; of a suite's file all, or `FILE.toml:GLOB`.
+
+    Raises UnknownName where one gives none.
+    """
+    found: dict[str, Task] = {}
+    for pattern in patterns:
+        in_file = _in_card(pattern)
+        for task in _select([pattern], task_names(), find_task) if in_file is None else in_file:
+            found.setdefault(task.id, task)
+    return list(found.values())
 
 
 def find_models(
@@ -120,6 +131,16 @@ def find_models(
     if not twins:
         raise ConfigError("--random-weights: none of the models named is a pretrained network")
     return list({card.name: card for card in (*cards, *twins)}.values())
+
+
+def _is_card(name: str) -> bool:
+    return bool(_CARD.fullmatch(name))
+
+
+def _in_card(name: str) -> list[Task] | None:
+    """Return the tasks of `FILE.toml`, or those that `FILE.toml:GLOB` names; None for any other name."""
+    found = _CARD.fullmatch(name)
+    return find_in_file(Path(found["file"]), found["task"] or "") if found else None
 
 
 def suites() -> dict[str, Path]:
@@ -183,6 +204,21 @@ def listing() -> dict[str, Any]:
     named = [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
     broken = {**TASKS.broken, **MODELS.broken, **FAMILIES.broken}
     return {"tasks": tasks, **models, "checkpoints": hub, "suites": named, "broken": broken}
+
+
+def shortened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of tasks with those of a suite in one, called `suite.*`."""
+    out: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        suite, dot, _ = str(row["name"]).partition(".")
+        if not dot:
+            out[row["name"]] = dict(row)
+        elif suite not in out:
+            n = sum(str(other["name"]).startswith(f"{suite}.") for other in rows)
+            asks = dict.fromkeys(other["asks"] for other in rows if str(other["name"]).startswith(f"{suite}."))
+            blank = dict.fromkeys(PARTS)
+            out[suite] = {**row, "name": f"{suite}.*  {n} tasks", "asks": ", ".join(asks), **blank, "small": False}
+    return list(out.values())
 
 
 def describe(name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .errors import DataError, nearest
 from .sources import cache, concatenate
+from .sources.declared import HubSource
 from .sources.sequences import package_file
 from .targets import check_learnable, check_targets, draw_order, strata_of
 from .types import PARTS, Examples, IntArray, Part, Split, SplitRule, StrArray, Subset, Task, digest, strings
@@ -231,10 +232,13 @@ def _small(task: Task, subset: Subset) -> Split:
 
 def _key(task: Task) -> list[str]:
     """Return what the task's table is cached under; empty where what it comes from is not known by content."""
+    name = f"{task.name.removesuffix('.small')}@{task.version}"
+    if isinstance(task.source, HubSource):
+        return [name, *task.source.key()]
     recipe = _recipe(task.source)
     if not task.files or recipe is None:
         return []
-    return [f"{task.name.removesuffix('.small')}@{task.version}", recipe, *map(_file_digest, task.files)]
+    return [name, recipe, *map(_file_digest, task.files)]
 
 
 def _recipe(source: Any) -> str | None:

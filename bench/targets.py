@@ -23,7 +23,7 @@ def check_targets(task: Task, examples: Examples) -> None:
                 f"{where}: targets must be class indices 0 to {k - 1}, {found} from {targets.min()} to {targets.max()}"
             )
     elif task.kind == "multilabel":
-        if not whole or targets.ndim != 2 or targets.shape[1] != k:
+        if not whole or targets.ndim != 2 or (k and targets.shape[1] != k):
             raise DataError(f"{where}: targets must be 0 or 1 for each of {k} labels, {found}")
         if targets.min() < 0 or targets.max() > 1:
             raise DataError(f"{where}: labels must be 0 or 1, found {targets.min()} to {targets.max()}")
@@ -35,7 +35,7 @@ def check_targets(task: Task, examples: Examples) -> None:
     else:
         if targets.dtype.kind != "f" or not np.isfinite(targets).all():
             raise DataError(f"{where}: targets must be finite floats, {found}")
-        if targets.ndim == 2 and targets.shape[1] != k:
+        if k and targets.ndim == 2 and targets.shape[1] != k:
             raise DataError(f"{where}: {targets.shape[1]} measurements an example where classes names {k}; name each")
     if task.per_base:
         _check_sites(where, examples)

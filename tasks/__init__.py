@@ -1,4 +1,11 @@
-"""Built-in tasks. Importing a module registers its card; data is read when the card's source is called."""
+"""Built-in tasks. Importing a module registers its card; data is read when the card's source is called.
+
+The TOML files beside this one are suites of tasks that others published.
+"""
+
+from pathlib import Path
+
+from baserate.task_suite import register_suites
 
 from . import (
     arabidopsis_promoters,
@@ -21,3 +28,5 @@ __all__ = [
     "wt1_exon5_splicing",
     "yeast_coding",
 ]
+
+register_suites(Path(__file__).parent)

@@ -27,7 +27,7 @@ def list_(what: str, as_json: bool) -> None:
       baserate list tasks --json
       baserate list checkpoints
     """
-    from ..cards import listing
+    from ..cards import listing, shortened
     from ..display import print_listing
 
     found = listing()
@@ -36,6 +36,8 @@ def list_(what: str, as_json: bool) -> None:
         click.echo(json.dumps(chosen, indent=1))
         return
     n = len(chosen.pop("checkpoints")) if what == "all" else 0
+    if what == "all":
+        chosen["tasks"] = shortened(chosen["tasks"])
     print_listing(chosen)
     if n:
         click.echo(f"{n} published checkpoints run by their id as well: baserate list checkpoints")

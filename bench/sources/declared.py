@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..types import PARTS, Examples, Inputs, Kind, SplitRule, digest, strings
+from ..types import Examples, Kind, SplitRule, digest, strings
 from . import concatenate
-from .hub import HubSet, content_key, find_hub, read_hub
+from .hub import HubSet, content_key, find_hub, read_parts
 from .intervals import read_intervals
-from .tables import clean_sequences, read_table, require_column
-from .targets import parse_targets
+from .tables import read_table, table_examples
 from .variants import read_variants
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 READERS: Mapping[str, Callable[..., Examples]] = {
     "table": read_table,
@@ -69,8 +72,9 @@ def read_expected(*, reader: str, expected: Expected, **arguments: Any) -> Examp
 class HubSource:
     """The examples of a data set of the hub; `columns` are those of `table_examples`.
 
-    The stratum `part` says which part an example is of. Without a group of its own, equal sequences of a part are one
-    group; those of two parts are two, since the authors' split is kept as it is.
+    Labels or measurements whose number no card knows are counted in the first row. The stratum `part` says which part
+    an example is of. Without a group of its own, equal sequences of a part are one group; those of two parts are two,
+    since the authors' split is kept as it is.
     """
 
     wanted: HubSet
@@ -81,66 +85,44 @@ class HubSource:
 
     def __call__(self) -> Examples:
         """Return the examples of all parts, in the order of the files."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        found = find_hub(self.wanted)
-        rows = read_hub(self.wanted, found)
-        columns: dict[str, Any] = {"id": "row", "sequence": "sequence", "target": "label", **dict(self.columns)}
-        if self.kind == "paired":
-            columns["target"] = ""
-        parts = []
-        for part in PARTS:
-            table = rows.filter(pc.equal(rows["part"], part))
-            if not len(table):
-                continue
-            where = found.parts[part][0]
-            targets = columns["target"] if isinstance(columns["target"], list | tuple) else [columns["target"]]
-            for name in targets:
-                if name in table.column_names and self.kind in ("classification", "multilabel"):
-                    table = _with(table, name, _plain_labels(table[name]))
-            if "group" not in columns and columns["sequence"] in table.column_names:
-                same = [f"{part}:{digest(s.upper())}" for s in table[columns["sequence"]].to_pylist()]
-                table = _with(table, "_group", pa.chunked_array([pa.array(same)]))
-            strata = ("part", *columns.get("strata", ()))
-            named = {"group": "_group", **columns, "strata": strata}
-            parts.append(table_examples(table, where, kind=self.kind, classes=self.classes, **named))
+        parts = [self._part(part, table, where) for part, table, where in read_parts(self.wanted)]
         examples = concatenate(parts) if len(parts) > 1 else parts[0]
         if self.expected:
             self.expected.check(examples)
         return examples
+
+    def _part(self, part: str, table: pa.Table, where: str) -> Examples:
+        columns: dict[str, Any] = {"id": "row", "target": "label", **dict(self.columns)}
+        columns["strata"] = ("part", *columns.get("strata", ()))
+        classes = self.classes
+        names = [columns["target"]] if isinstance(columns["target"], str) else columns["target"]
+        for name in names:
+            if name in table.column_names and self.kind in ("classification", "multilabel"):
+                index = table.schema.get_field_index(name)
+                table = table.set_column(index, name, _plain_labels(table[name]))
+        if not classes and len(names) == 1 and self.kind in ("multilabel", "regression"):
+            classes = _numbered(table, names[0])
+        examples = table_examples(table, where, kind=self.kind, classes=classes, **columns)
+        if "group" in columns:
+            return examples
+        named = {group: f"{part}:{group}" for group in dict.fromkeys(examples.groups)}
+        groups = strings([named[group] for group in examples.groups])
+        return replace(examples, groups=groups, clusters=examples.clusters if "cluster" in columns else groups)
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
         return content_key(find_hub(self.wanted)), repr(self), _code()
 
 
-def table_examples(
-    table: Any, where: str, *, id: str, sequence: str, target: Any, group: str, strata: Sequence[str], **columns: Any
-) -> Examples:
-    """Return the examples of a table."""
-    kind, classes = columns["kind"], columns["classes"]
-    values = {name: table[name].to_pylist() for name in table.column_names}
-    for name in (sequence, *([target] if isinstance(target, str) else target), *filter(None, strata)):
-        require_column(values, name, where)
-    column = values[target] if isinstance(target, str) else [values[name] for name in target]
-    groups = strings(values[group])
-    return Examples(
-        strings(values[id]),
-        Inputs(clean_sequences(values[sequence], where, sequence)),
-        parse_targets(column, kind=kind, classes=classes, reference=where, column=target),
-        groups,
-        groups,
-        {name: strings(values[name]) for name in strata},
-    )
+def _numbered(table: pa.Table, name: str) -> tuple[str, ...]:
+    """Return names for as many outputs as the first row joins by ';' or ','; none where it holds a single number."""
+    if name not in table.column_names or not len(table):
+        return ()
+    n = len(re.split("[;,]", str(table[name][0])))
+    return tuple(str(i) for i in range(n)) if n > 1 else ()
 
 
-def _with(table: Any, name: str, column: Any) -> Any:
-    index = table.schema.get_field_index(name)
-    return table.append_column(name, column) if index < 0 else table.set_column(index, name, column)
-
-
-def _plain_labels(column: Any) -> Any:
+def _plain_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return labels as a card names them: '1' for '1.0' and for 'True'."""
     import pyarrow.compute as pc
 

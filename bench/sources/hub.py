@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError
 from ..progress import activity
-from ..types import PARTS, digest
+from ..types import PARTS, Part, digest
 from .labelled import FASTA, class_folders, read_class_folder, read_labelled_fasta
 from .remote import data_folders, hub_copies, hub_errors, no_network
 from .tables import read_columns
@@ -23,7 +23,7 @@ from .tables import read_columns
 if TYPE_CHECKING:
     import pyarrow
 
-PART_NAMES = {
+PART_NAMES: Mapping[str, Part] = {
     "train": "train",
     "valid": "valid",
     "validation": "valid",
@@ -97,54 +97,58 @@ def find_hub(wanted: HubSet) -> Found:
     return found
 
 
-def read_hub(wanted: HubSet, found: Found | None = None) -> pyarrow.Table:
-    """Return the rows of all parts as one table of text, with columns `part`, `row` and all that the files have.
+def read_hub(wanted: HubSet) -> pyarrow.Table:
+    """Return the rows of all parts as one table of text, with what `read_parts` adds."""
+    import pyarrow as pa
 
-    `row` names a row by its part and its number in it, from 1. Raises DataError where parts differ in their columns.
+    tables = [table for _, table, _ in read_parts(wanted)]
+    return pa.concat_tables([table.select(tables[0].column_names) for table in tables])
+
+
+def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
+    """Yield each part with its rows as a table of text, and its first file.
+
+    Column `part` says the part, `row` names a row by it and its number, from 1; the other columns are the files'.
+    Raises DataError where the parts differ in their columns.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = found or find_hub(wanted)
-    references = [(part, reference) for part in PARTS for reference in found.parts.get(part, ())]
-    advance = activity(f"reading {wanted}", len(references))
-    tables: list[pyarrow.Table] = []
+    found = find_hub(wanted)
+    advance = activity(f"reading {wanted}", sum(map(len, found.parts.values())))
+    columns: set[str] = set()
     for part in PARTS:
         pieces = []
         for reference in found.parts.get(part, ()):
             pieces.append(_read(reference))
             advance(1)
+            columns = columns or set(pieces[-1].column_names)
+            if set(pieces[-1].column_names) != columns:
+                raise DataError(f"{reference}: its columns are not those of the other files: {', '.join(columns)}")
         if not pieces:
             continue
-        rows = pa.concat_tables(pieces)
+        where = found.parts[part][0]
+        rows = pa.concat_tables([piece.select(pieces[0].column_names) for piece in pieces])
         if found.tasks:
             if "task" not in rows.column_names:
                 raise DataError(
-                    f"{found.parts[part][0]}: {wanted.repository} has no configuration {found.tasks[0]!r}, and its "
-                    "rows no column 'task'"
+                    f"{where}: {wanted.repository} has no configuration {found.tasks[0]!r}, its rows no column 'task'"
                 )
-            rows = rows.filter(pc.is_in(rows["task"], pa.array(found.tasks)))
+            rows = rows.filter(pc.is_in(rows["task"], pa.array(found.tasks, rows["task"].type)))
             if not len(rows):
-                raise DataError(f"{found.parts[part][0]}: column 'task' is {found.tasks[0]!r} in no row")
+                raise DataError(f"{where}: column 'task' is {found.tasks[0]!r} in no row")
         rows = rows.drop_columns([name for name in ("part", "row") if name in rows.column_names])
-        rows = rows.append_column("part", pa.array([part] * len(rows)))
-        tables.append(rows.append_column("row", pa.array([f"{part}-{i + 1}" for i in range(len(rows))])))
-    names = tables[0].column_names
-    for table, (_, reference) in zip(tables, references, strict=False):
-        if set(table.column_names) != set(names):
-            raise DataError(f"{reference}: its columns differ from those of {references[0][1]}")
-    return pa.concat_tables([table.select(names) for table in tables])
+        rows = rows.append_column("part", pa.array([part] * len(rows), pa.large_string()))
+        numbers = pa.array([f"{part}-{i + 1}" for i in range(len(rows))], pa.large_string())
+        yield part, rows.append_column("row", numbers), where
 
 
 def _read(reference: str) -> pyarrow.Table:
-    import pyarrow as pa
-
     if Path(reference).is_dir():
         return read_class_folder(Path(reference))
     if reference.endswith(FASTA):
         return read_labelled_fasta(reference)
-    columns = read_columns(reference)
-    return columns if isinstance(columns, pa.Table) else pa.table(columns)
+    return read_columns(reference)
 
 
 def _in_copy(copy: Path, wanted: HubSet) -> Found | None:
@@ -225,10 +229,10 @@ def _on_hub(wanted: HubSet) -> Found:
     there = [sibling.rfilename for sibling in info.siblings or ()]
     if wanted.files:
         return Found({part: (_reference(wanted, commit, path),) for part, path in wanted.files if path in there})
-    for folder in [f"{above}/{name}".lstrip("/") for above in ("", *wanted.under) for name in wanted.folders]:
-        names = [path.removeprefix(f"{folder}/") for path in there if path.startswith(f"{folder}/")]
-        if parts := _by_name(names):
-            return Found({p: tuple(_reference(wanted, commit, f"{folder}/{n}") for n in v) for p, v in parts.items()})
+    for folder in [PurePosixPath(above) / name for above in ("", *wanted.under) for name in wanted.folders]:
+        start = "" if folder == PurePosixPath() else f"{folder}/"
+        if parts := _by_name(path.removeprefix(start) for path in there if path.startswith(start)):
+            return Found({p: tuple(_reference(wanted, commit, start + n) for n in v) for p, v in parts.items()})
     return _by_datasets(wanted.repository, wanted)
 
 

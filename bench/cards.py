@@ -216,7 +216,7 @@ def shortened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         elif suite not in out:
             n = sum(str(other["name"]).startswith(f"{suite}.") for other in rows)
             asks = dict.fromkeys(other["asks"] for other in rows if str(other["name"]).startswith(f"{suite}."))
-            blank = dict.fromkeys(PARTS)
+            blank: dict[str, Any] = {str(part): None for part in PARTS}
             out[suite] = {**row, "name": f"{suite}.*  {n} tasks", "asks": ", ".join(asks), **blank, "small": False}
     return list(out.values())
 

@@ -14,6 +14,7 @@ from . import (
     human_splice_sites,
     kircher_satmut,
     splice_transfer,
+    variant_benchmark,
     wt1_exon5_splicing,
     yeast_coding,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "human_splice_sites",
     "kircher_satmut",
     "splice_transfer",
+    "variant_benchmark",
     "wt1_exon5_splicing",
     "yeast_coding",
 ]

@@ -17,7 +17,6 @@ import numpy as np
 
 from .errors import DataError, nearest
 from .sources import cache, concatenate
-from .sources.declared import HubSource
 from .sources.sequences import package_file
 from .targets import check_learnable, check_targets, draw_order, strata_of
 from .types import PARTS, Examples, IntArray, Part, Split, SplitRule, StrArray, Subset, Task, digest, strings
@@ -233,7 +232,7 @@ def _small(task: Task, subset: Subset) -> Split:
 def _key(task: Task) -> list[str]:
     """Return what the task's table is cached under; empty where what it comes from is not known by content."""
     name = f"{task.name.removesuffix('.small')}@{task.version}"
-    if isinstance(task.source, HubSource):
+    if hasattr(task.source, "key"):
         return [name, *task.source.key()]
     recipe = _recipe(task.source)
     if not task.files or recipe is None:

@@ -153,7 +153,8 @@ def _conflicts(task: Task, part: Part, examples: Examples, keys: Hashes, spread:
             said = f"{label_text(task, examples.targets[i])}, there {label_text(task, examples.targets[j])}"
             rows.append(Row(part, examples.ids[i], part, examples.ids[j], said))
     n, total = len(hit), len(examples)
-    said = f"{len(first):,} sequences in {part} have rows of different labels ({n:,} of {total:,} rows)"
+    some = "1 sequence in {} has" if len(first) == 1 else f"{len(first):,} sequences in {{}} have"
+    said = f"{some.format(part)} rows of different labels ({n:,} of {total:,} rows)"
     numbers = {"sequences": len(first), "rows": n, "of": total, "share": n / total}
     status = CONFLICTING.status(n / total)
     title = f"One sequence, two labels in {part}"

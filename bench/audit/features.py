@@ -14,6 +14,9 @@ from ..types import Examples, FloatArray, Inputs, Split, Task, strings
 from .keys import blocks
 from .overlaps import contigs
 
+GC_STEP, CPG_STEP = 0.02, 0.05
+"""To what shares are rounded before anything is learnt: the very fraction, such as 51/110, would tell the length."""
+
 BASES_AT_ONCE = 1 << 25
 
 
@@ -60,11 +63,19 @@ def feature_table(task: Task, examples: Examples, own: Mapping[str, FloatArray])
     Of a variant they are also what ALT changes, and of pairs what the real sequence has more than the perturbed.
     """
     inputs = examples.inputs
-    found = {name: own[name] for name in ("length", "GC", "CpG", "other letters")}
+    found = {
+        "length": own["length"],
+        "GC": np.round(own["GC"] / GC_STEP),
+        "CpG": np.round(own["CpG"] / CPG_STEP),
+        "other letters": np.round(own["other letters"] * own["length"]),
+    }
     if inputs.alternates is not None:
         other = composition(inputs.alternates)
-        change = {f"{name} change": other[name] - own[name] for name in ("length", "GC", "CpG", "other letters")}
-        found = {name: -values for name, values in change.items()} if task.kind == "paired" else found | change
+        change = {name: other[name] - own[name] for name in ("length", "GC", "CpG", "other letters")}
+        if task.kind == "paired":
+            found = {name: -values for name, values in change.items()}
+        else:
+            found |= {f"{name} change": values for name, values in change.items()}
     if inputs.positions is not None:
         found["offset in the sequence"] = inputs.positions.astype(np.float64)
     soft = getattr(examples, "soft_masked", None)

@@ -54,6 +54,7 @@ def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
     numbers: dict[str, Any] = {"rows": n, "of": total, "share": n / total, "threshold": NEAR, "curve": curve}
     numbers["same_label"] = agree
     said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are {NEAR:g} or more similar to a row of training"
+    said += f", {agree:,} of these with its label" if n and task.kind in ("classification", "multilabel") else ""
     title = "Near relatives of test rows in training or validation"
     status = RELATED.status(n / total)
     yield Finding("near_test", title, "leakage", status, said, str(RELATED), numbers, tuple(listed), n, sampled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -132,7 +132,7 @@ def _rank(
 
 def shown(value: float | None) -> str:
     """Return a score as text, '–' for none."""
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{round(value, 3) + 0.0:.3f}"  # not -0.000
 
 
 def thresholds(task: Task) -> Mapping[str, float]:
@@ -144,4 +144,4 @@ def thresholds(task: Task) -> Mapping[str, float]:
 
 def on(examples: Examples, task: Task, rows: NDArray[Any], predicted: FloatArray) -> Score:
     """Return the score on some rows alone."""
-    return score(replace(task), examples.take(rows), predicted[rows])
+    return score(task, examples.take(rows), predicted[rows])

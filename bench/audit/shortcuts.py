@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..kmers import kmer_features
@@ -29,15 +28,6 @@ LEAVES = 64
 UNSEEN = ("position", "lower case")
 """Features that no model of ours sees: a WARN at most."""
 UNJUDGED = ("row order",)
-
-
-@dataclass(frozen=True)
-class Shortcut:
-    """A feature, its score, and whether it was learnt."""
-
-    name: str
-    score: Score
-    learnt: bool
 
 
 def shortcut_findings(
@@ -123,53 +113,28 @@ def _kmers(task: Task, split: Split) -> Finding:
     title = "k-mers: a linear model of all words of 1 to 5 bases"
     if not len(split.valid) and len(split.train) < 20:
         return Finding("kmers", title, "shortcuts", "NOTE", "k-mers: not learnt, there are fewer than 20 training rows")
-    train = _evenly(split.train, LEARN_FROM)
-    valid = _evenly(split.valid, LEARN_FROM // 4) if len(split.valid) else np.zeros(0, np.int64)
+    train, valid = _evenly(split.train, LEARN_FROM), _evenly(split.valid, LEARN_FROM // 4)
     test = _evenly(split.test, len(split.test))
-    fitted, chosen = split.train.take(train), split.valid.take(valid) if len(valid) else None
-    if chosen is None:
+    fitted, chosen = split.train.take(train), split.valid.take(valid)
+    if not len(chosen):
         tenth = np.arange(len(fitted)) % 10 == 0
         chosen, fitted = fitted.take(np.flatnonzero(tenth)), fitted.take(np.flatnonzero(~tenth))
-    asked = split.test.take(test) if len(test) < len(split.test) else split.test
-    try:
-        x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
-        t = _frequencies(asked.inputs)
-        predicted = _fit_and_predict(task, (x, fitted.targets), (v, chosen.targets), t)
-    except DataError as reason:
-        return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not learnt: {reason}")
-    k = predicted.shape[1]
-    outputs = encoded(task, asked.targets).shape[1]
+    asked = split.test.take(test)
     said = [f"learnt from {len(train):,} of {len(split.train):,} rows"] if len(train) < len(split.train) else []
     said += [f"asked of {len(test):,} of {len(split.test):,} test rows"] if len(test) < len(split.test) else []
-    if k < outputs:
-        said += [f"the first {k} of {outputs} labels"]
-        from dataclasses import replace
-
-        task = replace(task, classes=task.classes[:k])
-        asked = replace(asked, targets=asked.targets[:, :k])
+    outputs = split.train.targets.shape[1] if split.train.targets.ndim == 2 else 1
+    if outputs > OUTPUTS:
+        said += [f"the first {OUTPUTS} of {outputs} labels or measurements"]
+        task = replace(task, classes=task.classes[:OUTPUTS])
+        fitted, chosen, asked = (replace(e, targets=e.targets[:, :OUTPUTS]) for e in (fitted, chosen, asked))
+    n_classes = 0 if task.kind == "regression" else min(outputs, OUTPUTS) if outputs > 1 else len(task.classes)
+    try:
+        x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
+        probe = fit_probe(x, fitted.targets, v, chosen.targets, n_classes=n_classes, penalties=PENALTIES)
+    except DataError as reason:
+        return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not learnt: {reason}")
+    predicted = probe.predict(_frequencies(asked.inputs))
     return _noted(task, "kmers", title, score(task, asked, predicted), "; ".join(said))
-
-
-def _fit_and_predict(
-    task: Task, train: tuple[Any, NDArray[Any]], valid: tuple[Any, NDArray[Any]], test: Any
-) -> FloatArray:
-    """Return predictions (n, k) of a probe, or of one probe a label or measurement."""
-    n_classes = {"classification": len(task.classes), "multilabel": 2}.get(task.kind, 0)
-
-    def predict(y: NDArray[Any], v: NDArray[Any]) -> FloatArray:
-        probe = fit_probe(train[0], y, valid[0], v, n_classes=n_classes, penalties=PENALTIES)
-        return probe.predict(test)
-
-    if train[1].ndim == 1:
-        return predict(train[1], valid[1])
-    columns = []
-    for j in range(min(train[1].shape[1], OUTPUTS)):
-        y = train[1][:, j]
-        if n_classes and np.ptp(y) == 0:
-            columns.append(np.full(test.shape[0], float(y[0])))
-        else:
-            columns.append(predict(y, valid[1][:, j])[:, -1])
-    return np.stack(columns, axis=1)
 
 
 def _frequencies(inputs: Inputs) -> Any:
@@ -181,7 +146,9 @@ def _frequencies(inputs: Inputs) -> Any:
 def _evenly(examples: Examples, most: int) -> IntArray:
     """Return at most `most` rows, evenly spread, whose sequences hold no more bases than are counted."""
     n = len(examples)
-    look: Callable[[int], int] = lambda i: len(examples.inputs.sequences[i])  # noqa: E731
-    mean = np.mean([look(i) for i in np.linspace(0, n - 1, min(n, 1000)).astype(np.int64)]) if n else 1.0
-    keep = min(n, most, max(100, int(KMER_BASES / max(float(mean), 1.0))))
+    if not n:
+        return np.zeros(0, np.int64)
+    look = np.linspace(0, n - 1, min(n, 1000)).astype(np.int64)
+    mean = float(np.mean([len(examples.inputs.sequences[int(i)]) for i in look]))
+    keep = min(n, most, max(100, int(KMER_BASES / max(mean, 1.0))))
     return np.arange(n) if keep == n else np.unique(np.linspace(0, n - 1, keep).astype(np.int64))

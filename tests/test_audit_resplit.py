@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baserate.audit import audit
+from baserate.audit.resplit import resplit
+from baserate.errors import ConfigError, DataError, NotApplicable
+from baserate.sources.sequences import reverse_complement
+from baserate.splits import load_split, predefined
+from baserate.task_card import task_card
+from baserate.types import Examples, Inputs, Split, Task, strings
+
+
+def task(kind: Any = "classification", **changes: Any) -> Task:
+    given: dict[str, Any] = {"classes": ("no", "yes"), "metrics": ("mcc", "auroc:lab=b"), "description": 'A "test".'}
+    return Task(
+        **{
+            "name": "suite.dirty", "version": 3, "kind": kind, "source": lambda: pytest.fail("not read"),
+            "split": predefined("part"), "split_rule": "", "citation": "Nobody 2020", "licence": "CC0-1.0",
+            "species": ("none",), "assembly": ("none",), "sizes": {}, "origin": "drawn, seed 0", **given, **changes,
+        }
+    )  # fmt: skip
+
+
+def drawn(n: int, seed: int, length: int = 90) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return ["".join(row) for row in rng.choice(list("ACGT"), size=(n, length))]
+
+
+def part(name: str, sequences: list[str], targets: Any = None, inputs: Inputs | None = None) -> Examples:
+    n = len(sequences)
+    ids = strings([f"{name}{i}" for i in range(n)])
+    strata = {"part": strings([name] * n), "lab": strings(["ab"[i % 2] for i in range(n)])}
+    y = np.arange(n) % 2 if targets is None else np.asarray(targets)
+    return Examples(ids, inputs or Inputs(strings(sequences)), y, ids, ids, strata)
+
+
+def dirty() -> Split:
+    """Return a split with rows that leak, repeat and contradict one another, at known places."""
+    train, valid, test = drawn(60, 0), drawn(24, 1), drawn(40, 2)
+    train[0] = test[0]
+    train[1] = reverse_complement(test[1])
+    train[2] = test[2][:80] + "A" * 10
+    train[3] = valid[3]
+    valid[5] = test[5]
+    train[11] = train[10]  # another label
+    train[12] = train[14]  # the same
+    test[31] = test[30]  # another label
+    test[34] = test[32]
+    return Split(part("train", train), part("valid", valid), part("test", test))
+
+
+def gone(folder: Path) -> dict[str, str]:
+    with (folder / "removed.csv").open() as file:
+        return {row["id"]: row["reason"] for row in csv.DictReader(file)}
+
+
+def test_what_leaks_is_gone_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
+    split, out = dirty(), tmp_path / "v4"
+    made = resplit(task(), split, out)
+    assert set(gone(out)) == {
+        "train0", "train1", "train2", "train3", "valid5", "train10", "train11", "train14", "test30", "test31", "test34",
+    }  # fmt: skip
+    assert "either strand" in gone(out)["train1"] and "0.8 or more" in gone(out)["train2"]
+    assert "two labels" in gone(out)["train10"] and "repeats" in gone(out)["train14"]
+    card = task_card(made.card)
+    assert card.id == "suite.dirty@4" and card.metrics == task().metrics and card.origin == "drawn, seed 0"
+    assert "Version 4 of suite.dirty@3, cleaned: removed" in card.description and card.description.startswith(
+        'A "test"'
+    )
+    again = load_split(card)
+    for name, examples in again:
+        old: Examples = getattr(split, name)
+        rows = [i for i, name_ in enumerate(old.ids) if name_ not in gone(out)]
+        kept = old.take(np.array(rows))
+        assert list(examples.ids) == list(kept.ids) and list(examples.inputs.sequences) == list(kept.inputs.sequences)
+        assert list(examples.targets) == list(kept.targets) and list(examples.groups) == list(kept.groups)
+        assert list(examples.strata["lab"]) == list(kept.strata["lab"])
+    found = audit(card, again)
+    assert not found.leaks and not any(f.n_rows for f in found.findings if f.topic == "labels")
+
+
+def test_only_the_rules_that_are_named(tmp_path: Path) -> None:
+    resplit(task(), dirty(), tmp_path / "v4", rules=["identical"])
+    assert set(gone(tmp_path / "v4")) == {
+        "train0", "train1", "train3", "valid5", "train11", "train14", "test31", "test34"
+    }  # fmt: skip
+
+
+def test_relatives_and_groups_stay_together_in_a_new_split(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    families = []
+    for ancestor in drawn(40, 4):
+        for _ in range(3):
+            letters = np.array(list(ancestor))
+            letters[rng.choice(90, 6, replace=False)] = "A"
+            families.append("".join(letters))
+    order = rng.permutation(120)
+    whole = part("row", [families[i] for i in order])
+    groups = strings([f"g{i}" for i in range(120)])
+    groups[:2] = "together"
+    whole = replace(whole, groups=groups)
+    split = Split(whole.take(np.arange(80)), whole.take(np.arange(80, 96)), whole.take(np.arange(96, 120)))
+    assert audit(task(), split).finding("near_test").status == "FAIL"
+    made = resplit(task(), split, tmp_path / "new", by_homology=True)
+    again = load_split(task_card(made.card))
+    assert not audit(task(), again).leaks
+    where = {name: part_ for part_, e in again for name in e.ids}
+    assert where["row0"] == where["row1"], "a group"
+    for family in range(40):
+        assert len({where[f"row{i}"] for i in range(120) if order[i] // 3 == family and f"row{i}" in where}) == 1
+    assert 16 <= made.sizes["test"] <= 32 and sum(made.sizes.values()) + len(gone(tmp_path / "new")) == 120
+
+
+@pytest.mark.parametrize("kind", ["regression", "several", "multilabel", "variants", "paired", "generation"])
+def test_every_kind_is_read_back_as_it_was(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    changes: dict[str, Any] = {
+        "regression": {"classes": (), "metrics": ("spearman",)},
+        "several": {"classes": ("one", "two"), "metrics": ("spearman",)},
+        "multilabel": {"classes": ("one", "two"), "metrics": ("auroc",)},
+        "variants": {"variants": True},
+        "paired": {"classes": (), "metrics": ("paired_accuracy",)},
+        "generation": {"classes": (), "metrics": ("recovery",)},
+    }[kind]
+    parts = []
+    for seed, (name, n) in enumerate((("train", 30), ("valid", 12), ("test", 20))):
+        sequences = drawn(n, seed)
+        inputs = None
+        if kind in ("variants", "paired"):
+            alternates = [s[:40] + "ACGT"[("ACGT".index(s[40]) + 1) % 4] + s[41:] for s in sequences]
+            at = np.full(n, 40) if kind == "variants" else None
+            inputs = Inputs(strings(sequences), strings(alternates), at)
+        targets = {
+            "regression": rng.normal(size=n),
+            "several": rng.normal(size=(n, 2)),
+            "multilabel": rng.integers(0, 2, (n, 2)),
+            "paired": np.zeros(n),
+            "generation": rng.integers(0, 4, (n, 6)),
+        }.get(kind)
+        parts.append(part(name, sequences, targets, inputs))
+    base = {"several": "regression", "variants": "classification"}.get(kind, kind)
+    card = task_card(resplit(task(base, **changes), Split(*parts), tmp_path / "v").card)
+    assert card.kind == base and card.variants == (kind == "variants")
+    for name, examples in load_split(card):
+        old = dict(Split(*parts))[name]
+        assert np.array_equal(examples.targets, old.targets) and list(examples.ids) == list(old.ids)
+        if old.inputs.alternates is not None:
+            assert list(examples.inputs.alternates) == list(old.inputs.alternates)  # type: ignore[arg-type]
+
+
+def test_nothing_is_overwritten_or_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(ConfigError, match="is there already"):
+        resplit(task(), dirty(), tmp_path / "there")
+    with pytest.raises(NotApplicable, match="bases of shared sequences"):
+        resplit(task(per_base=True), dirty(), tmp_path / "v")
+    split = dirty()
+    same = replace(split, train=replace(split.train, groups=strings(["test0"] * 60)), valid=split.valid)
+    same = replace(same, test=replace(split.test, groups=strings(["test0"] * 40)))
+    with pytest.raises(DataError, match="nothing would be left of train; try --split by_homology"):
+        resplit(task(), same, tmp_path / "v")
+    with pytest.raises(ConfigError, match=r"would be in .* add --rule groups"):
+        resplit(task(), same, tmp_path / "v", rules=["identical"])
+    monkeypatch.setattr("baserate.audit.resplit.card_text", lambda *a: (_ for _ in ()).throw(OSError(28, "No space")))
+    with pytest.raises(ConfigError, match="cannot be written"):
+        resplit(task(), split, tmp_path / "v")
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]

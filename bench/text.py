@@ -7,6 +7,7 @@ all; here they stay as they lie on disk, and are decoded a block at a time when 
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 22
 _BLOCK_ROWS = 4096
+_LOOKED_AT = 1 << 26
 
 Ints = NDArray[np.int64]
 
@@ -32,14 +34,22 @@ class Text:
     Args:
         column: an Arrow array, chunked or not, of string or large_string without nulls.
         rows: which of its values this is, in this order; all of them where it is None.
+        mapped: the file that the letters lie in; what was read of it is given back as a long column is gone through, so
+            that the memory that a process is seen to hold does not grow with the file.
     """
 
-    __slots__ = ("_chunks", "_rows", "_starts")
+    __slots__ = ("_chunks", "_mapped", "_rows", "_starts")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, column: pyarrow.Array | pyarrow.ChunkedArray, rows: Ints | None = None) -> None:
+    def __init__(
+        self,
+        column: pyarrow.Array | pyarrow.ChunkedArray,
+        rows: Ints | None = None,
+        *,
+        mapped: mmap.mmap | None = None,
+    ) -> None:
         arrays = column.chunks if hasattr(column, "chunks") else [column]
-        self._set([_views(array) for array in arrays], rows)
+        self._set([_views(array) for array in arrays], rows, () if mapped is None else (mapped,))
 
     @staticmethod
     def of(values: Sequence[str] | NDArray[Any]) -> Text:
@@ -50,7 +60,7 @@ class Text:
             offsets = np.zeros(len(encoded) + 1, np.int64)
             np.cumsum([len(v) for v in encoded], out=offsets[1:])
             chunks.append((offsets, memoryview(b"".join(encoded))))
-        return _made(chunks, None)
+        return _made(chunks, None, ())
 
     @staticmethod
     def concatenate(parts: Sequence[Text | NDArray[Any]]) -> Text:
@@ -59,7 +69,9 @@ class Text:
         bases = np.cumsum([0, *(text._starts[-1] for text in texts)])
         indexed = any(text._rows is not None for text in texts)
         rows = [base + text._index() for base, text in zip(bases, texts, strict=False)] if indexed else None
-        return _made([c for text in texts for c in text._chunks], None if rows is None else np.concatenate(rows))
+        mapped = tuple({id(m): m for text in texts for m in text._mapped}.values())
+        chunks = [chunk for text in texts for chunk in text._chunks]
+        return _made(chunks, None if rows is None else np.concatenate(rows), mapped)
 
     def __len__(self) -> int:
         return int(self._starts[-1]) if self._rows is None else len(self._rows)
@@ -95,7 +107,7 @@ class Text:
             elif wanted.min() < -n or wanted.max() >= n:
                 raise IndexError(f"an index from {wanted.min()} to {wanted.max()} is out of bounds for {n} values")
             wanted = np.where(wanted < 0, wanted + n, wanted).astype(np.int64, copy=False)
-        return _made(self._chunks, wanted if self._rows is None else self._rows[wanted])
+        return _made(self._chunks, wanted if self._rows is None else self._rows[wanted], self._mapped)
 
     def __eq__(self, other: object) -> NDArray[np.bool_]:  # type: ignore[override]
         if isinstance(other, str):
@@ -169,7 +181,7 @@ class Text:
             return self, None
         kept, index = np.unique(self._rows, return_inverse=True)
         whole = len(kept) == self._starts[-1]
-        return _made(self._chunks, None if whole else kept), index.astype(np.int64).reshape(-1)
+        return _made(self._chunks, None if whole else kept, self._mapped), index.astype(np.int64).reshape(-1)
 
     def column(self) -> pyarrow.ChunkedArray:
         """Return the values as an Arrow column of large_string; letters that are in order are not copied."""
@@ -185,8 +197,9 @@ class Text:
             type=kind,
         )
 
-    def _set(self, chunks: list[tuple[Ints, memoryview]], rows: Ints | None) -> None:
+    def _set(self, chunks: list[tuple[Ints, memoryview]], rows: Ints | None, mapped: tuple[mmap.mmap, ...]) -> None:
         self._chunks = chunks
+        self._mapped = mapped
         self._starts = np.cumsum([0, *(len(offsets) - 1 for offsets, _ in chunks)], dtype=np.int64)
         self._rows = rows
 
@@ -195,7 +208,7 @@ class Text:
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         """Yield ranges of rows that hold a few megabytes each."""
-        n, at = len(self), 0
+        n, at, looked_at = len(self), 0, 0
         ends = np.cumsum(self.lengths)
         while at < n:
             before = int(ends[at - 1]) if at else 0
@@ -203,6 +216,16 @@ class Text:
             stop = min(max(stop, at + 1), at + _BLOCK_ROWS, n)
             yield at, stop
             at = stop
+            looked_at += int(ends[stop - 1]) - before
+            if looked_at > _LOOKED_AT or at == n:
+                self._give_back()
+                looked_at = 0
+
+    def _give_back(self) -> None:
+        """Tell the system that pages of mapped files are not needed; what still looks at them reads them again."""
+        for mapped in self._mapped:
+            if hasattr(mmap, "MADV_DONTNEED"):  # Windows has none
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def _pieces(self, start: int, stop: int) -> list[memoryview]:
         """Return the letters of each of the rows."""
@@ -288,9 +311,9 @@ def hash_column(hasher: Any, column: Strings) -> None:
         between = b"\n"
 
 
-def _made(chunks: list[tuple[Ints, memoryview]], rows: Ints | None) -> Text:
+def _made(chunks: list[tuple[Ints, memoryview]], rows: Ints | None, mapped: tuple[mmap.mmap, ...]) -> Text:
     text = Text.__new__(Text)
-    text._set(chunks, rows)
+    text._set(chunks, rows, mapped)
     return text
 
 

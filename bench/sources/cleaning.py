@@ -59,7 +59,7 @@ class Cleaning:
             said = ", ".join(f"{letter}: {n}" for letter, n in found.items())
             log.info("%s: column %r: kept as they are, upper-cased: %s", self.where, self.column, said)
         table = self._collected.table()
-        text = Text.of([]) if table is None else Text(table["sequence"])
+        text = Text.of([]) if table is None else Text(table["sequence"], mapped=self._collected.mapped)
         lower = np.concatenate([np.empty(0), *self._lower])
         return text, lower if lower.any() else None
 

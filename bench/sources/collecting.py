@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ LIMIT = 256 << 20
 
 
 class Collector:
-    """Collects record batches of one schema in bounded memory.
+    """Collects record batches of one schema in bounded memory; `mapped` is the file that they went to, if they did.
 
     The file has no name, so that nothing is left of it when the process ends, however it ends.
     """
@@ -32,6 +33,7 @@ class Collector:
         self._bytes = 0
         self._file: IO[bytes] | None = None
         self._writer: Any = None
+        self.mapped: mmap.mmap | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add a batch. Raises DataError where the cache's folder cannot be written."""
@@ -48,8 +50,6 @@ class Collector:
 
     def table(self) -> pa.Table | None:
         """Return all that was added, None where nothing was. Nothing can be added after that."""
-        import mmap
-
         import pyarrow as pa
 
         if self._writer is None or self._file is None:
@@ -57,12 +57,12 @@ class Collector:
         try:
             self._writer.close()
             self._file.flush()
-            mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise _unwritable(error) from error
         finally:
             self._file.close()
-        return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
+        return pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self.mapped))).read_all()
 
     def _write(self, batches: Sequence[pa.RecordBatch]) -> None:
         import pyarrow as pa
@@ -94,7 +94,7 @@ class TextCollector:
     def text(self) -> Text:
         """Return all that was added, (n,). Nothing can be added after that."""
         table = self._collector.table()
-        return Text.of([]) if table is None else Text(table["text"])
+        return Text.of([]) if table is None else Text(table["text"], mapped=self._collector.mapped)
 
 
 def text_array(values: Sequence[str]) -> pa.Array:

@@ -8,6 +8,7 @@ whatever its size.
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zlib
 from collections.abc import Iterator
@@ -80,25 +81,26 @@ def read(path: Path) -> Examples:
             _, start, end, checksum = _TRAILER.unpack(trailer)
             if path.stat().st_size != end + _TRAILER.size or _checksum(file, start, end) != checksum:
                 raise DataError(f"{path}: damaged (its checksum is another)")
-        source = pa.memory_map(str(path))
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        source = pa.BufferReader(pa.py_buffer(mapped))
         pool = pa.ipc.open_stream(source).read_all()["text"]
         source.seek(start)
         table = pa.ipc.open_stream(source).read_all()
         about = table.schema.metadata or {}
         if about.get(b"baserate") != SCHEMA.encode():
             raise DataError(f"{path}: not a table of examples written by this version of baserate")
-        return _examples(table, pool, int(about[b"span"]))
+        return _examples(table, pool, mapped, int(about[b"span"]))
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
 
 
-def _examples(table: pa.Table, pool: pa.ChunkedArray, span: int) -> Examples:
+def _examples(table: pa.Table, pool: pa.ChunkedArray, mapped: mmap.mmap, span: int) -> Examples:
     names = table.column_names
 
     def sequences(name: str) -> Text:
         rows = _numbers(table, name)
         in_order = len(rows) == len(pool) and bool((rows == np.arange(len(rows))).all())
-        return Text(pool, None if in_order else rows)
+        return Text(pool, None if in_order else rows, mapped=mapped)
 
     at = None
     if "chrom" in names:

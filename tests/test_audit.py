@@ -338,7 +338,7 @@ def test_an_audit_is_kept_until_the_data_change(base: Split, tmp_path: Path, mon
     (kept,) = (tmp_path / "audits").glob("*.json")
     monkeypatch.setattr("baserate.audit._findings", lambda task, split: pytest.fail("made again"))
     assert audit(task(), base, cache=tmp_path) == first
-    assert audit_of(task(), base, cache=tmp_path) == {"verdict": "PASS", "reasons": []}
+    assert audit_of(task(), base, cache=tmp_path) == {"verdict": "PASS", "reasons": [], "leaks": []}
     monkeypatch.undo()
     kept.write_text("{")
     assert audit(task(), base, cache=tmp_path) == first

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from baserate.cli import cli
+from baserate.splits import load_split
+from baserate.task_card import task_card
 
 
 def run(*arguments: str | Path) -> Result:
@@ -32,6 +34,15 @@ def test_a_leak_fails_the_gate_with_its_reason(leaking: Path, toy_card: Path) ->
     assert run("audit", leaking).return_value == 0
     clean = run("audit", toy_card, "--fail-on-leak")
     assert clean.return_value == 0 and "leaks" not in clean.stderr
+
+
+def test_a_leak_that_no_model_may_be_run_on_is_told_and_mended(leaking: Path, tmp_path: Path) -> None:
+    """Without a group column equal sequences are a group, which a run refuses to see in two parts."""
+    leaking.write_text(leaking.read_text().replace('group = "gene"\n', ""))
+    result = run("audit", leaking, "--fail-on-leak")
+    assert result.return_value == 1 and "1 of 60 test rows (1.7 %) is identical" in result.stdout
+    run("resplit", leaking, "--out", tmp_path / "v2")
+    assert load_split(task_card(tmp_path / "v2" / "toy_leak.toml")).fingerprint
 
 
 def test_files_and_json(leaking: Path, toy_card: Path, tmp_path: Path) -> None:

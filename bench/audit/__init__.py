@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError
 from ..types import Part, Split, Task
 from .balance import balance_findings, compositions_of, content_findings
 from .duplicates import duplicate_findings
@@ -20,7 +21,12 @@ __all__ = ["SCHEMA", "Audit", "Finding", "Row", "Status", "Threshold", "Verdict"
 
 
 def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
-    """Return what is found on the task's split; it is kept under `cache`, and made anew where data or code changed."""
+    """Return what is found on the task's split; it is kept under `cache`, and made anew where data or code changed.
+
+    Raises DataError where there is no test part.
+    """
+    if not len(split.test):
+        raise DataError(f"task {task.id}: the test part is empty; see its split rule: {task.split!r}")
     key = key_of(task, split) if cache is not None else ""
     kept = read_audit(cache, key) if cache is not None else None
     if kept is not None:
@@ -40,9 +46,9 @@ def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
 
 
 def audit_of(task: Task, split: Split, *, cache: Path | None = None) -> dict[str, Any]:
-    """Return the verdict and its reasons, a line each, as plain values: what a record keeps of an audit."""
+    """Return the verdict, its reasons and the leaks among them, a line each: what a record keeps of an audit."""
     found = audit(task, split, cache=cache)
-    return {"verdict": found.verdict, "reasons": list(found.reasons)}
+    return {"verdict": found.verdict, "reasons": list(found.reasons), "leaks": list(found.leaks)}
 
 
 def _findings(task: Task, split: Split) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from ..types import Examples, Kind, SplitRule, digest, strings
 from . import concatenate
 from .hub import HubSet, content_key, find_hub, read_parts
 from .intervals import read_intervals
+from .labelled import FASTA
 from .tables import read_table, table_examples
 from .variants import read_variants
 
@@ -93,6 +94,8 @@ class HubSource:
 
     def _part(self, part: str, table: pa.Table, where: str) -> Examples:
         columns: dict[str, Any] = {"id": "row", "target": "label", **dict(self.columns)}
+        if where.endswith(FASTA) or Path(where).is_dir():  # there the columns have no names of their own
+            columns |= {"sequence": "sequence", "target": "label"}
         columns["strata"] = ("part", *columns.get("strata", ()))
         classes = self.classes
         names = [columns["target"]] if isinstance(columns["target"], str) else columns["target"]

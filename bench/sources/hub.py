@@ -161,8 +161,6 @@ def _in_copy(copy: Path, wanted: HubSet) -> Found | None:
             return Found(parts)
     if wanted.files or (wanted.folders and not wanted.config):
         return None
-    if (copy / f"{wanted.repository.partition('/')[2]}.py").is_file() and not _declares(copy / "README.md"):
-        return None
     return _by_datasets(str(copy), wanted)
 
 
@@ -286,7 +284,8 @@ def _data_files(place: str, config: str | None, wanted: HubSet) -> Mapping[str, 
                 "take a revision of it as tables, such as refs/convert/parquet"
             ) from error
         except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
-            raise DataError(f"{wanted}: no tables found in {place} ({str(error).splitlines()[0]})") from error
+            why = str(error).splitlines()[0].partition(" with any supported extension")[0]
+            raise DataError(f"{wanted}: {place} is no copy of it that can be read ({why})") from error
         files: Any = builder.config.data_files
         # Without configurations of its own a repository takes any name, and gives the files of all of them.
         if config is not None and config not in builder.builder_configs:
@@ -297,10 +296,6 @@ def _data_files(place: str, config: str | None, wanted: HubSet) -> Mapping[str, 
 def _as_reference(file: str) -> str:
     there = _HUB_URL.fullmatch(file)
     return f"hub:{there['repository']}@{there['revision']}/{there['path']}" if there else file
-
-
-def _declares(readme: Path) -> bool:
-    return readme.is_file() and "data_files" in readme.read_text(encoding="utf-8", errors="replace")
 
 
 def _incomplete(wanted: HubSet, place: Path, parts: Parts) -> DataError:
@@ -333,9 +328,20 @@ def content_key(found: Found) -> str:
 def hub_set(repository: str, **values: Any) -> HubSet:
     """Return the data set that a card describes. Raises ConfigError for a value of another type."""
     files = values.pop("files", {})
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+    if not isinstance(repository, str) or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ConfigError(f"hub = {repository!r}; expected ORG/NAME")
-    if not isinstance(files, Mapping) or not set(files) <= set(PARTS):
+    if not isinstance(files, Mapping) or not set(files) <= set(PARTS) or not all(map(_is_path, files.values())):
         raise ConfigError(f"files = {files!r}; expected a path for each of {', '.join(PARTS)}")
-    made: dict[str, Any] = {k: (v,) if isinstance(v, str) and k != "revision" else v for k, v in values.items()}
+    for key, value in values.items():
+        listed = value if isinstance(value, list | tuple) and key != "revision" else [value]
+        if not all(map(_is_path, listed)):
+            raise ConfigError(f"{key} = {value!r}; expected text in quotes" + (", or a list" * (key != "revision")))
+    made: dict[str, Any] = {
+        k: v if k == "revision" else (v,) if isinstance(v, str) else tuple(v) for k, v in values.items()
+    }
     return HubSet(repository, files=tuple(sorted(files.items())), **made)
+
+
+def _is_path(value: Any) -> bool:
+    """Return whether a value names something below a folder: text that leads nowhere else."""
+    return isinstance(value, str) and value != "" and ".." not in value.split("/") and not value.startswith("/")

@@ -11,7 +11,13 @@ from .options import json_option, quiet_option
 
 @click.group()
 def genome() -> None:
-    """Register reference genomes, so that tasks can name them."""
+    """Register reference genomes, so that tasks can name them.
+
+    \b
+    Examples:
+      baserate genome add hg38 https://hgdownload.soe.ucsc.edu/goldenPath/hg38/bigZips/hg38.fa.gz
+      baserate genome list
+    """
 
 
 @genome.command("add")

@@ -23,9 +23,14 @@ def task_cards(path: Path) -> list[Task]:
     text of [source] `{task}` stands for the task's name. A description is the task's, then the suite's. Raises
     ConfigError naming the key.
     """
+    return [task_from(table, path, where) for where, table in card_tables(path)]
+
+
+def card_tables(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the table of each task of a file, with all that it shares, and how messages name it."""
     card = read_toml(path)
     if "tasks" not in card:
-        return [task_from(card, path, str(path))]
+        return [(str(path), card)]
     check_keys(card, (*KEYS, "tasks"), str(path))
     if not isinstance(card["tasks"], dict) or not card["tasks"]:
         raise ConfigError(f"{path}: tasks = {card['tasks']!r}; expected tables such as [tasks.promoters]")
@@ -39,7 +44,7 @@ def task_cards(path: Path) -> list[Task]:
         if not isinstance(own, dict):
             raise ConfigError(f"{where} = {own!r}; expected a table")
         check_keys(own, [key for key in KEYS if key != "name"], where)
-        made.append(task_from(_merged(shared, own, suite, name), path, where))
+        made.append((where, _merged(shared, own, suite, name)))
     return made
 
 

@@ -1,0 +1,32 @@
+"""The page on tasks says of published ones what their cards say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from baserate.registry import TASKS
+from baserate.tasks_doc import published_tasks, tasks_page
+
+PAGE = Path(__file__).parent.parent / "docs" / "tasks.md"
+
+
+def test_the_page_is_current() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    command = "run: python -c \"from baserate.tasks_doc import write_page; write_page('docs/tasks.md')\""
+    assert page == tasks_page(page), command
+
+
+def test_every_published_task_has_a_row() -> None:
+    section = published_tasks()
+    for task in TASKS.all().values():
+        if TASKS.origin(task.id).endswith(".toml"):
+            assert f"| `{task.name}` |" in section
+    assert "| `gue.prom_core_tata` | classification | 2 | 70 | 4,904 / 613 / 613 | mcc | real files |" in section
+    assert "mcc (accuracy)" in section and "75,000 / – / 25,000" in section
+
+
+def test_a_page_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected the lines"):
+        tasks_page("# Tasks\n")

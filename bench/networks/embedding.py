@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
 from ..progress import activity
-from ..types import FloatArray, IntArray, Strings, strings
+from ..types import FloatArray, IntArray, Strings
 from .batches import in_batches
 from .tokens import Encoded, Tokens
 
@@ -63,30 +63,8 @@ def stream(
         yield [vectors[back] for vectors in found]
 
 
-def embed_sites(model: LanguageModel, sequences: Strings, sites: IntArray, *, layer: int) -> NDArray[np.float32]:
-    """Return the state of the token that spells base `sites[i]` of sequence i, (n, d); see `LanguageModel`."""
-    found: NDArray[np.float32] | None = None
-    for start in range(0, len(sequences), CHUNK):
-        cut = [
-            (s[keep := model.around(len(s), at + 0.5)], at - keep.start)
-            for s, at in zip(sequences[start : start + CHUNK], sites[start : start + CHUNK], strict=True)
-        ]
-        encoded, fits = model.whole([s for s, _ in cut])
-        if not len(fits):
-            continue
-        columns = [_token_at(encoded[i], cut[i][1]) for i in fits]
-        (states,) = _vectors(model, [encoded[i] for i in fits], [(layer, "site")], sites=columns)
-        if found is None:
-            found = np.full((len(sequences), states.shape[1]), np.nan, np.float32)
-        found[start + fits] = states
-    if found is None:
-        width = model.width or (model.embed(strings(["ACGT"]), layer=layer).shape[1] if len(sequences) else 0)
-        found = np.full((len(sequences), width), np.nan, np.float32)
-    return found
-
-
 def head_outputs(model: LanguageModel, sequences: Strings) -> FloatArray:
-    """Return the class probabilities (n, n_classes), or values (n, 1), of the checkpoint's own head."""
+    """Return the probabilities (n, n_classes), or values (n, outputs), of the checkpoint's own head."""
     from .language_model import evaluating
 
     check_usable(sequences)
@@ -94,13 +72,17 @@ def head_outputs(model: LanguageModel, sequences: Strings) -> FloatArray:
     encoded = model.encode(unique)
     found: list[FloatArray] = [np.empty(0)] * len(unique)
     config = getattr(model.network, "config", None)
+    problem = getattr(config, "problem_type", None)
     # Heads of decoders read the last token before padding: without an id for it they take one row at a time.
     alone = config is not None and getattr(config, "pad_token_id", None) is None
 
     def compute(index: IntArray) -> None:
         output, _ = model.forward(model.network, [encoded[i].ids for i in index])
         logits = logits_of(output).double()
-        values = logits.softmax(-1) if logits.shape[-1] > 1 else logits
+        if problem == "multi_label_classification":
+            values = logits.sigmoid()
+        else:
+            values = logits if problem == "regression" or logits.shape[-1] == 1 else logits.softmax(-1)
         for i, row in zip(index, values.cpu().numpy(), strict=True):
             found[i] = row
 
@@ -116,31 +98,32 @@ def head_outputs(model: LanguageModel, sequences: Strings) -> FloatArray:
 
 
 def pool(
-    model: LanguageModel,
-    backbone: nn.Module,
-    encoded: Sequence[Encoded],
-    requests: Sequence[tuple[int, str]],
-    *,
-    sites: Sequence[int] | None = None,
+    model: LanguageModel, backbone: nn.Module, encoded: Sequence[Encoded], requests: Sequence[tuple[int, str]]
 ) -> list[Tensor]:
     """Return the pooled states (n, d) of each (layer, pooling) for one batch."""
+    states = token_states(model, backbone, encoded, [layer for layer, _ in requests])
+    counted = _counted(encoded, states[0].shape[1], model.tokens)
+    real = torch.from_numpy(counted).to(states[0].device)
+    return [_pooled(s, pooling, real, encoded) for s, (_, pooling) in zip(states, requests, strict=True)]
+
+
+def token_states(
+    model: LanguageModel, backbone: nn.Module, encoded: Sequence[Encoded], layers: Sequence[int]
+) -> list[Tensor]:
+    """Return the states (n, t, d) of each layer for one batch, rows padded on the right."""
     rows = [e.ids for e in encoded]
-    every = model.states_on_request or any(layer != -1 for layer, _ in requests)
-    output, ids = model.forward(backbone, rows, hidden=every)
+    every = model.states_on_request or any(layer != -1 for layer in layers)
+    output, _ = model.forward(backbone, rows, hidden=every)
     if not every and _last(model, output) is None:
         model.states_on_request = True  # so that the next batch runs once
-        output, ids = model.forward(backbone, rows, hidden=True)
-    counted = _counted(encoded, ids.shape[1], model.tokens)
-    real = torch.from_numpy(counted).to(ids.device)
-    return [_pooled(_layer(model, output, layer), pooling, real, encoded, sites) for layer, pooling in requests]
+        output, _ = model.forward(backbone, rows, hidden=True)
+    return [_layer(model, output, layer) for layer in layers]
 
 
 def _vectors(
     model: LanguageModel,
     encoded: Sequence[Encoded],
     requests: Sequence[tuple[int, str]],
-    *,
-    sites: Sequence[int] | None = None,
 ) -> list[NDArray[np.float32]]:
     from .language_model import evaluating
 
@@ -148,8 +131,7 @@ def _vectors(
     backbone = model.backbone()
 
     def compute(index: IntArray) -> None:
-        chosen = None if sites is None else [sites[i] for i in index]
-        pooled = pool(model, backbone, [encoded[i] for i in index], requests, sites=chosen)
+        pooled = pool(model, backbone, [encoded[i] for i in index], requests)
         for r, states in enumerate(pooled):
             values = states.float().cpu().numpy()
             out = found[r]
@@ -220,9 +202,7 @@ def _counted(encoded: Sequence[Encoded], width: int, tokens: Tokens) -> NDArray[
     return out
 
 
-def _pooled(
-    states: Tensor, pooling: str, real: Tensor, encoded: Sequence[Encoded], sites: Sequence[int] | None
-) -> Tensor:
+def _pooled(states: Tensor, pooling: str, real: Tensor, encoded: Sequence[Encoded]) -> Tensor:
     rows = torch.arange(len(states), device=states.device)
     if pooling == "mean":
         weights = real.to(states.dtype)
@@ -232,19 +212,9 @@ def _pooled(
         return states.masked_fill(~real[:, :, None], -torch.inf).amax(1)
     if pooling == "last":
         return states[rows, real.shape[1] - 1 - real.flip(1).to(torch.int64).argmax(1)]
-    if pooling == "site":
-        return states[rows, torch.tensor(sites, device=states.device)]
     if any(e.ends[0] > e.starts[0] for e in encoded):
         raise ConfigError("pooling = 'cls': this tokenizer puts no special token before a sequence; use 'mean'")
     return states[:, 0]
-
-
-def _token_at(e: Encoded, site: int) -> int:
-    """Return the first token that spells the base at `site`."""
-    inside = np.flatnonzero((e.starts <= site) & (site < e.ends))
-    if not len(inside):
-        raise DataError(f"no token spells base {site} of a sequence")
-    return int(inside[0])
 
 
 def check_usable(sequences: Sequence[str] | Strings, *, first: int = 0) -> None:

@@ -1,20 +1,22 @@
-"""Fine-tuning: a copy of the network, all of it trained, under a linear head on pooled states."""
+"""Fine-tuning: a copy of the network, all of it trained, under a linear head on pooled states or on those of bases."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .._torch import fit_module
+from .._torch import Head, fit_module, head_for
+from ..errors import DataError
 from ..types import Examples, FloatArray, Inputs, IntArray
 from .batches import in_batches
 from .embedding import check_usable, pool
+from .sites import cut, site_states
 from .tokens import Encoded
 
 if TYPE_CHECKING:
@@ -38,38 +40,33 @@ def fine_tune(
 ) -> FineTuned:
     """Return a predictor: a copy of the network, all of it trained, with a linear head on pooled states.
 
-    A variant is predicted from the pooled state of ALT minus that of REF. Of a random twin a new network is drawn for
+    A variant is predicted from the pooled state of ALT minus that of REF, a base from its own state; a batch then is of
+    `batch_size` windows with all of their bases. Classes are learnt by cross-entropy, labels by that of each, and
+    measurements, standardised, by squared error. Of a random twin a new network is drawn for
     each seed. The weights are those of the epoch with the lowest loss on `valid`.
     """
     from .language_model import backbone_of
 
     network = model.redrawn(seed).network if model.random_weights else copy.deepcopy(model.network)
-    y_train, y_valid = (_targets(e, n_classes) for e in (train, valid))
-    shift, scale = (0.0, 1.0) if n_classes else (float(y_train.mean()), float(y_train.std()) or 1.0)
+    head = head_for(train.targets, n_classes)
     width = model.embed(train.inputs.sequences[:1], pooling=pooling).shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        head = nn.Linear(width, n_classes or 1)
-    fitted = FineTuned(
-        model, backbone_of(network, model.family), head.to(model.device), n_classes, shift, scale, pooling, max_length
-    )
-    columns, held_out = fitted.encode(train.inputs), fitted.encode(valid.inputs)
-    t_train, t_valid = (torch.from_numpy((y - shift) / scale if not n_classes else y) for y in (y_train, y_valid))
-
-    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        if n_classes:
-            return nn.functional.cross_entropy(outputs, targets)
-        return nn.functional.mse_loss(outputs[:, 0], targets.float())
+        linear = nn.Linear(width, head.width)
+    backbone = backbone_of(network, model.family)
+    fitted = FineTuned(model, backbone, linear.to(model.device), head, pooling, max_length)
+    shown, held_out = fitted.prepare(train.inputs), fitted.prepare(valid.inputs)
+    t_train, t_valid = head.wanted(train.targets), head.wanted(valid.targets)
 
     def batch_loss(index: IntArray) -> Tensor:
-        chosen = [[column[i] for i in index] for column in columns]
-        return loss(fitted.outputs(chosen), t_train[torch.from_numpy(index)].to(model.device))
+        wanted = t_train[torch.from_numpy(shown.examples(index))].to(model.device)
+        return head.loss(fitted.head(shown.states(backbone, index)), wanted)
 
     fit_module(
         nn.ModuleList([fitted.backbone, fitted.head]),
         batch_loss,
-        lambda: loss(fitted.all_outputs(held_out), t_valid).item(),
-        len(train),
+        lambda: head.loss(fitted.outputs(held_out), t_valid).item(),
+        len(shown.lengths),
         lr=lr,
         epochs=epochs,
         batch_size=batch_size,
@@ -89,77 +86,132 @@ class FineTuned:
         model: LanguageModel,
         backbone: nn.Module,
         head: nn.Linear,
-        n_classes: int,
-        shift: float,
-        scale: float,
+        meaning: Head,
         pooling: str,
         max_length: int | None,
     ) -> None:
         self.backbone = backbone
         self.head = head
         self._model = model
-        self._n_classes = n_classes
-        self._shift = shift
-        self._scale = scale
+        self._meaning = meaning
         self._pooling = pooling
         self._max_length = max_length
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return class probabilities (n, n_classes), or values (n, 1)."""
-        outputs = self.all_outputs(self.encode(inputs)).double()
-        found: FloatArray = (outputs.softmax(-1) if self._n_classes else outputs * self._scale + self._shift).numpy()
-        return found
+        """Return probabilities (n, n_classes), or values (n, outputs)."""
+        return self._meaning.scores(self.outputs(self.prepare(inputs)))
 
-    def encode(self, inputs: Inputs) -> list[list[Encoded]]:
-        """Return the tokens of REF, and of ALT where there is one."""
-        columns = []
+    def prepare(self, inputs: Inputs) -> Units:
+        """Return the tokens of the inputs: a unit an example or, for tasks of bases, one a window with its sites."""
+        if inputs.positions is not None and inputs.alternates is None:
+            return Sites(self._model, inputs, self._max_length)
+        return Pooled(self._model, inputs, self._pooling, self._max_length)
+
+    def outputs(self, units: Units) -> Tensor:
+        """Return the head's outputs (n, width), on the CPU, in batches of like length."""
+        from .language_model import evaluating
+
+        out = torch.empty(units.n, self.head.out_features)
+
+        def compute(index: IntArray) -> None:
+            states = units.states(self.backbone, index)
+            out[torch.from_numpy(units.examples(index))] = self.head(states).float().cpu()
+
+        with evaluating(self.backbone):
+            in_batches(units.lengths, compute, budget=self._model.budget, done=lambda n: None)
+        return out.clone()
+
+
+class Units(Protocol):
+    """What a batch is made of: `lengths` (units,) in tokens, of `n` examples in all."""
+
+    n: int
+    lengths: IntArray
+
+    def examples(self, index: IntArray) -> IntArray:
+        """Return the examples of the units at `index`, one unit's after another's."""
+
+    def states(self, backbone: nn.Module, index: IntArray) -> Tensor:
+        """Return the state (n, d) that the head reads of each of those examples."""
+
+
+class Pooled:
+    """Examples by their pooled states: of a sequence, or of ALT minus that of REF."""
+
+    def __init__(self, model: LanguageModel, inputs: Inputs, pooling: str, max_length: int | None) -> None:
+        self._model = model
+        self._pooling = pooling
+        self._columns = []
         for sequences in (inputs.sequences, inputs.alternates):
             if sequences is not None:
                 check_usable(sequences)
-                columns.append(self._model.encode(list(sequences), max_length=self._max_length))
-        return columns
+                self._columns.append(model.encode(list(sequences), max_length=max_length))
+        self.n = len(inputs)
+        self.lengths = np.max([[len(row.ids) for row in column] for column in self._columns], axis=0)
 
-    def outputs(self, columns: Sequence[Sequence[Encoded]]) -> Tensor:
-        """Return the head's outputs (n, k) for one batch; equal rows, as those of REF, run once."""
+    def examples(self, index: IntArray) -> IntArray:
+        """Return the index: a unit is an example."""
+        return index
+
+    def states(self, backbone: nn.Module, index: IntArray) -> Tensor:
+        """Return the pooled states (n, d) for one batch; equal rows, as those of REF, run once."""
         pooled = []
-        for rows in columns:
+        for column in self._columns:
+            rows = [column[i] for i in index]
             first: dict[bytes, int] = {}
             for i, row in enumerate(rows):
                 first.setdefault(row.ids.tobytes(), i)
             place = {key: j for j, key in enumerate(first)}
             chosen = [rows[i] for i in first.values()]
-            # A network that padding disturbs sees one length at a time.
-            states = self._pool_equal(chosen) if self._model.equal_lengths else self._pool(chosen)
+            states = of_like_length(
+                self._model, [len(row.ids) for row in chosen], partial(self._pool, backbone, chosen)
+            )
             pooled.append(states[torch.tensor([place[row.ids.tobytes()] for row in rows], device=states.device)])
-        found: Tensor = self.head(pooled[0] if len(pooled) == 1 else pooled[1] - pooled[0])
-        return found
+        return pooled[0] if len(pooled) == 1 else pooled[1] - pooled[0]
 
-    def _pool(self, rows: Sequence[Encoded]) -> Tensor:
-        return pool(self._model, self.backbone, rows, [(-1, self._pooling)])[0].to(self.head.weight.dtype)
-
-    def _pool_equal(self, rows: Sequence[Encoded]) -> Tensor:
-        by_length: dict[int, list[int]] = {}
-        for i, row in enumerate(rows):
-            by_length.setdefault(len(row.ids), []).append(i)
-        parts = [self._pool([rows[i] for i in index]) for index in by_length.values()]
-        back = np.argsort([i for index in by_length.values() for i in index])
-        return torch.cat(parts)[torch.from_numpy(back).to(parts[0].device)]
-
-    def all_outputs(self, columns: Sequence[Sequence[Encoded]]) -> Tensor:
-        """Return the head's outputs (n, k), on the CPU, in batches of like length."""
-        from .language_model import evaluating
-
-        out = torch.empty(len(columns[0]), self.head.out_features)
-        lengths = np.max([[len(row.ids) for row in column] for column in columns], axis=0)
-
-        def compute(index: IntArray) -> None:
-            chosen = [[column[i] for i in index] for column in columns]
-            out[torch.from_numpy(index)] = self.outputs(chosen).float().cpu()
-
-        with evaluating(self.backbone):
-            in_batches(lengths, compute, budget=self._model.budget, done=lambda n: None)
-        return out.clone()
+    def _pool(self, backbone: nn.Module, rows: Sequence[Encoded], at: IntArray) -> Tensor:
+        return pool(self._model, backbone, [rows[i] for i in at], [(-1, self._pooling)])[0].float()
 
 
-def _targets(examples: Examples, n_classes: int) -> NDArray[Any]:
-    return examples.targets.astype(np.int64 if n_classes else np.float64)
+class Sites:
+    """Bases, or bins, by their states: a unit is a window with all of its sites, which share a pass."""
+
+    def __init__(self, model: LanguageModel, inputs: Inputs, max_length: int | None) -> None:
+        assert inputs.positions is not None
+        self._model = model
+        self._cut = cut(model, inputs.sequences, inputs.positions, span=inputs.span, shared=True, max_length=max_length)
+        lost = np.flatnonzero(self._cut.window < 0)
+        if len(lost):
+            raise DataError(f"{model.name}: the window of example {lost[0]} takes more tokens than fit")
+        self._members = self._cut.members()
+        self.n = len(inputs)
+        self.lengths = np.array([len(e.ids) for e in self._cut.encoded], np.int64)
+
+    def examples(self, index: IntArray) -> IntArray:
+        """Return the sites of the windows at `index`."""
+        return np.concatenate([self._members[i] for i in index])
+
+    def states(self, backbone: nn.Module, index: IntArray) -> Tensor:
+        """Return the states (n, d) of all sites of the windows at `index`."""
+        groups = _by_length(self.lengths[index]) if self._model.equal_lengths else [np.arange(len(index))]
+        parts = [site_states(self._model, backbone, self._cut, self._members, index[g], -1).float() for g in groups]
+        if len(groups) == 1:
+            return parts[0]
+        done = self.examples(index[np.concatenate(groups)])
+        place = np.empty(self.n, np.int64)
+        place[done] = np.arange(len(done))
+        return torch.cat(parts)[torch.from_numpy(place[self.examples(index)]).to(parts[0].device)]
+
+
+def of_like_length(model: LanguageModel, lengths: Sequence[int], compute: Callable[[IntArray], Tensor]) -> Tensor:
+    """Return `compute(index)` (n, d) of all rows, a length at a time for a network that padding disturbs."""
+    if not model.equal_lengths:
+        return compute(np.arange(len(lengths)))
+    groups = _by_length(np.asarray(lengths))
+    back = np.argsort(np.concatenate(groups))
+    parts = [compute(index) for index in groups]
+    return torch.cat(parts)[torch.from_numpy(back).to(parts[0].device)]
+
+
+def _by_length(lengths: IntArray) -> list[IntArray]:
+    return [np.flatnonzero(lengths == length) for length in np.unique(lengths)]

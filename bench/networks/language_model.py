@@ -21,6 +21,7 @@ from ..errors import ConfigError, DataError, NotApplicable
 from ..families import GENERIC, Family, Head
 from ..types import Examples, FloatArray, Inputs, IntArray, Strings
 from . import embedding, likelihood
+from . import sites as sites_of
 from .batches import pad, token_budget, window
 from .finetuning import FineTuned, fine_tune
 from .token_tables import KmerTokens
@@ -162,12 +163,17 @@ class LanguageModel:
         """
         return embedding.embed_all(self, sequences, requests, max_length=max_length, truncation=truncation)
 
-    def embed_sites(self, sequences: Strings, sites: IntArray, *, layer: int = -1) -> NDArray[np.float32]:
+    def embed_sites(
+        self, sequences: Strings, sites: IntArray, *, layer: int = -1, span: int = 1, shared: bool = False
+    ) -> NDArray[np.float32]:
         """Return the state of the token that spells base `sites[i]` of sequence i, (n, d).
 
-        NaN where the sequence, cut about the site, takes more tokens than fit, as letters other than A, C, G and T may.
+        With a `span` above 1 it is the mean over the tokens that spell the bases from there on. Equal sequences run
+        once, however many sites they have. Of an over-long one the bases about the site are kept; where `shared`, those
+        windows begin on a grid, so that neighbouring sites share a pass. NaN where the window takes more tokens than
+        fit, as letters other than A, C, G and T may.
         """
-        return embedding.embed_sites(self, sequences, sites, layer=layer)
+        return sites_of.embed_sites(self, sequences, sites, layer=layer, span=span, shared=shared)
 
     def masked_log_probs(self, sequences: Strings, sites: Sequence[IntArray]) -> list[FloatArray]:
         """Return log-probabilities (nats) of A, C, G, T, (k, 4), at each sequence's sites, masked together.
@@ -216,13 +222,11 @@ class LanguageModel:
         return likelihood.next_base_log_probs(self, sequences)
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return the class probabilities (n, n_classes), or values (n, 1), of the head that the checkpoint brought.
+        """Return the probabilities (n, n_classes), or values (n, outputs), of the head that the checkpoint brought.
 
-        Classes are in the order of `labels`. Raises NotApplicable where labels do not exclude each other.
+        Classes are in the order of `labels`; where they do not exclude each other each has a probability of its own.
         """
         self._need_head("classifier")
-        if getattr(getattr(self.network, "config", None), "problem_type", None) == "multi_label_classification":
-            raise NotApplicable(f"{self.name}: its head gives each label a probability of its own, not one of several")
         if inputs.alternates is not None:
             raise NotApplicable(f"{self.name}: its head reads one sequence, not REF and ALT")
         return embedding.head_outputs(self, inputs.sequences)
@@ -266,9 +270,10 @@ class LanguageModel:
         """Return whether there are no more tokens than the network takes."""
         return self.max_tokens is None or len(encoded.ids) <= self.max_tokens
 
-    def around(self, length: int, middle: float) -> slice:
+    def around(self, length: int, middle: float, *, max_length: int | None = None) -> slice:
         """Return the bases of a sequence, as central about offset `middle` as can be, that fit and need no more cut."""
-        keep = length if self.context is None else min(length, self.context)
+        limit = self._keep(max_length)
+        keep = length if limit is None else min(length, limit)
         over = 0 if self.family.filler else keep % self.family.multiple_of
         return window(length, keep - over or keep, around=middle)
 

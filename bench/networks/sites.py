@@ -1,0 +1,138 @@
+"""States of single bases, or of bins: every site of a window comes from one pass over it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..errors import DataError
+from ..progress import activity
+from ..types import IntArray, Strings, strings
+from .batches import in_batches
+from .embedding import CHUNK, token_states
+from .tokens import Encoded
+
+if TYPE_CHECKING:
+    from .language_model import LanguageModel
+
+SHARE = 4
+"""Windows of long sequences begin at multiples of the context over this, so that neighbouring sites share a pass."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """The distinct windows (m) that hold n sites, and where in them each site is.
+
+    Site i is in window `window[i]`, -1 where that takes more tokens than fit, at tokens `first[i]` to before `last[i]`.
+    """
+
+    encoded: list[Encoded]
+    window: IntArray
+    first: IntArray
+    last: IntArray
+
+    def members(self) -> list[IntArray]:
+        """Return the sites of each window."""
+        order = np.argsort(self.window, kind="stable")
+        edges = np.searchsorted(self.window[order], np.arange(len(self.encoded) + 1))
+        return [order[a:b] for a, b in itertools.pairwise(edges)]
+
+
+def cut(
+    model: LanguageModel,
+    sequences: Sequence[str] | Strings,
+    sites: IntArray,
+    *,
+    span: int,
+    shared: bool,
+    max_length: int | None = None,
+) -> Cut:
+    """Return the windows about the sites, centred on them or, where `shared`, about as far off as lets them share one.
+
+    A site is `span` bases from `sites[i]` on. Its tokens are the first that spells its base or, where it has several
+    bases, all that spell one of them.
+    """
+    known: dict[tuple[str, int], int] = {}
+    windows: list[str] = []
+    owner, offset = np.empty(len(sites), np.int64), np.empty(len(sites), np.int64)
+    for i, (sequence, at) in enumerate(zip(sequences, sites.tolist(), strict=True)):
+        keep = model.around(len(sequence), at + span / 2, max_length=max_length)
+        start, length = keep.start, keep.stop - keep.start
+        if shared and length < len(sequence):
+            step = max(1, length // SHARE)
+            start = min((start + step // 2) // step * step, len(sequence) - length)
+        owner[i] = known.setdefault((sequence, start), len(known))
+        if owner[i] == len(windows):
+            windows.append(sequence[start : start + length])
+        offset[i] = at - start
+    encoded, fits = model.whole(windows)
+    place = np.full(len(windows), -1)
+    place[fits] = np.arange(len(fits))
+    found = Cut([encoded[i] for i in fits], place[owner], np.zeros_like(owner), np.ones_like(owner))
+    for e, members in zip(found.encoded, found.members(), strict=True):
+        at = offset[members]
+        first = np.searchsorted(e.ends, at, side="right")
+        lost = np.flatnonzero((first == len(e.ends)) | (e.starts[np.minimum(first, len(e.ends) - 1)] > at))
+        if len(lost):
+            raise DataError(f"no token spells base {at[lost[0]]} of a sequence")
+        found.first[members] = first
+        last = first + 1 if span == 1 else np.searchsorted(e.starts, at + span, side="left")
+        found.last[members] = np.maximum(last, first + 1)
+    return found
+
+
+def gather(states: Tensor, rows: IntArray, first: IntArray, last: IntArray) -> Tensor:
+    """Return the mean of `states` (m, t, d) over tokens `first[i]` to before `last[i]` of row `rows[i]`, (n, d)."""
+    row, a, b = (torch.from_numpy(index).to(states.device) for index in (rows, first, last))
+    if (last - first == 1).all():
+        return states[row, a]
+    sums = nn.functional.pad(states.double().cumsum(1), (0, 0, 1, 0))
+    return ((sums[row, b] - sums[row, a]) / (b - a)[:, None]).to(states.dtype)
+
+
+def site_states(
+    model: LanguageModel, backbone: nn.Module, found: Cut, members: Sequence[IntArray], index: IntArray, layer: int
+) -> Tensor:
+    """Return the states of all sites of the windows at `index`, one window's after another's, (n, d)."""
+    (states,) = token_states(model, backbone, [found.encoded[i] for i in index], [layer])
+    sites = np.concatenate([members[i] for i in index])
+    rows = np.repeat(np.arange(len(index)), [len(members[i]) for i in index])
+    return gather(states, rows, found.first[sites], found.last[sites])
+
+
+def embed_sites(
+    model: LanguageModel, sequences: Strings, sites: IntArray, *, layer: int, span: int, shared: bool
+) -> NDArray[np.float32]:
+    """Return the state of each site, (n, d), NaN where its window takes more tokens than fit; see `LanguageModel`."""
+    from .language_model import evaluating
+
+    out: NDArray[np.float32] | None = None
+    backbone = model.backbone()
+    advance = activity(f"embedding bases with {model.name}", len(sequences))
+    for start in range(0, len(sequences), CHUNK):
+        part = slice(start, start + CHUNK)
+        found = cut(model, sequences[part], sites[part], span=span, shared=shared)
+        members = found.members()
+
+        def compute(index: IntArray, start: int = start, found: Cut = found, members: list[IntArray] = members) -> None:
+            nonlocal out
+            values = site_states(model, backbone, found, members, index, layer).float().cpu().numpy()
+            if out is None:
+                out = np.full((len(sequences), values.shape[1]), np.nan, np.float32)
+            out[start + np.concatenate([members[i] for i in index])] = values
+
+        lengths = np.array([len(e.ids) for e in found.encoded], np.int64)
+        with evaluating(model.network):
+            in_batches(lengths, compute, budget=model.budget, equal=model.equal_lengths, done=lambda n: None)
+        advance(len(found.window))
+    if out is None:
+        width = model.width or (model.embed(strings(["ACGT"]), layer=layer).shape[1] if len(sequences) else 0)
+        out = np.full((len(sequences), width), np.nan, np.float32)
+    return out

@@ -52,6 +52,7 @@ _SYNONYMS = {
 _YORUBA = 16571
 """Length of chrM in UCSC's hg19: another sequence than GRCh37's MT, so the one must not be read for the other."""
 
+_PLAIN = re.compile(r"(?:chr(?:omosome)?_?)?(\w{1,5})", re.IGNORECASE)
 _ACCESSION = re.compile(r"\bNC_\d{6}\.\d+\b")
 _CHROMOSOME = re.compile(r"\bchromosome:? (\w{1,5})\b(?!.*\b(?:unlocalized|unplaced|scaffold|patch)\b)")
 
@@ -94,7 +95,8 @@ def aliases(contigs: list[Entry]) -> dict[str, str]:
 
 
 def _other_names(contig: Entry) -> list[str]:
-    short, out = re.sub("^chr", "", contig.name, flags=re.IGNORECASE), []
+    plain = _PLAIN.fullmatch(contig.name)
+    short, out = plain[1] if plain else "", []
     accession = _ACCESSION.findall(contig.text)
     if len(accession) == 1:
         out.append(accession[0])
@@ -104,9 +106,9 @@ def _other_names(contig: Entry) -> list[str]:
             short = "MT"
         elif number:
             short = number[1]
-        else:
-            return out
-    if short.upper() in ("M", "MT"):
+    if not short:
+        return out
+    if short.upper() in ("M", "MT", "MTDNA"):
         return out + (["M", "chrM"] if contig.length == _YORUBA else ["M", "chrM", "MT", "chrMT"])
     return [*out, short, f"chr{short}"]
 

@@ -68,6 +68,8 @@ def test_contigs_are_found_by_other_names_and_a_doubtful_name_is_nobodys(tmp_pat
     assert found["chr1"] == found["1"] == "NC_000001.11" and found["MT"] == found["chrM"] == "NC_012920.1"
     assert found["NC_000023.10"] == found["chrX"] == "X"
     assert aliases([Entry("chr1", "", 9), Entry("1", "", 9)]) == {}
+    worm = aliases([Entry("CHROMOSOME_I", "", 9), Entry("CHROMOSOME_MtDNA", "", 9), Entry("GL000191.1", "", 9)])
+    assert worm["I"] == worm["chrI"] == "CHROMOSOME_I" and worm["chrM"] == "CHROMOSOME_MtDNA" and len(worm) == 6
     assert "2" not in aliases([Entry("chr2", "", 9), Entry("Chr2", "", 9)])
     assert "MT" not in aliases([Entry("chrM", "", 16571)]), "UCSC's hg19 holds another mitochondrion"
 

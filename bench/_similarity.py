@@ -22,17 +22,11 @@ Index = NDArray[np.uint64]
 _BAND = 16
 """Bases by which an alignment may leave the diagonal of its seed."""
 
-_DROP = 24
+_DROP = 16
 """An extension ends where its score has fallen this far below its best."""
 
-_UNGAPPED = 4
-"""What the ungapped extension of a seed must score above the seed's own weight, before gaps are tried."""
-
-_GAP, _MISMATCH = -2, -1
-_SCORE, _MATCH = 1 << 40, 1 << 20  # one integer holds score, matches and columns, so that its maximum orders by them
-_FIELD = (1 << 20) - 1
-_LONGEST = 1 << 19
-"""How many bases an extension goes at most."""
+_UNGAPPED, _ENOUGH = 4, 40
+"""What the ungapped extension of a seed must score above the seed's own weight before gaps are tried, and in all."""
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,45 +92,61 @@ def _ungapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int,
         x, y = codes[a + way * i], codes[b + way * sign * i]
         if sign < 0 and y < 4:
             y = 3 - y
-        score += 1 if x < 4 and x == y else _MISMATCH
+        score += 1 if x < 4 and x == y else -1
         if score > best:
             best = score
-        elif score < best - _DROP // 2:
+        elif score < best - _DROP:
             break
     return best
 
 
 @_compiled
-def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, way: int, row: IntArray) -> Any:
-    """Return score, matches and columns, in one integer, of the best banded alignment that starts at (a, b)."""
-    width = 2 * _BAND + 1
-    never = np.int64(-(1 << 60))
-    for d in range(width):
-        row[d] = (d - _BAND) * (_GAP * _SCORE + 1) if _BAND <= d <= _BAND + left_b else never
-    row[width] = never
-    best = np.int64(0)
-    for i in range(1, min(left_a, _LONGEST) + 1):
-        x = codes[a + way * (i - 1)]
-        left = never
-        top = never
-        for d in range(max(0, _BAND - i), min(width, left_b - i + _BAND + 1)):
-            j = i + d - _BAND
-            value = max(row[d + 1], left) + (_GAP * _SCORE + 1)
-            if j > 0:
-                y = codes[b + way * sign * (j - 1)]
+def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, way: int, work: IntArray) -> Any:
+    """Return matches and columns of the best alignment that starts at (a, b), by the greedy method for DNA.
+
+    `far[k]` is how many bases of a are used where `d` differences end on diagonal k, at most; from there on, bases are
+    passed as long as they match (Zhang, Schwartz, Wagner and Miller 2000, J Comput Biol 7:203).
+    """
+    far, gaps, was, had = work[0], work[1], work[2], work[3]
+    low = high = _BAND + 1  # of diagonals in reach; diagonal k is column k + _BAND + 1
+    far[:] = -1
+    was[:] = -1
+    far[low], gaps[low] = 0, 0
+    d = best = matches = columns = 0
+    while True:
+        first, last = 2 * _BAND + 3, -1
+        for c in range(low, high + 1):
+            i, g, k = far[c], gaps[c], c - _BAND - 1
+            if d:
+                i, g = was[c] + 1 if was[c] >= 0 else -1, had[c]
+                if was[c + 1] >= 0 and was[c + 1] + 1 > i:
+                    i, g = was[c + 1] + 1, had[c + 1] + 1
+                if was[c - 1] > i:
+                    i, g = was[c - 1], had[c - 1] + 1
+            j = i + k
+            if i < 0 or j < 0 or i > left_a or j > left_b or i + j - 5 * d < best - 2 * _DROP:
+                far[c] = -1
+                continue
+            while i < left_a and j < left_b:
+                x, y = codes[a + way * i], codes[b + way * sign * j]
                 if sign < 0 and y < 4:
                     y = 3 - y
-                step = _SCORE + _MATCH + 1 if x < 4 and x == y else _MISMATCH * _SCORE + 1
-                value = max(value, row[d] + step)
-            row[d] = left = value
-            top = max(top, value)
-        end = left_b - i + _BAND + 1
-        if 0 <= end < width:
-            row[end] = never
-        best = max(best, top)
-        if top < best - _DROP * _SCORE:
-            break
-    return best
+                if x > 3 or x != y:
+                    break
+                i += 1
+                j += 1
+            far[c], gaps[c] = i, g
+            first, last = min(first, c), max(last, c)
+            if i + j - 5 * d > best:  # 2 matches - 3 mismatches - 4 gapped bases
+                best, columns = i + j - 5 * d, (i + j + g) // 2
+                matches = columns - d
+        if last < 0:
+            return matches, columns
+        for c in range(low, high + 1):
+            was[c], had[c] = far[c], gaps[c]
+        was[low - 1] = was[high + 1] = -1
+        low, high, d = max(first - 1, 1), min(last + 1, 2 * _BAND + 1), d + 1
+        was[low - 1] = was[high + 1] = -1
 
 
 @_compiled
@@ -149,12 +159,13 @@ def align(
     b: int,
     span: int,
     same: bool,
-    weight: int,
+    least: int,
     buffer: IntArray,
 ) -> tuple[Any, Any]:
     """Return matches and columns of the alignment of two rows through the seed at offsets a and b; 0 where it is none.
 
-    The seed is anchored at its first base as row a reads it, and extended both ways.
+    The seed is anchored at its first base as row a reads it, and extended both ways, with gaps only where it scores
+    `least` without them: matches less mismatches.
     """
     start_a, end_a, start_b, end_b = bounds[row_a], bounds[row_a + 1], bounds[row_b], bounds[row_b + 1]
     if same:
@@ -164,11 +175,11 @@ def align(
         ahead, behind = at - start_b + 1, end_b - 1 - at
     best = _ungapped(codes, a, at, sign, end_a - a, ahead, 1)
     best += _ungapped(codes, a - 1, at - sign, sign, a - start_a, behind, -1)
-    if best < min(weight + _UNGAPPED, min(end_a - start_a, end_b - start_b) - _UNGAPPED):
+    if best < min(least, min(end_a - start_a, end_b - start_b) - _UNGAPPED):
         return 0, 0
-    packed = _gapped(codes, a, at, sign, end_a - a, ahead, 1, buffer)
-    packed += _gapped(codes, a - 1, at - sign, sign, a - start_a, behind, -1, buffer)
-    return (packed >> 20) & _FIELD, packed & _FIELD
+    right = _gapped(codes, a, at, sign, end_a - a, ahead, 1, buffer)
+    left = _gapped(codes, a - 1, at - sign, sign, a - start_a, behind, -1, buffer)
+    return right[0] + left[0], right[1] + left[1]
 
 
 @_compiled
@@ -200,7 +211,7 @@ def relatives(
     only where `parent` does not join them yet. `seen` is a memory of what was compared, and may forget.
     """
     pairs, found = np.empty((1024, 2), np.int64), np.empty(1024, np.float64)
-    buffer = np.empty(2 * _BAND + 2, np.int64)
+    buffer = np.empty((4, 2 * _BAND + 3), np.int64)
     offsets, rows = np.empty(1024, np.int64), np.empty(1024, np.int64)
     slots = np.uint64(len(seen) - 1)
     n = capped = 0
@@ -239,8 +250,12 @@ def relatives(
                 slot, near = tag & slots, (where >> np.uint64(32)) & slots
                 if seen[slot] == pair or seen[near] == where:
                     continue
-                matches, columns = align(codes, bounds, ra, rb, a, b, span, same, weight, buffer)
                 shorter = min(bounds[ra + 1] - bounds[ra], bounds[rb + 1] - bounds[rb])
+                wanted = int(
+                    (2 * threshold - 1) * coverage * shorter / 4
+                )  # of a relative's score, before its first gap
+                least = max(weight + _UNGAPPED, min(_ENOUGH, wanted))
+                matches, columns = align(codes, bounds, ra, rb, a, b, span, same, least, buffer)
                 similarity = matches / max(columns, coverage * shorter)
                 if similarity < threshold:
                     seen[near] = where
@@ -278,7 +293,7 @@ def best_matches(
     seed's first `cap` references count. The `tries` references with the most seeds in common are aligned, each through
     the diagonal that most of these lie on.
     """
-    buffer = np.empty(2 * _BAND + 2, np.int64)
+    buffer = np.empty((4, 2 * _BAND + 3), np.int64)
     counts = np.zeros(len(bounds), np.int64)
     touched = np.empty(len(bounds), np.int64)
     hit_q, hit_r, hit_row = np.empty(4096, np.int64), np.empty(4096, np.int64), np.empty(4096, np.int64)
@@ -332,7 +347,8 @@ def best_matches(
             for h in mine:
                 if hit_line[h] == line:
                     same = line % 2 == 1
-                    matches, columns = align(codes, bounds, row, other, hit_q[h], hit_r[h], span, same, weight, buffer)
+                    least = weight + _UNGAPPED
+                    matches, columns = align(codes, bounds, row, other, hit_q[h], hit_r[h], span, same, least, buffer)
                     shorter = min(bounds[row + 1] - bounds[row], bounds[other + 1] - bounds[other])
                     similarity = matches / max(columns, coverage * shorter)
                     if similarity > best[row] or (similarity == best[row] and columns > columns_of[row]):

@@ -6,7 +6,7 @@ unless told otherwise) of the shorter sequence. So .8 means that half of the sho
 and 1 that half of it or more is the same. N and other letters match nothing. Both strands are compared.
 
 Alignments start from seeds, spaced words of 12 to 16 bases that both sequences have, and may leave the seed's diagonal
-by 16 bases; a match scores 1, a mismatch -1, a gapped base -2, and they end where the score falls by 24. Pairs without
+by 16 bases; a match scores 2, a mismatch -3, a gapped base -4, and they end where the score falls by 32. Pairs without
 a common seed are not found, so what is found is a lower bound; `docs/decisions/0010-similarity.md` has the recall.
 Sequences that are identical, on either strand, are always found, whatever their length or letters.
 """
@@ -27,7 +27,9 @@ from .types import FloatArray, IntArray, digest, strings
 
 COVERAGE = 0.5
 CAP = 64
-"""With how many others a sequence is compared at most for each seed that they share."""
+"""How many references that share a seed with a query are looked at; of more, the first."""
+LINKS = 16
+"""With how many others a sequence is compared for each seed that it shares with them; of more, the next."""
 TRIES = 8
 BLOCK = 1 << 24
 """How many seeds are sorted at once: 128 MiB."""
@@ -144,7 +146,7 @@ def similar_pairs(sequences: Any, *, threshold: float, coverage: float = COVERAG
     """Return the pairs of sequences whose similarity is at least `threshold`.
 
     Of identical sequences each is paired with the first, and only that one with others. Of sequences that share a seed
-    with more than 64 others not every pair is tried; those seeds are counted.
+    with more than 16 others not every pair is tried; those seeds are counted.
     """
     first = distinct(sequences, both_strands=both_strands)
     copies = np.flatnonzero(first != np.arange(len(first)))
@@ -193,7 +195,7 @@ def _relatives(
         index = _seeds(codes, bounds, mask, both, low, high)
         index.sort()
         pairs, found, many = kernels.relatives(
-            codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, CAP, parent, spanning, seen
+            codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS, parent, spanning, seen
         )
         rows.append(kept_rows[pairs])
         similarity.append(found)

@@ -20,7 +20,7 @@ from baserate.sources.sequences import reverse_complement
 from baserate.sources.variants import read_variants
 from baserate.splits import load_split
 from baserate.task_suite import find_in_file
-from baserate.tasks import variant_benchmark
+from baserate.tasks import lol_eve, variant_benchmark
 from baserate.types import Split, Task
 
 SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
@@ -426,3 +426,44 @@ def test_annotated_halves_become_windows(folder: Path, snps: list[Row]) -> None:
     parquet(folder / "m42-health/variant-benchmark/sqtl/train-00000-of-00001.parquet", [odd])
     with pytest.raises(DataError, match=r"row 1: (REF and ALT differ elsewhere|the two halves end with)"):
         built.source()
+
+
+def test_lol_eve_keeps_sure_indels_outside_repeats(folder: Path) -> None:
+    import pyarrow as pa
+
+    contig = open_genome("hg19")["20"]
+    wild = [contig[1_000_000 + 5000 * i : 1_000_000 + 5000 * i + 1000] for i in range(6)]
+    wild[3] = wild[3][:495] + "A" * 15 + wild[3][510:]
+    kinds = ["Insertion", "deletion", "deletion", "insertion", "snv", "deletion"]
+    rows = [
+        {
+            "pip": (0.995, 0.001, 0.5, 0.999, 0.999, 0.01)[i],
+            "wt_sequence": w,
+            "var_sequence": w[:500] + "ACGT"[i % 4] * 3 + w[500:]
+            if kinds[i].lower() == "insertion"
+            else w[:500] + w[503:],
+            "position": 7_000_500,
+            "wt_sequence_start": 7_000_000,
+            "ref": "A",
+            "alt": "AT",
+            "variant_type": kinds[i],
+        }
+        for i, w in enumerate(wild)
+    ]
+    path = folder / "Marks-lab/LOL-EVE-eQTL_benchmark/dataset/data-00000-of-00001.arrow"
+    path.parent.mkdir(parents=True)
+    table = pa.Table.from_pylist(rows)
+    with pa.OSFile(str(path), "wb") as out, pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    split = load_split(lol_eve.lol_eve_causal_eqtl())
+    assert list(split.test.ids) == ["1", "2", "6"] and split.test.targets.tolist() == [1, 0, 0]
+    assert split.test.inputs.alternates is not None and len(split.test.inputs.alternates[1]) == 997
+    path.write_bytes(b"not arrow")
+    with pytest.raises(DataError, match="not an Arrow stream"):
+        lol_eve.read_indels(str(path))
+
+
+def test_slippage_counts_repeats() -> None:
+    assert lol_eve.slippage("ACGTTGCAAC") == 0.0 and lol_eve.slippage("CAAAAC") == 16.0
+    assert lol_eve.slippage("GACACACT") == pytest.approx(0.8 * 6**1.5)
+    assert lol_eve.slippage("A" * 20) > 400

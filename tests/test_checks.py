@@ -16,7 +16,6 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor, nn
 
-from baserate.cards import task_card
 from baserate.checkpoint_card import checkpoint_card
 from baserate.checks import faults, results, run_checks
 from baserate.checks.held import Held
@@ -31,6 +30,7 @@ from baserate.networks.token_tables import NucleotideTokens, Vocabulary
 from baserate.records import read_records
 from baserate.registry import get_model, load_model
 from baserate.run import Grid, Protocol, plan
+from baserate.task_card import task_card
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task
 
 from .checkpoints import LAYOUTS, build

@@ -8,9 +8,10 @@ import click
 import numpy as np
 import pytest
 
-from baserate.cards import find_model, task_card
+from baserate.cards import find_model
 from baserate.checks import run_checks
 from baserate.cli import cli
+from baserate.task_card import task_card
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]

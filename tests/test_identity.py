@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.cards import find_model, find_models, task_card, twin_card
+from baserate.cards import find_model, find_models, twin_card
 from baserate.errors import DataError, MissingExtra
 from baserate.modes import Job
 from baserate.records import read_records
@@ -17,6 +17,7 @@ from baserate.registry import get_model, load_model
 from baserate.remembering import Remembering
 from baserate.run import MISSING, Grid, Protocol, plan
 from baserate.splits import load_split
+from baserate.task_card import task_card
 from baserate.types import FloatArray, Inputs, ModelCard, StrArray, Task
 
 from .checkpoints import LAYOUTS, build

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from baserate.capabilities import CausalModel, Classifier, Embedder, NextBaseModel, VariantScorer
-from baserate.cards import find_model, task_card
+from baserate.cards import find_model
 from baserate.checks import run_checks
 from baserate.errors import BaserateError, ConfigError, DataError, NotApplicable
 from baserate.inhouse import FUNCTIONS, FunctionModel, card_from_file, model_from_file
 from baserate.records import read_records
 from baserate.registry import load_model, with_params
 from baserate.run import Grid, Protocol, plan
+from baserate.task_card import task_card
 from baserate.types import Inputs, ModelCard, strings
 
 X = strings(["ACGTACGT", "gggg", "TTTTTA", "ACGTACGT", "CCCCC"])

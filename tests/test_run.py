@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.cards import task_card
 from baserate.errors import DataError
 from baserate.modes import MODES, Job
 from baserate.records import read_predictions, read_records
 from baserate.run import Grid, Outcome, Protocol, plan
 from baserate.splits import load_split
 from baserate.statistics import estimate
+from baserate.task_card import task_card
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task
 
 

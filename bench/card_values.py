@@ -45,7 +45,7 @@ def _fits(value: Any, hint: Any) -> bool:
             and all(map(_fits, value, arguments))
         )  # fmt: skip
     if origin in (tuple, list, Sequence):
-        return isinstance(value, (list, tuple)) and all(_fits(item, arguments[0]) for item in value)
+        return isinstance(value, (list, tuple)) and all(_fits(item, arguments[0]) and item != "" for item in value)
     if hint is str:
         return isinstance(value, str) and "\0" not in value
     if hint is bool:

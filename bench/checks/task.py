@@ -96,7 +96,7 @@ def check_truth_scores_best(task: Task) -> None:
     if task.kind == "classification":
         truth = np.eye(len(task.classes))[test.targets]
     else:
-        truth = np.full((len(test), 1), -1.0) if task.kind == "paired" else test.targets[:, None]
+        truth = np.full((len(test), 1), -1.0) if task.kind == "paired" else test.targets.reshape(len(test), -1)
     predictions = Predictions(
         test.ids, test.targets, test.clusters, test.strata, truth[None].astype(np.float64), seeds=(0,)
     )

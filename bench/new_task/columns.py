@@ -137,4 +137,4 @@ def joined_labels(column: Column) -> list[str]:
     joined = sum(n for v, n in column.counts.items() if re.search("[;,]", v))
     short = all(len(w) <= 40 for w in words)
     few = len(words) <= 1000 and len(words) < len(column.counts) + 2
-    return [w for w, _ in words.most_common()] if short and few and joined >= 0.02 * len(column.values) else []
+    return [w for w, _ in words.most_common()] if short and few and joined >= max(2, 0.05 * len(column.values)) else []

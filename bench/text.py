@@ -125,11 +125,14 @@ class Text:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
             raise ValueError("a Text is decoded when it becomes an array, which copies it")
-        out = np.empty(len(self), dtype=object)
+        stored, index = self.stored()
+        out = np.empty(len(stored), dtype=object)
         at = 0
-        for block in self.blocks():
+        for block in stored.blocks():
             out[at : at + len(block)] = block
             at += len(block)
+        if index is not None:
+            out = out[index]
         return out if dtype is None else out.astype(dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -159,9 +162,19 @@ class Text:
         return np.asarray(self, dtype=dtype)
 
     def blocks(self) -> Iterator[list[str]]:
-        """Yield all values in lists of a few megabytes."""
-        for start, stop in self._spans():
-            yield self._decoded(start, stop)
+        """Yield all values in lists of a few megabytes; rows of one stored value, next to one another, are one str."""
+        last: tuple[int, str] | None = None
+        for start, stop in self._spans(shared=True):
+            if self._rows is None or stop == start + 1 or (np.diff(rows := self._rows[start:stop]) != 0).all():
+                yield self._decoded(start, stop)
+                continue
+            kept, index = np.unique(rows, return_inverse=True)
+            values = _made(self._chunks, kept, ())._decoded(0, len(kept))
+            if last is not None and last[0] in kept:
+                values[int(np.searchsorted(kept, last[0]))] = last[1]
+            block = [values[i] for i in index.tolist()]
+            last = int(rows[-1]), block[-1]
+            yield block
 
     def letters(self) -> Iterator[tuple[NDArray[np.uint8], Ints]]:
         """Yield blocks of m values: their bytes, and (m + 1,) bounds of which value i lies between i and i + 1."""
@@ -206,10 +219,13 @@ class Text:
     def _index(self) -> Ints:
         return np.arange(self._starts[-1], dtype=np.int64) if self._rows is None else self._rows
 
-    def _spans(self) -> Iterator[tuple[int, int]]:
-        """Yield ranges of rows that hold a few megabytes each."""
+    def _spans(self, *, shared: bool = False) -> Iterator[tuple[int, int]]:
+        """Yield ranges of rows that hold a few megabytes each; a repeated row counts once where it is `shared`."""
         n, at, looked_at = len(self), 0, 0
-        ends = np.cumsum(self.lengths)
+        lengths = self.lengths
+        if shared and self._rows is not None:
+            lengths[1:][np.diff(self._rows) == 0] = 0
+        ends = np.cumsum(lengths)
         while at < n:
             before = int(ends[at - 1]) if at else 0
             stop = int(np.searchsorted(ends, before + _BLOCK_BYTES, side="right"))

@@ -10,7 +10,7 @@ import numpy as np
 from baserate.registry import task
 from baserate.sources.intervals import Transcript, windows
 from baserate.sources.sequences import read_sequences
-from baserate.types import Examples, Inputs, IntArray, Intervals, Subset, Task, strings
+from baserate.types import Examples, Inputs, IntArray, Intervals, Strings, Subset, Task, strings
 
 from .genes import ARABIDOPSIS, ARABIDOPSIS_GENES, ARABIDOPSIS_SPLIT, annotation
 
@@ -131,7 +131,7 @@ def _matched(gc: IntArray, promoters: IntArray, tss: IntArray) -> IntArray:
     return np.array(sorted(chosen), np.int64)
 
 
-def _copies(sequences: np.ndarray[tuple[int], np.dtype[np.object_]]) -> list[int]:
+def _copies(sequences: Strings) -> list[int]:
     count: dict[str, int] = defaultdict(int)
     for sequence in sequences:
         count[sequence] += 1

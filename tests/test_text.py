@@ -41,9 +41,7 @@ def test_it_is_indexed_and_compared_as_an_object_array(column: list[str], data: 
         assert text.lengths.tolist() == [len(v.encode()) for v in array]
         assert text.column().to_pylist() == array.tolist()
         assert Text(text.column()[1:]).tolist() == array[1:].tolist()
-        assert [
-            b[lo:hi].tobytes().decode() for b, at in text.letters() for lo, hi in zip(at, at[1:], strict=False)
-        ] == [*array]
+        assert [b[lo:hi].tobytes().decode() for b, at in text.letters() for lo, hi in pairwise(at)] == [*array]
         n = len(array)
         index = data.draw(
             st.one_of(
@@ -83,6 +81,17 @@ def test_blocks_are_bounded_by_letters_and_rows() -> None:
     assert [len(block) for block in long.blocks()] == [2, 1, 1]
     short = Text.of(["A"] * 10_000)
     assert max(len(block) for block in short.blocks()) == 4096 and sum(map(len, blocks(short))) == 10_000
+
+
+def test_rows_of_one_value_are_one_str() -> None:
+    rows = np.repeat([1, 0, 1], 5_000)
+    text = Text.of(["A" * 1000, "C" * 1000])[rows]
+    assert np.asarray(text).tolist() == [*(["C" * 1000] * 5000), *(["A" * 1000] * 5000), *(["C" * 1000] * 5000)]
+    assert len({id(value) for value in np.asarray(text)}) == 2
+    assert (
+        len({id(value) for block in list(text.blocks()) for value in block}) <= 4 and text.tolist()[7000] == "A" * 1000
+    )
+    assert sum(len(letters) for letters, _ in text.letters()) == 15_000_000
 
 
 def test_a_value_keeps_its_letters_when_its_source_is_gone() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, MissingExtra
-from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, strings
+from ..text import Text
+from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, Strings, strings
 from .sequences import package_file
 
 
@@ -53,7 +54,7 @@ def _hdf5_rows(labels: str) -> Iterable[NDArray[Any]]:
 
 def per_base_examples(
     at: Intervals,
-    sequences: Sequence[str] | StrArray,
+    sequences: Sequence[str] | Strings,
     rows: Iterable[NDArray[Any]],
     *,
     kind: Kind,
@@ -113,7 +114,7 @@ def per_base_examples(
         row, bin_, target = row[keep], bin_[keep], target[keep]
     position = bin_ * span
     names = [f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]
-    held = strings(sequences)[row]  # the same str for all bins of an interval
+    held = sequences[row] if isinstance(sequences, Text) else strings(sequences)[row]  # stored once an interval
     low = np.where(at.strand[row] == "-", at.end[row] - position - span, at.start[row] + position)
     return Examples(
         ids=strings([f"{names[i]}+{p}" for i, p in zip(row.tolist(), position.tolist(), strict=True)]),

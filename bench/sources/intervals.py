@@ -14,9 +14,11 @@ from ..assemblies import Entry, aliases
 from ..errors import ConfigError, DataError, nearest
 from ..fasta import PACKED, SUFFIXES, Aliased, Bases
 from ..genomes import is_name, open_genome
+from ..text import Text
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, strings
 from .bases import label_rows, per_base_examples
 from .bed import joined, read_places, table_columns
+from .collecting import TextCollector
 from .sequences import package_file, read_sequences, reverse_complement
 from .tables import read_text, require_column
 from .targets import parse_targets
@@ -27,7 +29,7 @@ EDGES: tuple[Edge, ...] = ("refuse", "pad")
 
 _LARGE = 1 << 26
 """Bytes of a FASTA file beyond which it is not held in memory."""
-_BLOCK = 4096
+_BLOCK, _BASES = 4096, 1 << 25
 
 _GFF_ATTRIBUTE = re.compile(r"(?:^|;)\s*(ID|Parent|gene_biotype|biotype)=([^;]*)")
 _PARENT = re.compile(r"(?:^|;)\s*Parent=([^;]*)")
@@ -101,10 +103,8 @@ def read_genome(reference: str) -> Mapping[str, Bases]:
     return Aliased(sequences, aliases([Entry(name, "", len(text)) for name, text in sequences.items()]))
 
 
-def windows(
-    genome: Mapping[str, Bases], at: Intervals, *, source: str = "intervals", edge: Edge = "refuse"
-) -> StrArray:
-    """Return the sequence of each interval, (n,), those on '-' reverse-complemented.
+def windows(genome: Mapping[str, Bases], at: Intervals, *, source: str = "intervals", edge: Edge = "refuse") -> Text:
+    """Return the sequence of each interval, (n,), those on '-' reverse-complemented; many lie in a file.
 
     Raises DataError, naming the row, for a contig that the genome does not hold and, unless `edge` is 'pad', for a
     position past its end; what lies outside the contig is N then.
@@ -115,8 +115,9 @@ def windows(
         outside = outside or start < 0 or end > n
         if not (0 <= start < end <= n or (edge == "pad" and start < min(end, n) and end > 0)):
             raise DataError(f"{source}: row {row}: {chrom}:{start}-{end} is outside the contig of {n} bp")
-    out = []
-    for rows in by_place(at.chrom, at.start):
+    out = TextCollector()
+    longest = int((at.end - at.start).max(initial=1))
+    for rows in by_place(at.chrom, at.start, width=longest):
         pieces = {}
         for i in rows:
             contig, start, end = genome[at.chrom[i]], int(at.start[i]), int(at.end[i])
@@ -124,14 +125,20 @@ def windows(
             if outside:
                 piece = "N" * max(0, -start) + piece + "N" * max(0, end - len(contig))
             pieces[i] = reverse_complement(piece) if at.strand[i] == "-" else piece
-        out += [pieces[i] for i in sorted(pieces)]
-    return strings(out)
+        out.add([pieces[i] for i in sorted(pieces)])
+    return out.text()
 
 
-def by_place(chrom: Sequence[str] | StrArray, start: Sequence[int] | IntArray) -> Iterator[list[int]]:
-    """Yield all rows in blocks of neighbouring rows, each in the order of the genome, in which a disk is fastest."""
-    for first in range(0, len(chrom), _BLOCK):
-        yield sorted(range(first, min(first + _BLOCK, len(chrom))), key=lambda i: (chrom[i], start[i]))
+def by_place(
+    chrom: Sequence[str] | StrArray, start: Sequence[int] | IntArray, *, width: int = 1
+) -> Iterator[list[int]]:
+    """Yield all rows in blocks of neighbouring rows, each in the order of the genome, in which a disk is fastest.
+
+    A block has the fewer rows the more bases, `width`, a row has.
+    """
+    size = max(1, min(_BLOCK, _BASES // max(1, width)))
+    for first in range(0, len(chrom), size):
+        yield sorted(range(first, min(first + size, len(chrom))), key=lambda i: (chrom[i], start[i]))
 
 
 def find_contig(genome: Mapping[str, Bases], name: str, where: str) -> Bases:

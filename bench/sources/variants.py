@@ -11,6 +11,7 @@ from ..errors import DataError, nearest
 from ..fasta import Bases
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
 from .bed import CHROM, column, table_columns
+from .collecting import TextCollector
 from .intervals import by_place, find_contig, loci, read_genome
 from .sequences import check_sequence, reverse_complement
 from .tables import check_ids, first_changes
@@ -54,9 +55,10 @@ def variant_windows(
             raise DataError(f"{where}: {name}:{at + 1} is outside the contig of {n} bp")
         refs.append(r)
         alts.append(a)
-    sequences, alternates, starts, kept = [], [], [], []
+    ref_windows, alt_windows = TextCollector(), TextCollector()
+    starts, kept = [], []
     wrong: list[int] = []
-    for block in by_place(chrom, position):
+    for block in by_place(chrom, position, width=2 * width):
         pieces: dict[int, tuple[str, str, int]] = {}
         for row in block:
             made = _window(genome[chrom[row]], position[row], refs[row], alts[row], width)
@@ -64,9 +66,9 @@ def variant_windows(
                 wrong.append(row)
             else:
                 pieces[row] = made
+        ref_windows.add([pieces[row][0] for row in sorted(pieces)])
+        alt_windows.add([pieces[row][1] for row in sorted(pieces)])
         for row in sorted(pieces):
-            sequences.append(pieces[row][0])
-            alternates.append(pieces[row][1])
             starts.append(pieces[row][2])
             kept.append(row)
     if wrong:
@@ -83,9 +85,9 @@ def variant_windows(
         log.warning("%s; these rows are left out", said)
     rows = np.array(kept, np.int64)
     begin = np.array(starts, np.int64)
-    lengths = np.array([len(s) for s in sequences], np.int64)
-    at_ = Intervals(strings([chrom[i] for i in kept]), begin, begin + lengths, strings(["+"] * len(kept)))
-    inputs = Inputs(strings(sequences), strings(alternates), first_changes(sequences, alternates, source))
+    sequences, alternates = ref_windows.text(), alt_windows.text()
+    at_ = Intervals(strings([chrom[i] for i in kept]), begin, begin + sequences.lengths, strings(["+"] * len(kept)))
+    inputs = Inputs(sequences, alternates, first_changes(sequences, alternates, source))
     return inputs, at_, rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import types
@@ -23,13 +24,19 @@ def check_values(
     `names` tells what the card calls a parameter. Text must not be empty unless it is so by default. Numbers are finite
     and below 2^53, lists hold one type.
     """
-    hints = typing.get_type_hints(taken_by)
-    for name, parameter in inspect.signature(taken_by).parameters.items():
+    hints, parameters = _taken(taken_by)
+    for name, parameter in parameters.items():
         if name not in values:
             continue
         value, hint = values[name], hints.get(name, Any)
         if not _fits(value, hint) or (value in ("", [], ()) and parameter.default not in ("", [], ())):
             raise ConfigError(f"{where} {(names or {}).get(name, name)} = {value!r}; expected {_said(hint)}")
+
+
+@functools.cache
+def _taken(by: Callable[..., Any]) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
+    """Return the types and the parameters of a function; a suite asks them once a task."""
+    return typing.get_type_hints(by), inspect.signature(by).parameters
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -114,9 +114,11 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         raise ConfigError(f"{where}: key 'split' is missing")
     split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
     counts = _counts(card.get("expect", {}), classes, where)
-    reading = _Reading(path, where, kind, classes, counts, _rule(where, split, carve=False), "split" not in card)
-    source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
     rule = _rule(where, split)
+    reading = _Reading(path, where, kind, classes, counts, rule, "split" not in card)
+    source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
+    if "valid_fraction" in split:
+        rule = splits.with_valid(rule, split["valid_fraction"])
     return Task(
         name=card["name"],
         version=card.get("version", 1),
@@ -248,8 +250,8 @@ def _relative(card: Path, reference: str) -> str:
     return str(beside.resolve()) if beside.exists() or ":" not in reference else reference
 
 
-def _rule(where: str, value: Mapping[str, Any], *, carve: bool = True) -> SplitRule:
-    """Return the split rule of a card, without the valid part that it carves out of train unless `carve`."""
+def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
+    """Return the split rule of a card, without the valid part that it carves out of train."""
     name = str(value.get("rule", ""))
     if name not in _RULES:
         near = nearest(name, _RULES)
@@ -266,10 +268,9 @@ def _rule(where: str, value: Mapping[str, Any], *, carve: bool = True) -> SplitR
         shown = f"valid_fraction = {value['valid_fraction']!r}"
         raise ConfigError(f"{where}: [split] {shown}; expected a number between 0 and 1")
     try:
-        made = rule(**arguments)
+        return rule(**arguments)
     except TypeError as error:
         raise ConfigError(f"{where}: [split] {name}: {error}") from None
-    return splits.with_valid(made, value["valid_fraction"]) if carve and "valid_fraction" in value else made
 
 
 def _number(value: Any) -> float:

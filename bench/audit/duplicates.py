@@ -15,8 +15,9 @@ from .keys import Hashes, Keys, disagree, first_match, label_text, repeats, spre
 TEST_KNOWN = Threshold(0.0, 0.01, "test rows")
 VALID_KNOWN = Threshold(0.01, None, "validation rows")
 REPEATED = Threshold(0.01, None, "a part's rows")
-REPEATED_TEST = Threshold(0.01, 0.1, "test rows")
 CONFLICTING = Threshold(0.0, 0.01, "a part's rows")
+MEASURED_TWICE = Threshold(0.0, None, "a part's rows")
+"""Measurements of one sequence differ by noise, which no cleaning mends."""
 _CALLED: Mapping[Part, str] = {"train": "training", "valid": "validation", "test": "test"}
 WINDOW_KNOWN = Threshold(0.01, None, "test rows")
 
@@ -114,14 +115,21 @@ def _repeated(task: Task, part: Part, examples: Examples, keys: Keys) -> Finding
         (int(i), int(j), "reverse complement") for i, j in zip(either[only_reverse], first[only_reverse], strict=True)
     ]
     rows = tuple(Row(part, examples.ids[i], part, examples.ids[j], said) for i, j, said in pairs[:MAX_ROWS])
-    by = REPEATED_TEST if part == "test" else REPEATED
     said = f"{n:,} of {total:,} {_CALLED[part]} rows ({percent(n, total)}) repeat an earlier one"
     said += f", {n_reverse:,} more on the other strand" if n_reverse else ""
     numbers = {"rows": n, "reverse_complements": n_reverse, "of": total, "share": n / total}
     numbers["sequences_repeated"] = len(np.unique(keys.own[again]))
     title = f"Repeated rows in {part}"
     return Finding(
-        f"repeated_{part}", title, "labels", by.status(n / total), said, str(by), numbers, rows, n + n_reverse
+        f"repeated_{part}",
+        title,
+        "labels",
+        REPEATED.status(n / total),
+        said,
+        str(REPEATED),
+        numbers,
+        rows,
+        n + n_reverse,
     )
 
 
@@ -156,11 +164,10 @@ def _conflicts(task: Task, part: Part, examples: Examples, keys: Hashes, spread:
     some = "1 sequence in {} has" if len(first) == 1 else f"{len(first):,} sequences in {{}} have"
     said = f"{some.format(part)} rows of different labels ({n:,} of {total:,} rows)"
     numbers = {"sequences": len(first), "rows": n, "of": total, "share": n / total}
-    status = CONFLICTING.status(n / total)
+    by = MEASURED_TWICE if task.kind == "regression" else CONFLICTING
+    status = by.status(n / total)
     title = f"One sequence, two labels in {part}"
-    return Finding(
-        f"conflicts_{part}", title, "labels", status, said, str(CONFLICTING), numbers, tuple(rows), n - len(first)
-    )
+    return Finding(f"conflicts_{part}", title, "labels", status, said, str(by), numbers, tuple(rows), n - len(first))
 
 
 def _conflicts_across(task: Task, parts: Mapping[Part, Examples], keys: Mapping[Part, Keys], spread: Any) -> Finding:
@@ -181,9 +188,10 @@ def _conflicts_across(task: Task, parts: Mapping[Part, Examples], keys: Mapping[
                     break
     n, total = len(hit), len(test)
     said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are in training or validation with another label"
-    status = CONFLICTING.status(n / total if total else 0.0)
+    by = MEASURED_TWICE if task.kind == "regression" else CONFLICTING
+    status = by.status(n / total if total else 0.0)
     numbers = {"rows": n, "of": total, "share": n / total if total else None}
     title = "Test rows that are in training with another label"
     return Finding(
-        "conflicts_across", title, "labels", status, said, str(CONFLICTING), numbers, tuple(rows[:MAX_ROWS]), len(rows)
+        "conflicts_across", title, "labels", status, said, str(by), numbers, tuple(rows[:MAX_ROWS]), len(rows)
     )

@@ -76,10 +76,10 @@ def feature_table(task: Task, examples: Examples, own: Mapping[str, FloatArray])
             found = {name: -values for name, values in change.items()}
         else:
             found |= {f"{name} change": values for name, values in change.items()}
-    if inputs.positions is not None:
+    if inputs.positions is not None and task.kind != "paired":
         found["offset in the sequence"] = inputs.positions.astype(np.float64)
     soft = getattr(examples, "soft_masked", None)
-    if soft is not None:
+    if soft is not None and task.kind != "paired":
         found["lower case"] = np.asarray(soft, np.float64)
     if task.kind != "paired":
         found["row order"] = np.arange(len(examples)) / max(len(examples), 1)

@@ -10,14 +10,16 @@ import numpy as np
 from ..similarity import nearest
 from ..types import Examples, FloatArray, Split, Task, digest
 from .features import inputs_of
-from .finding import MAX_ROWS, Finding, Row, Threshold, percent
+from .finding import MAX_ROWS, Finding, Row, Status, Threshold, percent
 from .keys import label_text
 from .scores import encoded, on, score, shown
 
 NEAR = 0.8
 """Similarity from which a row counts as a near relative."""
 CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-RELATED = Threshold(0.01, 0.1, f"test rows that are {NEAR:g} or more similar to a training or validation row")
+FAMILY = 0.5
+"""Similarity to one and the same training row that makes nearly all rows one family, which no split can part."""
+RELATED = Threshold(0.01, 0.25, f"test rows that are {NEAR:g} or more similar to a training or validation row")
 VALID_RELATED = Threshold(0.05, None, f"validation rows that are {NEAR:g} or more similar to a training row")
 MOST_BASES = 100_000_000
 """Bases of the rows, at most, that are compared with training."""
@@ -56,11 +58,21 @@ def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
     said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are {NEAR:g} or more similar to a row of training"
     said += f", {agree:,} of these with its label" if n and task.kind in ("classification", "multilabel") else ""
     title = "Near relatives of test rows in training or validation"
-    status = RELATED.status(n / total)
+    status: Status = RELATED.status(n / total)
+    numbers["one_family"] = status == "FAIL" and _one_family(task, test, known[0][1])
+    if numbers["one_family"]:
+        status, said = "WARN", f"{said}; all are of one family, which no split can part"
     yield Finding("near_test", title, "leakage", status, said, str(RELATED), numbers, tuple(listed), n, sampled)
     if len(split.valid) and len(split.train):
         yield _valid(task, split)
     yield _lookup(task, test, known, similarity, part_of, index, sampled)
+
+
+def _one_family(task: Task, test: Examples, train: Examples) -> bool:
+    """Return whether nine in ten test rows are relatives of one training row, as the mutants of one sequence are."""
+    rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), 200)).astype(np.int64))
+    found = nearest(inputs_of(task, test.inputs)[rows], inputs_of(task, train.inputs)[:1])
+    return bool(np.mean(found.similarity >= FAMILY) >= 0.9)
 
 
 def _valid(task: Task, split: Split) -> Finding:

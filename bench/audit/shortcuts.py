@@ -40,7 +40,8 @@ def shortcut_findings(
     tables: dict[str, dict[str, FloatArray]] = {
         part: feature_table(task, e, compositions[part]) for part, e in split if len(e)
     }
-    add_positions(tables, split)
+    if task.kind != "paired":  # both of a pair are of one place
+        add_positions(tables, split)
     learns = bool(len(split.train)) and task.kind != "paired"
     if learns:
         yield _noted(task, "majority", "Majority: the average of the training labels", _majority(task, split))

@@ -1,16 +1,28 @@
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from baserate.errors import DataError
+from baserate.sources import delimited
+from baserate.sources.cleaning import Cleaning
+from baserate.sources.collecting import TextCollector
+from baserate.sources.sequences import check_sequence
 from baserate.sources.tables import read_columns, read_table, table_examples
+from baserate.text import Text
 
 CLASSES = ("neither", "donor")
 GOOD = "name,seq,label,gene\na,ACGT,neither,g1\nb,acgn,1,g2\nc,TTRA,donor,g2\n"
@@ -118,3 +130,204 @@ def test_letters_are_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.INFO, "baserate"):
         assert read(write(tmp_path, GOOD.replace("acgn", "ACGT").replace("TTRA", "TTAA"))).soft_masked is None
     assert not caplog.text
+
+
+cells = st.text(alphabet="ACGTé ;'x", max_size=8)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_blocks_of_any_size_give_what_pythons_parser_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+) -> None:
+    """Lines that are cut by a block, quotes, line feeds in quotes, line ends, blank lines and a byte order mark."""
+    delimiter = data.draw(st.sampled_from([",", "\t"]))
+    quoted = data.draw(st.booleans())
+    cell = st.text(alphabet='ACGTé ;"\n,\t', max_size=8) if quoted else cells
+    width = data.draw(st.integers(1, 4))
+    rows = data.draw(st.lists(st.lists(cell, min_size=width, max_size=width), min_size=1, max_size=12))
+    rows = [[value if any(row) else value + "A" for value in row] for row in rows]  # not a blank line
+    out = io.StringIO()
+    end = data.draw(st.sampled_from(["\n", "\r\n", "\r"] if not quoted else ["\n", "\r\n"]))
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=end)
+    names = [f"column {i}" for i in range(width)]
+    writer.writerows([names, *rows])
+    text = out.getvalue() if data.draw(st.booleans()) else out.getvalue().rstrip("\r\n") + end * 2
+    if data.draw(st.booleans()) and not quoted:
+        text = text.replace(end, end + end)
+    monkeypatch.setattr(delimited, "BLOCK", data.draw(st.integers(1, 60)))
+    path = tmp_path / ("t.csv" if delimiter == "," else "t.tsv.gz")
+    raw = text.encode("utf-8-sig" if data.draw(st.booleans()) else "utf-8")
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    table = read_columns(str(path))
+    assert table.column_names == names and table.schema.types == [pa.large_string()] * width
+    assert list(zip(*table.to_pydict().values(), strict=True)) == [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", b'sequence,label\nACGT,0\n"AC', "row 2: a quote that is never closed: the file is cut off, or"),
+        ("t.csv", b'sequence,label\nACGT,0\n"AC"G,1\n', "row 2: ',' expected after '\"'"),
+        ("t.csv", b'sequence,"label\nACGT,0\n', "the header line: unexpected end of data"),
+        ("t.csv", b"sequence,label\nAC\0GT,0\n", "byte 17 is NUL; this is not text, or it is damaged"),
+        ("t.csv", b"sequence,label\nACGT,0\nAC\xff,1\n", "byte 24 is not UTF-8 text"),
+        ("t.csv", "sequence,label\nACGT,0\n".encode("utf-16"), "byte 0 is not UTF-8 text"),
+        ("t.csv", b"sequence\tlabel\nACGT\t0\n", "its columns are separated by tabs; a .csv file has commas"),
+        ("t.tsv", b"sequence,label\nACGT,0\n", "its columns are separated by commas; a .tsv file has tabs"),
+        ("t.csv", b"sequence,label\n" + b"ACGT,0\n" * 30 + b"ACGT\n", "row 31: 1 fields where the header has 2"),
+        ("t.csv", b"sequence,label\n" + b'"ACGT",0\n' * 30 + b"ACGT,0,1\n", "row 31: 3 fields where the header has 2"),
+        ("t.csv", b"sequence,label\n" + b"ACGT,0\n" * 30 + b"ACXT,0\n", "row 31: column 'sequence': 'X' at position 2"),
+        ("t.csv", b"\n\n", "empty, expected a header line"),
+        ("t.csv", b"##only\n##meta", "empty, expected a header line"),
+        ("t.csv.gz", b"not gzip", "truncated or damaged gzip"),
+        ("t.parquet", b"PAR1nonsensePAR1", "not a readable Parquet file"),
+        ("t.arrow", b"nonsense", "not a readable Arrow file"),
+        ("t.fa", b"ACGT\n", "line 1: expected '>NAME'"),
+        ("t.jsonl", b"{}\n[]\n", "line 2: expected an object"),
+        ("t.jsonl", b'{"sequence": "ACGT", "label": 0}\n{"sequence"', "line 2: not JSON"),
+    ],
+)
+def test_what_is_no_table_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, said: str
+) -> None:
+    monkeypatch.setattr(delimited, "BLOCK", 64)
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        read_table(str(path), kind="classification", classes=("no", "yes"))
+    assert said in str(error.value) and str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+
+
+def test_meta_lines_of_a_vcf_are_left_out_and_its_quotes_are_letters(tmp_path: Path) -> None:
+    path = write(tmp_path, '##fileformat=VCFv4.2\n##source="x"\n#CHROM\tINFO\n1\tA="b\n2\t"\n', "v.vcf")
+    assert read_columns(path).to_pydict() == {"#CHROM": ["1", "2"], "INFO": ['A="b', '"']}
+
+
+def test_a_field_may_be_longer_than_pythons_parser_reads_by_default(tmp_path: Path) -> None:
+    path = write(tmp_path, f'sequence,label\n"{"ACGT" * 50_000}",1\n')
+    assert len(read_table(path, kind="classification", classes=CLASSES).inputs.sequences[0]) == 200_000
+
+
+def test_every_type_of_column_is_text(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "sequence": pa.chunked_array([["ACGT"], ["TTTT", "GGGG"]]).dictionary_encode(),
+            "label": pa.array([1, 0, 1], pa.int8()),
+            "value": [0.5, None, 1e-7],
+            "many": [["a", "b"], [], None],
+            "name": pa.array([None, "x", "y"], pa.large_string()),
+            "sure": [True, False, True],
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as file:
+        file.write_table(table)
+    with pa.ipc.new_stream(tmp_path / "t.feather", table.schema) as stream:
+        stream.write_table(table)
+    expected = {
+        "sequence": ["ACGT", "TTTT", "GGGG"],
+        "label": ["1", "0", "1"],
+        "value": ["0.5", "", "1e-07"],
+        "many": ["a;b", "", ""],
+        "name": ["", "x", "y"],
+        "sure": ["True", "False", "True"],
+    }
+    for name in ("t.parquet", "t.arrow", "t.feather"):
+        assert read_columns(str(tmp_path / name)).to_pydict() == expected
+    examples = table_examples(table, "mine", kind="classification", classes=CLASSES, strata=("many",))
+    assert list(examples.inputs.sequences) == expected["sequence"] and examples.targets.tolist() == [1, 0, 1]
+    with pytest.raises(DataError, match=r"mine: row 2: 'value' is '', expected a number"):
+        table_examples(table, "mine", kind="regression", target="value")
+    with pytest.raises(DataError, match=r"mine: the table has no rows"):
+        table_examples(table.slice(0, 0), "mine", kind="regression", target="value")
+
+
+def test_records_are_tables_too(tmp_path: Path) -> None:
+    fasta = write(tmp_path, ">a label=1\nAC\nGT\n>b label=0\nTTTT\n", "t.fa.gz")
+    lines = write(tmp_path, '{"sequence": "ACGT", "label": 1}\n{"sequence": "TTTT", "label": 0}\n', "t.jsonl")
+    for path in (fasta, lines):
+        examples = read_table(path, kind="classification", classes=CLASSES)
+        assert list(examples.inputs.sequences) == ["ACGT", "TTTT"] and examples.targets.tolist() == [1, 0]
+
+
+def test_several_targets_are_several_columns(tmp_path: Path) -> None:
+    path = write(tmp_path, "sequence,a,b\nACGT,0.5,1\nTTTT,2,-3\n")
+    assert read_table(path, kind="regression", target=["a", "b"]).targets.tolist() == [[0.5, 1], [2, -3]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.text(alphabet="ACGTacgtnNrUu x\té", max_size=6), min_size=1, max_size=9))
+def test_cleaning_a_block_is_cleaning_each_row(values: list[str]) -> None:
+    def one(row: int, value: str) -> str:
+        where, text = f"t: row {row}: column 's'", value.strip()
+        if not text:
+            raise DataError(f"{where} is empty, expected DNA")
+        if set("Uu") & set(text) and set(text.upper()) <= set("ACGU"):
+            raise DataError(f"{where} holds RNA; write T for U")
+        return check_sequence(text, where)
+
+    def all_() -> tuple[list[str], list[float]]:
+        kept = [one(row, value) for row, value in enumerate(values, 1)]
+        return kept, [sum(map(str.islower, v.strip())) / len(v.strip()) for v in values]
+
+    cleaning = Cleaning("t", "s")
+    half = len(values) // 2
+    try:
+        expected, lower = all_()
+    except DataError as error:
+        with pytest.raises(DataError) as found:
+            cleaning.add(Text.of(values[:half]))
+            cleaning.add(Text.of(values[half:]))
+        assert str(found.value) == str(error)
+        return
+    cleaning.add(Text.of(values[:half]))
+    assert cleaning.add(Text.of(values[half:])).tolist() == expected[half:]
+    text, soft_masked = cleaning.finish()
+    assert text.tolist() == expected
+    assert soft_masked.tolist() == pytest.approx(lower) if soft_masked is not None else not any(lower)
+
+
+def test_what_exceeds_memory_goes_to_a_file_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path / "cache"))
+    collector = TextCollector(limit=100)
+    for start in range(0, 100, 10):
+        collector.add([f"value {i}" for i in range(start, start + 10)])
+    text = collector.text()
+    assert text.tolist() == [f"value {i}" for i in range(100)] and text[::-7][2] == "value 85"
+    assert not list((tmp_path / "cache").iterdir())
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"cannot write a large table there .*; set BASERATE_CACHE to a folder with"):
+        TextCollector(limit=1).add(["ACGT"])
+
+
+def test_memory_does_not_grow_with_the_sequences(tmp_path: Path) -> None:
+    """60 MB of letters load, are hashed and are loaded again in a quarter as much where blocks are of 1 MB."""
+    code = f"""
+import resource, sys
+from baserate import text
+from baserate.sources import collecting, delimited, example_file
+from baserate.sources.cache import cached_examples
+from baserate.sources.tables import read_table
+collecting.LIMIT = delimited.BLOCK = example_file._BATCH = text._LOOKED_AT = 1 << 20
+import pyarrow.csv
+path = {str(tmp_path)!r} + "/t.csv"
+def load(rows):
+    with open(path, "w") as file:
+        file.write("sequence,label\\n")
+        for i in range(rows):
+            file.write("ACGTTGCAAT"[i % 10] * 20000 + ",1\\n")
+    def build():
+        return read_table(path, kind="regression")
+    for _ in range(2):
+        examples = cached_examples(["memory", str(rows)], build)
+        assert len(examples.fingerprint) == 16 and len(examples) == rows
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before = load(100)
+print(load(3000) - before)
+"""
+    environment = os.environ | {"BASERATE_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    assert float(done.stdout) < 15, f"{done.stdout.strip()} MB more for 58 MB more"

@@ -27,8 +27,8 @@ class Collector:
     The file has no name, so that nothing is left of it when the process ends, however it ends.
     """
 
-    def __init__(self, *, limit: int = LIMIT) -> None:
-        self._limit = limit
+    def __init__(self, *, limit: int = 0) -> None:
+        self._limit = limit or LIMIT
         self._held: list[pa.RecordBatch] = []
         self._bytes = 0
         self._file: IO[bytes] | None = None
@@ -82,7 +82,7 @@ class Collector:
 class TextCollector:
     """Collects strings in bounded memory."""
 
-    def __init__(self, *, limit: int = LIMIT) -> None:
+    def __init__(self, *, limit: int = 0) -> None:
         self._collector = Collector(limit=limit)
 
     def add(self, values: Sequence[str]) -> None:

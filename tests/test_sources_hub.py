@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from baserate.errors import ConfigError, DataError
+from baserate.sources.hub import HubSet, content_key, find_hub, read_hub
+from baserate.sources.labelled import read_labelled_fasta
 from baserate.sources.sequences import package_file
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -66,3 +71,130 @@ def test_offline_says_how_to_get_the_file(data: Path) -> None:
 def test_another_form_of_reference_is_refused(data: Path, reference: str) -> None:
     with pytest.raises(ConfigError, match="expected hub:ORG/NAME@REVISION/path"):
         package_file(reference)
+
+
+class _Hub:
+    """The hub as its client shows it: a repository of files at a commit, or out of reach."""
+
+    def __init__(self, files: dict[str, str], folder: Path, error: Exception | None = None) -> None:
+        self.files, self.folder, self.error = files, folder, error
+        self.asked: list[str] = []
+
+    def dataset_info(self, repository: str, *, revision: str) -> SimpleNamespace:
+        if self.error:
+            raise self.error
+        siblings = [SimpleNamespace(rfilename=name) for name in self.files]
+        return SimpleNamespace(sha=COMMIT, siblings=siblings)
+
+    def download(self, repository: str, path: str, *, repo_type: str, revision: str) -> str:
+        assert repo_type == "dataset"
+        self.asked.append(f"{revision[:4]}:{path}")
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.files[path])
+        return str(file)
+
+
+def on_hub(files: dict[str, str], tmp_path: Path, patch: pytest.MonkeyPatch, error: Exception | None = None) -> _Hub:
+    import huggingface_hub
+
+    hub = _Hub(files, tmp_path / "fetched", error)
+    patch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    patch.setattr(huggingface_hub, "hf_hub_download", hub.download)
+    return hub
+
+
+ROWS = "sequence,label\nACGT,0\nACGA,1\n"
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("GUE/a/train.csv", "GUE/a/test.csv", "GUE/b/train.csv"), HubSet("lab/set", folders=("a",), under=("GUE",))),
+        (("train.csv", "test.csv", "small/train.csv", "README.md"), HubSet("lab/set", folders=(".",))),
+        (("x/one_tr.csv", "x/one_te.csv"), HubSet("lab/set", files=(("test", "x/one_te.csv"), ("train", "x/one_tr.csv")))),
+    ],
+)  # fmt: skip
+def test_the_hub_is_asked_for_the_files_of_the_parts_at_one_commit(
+    names: tuple[str, ...], wanted: HubSet, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = on_hub(dict.fromkeys(names, ROWS), tmp_path, monkeypatch)
+    found = find_hub(wanted)
+    expected = {part: (f"hub:lab/set@{COMMIT}/{name}",) for part, name in zip(("train", "test"), names, strict=False)}
+    assert dict(found.parts) == expected
+    table = read_hub(wanted)
+    assert table["part"].to_pylist() == ["train", "train", "test", "test"]
+    assert table["row"].to_pylist() == ["train-1", "train-2", "test-1", "test-2"]
+    assert hub.asked == [f"0123:{name}" for name in names[:2]]
+    assert content_key(found) == content_key(find_hub(wanted))
+
+
+def test_a_part_that_the_hub_lacks_is_told(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_hub({"a/test.csv": ROWS}, tmp_path, monkeypatch)
+    with pytest.raises(DataError, match="lab/set@main: the hub has no train part of it; it has test"):
+        find_hub(HubSet("lab/set", folders=("a",), needs=("train", "test")))
+
+
+def test_without_network_what_the_hub_s_cache_holds_is_read(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    snapshot = tmp_path / "hub" / "datasets--lab--set" / "snapshots" / COMMIT
+    for part in ("train", "test"):
+        (snapshot / "a").mkdir(parents=True, exist_ok=True)
+        (snapshot / "a" / f"{part}.csv").write_text(ROWS)
+    wanted = HubSet("lab/set", COMMIT, folders=("a",), needs=("train", "test"))
+    on_hub({}, tmp_path, monkeypatch, OSError("no route to host"))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *a, **k: str(snapshot))
+    assert find_hub(wanted).parts["train"] == (str(snapshot / "a" / "train.csv"),)
+
+
+def test_no_network_and_no_copy_is_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_hub({}, tmp_path, monkeypatch, ConnectionError("Name or service\nnot known"))
+    with pytest.raises(DataError) as told:
+        find_hub(HubSet("lab/set", folders=("a",)))
+    said = str(told.value)
+    assert "\n" not in said and "Name or service" in said and "--data-dir DIR" in said
+
+
+def test_a_changed_file_changes_the_key(data: Path) -> None:
+    wanted = HubSet("lab/set", folders=("a",))
+    for part in ("train", "test"):
+        (data / "lab/set/a").mkdir(parents=True, exist_ok=True)
+        (data / f"lab/set/a/{part}.csv").write_text(ROWS)
+    first = content_key(find_hub(wanted))
+    (data / "lab/set/a/test.csv").write_text(ROWS.replace("ACGA", "ACCA"))
+    assert content_key(find_hub(wanted)) != first
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (">a|0\nACGT\n>b\nAC\n", "line 3: expected '>name|label', found '>b'"),
+        ("ACGT\n", "line 1: expected '>name|label'"),
+        (">a|0\n>b|1\nAC\n", "line 1: a record without a sequence"),
+        ("", "no sequences"),
+        (">a|0\nAC\u00e9T\n", "is not ASCII"),
+    ],
+)
+def test_bad_labelled_fasta_is_told_by_line(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.fna").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=re.escape(said)):
+        read_labelled_fasta(str(tmp_path / "x.fna"))
+
+
+def test_labelled_fasta_joins_labels_and_lines(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "x.fa.gz", "wt") as file:
+        file.write(">chr1:5-9|1|0\nac\nGT\n\n>b|0|1\nNN\n")
+    table = read_labelled_fasta(str(tmp_path / "x.fa.gz"))
+    assert table.to_pylist() == [
+        {"name": "chr1:5-9", "label": "1;0", "sequence": "acGT"},
+        {"name": "b", "label": "0;1", "sequence": "NN"},
+    ]
+
+
+def test_damaged_gzip_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.fa.gz").write_bytes(gzip.compress(b">a|0\nACGT\n" * 500)[:60])
+    with pytest.raises(DataError, match="truncated or damaged gzip"):
+        read_labelled_fasta(str(tmp_path / "x.fa.gz"))

@@ -6,6 +6,8 @@ README.md, or by the paths that a card gives, and read as text.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -312,17 +314,27 @@ def _incomplete(wanted: HubSet, place: Path, parts: Parts) -> DataError:
 
 
 def content_key(found: Found) -> str:
-    """Return the digest of which files a data set is read from, by content, and of which task's rows."""
-    from .sequences import package_file
-
+    """Return the digest of which files a data set is read from, by content or commit, and of which task's rows."""
     parts = []
     for part, references in sorted(found.parts.items()):
         for reference in references:
-            path = Path(reference)
-            files = sorted(path.rglob("*.txt")) if path.is_dir() else [package_file(reference)]
-            for file in files:
-                parts += [part, file.name, digest(file.read_bytes())]
+            parts += [part, reference if reference.startswith("hub:") else _content(Path(reference))]
     return digest(*parts, *found.tasks)
+
+
+def _content(path: Path) -> str:
+    """Return the digest of a file's content, or of the names, sizes and times of the many small files of a folder."""
+    if path.is_dir():
+        files = sorted(path.rglob("*.txt"))
+        return digest(*(f"{f.relative_to(path)} {(s := f.stat()).st_size} {s.st_mtime_ns}" for f in files))
+    status = path.stat()
+    return _file_digest(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=256)
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hub_set(repository: str, **values: Any) -> HubSet:

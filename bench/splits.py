@@ -332,14 +332,15 @@ def _carve(part: StrArray, groups: StrArray, name: Part, fraction: float, seed: 
     wanted = round(fraction * int((part != "").sum()))
     names, counts = np.unique(groups[train], return_counts=True)
     order = sorted(range(len(names)), key=lambda i: digest(str(seed), name, str(names[i])))
-    taken, moved = 0, []
+    taken, moved = 0, set()
     for i in order:
         if taken >= wanted:
             break
         taken += int(counts[i])
-        moved.append(names[i])
+        moved.add(names[i])
     out = part.copy()
-    out[train & np.isin(groups, moved)] = name
+    # np.isin compares every pair of objects.
+    out[train & np.fromiter((g in moved for g in groups), bool, len(groups))] = name
     return out
 
 

@@ -212,15 +212,15 @@ class _Contigs:
 
     def _open(self, header: bytes, start: int) -> None:
         try:
-            name, _, text = header.decode("ascii").strip().partition(" ")
+            words = header.decode("ascii").split(None, 1)
         except UnicodeDecodeError as error:
             raise DataError(f"{self._where}: a header is not ASCII: {header[:40]!r}") from error
-        if not name:
+        if not words:
             raise DataError(f"{self._where}: a header without a name after contig {next(reversed(self._done), '')!r}")
-        name, _, more = name.partition("\t")
+        name, text = words[0], words[1].strip() if len(words) > 1 else ""
         if name in self._done:
             raise DataError(f"{self._where}: contig {name!r} occurs more than once")
-        self._header, self._start = (name, f"{more} {text}".strip()), start
+        self._header, self._start = (name, text), start
         self._length = self._bases = self._width = 0
         self._short = False
 

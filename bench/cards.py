@@ -242,7 +242,8 @@ def _select(patterns: Sequence[str], names: Sequence[str], get: Callable[[str], 
         is_glob = any(c in pattern for c in "*?[") and not (pattern.endswith(")") or _is_path(pattern))
         matches = sorted(fnmatch.filter(names, pattern)) if is_glob else [pattern]
         if not matches:
-            raise ConfigError(f"{pattern!r} matches none of: {', '.join(names)}")
+            shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+            raise ConfigError(f"{pattern!r} matches none of: {shown}")
         for match in matches:
             card = get(match)
             found.setdefault(_identity(card), card)

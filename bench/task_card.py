@@ -191,11 +191,7 @@ class _Reading:
             raise ConfigError(f"{self.where}: [source] {error}") from None
         check_values({k: v for k, v in value.items() if k in columns}, read_table, f"{self.where}: [source]")
         given = tuple((k, _frozen(v)) for k, v in sorted(value.items()) if k in columns)
-        advice = (
-            "the copy is incomplete or of another revision: get "
-            f"it with `hf download {wanted.repository} --repo-type dataset --revision {wanted.revision} --local-dir "
-            f"DIR/{wanted.repository}` and pass --data-dir DIR"
-        )
+        advice = f"the copy is incomplete or of another revision: {wanted.advice}"
         source = HubSource(wanted, self.kind, self.classes, given, self._expected(str(wanted), advice))
         return source, (), f"{wanted.repository} at {wanted.revision}"
 

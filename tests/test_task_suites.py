@@ -338,6 +338,18 @@ def test_what_is_wrong_with_the_data_is_told_in_one_line(mistake: str, said: str
         assert part in message
 
 
+def test_a_named_file_that_is_missing_is_told_with_the_command_that_gets_it(data: Path) -> None:
+    task = get_task("plants.poly_a_arabidopsis_thaliana")
+    write_as_published(task, data, has_valid=False)
+    train = data / "InstaDeepAI/plant-genomic-benchmark/poly_a/arabidopsis_thaliana_train.fa"
+    train.unlink()
+    with pytest.raises(DataError) as told:
+        load_split(task)
+    assert f"{train} is missing (there are arabidopsis_thaliana_test.fa)" in str(told.value)
+    files = "poly_a/arabidopsis_thaliana_test.fa poly_a/arabidopsis_thaliana_train.fa"
+    assert f"`hf download InstaDeepAI/plant-genomic-benchmark {files} --repo-type dataset" in str(told.value)
+
+
 def test_wrong_counts_of_a_class_are_told(data: Path) -> None:
     card = data / "mine.toml"
     card.write_text(SUITE.replace("test = 12", "test = [7, 5]"))

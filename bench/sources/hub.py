@@ -19,7 +19,7 @@ from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import PARTS, Part, digest
 from .labelled import FASTA, class_folders, read_class_folder, read_labelled_fasta
-from .remote import data_folders, hub_copies, hub_errors, no_network
+from .remote import by_hand, data_folders, hub_copies, hub_errors, no_network
 from .tables import read_columns
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ class HubSet:
     under: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     needs: tuple[str, ...] = ("test",)
+
+    @property
+    def advice(self) -> str:
+        """How to get the data by hand, and no more of the repository than these."""
+        globs = [f"*{name}/*" for name in self.folders if name != "."] if not self.files else []
+        return by_hand(self.repository, self.revision, paths=[path for _, path in self.files], include=globs)
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.revision}" + (f", {self.config[0]}" if self.config else "")
@@ -205,7 +211,7 @@ def _by_name(names: Iterable[str]) -> Parts:
 
 
 def _on_hub(wanted: HubSet) -> Found:
-    with hub_errors(wanted.repository, wanted.revision):
+    with hub_errors(str(wanted), wanted.advice):
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -269,7 +275,7 @@ def _data_files(place: str, config: str | None, wanted: HubSet) -> Mapping[str, 
     import datasets
 
     local = Path(place).is_dir()
-    with hub_errors(wanted.repository, wanted.revision), tempfile.TemporaryDirectory() as scratch:
+    with hub_errors(str(wanted), wanted.advice), tempfile.TemporaryDirectory() as scratch:
         try:
             builder = datasets.load_dataset_builder(
                 place, name=config, revision=None if local else wanted.revision, cache_dir=scratch
@@ -307,10 +313,8 @@ def _incomplete(wanted: HubSet, place: Path, parts: Parts) -> DataError:
     ending = next((f for f in sorted(_FORMATS, key=len, reverse=True) if example.name.endswith(f)), "")
     dashes = next((p for p in sorted(PART_NAMES, key=len, reverse=True) if example.name.startswith(p)), "")
     file = example.parent / (example.name.replace(dashes, missing, 1) if dashes else f"{missing}{ending}")
-    return DataError(
-        f"{wanted}: {file} is missing (there are {there}); get it with `hf download {wanted.repository} --repo-type "
-        f"dataset --revision {wanted.revision} --local-dir DIR/{wanted.repository}` and pass --data-dir DIR"
-    )
+    file = place / dict(wanted.files)[missing] if missing in dict(wanted.files) else file
+    return DataError(f"{wanted}: {file} is missing (there are {there}); {wanted.advice}")
 
 
 def content_key(found: Found) -> str:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def hub_file(repository: str, path: str, *, revision: str = "main") -> Path:
     for copy in hub_copies(repository, revision):
         if (copy / path).is_file():
             return copy / path
-    with hub_errors(repository, revision, path):
+    with hub_errors(f"{repository}@{revision}, file {path}", by_hand(repository, revision, paths=[path])):
         from huggingface_hub import hf_hub_download
 
         return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
@@ -88,16 +88,20 @@ def hub_copies(repository: str, revision: str) -> list[Path]:
     return [folder for folder in found if folder.is_dir()]
 
 
+def by_hand(repository: str, revision: str, *, paths: Sequence[str] = (), include: Sequence[str] = ()) -> str:
+    """Return the advice how to get files of a data set of the hub: all, those at `paths` or those that globs name."""
+    which = "".join(f" {path}" for path in paths) + "".join(f" --include '{glob}'" for glob in include)
+    return (
+        f"get it with `hf download {repository}{which} --repo-type dataset --revision {revision} "
+        f"--local-dir DIR/{repository}` and pass --data-dir DIR"
+    )
+
+
 @contextmanager
-def hub_errors(repository: str, revision: str, path: str = "") -> Iterator[None]:
-    """Turn what the hub's clients raise inside the block into a DataError of one line that says what to do."""
+def hub_errors(what: str, advice: str) -> Iterator[None]:
+    """Turn what the hub's clients raise inside the block into a DataError: what is not there, why, the advice."""
     from huggingface_hub import errors
 
-    what = f"{repository}@{revision}" + (path and f", file {path}")
-    by_hand = (
-        f"get it with `hf download {repository}{path and ' ' + path} --repo-type dataset --revision {revision} "
-        f"--local-dir DIR/{repository.partition('/')[2]}` and pass --data-dir DIR"
-    )
     try:
         yield
     except errors.GatedRepoError as error:
@@ -110,15 +114,15 @@ def hub_errors(repository: str, revision: str, path: str = "") -> Iterator[None]
         raise DataError(f"{what}: no such data set on the hub, or it is private (`hf auth login`)") from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         raise DataError(
-            f"{what}: not here, and the hub is out of reach (offline mode, or no network); {by_hand}"
+            f"{what}: not here, and the hub is out of reach (offline mode, or no network); {advice}"
         ) from error
     except errors.EntryNotFoundError as error:
         raise DataError(f"{what}: the repository has no such file at this revision") from error
     except no_network() as error:
-        raise DataError(f"{what}: not here, and there is no network ({error}); {by_hand}") from error
+        raise DataError(f"{what}: not here, and there is no network ({error}); {advice}") from error
     except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{what}: cannot be fetched from the hub ({reason}); {by_hand}") from error
+        raise DataError(f"{what}: cannot be fetched from the hub ({reason}); {advice}") from error
 
 
 def no_network() -> tuple[type[Exception], ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError, DataError
+from .text import Text
 from .types import IntArray, Strings
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ def encode(sequences: Strings) -> tuple[NDArray[np.uint8], IntArray]:
 
 def _joined(sequences: Strings) -> tuple[NDArray[np.uint8], IntArray]:
     bounds = np.zeros(len(sequences) + 1, dtype=np.int64)
+    if isinstance(sequences, Text):
+        np.cumsum(sequences.lengths, out=bounds[1:])
+        letters, at = np.empty(bounds[-1], dtype=np.uint8), 0
+        for block, _ in sequences.letters():
+            letters[at : at + len(block)] = block
+            at += len(block)
+        if not len(letters) or letters.max() < 128:
+            return letters, bounds
     np.cumsum([len(s) for s in sequences], out=bounds[1:])
     try:
         text = "".join(sequences).encode("ascii")

@@ -14,8 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baserate.checks.toys import toy_classes, toy_variants
+from baserate.errors import DataError
+from baserate.kmers import encode
+from baserate.registry import get_model
 from baserate.text import Text, blocks, distinct
 from baserate.types import Inputs, digest, strings
+from baserate.zero_shot import score
 
 values = st.lists(st.text(alphabet="ACGTNé", max_size=6), max_size=12)
 
@@ -151,3 +155,39 @@ def test_what_is_asked_of_a_base_depends_on_where_it_is() -> None:
 
 def test_lists_of_str_become_arrays() -> None:
     assert Inputs(["A", "C"]).sequences.dtype == object  # type: ignore[arg-type, union-attr]
+
+
+def test_k_mers_and_baselines_see_the_same_letters() -> None:
+    array = strings(["ACGTN", "", "TTGACA", "GGGC"])
+    for index in (slice(None), np.array([2, 0, 2]), slice(0, 0)):
+        for found, expected in zip(encode(Text.of(array.tolist())[index]), encode(array[index]), strict=True):
+            assert found.tolist() == expected.tolist()
+    with pytest.raises(DataError, match="row 1: letter 'é' is not DNA"):
+        encode(Text.of(["A", "é"]))
+
+
+@pytest.mark.parametrize("name", ["kmer_logreg", "gc_content", "length", "onehot_linear", "pwm"])
+def test_a_baseline_learns_the_same_from_either(name: str) -> None:
+    split = toy_classes(60)
+    held = [replace(e, inputs=Inputs(Text.of(list(e.inputs.sequences)))) for _, e in split]
+    model = get_model(name).load()
+    scores = [
+        model.fit(train, valid, n_classes=2, seed=0).predict(test.inputs)
+        for train, valid, test in ((split.train, split.valid, split.test), held)
+    ]
+    assert np.array_equal(*scores)
+
+
+@pytest.mark.parametrize("name", ["markov", "trinucleotide"])
+def test_a_baseline_scores_variants_the_same_from_either(name: str) -> None:
+    split = toy_variants(40)
+    scores = []
+    for hold in (strings, Text.of):
+        train, test = (
+            Inputs(hold(list(e.inputs.sequences)), hold(list(e.inputs.alternates)), e.inputs.positions)
+            for e in (split.train, split.test)
+        )
+        model = get_model(name).load()
+        model.learn(train)
+        scores.append(score(model, test, "native", deleterious=False, train=split.train))
+    assert np.array_equal(*scores)

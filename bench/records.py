@@ -174,14 +174,20 @@ def read_predictions(record: Record) -> Predictions:
     outputs = sum(n.startswith(f"score:{seeds[0]}:") for n in column)
     scores = np.stack([np.stack([column[f"score:{s}:{k}"] for k in range(outputs)], axis=1) for s in seeds])
     ids, clusters = strings(column["id"]), strings(column["cluster"])
-    return Predictions(ids, column["target"], clusters, strata, scores, seeds, column.get("scored"))
+    width = sum(n.startswith("target:") for n in column)
+    targets = np.stack([column[f"target:{k}"] for k in range(width)], axis=1) if width else column["target"]
+    return Predictions(ids, targets, clusters, strata, scores, seeds, column.get("scored"))
 
 
 def _write_predictions(file: Path, predictions: Predictions) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns: dict[str, Any] = {"id": list(predictions.ids), "target": predictions.targets}
+    columns: dict[str, Any] = {"id": list(predictions.ids)}
+    if predictions.targets.ndim == 1:
+        columns["target"] = predictions.targets
+    else:
+        columns |= {f"target:{k}": np.ascontiguousarray(t) for k, t in enumerate(predictions.targets.T)}
     columns["cluster"] = list(predictions.clusters)
     if predictions.scored is not None:
         columns["scored"] = predictions.scored

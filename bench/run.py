@@ -159,7 +159,7 @@ def evaluate(
         status="done",
         task=task_snapshot(cell.task),
         model=model_snapshot(cell.card),
-        estimates=tuple(estimate(predictions, metric) for metric in cell.task.metrics),
+        estimates=tuple(estimate(predictions, metric, scaled=cell.mode != "zero_shot") for metric in cell.task.metrics),
         flags=_flags(job, predictions, cell.mode),
         parameter_hash=job.parameter_hash(),
     )

@@ -36,11 +36,13 @@ def estimate(
     level: float = 0.95,
     seed: int = 0,
     draws: Callable[[], FloatArray] | None = None,
+    scaled: bool = True,
 ) -> Estimate:
     """Return a metric's mean over seeds with a percentile interval over clusters (Efron & Tibshirani 1993, ch. 13).
 
     It is over the examples that were scored. A draw in which the metric is undefined is left out; past 5 % of them the
-    interval is None and `reason` says so. `draws` gives what `replicates` would, (n_resamples,), where that is kept.
+    interval is None and `reason` says so. `draws` gives what `replicates` would, (n_resamples,), where that is kept;
+    `scaled` is whether scores are on the scale of the targets, as those of a zero-shot rule are not.
     Raises ConfigError for an unknown metric, stratum column or value.
     """
     parsed = parse(expression, predictions.strata)
@@ -49,6 +51,9 @@ def estimate(
     per_seed, reasons = zip(*(_point(predictions, s, parsed) for s in range(len(predictions.seeds))), strict=True)
     method = f"percentile bootstrap over clusters, {n_resamples} resamples, seed {seed}"
     reason = next((r for r in reasons if r), "")
+    if not scaled and parsed.metric.needs == "scale":
+        per_seed = (None,) * len(per_seed)
+        reason = f"{parsed.metric.label} needs predictions on the scale of the targets; a zero-shot score is on its own"
     value = low = high = None
     if not reason:
         value = float(np.mean(per_seed))

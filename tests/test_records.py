@@ -49,6 +49,14 @@ def test_record_and_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.parent.iterdir()) == [folder.name], "nothing is left beside"
 
 
+def test_labels_and_several_measurements_come_back(tmp_path: Path) -> None:
+    for targets in (np.array([[0, 1], [1, 1], [0, 0]]), np.array([[0.5], [-1.0], [2.0]])):
+        write_record(tmp_path, RECORD, replace(PREDICTIONS, targets=targets))
+        found = read_predictions(read_records(tmp_path)[0]).targets
+        assert found.dtype == targets.dtype
+        np.testing.assert_array_equal(found, targets)
+
+
 def test_a_record_from_before_there_were_audits_and_exposure_has_neither(tmp_path: Path) -> None:
     file = write_record(tmp_path, RECORD, PREDICTIONS) / "record.json"
     old = {k: v for k, v in json.loads(file.read_text()).items() if k not in ("audit", "exposure")}

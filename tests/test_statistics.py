@@ -284,3 +284,12 @@ def test_predictions_of_other_labels_cannot_be_paired():
     other[7, 1] = 0
     with pytest.raises(DataError, match="the target of 'x7'"):
         aligned(dataclasses.replace(p, targets=other), p)
+
+
+def test_zero_shot_score_has_a_rank_and_no_scale():
+    p = dataclasses.replace(predictions(k=1), targets=np.random.default_rng(1).normal(size=200))
+    assert estimate(p, "spearman", scaled=False).value is not None
+    got = estimate(p, "r2", scaled=False)
+    assert (got.value, got.per_seed) == (None, (None, None))
+    assert got.reason == "R2 needs predictions on the scale of the targets; a zero-shot score is on its own"
+    assert estimate(p, "r2").value is not None

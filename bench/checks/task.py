@@ -60,7 +60,11 @@ def check_sequences_are_clean(task: Task) -> None:
             same = np.flatnonzero(examples.inputs.sequences == examples.inputs.alternates)
             expect(not len(same), f"{part}: ALT equals REF in {len(same)} examples, such as {examples.ids[same[:1]]}")
         for column in columns:
+            last = ""
             for name, sequence in zip(examples.ids, column, strict=True):
+                if sequence == last:  # the bases of a sequence come one after another
+                    continue
+                last = sequence
                 letters = set(sequence)
                 expect(letters <= set("ACGTRYSWKMBDHVN"), f"{part}: {name} holds {sorted(letters)}; expected IUPAC")
                 expect(letters & set("ACGT"), f"{part}: {name} has no A, C, G or T")
@@ -77,9 +81,11 @@ def check_no_sequence_in_two_parts(task: Task) -> None:
 
 
 def check_every_class_everywhere(task: Task) -> None:
-    """Every class occurs in every part; measurements are finite and vary."""
+    """Every class occurs in every part; labels, each in train, and measurements are finite and vary."""
     if task.kind == "paired":
         raise NotApplicable("a pair has no target: the first of the two is the real one")
+    if task.kind == "generation":
+        raise NotApplicable("the bases that follow a prompt are no classes")
     for part, examples in load_split(task):
         if task.kind == "classification":
             counts = np.bincount(examples.targets, minlength=len(task.classes))
@@ -87,11 +93,14 @@ def check_every_class_everywhere(task: Task) -> None:
             expect(not missing, f"{part} has no example of class {', '.join(missing)}")
         elif len(examples):
             expect(np.isfinite(examples.targets).all(), f"{part} has targets that are not finite")
-            expect(np.ptp(examples.targets) > 0, f"{part} has one constant target")
+            varies = np.atleast_1d(np.ptp(examples.targets, axis=0) > 0)
+            expect(varies.any(), f"{part} has one constant target")
+            flat = [name for name, found in zip(task.classes, varies, strict=False) if not found]
+            expect(part != "train" or varies.all(), f"train has one value alone of {', '.join(flat[:5])}")
 
 
 def check_truth_scores_best(task: Task) -> None:
-    """Scoring the truth itself gives the primary metric 1, or a difference of such metrics 0."""
+    """Scoring the truth itself gives the primary metric 1, or 0 where it is an error."""
     test = load_split(task).test
     if task.kind == "classification":
         truth = np.eye(len(task.classes))[test.targets]
@@ -101,7 +110,8 @@ def check_truth_scores_best(task: Task) -> None:
         test.ids, test.targets, test.clusters, test.strata, truth[None].astype(np.float64), seeds=(0,)
     )
     found = estimate(predictions, task.metrics[0], n_resamples=10)
-    expect(found.value is not None and abs(found.value - 1) < 1e-9, f"{found.metric} of the truth is {found.value}")
+    best = 0 if parse(task.metrics[0]).better == "lower" else 1
+    expect(found.value is not None and abs(found.value - best) < 1e-9, f"{found.metric} of the truth is {found.value}")
 
 
 TASK_CHECKS: tuple[Callable[[Task], None], ...] = (

@@ -191,6 +191,22 @@ def _root(parent: IntArray, row: int) -> int:
 
 
 @_compiled
+def _shared(keys: Index, starts: IntArray, row_a: int, row_b: int) -> int:
+    """Return how many keys two rows share; those of each row are sorted."""
+    i, j, n = starts[row_a], starts[row_b], 0
+    while i < starts[row_a + 1] and j < starts[row_b + 1]:
+        if keys[i] == keys[j]:
+            n += 1
+            i += 1
+            j += 1
+        elif keys[i] < keys[j]:
+            i += 1
+        else:
+            j += 1
+    return n
+
+
+@_compiled
 def relatives(
     codes: Codes,
     bounds: IntArray,
@@ -204,12 +220,18 @@ def relatives(
     parent: IntArray,
     spanning: bool,
     seen: Index,
+    keys: Index,
+    starts: IntArray,
+    rate: float,
 ) -> tuple[IntArray, FloatArray, int]:
     """Return the pairs of rows (m, 2) that the seeds of `index` found, their similarity, and how many were capped.
 
     A pair may come twice. Each row that has a seed is compared with the next `cap` rows that have it; with `spanning`,
-    only where `parent` does not join them yet. `seen` is a memory of what was compared, and may forget.
+    only where `parent` does not join them yet. `seen` is a memory of what was compared, and may forget. `keys` holds
+    the seeds of each row, sorted, from `starts[row]` on: `rate` of them all. Two rows that share less than a third of
+    the seeds to be expected at `threshold` are not aligned.
     """
+    intact = rate * threshold**weight / 3
     pairs, found = np.empty((1024, 2), np.int64), np.empty(1024, np.float64)
     buffer = np.empty((4, 2 * _BAND + 3), np.int64)
     offsets, rows = np.empty(1024, np.int64), np.empty(1024, np.int64)
@@ -251,9 +273,10 @@ def relatives(
                 if seen[slot] == pair or seen[near] == where:
                     continue
                 shorter = min(bounds[ra + 1] - bounds[ra], bounds[rb + 1] - bounds[rb])
-                wanted = int(
-                    (2 * threshold - 1) * coverage * shorter / 4
-                )  # of a relative's score, before its first gap
+                if _shared(keys, starts, ra, rb) < int(intact * (coverage * shorter - span)):
+                    seen[slot] = pair
+                    continue
+                wanted = int((2 * threshold - 1) * coverage * shorter / 4)  # a relative scores it before its first gap
                 least = max(weight + _UNGAPPED, min(_ENOUGH, wanted))
                 matches, columns = align(codes, bounds, ra, rb, a, b, span, same, least, buffer)
                 similarity = matches / max(columns, coverage * shorter)

@@ -28,7 +28,7 @@ from .types import FloatArray, IntArray, digest, strings
 COVERAGE = 0.5
 CAP = 64
 """How many references that share a seed with a query are looked at; of more, the first."""
-LINKS = 16
+LINKS = 8
 """With how many others a sequence is compared for each seed that it shares with them; of more, the next."""
 TRIES = 8
 BLOCK = 1 << 24
@@ -146,7 +146,7 @@ def similar_pairs(sequences: Any, *, threshold: float, coverage: float = COVERAG
     """Return the pairs of sequences whose similarity is at least `threshold`.
 
     Of identical sequences each is paired with the first, and only that one with others. Of sequences that share a seed
-    with more than 16 others not every pair is tried; those seeds are counted.
+    with more than 8 others not every pair is tried; those seeds are counted.
     """
     first = distinct(sequences, both_strands=both_strands)
     copies = np.flatnonzero(first != np.arange(len(first)))
@@ -190,13 +190,18 @@ def _relatives(
     parent = np.arange(len(kept_rows))
     seen = np.full(1 << 22, np.iinfo(np.uint64).max, np.uint64)
     rows, similarity, capped = [np.empty((0, 2), np.int64)], [np.empty(0)], 0
+    of_rows = _seeds(codes, bounds, mask, both, 0, kept // blocks)
+    starts = np.searchsorted(of_rows & np.uint64(_KEYS - 1), bounds.astype(np.uint64))
+    keys = of_rows >> np.uint64(32)
+    for a, b in pairwise(starts):
+        keys[a:b].sort()
+    rate = kept / blocks / _KEYS
     edges = [kept * i // blocks for i in range(blocks + 1)]
     for i, (low, high) in enumerate(pairwise(edges)):
         index = _seeds(codes, bounds, mask, both, low, high)
         index.sort()
-        pairs, found, many = kernels.relatives(
-            codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS, parent, spanning, seen
-        )
+        shape = (codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS)
+        pairs, found, many = kernels.relatives(*shape, parent, spanning, seen, keys, starts, rate)
         rows.append(kept_rows[pairs])
         similarity.append(found)
         capped += many

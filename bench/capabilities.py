@@ -23,7 +23,11 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class SiteEmbedder(Protocol):
-    """A model that also gives the vector of the token at a base."""
+    """A model that also gives the vector of the token at a base.
+
+    It may take `span`, the number of bases from each site on whose mean is asked for, and `shared`, by which it may
+    compute neighbouring sites of a long sequence from one window.
+    """
 
     def embed_sites(self, sequences: Strings, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
         """Return the state of the token that spells base `sites[i]` of sequence i, (n, d)."""
@@ -83,7 +87,7 @@ class Classifier(Protocol):
     """A model with a trained head."""
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return class probabilities (n, n_classes), or values (n, 1)."""
+        """Return class or label probabilities (n, n_classes), or values (n, outputs)."""
 
 
 Predictor = Classifier
@@ -92,10 +96,16 @@ Predictor = Classifier
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A model that learns from labels."""
+    """A model that learns from labels.
+
+    For a task of bases it is given windows centred on them, unless it has an attribute `reads_sites` that is true: then
+    it gets whole sequences with `positions` and `span`, and so does what it returns.
+    """
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> Predictor:
-        """Return a predictor fitted on `train`, with every choice made on `valid`; `n_classes` is 0 for a regression.
+        """Return a predictor fitted on `train`, with every choice made on `valid`.
+
+        `n_classes` is the number of classes, or of labels where targets are (n, k), and 0 for a regression.
 
         For a variant task the model sees REF and ALT and predicts from their difference.
         """

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import sites
 from .errors import ConfigError, DataError, NotApplicable, check_keys
 from .families import FAMILIES
 from .probes import PENALTIES, fit_probe
@@ -40,8 +41,8 @@ class Job:
 
     @property
     def n_classes(self) -> int:
-        """The number of classes; 0 for a regression."""
-        return len(self.task.classes) if self.task.kind == "classification" else 0
+        """The number of classes or labels; 0 for a regression."""
+        return len(self.task.classes) if self.task.kind in ("classification", "multilabel") else 0
 
     @property
     def is_twin(self) -> bool:
@@ -87,6 +88,8 @@ def zero_shot(job: Job) -> FloatArray:
     if job.task.kind == "paired":
         # The two of a pair differ anywhere, even where their source names a site; rules for variants know them by this.
         inputs = replace(inputs, positions=None)
+    inputs = sites.windows(inputs, sites.CONTEXT) if sites.of_bases(inputs) else inputs
+    n_bases = job.split.test.targets.shape[1] if job.task.kind == "generation" else 0
     scores = []
     for seed in job.seeds:
         model = job.model_of(seed)
@@ -98,6 +101,7 @@ def zero_shot(job: Job) -> FloatArray:
             rule,
             deleterious=job.task.deleterious,
             train=job.split.train,
+            n_bases=n_bases,
             **settings,
         )
         scores.append(np.asarray(found, dtype=np.float64).reshape(n, -1))
@@ -108,10 +112,11 @@ def as_is(job: Job) -> FloatArray:
     """Return (1, n, k) scores of the head that the model brought, trained elsewhere.
 
     Where the head names its classes they are matched with the task's by name, else by their order. Raises NotApplicable
-    where they are others.
+    where they are others, and DataError where they are no probabilities.
     """
-    scores = np.asarray(job.model.predict(job.split.test.inputs), dtype=np.float64)
-    wanted = job.n_classes or 1
+    targets = job.split.test.targets
+    scores = np.asarray(job.model.predict(_seen(job.split.test.inputs, job)), dtype=np.float64)
+    wanted = job.n_classes or (1 if targets.ndim == 1 else targets.shape[1])
     if scores.ndim != 2 or scores.shape[1] != wanted:
         raise NotApplicable(
             f"{job.card.name}: its head gives {scores.shape[-1]} scores, {job.task.name} needs {wanted}"
@@ -124,6 +129,13 @@ def as_is(job: Job) -> FloatArray:
                 f"{job.card.name}: its head tells {', '.join(labels)}; {job.task.name} {', '.join(classes)}"
             )
         scores = scores[:, [labels.index(name) for name in classes]]
+    if job.n_classes:
+        total = scores.sum(axis=1) if job.task.kind == "classification" else np.ones(len(scores))
+        wrong = np.flatnonzero((scores < 0).any(axis=1) | (scores > 1 + 1e-3).any(axis=1) | (np.abs(total - 1) > 1e-3))
+        if len(wrong):
+            what = "class probabilities of sum 1" if job.task.kind == "classification" else "a probability a label"
+            shown = ", ".join(f"{v:.4g}" for v in scores[wrong[0]][:6])
+            raise DataError(f"{job.card.name}: predict gave {shown} for example {wrong[0]}; expected {what}")
     return scores[None]
 
 
@@ -132,7 +144,8 @@ def linear_probe(job: Job) -> FloatArray:
 
     Features are standardised on the seed's training rows. Where `layer` or `pooling` name several candidates, all come
     from one forward pass, and the one with the lowest loss on valid is taken, as is the penalty. With strands = 'both'
-    the features are the mean over the two strands. A variant's features are the embedding of ALT minus that of REF.
+    the features are the mean over the two strands. A variant's features are the embedding of ALT minus that of REF; a
+    base's are its own state or, of a model that has none, the embedding of `context` bases about it.
     """
     requests, settings = _requests(job.settings)
     parts = [examples.inputs for _, examples in job.split]
@@ -165,19 +178,25 @@ def train(job: Job) -> FloatArray:
     Raises ConfigError for a setting that the model's fit() does not take.
     """
     taken = inspect.signature(job.model.fit).parameters.values()
+    settings = {name: value for name, value in job.settings.items() if name != "context"}
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
-        check_keys(job.settings, [parameter.name for parameter in taken], f"settings of {job.card.name}")
+        check_keys(settings, [parameter.name for parameter in taken], f"settings of {job.card.name}")
+    valid, test = (replace(e, inputs=_seen(e.inputs, job)) for e in (job.split.valid, job.split.test))
     scores = []
     for seed in job.seeds:
+        part = job.split.train.take(job.train_rows(seed))
         predictor = job.model.fit(
-            job.split.train.take(job.train_rows(seed)),
-            job.split.valid,
-            n_classes=job.n_classes,
-            seed=seed,
-            **job.settings,
+            replace(part, inputs=_seen(part.inputs, job)), valid, n_classes=job.n_classes, seed=seed, **settings
         )
-        scores.append(predictor.predict(job.split.test.inputs))
+        scores.append(predictor.predict(test.inputs))
     return np.stack(scores)
+
+
+def _seen(inputs: Inputs, job: Job) -> Inputs:
+    """Return what the model is given: of a task of bases, windows about them unless it reads sites itself."""
+    if not sites.of_bases(inputs) or getattr(job.model, "reads_sites", False):
+        return inputs
+    return sites.windows(inputs, job.settings.get("context", sites.CONTEXT))
 
 
 def _requests(settings: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], dict[str, Any]]:
@@ -199,9 +218,13 @@ def _features(
     from .types import strings
 
     options = dict(settings)
-    strands = options.pop("strands", "forward")
+    strands, context = options.pop("strands", "forward"), options.pop("context", sites.CONTEXT)
     if strands not in ("forward", "both"):
         raise ConfigError(f"strands = {strands!r}: expected 'forward' or 'both'")
+    if sites.of_bases(inputs):
+        if hasattr(model, "embed_sites"):
+            return _of_sites(model, inputs, [layer for layer, _ in requests], both=strands == "both")
+        inputs = sites.windows(inputs, context)
 
     def embed(sequences: Any) -> list[NDArray[np.float32]]:
         if hasattr(model, "embed_all"):
@@ -222,6 +245,18 @@ def _features(
     if inputs.alternates is None:
         return reference
     return [a - r for a, r in zip(both(inputs.alternates), reference, strict=True)]
+
+
+def _of_sites(model: Any, inputs: Inputs, layers: Sequence[Any], *, both: bool) -> list[NDArray[np.float32]]:
+    """Return the states (n, d) of the bases in each layer, or the mean of those on both strands."""
+    found: dict[Any, NDArray[np.float32]] = {}
+    for layer in layers:
+        if layer not in found:
+            named = {} if layer is None else {"layer": layer}
+            strands = [inputs, sites.reversed_sites(inputs)] if both else [inputs]
+            vectors = [_checked(model, sites.embed_sites(model, part, **named), len(inputs)) for part in strands]
+            found[layer] = np.float32(0.5) * (vectors[0] + vectors[1]) if both else vectors[0]
+    return [found[layer] for layer in layers]
 
 
 def _checked(model: Any, vectors: Any, n: int) -> NDArray[np.float32]:
@@ -256,10 +291,13 @@ class Mode:
 
     def check(self, task: Task, card: ModelCard) -> None:
         """Raise NotApplicable, saying why, where the mode makes no sense for the task or the model."""
-        if self.name == "zero_shot" and not (task.variants or task.kind == "paired" or task.zero_shot):
+        asks = task.variants or task.zero_shot or task.kind in ("paired", "generation")
+        if self.name == "zero_shot" and not asks:
             raise NotApplicable(f"zero_shot scores variants and pairs; {task.name} has none and declares no rule")
         if self.name != "zero_shot" and task.kind == "paired":
             raise NotApplicable(f"{task.name} asks which of a pair is real; nothing is trained for that")
+        if self.name != "zero_shot" and task.kind == "generation":
+            raise NotApplicable(f"{task.name} asks for the bases that follow; nothing is trained for that")
         if self.trains and not task.trainable:
             raise NotApplicable(f"{task.name} has no training part: it is for zero-shot use")
         if card.variants is not None and card.variants != task.variants:
@@ -275,18 +313,18 @@ class Mode:
             )
 
 
-_TRAINING = ("lr", "epochs", "batch_size", "warmup", "patience", "pooling", "max_length")
+_TRAINING = ("lr", "epochs", "batch_size", "warmup", "patience", "pooling", "max_length", "context")
 
 MODES: Mapping[ModeName, Mode] = MappingProxyType(
     {
         "zero_shot": Mode("zero_shot", (), zero_shot, trains=False, settings={"rule": "native"}),
-        "as_is": Mode("as_is", ("predict",), as_is, trains=False),
+        "as_is": Mode("as_is", ("predict",), as_is, trains=False, known=("context",)),
         "linear_probe": Mode(
             "linear_probe",
             ("embed", "embed_all"),
             linear_probe,
             settings={"penalties": PENALTIES},
-            known=("layer", "pooling", "strands", "max_length", "truncation", "penalties"),
+            known=("layer", "pooling", "strands", "max_length", "truncation", "penalties", "context"),
         ),
         "fine_tune": Mode("fine_tune", ("fit",), train, known=_TRAINING),
         "from_scratch": Mode("from_scratch", ("fit",), train, known=_TRAINING),
@@ -300,16 +338,22 @@ def mode_settings(
     """Return the mode's settings: its defaults, overlaid by the card's, the task's rule and what the user changed.
 
     A zero-shot rule brings its own settings, and a task without variants its own rule. What the user changed counts
-    where the mode or the rule knows it. Raises UnknownName for a rule that there is none of.
+    where the mode or the rule knows it; `context` is for tasks of bases. Raises UnknownName for a rule that there is
+    none of.
     """
     settings = {**MODES[mode].settings, **card.modes.get(mode, {})}
     changed = {k: v for k, v in (changed or {}).items() if k in MODES[mode].changeable()}
+    if not task.per_base:
+        changed.pop("context", None)
+    elif mode != "zero_shot":
+        settings = {"context": sites.CONTEXT, **settings}
     if mode != "zero_shot":
         return {**settings, **changed}
     from .zero_shot import rule_of
 
-    if task.zero_shot and not (task.variants or (task.kind == "paired" and settings["rule"] == "native")):
-        settings = {"rule": task.zero_shot[0]}
+    declared = task.zero_shot or (("generate",) if task.kind == "generation" else ())
+    if declared and not (task.variants or (task.kind == "paired" and settings["rule"] == "native")):
+        settings = {"rule": declared[0]}
     name = changed.pop("rule", settings["rule"])
     defaults = rule_of(name).settings
     own = settings if name == settings["rule"] else {}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .store import in_chunks, remembered, remembered_all
-from .types import FloatArray, IntArray, StrArray, strings
+from .types import FloatArray, IntArray, StrArray, digest, strings
 
 Rows = NDArray[Any]
 
@@ -37,7 +37,7 @@ class Remembering:
             "masked_llr": self._masked_llr,
         }
         if name in own:
-            return own[name]
+            return functools.wraps(theirs)(functools.partial(own[name]))
         if name in ("log_likelihood", "pseudo_log_likelihood", "next_base_log_probs"):
 
             @functools.wraps(theirs)  # what the model takes may be asked of its signature
@@ -68,13 +68,21 @@ class Remembering:
         return remembered_all(self._folder, keys, list(sequences), compute)
 
     def _embed_sites(self, sequences: StrArray, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
+        # A long sequence with many sites is not written out for each.
+        named: dict[str, str] = {}
+        known: dict[str, str] = {}
+        items = []
+        for sequence, at in zip(sequences, sites, strict=True):
+            name = named.get(sequence) or named.setdefault(sequence, digest(sequence))
+            known[name] = sequence
+            items.append(f"{name}@{at}")
+
         def compute(part: list[str]) -> Rows:
             pairs = [item.rpartition("@") for item in part]
             at = np.array([int(pair[2]) for pair in pairs], np.int64)
-            found: Rows = self._model.embed_sites(strings([pair[0] for pair in pairs]), at, **settings)
+            found: Rows = self._model.embed_sites(strings([known[pair[0]] for pair in pairs]), at, **settings)
             return found
 
-        items = [f"{s}@{at}" for s, at in zip(sequences, sites, strict=True)]
         return remembered(self._folder, self._of("embed_sites", settings), items, in_chunks(compute))
 
     def _masked_llr(self, references: StrArray, alternates: StrArray) -> FloatArray:

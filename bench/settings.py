@@ -85,6 +85,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
         "layer": Setting("a whole number, negative from the last", _whole, several=True),
         "pooling": _one_of("mean", "max", "last", "cls", several=True),
         "max_length": _COUNT,
+        "context": _COUNT,
         "truncation": _one_of("left", "right", "both"),
         "penalties": Setting(
             "a list of finite numbers above 0",

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alleles import Kind, Pairs, has_bases, middle, pairs, reverse_complements
+from .continuation import continuation
 from .errors import ConfigError, DataError, NotApplicable, UnknownName, check_keys
 from .types import Examples, FloatArray, Inputs, Strings, strings
+from .vectors import SIMILARITY, once, unit
 
 _BLOCK = 4096
 """Pairs that are embedded at a time, which bounds the memory."""
@@ -29,14 +31,15 @@ class Rule:
 
     `needs` are methods that the model must have, all of them; 'a or b' is met by either. `score(model, inputs, train,
     **settings)` returns (n,) or (n, k), NaN where the rule cannot score; `settings` are its defaults. `sees` says
-    whether the rule is one for variants and pairs, or for the sequences of a classification that declares it
-    (`likelihood` takes pairs too). `description` says what is scored and what is skipped.
+    whether the rule is one for variants and pairs, for the sequences of a classification that declares it
+    (`likelihood` takes pairs too), or for prompts, of which it gives the bases that follow. `description` says what is
+    scored and what is skipped.
     """
 
     name: str
     needs: tuple[str, ...]
     score: Callable[..., FloatArray]
-    sees: Literal["variants", "sequences"]
+    sees: Literal["variants", "sequences", "prompts"]
     description: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -61,19 +64,26 @@ def score(
     *,
     deleterious: bool = False,
     train: Examples | None = None,
+    n_bases: int = 0,
     **settings: Any,
 ) -> FloatArray:
     """Return scores by the rule, (n,), or (n, k) where it gives one a class; NaN where it cannot score an example.
 
     The score of a variant or a pair is ALT over REF: higher where the model finds ALT the likelier; `deleterious`
-    negates it. Raises UnknownName for the rule, ConfigError for a setting that it does not have or cannot use, and
-    NotApplicable where model or inputs lack what it needs.
+    negates it. Where the question is which bases follow, of which there are `n_bases`, they are indices into ACGT.
+    Raises UnknownName for the rule, ConfigError for a setting that it does not have or cannot use, and NotApplicable
+    where model or inputs lack what it needs.
     """
     found = rule_of(rule)
     check_keys(settings, found.settings, f"zero-shot rule {rule!r}")
     if found.sees == "variants" and inputs.alternates is None:
         raise NotApplicable(f"{rule} scores variants and pairs; these inputs have no alternate sequences")
+    if (found.sees == "prompts") != bool(n_bases):
+        asks = "asks which bases follow" if n_bases else "does not ask which bases follow"
+        raise NotApplicable(f"{rule} scores {found.sees}; the task {asks}")
     found.check(model)
+    if found.sees == "prompts":
+        settings["n_bases"] = n_bases
     _check_temperature(settings.get("temperature", 1.0))
     scores = np.asarray(found.score(model, inputs, train, **{**found.settings, **settings}), dtype=np.float64)
     if len(scores) != len(inputs):
@@ -87,7 +97,7 @@ def _native(model: Any, inputs: Inputs, train: Examples | None) -> FloatArray:
 
 def _masked_llr(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
     def measure(found: Pairs) -> FloatArray:
-        return _once(model.masked_llr, found.references, found.alternates)
+        return once(model.masked_llr, found.references, found.alternates)
 
     return _both_strands(model, inputs, measure, _ALIGNED, strands)
 
@@ -116,7 +126,7 @@ def _right_end(model: Any, inputs: Inputs, train: Examples | None, *, strands: s
         lefts = [ref[:at] for ref, at in zip(found.references, found.first, strict=True)]
         known = np.array([i for i, left in enumerate(lefts) if has_bases(left)], np.int64)
         if len(known):
-            log_probs = _once(model.next_base_log_probs, strings(lefts)[known])
+            log_probs = once(model.next_base_log_probs, strings(lefts)[known])
             at = found.first[known]
             alt, ref = (
                 ["ACGT".index(s[i]) for s, i in zip(column[known], at, strict=True)]
@@ -132,8 +142,8 @@ def _right_end(model: Any, inputs: Inputs, train: Examples | None, *, strands: s
 def _embedding_distance(
     model: Any, inputs: Inputs, train: Examples | None, *, distance: str, at: str, layer: int, strands: str
 ) -> FloatArray:
-    if distance not in _SIMILARITY:
-        raise ConfigError(f"distance = {distance!r}: expected one of {', '.join(_SIMILARITY)}")
+    if distance not in SIMILARITY:
+        raise ConfigError(f"distance = {distance!r}: expected one of {', '.join(SIMILARITY)}")
     if at not in ("site", "pooled"):
         raise ConfigError(f"at = {at!r}: expected 'site' or 'pooled'")
     if inputs.positions is None:
@@ -146,8 +156,8 @@ def _embedding_distance(
 
     def vectors(sequences: Strings, found: Pairs) -> NDArray[np.float64]:
         if at == "site":
-            return _once(lambda s, sites: model.embed_sites(s, sites, **asked), sequences, found.first)
-        return _once(lambda s: model.embed(s, **asked), sequences)
+            return once(lambda s, sites: model.embed_sites(s, sites, **asked), sequences, found.first)
+        return once(lambda s: model.embed(s, **asked), sequences)
 
     def measure(found: Pairs) -> FloatArray:
         # Variants of one window stand together, so that its REF is embedded once.
@@ -157,7 +167,7 @@ def _embedding_distance(
             block = order[start : start + _BLOCK]
             part = found.take(block)
             references = vectors(part.references, part)
-            out[block] = _SIMILARITY[distance](references, vectors(part.alternates, part))
+            out[block] = SIMILARITY[distance](references, vectors(part.alternates, part))
         return out
 
     kinds: tuple[Kind, ...] = ("snv", "substitution") if at == "site" else _EVERY
@@ -193,7 +203,7 @@ def _likelihood(
         context, frame = _limits(model)
         kept = strings([s[middle(len(s), context, frame)] for s in inputs.sequences[rows]])
         turned = [kept, reverse_complements(kept)] if _both(strands) else [kept]
-        scores[rows] = _mean([_once(per_base, column) for column in turned])
+        scores[rows] = _mean([once(per_base, column) for column in turned])
     return scores
 
 
@@ -208,7 +218,7 @@ def _centroid(
 
     def vectors(sequences: Strings) -> NDArray[np.float64]:
         turned = [sequences, reverse_complements(sequences)] if _both(strands) else [sequences]
-        mean: NDArray[np.float64] = np.mean([_once(lambda s: model.embed(s, **asked), c) for c in turned], axis=0)
+        mean: NDArray[np.float64] = np.mean([once(lambda s: model.embed(s, **asked), c) for c in turned], axis=0)
         return mean
 
     known, targets = vectors(train.inputs.sequences), train.targets
@@ -220,8 +230,14 @@ def _centroid(
     mean, deviation = known.mean(0), known.std(0)
     scale = np.where(deviation > 0, deviation, np.inf)
     centroids = np.stack([((known[targets == c] - mean) / scale).mean(0) for c in range(len(counts))])
-    similarities: FloatArray = _unit((vectors(inputs.sequences) - mean) / scale) @ _unit(centroids).T
+    similarities: FloatArray = unit((vectors(inputs.sequences) - mean) / scale) @ unit(centroids).T
     return similarities[:, 1] - similarities[:, 0] if len(counts) == 2 else similarities
+
+
+def _generate(model: Any, inputs: Inputs, train: Examples | None, *, n_bases: int) -> FloatArray:
+    if inputs.alternates is not None:
+        raise NotApplicable("generate continues sequences, not variants or pairs")
+    return continuation(model, inputs.sequences, n_bases)
 
 
 def _both_strands(
@@ -257,7 +273,7 @@ def _change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], Fl
     """Return what gives the change from REF to ALT in what `measure` gives for a sequence."""
 
     def change(found: Pairs) -> FloatArray:
-        values = _once(measure, np.concatenate([found.alternates, found.references]))
+        values = once(measure, np.concatenate([found.alternates, found.references]))
         return values[: len(found.rows)] - values[len(found.rows) :]
 
     return change
@@ -278,14 +294,6 @@ def _check_temperature(value: Any) -> None:
         raise ConfigError(f"temperature = {value!r}: expected a finite number above 0")
 
 
-def _once(compute: Callable[..., Any], *columns: NDArray[Any] | Strings) -> NDArray[np.float64]:
-    """Return `compute(*columns)`, float64, computed once for rows that are equal."""
-    first: dict[tuple[Any, ...], int] = {}
-    back = np.array([first.setdefault(row, len(first)) for row in zip(*columns, strict=True)], np.int64)
-    _, rows = np.unique(back, return_index=True)
-    return np.asarray(compute(*(column[rows] for column in columns)), dtype=np.float64)[back]
-
-
 def _limits(model: Any) -> tuple[int | None, int]:
     """Return the model's context in bases, None if unlimited, and of how many bases a sequence is a multiple."""
     return getattr(model, "context", None), getattr(model, "frame", 1)
@@ -294,18 +302,6 @@ def _limits(model: Any) -> tuple[int | None, int]:
 def _name(model: Any) -> str:
     return str(getattr(model, "name", "") or f"this {type(model).__name__}")
 
-
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    unit: NDArray[np.float64] = np.divide(vectors, length, out=np.zeros_like(vectors), where=length != 0)  # NaN stays
-    return unit
-
-
-_SIMILARITY: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], FloatArray]] = {
-    "cosine": lambda ref, alt: (_unit(ref) * _unit(alt)).sum(-1) - 1,
-    "euclidean": lambda ref, alt: -np.linalg.norm(alt - ref, axis=-1),
-    "inner_product": lambda ref, alt: (ref * alt).sum(-1),
-}
 
 _STRANDS = {"strands": "both"}
 _RULES = (
@@ -389,6 +385,14 @@ _RULES = (
         "Cosine similarity to the mean embedding of each class in train, all standardised on train: of the second "
         "class minus the first, or one score a class. The sequences of a classification are scored.",
         {"strands": "forward", "layer": -1, "pooling": ""},
+    ),
+    Rule(
+        "generate",
+        ("next_base_log_probs",),
+        _generate,
+        "prompts",
+        "The likeliest next base, again and again: a greedy continuation base by base, of tokens of several bases the "
+        "sum over those that begin with it. Prompts are cut on their left to what fits.",
     ),
 )
 RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _RULES})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier, SGDClassifier
-from sklearn.neighbors import KNeighborsRegressor, NearestNeighbors
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC, LinearSVC
@@ -83,6 +86,34 @@ def test_measurements(regressor: Any) -> None:
     fitted = EstimatorModel(make_pipeline(words(), regressor)).fit(train, train, n_classes=0, seed=0)
     expected = fitted.estimator.predict([s.upper() for s in train.inputs.sequences])
     np.testing.assert_array_equal(fitted.predict(train.inputs), expected.reshape(-1, 1))
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        MultiOutputClassifier(LogisticRegression()),
+        RandomForestClassifier(20, random_state=0),
+        KNeighborsClassifier(3),
+        OneVsRestClassifier(LinearSVC()),
+        RidgeClassifier(),
+    ],
+)
+def test_labels_get_a_probability_each(classifier: Any) -> None:
+    train = examples(60, 2)
+    labels = np.column_stack([train.targets, 1 - train.targets])
+    train = dataclasses.replace(train, targets=labels)
+    scores = EstimatorModel(make_pipeline(words(), classifier)).fit(train, train, n_classes=2, seed=0)
+    found = scores.predict(train.inputs)
+    assert found.shape == (60, 2)
+    assert ((found > 0.5) == labels).mean() > 0.9
+
+
+def test_several_measurements() -> None:
+    train = examples(40, 0)
+    train = dataclasses.replace(train, targets=np.column_stack([train.targets, -train.targets]))
+    fitted = EstimatorModel(make_pipeline(words(), Ridge())).fit(train, train, n_classes=0, seed=0)
+    expected = fitted.estimator.predict([s.upper() for s in train.inputs.sequences])
+    np.testing.assert_array_equal(fitted.predict(train.inputs), expected)
 
 
 def test_variants_are_pairs_where_the_estimator_says_so() -> None:

@@ -54,6 +54,28 @@ def test_a_head_of_other_classes_does_not_apply(task: Task) -> None:
         MODES["as_is"].run(Job(three, CARD, Head(), load_split(task), {}, (0,), 0.9))
 
 
+@pytest.mark.parametrize(
+    ("scores", "kind", "message"),
+    [
+        ([0.7, 0.7], "classification", "predict gave 0.7, 0.7 for example 0; expected class probabilities of sum 1"),
+        ([0.7, 1.7], "multilabel", "predict gave 0.7, 1.7 for example 0; expected a probability a label"),
+        ([0.7, 0.7], "multilabel", ""),
+    ],
+)
+def test_what_a_head_gives_must_be_probabilities(task: Task, scores: list[float], kind: Any, message: str) -> None:
+    class Constant:
+        def predict(self, inputs: Inputs) -> FloatArray:
+            return np.tile(scores, (len(inputs), 1))
+
+    split = load_split(task)
+    asked = Job(replace(task, kind=kind), CARD, Constant(), split, {}, (0,), 0.9)
+    if message:
+        with pytest.raises(DataError, match=message):
+            MODES["as_is"].run(asked)
+    else:
+        assert MODES["as_is"].run(asked).shape == (1, 60, 2)
+
+
 class Layers:
     """A network of which layer 2 alone sees the motif, and only on the forward strand."""
 

@@ -48,19 +48,20 @@ class EstimatorModel:
         random = [p for p in estimator.get_params(deep=True) if p == "random_state" or p.endswith("__random_state")]
         estimator.set_params(**dict.fromkeys(random, seed))
         x = _features(train.inputs, self.variants)
+        several = bool(n_classes) and train.targets.ndim == 2
         # Some estimators want labels without gaps, and train may lack a class.
-        present, labels = np.unique(train.targets, return_inverse=True)
+        present, labels = (None, train.targets) if several else np.unique(train.targets, return_inverse=True)
         try:
             estimator.fit(x, labels if n_classes else train.targets)
         except ValueError as error:
             raise DataError(f"{name}.fit on {len(x)} examples: {str(error).splitlines()[0]}") from error
-        columns = present[estimator.classes_] if n_classes else None
+        columns = present[estimator.classes_] if n_classes and present is not None else None
         return Fitted(estimator, columns, self.variants, n_classes)
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A fitted estimator; `columns` are the class index of each of its outputs, None for a regression.
+    """A fitted estimator; `columns` are the class index of each of its outputs, None for labels and for a regression.
 
     Classes that it has not seen, of `n_classes` (0: as many as it has), get probability 0.
     """
@@ -71,16 +72,18 @@ class Fitted:
     n_classes: int = 0
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return class probabilities (n, n_classes), or values (n, 1). Raises DataError where one is not finite."""
+        """Return probabilities (n, n_classes), or values (n, outputs). Raises DataError where one is not finite."""
         x = _features(inputs, self.variants)
         name = type(self.estimator).__name__
-        if self.columns is None:
+        if self.columns is None and self.n_classes:
+            values = _label_probabilities(self.estimator, x, self.n_classes)
+        elif self.columns is None:
             values = np.asarray(self.estimator.predict(x), np.float64)
-            if values.size != len(x):
+            if values.ndim not in (1, 2) or len(values) != len(x) or not values.size:
                 raise DataError(
-                    f"{name}.predict gave shape {values.shape} for {len(x)} examples, expected one value each"
+                    f"{name}.predict gave shape {values.shape} for {len(x)} examples, expected a row of values each"
                 )
-            values = values.reshape(-1, 1)
+            values = values.reshape(len(x), -1)
         else:
             values = np.zeros((len(x), self.n_classes or int(self.columns.max()) + 1))
             values[:, self.columns] = _probabilities(self.estimator, x, len(self.columns))
@@ -99,6 +102,25 @@ def _features(inputs: Inputs, variants: bool) -> list[Any]:
     if inputs.alternates is None:
         return sequences
     return list(zip(sequences, upper_case(inputs.alternates, "inputs of the estimator"), strict=True))
+
+
+def _label_probabilities(estimator: Any, x: list[Any], k: int) -> FloatArray:
+    """Return the probability of each label (n, k): the estimator's own, or the logistic of its decision function."""
+    name = type(estimator).__name__
+    if hasattr(estimator, "predict_proba"):
+        found = estimator.predict_proba(x)
+        if isinstance(found, list):  # an array a label, with a column for each of its values
+            seen = [list(values) for values in (estimator[-1] if hasattr(estimator, "steps") else estimator).classes_]
+            columns = [p[:, v.index(1)] if 1 in v else np.zeros(len(x)) for p, v in zip(found, seen, strict=True)]
+            found = np.stack(columns, axis=1)
+    elif hasattr(estimator, "decision_function"):
+        found = 1 / (1 + np.exp(-np.asarray(estimator.decision_function(x), np.float64)))
+    else:
+        found = estimator.predict(x)
+    values = np.asarray(found, np.float64)
+    if values.shape != (len(x), k):
+        raise DataError(f"{name} gave shape {values.shape} for {len(x)} examples of {k} labels")
+    return values
 
 
 def _probabilities(estimator: Any, x: list[Any], k: int) -> FloatArray:

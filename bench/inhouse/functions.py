@@ -29,8 +29,9 @@ class FunctionModel:
     `embed(sequences)` (n, d); `log_likelihood(sequences)` and `pseudo_log_likelihood(sequences)` (n,), nats;
     `next_base_log_probs(sequences)` (n, 4), nats, ACGT; `masked_llr(references, alternates)` and
     `score_variants(references, alternates)` (n,), ALT over REF, NaN where it has none; `predict(sequences)`
-    (n, classes) probabilities or (n,) values. `score_variants` also gets `positions`, and `predict` `alternates`,
-    where they name that parameter. Further parameters are settings of the mode, such as `layer` of `embed`.
+    (n, classes) probabilities, of classes or of labels, or (n,) or (n, outputs) values. `score_variants` also gets
+    `positions`, and `predict` `alternates`, where they name that parameter.
+    Further parameters are settings of the mode, such as `layer` of `embed`.
 
     Equal examples are computed once, `chunk` at a time. Raises DataError where a function returns another shape or a
     value that is not finite, and ConfigError for a setting that it does not take.
@@ -218,8 +219,6 @@ def _predict(call: _Call, inputs: Inputs) -> FloatArray:
             raise NotApplicable(f"{call} takes sequences alone; for variants it needs a parameter `alternates`")
         named["alternates"] = upper_case(inputs.alternates, call)
     values = call.run(_OUTPUTS, [upper_case(inputs.sequences, call)], named=named)
-    if values.shape[1] > 1:
-        _require_one(values, call, "class probabilities")
     return values
 
 

@@ -41,6 +41,8 @@ class LanguageModel:
     faster with it. The weights and the training mode are left alone by every method.
     """
 
+    reads_sites = True
+
     def __init__(
         self,
         network: nn.Module,

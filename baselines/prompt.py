@@ -1,0 +1,67 @@
+"""What a prompt says of its own continuation, without any model of DNA."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from baserate.registry import baseline
+from baserate.types import FloatArray, Strings
+
+LONGEST, SHORTEST = 32, 8
+"""Bases of the end of a prompt that are looked for further up in it."""
+
+
+class CommonBase:
+    """Says that the commonest base of the sequence comes next."""
+
+    def next_base_log_probs(self, sequences: Strings) -> FloatArray:
+        """Return the logarithms of the shares of A, C, G and T in each sequence, (n, 4), each counted once more."""
+        counts = np.array([[s.count(base) for base in "ACGT"] for s in sequences], np.float64).reshape(-1, 4) + 1
+        shares: FloatArray = np.log(counts / counts.sum(axis=1, keepdims=True))
+        return shares
+
+
+class PromptCopy(CommonBase):
+    """Copies what followed the last time that the sequence's end occurred in it, else says the commonest base."""
+
+    def next_base_log_probs(self, sequences: Strings) -> FloatArray:
+        """Return log-probabilities (n, 4): .97 for the base that is copied, or the shares of bases, in nats."""
+        out = super().next_base_log_probs(sequences)
+        for row, sequence in enumerate(sequences):
+            base = _copied(sequence)
+            if base in "ACGT":
+                out[row] = np.log(0.01)
+                out[row, "ACGT".index(base)] = np.log(0.97)
+        return out
+
+
+def _copied(sequence: str) -> str:
+    """Return the base after the latest earlier occurrence of the sequence's end, the longer end first; 'N' for none."""
+    for length in range(min(LONGEST, len(sequence) - 1), SHORTEST - 1, -4):
+        at = sequence.rfind(sequence[-length:], 0, len(sequence) - 1)
+        if at >= 0:
+            return sequence[at + length]
+    return "N"
+
+
+@baseline(
+    "common_base",
+    modes={"zero_shot": {"rule": "generate"}},
+    description="The commonest base of the prompt, over and over.",
+    variants=False,
+)
+def load_common_base() -> CommonBase:
+    """Return the baseline that repeats one base."""
+    return CommonBase()
+
+
+@baseline(
+    "prompt_copy",
+    modes={"zero_shot": {"rule": "generate"}},
+    description="What followed in the prompt the last time that its end occurred there: copying, which retrieves an "
+    "exact repeat without a model of DNA.",
+    variants=False,
+)
+def load_prompt_copy() -> PromptCopy:
+    """Return the baseline that copies."""
+    return PromptCopy()

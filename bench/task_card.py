@@ -20,6 +20,7 @@ from .sources.declared import READERS, Expected, HubSource, read_expected
 from .sources.hub import HubSet, hub_set
 from .sources.tables import read_table
 from .types import PARTS, Examples, SplitRule, Task
+from .union import transfer_metrics, union_of
 from .zero_shot import rule_of
 
 METRICS = {
@@ -100,7 +101,10 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         raise ConfigError(f"{where}: kind = {kind!r}; expected {', '.join(map(repr, METRICS))}")
     if kind == "classification" and len(classes) < 2:
         raise ConfigError(f"{where}: a classification needs classes = [...] with two or more names")
-    metrics = tuple(card.get("metrics", METRICS[kind]))
+    union = None
+    if "tasks" in card["source"]:
+        union = union_of(card["source"], kind=kind, classes=classes, where=where)
+    metrics = tuple(card.get("metrics", METRICS[kind] if union is None else transfer_metrics(union)))
     if card.get("published", "") not in ("", *metrics):
         raise ConfigError(f"{where}: published = {card['published']!r} is none of metrics = {list(metrics)}")
     for key, names, find in (("metrics", metrics, parse), ("zero_shot", card.get("zero_shot", ()), rule_of)):
@@ -110,13 +114,18 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
             except ConfigError as error:
                 raise ConfigError(f"{where}: {key}: {error}") from error
     on_hub = "hub" in card["source"]
-    if "split" not in card and not on_hub:
+    if "split" not in card and not on_hub and union is None:
         raise ConfigError(f"{where}: key 'split' is missing")
     split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
     counts = _counts(card.get("expect", {}), classes, where)
     rule = _rule(where, split)
     reading = _Reading(path, where, kind, classes, counts, rule, "split" not in card)
-    source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
+    source: Callable[[], Examples]
+    files: tuple[str, ...] = ()
+    if union is not None:
+        source, origin = union, f"the tasks {', '.join(name for _, name in union.members)}"
+    else:
+        source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
     if "valid_fraction" in split:
         rule = splits.with_valid(rule, split["valid_fraction"])
     return Task(
@@ -202,7 +211,7 @@ class _Reading:
         if len(given) != 1:
             raise ConfigError(
                 f"{where}: [source] needs one of table = ..., genome and bed = ..., genome and variants = ..., "
-                "hub = ..."
+                "hub = ..., tasks = ..."
             )
         reader = READERS[given[0]]
         names = {"reference": "table", "table": "variants" if given[0] == "variants" else "table"}

@@ -17,6 +17,9 @@ _COMMON: Mapping[str, str] = {
     "zebrafish": "danio rerio",
     "rice": "oryza sativa",
     "maize": "zea mays",
+    "wheat": "triticum aestivum",
+    "soybean": "glycine max",
+    "cassava": "manihot esculenta",
     "tomato": "solanum lycopersicum",
     "chicken": "gallus gallus",
 }
@@ -82,9 +85,9 @@ def groups_of(name: str) -> tuple[str, ...] | None:
 
 
 def belongs(name: str, species: str) -> bool:
-    """Return whether `name` means the species: itself, its common name, its genus, or a group that it is in."""
+    """Return whether `name` means the species: words of its name, its common name, or a group that it is in."""
     wanted, full = scientific(name), scientific(species)
-    if wanted in (full, full.partition(" ")[0]):
+    if set(wanted.split()) <= set(full.split()):
         return True
     return any(stem in (groups_of(species) or ()) for stem in _stems(wanted))
 

@@ -211,7 +211,8 @@ def test_relatives_are_of_one_genus_or_of_the_narrowest_group() -> None:
     assert not related("Homo sapiens", "human") and not related("Drosophila melanogaster", "human")
     assert not related("16 angiosperms", "Arabidopsis thaliana"), "that is unknown, not related"
     assert belongs("arabidopsis", "Arabidopsis thaliana") and belongs("plants", "Oryza sativa")
-    assert not belongs("plants", "human")
+    assert not belongs("plants", "human") and not belongs("oryza_indica", "Oryza sativa japonica")
+    assert belongs("oryza_indica", "Oryza sativa indica")
     found = exposure_of(model(Exposure("mouse genome", "Mus musculus", "mm10", ("*",))), task_of(), at("chr1:0-9"))
     assert found.status == "clean" and found.reason.endswith("it holds relatives: Mus musculus")
 

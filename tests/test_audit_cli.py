@@ -29,7 +29,7 @@ def leaking(toy_card: Path, tmp_path: Path) -> Path:
 def test_a_leak_fails_the_gate_with_its_reason(leaking: Path, toy_card: Path) -> None:
     result = run("audit", leaking, "--fail-on-leak")
     assert result.return_value == 1
-    assert "toy_leak@1 leaks: FAIL: 1 of 60 test rows (1.7 %) is identical to a training" in result.stderr
+    assert "toy_leak@1 leaks: FAIL: 1 of 60 test rows (1.67 %) is identical to a training" in result.stderr
     assert "test x239 = train x0" in result.stdout
     assert run("audit", leaking).return_value == 0
     clean = run("audit", toy_card, "--fail-on-leak")
@@ -40,7 +40,7 @@ def test_a_leak_that_no_model_may_be_run_on_is_told_and_mended(leaking: Path, tm
     """Without a group column equal sequences are a group, which a run refuses to see in two parts."""
     leaking.write_text(leaking.read_text().replace('group = "gene"\n', ""))
     result = run("audit", leaking, "--fail-on-leak")
-    assert result.return_value == 1 and "1 of 60 test rows (1.7 %) is identical" in result.stdout
+    assert result.return_value == 1 and "1 of 60 test rows (1.67 %) is identical" in result.stdout
     run("resplit", leaking, "--out", tmp_path / "v2")
     assert load_split(task_card(tmp_path / "v2" / "toy_leak.toml")).fingerprint
 

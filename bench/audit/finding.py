@@ -150,6 +150,6 @@ def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def percent(part: float, whole: float) -> str:
-    """Return a share as text, such as '0.9 %'; '0 %' for nothing, '<0.1 %' for less than can be shown."""
+    """Return a share as text, such as '12.5 %' or '0.98 %'; '0 %' for nothing, '<0.01 %' for less than can be shown."""
     share = 100 * part / whole if whole else 0.0
-    return "0 %" if share == 0 else "<0.1 %" if share < 0.05 else f"{share:.1f} %"
+    return "0 %" if share == 0 else "<0.01 %" if share < 0.005 else f"{share:.{2 if share < 2 else 1}f} %"

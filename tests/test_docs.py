@@ -5,13 +5,11 @@ import shlex
 from pathlib import Path
 
 import click
-import numpy as np
 import pytest
 
 from baserate.cards import find_model
 from baserate.checks import run_checks
 from baserate.cli import cli
-from baserate.task_card import task_card
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
@@ -44,18 +42,6 @@ def test_example_model_of_the_readme_conforms(tmp_path: Path) -> None:
     (tmp_path / "my_model.py").write_text(block("python", "my_model.py"))
     results = list(run_checks(find_model(str(tmp_path / "my_model.py"))))
     assert {r.status for r in results} == {"passed", "skipped"}, results
-
-
-def test_example_task_of_the_readme_conforms(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    rows = ["seq,label,locus,chromosome"]
-    for i in range(120):
-        sequence = "".join(rng.choice(list("ACGT"), 200))
-        rows.append(f"{sequence},{('inactive', 'active')[i % 2]},locus{i},chr{7 + i % 3}")
-    (tmp_path / "enhancers.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "my_task.toml").write_text(block("toml", "my_task.toml"))
-    results = list(run_checks(task_card(tmp_path / "my_task.toml")))
-    assert {r.status for r in results} == {"passed"}, results
 
 
 def test_table_of_the_readme_is_the_published_one() -> None:

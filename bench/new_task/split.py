@@ -77,7 +77,7 @@ def _leaks(roles: Roles, parts: Sequence[str]) -> None:
         roles.guesses.append(Guess("group", name, f"the split is kept as it is, although {said}"))
         roles.notes.append(f"{said}: `baserate audit` counts the leak, `baserate resplit` writes a version without it")
     else:
-        roles.notes.append(f"{said}, which is refused: leave those rows out, or add a column of ids")
+        roles.notes.append(f"{said}, which is refused: `baserate resplit` writes a version without, or add ids")
 
 
 def _by_chromosome(
@@ -87,6 +87,10 @@ def _by_chromosome(
     if intervals:
         out = [Guess("rule", "by_chromosome", said)]
     elif _straddles(roles.columns[_name(roles, "sequence")], chrom.values):
+        roles.notes.append(
+            "equal sequences lie on several chromosomes, so some may be in train and in test: `baserate audit` counts "
+            "them, `baserate resplit` writes a version without"
+        )
         roles.take("group", chrom, "equal sequences lie on several chromosomes, so these are the groups")
         out = [Guess("rule", "by_group", said)]
         if group is not None:

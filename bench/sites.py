@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .targets import of_bases
 from .text import Text
 from .types import Inputs, strings
 
@@ -16,10 +17,7 @@ CONTEXT = 200
 
 _BLOCK = 4096
 
-
-def of_bases(inputs: Inputs) -> bool:
-    """Return whether each example is a base, or a bin, of its sequence."""
-    return inputs.positions is not None and inputs.alternates is None
+__all__ = ["CONTEXT", "embed_sites", "of_bases", "reversed_sites", "windows"]
 
 
 def windows(inputs: Inputs, context: int) -> Inputs:

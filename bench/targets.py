@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .types import Examples, IntArray, Split, Task, digest
+from .types import Examples, Inputs, IntArray, Split, Task, digest
 
 
 def check_targets(task: Task, examples: Examples) -> None:
@@ -53,9 +53,9 @@ def check_learnable(task: Task, split: Split) -> None:
         raise DataError(f"task {task.id}: no training example has a label")
 
 
-def of_bases(examples: Examples) -> bool:
+def of_bases(inputs: Inputs) -> bool:
     """Return whether an example is a base, or a bin, of its sequence."""
-    return examples.inputs.positions is not None and examples.inputs.alternates is None
+    return inputs.positions is not None and inputs.alternates is None
 
 
 def draw_order(examples: Examples, seed: int) -> NDArray[np.uint64]:
@@ -63,7 +63,7 @@ def draw_order(examples: Examples, seed: int) -> NDArray[np.uint64]:
 
     The bases of a sequence have the same one, that of seed and sequence, so that they come or stay together.
     """
-    if not of_bases(examples):
+    if not of_bases(examples.inputs):
         return np.array([int(digest(str(seed), i), 16) for i in examples.ids], np.uint64)
     known: dict[str, int] = {}
     out = np.empty(len(examples), np.uint64)
@@ -77,7 +77,7 @@ def draw_order(examples: Examples, seed: int) -> NDArray[np.uint64]:
 def strata_of(examples: Examples, rows: IntArray) -> list[IntArray]:
     """Return the rows by class, where a part should hold the classes in their proportions; else all rows as one."""
     targets = examples.targets[rows]
-    if targets.ndim != 1 or targets.dtype.kind not in "iu" or of_bases(examples):
+    if targets.ndim != 1 or targets.dtype.kind not in "iu" or of_bases(examples.inputs):
         return [rows]
     return [rows[targets == c] for c in np.unique(targets)]
 

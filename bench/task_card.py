@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
                 find(name)
             except ConfigError as error:
                 raise ConfigError(f"{where}: {key}: {error}") from error
-    on_hub = "hub" in card["source"]
+    on_hub = "hub" in card["source"] or "folder" in card["source"]
     if "split" not in card and not on_hub and union is None:
         raise ConfigError(f"{where}: key 'split' is missing")
     split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
@@ -190,19 +190,27 @@ class _Reading:
     def hub(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
         """Return the function that reads a data set of the hub, no files, and where the data come from."""
         columns = [p for p in inspect.signature(read_table).parameters if p not in ("reference", "kind", "classes")]
-        check_keys(value, ("hub", *_HUB_KEYS, *columns), f"{self.where}: [source]")
+        own = "folder" in value
+        check_keys(value, ("folder", *columns) if own else ("hub", *_HUB_KEYS, *columns), f"{self.where}: [source]")
         # A data set that its authors split has a part to train on, unless the card expects none.
         known = dict(self.counts)
         parts = [part for part in PARTS if known.get(part, self.is_split and part != "valid")] or ["test"]
         try:
-            wanted = hub_set(value["hub"], **{k: v for k, v in value.items() if k in _HUB_KEYS}, needs=parts)
+            named = {k: v for k, v in value.items() if k in _HUB_KEYS}
+            wanted = self._folder(value["folder"], parts) if own else hub_set(value["hub"], **named, needs=parts)
         except ConfigError as error:
             raise ConfigError(f"{self.where}: [source] {error}") from None
         check_values({k: v for k, v in value.items() if k in columns}, read_table, f"{self.where}: [source]")
         given = tuple((k, _frozen(v)) for k, v in sorted(value.items()) if k in columns)
         advice = f"the copy is incomplete or of another revision: {wanted.advice}"
         source = HubSource(wanted, self.kind, self.classes, given, self._expected(str(wanted), advice))
-        return source, (), f"{wanted.repository} at {wanted.revision}"
+        return source, (), "" if own else f"{wanted.repository} at {wanted.revision}"
+
+    def _folder(self, value: Any, parts: Sequence[str]) -> HubSet:
+        """Return the folder of the user's own, with a file a part, as a data set without a repository."""
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise ConfigError(f"folder = {value!r}; expected {_TOML[str]}")
+        return HubSet(str((self.path.parent / value).resolve()), needs=tuple(parts))
 
     def file(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
         """Return the function that reads examples from files, the files, and ''."""
@@ -211,7 +219,7 @@ class _Reading:
         if len(given) != 1:
             raise ConfigError(
                 f"{where}: [source] needs one of table = ..., genome and bed = ..., genome and variants = ..., "
-                "hub = ..., tasks = ..."
+                "folder = ..., hub = ..., tasks = ..."
             )
         reader = READERS[given[0]]
         names = {"reference": "table", "table": "variants" if given[0] == "variants" else "table"}

@@ -244,6 +244,47 @@ def test_options_settle_what_is_ambiguous(here: Path) -> None:
         new_task(str(here / "t.cvs"))
 
 
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet"])
+def test_a_folder_with_a_file_a_part(here: Path, ending: str) -> None:
+    (here / "mine").mkdir()
+    for name, start, stop in (("train", 0, 140), ("dev", 140, 190), ("test", 190, N)):
+        columns = {
+            "sequence": SEQUENCES[start:stop],
+            "label": [f"{LABELS[i] == 'active':d}.0" for i in range(start, stop)],
+        }
+        file = write_table(here / "mine" / f"{name}.csv", columns, "\t" if ending == ".tsv" else ",")
+        if ending == ".parquet":
+            import pyarrow.csv
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(pyarrow.csv.read_csv(file), file.with_suffix(ending))
+            file.unlink()
+        else:
+            file.rename(file.with_suffix(ending))
+    made = new_task("mine")
+    assert made.task.classes == ("0", "1") and value(made, "folder") == "mine" and made.sample.n == N
+    conforms(made)
+    assert [len(examples) for _, examples in load_split(made.task)] == [140, 50, 50]
+    (here / "mine" / f"test{ending}").unlink()
+    with pytest.raises(BaserateError, match="mine: a folder without a test file; expected train, valid"):
+        new_task("mine", force=True)
+    with pytest.raises(BaserateError, match="mine: no test file; there are train, valid"):
+        load_split(made.task)
+
+
+def test_a_data_set_of_the_hub_from_a_local_copy(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASERATE_DATA_DIR", str(here / "copies"))
+    copy = here / "copies" / "acme" / "enhancers"
+    copy.mkdir(parents=True)
+    for name, start, stop in (("train", 0, 190), ("test", 190, N)):
+        write_table(copy / f"{name}.csv", {"seq": SEQUENCES[start:stop], "state": LABELS[start:stop]})
+    made = new_task("acme/enhancers")
+    assert value(made, "hub") == "acme/enhancers" and value(made, "revision") == "main"
+    assert value(made, "valid_fraction") == 0.1 and made.path.name == "enhancers.toml"
+    conforms(made)
+    assert len(load_split(made.task).test) == N - 190
+
+
 def test_order_of_classes_puts_what_says_not_first() -> None:
     assert ordered(["10", "9"]) == ("9", "10") and ordered(["1.0", "0.0"]) == ("0.0", "1.0")
     assert ordered(["enhancer", "non-enhancer"]) == ("non-enhancer", "enhancer")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import quiet_option
+from .options import data_dir_option, quiet_option
 
 
 @click.group()
@@ -27,6 +27,8 @@ def new() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The card to write.  [default: NAME.toml]")
 @click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
 @click.option("--sequence", default="", help="The column of the DNA.")
+@click.option("--config", default="", help="Which configuration of a data set of the hub.")
+@data_dir_option
 @click.option("--force", is_flag=True, help="Write over a card that is there.")
 @quiet_option
 def task(
@@ -36,10 +38,11 @@ def task(
     out: Path | None,
     targets: tuple[str, ...],
     sequence: str,
+    config: str,
     force: bool,
     quiet: bool,
 ) -> None:
-    """Write a commented task card after a look at FILE: a table, FASTA, BED or variants with a genome.
+    """Write a commented task card after a look at FILE: a table, FASTA, BED or VCF, a folder, a hub id.
 
     \b
     Only the first part of a big file is read. Nothing is asked: what the file leaves open ends in one line that
@@ -49,12 +52,15 @@ def task(
     Examples:
       baserate new task ./promoters.csv
       baserate new task ./peaks.bed --genome hg38
+      baserate new task ./folder_of_train_dev_test
       baserate new task ./clinvar.vcf --genome hg38.fa --target significance --out clinvar.toml
     """
     from ..new_task import new_task
     from ..new_task.show import report
 
-    made = new_task(file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, force=force)
+    made = new_task(
+        file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
+    )
     if not quiet:
         click.echo(report(made) + "\n")
     card = shlex.quote(str(made.path) if made.path.is_absolute() else f"./{made.path}")

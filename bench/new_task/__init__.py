@@ -16,6 +16,7 @@ from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
 from .guess import Guess, Roles, roles_of
+from .parts import is_hub_id, read_parts, split_in_parts
 from .sample import Sample, find_file, read_sample
 from .split import propose_split
 
@@ -46,25 +47,33 @@ def new_task(
     out: Path | None = None,
     targets: Sequence[str] = (),
     sequence: str = "",
+    config: str = "",
     force: bool = False,
 ) -> NewTask:
     """Return the card that was written for a data file, with every guess and its reason.
 
+    It may be a folder with train, valid and test files, or ORG/NAME of the hub, where `config` names a configuration.
     `genome` is a FASTA file or a registered name, for intervals and variants. The card goes to `out`, or to NAME.toml
     in the working directory, whole or not at all. Raises DataError or ConfigError in one line where the file cannot be
     used or leaves a choice, naming the option that makes it, and where the card is there and `force` is not given.
     """
-    path = find_file(reference)
+    path = Path(reference) if is_hub_id(reference) else find_file(reference)
     name = _name(name, path)
     target = out or Path(f"{name}.toml")
     if target.suffix != ".toml":
         raise ConfigError(f"{target}: a card ends in .toml")
     if target.exists() and not force:
         raise ConfigError(f"{target} is there already; --force writes over it, --out names another")
-    sample = read_sample(path)
-    roles = roles_of(sample, sequence=sequence, targets=targets)
-    table, placed = _source(sample, roles, path, target, genome)
-    split = propose_split(roles, intervals=placed)
+    if is_hub_id(reference) or path.is_dir():
+        sample, sizes, commit = read_parts(reference, config=config)
+        roles = roles_of(sample, sequence=sequence, targets=targets)
+        table = _parts_source(reference, target, config, commit)
+        split = split_in_parts(roles, sizes)
+    else:
+        sample = read_sample(path)
+        roles = roles_of(sample, sequence=sequence, targets=targets)
+        table, placed = _source(sample, roles, path, target, genome)
+        split = propose_split(roles, intervals=placed)
     task = _task(name, roles)
     source = [*table, *roles.guesses]
     text = card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
@@ -138,6 +147,16 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
             Guess("width", middle, f"the median; they have {min(widths):,} to {max(widths):,} bp, and length tells")
         )
     return out, True
+
+
+def _parts_source(reference: str, card: Path, config: str, commit: str) -> list[Guess]:
+    if not is_hub_id(reference):
+        return [Guess("folder", _from_card(Path(reference), card), "a file a part")]
+    out = [Guess("hub", reference)]
+    if config:
+        out.append(Guess("config", config))
+    pinned = "pinned, so that nobody's edit changes the task" if commit else "what `main` is may change: pin a commit"
+    return [*out, Guess("revision", commit or "main", pinned)]
 
 
 def _column(roles: Roles, role: str) -> str:

@@ -24,6 +24,9 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
+SUFFIXES = (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA, ".parquet", ".pq")
+"""What the names of files that are read end in; all but Parquet may be .gz too."""
+
 BED = ("chrom", "start", "end", "name", "score", "strand")
 """What the columns of a BED file without a header are."""
 
@@ -57,9 +60,8 @@ def read_sample(path: Path) -> Sample:
     suffix = Path(name).suffix
     if suffix in (".parquet", ".pq"):
         return _filled(_parquet(path))
-    if suffix not in (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA):
-        known = ", ".join((*_DELIMITERS, ".jsonl", ".bed", *FASTA))
-        raise DataError(f"{path}: expected a table, FASTA or BED ({known}; or .gz of these), .parquet or .pq")
+    if suffix not in SUFFIXES:
+        raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}, or .gz of these)")
     head, pieces, share = _blocks(path, seekable=suffix not in FASTA)
     if not head.strip():
         raise DataError(f"{path}: empty, expected {'a header line' if suffix in _DELIMITERS else 'data'}")

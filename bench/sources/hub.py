@@ -67,6 +67,8 @@ class HubSet:
         return by_hand(self.repository, self.revision, paths=[path for _, path in self.files], include=globs)
 
     def __str__(self) -> str:
+        if Path(self.repository).is_absolute():
+            return self.repository
         return f"{self.repository}@{self.revision}" + (f", {self.config[0]}" if self.config else "")
 
 
@@ -83,6 +85,13 @@ def find_hub(wanted: HubSet) -> Found:
 
     Raises DataError, in one line that says what to get and where to put it, where a part cannot be had.
     """
+    if Path(wanted.repository).is_absolute():  # a folder of the user's own
+        own = folder_parts(Path(wanted.repository))
+        lacking = next((part for part in wanted.needs if part not in own), "")
+        if lacking:
+            there = ", ".join(part for part in PARTS if part in own) or "none of a part"
+            raise DataError(f"{wanted.repository}: no {lacking} file; there are {there}")
+        return Found(own)
     partial: list[tuple[Path, Parts]] = []
     copies = hub_copies(wanted.repository, wanted.revision)
     for copy in copies:
@@ -91,7 +100,7 @@ def find_hub(wanted: HubSet) -> Found:
                 return found
             partial.append((copy, found.parts))
     for place in _unpacked(wanted):
-        parts = _in_folder(place)
+        parts = folder_parts(place)
         if parts and all(part in parts for part in wanted.needs):
             return Found(parts)
         if parts:
@@ -165,7 +174,7 @@ def _in_copy(copy: Path, wanted: HubSet) -> Found | None:
     if named:
         return Found(named)
     for place in _below(copy, wanted):
-        if parts := _in_folder(place):
+        if parts := folder_parts(place):
             return Found(parts)
     if wanted.files or (wanted.folders and not wanted.config):
         return None
@@ -185,8 +194,10 @@ def _below(root: Path, wanted: HubSet) -> list[Path]:
     return [place for place in places if place.is_dir()]
 
 
-def _in_folder(place: Path) -> Parts:
+def folder_parts(place: Path) -> Parts:
     """Return the parts that a folder holds: as files, as shards, as folders of shards, or as folders of classes."""
+    if not place.is_dir():
+        raise DataError(f"{place}: no such folder")
     entries = sorted(e for e in place.iterdir() if not e.name.startswith((".", "__")))
     folders = [e for e in entries if e.is_dir() and e.name.lower() in PART_NAMES]
     names = [e.name for e in entries if e.is_file()]

@@ -1,0 +1,93 @@
+"""What lies in parts already: a folder with train, valid and test files, or a data set of the hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..errors import DataError
+from ..sources.hub import Found, HubSet, find_hub, folder_parts
+from ..sources.hub import read_parts as rows_of_parts
+from ..sources.sequences import package_file
+from ..types import PARTS
+from .guess import Guess, Roles
+from .sample import SUFFIXES, Sample, read_sample
+from .split import VALID
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile(r"hub:[^@]+@(?P<commit>[0-9a-f]{40})/")
+
+
+def is_hub_id(reference: str) -> bool:
+    """Return whether the reference is ORG/NAME and neither a file nor a folder."""
+    path = Path(reference)
+    named = bool(_HUB_ID.fullmatch(reference)) and not path.parent.is_dir()
+    return named and not path.exists() and not path.name.lower().endswith((*SUFFIXES, *(f"{s}.gz" for s in SUFFIXES)))
+
+
+def read_parts(reference: str, *, config: str = "") -> tuple[Sample, dict[str, int], str]:
+    """Return the first rows of all parts, how many rows each part has about, and the revision that is on the hub.
+
+    Raises DataError where there is no train or no test part, or the parts differ in their columns.
+    """
+    if is_hub_id(reference):
+        wanted = HubSet(reference, config=(config,) if config else ())
+        found = find_hub(wanted)
+    else:
+        wanted = HubSet(str(Path(reference).resolve()))
+        found = Found(folder_parts(Path(reference)))
+        missing = next((part for part in ("train", "test") if part not in found.parts), "")
+        if missing:
+            raise DataError(
+                f"{reference}: a folder without a {missing} file; expected train, valid (or dev) and test, as .csv, "
+                ".tsv, .parquet or .fa"
+            )
+    first = next(iter(found.parts.values()))[0]
+    commit = _COMMIT.match(first)
+    samples = _samples(wanted, found)
+    names = list(next(iter(samples.values())).columns)
+    for part, sample in samples.items():
+        if set(sample.columns) != set(names):
+            odd = sorted(set(sample.columns) ^ set(names))[0]
+            raise DataError(f"{sample.reference}: column {odd!r} is not in every part, here in {part}")
+    columns = {name: _plain([v for s in samples.values() for v in s.columns[name]]) for name in names}
+    sizes = {part: sample.n for part, sample in samples.items()}
+    whole = all(sample.whole for sample in samples.values())
+    return Sample(reference, "table", columns, whole, sum(sizes.values())), sizes, commit["commit"] if commit else ""
+
+
+def split_in_parts(roles: Roles, sizes: dict[str, int]) -> list[Guess]:
+    """Return the keys of [split] for parts that the files are."""
+    said = ", ".join(f"{part} {n:,}" for part, n in sizes.items())
+    out = [Guess("rule", "predefined", f"a file a part: {said}"), Guess("column", "part")]
+    if "valid" not in sizes:
+        out.append(Guess("valid_fraction", VALID, "there is no valid file, so it is taken from train"))
+    if not roles.sample.whole and "id" in roles.taken.values():
+        roles.notes.append("ids must differ between the files too, of which not every row was read")
+    return out
+
+
+def _samples(wanted: HubSet, found: Found) -> dict[str, Sample]:
+    files = {part: found.parts[part] for part in PARTS if part in found.parts}
+    tables = all(
+        f.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")) for part in files.values() for f in part
+    )
+    out: dict[str, Sample] = {}
+    if tables and not found.tasks:
+        for part, references in files.items():
+            one = read_sample(package_file(references[0]))
+            whole, n = one.whole and len(references) == 1, one.n * len(references)
+            out[part] = Sample(one.reference, one.form, one.columns, whole, n)
+        return out
+    for part, table, reference in rows_of_parts(wanted):
+        columns = {n: table[n].to_pylist() for n in table.column_names if n not in ("part", "row")}
+        out[part] = Sample(reference, "table", columns, True, len(table))
+    return out
+
+
+def _plain(values: list[str]) -> list[str]:
+    """Return labels as they are read from parts: '1' for '1.0' and for 'True'."""
+    plain = [re.sub(r"^(\d+)\.0$", r"\1", v) for v in values]
+    if {v.lower() for v in plain} <= {"true", "false"}:
+        return ["1" if v.lower() == "true" else "0" for v in plain]
+    return plain

@@ -143,6 +143,18 @@ def test_mutants_of_one_sequence_are_a_family_that_no_split_can_part() -> None:
     assert "one family" in near.said
 
 
+def test_the_other_strand_of_very_short_sequences_is_no_leak() -> None:
+    words = drawn(200, 6, 12)
+    test = [reverse_complement(w) for w in words[:30]] + drawn(100, 7, 12) + [words[40]]
+    parts = [
+        examples(p, s, np.arange(len(s)) % 2)
+        for p, s in (("train", words), ("valid", drawn(60, 9, 12)), ("test", test))
+    ]
+    found = audit(task(), Split(*parts))
+    assert found.finding("reverse_test").status == found.finding("near_test").status == "NOTE"
+    assert pairs(found, "identical_test") == {("test130", "train40")} and len(found.leaks) == 1
+
+
 def test_repeats_and_conflicts_within_a_part(base: Split) -> None:
     own = base.train.inputs.sequences
     rows = {

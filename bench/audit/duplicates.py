@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..types import Examples, IntArray, Part, Split, Task
 from .finding import MAX_ROWS, Finding, Row, Threshold, percent
-from .keys import Hashes, Keys, disagree, first_match, label_text, repeats, spread_of
+from .keys import Hashes, Keys, disagree, first_match, label_text, repeats, spread_of, too_short
 
 TEST_KNOWN = Threshold(0.0, 0.01, "test rows")
 VALID_KNOWN = Threshold(0.01, None, "validation rows")
@@ -27,9 +28,11 @@ def duplicate_findings(task: Task, split: Split, keys: Mapping[Part, Keys]) -> I
     parts: dict[Part, Examples] = dict(split)
     spread = spread_of(task, np.concatenate([e.targets for e in parts.values() if len(e)]))
     yield _known(task, parts, keys, "test", "identical_test", "identical to a training or validation row", TEST_KNOWN)
-    yield _known(
+    short = too_short(split.test.inputs)
+    reverse = _known(
         task, parts, keys, "test", "reverse_test", "the reverse complement of a training or validation row", TEST_KNOWN
     )
+    yield replace(reverse, status="NOTE", said=f"other strands not looked for: {short}") if short else reverse
     if len(split.valid):
         yield _known(
             task, parts, keys, "valid", "identical_valid", "identical to a training row, on either strand", VALID_KNOWN

@@ -16,6 +16,9 @@ from ..types import Inputs, Task
 
 Hashes = NDArray[np.uint64]
 
+SHORT = 20
+"""Bases below which sequences are too short to be related: there are 4 ** 9 words of 9, and a library may hold all."""
+
 _BLOCK = 1 << 16
 
 
@@ -33,7 +36,10 @@ class Keys:
 
 
 def keys_of(inputs: Inputs, doing: str) -> Keys:
-    """Return the keys of the inputs; a variant or a pair is known by both sequences, a base by its place in its own."""
+    """Return the keys of the inputs; a variant or a pair is known by both sequences, a base by its place in its own.
+
+    Of sequences of fewer than 20 bases one strand alone is looked at.
+    """
     n = len(inputs)
     own, either, window = (np.zeros(n, np.uint64) for _ in range(3))
     advance = activity(doing, n)
@@ -55,9 +61,20 @@ def keys_of(inputs: Inputs, doing: str) -> Keys:
                 at = int(inputs.positions[row])
                 forward = _hash(f"{here}@{at}")
                 backward = _hash(f"{there}@{len(sequence) - at - inputs.span}")
-            own[row], either[row] = forward, min(forward, backward)
+            own[row] = forward
+            either[row] = min(forward, backward) if len(sequence) >= SHORT else forward
         advance(len(sequences))
     return Keys(own, either, window)
+
+
+def too_short(inputs: Inputs) -> str:
+    """Return that the sequences are short enough to be equal on the other strand by chance, in words, '' if not."""
+    n = len(inputs)
+    if not n:
+        return ""
+    look = np.unique(np.linspace(0, n - 1, 1000).astype(np.int64))
+    median = int(np.median([len(inputs.sequences[int(i)]) for i in look]))
+    return f"sequences are {median} bases long" if median < SHORT else ""
 
 
 def blocks(column: Any) -> Iterator[tuple[int, list[str]]]:

@@ -26,7 +26,7 @@ from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
 from .card import card_text, table_columns
 from .duplicates import conflicting
 from .features import inputs_of
-from .keys import Keys, first_match, joined, keys_of, repeats, spread_of
+from .keys import Keys, first_match, joined, keys_of, repeats, spread_of, too_short
 from .overlaps import most_shared
 from .relatives import NEAR
 
@@ -172,7 +172,7 @@ def _against(
         mark(np.array([first.get(g, -1) for g in examples.groups], np.int64), f"of a group that is in {other}")
     if "overlaps" in rules and examples.intervals is not None and theirs.intervals is not None:
         mark(most_shared(examples, theirs)[0], f"overlaps a row of {other}")
-    if "relatives" in rules:
+    if "relatives" in rules and not too_short(theirs.inputs):
         reason = f"{NEAR:g} or more similar to a row of {other}"
         mine, others = inputs_of(task, examples.inputs), inputs_of(task, theirs.inputs)
         rows = np.flatnonzero(reasons == "")

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := bench bench/audit bench/checks bench/cli bench/inhouse bench/leaderboard bench/metrics bench/networks bench/new_task bench/sources bench/suites tasks models baselines
+SOURCES := bench bench/audit bench/checks bench/cli bench/inhouse bench/leaderboard bench/metrics bench/networks bench/new_task bench/sources bench/splits bench/suites tasks models baselines
 
 .PHONY: demo test check dev clean
 

@@ -23,6 +23,7 @@ from .networks.hub import Access, locate
 from .records import model_snapshot, task_snapshot
 from .registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
 from .run import Cell, plan
+from .splits import RULES, variant
 from .task_card import read_toml
 from .task_suite import find_in_file
 from .types import MODE_NAMES, PARTS, ModelCard, ModeName, Task, canonical_json
@@ -44,7 +45,13 @@ class Suite:
 
 
 def find_task(name: str) -> Task:
-    """Return the registered task `name`, or the one in a file `./mine.toml`, `./suite.toml:name` or `./mine.py`."""
+    """Return the registered task `name`, or the one in a file `./mine.toml`, `./suite.toml:name` or `./mine.py`.
+
+    `name(shots=16)` learns from few examples, `name(split="by_homology", threshold=0.8)` is split by another rule.
+    """
+    base, settings = _parse_call(name, _is_task)
+    if settings:
+        return variant(find_task(base), settings, RULES)
     if (in_file := _in_card(name)) is not None:
         return _only(in_file, Path(name), "task (name one as FILE.toml:TASK)")
     path = Path(name)
@@ -89,7 +96,8 @@ def twin_card(card: ModelCard) -> ModelCard:
 
 def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
     """Return the task or the model called `name`. Raises UnknownName with the nearest of both kinds."""
-    if _is_card(name) or name.partition("@")[0] in task_names():
+    task = _parse_call(name, _is_task)[0]
+    if _is_card(task) or task.partition("@")[0] in task_names():
         return find_task(name)
     base = _parse_call(name)[0]
     if Path(base).suffix == ".py":
@@ -109,7 +117,7 @@ def find_tasks(patterns: Sequence[str]) -> list[Task]:
     """
     found: dict[str, Task] = {}
     for pattern in patterns:
-        in_file = _in_card(pattern)
+        in_file = None if pattern.endswith(")") else _in_card(pattern)
         for task in _select([pattern], task_names(), find_task) if in_file is None else in_file:
             found.setdefault(task.id, task)
     return list(found.values())
@@ -278,15 +286,16 @@ def _exists(text: str) -> bool:
     return os.path.exists(os.path.expanduser(text))  # noqa: PTH110, PTH111 - Path raises for what cannot be a path
 
 
-def _parse_call(text: str) -> tuple[str, dict[str, Any]]:
+def _parse_call(text: str, is_known: Callable[[str], bool] | None = None) -> tuple[str, dict[str, Any]]:
     """Return the name and the keyword arguments of 'name(k=4, strand=True)'; only literals are read.
 
     Names of files may have parentheses too: the name is the longest that is there or registered.
     """
-    if not text.endswith(")") or _is_model(text):
+    is_known = is_known or _is_model
+    if not text.endswith(")") or is_known(text):
         return text, {}
     starts = [i for i, c in enumerate(text) if c == "("]
-    end = next((i for i in reversed(starts) if _is_model(text[:i])), text.find("("))
+    end = next((i for i in reversed(starts) if is_known(text[:i])), text.find("("))
     try:
         call = ast.parse(f"f({text[end + 1 : -1]})", mode="eval").body
         if isinstance(call, ast.Call) and not call.args and all(k.arg for k in call.keywords):
@@ -295,7 +304,11 @@ def _parse_call(text: str) -> tuple[str, dict[str, Any]]:
             return text[:end], params
     except (SyntaxError, ValueError, TypeError):
         pass
-    raise ConfigError(f"cannot read model {text!r}; expected name(key=value, ...), the values being literals")
+    raise ConfigError(f"cannot read {text!r}; expected name(key=value, ...), the values being literals")
+
+
+def _is_task(name: str) -> bool:
+    return name.partition("@")[0] in task_names() or _exists(name) or _is_card(name)
 
 
 def _is_model(name: str) -> bool:

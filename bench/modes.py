@@ -18,6 +18,7 @@ from .errors import ConfigError, DataError, NotApplicable, check_keys
 from .families import FAMILIES
 from .probes import PENALTIES, fit_probe
 from .provenance import engine_digest
+from .splits import draw_shots, few_shot
 from .types import FloatArray, Inputs, IntArray, ModelCard, ModeName, Split, Task
 
 
@@ -50,7 +51,13 @@ class Job:
         return bool(getattr(self.model, "random_weights", False))
 
     def train_rows(self, seed: int) -> IntArray:
-        """Return the rows of `split.train` that this seed trains on: whole clusters, drawn without replacement."""
+        """Return the rows of `split.train` that this seed trains on: whole clusters, drawn without replacement.
+
+        Of a few-shot task they are the seed's own draw of its few examples.
+        """
+        rule = self.task.split
+        if isinstance(rule, few_shot):
+            return draw_shots(self.split.train, rule.shots, seed)
         clusters, of_row = np.unique(self.split.train.clusters.astype(str), return_inverse=True)
         keep = max(1, round(self.train_fraction * len(clusters)))
         drawn = np.random.default_rng([20_260, seed]).permutation(len(clusters))[:keep]

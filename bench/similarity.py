@@ -94,7 +94,7 @@ def nearest(
     """Return the most similar reference of each query; `k` is that of `jaccard` and `containment`."""
     from . import _similarity as kernels
 
-    _check(coverage=coverage, k=k)
+    check(coverage=coverage, k=k)
     n = len(queries)
     best, columns = np.zeros(n), np.zeros(n, np.int64)
     index, strand = np.full(n, -1), np.zeros(n, np.int64)
@@ -181,7 +181,7 @@ def _relatives(
     """Return pairs of distinct sequences, their similarity, and how many seeds were capped, by blocks of keys."""
     from . import _similarity as kernels
 
-    _check(threshold=threshold, coverage=coverage)
+    check(threshold=threshold, coverage=coverage)
     kept_rows = np.flatnonzero(first == np.arange(len(first)))
     codes, bounds = encode(strings([sequences[i] for i in kept_rows]))
     weight, mask, kept = _plan(bounds)
@@ -268,7 +268,8 @@ def _root(parent: IntArray, row: int) -> int:
     return row
 
 
-def _check(*, coverage: float, threshold: float = 1.0, k: int = 16) -> None:
+def check(*, coverage: float = COVERAGE, threshold: float = 1.0, k: int = 16) -> None:
+    """Raise ConfigError for a threshold, a coverage or a k that has no meaning here."""
     if not 0 < coverage <= 1:
         raise ConfigError(f"coverage is {coverage!r}; expected a share above 0, up to 1, of the shorter sequence")
     if not 0.5 <= threshold <= 1:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from . import splits
 from .card_values import check_values
 from .errors import ConfigError, check_keys, nearest
 from .genomes import is_name
@@ -19,6 +18,7 @@ from .metrics import parse
 from .sources.declared import READERS, Expected, HubSource, read_expected
 from .sources.hub import HubSet, hub_set
 from .sources.tables import read_table
+from .splits import RULES, with_valid
 from .types import PARTS, Examples, SplitRule, Task
 from .union import transfer_metrics, union_of
 from .zero_shot import rule_of
@@ -35,13 +35,6 @@ METRICS = {
 VALID = 0.1
 """The share of the examples that is taken out of train as valid where the authors of a data set made no such part."""
 
-_RULES: Mapping[str, Callable[..., SplitRule]] = {
-    "by_chromosome": splits.by_chromosome,
-    "by_position": splits.by_position,
-    "by_group": splits.by_group,
-    "by_stratum": splits.by_stratum,
-    "predefined": splits.predefined,
-}
 _TYPES: Mapping[str, type] = {
     "name": str,
     "version": int,
@@ -127,7 +120,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
     else:
         source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
     if "valid_fraction" in split:
-        rule = splits.with_valid(rule, split["valid_fraction"])
+        rule = with_valid(rule, split["valid_fraction"])
     return Task(
         name=card["name"],
         version=card.get("version", 1),
@@ -171,6 +164,8 @@ def _counts(value: Mapping[str, Any], classes: tuple[str, ...], where: str) -> C
 def _sizes(counts: Counts, split: Mapping[str, Any]) -> dict[str, int]:
     """Return how many examples the parts will have, as far as [expect] says and nothing is carved out of train."""
     sizes = {part: n if isinstance(n, int) else sum(n) for part, n in counts if part != "rows"}
+    if split.get("rule") == "all_test":
+        sizes |= {"train": 0, "valid": 0}
     carved = "valid_fraction" in split and not sizes.get("valid") and sizes.get("train") != 0
     return {part: n for part, n in sizes.items() if part == "test" or not carved}
 
@@ -266,13 +261,13 @@ def _relative(card: Path, reference: str) -> str:
 def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
     """Return the split rule of a card, without the valid part that it carves out of train."""
     name = str(value.get("rule", ""))
-    if name not in _RULES:
-        near = nearest(name, _RULES)
+    if name not in RULES:
+        near = nearest(name, RULES)
         raise ConfigError(
             f"{where}: [split] rule = {name!r}; "
-            + (f"did you mean {near[0]!r}?" if near else f"one of {', '.join(_RULES)}")
+            + (f"did you mean {near[0]!r}?" if near else f"one of {', '.join(RULES)}")
         )
-    rule = _RULES[name]
+    rule = RULES[name]
     known = [f.name for f in fields(rule)]  # type: ignore[arg-type]
     arguments = {k: _frozen(v) for k, v in value.items() if k not in ("rule", "valid_fraction")}
     check_keys(arguments, known, f"{where}: [split]")
@@ -282,7 +277,7 @@ def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
         raise ConfigError(f"{where}: [split] {shown}; expected a number between 0 and 1")
     try:
         return rule(**arguments)
-    except TypeError as error:
+    except (TypeError, ConfigError) as error:
         raise ConfigError(f"{where}: [split] {name}: {error}") from None
 
 

@@ -54,7 +54,7 @@ class Column:
     @property
     def suite(self) -> str:
         """The suite of a task that is called `suite.task`, '' of any other."""
-        first, dot, _ = self.task.partition("@")[0].removesuffix(".small").partition(".")
+        first, dot, _ = self.task.partition("@")[0].partition("(")[0].removesuffix(".small").partition(".")
         return first if dot else ""
 
     @property

@@ -1,0 +1,64 @@
+"""Which example is in which part: split rules, fixed subsets, and the one function that gives a task's split.
+
+A rule takes examples and gives each 'train', 'valid', 'test', or '' where it is dropped. Rules are frozen, so that one
+is known by its repr, and go by groups wherever they can, so that no group straddles two parts.
+"""
+
+from collections.abc import Callable, Mapping
+
+from ..types import SplitRule
+from .drawn import by_homology, k_fold, stratified
+from .leaks import assert_no_leak
+from .load import check_split, load_split
+from .presets import by_preset
+from .rules import (
+    Region,
+    all_test,
+    by_chromosome,
+    by_group,
+    by_position,
+    by_stratum,
+    per_stratum,
+    predefined,
+    with_valid,
+)
+from .subsets import draw_shots, few_shot, take_subset
+from .variants import variant
+
+RULES: Mapping[str, Callable[..., SplitRule]] = {
+    "by_chromosome": by_chromosome,
+    "by_preset": by_preset,
+    "by_position": by_position,
+    "by_group": by_group,
+    "by_stratum": by_stratum,
+    "by_homology": by_homology,
+    "k_fold": k_fold,
+    "stratified": stratified,
+    "predefined": predefined,
+    "all_test": all_test,
+}
+"""The rules that a card, or a variant of a task, can name."""
+
+__all__ = [
+    "RULES",
+    "Region",
+    "all_test",
+    "assert_no_leak",
+    "by_chromosome",
+    "by_group",
+    "by_homology",
+    "by_position",
+    "by_preset",
+    "by_stratum",
+    "check_split",
+    "draw_shots",
+    "few_shot",
+    "k_fold",
+    "load_split",
+    "per_stratum",
+    "predefined",
+    "stratified",
+    "take_subset",
+    "variant",
+    "with_valid",
+]

@@ -1,0 +1,206 @@
+"""The rules that draw: at random within classes, folds, and clusters of sequences that are nearly the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import similarity
+from ..errors import ConfigError, DataError
+from ..targets import strata_of
+from ..types import Examples, IntArray, StrArray, digest, strings
+from .rules import intervals, stratum
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class stratified:
+    """Puts a random share of each class in `test` and in `valid`; groups, and equal sequences, stay whole.
+
+    Sequences are equal on either strand too. Relatives that are not equal may straddle the parts, which flatters every
+    score; a warning says so.
+    """
+
+    test: float = 0.2
+    valid: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_shares(self)
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example."""
+        log.warning("%r is a random split: relatives of test sequences may be in train; see `baserate audit`", self)
+        names = units(examples, examples.groups, same_sequences(examples))
+        part = strings(["train"] * len(examples))
+        _, first = np.unique(names, return_index=True)
+        for rows in strata_of(examples, np.sort(first)):  # a unit counts as of its first example's class
+            of_class = np.isin(names, names[rows])
+            part[of_class] = fill(names[of_class], {"test": self.test, "valid": self.valid}, self.seed)
+        _check_filled(self, part, names)
+        return part
+
+
+@dataclass(frozen=True)
+class k_fold:
+    """Puts fold `fold` of `folds` in test and the next one in valid, so that `folds` tasks test each example once.
+
+    `by` is 'group', 'cluster', 'chromosome', 'homology' or a stratum: its values, and groups, are never divided. Folds
+    are of about equal size. `threshold` is the similarity of by = 'homology', as in `by_homology`.
+    """
+
+    folds: int = 5
+    fold: int = 0
+    by: str = "group"
+    seed: int = 0
+    threshold: float = 0.8
+
+    def __post_init__(self) -> None:
+        if self.folds < 3 or not 0 <= self.fold < self.folds:
+            raise ConfigError(f"{self!r}: expected 3 folds or more, and a fold from 0 to {max(self.folds, 3) - 1}")
+        similarity.check(threshold=self.threshold)
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError where there are fewer units than folds."""
+        of_row = self.fold_of(examples)
+        part = strings(["train"] * len(examples))
+        part[of_row == (self.fold + 1) % self.folds] = "valid"
+        part[of_row == self.fold] = "test"
+        return part
+
+    def fold_of(self, examples: Examples) -> IntArray:
+        """Return the fold of each example (n,): whole units, the largest first, each to the smallest fold."""
+        names, of_row, counts = np.unique(self._units(examples), return_inverse=True, return_counts=True)
+        if len(names) < self.folds:
+            raise DataError(f"{self!r}: there are {len(names)} {self.by}s that share nothing, fewer than {self.folds}")
+        order = sorted(range(len(names)), key=lambda i: (-counts[i], digest(str(self.seed), str(names[i]))))
+        sizes, fold = [0] * self.folds, np.zeros(len(names), np.int64)
+        for i in order:
+            fold[i] = sizes.index(min(sizes))
+            sizes[fold[i]] += int(counts[i])
+        return np.asarray(fold[of_row])
+
+    def _units(self, examples: Examples) -> StrArray:
+        if self.by == "homology":
+            return units(examples, examples.groups, _clusters(examples, self.threshold, 0.5))
+        known: dict[str, Callable[[], StrArray]] = {
+            "group": lambda: examples.groups,
+            "cluster": lambda: examples.clusters,
+            "chromosome": lambda: intervals(examples, self).chrom,
+        }
+        column = known.get(self.by, lambda: stratum(examples, self.by, self))()
+        return units(examples, examples.groups, column)
+
+
+@dataclass(frozen=True)
+class by_homology:
+    """Puts whole clusters of related sequences in `test` and `valid`, shares of all examples, and the others in train.
+
+    Clusters are the connected components, over both strands, of sequences whose similarity (`similarity`) is at least
+    `threshold` over `coverage` of the shorter, and of groups. A cluster that is larger than what a part still lacks
+    is left to train. What is then still found to be a relative of test, or of valid, is dropped.
+    """
+
+    threshold: float = 0.8
+    test: float = 0.2
+    valid: float = 0.1
+    seed: int = 0
+    coverage: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_shares(self)
+        similarity.check(threshold=self.threshold, coverage=self.coverage)
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError where every cluster is too large for a part."""
+        names = units(examples, examples.groups, _clusters(examples, self.threshold, self.coverage))
+        part = fill(names, {"test": self.test, "valid": self.valid}, self.seed)
+        _check_filled(self, part, names)
+        for name, others in (("test", ("valid", "train")), ("valid", ("train",))):
+            rows, rest = np.flatnonzero(part == name), np.flatnonzero(np.isin(part, others))
+            part[rest[similarity_to(examples.take(rest), examples.take(rows), self.coverage) >= self.threshold]] = ""
+        return part
+
+
+def similarity_to(examples: Examples, others: Examples, coverage: float) -> Any:
+    """Return the similarity (n,) of each example's sequence to the most similar one of the others; 0 without any."""
+    if not len(examples) or not len(others):
+        return np.zeros(len(examples))
+    return similarity.nearest(examples.inputs.sequences, others.inputs.sequences, coverage=coverage).similarity
+
+
+def is_slow(rule: object) -> bool:
+    """Return whether a rule compares sequences, so that what it gives is worth keeping."""
+    if isinstance(rule, by_homology) or (isinstance(rule, k_fold) and rule.by == "homology"):
+        return True
+    return is_slow(inner) if (inner := getattr(rule, "rule", None)) is not None else False
+
+
+def units(examples: Examples, *columns: NDArray[Any]) -> StrArray:
+    """Return for each example the smallest id of those that it is linked with: by a value of a column, in any steps."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(examples)
+    rows, values, size = [], [], n
+    for column in columns:
+        found, of_row = np.unique(np.asarray(column), return_inverse=True)
+        rows.append(np.arange(n))
+        values.append(size + of_row)
+        size += len(found)
+    links = np.concatenate(rows), np.concatenate(values)
+    part = connected_components(coo_matrix((np.ones(len(links[0])), links), shape=(size, size)), directed=False)[1][:n]
+    ids = np.asarray(examples.ids)
+    order = np.argsort(ids.astype(str), kind="stable")
+    _, first, of_row = np.unique(part[order], return_index=True, return_inverse=True)
+    out = strings([""] * n)
+    out[order] = ids[order][first][of_row]
+    return out
+
+
+def same_sequences(examples: Examples) -> IntArray:
+    """Return for each example the first row with its sequence, on either strand."""
+    return similarity.distinct(examples.inputs.sequences)
+
+
+def _clusters(examples: Examples, threshold: float, coverage: float) -> IntArray:
+    return similarity.clusters(examples.inputs.sequences, threshold=threshold, coverage=coverage)
+
+
+def fill(names: StrArray, shares: dict[str, float], seed: int) -> StrArray:
+    """Return a part for each example: whole units, in the order of a hash, until each share of all is filled.
+
+    A unit that is larger than what a part still lacks is left to train.
+    """
+    found, of_row, counts = np.unique(names, return_inverse=True, return_counts=True)
+    part = np.array(["train"] * len(found), object)
+    for name, share in shares.items():
+        lacking = round(share * len(names))
+        for i in sorted(range(len(found)), key=lambda i: digest(str(seed), name, str(found[i]))):
+            if part[i] == "train" and counts[i] <= lacking:
+                part[i] = name
+                lacking -= int(counts[i])
+    return strings(part[of_row])
+
+
+def _check_filled(rule: Any, part: StrArray, names: StrArray) -> None:
+    """Raise DataError where every unit was too large for a part."""
+    counts = np.unique(names, return_counts=True)[1]
+    for name, share in (("test", rule.test), ("valid", rule.valid)):
+        if share and name not in part:
+            raise DataError(
+                f"{rule!r}: {name} is left empty: {len(names)} examples make {len(counts)} clusters of {counts.min()} "
+                f"to {counts.max()}, each too large for a part of {round(share * len(names))}"
+            )
+
+
+def _check_shares(rule: Any) -> None:
+    """Raise ConfigError where two shares of all examples leave nothing to train on."""
+    if not (0 < rule.test < 1 and 0 <= rule.valid < 1 and rule.test + rule.valid < 1):
+        raise ConfigError(f"{rule!r}: test and valid are shares of all examples; expected a sum below 1, test above 0")

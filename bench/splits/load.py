@@ -1,0 +1,132 @@
+"""The one function that gives a task's split, checked, from the cache where it can."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..sources import cache, concatenate
+from ..sources.sequences import package_file
+from ..targets import check_learnable, check_targets
+from ..types import PARTS, Examples, Split, Subset, Task, digest, strings
+from .drawn import is_slow
+from .subsets import take_subset
+
+_PART = "part of the split"
+
+
+def load_split(task: Task, *, limit: int = 0, check: bool = True) -> Split:
+    """Return the task's examples in their parts, in the order in which the source gives them.
+
+    A subset, or a trial's `limit` of examples a part, is chosen by a hash of seed and id, in proportion to the classes.
+    Raises DataError, naming the task, where a part is empty, a group straddles, or training lacks a class; without
+    `check`, which an audit leaves out to tell more, only where the rows themselves cannot be had.
+    """
+    split = _small(task, task.subset) if task.subset else _whole(task)
+    if limit:
+        split = take_subset(split, Subset(limit, limit, limit))
+    if check:
+        check_split(task, split)
+    return split
+
+
+def check_split(task: Task, split: Split) -> None:
+    """Raise DataError, in one line that names the task, where the split cannot give a trustworthy number."""
+    for name, examples in split:
+        if not len(examples) and (name == "test" or len(split.train) or len(split.valid)):
+            raise DataError(f"task {task.id}: the {name} part is empty; see its split rule: {task.split!r}")
+    seen: dict[str, str] = {}
+    for name, examples in split:
+        for group in sorted(set(examples.groups)):
+            if seen.setdefault(group, name) != name:
+                raise DataError(f"task {task.id}: group {group!r} is in both {seen[group]} and {name}")
+    check_learnable(task, split)
+
+
+def _whole(task: Task) -> Split:
+    key = _key(task)
+    rule: object = task.split
+    if key and is_slow(rule) and is_dataclass(rule):
+        return _kept([*key, repr(rule)], lambda: _divided(task, key))
+    return _divided(task, key)
+
+
+def _divided(task: Task, key: list[str]) -> Split:
+    examples = cache.cached_examples(key, task.source) if key else task.source()
+    check_targets(task, examples)
+    try:
+        part = task.split(examples)
+    except DataError as error:
+        raise DataError(f"task {task.id}: {error}") from error
+    return Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS))
+
+
+def _small(task: Task, subset: Subset) -> Split:
+    """Return the subset; it has a cached table of its own, so that it loads without the whole."""
+    key = _key(task)
+    rule: object = task.split
+    if not key or not is_dataclass(rule):
+        return take_subset(_whole(task), subset)
+
+    return _kept([*key, repr(rule), repr(subset)], lambda: take_subset(_whole(task), subset))
+
+
+def _kept(key: list[str], make: Callable[[], Split]) -> Split:
+    """Return a split from a cached table of its own."""
+
+    def build() -> Examples:
+        return concatenate([replace(e, strata={**e.strata, _PART: strings([name] * len(e))}) for name, e in make()])
+
+    table = cache.cached_examples(key, build)
+    part = table.strata[_PART]
+    table = replace(table, strata={name: column for name, column in table.strata.items() if name != _PART})
+    return Split(*(table.take(np.flatnonzero(part == name)) for name in PARTS))
+
+
+def _key(task: Task) -> list[str]:
+    """Return what the task's table is cached under; empty where what it comes from is not known by content."""
+    name = f"{task.name.partition('(')[0].removesuffix('.small')}@{task.version}"
+    if hasattr(task.source, "key"):
+        return [name, *task.source.key()]
+    recipe = _recipe(task.source)
+    if not task.files or recipe is None:
+        return []
+    return [name, recipe, *map(_file_digest, task.files)]
+
+
+def _recipe(source: Any) -> str | None:
+    """Return the digest of the code that builds a table: the module of `source`, its package, our sources and splits.
+
+    None where the code does not tell what is built, as for a closure; such a source is read afresh.
+    """
+    arguments = ""
+    if isinstance(source, functools.partial):
+        arguments = repr((source.args, sorted(source.keywords.items())))
+        source = source.func
+    if not inspect.isfunction(source) or source.__closure__:
+        return None
+    origin = Path(source.__code__.co_filename)
+    code = sorted(origin.parent.glob("*.py")) if source.__globals__.get("__package__") else [origin]
+    here = Path(__file__).parent
+    code += [Path(inspect.getfile(check_targets)), here.parent / "similarity.py", here.parent / "_similarity.py"]
+    code += [*sorted(here.glob("*.py")), *sorted(Path(cache.__file__).parent.glob("*.py"))]
+    return digest(source.__qualname__, arguments, *(path.read_bytes() for path in code if path.is_file()))
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_of(path: Path, size: int, modified: int) -> str:
+    return digest(path.read_bytes())
+
+
+def _file_digest(reference: str) -> str:
+    """Return the digest of a file's content; a file is read again in one process only when it has changed."""
+    path = package_file(reference)
+    status = path.stat()
+    return _digest_of(path, status.st_size, status.st_mtime_ns)

@@ -1,0 +1,210 @@
+"""The rules that go by what is known of an example: its chromosome, place, group, stratum, or the part it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError, nearest
+from ..types import Examples, Intervals, Part, SplitRule, StrArray, digest, strings
+
+Region = tuple[str, int, int]
+"""A chromosome with a 0-based start and an exclusive end."""
+
+
+@dataclass(frozen=True)
+class by_chromosome:
+    """Puts the named chromosomes in `test` and `valid`, and every other one in train."""
+
+    test: tuple[str, ...]
+    valid: tuple[str, ...] = ()
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError without intervals or without such a chromosome."""
+        return assign(intervals(examples, self).chrom, self.test, self.valid, "chromosome")
+
+
+@dataclass(frozen=True)
+class by_position:
+    """Puts groups that lie wholly in a region in its part, and those at least `gap` bp away from all of them in train.
+
+    A group's extent is that of all its examples; a group between the parts is dropped.
+    """
+
+    test: tuple[Region, ...]
+    valid: tuple[Region, ...] = ()
+    gap: int = 0
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError without intervals or for a group on two contigs."""
+        at = intervals(examples, self)
+        _, first, group = np.unique(examples.groups, return_index=True, return_inverse=True)
+        chrom = at.chrom[first]
+        elsewhere = np.flatnonzero(at.chrom != chrom[group])
+        if len(elsewhere):
+            raise DataError(f"{self!r}: group {examples.groups[elsewhere[0]]!r} lies on more than one chromosome")
+        start = np.full(len(first), np.iinfo(np.int64).max)
+        end = np.zeros(len(first), np.int64)
+        np.minimum.at(start, group, at.start)
+        np.maximum.at(end, group, at.end)
+        part = strings(["train"] * len(first))
+        for name, regions in (("test", self.test), ("valid", self.valid)):
+            for contig, low, high in regions:
+                near = (chrom == contig) & (end > low - self.gap) & (start < high + self.gap)
+                inside = (chrom == contig) & (start >= low) & (end <= high)
+                part[near & ~inside & (part == "train")] = ""
+                part[inside] = name
+        return part[group]
+
+
+@dataclass(frozen=True)
+class by_group:
+    """Puts groups in `test` and `valid`, each given by name or as a fraction of the examples, and the others in train.
+
+    A fraction is filled with whole groups, in the order of a hash of `seed` and the group's name.
+    """
+
+    test: tuple[str, ...] | float
+    valid: tuple[str, ...] | float = ()
+    seed: int = 0
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError where a named group is not there."""
+        named_test = self.test if isinstance(self.test, tuple) else ()
+        named_valid = self.valid if isinstance(self.valid, tuple) else ()
+        part = assign(examples.groups, named_test, named_valid, "group")
+        if isinstance(self.test, float):
+            part = carve(part, examples.groups, "test", self.test, self.seed)
+        if isinstance(self.valid, float):
+            part = carve(part, examples.groups, "valid", self.valid, self.seed)
+        return part
+
+
+@dataclass(frozen=True)
+class by_stratum:
+    """Puts examples in `test` and `valid` by the value of a stratum, and the others in train."""
+
+    column: str
+    test: tuple[str, ...]
+    valid: tuple[str, ...] = ()
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError where the column or a value is not there."""
+        return assign(stratum(examples, self.column, self), self.test, self.valid, self.column)
+
+
+@dataclass(frozen=True)
+class predefined:
+    """Takes each example's part from a column that says 'train', 'valid' (or 'validation', 'dev', 'val') or 'test'."""
+
+    column: str = "split"
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError for the first value that names no part."""
+        names = {
+            "train": "train",
+            "valid": "valid",
+            "validation": "valid",
+            "dev": "valid",
+            "val": "valid",
+            "test": "test",
+        }
+        column = stratum(examples, self.column, self)
+        for row, value in enumerate(column):
+            if str(value).lower() not in names:
+                raise DataError(
+                    f"column {self.column!r}, id {examples.ids[row]!r}: {value!r} is not train, valid or test"
+                )
+        return strings([names[str(value).lower()] for value in column])
+
+
+@dataclass(frozen=True)
+class with_valid:
+    """Carves `fraction` of all examples out of train as valid, by whole groups, where the rule has none."""
+
+    rule: SplitRule
+    fraction: float = 0.1
+    seed: int = 0
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example."""
+        part = self.rule(examples)
+        return part if "valid" in part else carve(part, examples.groups, "valid", self.fraction, self.seed)
+
+
+@dataclass(frozen=True)
+class per_stratum:
+    """Splits the examples of each value of a stratum by a rule of its own; a part's name stands for all of them."""
+
+    column: str
+    rules: Mapping[str, SplitRule | Part]
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example. Raises DataError where a value has no rule."""
+        column = stratum(examples, self.column, self)
+        part = strings([""] * len(examples))
+        for value in sorted(set(column)):
+            if value not in self.rules:
+                raise DataError(f"no split rule for {self.column} {value!r}; there are rules for {sorted(self.rules)}")
+            rule, rows = self.rules[value], np.flatnonzero(column == value)
+            part[rows] = rule if isinstance(rule, str) else rule(examples.take(rows))
+        return part
+
+
+@dataclass(frozen=True)
+class all_test:
+    """Puts every example in test: for tasks that nothing is trained on."""
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return 'test' for each example."""
+        return strings(["test"] * len(examples))
+
+
+def assign(column: StrArray, test: Sequence[str], valid: Sequence[str], what: str) -> StrArray:
+    """Return the part of each example by its value in a column. Raises DataError for a value that is not there."""
+    present = set(column)
+    for value in (*test, *valid):
+        if value not in present:
+            near = nearest(value, present)
+            advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(present)[:10])}"
+            raise DataError(f"no example has {what} {value!r}; {advice}")
+    part = strings(["train"] * len(column))
+    part[np.isin(column, list(valid))] = "valid"
+    part[np.isin(column, list(test))] = "test"
+    return part
+
+
+def carve(part: StrArray, groups: StrArray, name: Part, fraction: float, seed: int) -> StrArray:
+    """Return `part` with whole groups of train moved to `name` until it holds `fraction` of those not dropped."""
+    train = part == "train"
+    wanted = round(fraction * int((part != "").sum()))
+    names, counts = np.unique(groups[train], return_counts=True)
+    order = sorted(range(len(names)), key=lambda i: digest(str(seed), name, str(names[i])))
+    taken, moved = 0, set()
+    for i in order:
+        if taken >= wanted:
+            break
+        taken += int(counts[i])
+        moved.add(names[i])
+    out = part.copy()
+    # np.isin compares every pair of objects.
+    out[train & np.fromiter((g in moved for g in groups), bool, len(groups))] = name
+    return out
+
+
+def intervals(examples: Examples, rule: object) -> Intervals:
+    """Return where the examples lie. Raises DataError, naming the rule that asks, where nothing tells."""
+    if examples.intervals is None:
+        raise DataError(f"{rule!r} needs examples with intervals; these have none")
+    return examples.intervals
+
+
+def stratum(examples: Examples, column: str, rule: object) -> StrArray:
+    """Return a stratum's column. Raises DataError, naming the rule that asks, where there is none."""
+    if column not in examples.strata:
+        near = nearest(column, examples.strata)
+        known = ", ".join(map(repr, near or sorted(examples.strata))) or "none"
+        raise DataError(f"{rule!r}: no stratum {column!r}; {'did you mean' if near else 'there are'} {known}")
+    return examples.strata[column]

@@ -1,0 +1,103 @@
+"""Parts of a part: fixed subsets in proportion to the classes, and the few examples of few-shot learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..targets import draw_order, strata_of
+from ..types import Examples, IntArray, Split, SplitRule, StrArray, Subset, digest
+from .rules import stratum
+
+_SMALL = 8
+"""A cluster of at most so many examples is drawn whole."""
+
+
+@dataclass(frozen=True)
+class few_shot:
+    """Splits by another rule; each seed then trains on `shots` examples a class, or in all where there are no classes.
+
+    As many of valid are kept, for the choice of penalties and epochs, and all of test. Which of train they are is
+    drawn for each seed by `draw_shots`, when the model is trained.
+    """
+
+    rule: SplitRule
+    shots: int
+
+    def __call__(self, examples: Examples) -> StrArray:
+        """Return the part of each example; those of valid that are not drawn are dropped."""
+        part = self.rule(examples).copy()
+        rows = np.flatnonzero(part == "valid")
+        kept = rows[draw_shots(examples.take(rows), self.shots, 0)]
+        part[np.setdiff1d(rows, kept)] = ""
+        return part
+
+
+def draw_shots(examples: Examples, shots: int, seed: int) -> IntArray:
+    """Return the rows of `shots` examples of each class, sorted; a class that has fewer gives them all.
+
+    Clusters come in the order of a hash of seed and name, those of at most 8 examples whole up to the last one of a
+    class, larger ones by single examples. What is drawn of a seed for fewer shots is part of what is drawn for more.
+    """
+    names, of_row, counts = np.unique(examples.clusters.astype(str), return_inverse=True, return_counts=True)
+    rank = np.array([int(digest("shots", str(seed), str(name)), 16) for name in names], np.uint64)
+    single = draw_order(examples, seed)
+    first = np.where(counts[of_row] <= _SMALL, rank[of_row], single) if len(examples) else single
+    order = np.lexsort((single, first))
+    place = np.argsort(order)
+    drawn = [rows[np.argsort(place[rows])][:shots] for rows in strata_of(examples, np.arange(len(order)))]
+    return np.sort(np.concatenate(drawn)) if drawn else np.arange(0)
+
+
+def take_subset(split: Split, subset: Subset) -> Split:
+    """Return `subset.train`, `.valid` and `.test` examples of the parts, or the whole part where it holds fewer.
+
+    Classes keep their proportions; where `balance` names a stratum, its values have equal shares instead.
+    """
+    sizes = (subset.train, subset.valid, subset.test)
+    return Split(*(_subset(examples, size, subset) for (_, examples), size in zip(split, sizes, strict=True)))
+
+
+def _subset(examples: Examples, size: int, subset: Subset) -> Examples:
+    if size >= len(examples):
+        return examples
+    order = draw_order(examples, subset.seed)
+    if subset.balance:
+        column = stratum(examples, subset.balance, subset)
+        values = sorted(set(column))
+        shares = _shares([int((column == value).sum()) for value in values], size, equal=True)
+        rows = [
+            _proportional(examples, np.flatnonzero(column == value), share, order)
+            for value, share in zip(values, shares, strict=True)
+        ]
+        return examples.take(np.sort(np.concatenate(rows)))
+    return examples.take(np.sort(_proportional(examples, np.arange(len(examples)), size, order)))
+
+
+def _proportional(examples: Examples, rows: IntArray, size: int, order: np.ndarray[Any, Any]) -> IntArray:
+    """Return `size` of the rows, with the classes in their proportions, first in `order` first."""
+    classes = strata_of(examples, rows)
+    shares = _shares([len(c) for c in classes], size)
+    chosen = [c[np.argsort(order[c], kind="stable")[:share]] for c, share in zip(classes, shares, strict=True)]
+    return np.concatenate(chosen)
+
+
+def _shares(counts: Sequence[int], size: int, *, equal: bool = False) -> list[int]:
+    """Return how many to take of each, `size` in all: in proportion, or equal as far as the counts allow."""
+    if equal:
+        shares = [0] * len(counts)
+        for _ in range(len(counts)):  # what a small one cannot give is shared among the others
+            open_ = [i for i, n in enumerate(counts) if shares[i] < n]
+            left = size - sum(shares)
+            for rank, i in enumerate(open_):
+                shares[i] = min(counts[i], shares[i] + (left + rank) // len(open_))
+        return shares
+    exact = [size * n / sum(counts) for n in counts]
+    shares = [int(x) for x in exact]
+    by_remainder = sorted(range(len(counts)), key=lambda i: (shares[i] - exact[i], i))
+    for i in by_remainder[: size - sum(shares)]:
+        shares[i] += 1
+    return shares

@@ -211,12 +211,12 @@ def mutated(draw: st.DrawFn) -> tuple[str, bytes]:
     file = draw(st.sampled_from(sorted(SOUND)))
     content = SOUND[file]()
     for _ in range(draw(st.integers(1, 4))):
-        content = draw(_edited(content))
+        content = draw(edited(content))
     return file, content
 
 
 @st.composite
-def _edited(draw: st.DrawFn, content: bytes) -> bytes:
+def edited(draw: st.DrawFn, content: bytes) -> bytes:
     how = draw(st.sampled_from(["flip", "delete", "insert", "cut", "drop line", "twice line", "swap", "field", "line"]))
     at = draw(st.integers(0, max(0, len(content) - 1)))
     if how == "flip":
@@ -348,6 +348,16 @@ def malformed_genome(draw: st.DrawFn) -> bytes:
         records.append(f">{header}{gap}" + gap.join(body[i : i + width] for i in range(0, len(body), width)) + gap)
     lead = draw(st.sampled_from(["", "", "", "\n", ";comment\n", "ACGT\n", "\ufeff"]))
     return (lead + "".join(records[: draw(st.sampled_from([3, 3, 3, 2, 0]))])).encode()
+
+
+GTF = "".join(
+    f"chr1\tx\t{kind}\t{100 * g + 10 * e + 1}\t{100 * g + 10 * e + 6}\t.\t{'+-'[g % 2]}\t.\t"
+    f'gene_id "g{g}"; transcript_id "t{g}"; gene_biotype "protein_coding";\n'
+    for g in range(6)
+    for e in range(3)
+    for kind in ("exon", "CDS")
+).encode()
+"""Six transcripts of three exons."""
 
 
 def scale() -> int:

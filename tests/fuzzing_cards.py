@@ -22,7 +22,7 @@ _KEYS = (
     " zero_shot source split expect tasks published origin nmae Kind"
 ).split()
 _SOURCE_KEYS = (
-    "table sequence target id group cluster strata alternate bed genome variants width max_mismatch kind"
+    "table sequence target id group cluster strata alternate bed genome variants width max_mismatch kind folder"
     " reference hub tabel classes config revision edge span labels position_base"
 ).split()
 _SPLIT_KEYS = ("rule column test valid seed gap valid_fraction folds fold k fraction threshold rulee rules").split()

@@ -17,6 +17,10 @@ from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from baserate.errors import BaserateError
+from baserate.sources.intervals import read_transcripts
 
 from . import fuzzing as f
 from .fuzzing_cards import malformed_card
@@ -103,6 +107,22 @@ def test_genomes(content: bytes) -> None:
         tried("genomes", file="t.bed", genome=True)
 
 
+@examples(80)
+@given(f.edited(f.GTF), st.sampled_from(["t.gtf", "t.gff3"]))
+def test_annotations(content: bytes, name: str) -> None:
+    """No command reads these; the library does, for tasks made of genes."""
+    with folder() as here:
+        (here / name).write_bytes(content)
+        try:
+            transcripts = read_transcripts(name)
+        except BaserateError as error:
+            TRIED["annotations, refused"] += 1
+            assert str(error).startswith(name) and "\n" not in str(error)
+        else:
+            TRIED["annotations, read"] += 1
+            assert transcripts and all(0 <= start < end for t in transcripts for start, end in t.exons)
+
+
 @examples(300)
 @given(malformed_card())
 def test_cards(text: str) -> None:
@@ -135,7 +155,7 @@ def test_a_trial_run(case: tuple[str, bytes]) -> None:
 @pytest.mark.skipif(bool(f.scale()), reason="counts the examples of an ordinary run")
 def test_examples_are_as_many_as_promised(request: pytest.FixtureRequest) -> None:
     here = [item for item in request.session.items if item.path == Path(__file__)]
-    if len(here) < 7:
+    if len(here) < 8:
         pytest.skip("only some of this file's tests were asked for")
     refused = sum(n for name, n in TRIED.items() if name.endswith("refused"))
     assert refused >= WANTED and sum(TRIED.values()) - refused >= 50, TRIED

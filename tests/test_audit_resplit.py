@@ -108,7 +108,7 @@ def test_relatives_and_groups_stay_together_in_a_new_split(tmp_path: Path) -> No
     whole = replace(whole, groups=groups)
     split = Split(whole.take(np.arange(80)), whole.take(np.arange(80, 96)), whole.take(np.arange(96, 120)))
     assert audit(task(), split).finding("near_test").status == "FAIL"
-    made = resplit(task(), split, tmp_path / "new", by_homology=True)
+    made = resplit(task(), split, tmp_path / "new", anew=True)
     again = load_split(task_card(made.card))
     assert not audit(task(), again).leaks
     where = {name: part_ for part_, e in again for name in e.ids}

@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import ConfigError, DataError, NotApplicable
 from ..similarity import clusters, nearest
 from ..sources import concatenate
-from ..splits import by_group
+from ..splits import by_homology
 from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
 from .card import card_text, table_columns
 from .duplicates import conflicting
@@ -80,9 +80,7 @@ class Resplit:
         }
 
 
-def resplit(
-    task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RULES, by_homology: bool = False
-) -> Resplit:
+def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RULES, anew: bool = False) -> Resplit:
     """Return what was written to `folder`: a card of the next version, one table, and the list of removed rows.
 
     Raises ConfigError where the folder is there, NotApplicable for a task that a table of rows cannot hold, and
@@ -97,8 +95,8 @@ def resplit(
     if not len(split.train):
         raise DataError(f"task {task.id}: there is no training part that could leak")
     before: dict[str, int] = {part: len(e) for part, e in split}
-    made, removed = _by_homology(task, split) if by_homology else _cleaned(task, split, rules)
-    _check(task, made, by_homology)
+    made, removed = _by_homology(task, split) if anew else _cleaned(task, split, rules)
+    _check(task, made, anew)
     said = Resplit(
         folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), by_homology
     )
@@ -222,17 +220,18 @@ def _by_homology(task: Task, split: Split) -> tuple[Split, list[Removed]]:
     places = strings([f"family{c}" for c in np.unique(component, return_inverse=True)[1]])
     whole = replace(whole, groups=places, clusters=places)
     share = {part: len(e) / sum(map(len, parts)) for part, e in split}
-    rule = by_group(test=share["test"], valid=share["valid"] or 0.1)
+    rule = by_homology(threshold=NEAR, test=share["test"], valid=share["valid"] or 0.1)
     part_of = rule(whole)
+    removed += [Removed(str(names[i]), whole.ids[i], "related to two parts") for i in np.flatnonzero(part_of == "")]
     return Split(*(whole.take(np.flatnonzero(part_of == p)) for p in ("train", "valid", "test"))), removed
 
 
-def _check(task: Task, made: Split, by_homology: bool) -> None:
+def _check(task: Task, made: Split, anew: bool) -> None:
     """Raise DataError or ConfigError where the cleaned task could not be used."""
     had_valid = len(made.valid) > 0
     for part, examples in made:
-        if not len(examples) and (part != "valid" or by_homology):
-            advice = "its rows are all of one family" if by_homology else "try --split by_homology, or fewer rules"
+        if not len(examples) and (part != "valid" or anew):
+            advice = "its rows are all of one family" if anew else "try --split by_homology, or fewer rules"
             raise DataError(f"task {task.id}: nothing would be left of {part}; {advice}")
     if not had_valid:
         raise DataError(f"task {task.id}: nothing would be left of valid; try --split by_homology, or fewer rules")

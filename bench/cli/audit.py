@@ -121,7 +121,7 @@ def resplit(task: str, out: Path, rules: tuple[str, ...], split: str | None, as_
     if len(cards) != 1:
         raise ConfigError(f"{task!r} names {len(cards)} tasks; resplit takes one")
     card = cards[0]
-    made = resplit_(card, load_split(card, check=False), out, rules=rules or RULES, by_homology=split == "by_homology")
+    made = resplit_(card, load_split(card, check=False), out, rules=rules or RULES, anew=split == "by_homology")
     if as_json:
         click.echo(json.dumps(made.to_json(), indent=1))
         return

@@ -101,7 +101,7 @@ def test_measurements_from_parquet_and_json_lines(here: Path) -> None:
     made = new_task("t.parquet")
     assert made.task.kind == "regression" and value(made, "target") == "log2fc"
     conforms(made)
-    assert any("split at random" in note for note in made.notes)
+    assert value(made, "rule") == "by_homology" and not made.notes
     rows = [json.dumps({"seq": s, "log2fc": y}) for s, y in zip(SEQUENCES, score, strict=True)]
     (here / "u.jsonl").write_text("\n".join(rows) + "\n")
     other = new_task("u.jsonl")
@@ -139,6 +139,21 @@ def test_bed_and_variants_need_a_genome_and_split_by_chromosome(here: Path, geno
         assert value(made, "rule") == "by_chromosome" and value(made, "genome") == "genome.fa"
         conforms(made)
     assert made.task.variants and value(made, "target") == "pathogenic" and value(made, "id") == "ID"
+
+
+def test_mutants_of_one_sequence_are_split_at_random_and_told(here: Path) -> None:
+    mutants = [SEQUENCES[0][:i] + "ACGT"[k] + SEQUENCES[0][i + 1 :] for i in range(60) for k in range(4)]
+    columns = {"seq": sorted(set(mutants)), "fitness": [i / 7 for i in range(len(set(mutants)))]}
+    made = new_task(str(write_table(here / "t.csv", columns)))
+    assert value(made, "rule") == "by_group" and "variants of one another, so rows are split at random" in made.notes[0]
+    conforms(made)
+
+
+def test_equal_sequences_on_two_chromosomes_go_by_homology(here: Path) -> None:
+    columns = {"chrom": CHROMOSOMES, "seq": [*SEQUENCES[:200], *SEQUENCES[1:41]], "label": LABELS}
+    made = new_task(str(write_table(here / "t.csv", columns)))
+    assert value(made, "rule") == "by_homology"
+    conforms(made)
 
 
 def test_intervals_in_a_table_and_labels_in_info(here: Path, genome: dict[str, str]) -> None:
@@ -317,5 +332,5 @@ def test_tasks_that_are_built_in_leave_nothing_to_fill_in() -> None:
 @pytest.mark.parametrize("file", ["gue/mouse/4/test.csv.gz", "gue/tf/4/test.csv.gz"])
 def test_real_files(here: Path, file: str) -> None:
     made = new_task(str(SHARED_DATA / file))
-    assert (made.task.kind, made.task.classes, value(made, "rule")) == ("classification", ("0", "1"), "by_group")
+    assert (made.task.kind, made.task.classes, value(made, "rule")) == ("classification", ("0", "1"), "by_homology")
     conforms(made)

@@ -22,7 +22,6 @@ PARTS: Mapping[str, str] = {
     "dev": "valid",
     "val": "valid",
     "test": "test",
-    "testing": "test",
 }
 """Words for the parts of a split, and ours."""
 

@@ -12,10 +12,12 @@ from .guess import Guess, Roles
 
 VALID = 0.1
 TEST = 0.2
+MOST = 200_000
+"""How many rows are clustered by homology without being asked to."""
+
 _RANDOM = (
-    "nothing in the file says which rows are related, so rows are split at random, equal sequences together; relatives "
-    "(overlaps, homologues) may still lie in train and in test, which flatters every score: `baserate audit` finds "
-    "them, and a column for group = ... keeps them together"
+    "{why}, so rows are split at random, equal sequences together: relatives may lie in train and in test, which "
+    "flatters every score; `baserate audit` finds them, and a column for group = ... keeps them together"
 )
 
 
@@ -38,8 +40,32 @@ def propose_split(roles: Roles, *, intervals: bool) -> list[Guess]:
         return _fractions("whole groups, in the order of a hash of their names")
     if intervals:
         return _fractions("there is one chromosome or too few with every class; windows that overlap stay together")
-    roles.notes.append(_RANDOM)
+    why = _unfit_for_homology(roles)
+    if not why:
+        return _by_homology("nothing says which rows are related")
+    roles.notes.append(_RANDOM.format(why=why))
     return _fractions("at random, equal sequences together")
+
+
+def _by_homology(why: str) -> list[Guess]:
+    return [
+        Guess("rule", "by_homology", f"{why}, so sequences that are alike on either strand stay together"),
+        Guess("threshold", 0.8, "how alike"),
+        Guess("test", TEST),
+        Guess("valid", VALID),
+    ]
+
+
+def _unfit_for_homology(roles: Roles) -> str:
+    """Return why clusters of relatives would make no split: too many rows, or all rows are of one family; else ''."""
+    if roles.sample.n > MOST:
+        return f'about {roles.sample.n:,} rows are many to compare with one another (rule = "by_homology" does)'
+    values = list(roles.columns[_name(roles, "sequence")].counts)[:400]
+    if max(map(len, values)) < 30:
+        return "the sequences are too short to tell relatives"
+    pairs = list(zip(values, values[len(values) // 2 :], strict=False))
+    alike = [sum(x == y for x, y in zip(a, b, strict=False)) / max(len(a), len(b)) for a, b in pairs]
+    return "the sequences are variants of one another" if sum(alike) > 0.6 * len(alike) else ""
 
 
 def _fractions(reason: str) -> list[Guess]:
@@ -87,11 +113,13 @@ def _by_chromosome(
     if intervals:
         out = [Guess("rule", "by_chromosome", said)]
     elif _straddles(roles.columns[_name(roles, "sequence")], chrom.values):
-        roles.notes.append(
-            "equal sequences lie on several chromosomes, so some may be in train and in test: `baserate audit` counts "
-            "them, `baserate resplit` writes a version without"
-        )
-        roles.take("group", chrom, "equal sequences lie on several chromosomes, so these are the groups")
+        several = "equal sequences lie on several chromosomes"
+        if not _unfit_for_homology(roles):
+            if group is not None:
+                roles.take("cluster", group, f"{len(group.counts):,} values that recur; what the bootstrap resamples")
+            return _by_homology(several)
+        roles.notes.append(f"{several}, so some may be in train and in test: `baserate audit` counts them")
+        roles.take("group", chrom, f"{several}, so these are the groups")
         out = [Guess("rule", "by_group", said)]
         if group is not None:
             roles.take("cluster", group, f"{len(group.counts):,} values that recur; what the bootstrap resamples")

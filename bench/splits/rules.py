@@ -105,6 +105,7 @@ class predefined:
         """Return the part of each example. Raises DataError for the first value that names no part."""
         names = {
             "train": "train",
+            "training": "train",
             "valid": "valid",
             "validation": "valid",
             "dev": "valid",

@@ -97,9 +97,7 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
     before: dict[str, int] = {part: len(e) for part, e in split}
     made, removed = _by_homology(task, split) if anew else _cleaned(task, split, rules)
     _check(task, made, anew)
-    said = Resplit(
-        folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), by_homology
-    )
+    said = Resplit(folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), anew)
     said = replace(said, sizes={part: len(e) for part, e in made})
     _write(task, made, folder, said)
     return said

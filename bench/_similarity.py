@@ -1,23 +1,13 @@
-"""Machine code for `similarity`: seeds of DNA, and extensions from a shared seed. Imported only where it runs.
-
-A seed is a spaced word: `mask` says which bases of a window of `span` count. Masks are palindromes, so that the
-reverse complement of a seed is the seed of the reverse complement, and one key serves both strands. An index is a
-sorted array of `key << 32 | offset`.
-"""
+"""Alignments through a shared seed and searches by them, as machine code. Imported only where it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from ._seeds import Codes, Index, compiled
 from .types import FloatArray, IntArray
-
-Codes = NDArray[np.uint8]
-Index = NDArray[np.uint64]
 
 _BAND = 16
 """Bases by which an alignment may leave the diagonal of its seed."""
@@ -29,53 +19,7 @@ _UNGAPPED, _ENOUGH = 4, 40
 """What the ungapped extension of a seed must score above the seed's own weight before gaps are tried, and in all."""
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function as machine code, kept on disk where a folder can be written."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
-
-
-@_compiled
-def _key(forward: Any, backward: Any, mask: Any, both: bool) -> Any:
-    word = forward & mask
-    if both:
-        word = min(word, backward & mask)
-    return (word * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
-
-
-@_compiled
-def seeds(codes: Codes, bounds: IntArray, span: int, mask: Any, both: bool, low: int, high: int, out: Index) -> int:
-    """Return how many seeds have a key in [low, high), having written them to `out` as far as it goes, in order.
-
-    A seed never spans two sequences, nor a letter other than A, C, G, T.
-    """
-    full = np.uint64((1 << (2 * span)) - 1) if span < 32 else ~np.uint64(0)
-    top, two = np.uint64(2 * (span - 1)), np.uint64(2)
-    from_, to = np.uint64(low), np.uint64(high)
-    n = 0
-    for row in range(len(bounds) - 1):
-        forward = backward = np.uint64(0)
-        valid = 0
-        for at in range(bounds[row], bounds[row + 1]):
-            code = codes[at]
-            if code > 3:
-                valid = 0
-                continue
-            forward = ((forward << two) | np.uint64(code)) & full
-            backward = (backward >> two) | (np.uint64(3 - code) << top)
-            valid += 1
-            if valid >= span:
-                key = _key(forward, backward, mask, both)
-                if from_ <= key < to:
-                    if n < len(out):
-                        out[n] = (key << np.uint64(32)) | np.uint64(at - span + 1)
-                    n += 1
-    return n
-
-
-@_compiled
+@compiled
 def _same_strand(codes: Codes, a: int, b: int, span: int, mask: Any) -> bool:
     """Return whether the seeds at offsets a and b are equal as they stand, rather than as reverse complements."""
     for i in range(span):
@@ -84,7 +28,7 @@ def _same_strand(codes: Codes, a: int, b: int, span: int, mask: Any) -> bool:
     return True
 
 
-@_compiled
+@compiled
 def _ungapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, way: int) -> int:
     """Return the best score of a run of bases from (a, b) on, `way` being the direction in which a is read."""
     score = best = 0
@@ -100,7 +44,7 @@ def _ungapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int,
     return best
 
 
-@_compiled
+@compiled
 def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, way: int, work: IntArray) -> Any:
     """Return matches and columns of the best alignment that starts at (a, b), by the greedy method for DNA.
 
@@ -149,7 +93,7 @@ def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, w
         was[low - 1] = was[high + 1] = -1
 
 
-@_compiled
+@compiled
 def align(
     codes: Codes,
     bounds: IntArray,
@@ -182,7 +126,7 @@ def align(
     return right[0] + left[0], right[1] + left[1]
 
 
-@_compiled
+@compiled
 def _root(parent: IntArray, row: int) -> int:
     while parent[row] != row:
         parent[row] = parent[parent[row]]
@@ -190,7 +134,7 @@ def _root(parent: IntArray, row: int) -> int:
     return row
 
 
-@_compiled
+@compiled
 def _shared(keys: Index, starts: IntArray, row_a: int, row_b: int) -> int:
     """Return how many keys two rows share; those of each row are sorted."""
     i, j, n = starts[row_a], starts[row_b], 0
@@ -206,7 +150,7 @@ def _shared(keys: Index, starts: IntArray, row_a: int, row_b: int) -> int:
     return n
 
 
-@_compiled
+@compiled
 def relatives(
     codes: Codes,
     bounds: IntArray,
@@ -292,7 +236,7 @@ def relatives(
     return pairs[:n], found[:n], capped
 
 
-@_compiled
+@compiled
 def best_matches(
     codes: Codes,
     bounds: IntArray,
@@ -381,28 +325,3 @@ def best_matches(
         for t in range(n_touched):
             counts[touched[t]] = 0
     return capped
-
-
-@_compiled
-def overlap(
-    codes: Codes, bounds: IntArray, rows: IntArray, others: IntArray, k: int, both: bool, kept: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return the Jaccard index and the containment of the sets of k-mers of each two rows; 0 where one has none."""
-    jaccard, containment = np.zeros(len(rows)), np.zeros(len(rows))
-    mask = np.uint64((1 << (2 * k)) - 1) if k < 32 else ~np.uint64(0)
-    longest = 0
-    for i in range(len(rows)):
-        longest = max(longest, bounds[rows[i] + 1] - bounds[rows[i]], bounds[others[i] + 1] - bounds[others[i]])
-    x, y = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
-    for i in range(len(rows)):
-        a = np.unique(x[: seeds(codes, bounds[rows[i] : rows[i] + 2], k, mask, both, 0, kept, x)] >> np.uint64(32))
-        b = np.unique(y[: seeds(codes, bounds[others[i] : others[i] + 2], k, mask, both, 0, kept, y)] >> np.uint64(32))
-        if len(a) == 0 or len(b) == 0:
-            continue
-        at = np.searchsorted(b, a)
-        shared = 0
-        for j in range(len(a)):
-            shared += at[j] < len(b) and b[at[j]] == a[j]
-        jaccard[i] = shared / (len(a) + len(b) - shared)
-        containment[i] = shared / min(len(a), len(b))
-    return jaccard, containment

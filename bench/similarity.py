@@ -92,7 +92,7 @@ def nearest(
     queries: Any, references: Any, *, k: int = 16, coverage: float = COVERAGE, both_strands: bool = True
 ) -> Neighbours:
     """Return the most similar reference of each query; `k` is that of `jaccard` and `containment`."""
-    from . import _similarity as kernels
+    from . import _seeds, _similarity
 
     check(coverage=coverage, k=k)
     n = len(queries)
@@ -105,11 +105,11 @@ def nearest(
         r_codes, r_bounds = encode(references[low:high])
         codes, bounds = np.concatenate((q_codes, r_codes)), np.concatenate((q_bounds, q_bounds[-1] + r_bounds[1:]))
         weight, mask, kept = _plan(r_bounds)
-        table = _seeds(r_codes, r_bounds, mask, both_strands, 0, kept) + np.uint64(q_bounds[-1])
+        table = _indexed(r_codes, r_bounds, mask, both_strands, 0, kept) + np.uint64(q_bounds[-1])
         table.sort()
-        asked = _seeds(q_codes, q_bounds, mask, both_strands, 0, kept)
+        asked = _indexed(q_codes, q_bounds, mask, both_strands, 0, kept)
         found = np.full(n, -1)
-        capped += kernels.best_matches(
+        capped += _similarity.best_matches(
             codes,
             bounds,
             n,
@@ -137,7 +137,7 @@ def nearest(
     identity, covered, jaccard, containment = np.zeros((4, n))
     identity[hit] = np.minimum(best[hit] * np.maximum(columns[hit], coverage * shorter) / long, 1)
     covered[hit] = np.minimum(columns[hit] / np.maximum(shorter, 1), 1)
-    jaccard[hit], containment[hit] = kernels.overlap(codes, bounds, rows, others, k, both_strands, _kept(bounds))
+    jaccard[hit], containment[hit] = _seeds.overlap(codes, bounds, rows, others, k, both_strands, _kept(bounds))
     advance(n)
     return Neighbours(index, best, identity, covered, jaccard, containment, strand, int(capped))
 
@@ -179,7 +179,7 @@ def _relatives(
     sequences: Any, first: IntArray, threshold: float, coverage: float, both: bool, *, spanning: bool
 ) -> tuple[IntArray, FloatArray, int]:
     """Return pairs of distinct sequences, their similarity, and how many seeds were capped, by blocks of keys."""
-    from . import _similarity as kernels
+    from . import _similarity
 
     check(threshold=threshold, coverage=coverage)
     kept_rows = np.flatnonzero(first == np.arange(len(first)))
@@ -190,7 +190,7 @@ def _relatives(
     parent = np.arange(len(kept_rows))
     seen = np.full(1 << 22, np.iinfo(np.uint64).max, np.uint64)
     rows, similarity, capped = [np.empty((0, 2), np.int64)], [np.empty(0)], 0
-    of_rows = _seeds(codes, bounds, mask, both, 0, kept // blocks)
+    of_rows = _indexed(codes, bounds, mask, both, 0, kept // blocks)
     starts = np.searchsorted(of_rows & np.uint64(_KEYS - 1), bounds.astype(np.uint64))
     keys = of_rows >> np.uint64(32)
     for a, b in pairwise(starts):
@@ -198,10 +198,10 @@ def _relatives(
     rate = kept / blocks / _KEYS
     edges = [kept * i // blocks for i in range(blocks + 1)]
     for i, (low, high) in enumerate(pairwise(edges)):
-        index = _seeds(codes, bounds, mask, both, low, high)
+        index = _indexed(codes, bounds, mask, both, low, high)
         index.sort()
         shape = (codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS)
-        pairs, found, many = kernels.relatives(*shape, parent, spanning, seen, keys, starts, rate)
+        pairs, found, many = _similarity.relatives(*shape, parent, spanning, seen, keys, starts, rate)
         rows.append(kept_rows[pairs])
         similarity.append(found)
         capped += many
@@ -245,14 +245,14 @@ def _kept(bounds: IntArray) -> int:
     return min(_KEYS, WORDS * (len(bounds) - 1) * _KEYS // max(int(bounds[-1]), 1))
 
 
-def _seeds(
+def _indexed(
     codes: NDArray[np.uint8], bounds: IntArray, mask: str, both: bool, low: int, high: int
 ) -> NDArray[np.uint64]:
-    from . import _similarity as kernels
+    from . import _seeds
 
     arguments = (codes, bounds, len(mask), _bits(mask), both, low, high)
-    out = np.empty(kernels.seeds(*arguments, np.empty(0, np.uint64)), np.uint64)
-    kernels.seeds(*arguments, out)
+    out = np.empty(_seeds.seeds(*arguments, np.empty(0, np.uint64)), np.uint64)
+    _seeds.seeds(*arguments, out)
     return out
 
 

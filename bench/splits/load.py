@@ -115,7 +115,7 @@ def _recipe(source: Any) -> str | None:
     origin = Path(source.__code__.co_filename)
     code = sorted(origin.parent.glob("*.py")) if source.__globals__.get("__package__") else [origin]
     here = Path(__file__).parent
-    code += [Path(inspect.getfile(check_targets)), here.parent / "similarity.py", here.parent / "_similarity.py"]
+    code += [Path(inspect.getfile(check_targets)), *sorted(here.parent.glob("*similarity.py"))]
     code += [*sorted(here.glob("*.py")), *sorted(Path(cache.__file__).parent.glob("*.py"))]
     return digest(source.__qualname__, arguments, *(path.read_bytes() for path in code if path.is_file()))
 

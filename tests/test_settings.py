@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from baserate import zero_shot
 from baserate.cards import find_task, load_suite
 from baserate.cli import main
 from baserate.cli.run import _settings
@@ -19,6 +18,7 @@ from baserate.registry import get_model
 from baserate.run import plan
 from baserate.settings import SETTINGS, check_settings
 from baserate.types import MODE_NAMES, ModeName, canonical_json
+from baserate.vectors import SIMILARITY
 from baserate.zero_shot import RULES
 
 TASK = "wt1_exon5_splicing"
@@ -32,7 +32,7 @@ def test_table_holds_what_modes_and_rules_know() -> None:
 def test_choices_are_those_of_the_code_that_reads_them() -> None:
     assert SETTINGS["rule"].choices == tuple(RULES)
     assert SETTINGS["pooling"].choices == embedding.POOLINGS
-    assert SETTINGS["distance"].choices == tuple(zero_shot._SIMILARITY)
+    assert SETTINGS["distance"].choices == tuple(SIMILARITY)
 
 
 def _defaults() -> Iterator[tuple[ModeName, str, Any]]:

@@ -20,7 +20,7 @@ from baserate.taxa import belongs, related, same_species
 from baserate.types import Examples, Exposure, Inputs, Intervals, ModelCard, Split, StrArray, Task, strings
 
 CORPORA = read_config(CHECKPOINT / "pretrain.toml").corpora
-PLACED = [task for task in TASKS.all().values() if not task.variants and "." not in task.name]
+PLACED = [task for task in TASKS.all().values() if task.requires == "data" and not task.variants]
 _PLACE = re.compile(r"([^:]+):(\d+)-(\d+)(\([+-]\):.+)?")
 
 

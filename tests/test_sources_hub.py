@@ -67,6 +67,24 @@ def test_offline_says_how_to_get_the_file(data: Path) -> None:
     assert "--data-dir DIR" in said
 
 
+def test_without_network_a_file_is_asked_for_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked: list[str] = []
+
+    def refuse(url: str) -> None:
+        asked.append(url)
+        raise ConnectionError("Name or service\nnot known")
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", refuse)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *a, **k: pytest.fail("asks again and again"))
+    with pytest.raises(DataError) as told:
+        package_file("hub:lab/set@v1/a/b.csv")
+    said = str(told.value)
+    assert len(asked) == 1 and "datasets/lab/set/resolve/v1/a/b.csv" in asked[0]
+    assert "\n" not in said and "Name or service" in said and "--data-dir DIR" in said
+
+
 @pytest.mark.parametrize("reference", ["hub:set/b.csv", "hub:lab/set", "hub:lab/set/../b.csv", "hub:lab/set@/b.csv"])
 def test_another_form_of_reference_is_refused(data: Path, reference: str) -> None:
     with pytest.raises(ConfigError, match="expected hub:ORG/NAME@REVISION/path"):
@@ -100,6 +118,7 @@ def on_hub(files: dict[str, str], tmp_path: Path, patch: pytest.MonkeyPatch, err
 
     hub = _Hub(files, tmp_path / "fetched", error)
     patch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    patch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: None)
     patch.setattr(huggingface_hub, "hf_hub_download", hub.download)
     return hub
 

@@ -68,8 +68,11 @@ def hub_file(repository: str, path: str, *, revision: str = "main") -> Path:
         if (copy / path).is_file():
             return copy / path
     with hub_errors(f"{repository}@{revision}, file {path}", by_hand(repository, revision, paths=[path])):
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
+        if not isinstance(try_to_load_from_cache(repository, path, revision=revision, repo_type="dataset"), str):
+            # Without network the download would ask six times in half a minute; this asks once.
+            get_hf_file_metadata(hf_hub_url(repository, path, repo_type="dataset", revision=revision))
         return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
 
 

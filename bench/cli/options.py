@@ -21,7 +21,7 @@ data_dir_option = click.option(
     "--data-dir",
     multiple=True,
     metavar="DIR",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path),
     callback=_search_first,
     expose_value=False,
     help="Look here for copies of data before fetching them (BASERATE_DATA_DIR); repeatable.",

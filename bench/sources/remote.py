@@ -188,7 +188,7 @@ def data_folders() -> list[Path]:
     folders = [Path(f).expanduser() for f in os.environ.get("BASERATE_DATA_DIR", "").split(os.pathsep) if f]
     for folder in folders:
         if not folder.is_dir():
-            raise DataError(f"BASERATE_DATA_DIR names {folder}, which is not a folder")
+            raise DataError(f"--data-dir or BASERATE_DATA_DIR names {folder}, which is not a folder")
     return folders
 
 

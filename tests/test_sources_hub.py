@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from baserate.errors import ConfigError, DataError
+from baserate.sources.declared import HubSource
 from baserate.sources.hub import HubSet, content_key, find_hub, read_hub
 from baserate.sources.labelled import read_labelled_fasta
 from baserate.sources.sequences import package_file
+from baserate.types import Kind
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -175,6 +177,16 @@ def test_no_network_and_no_copy_is_one_line(data: Path, tmp_path: Path, monkeypa
         find_hub(HubSet("lab/set", folders=("a",)))
     said = str(told.value)
     assert "\n" not in said and "Name or service" in said and "--data-dir DIR" in said
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "regression"])
+def test_parts_with_other_numbers_of_labels_are_refused(kind: Kind, data: Path) -> None:
+    (data / "lab/set").mkdir(parents=True)
+    for part, label in (("train", "0;1;1"), ("test", "0;1")):
+        (data / f"lab/set/{part}.csv").write_text(f"sequence,label\nACGT,{label}\n")
+    source = HubSource(HubSet("lab/set", folders=(".",)), kind, (), ())
+    with pytest.raises(DataError, match=r"test.csv: row 1 holds 2 values of the target, in the other parts 3"):
+        source()
 
 
 def test_a_changed_file_changes_the_key(data: Path) -> None:

@@ -23,7 +23,7 @@ def parsed(values, kind, classes=LABELS, column="y"):
         (["H3K4me3;CTCF", "", "2,1"], [[1, 0, 1], [0, 0, 0], [0, 1, 1]]),  # names or indices, '' for none
         (["0;1;1", "1;0;0"], [[0, 1, 1], [1, 0, 0]]),  # a 0 or 1 for each
         (["0;1", "1"], [[1, 1, 0], [0, 1, 0]]),  # fewer than the labels: indices
-        (["0;1;1", "2"], [[1, 1, 0], [0, 0, 1]]),  # not so in every row: indices
+        (["0;1", "2"], [[1, 1, 0], [0, 0, 1]]),  # not so in every row: indices
     ],
 )
 def test_labels_in_one_column_are_names_indices_or_bits(values, want):
@@ -52,6 +52,7 @@ def test_text_in_arrow_reads_like_lists():
     [
         (["CTCF", "CTFC"], "multilabel", "y", "a.csv: row 2: 'y' holds 'CTFC'; did you mean 'CTCF'?"),
         (["3"], "multilabel", "y", "row 1: 'y' holds '3'; .* an index 0 to 2"),
+        (["0;1;1", "1;0"], "multilabel", "y", "row 1: 'y' holds '1' twice; .* a 0 or 1 for each of 3"),
         ([["0"], ["1"], ["yes"]], "multilabel", LABELS, "row 1: 'CTCF' is 'yes', expected 0 or 1"),
         ([["0"], [""], ["1"]], "multilabel", LABELS, "row 1: 'H3K27ac' is '', expected 0 or 1"),
         ([["0"]], "multilabel", ["a"], "3 classes and 1 target columns"),

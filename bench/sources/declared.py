@@ -86,7 +86,12 @@ class HubSource:
 
     def __call__(self) -> Examples:
         """Return the examples of all parts, in the order of the files."""
-        parts = [self._part(part, table, where) for part, table, where in read_parts(self.wanted)]
+        parts: list[Examples] = []
+        for part, table, where in read_parts(self.wanted):
+            parts.append(self._part(part, table, where))
+            first, other = ((*e.targets.shape, 1)[1] for e in (parts[0], parts[-1]))
+            if first != other:
+                raise DataError(f"{where}: row 1 holds {other} values of the target, in the other parts {first}")
         examples = concatenate(parts) if len(parts) > 1 else parts[0]
         if self.expected:
             self.expected.check(examples)

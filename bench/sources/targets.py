@@ -112,6 +112,9 @@ def _joined_labels(values: Column, classes: Sequence[str], where: _Where) -> Int
         for field in fields:
             if field not in known:
                 raise DataError(f"{where(row)} holds {field!r}; {_advice(field, classes)}")
+            if out[row - 1, known[field]]:
+                expected = f"each label once, or in every row a 0 or 1 for each of {k}"
+                raise DataError(f"{where(row)} holds {field!r} twice; expected {expected}")
             out[row - 1, known[field]] = 1
     return out
 

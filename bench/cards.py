@@ -239,7 +239,8 @@ def describe(name: str) -> dict[str, Any]:
         return {"family": family.name, "description": family.description, **asdict(checkpoint), "tested": family.tested}
     card = find(name)
     if isinstance(card, Task):
-        return task_snapshot(card) | {"small": vars(card.small) if card.small else None, "requires": card.requires}
+        small = vars(card.small) if card.small else None
+        return task_snapshot(card) | {"loaded": card.loaded, "small": small, "requires": card.requires}
     modes = {mode: dict(settings) for mode, settings in card.modes.items()}
     return model_snapshot(card) | {"modes": modes, "params": dict(card.params), "revision": card.revision()}
 

@@ -58,7 +58,7 @@ _TYPES: Mapping[str, type] = {
     "expect": dict,
 }
 KEYS = tuple(_TYPES)
-"""What a card may hold. `length` and `loaded` are for the reader: bp, and from what the card has been loaded so far."""
+"""What a card may hold. `length` is for the reader: bp."""
 
 _TOML = {str: "text in quotes", int: "a whole number", bool: "true or false", dict: "a table, such as [source]"}
 _HUB_KEYS = tuple(f.name for f in fields(HubSet) if f.name not in ("repository", "needs"))
@@ -142,6 +142,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         per_base=card.get("per_base", False),
         published=card.get("published", ""),
         origin=card.get("origin", origin),
+        loaded=card.get("loaded", ""),
         files=files,
     )
 

@@ -1,4 +1,4 @@
-"""The part of docs/tasks.md on published tasks, written from their cards.
+"""The part of docs/tasks.md on published tasks, written from the cards of all suites.
 
 python -c "from baserate.tasks_doc import write_page; write_page('docs/tasks.md')"
 """
@@ -14,8 +14,8 @@ from .sources.declared import HubSource
 from .task_suite import card_tables
 from .types import PARTS, Task
 
-BEGIN = "<!-- Written from tasks/*.toml by baserate.tasks_doc. -->"
-END = "<!-- End of what is written from tasks/*.toml. -->"
+BEGIN = "<!-- Written from the cards by baserate.tasks_doc. -->"
+END = "<!-- End of what is written from the cards. -->"
 
 _INTRODUCTION = """\
 ## Published tasks
@@ -34,9 +34,10 @@ even where the audit fails it; where they made no valid part, a tenth of the exa
 sequences together.
 
 **Metric** is ours, the first of the card; in parentheses what the authors report, where that is another and we know it.
-**Sizes** are empty where we have not seen them. **Loaded from** says what the loader has been tried on: the authors'
-own files, or, since most could not be had where this was written, a few rows that a test writes in the layout of the
-repository. The whole data may hold something that those rows do not; what is refused then is named by file and row.
+**Sizes** are empty where we have not seen them, and 0 where nothing is trained on. **Loaded from** says what the loader
+has been tried on: the authors' own files, or, since most could not be had where this was written, a few rows that a
+test writes in the layout of the repository. The whole data may hold something that those rows do not; what is refused
+then is named by file and row.
 """
 
 
@@ -65,7 +66,10 @@ def published_tasks() -> str:
             if file not in tables:
                 tables[file] = {table["name"]: table for _, table in card_tables(Path(file))}
             suites.setdefault(task.name.partition(".")[0], []).append((task, tables[file][task.name]))
+        elif "." in task.name:
+            suites.setdefault(task.name.partition(".")[0], []).append((task, {"expect": task.sizes}))
     index = ["| suite | tasks | species | data | licence |", "|---|---|---|---|---|"]
+    suites = dict(sorted(suites.items()))
     for suite, tasks in suites.items():
         species = list(dict.fromkeys(s for task, _ in tasks for s in task.species))
         of = ", ".join(species) if len(species) < 4 else f"{len(species)}, such as {species[0]}"
@@ -77,7 +81,7 @@ def published_tasks() -> str:
 
 def _section(suite: str, tasks: Sequence[tuple[Task, Mapping[str, Any]]]) -> str:
     origins = list(dict.fromkeys(task.origin for task, _ in tasks))
-    about = tasks[0][1].get("description", "") if len(tasks) == 1 else _shared([t.description for t, _ in tasks])
+    about = tasks[0][0].description if len(tasks) == 1 else _shared([t.description for t, _ in tasks])
     lines = [f"### {suite}", "", *([about, ""] if about else [])]
     lines += [f"{_both(task.citation for task, _ in tasks)}.", ""]
     if len(origins) == 1:
@@ -93,7 +97,7 @@ def _section(suite: str, tasks: Sequence[tuple[Task, Mapping[str, Any]]]) -> str
             str(table.get("length", "")),
             _sizes(table.get("expect", {})),
             task.metrics[0] + (f" ({task.published})" if task.published not in ("", task.metrics[0]) else ""),
-            str(table.get("loaded", "not said")),
+            task.loaded or "not said",
         ]
         cells += [_revision(task)] if len(origins) > 1 else []
         lines.append(f"| {' | '.join(cells)} |")
@@ -114,7 +118,7 @@ def _sizes(expect: Mapping[str, Any]) -> str:
         return f"{rows['rows']:,} in all"
     if not rows:
         return ""
-    absent = {"valid": "–"} if rows.get("train") else {}
+    absent = {"valid": "–"} if "train" in rows else {}
     return " / ".join(f"{rows[part]:,}" if part in rows else absent.get(part, "") for part in PARTS)
 
 

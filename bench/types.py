@@ -246,6 +246,7 @@ class Task:
     per_base: bool = False
     published: str = ""
     origin: str = ""
+    loaded: str = ""
     deleterious: bool = False
     zero_shot: tuple[str, ...] = ()
     files: tuple[str, ...] = ()

@@ -99,6 +99,7 @@ def _declare(
             sizes={"train": 0, "valid": 0},
             published=metrics[0],
             origin=f"{source.wanted.repository} at {source.wanted.revision}",
+            loaded="a few rows in its layout",
         )
 
     return build

@@ -107,4 +107,5 @@ def lol_eve_causal_eqtl() -> Task:
         deleterious=True,
         files=(FILE,),
         origin="Marks-lab/LOL-EVE-eQTL_benchmark at main",
+        loaded="a few rows in its layout",
     )

@@ -112,6 +112,7 @@ def _measured(
         assembly=("none: a library",),
         sizes=dict(zip(("train", "valid", "test"), sizes, strict=True)),
         origin=origin.format(library.file),
+        loaded="real files",
         files=(library.reference,),
         small=Subset(1000, 300, 600),
     )

@@ -94,6 +94,7 @@ def mrl() -> Task:
         assembly=("none: a library",),
         sizes={"test": UTRS_TEST},
         origin="GEO GSM3130435, GSM3130435_egfp_unmod_1.csv.gz",
+        loaded="a few rows in its layout",
         files=(UTRS,),
         small=Subset(2000, 500, 1000),
     )
@@ -119,6 +120,7 @@ def yeast_promoters() -> Task:
         assembly=("none: a library",),
         sizes={},
         origin="Zenodo record 4436477, complex_media_training_data_Glu.txt and Random_testdata_complex_media.txt",
+        loaded="a few rows in its layout",
         files=(PROMOTERS, PROMOTERS_TEST),
         small=Subset(2000, 500, 1000),
     )

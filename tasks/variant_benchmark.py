@@ -128,6 +128,7 @@ def _declare(config: str, classes: tuple[str, ...], question: str) -> Any:
             classes=classes,
             variants=True,
             origin=f"{REPOSITORY} at main, {config}",
+            loaded="real variants of hg19 in the layout of sqtl",
         )
 
     return build

@@ -222,7 +222,8 @@ class Task:
     A corrected task is a new version, and the old one names it in `superseded_by`; a version is never edited.
     `classes` names the classes, the labels, or the outputs of a regression with several. `per_base` says that an
     example is a base or a bin of its sequence. `published` is the metric that the task's own benchmark reports, one of
-    `metrics`; `origin` says where the data come from, with the pinned revision.
+    `metrics`; `origin` says where the data come from, with the pinned revision, and `loaded` what of them the loader
+    has been tried on.
     `deleterious` says that a higher target, or the last class, is the more harmful variant: zero-shot scores, which are
     ALT over REF, are then negated. `zero_shot` names the rules by which a task without variants may be scored without
     training, such as 'likelihood' or 'centroid'; the first is the default.

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from .. import metrics, statistics
+from ..provenance import sources
 from ..records import Record, read_predictions
 from ..sources.cache import cache_dir
 from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
@@ -93,8 +94,8 @@ def _intact(record: Record) -> bool:
 
 @functools.cache
 def _code_digest() -> str:
-    files = [Path(str(module.__file__)).read_bytes() for module in (metrics, statistics)]
-    return digest(*files, np.__version__)
+    files = {file for module in (metrics, statistics) for file in sources(Path(str(module.__file__)))}
+    return digest(*(file.read_bytes() for file in sorted(files)), np.__version__)
 
 
 def _read(file: Path, n_resamples: int) -> FloatArray | None:

@@ -5,7 +5,7 @@ was found: the share of identical bases in the part that aligns, where this part
 unless told otherwise) of the shorter sequence. So .8 means that half of the shorter one is 80 % identical to the other,
 and 1 that half of it or more is the same. N and other letters match nothing. Both strands are compared.
 
-Alignments start from seeds, spaced words of 12 to 16 bases that both sequences have, and may leave the seed's diagonal
+Alignments start from seeds, spaced words of 8 to 16 bases that both sequences have, and may leave the seed's diagonal
 by 16 bases; a match scores 2, a mismatch -3, a gapped base -4, and they end where the score falls by 32. Pairs without
 a common seed are not found, so what is found is a lower bound; `docs/decisions/0010-similarity.md` has the recall.
 Sequences that are identical, on either strand, are always found, whatever their length or letters.
@@ -36,7 +36,14 @@ BLOCK = 1 << 24
 WORDS = 4096
 """Seeds kept of a sequence on average; of longer ones a sample is kept, chosen by hash."""
 
-_MASKS = {12: "111010110011010111", 14: "11110101100110101111", 16: "111100110101101011001111"}
+_MASKS = {
+    1 << 15: "111010010111",
+    1 << 19: "11101011010111",
+    1 << 22: "111010110011010111",
+    1 << 26: "11110101100110101111",
+    1 << 60: "111100110101101011001111",
+}
+"""The mask of the seeds by how many there are at most: the fewer, the lighter, with as many that agree by chance."""
 _COMPLEMENT = str.maketrans("ACGTURYSWKMBDHVN", "TGCAAYRSWMKVHDBN")
 _KEYS = 1 << 32
 
@@ -236,8 +243,8 @@ def _plan(bounds: IntArray) -> tuple[int, str, int]:
     """Return the weight of the seeds, their mask, and below which key one is kept."""
     kept = _kept(bounds)
     seeds = int(bounds[-1]) * kept // _KEYS
-    weight = 12 if seeds <= 1 << 22 else 14 if seeds <= 1 << 26 else 16
-    return weight, _MASKS[weight], kept
+    mask = next(mask for most, mask in _MASKS.items() if seeds <= most)
+    return mask.count("1"), mask, kept
 
 
 def _kept(bounds: IntArray) -> int:

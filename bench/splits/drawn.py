@@ -39,8 +39,8 @@ class stratified:
         log.warning("%r is a random split: relatives of test sequences may be in train; see `baserate audit`", self)
         names = units(examples, examples.groups, same_sequences(examples))
         part = strings(["train"] * len(examples))
-        _, first = np.unique(names, return_index=True)
-        for rows in strata_of(examples, np.sort(first)):  # a unit counts as of its first example's class
+        # A unit counts as of the class of the example that it is named after.
+        for rows in strata_of(examples, np.flatnonzero(names == np.asarray(examples.ids))):
             of_class = np.isin(names, names[rows])
             part[of_class] = fill(names[of_class], {"test": self.test, "valid": self.valid}, self.seed)
         _check_filled(self, part, names)
@@ -176,16 +176,17 @@ def _clusters(examples: Examples, threshold: float, coverage: float) -> IntArray
 def fill(names: StrArray, shares: dict[str, float], seed: int) -> StrArray:
     """Return a part for each example: whole units, in the order of a hash, until each share of all is filled.
 
-    A unit that is larger than what a part still lacks is left to train.
+    A unit goes to the part that lacks the most of its share, of those that it fits into, and else to train.
     """
     found, of_row, counts = np.unique(names, return_inverse=True, return_counts=True)
     part = np.array(["train"] * len(found), object)
-    for name, share in shares.items():
-        lacking = round(share * len(names))
-        for i in sorted(range(len(found)), key=lambda i: digest(str(seed), name, str(found[i]))):
-            if part[i] == "train" and counts[i] <= lacking:
-                part[i] = name
-                lacking -= int(counts[i])
+    wanted = {name: round(share * len(names)) for name, share in shares.items()}
+    lacking = dict(wanted)
+    for i in sorted(range(len(found)), key=lambda i: digest(str(seed), str(found[i]))):
+        fits = [name for name in lacking if counts[i] <= lacking[name]]
+        if fits:
+            part[i] = max(fits, key=lambda name: lacking[name] / wanted[name])
+            lacking[part[i]] -= int(counts[i])
     return strings(part[of_row])
 
 

@@ -73,7 +73,9 @@ def exposure_of(card: ModelCard, task: Task, split: Split, *, mode: ModeName | N
         return Exposed("clean", "not pretrained")
     if not card.pretraining:
         return Exposed("unknown", "the model's card does not say what it was pretrained on")
-    labels = [e.corpus for e in card.pretraining if fnmatchcase(task.name, e.corpus) or e.corpus == task.id]
+    names = (task.name, task.name.partition("(")[0].removesuffix(".small"))  # of a variant the whole task's too
+    known = (*names, *(f"{name}@{task.version}" for name in names))
+    labels = [e.corpus for e in card.pretraining if any(fnmatchcase(n, e.corpus) or n == e.corpus for n in known)]
     if labels:
         return Exposed("exposed", f"trained on the labels of {labels[0]}")
     if not task.species:
@@ -137,8 +139,6 @@ def _met(corpus: Exposure, places: _Places) -> tuple[NDArray[np.int8], str]:
     """Return for each example whether the corpus holds it, and in words the corpus or what is not known of it."""
     none = np.zeros(places.n, np.int8)
     named = f"{corpus.corpus} ({corpus.species})"
-    if corpus.level == "homologous":
-        return none, ""
     covered = same_species(corpus.species, places.species)
     if covered is None and any(belongs(group, places.species) for group in corpus.held_out):
         covered = False
@@ -159,7 +159,7 @@ def _met(corpus: Exposure, places: _Places) -> tuple[NDArray[np.int8], str]:
         found = np.where(spared == _SEEN, _CLEAN, np.where(spared == _UNSURE, np.minimum(found, _UNSURE), found))
     if (found == _SEEN).any():
         return found, named if same else f"{named}, by chromosome as its assembly is another"
-    return found, f"{named}: its contigs are not named as the task's are"
+    return found, f"{named}: its regions are not named as the task's contigs are"
 
 
 def _inside(region: str, places: _Places, *, exact: bool, whole: bool = False) -> NDArray[np.int8]:
@@ -174,6 +174,8 @@ def _inside(region: str, places: _Places, *, exact: bool, whole: bool = False) -
     chroms, of = np.unique(places.chrom.astype(str), return_inverse=True)
     names = [_contig(str(c)) for c in chroms]
     found: NDArray[np.int8] = np.array([_same_contig(name, pattern) for name in names], np.int8)[of]
+    if not parsed and ":" in region:  # such as chr1:5M-6M, which is no range to us
+        return np.full_like(found, _CLEAN if whole else _UNSURE)
     if not parsed:
         return found
     if not exact or places.start is None or places.end is None:

@@ -30,8 +30,8 @@ _BRASSICALES = ("brassicales", "angiosperm", "plant", "eukaryot")
 _GRASS = ("grass", "angiosperm", "plant", "eukaryot")
 _LEGUME = ("legume", "angiosperm", "plant", "eukaryot")
 _YEAST = ("yeast", "fung", "microb", "eukaryot")
-_BACTERIUM = ("enterobacteria", "bacteria", "prokaryot", "microb")
-_VIRUS = ("coronavirus", "virus")
+_BACTERIUM = ("enterobacteria", "bacteria", "prokaryot", "microb", "plasmid", "phage", "bacteriophage")
+_VIRUS = ("coronavirus", "virus", "microb")
 
 _LINEAGE: Mapping[str, tuple[str, ...]] = {
     "homo": _MAMMAL,
@@ -65,11 +65,15 @@ _LINEAGE: Mapping[str, tuple[str, ...]] = {
 }
 """The groups of a genus, the narrowest first, as stems of the words by which corpora are described."""
 
-_STEMS = sorted({stem for groups in _LINEAGE.values() for stem in groups} | {"phage", "bacteriophage", "plasmid"})
+_STEMS = sorted({stem for groups in _LINEAGE.values() for stem in groups})
 _ANYTHING = ("metagenom", "domains of life")
 """Words for corpora of whatever was there, which rule no species out."""
 
 _MADE = ("synthetic", "synthetic construct", "random")
+
+_SEVERAL = re.compile(r"\s*(?:[,;/+&]|\band\b|\bor\b)\s*")
+_LATIN = re.compile(r"[a-z]+(us|um|ur|a|is|ii|ae|ns)")
+_NO_EPITHET = ("data", "fauna", "flora", "genera", "genome", "genomes", "phyla", "reference", "species", "taxa")
 
 
 def scientific(name: str) -> str:
@@ -93,9 +97,10 @@ def belongs(name: str, species: str) -> bool:
 
 
 def same_species(corpus: str, species: str) -> bool | None:
-    """Return whether a corpus of this description is of the species; None where it is of many and may hold it.
+    """Return whether a corpus of this description is of the species; None where it may be.
 
-    A corpus of a group that the species is not in does not hold it.
+    Strains and subspecies are of their species. It is not where both are names of one species each, or the corpus is of
+    a group that the species is not in; of other words, such as 'great apes', we do not know.
     """
     described, full = scientific(corpus), scientific(species)
     if described == full:
@@ -103,12 +108,17 @@ def same_species(corpus: str, species: str) -> bool | None:
     groups = groups_of(species)
     if groups == ():
         return False
-    stems = _stems(described)
+    several = [part for part in _SEVERAL.split(described) if part]
+    if len(several) > 1:
+        found = [same_species(part, species) for part in several]
+        return True if True in found else None if None in found else False
     if any(word in described for word in _ANYTHING):
         return None
-    if stems:
+    if stems := _stems(described):
         return None if groups is None or any(stem in groups for stem in stems) else False
-    return False if _is_one(described) else None
+    if _is_one(described) and _is_one(full):
+        return described.split()[:2] == full.split()[:2]
+    return None
 
 
 def related(corpus: str, species: str) -> bool:
@@ -126,6 +136,9 @@ def _stems(described: str) -> list[str]:
 
 
 def _is_one(described: str) -> bool:
-    """Return whether the words are the name of one species: two or three of them, no number."""
-    one = re.fullmatch(r"[a-z][a-z-]+ (?!species|genomes)[a-z-]+( [\w.-]+)?", described)
-    return bool(one) and not _stems(described)
+    """Return whether the words name one species or a strain: of a genus that we know, or in Latin by its looks."""
+    genus, _, rest = described.partition(" ")
+    epithet = rest.partition(" ")[0]
+    if epithet in _NO_EPITHET or not re.fullmatch(r"[a-z][a-z-]+", epithet) or _stems(described):
+        return described in _LINEAGE and not rest  # a virus of one word
+    return genus in _LINEAGE or (genus not in _COMMON and bool(_LATIN.fullmatch(epithet)))

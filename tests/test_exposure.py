@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,6 +140,8 @@ HUMAN = Exposure("corpus", "Homo sapiens", "GRCh38", ("*",))
         (("chr1",), (), "GRCh38", (), "unknown: .* does not say where its examples lie"),
         (("*",), (), "GRCh38", (), "exposed: all"),
         ((), (), "GRCh38", ("chr1:0-9",), "unknown: .* not said which regions"),
+        (("chr1:5M-6M",), (), "GRCh38", ("chr1:5500000-5500100",), "unknown"),
+        (("*",), ("chr1:5M-6M",), "GRCh38", ("chr1:5500000-5500100",), "exposed"),
     ],
 )  # fmt: skip
 def test_regions_are_compared_as_far_as_names_and_assemblies_allow(
@@ -182,6 +185,19 @@ def test_labels_of_the_task_or_its_suite_are_exposure_wherever_the_examples_lie(
         assert found == Exposed("exposed", f"trained on the labels of {corpus}")
 
 
+def test_a_variant_of_a_task_has_the_labels_of_the_task() -> None:
+    card = model(Exposure("t", "Mus musculus", "", ("*",)))
+    for name in ("t(shots=4)", "t.small"):
+        found = exposure_of(card, replace(task_of(), name=name), at("chr1:0-9"))
+        assert found == Exposed("exposed", "trained on the labels of t")
+
+
+def test_relatives_of_one_task_are_the_species_of_another() -> None:
+    card = model(Exposure("A. lyrata", "Arabidopsis lyrata", "", ("*",), level="homologous"))
+    assert exposure_of(card, task_of(("Arabidopsis lyrata",)), at("chr1:0-9")).status == "exposed"
+    assert exposure_of(card, task_of(("Arabidopsis thaliana",)), at("chr1:0-9")).status == "clean"
+
+
 @pytest.mark.parametrize(
     ("corpus", "species", "held"),
     [
@@ -200,6 +216,19 @@ def test_labels_of_the_task_or_its_suite_are_exposure_wherever_the_examples_lie(
         ("eukaryotes", "Quercus robur", None),
         ("Mus musculus", "Quercus robur", False),
         ("all domains of life", "synthetic construct", False),
+        ("Homo sapiens", "many species", None),
+        ("Homo sapiens", "eukaryotes", None),
+        ("human genome", "Homo sapiens", None),
+        ("great apes", "Homo sapiens", None),
+        ("Model organisms", "mouse", None),
+        ("human and mouse", "Homo sapiens", True),
+        ("rice, maize", "Homo sapiens", False),
+        ("fungi and bacteria", "Escherichia coli", None),
+        ("Saccharomyces cerevisiae S288C", "yeast", True),
+        ("Oryza sativa", "Oryza sativa japonica", True),
+        ("Arabidopsis lyrata", "Arabidopsis thaliana", False),
+        ("bacteriophages", "Escherichia coli", None),
+        ("microbial species", "SARS-CoV-2", None),
     ],
 )
 def test_who_may_be_in_a_corpus(corpus: str, species: str, held: bool | None) -> None:

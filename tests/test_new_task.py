@@ -215,6 +215,20 @@ def test_several_labels_joined_or_in_columns(here: Path) -> None:
     conforms(several)
 
 
+def test_commas_in_the_names_of_classes_join_no_labels(here: Path) -> None:
+    named = [f'"{("enhancer, strong", "enhancer, weak", "none")[i % 3]}"' for i in range(N)]
+    made = new_task(str(write_table(here / "t.csv", {"seq": SEQUENCES, "state": named})))
+    assert made.task.kind == "classification"
+    assert made.task.classes == ("none", "enhancer, strong", "enhancer, weak")
+    conforms(made)
+
+
+def test_the_index_that_pandas_writes_is_passed_over(here: Path) -> None:
+    made = new_task(str(write_table(here / "t.csv", {"": list(range(N)), "seq": SEQUENCES, "label": LABELS})))
+    assert [column.name for column in made.columns] == ["seq", "label"]
+    conforms(made)
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [

@@ -126,7 +126,10 @@ def _is_number(text: str) -> bool:
 
 
 def joined_labels(column: Column) -> list[str]:
-    """Return the labels that ';' or ',' join in the column, most frequent first; empty where it holds no lists."""
+    """Return the labels that ';' or ',' join in the column, most frequent first; empty where it holds no lists.
+
+    Labels combine, so there are no more of them than values; of 'enhancer, strong' and 'enhancer, weak' there are.
+    """
     if column.holds != "text" or not any(";" in v or "," in v for v in column.counts):
         return []
     words: Counter[str] = Counter()
@@ -135,5 +138,5 @@ def joined_labels(column: Column) -> list[str]:
             words[word] += n
     joined = sum(n for v, n in column.counts.items() if re.search("[;,]", v))
     short = all(len(w) <= 40 for w in words)
-    few = len(words) <= 1000 and len(words) < len(column.counts) + 2
+    few = len(words) <= 1000 and len(words) <= len(column.counts)
     return [w for w, _ in words.most_common()] if short and few and joined >= max(2, 0.05 * len(column.values)) else []

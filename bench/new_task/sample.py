@@ -144,6 +144,7 @@ def _delimited(blocks: list[str], path: Path, delimiter: str) -> dict[str, list[
                     _append(columns, row)
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}") from error
+    columns.pop("", None)  # the index that pandas writes; no key of a card can name it
     return columns
 
 
@@ -162,8 +163,6 @@ def _check_header(header: list[str], path: Path, delimiter: str) -> None:
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}: column {twice!r} occurs more than once")
-    if "" in header:
-        raise DataError(f"{path}: column {header.index('') + 1} has no name")
 
 
 def _append(columns: dict[str, list[str]], row: list[str]) -> None:

@@ -109,7 +109,7 @@ def _leaks(roles: Roles, parts: Sequence[str]) -> None:
 def _by_chromosome(
     roles: Roles, chrom: Column, group: Column | None, test: list[str], valid: list[str], *, intervals: bool
 ) -> list[Guess]:
-    said = f"{len(chrom.counts)} chromosomes; those held out have every class"
+    said = f"{len(chrom.counts)} chromosomes" + ("; those held out have every class" if roles.classes else "")
     if intervals:
         out = [Guess("rule", "by_chromosome", said)]
     elif _straddles(roles.columns[_name(roles, "sequence")], chrom.values):
@@ -133,7 +133,8 @@ def _by_chromosome(
     out.append(Guess("test", test, f"{_share(chrom, test):.0%} of the rows read"))
     if valid:
         return [*out, Guess("valid", valid, f"{_share(chrom, valid):.0%}")]
-    return [*out, Guess("valid_fraction", VALID, "no further chromosome has every class; taken from train by group")]
+    lacking = "no further chromosome has every class" if roles.classes else "no further chromosome is large enough"
+    return [*out, Guess("valid_fraction", VALID, f"{lacking}; taken from train by group")]
 
 
 def _chromosome(roles: Roles) -> Column | None:

@@ -186,7 +186,10 @@ def get_task(name: str) -> Task:
     stem = base.removesuffix(".small")
     ids = [i for i in TASKS.all() if i.partition("@")[0] == stem]
     if not ids or (version and f"{stem}@{version}" not in ids):
-        raise UnknownName("task", name, ids or task_names(), hint="`baserate list tasks` shows all." + _broken(TASKS))
+        suite = [f"{name}.*"] if any(i.startswith(f"{name}.") for i in TASKS.all()) else []
+        raise UnknownName(
+            "task", name, ids or suite or task_names(), hint="`baserate list tasks` shows all." + _broken(TASKS)
+        )
     found = TASKS.get(f"{stem}@{version}" if version else max(ids, key=lambda i: TASKS.get(i).version))
     return found.small_variant() if stem != base else found
 

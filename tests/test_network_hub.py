@@ -222,9 +222,12 @@ def test_what_is_not_in_the_cache_is_said_without_a_network(
 ) -> None:
     cache = cached(tmp_path / "home", build(tmp_path / "x", LAYOUTS["esm-rotary"]))
     point_client(monkeypatch, cache, "http://127.0.0.1:9", offline=offline)
+    waited: list[float] = []
+    monkeypatch.setattr(_http.time, "sleep", waited.append)
     expected = "not in the local cache, and the hub is out of reach (offline mode, or no network)"
     assert refusal("org/absent").startswith(f"org/absent: {expected}")
     assert refusal("org/tiny@v9").startswith(f"org/tiny@v9: {expected}")
+    assert not waited, "the hub is asked once"
     assert opened("org/tiny").name == "org/tiny"
     (cache / "models--org--tiny" / "snapshots" / COMMIT / "model.safetensors").unlink()
     assert "model.safetensors" in refusal("org/tiny")

@@ -43,6 +43,8 @@ def test_unknown_names_offer_the_nearest() -> None:
         get_task("yeast_codng")
     with pytest.raises(UnknownName, match=r"Unknown task 'yeast_coding@9'\. .*yeast_coding@1"):
         get_task("yeast_coding@9")
+    with pytest.raises(UnknownName, match=r"Did you mean 'genomic_benchmarks\.\*'\?"):
+        get_task("genomic_benchmarks")
     with pytest.raises(UnknownName, match=r"Did you mean 'kmer_logreg'"):
         get_model("kmer_logregg")
 

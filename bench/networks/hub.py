@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..families import FAMILIES, published
+from ..sources.remote import hub_download, no_network
 from ..types import digest
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -100,12 +101,11 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
         content = _configuration(location.folder / "config.json", location.folder)
         return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
     with _told(location):
-        from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError
 
-        file = Path(hf_hub_download(location.name, "config.json", revision=location.revision or None))
+        file = hub_download(location.name, "config.json", revision=location.revision or None, repo_type="model")
         with suppress(EntryNotFoundError):
-            hf_hub_download(location.name, "tokenizer_config.json", revision=file.parent.name)
+            hub_download(location.name, "tokenizer_config.json", revision=file.parent.name, repo_type="model")
     content = _configuration(file, Path(location.name))
     return _with_tokenizer_code(content, file.with_name("tokenizer_config.json")), file.parent.name
 
@@ -275,15 +275,13 @@ def _told(location: Location) -> Iterator[None]:
         raise ConfigError(f"{name}: has no revision {location.revision!r}") from error
     except errors.RepositoryNotFoundError as error:
         raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
-    except errors.LocalEntryNotFoundError as error:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         cause = error.__cause__
         if cause is not None and getattr(cause, "response", None) is not None:  # it is there, and answers with an error
             raise ConfigError(_unfetched(name, cause)) from error
-        raise ConfigError(
-            f"{name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out of "
-            "reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a "
-            "cache that has it"
-        ) from error
+        raise _out_of_reach(location) from error
+    except no_network() as error:
+        raise _out_of_reach(location) from error
     except errors.EntryNotFoundError as error:
         raise ConfigError(f"{name}: has no config.json, so it is not a transformers checkpoint") from error
     except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
@@ -292,3 +290,11 @@ def _told(location: Location) -> Iterator[None]:
 
 def _unfetched(name: str, error: BaseException) -> str:
     return f"{name}: cannot be fetched from the hub ({(str(error).strip().splitlines() or [type(error).__name__])[0]})"
+
+
+def _out_of_reach(location: Location) -> ConfigError:
+    return ConfigError(
+        f"{location.name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out of "
+        "reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a cache "
+        "that has it"
+    )

@@ -68,12 +68,20 @@ def hub_file(repository: str, path: str, *, revision: str = "main") -> Path:
         if (copy / path).is_file():
             return copy / path
     with hub_errors(f"{repository}@{revision}, file {path}", by_hand(repository, revision, paths=[path])):
-        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+        return hub_download(repository, path, revision=revision, repo_type="dataset")
 
-        if not isinstance(try_to_load_from_cache(repository, path, revision=revision, repo_type="dataset"), str):
-            # Without network the download would ask six times in half a minute; this asks once.
-            get_hf_file_metadata(hf_hub_url(repository, path, repo_type="dataset", revision=revision))
-        return Path(hf_hub_download(repository, path, repo_type="dataset", revision=revision))
+
+def hub_download(repository: str, path: str, *, revision: str | None, repo_type: str) -> Path:
+    """Return a file of a repository in the hub's cache, downloaded where it is not there.
+
+    Raises what the hub's client raises. Without network the client alone would ask six times in half a minute; here it
+    asks once.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache(repository, path, revision=revision, repo_type=repo_type), str):
+        get_hf_file_metadata(hf_hub_url(repository, path, revision=revision, repo_type=repo_type))
+    return Path(hf_hub_download(repository, path, revision=revision, repo_type=repo_type))
 
 
 def hub_copies(repository: str, revision: str) -> list[Path]:

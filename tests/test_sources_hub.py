@@ -179,6 +179,31 @@ def test_no_network_and_no_copy_is_one_line(data: Path, tmp_path: Path, monkeypa
     assert "\n" not in said and "Name or service" in said and "--data-dir DIR" in said
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("dev.csv", "valid.csv"), "dev.csv and valid.csv are both the valid part; keep one of them"),
+        (("train.csv", "train/0000.csv"), "train.csv and train/0000.csv are both the train part"),
+        (("train-00000-of-00002.csv",), "1 files such as train-00000-of-00002.csv, whose name says 2"),
+    ],
+)
+def test_a_part_twice_or_not_whole_is_refused(names: tuple[str, ...], said: str, data: Path) -> None:
+    for name in ("test.csv", *names):
+        (data / "lab/set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / "lab/set" / name).write_text(ROWS)
+    with pytest.raises(DataError, match=re.escape(f"lab/set: {said}")):
+        find_hub(HubSet("lab/set", folders=(".",)))
+
+
+def test_parts_may_be_packed_and_not(data: Path) -> None:
+    (data / "lab/set").mkdir(parents=True)
+    (data / "lab/set/train.csv").write_text(ROWS)
+    with gzip.open(data / "lab/set/test.csv.gz", "wt") as file:
+        file.write(ROWS)
+    wanted = HubSet("lab/set", folders=(".",), needs=("train", "test"))
+    assert read_hub(wanted)["part"].to_pylist() == ["train", "train", "test", "test"]
+
+
 @pytest.mark.parametrize("kind", ["multilabel", "regression"])
 def test_parts_with_other_numbers_of_labels_are_refused(kind: Kind, data: Path) -> None:
     (data / "lab/set").mkdir(parents=True)

@@ -294,7 +294,7 @@ def _unfetched(name: str, error: BaseException) -> str:
 
 def _out_of_reach(location: Location) -> ConfigError:
     return ConfigError(
-        f"{location.name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out of "
-        "reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a cache "
+        f"{location.name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out "
+        "of reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a cache "
         "that has it"
     )

@@ -36,7 +36,7 @@ PART_NAMES: Mapping[str, Part] = {
 """What files and splits are called, and the part that each is."""
 
 _FORMATS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", *FASTA)
-_SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-\d+[^.]*)?")
+_SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-(?P<of>\d+)[^.]*)?")
 _HUB_URL = re.compile(r"hf://datasets/(?P<repository>[^/]+/[^/@]+)@(?P<revision>[^/]+)/(?P<path>.+)")
 
 Parts = Mapping[str, tuple[str, ...]]
@@ -202,23 +202,39 @@ def folder_parts(place: Path) -> Parts:
     folders = [e for e in entries if e.is_dir() and e.name.lower() in PART_NAMES]
     names = [e.name for e in entries if e.is_file()]
     names += [f"{f.name}/{e.name}" for f in folders for e in sorted(f.iterdir()) if e.is_file()]
-    if parts := _by_name(names):
+    if parts := _by_name(names, str(place)):
         return {part: tuple(str(place / name) for name in files) for part, files in parts.items()}
     return {PART_NAMES[f.name.lower()]: (str(f),) for f in folders if class_folders(f)}
 
 
-def _by_name(names: Iterable[str]) -> Parts:
-    """Return which of the files, named relative to one folder, hold which part, all in the best format there is."""
-    found: dict[str, dict[str, list[str]]] = {}
+def _by_name(names: Iterable[str], where: str) -> Parts:
+    """Return which of the files, named relative to one folder, hold which part.
+
+    All are of the best format there is; a part that it lacks is of the next. Raises DataError where a part is there
+    under two names, or not all of its shards are.
+    """
+    found: dict[str, dict[str, list[tuple[str, str, int]]]] = {}
     for name in sorted(names):
         above, _, file = name.rpartition("/")
         ending = next((f for f in sorted(_FORMATS, key=len, reverse=True) if file.lower().endswith(f)), "")
         shard = _SHARD.fullmatch(file[: len(file) - len(ending)])
-        part = PART_NAMES.get((above or (shard["part"] if shard else "")).lower(), "")
+        called = (above or (shard["part"] if shard else "")).lower()
+        part = PART_NAMES.get(called, "")
         if ending and part and "/" not in above:
-            found.setdefault(ending, {}).setdefault(part, []).append(name)
-    best = max(found, key=lambda ending: (len(found[ending]), -_FORMATS.index(ending)), default="")
-    return {part: tuple(files) for part, files in found.get(best, {}).items()}
+            known = found.setdefault(ending, {}).setdefault(part, [])
+            known.append((name, f"{called}/" if above else called, int(shard["of"] or 1) if shard and not above else 0))
+    parts: dict[str, tuple[str, ...]] = {}
+    for ending in sorted(found, key=lambda ending: (-len(found[ending]), _FORMATS.index(ending))):
+        for part, files in found[ending].items():
+            if part in parts:
+                continue
+            other = next((name for name, called, _ in files if called != files[0][1]), None)
+            if other is not None:
+                raise DataError(f"{where}: {files[0][0]} and {other} are both the {part} part; keep one of them")
+            if files[0][2] and len(files) != files[0][2]:
+                raise DataError(f"{where}: {len(files)} files such as {files[0][0]}, whose name says {files[0][2]}")
+            parts[part] = tuple(name for name, _, _ in files)
+    return parts
 
 
 def _on_hub(wanted: HubSet) -> Found:
@@ -248,7 +264,7 @@ def _on_hub(wanted: HubSet) -> Found:
         return Found({part: (_reference(wanted, commit, path),) for part, path in wanted.files if path in there})
     for folder in [PurePosixPath(above) / name for above in ("", *wanted.under) for name in wanted.folders]:
         start = "" if folder == PurePosixPath() else f"{folder}/"
-        if parts := _by_name(path.removeprefix(start) for path in there if path.startswith(start)):
+        if parts := _by_name((path.removeprefix(start) for path in there if path.startswith(start)), str(wanted)):
             return Found({p: tuple(_reference(wanted, commit, start + n) for n in v) for p, v in parts.items()})
     return _by_datasets(wanted.repository, wanted)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from baserate.registry import task
+from baserate.sources.declared import code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.sequences import check_sequence
 from baserate.sources.tables import require_column
@@ -74,7 +74,7 @@ class Prompts:
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
-        return content_key(find_hub(self.wanted)), repr(self), digest(Path(__file__).read_bytes())
+        return content_key(find_hub(self.wanted)), repr(self), code_key(__file__)
 
 
 def _declare(

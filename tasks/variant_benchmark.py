@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from baserate.errors import DataError
 from baserate.registry import task
+from baserate.sources.declared import code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.sequences import check_sequence, reverse_complement
 from baserate.sources.tables import require_column
@@ -74,7 +74,7 @@ class Annotated:
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
-        return content_key(find_hub(self._wanted())), repr(self), digest(Path(__file__).read_bytes())
+        return content_key(find_hub(self._wanted())), repr(self), code_key(__file__)
 
     def _wanted(self) -> HubSet:
         return HubSet(REPOSITORY, config=(self.config,), folders=(self.config,), needs=("train",))

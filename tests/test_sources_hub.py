@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from baserate.errors import ConfigError, DataError
-from baserate.sources.declared import HubSource
+from baserate.sources.declared import HubSource, code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_hub
 from baserate.sources.labelled import read_labelled_fasta
 from baserate.sources.sequences import package_file
@@ -222,6 +222,13 @@ def test_a_changed_file_changes_the_key(data: Path) -> None:
     first = content_key(find_hub(wanted))
     (data / "lab/set/a/test.csv").write_text(ROWS.replace("ACGA", "ACCA"))
     assert content_key(find_hub(wanted)) != first
+
+
+def test_the_code_of_a_task_and_ours_are_in_the_key(tmp_path: Path) -> None:
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(name)
+    one, two = (code_key(str(tmp_path / name)) for name in ("one.py", "two.py"))
+    assert len({one, two, code_key()}) == 3
 
 
 @pytest.mark.parametrize(

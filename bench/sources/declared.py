@@ -119,7 +119,7 @@ class HubSource:
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
-        return content_key(find_hub(self.wanted)), repr(self), _code()
+        return content_key(find_hub(self.wanted)), repr(self), code_key()
 
 
 def _numbered(table: pa.Table, name: str) -> tuple[str, ...]:
@@ -140,6 +140,9 @@ def _plain_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return plain
 
 
-@functools.lru_cache(maxsize=1)
-def _code() -> str:
-    return digest(*(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
+@functools.cache
+def code_key(*files: str) -> str:
+    """Return the digest of the code that makes tables of what the hub holds: ours, and the task's own `files`."""
+    here = Path(__file__).parent
+    ours = [*sorted(here.glob("*.py")), here.parent / "text.py", here.parent / "types.py"]
+    return digest(*(path.read_bytes() for path in [*ours, *map(Path, files)]))

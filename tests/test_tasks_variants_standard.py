@@ -215,6 +215,10 @@ def test_brca1_is_read_from_the_paper_s_spreadsheet(folder: Path, snps: list[Row
     split = load_split(card(folder, "brca", "brca1"))
     assert split.test.targets.tolist() == [0, 0, 1] * 3
     check_variants(split, 8192)
+    path = folder / "whole.toml"
+    path.write_text((SUITES / "brca.toml").read_text())
+    with pytest.raises(DataError, match="there are 9 rows, expected 3,893"):
+        load_split(find_in_file(path, "brca1")[0])
     with pytest.raises(DataError, match="no column 'chromosome'"):
         read_variants(
             "hg19",

@@ -51,7 +51,8 @@ class Expected:
             rows = np.arange(len(examples)) if name == "rows" else np.flatnonzero(part == name)
             total = expected if isinstance(expected, int) else sum(expected)
             if len(rows) != total:
-                raise self._refusal(f"{name} has {len(rows):,} rows, expected {total:,}")
+                held = "there are" if name == "rows" else f"{name} has"
+                raise self._refusal(f"{held} {len(rows):,} rows, expected {total:,}")
             if isinstance(expected, tuple):
                 found = np.bincount(examples.targets[rows], minlength=len(self.classes))
                 for label, n, m in zip(self.classes, found, expected, strict=True):

@@ -370,11 +370,34 @@ def test_an_audit_is_kept_until_the_data_change(base: Split, tmp_path: Path, mon
     assert audit(task(), base, cache=tmp_path) == first
     assert audit_of(task(), base, cache=tmp_path) == {"verdict": "PASS", "reasons": [], "leaks": []}
     monkeypatch.undo()
-    kept.write_text("{")
-    assert audit(task(), base, cache=tmp_path) == first
+    for damaged in ("{", "[]", "null", '{"schema": 1, "findings": [1]}'):
+        kept.write_text(damaged)
+        assert audit(task(), base, cache=tmp_path) == first
     other = planted(base, "test", {0: (base.train.inputs.sequences[0], 0)})
     assert audit(task(), other, cache=tmp_path).verdict != "PASS"
     assert len(list((tmp_path / "audits").iterdir())) == 2
+
+
+def test_labels_of_sequences_that_are_there_thousands_of_times_are_compared_at_once() -> None:
+    """Of 16 sequences in 20,000 rows; pair by pair it would be 10 million pairs, and minutes."""
+    words = [a + b for a in "ACGT" for b in "ACGT"]
+    parts = [examples(p, words * (n // 16), [words.index(w) % 2 for w in words] * (n // 16))
+             for p, n in (("train", 16_000), ("valid", 1600), ("test", 8000))]  # fmt: skip
+    targets = parts[0].targets.copy()
+    targets[[16, 160]] = 1  # AA, which is 0 in all other rows
+    found = audit(task(), Split(replace(parts[0], targets=targets), *parts[1:])).finding("conflicts_across")
+    assert found.numbers["rows"] == 500 and found.n_rows == 500
+    assert {(row.other, row.said) for row in found.rows} == {("train16", "plain, there motif")}
+
+
+def test_two_measurements_contradict_each_other_by_either() -> None:
+    sequences = drawn(40, 3)
+    train = examples("train", sequences, np.tile([0.0, 1.0, 2.0, 3.0], (2, 10)).T)
+    values = train.targets[:20].copy()
+    values[3, 1] = 9.0
+    test = examples("test", sequences[:20], values)
+    found = audit(task("regression", classes=("a", "b")), Split(train, train.take(slice(0, 0)), test))
+    assert pairs(found, "conflicts_across") == {("test3", "train3")}
 
 
 def test_json_is_read_back_and_holds_no_nan(base: Split) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from baserate.audit.resplit import RULES
 from baserate.cli import cli
+from baserate.cli.audit import resplit
 from baserate.splits import load_split
 from baserate.task_card import task_card
 
@@ -82,3 +84,8 @@ def test_mistakes_are_one_line_and_exit_2(leaking: Path, tmp_path: Path, capsys:
     assert "Did you mean" in fails("audit", "yeast_codin")
     message = fails("resplit", leaking, "--out", tmp_path / "v3", "--rule", "identicle")
     assert "identicle" in message and message.count("\n") == 1
+
+
+def test_every_rule_of_cleaning_can_be_named() -> None:
+    (option,) = (o for o in resplit.params if o.name == "rules")
+    assert list(option.type.choices) == list(RULES)  # type: ignore[attr-defined]

@@ -38,9 +38,9 @@ def _size(split: Split) -> Finding:
     n, c = sizes["test"], clusters["test"]
     few = []
     if n < FEW_TEST:
-        few.append(f"{n} test rows are few")
+        few.append(f"{n} test {'row is' if n == 1 else 'rows are'} few")
     if c < FEW_CLUSTERS:
-        few.append(f"{c} test clusters are few for an interval")
+        few.append(f"{c} test {'cluster is' if c == 1 else 'clusters are'} few for an interval")
     said = "; ".join(few) if few else f"{n:,} test rows in {c:,} clusters"
     by = f"WARN below {FEW_TEST} test rows or {FEW_CLUSTERS} clusters"
     numbers = {"rows": sizes, "clusters": clusters, "groups": groups}

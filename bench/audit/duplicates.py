@@ -175,26 +175,29 @@ def _conflicts(task: Task, part: Part, examples: Examples, keys: Hashes, spread:
 
 def _conflicts_across(task: Task, parts: Mapping[Part, Examples], keys: Mapping[Part, Keys], spread: Any) -> Finding:
     """Return how many test rows are in training or validation with another label."""
-    test, rows, hit = parts["test"], list[Row](), set[int]()
+    test, rows, n_rows = parts["test"], list[Row](), 0
+    hit = np.zeros(len(test), bool)
+    mine, asked = keys["test"].own, test.targets.reshape(len(test), -1).astype(np.float64)
     for other in ("train", "valid"):
-        theirs = keys[other].own
-        order = np.argsort(theirs, kind="stable")
-        mine = keys["test"].own
-        left = np.searchsorted(theirs, mine, side="left", sorter=order)
-        right = np.searchsorted(theirs, mine, side="right", sorter=order)
-        for i in np.flatnonzero(right > left):
-            for j in order[left[i] : right[i]]:
-                if disagree(task, test.targets[i], parts[other].targets[j], spread):
-                    said = f"{label_text(task, test.targets[i])}, there {label_text(task, parts[other].targets[j])}"
-                    rows.append(Row("test", test.ids[i], other, parts[other].ids[j], said))
-                    hit.add(int(i))
-                    break
-    n, total = len(hit), len(test)
+        if not len(parts[other]):
+            continue
+        order = np.argsort(keys[other].own, kind="stable")
+        values, starts = np.unique(keys[other].own[order], return_index=True)
+        at = np.minimum(np.searchsorted(values, mine), len(values) - 1)
+        theirs = parts[other].targets.reshape(len(order), -1).astype(np.float64)[order]
+        low, high = (extreme.reduceat(theirs, starts)[at] for extreme in (np.minimum, np.maximum))
+        differs = (np.maximum(asked - low, high - asked) > spread).any(axis=1) & (values[at] == mine)
+        for i in np.flatnonzero(differs)[: MAX_ROWS - len(rows)]:
+            same = order[starts[at[i]] : starts[at[i] + 1] if at[i] + 1 < len(starts) else None]
+            j = next(j for j in same if disagree(task, test.targets[i], parts[other].targets[j], spread))
+            said = f"{label_text(task, test.targets[i])}, there {label_text(task, parts[other].targets[j])}"
+            rows.append(Row("test", test.ids[i], other, parts[other].ids[j], said))
+        n_rows += int(differs.sum())
+        hit |= differs
+    n, total = int(hit.sum()), len(test)
     said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are in training or validation with another label"
     by = MEASURED_TWICE if task.kind == "regression" else CONFLICTING
     status = by.status(n / total if total else 0.0)
     numbers = {"rows": n, "of": total, "share": n / total if total else None}
     title = "Test rows that are in training with another label"
-    return Finding(
-        "conflicts_across", title, "labels", status, said, str(by), numbers, tuple(rows[:MAX_ROWS]), len(rows)
-    )
+    return Finding("conflicts_across", title, "labels", status, said, str(by), numbers, tuple(rows), n_rows)

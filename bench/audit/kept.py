@@ -35,7 +35,7 @@ def read_audit(cache: Path, key: str) -> Audit | None:
     """Return the audit that is kept under the key, None where there is none that can be read."""
     try:
         return Audit.from_json(json.loads((cache / "audits" / f"{key}.json").read_text()))
-    except (OSError, ValueError, KeyError, TypeError, DataError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError):
         return None
 
 

@@ -95,7 +95,7 @@ def audit(
     "--rule",
     "rules",
     multiple=True,
-    type=click.Choice(["identical", "conflicts", "overlaps", "relatives"]),
+    type=click.Choice(["identical", "conflicts", "groups", "overlaps", "relatives"]),
     help="What to remove from train and valid; repeatable.  [default: all]",
 )
 @click.option(

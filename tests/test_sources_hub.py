@@ -87,6 +87,12 @@ def test_without_network_a_file_is_asked_for_once(data: Path, monkeypatch: pytes
     assert "\n" not in said and "Name or service" in said and "--data-dir DIR" in said
 
 
+def test_the_advice_gets_a_configuration_wherever_it_lies() -> None:
+    said = HubSet("lab/set", config=("a",), folders=("a",)).advice
+    assert "--include '*a/*' --include 'data/*' --include 'README.md'" in said
+    assert "--include" not in HubSet("lab/set", config=("a",), folders=(".",)).advice
+
+
 @pytest.mark.parametrize("reference", ["hub:set/b.csv", "hub:lab/set", "hub:lab/set/../b.csv", "hub:lab/set@/b.csv"])
 def test_another_form_of_reference_is_refused(data: Path, reference: str) -> None:
     with pytest.raises(ConfigError, match="expected hub:ORG/NAME@REVISION/path"):

@@ -64,6 +64,7 @@ class HubSet:
     def advice(self) -> str:
         """How to get the data by hand, and no more of the repository than these."""
         globs = [f"*{name}/*" for name in self.folders if name != "."] if not self.files else []
+        globs += ["data/*", "README.md"] if globs and self.config else []  # where all configurations lie together
         return by_hand(self.repository, self.revision, paths=[path for _, path in self.files], include=globs)
 
     def __str__(self) -> str:

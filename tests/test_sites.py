@@ -188,6 +188,35 @@ def test_neighbouring_sites_of_a_long_sequence_share_windows(network: Any, monke
     np.testing.assert_allclose(together[[93]], one, atol=1e-5)
 
 
+@pytest.mark.parametrize(("length", "context", "span"), [(200, 147, 1), (203, 41, 1), (203, 40, 32), (77, 69, 69)])
+def test_a_shared_window_holds_its_site_wherever_it_is(
+    network: Any, monkeypatch: pytest.MonkeyPatch, length: int, context: int, span: int
+) -> None:
+    from baserate.networks.sites import SHARE, cut
+
+    monkeypatch.setattr(type(network), "context", property(lambda self: context))
+    cuts: list[str] = []
+    whole = network.whole
+    monkeypatch.setattr(network, "whole", lambda windows: (cuts.extend(windows), whole(windows))[1])
+    long = "".join(np.random.default_rng(1).choice(list("ACGT"), length))
+    for at in range(length - span + 1):
+        found = cut(network, [long], np.array([at]), span=span, shared=True)
+        tokens, a, b = found.encoded[0], found.first[0], found.last[0]
+        start = long.find(cuts.pop())
+        assert b - a == span and start + tokens.starts[a] == at
+        # As far from an edge that is no end of the sequence as it can be, but for the rounding.
+        least = (context - span) // 2 - min(context // SHARE, context - span) // 2 - 1
+        assert start == 0 or at - start >= least
+        assert start == length - context or start + context - at - span >= least
+
+
+def test_a_bin_longer_than_a_window_is_refused(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(network), "context", property(lambda self: 40))
+    long = Inputs(strings(["ACGT" * 50]), positions=np.array([0]), span=64)
+    with pytest.raises(NotApplicable, match="a bin of 64 bp is longer than the 40 bp that fit"):
+        sites.embed_sites(network, long)
+
+
 def test_fine_tuning_reads_the_state_of_the_base(network: Any) -> None:
     train, valid, test = bases(16, seed=1), bases(4, seed=2), bases(8, seed=3)
     fitted = network.fit(train, valid, n_classes=2, seed=0, lr=3e-3, epochs=3, batch_size=4)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..errors import DataError
+from ..errors import DataError, NotApplicable
 from ..progress import activity
 from ..types import IntArray, Strings, strings
 from .batches import in_batches
@@ -57,7 +57,7 @@ def cut(
     """Return the windows about the sites, centred on them or, where `shared`, about as far off as lets them share one.
 
     A site is `span` bases from `sites[i]` on. Its tokens are the first that spells its base or, where it has several
-    bases, all that spell one of them.
+    bases, all that spell one of them. Raises NotApplicable where a window does not hold so many bases.
     """
     known: dict[tuple[str, int], int] = {}
     windows: list[str] = []
@@ -65,9 +65,14 @@ def cut(
     for i, (sequence, at) in enumerate(zip(sequences, sites.tolist(), strict=True)):
         keep = model.around(len(sequence), at + span / 2, max_length=max_length)
         start, length = keep.start, keep.stop - keep.start
+        if span > length:
+            raise NotApplicable(f"{model.name}: a bin of {span} bp is longer than the {length} bp that fit")
         if shared and length < len(sequence):
-            step = max(1, length // SHARE)
-            start = min((start + step // 2) // step * step, len(sequence) - length)
+            # Off by no more than leaves the site inside, and put inside the sequence only then: a window that an end
+            # has moved already would be moved off its site.
+            step = max(1, min(length // SHARE, length - span))
+            start = int(at + span / 2 - length / 2)
+            start = min(max(0, (start + step // 2) // step * step), len(sequence) - length)
         owner[i] = known.setdefault((sequence, start), len(known))
         if owner[i] == len(windows):
             windows.append(sequence[start : start + length])

@@ -9,8 +9,11 @@ import numpy as np
 from ._seeds import Codes, Index, compiled
 from .types import FloatArray, IntArray
 
-_BAND = 16
+_BAND = 256
 """Bases by which an alignment may leave the diagonal of its seed."""
+
+_NEAR = 16
+"""Diagonals so near one another count as one."""
 
 _DROP = 16
 """An extension ends where its score has fallen this far below its best."""
@@ -161,6 +164,7 @@ def relatives(
     threshold: float,
     coverage: float,
     cap: int,
+    beyond: int,
     parent: IntArray,
     spanning: bool,
     seen: Index,
@@ -170,7 +174,8 @@ def relatives(
 ) -> tuple[IntArray, FloatArray, int]:
     """Return the pairs of rows (m, 2) that the seeds of `index` found, their similarity, and how many were capped.
 
-    A pair may come twice. Each row that has a seed is compared with the next `cap` rows that have it; with `spanning`,
+    A pair may come twice. Each row that has a seed is compared with the next `cap` rows that have it, or the next
+    `beyond` where more than these have it; with `spanning`,
     only where `parent` does not join them yet. `seen` is a memory of what was compared, and may forget. `keys` holds
     the seeds of each row, sorted, from `starts[row]` on: `rate` of them all. Two rows that share less than a third of
     the seeds to be expected at `threshold` are not aligned.
@@ -201,8 +206,9 @@ def relatives(
                 m += 1
         at = end
         capped += m > cap + 1
+        reach = cap if m <= cap + 1 else beyond
         for i in range(m):
-            for j in range(i + 1, min(m, i + 1 + cap)):
+            for j in range(i + 1, min(m, i + 1 + reach)):
                 ra, rb = rows[i], rows[j]
                 if spanning and _root(parent, ra) == _root(parent, rb):
                     continue
@@ -211,7 +217,7 @@ def relatives(
                 diagonal = (b - bounds[rb]) - (a - bounds[ra]) if same else (b - bounds[rb]) + (a - bounds[ra])
                 pair = (np.uint64(ra) << np.uint64(32)) | np.uint64(rb)
                 tag = pair * np.uint64(0x9E3779B97F4A7C15)
-                where = tag ^ (np.uint64((diagonal + (1 << 40)) // _BAND * 2 + same) * np.uint64(0xD6E8FEB86659FD93))
+                where = tag ^ (np.uint64((diagonal + (1 << 40)) // _NEAR * 2 + same) * np.uint64(0xD6E8FEB86659FD93))
                 tag >>= np.uint64(32)
                 slot, near = tag & slots, (where >> np.uint64(32)) & slots
                 if seen[slot] == pair or seen[near] == where:
@@ -290,7 +296,7 @@ def best_matches(
                 same = _same_strand(codes, a, b, span, mask)
                 line = (b - bounds[other]) - (a - bounds[row]) if same else (b - bounds[other]) + (a - bounds[row])
                 hit_q[hits], hit_r[hits], hit_row[hits] = a, b, other
-                hit_line[hits] = (line + (1 << 40)) // _BAND * 2 + same
+                hit_line[hits] = (line + (1 << 40)) // _NEAR * 2 + same
                 hits += 1
                 if counts[other] == 0:
                     touched[n_touched] = other

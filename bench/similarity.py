@@ -6,7 +6,7 @@ unless told otherwise) of the shorter sequence. So .8 means that half of the sho
 and 1 that half of it or more is the same. N and other letters match nothing. Both strands are compared.
 
 Alignments start from seeds, spaced words of 8 to 16 bases that both sequences have, and may leave the seed's diagonal
-by 16 bases; a match scores 2, a mismatch -3, a gapped base -4, and they end where the score falls by 32. Pairs without
+by 256 bases; a match scores 2, a mismatch -3, a gapped base -4, and they end where the score falls by 32. Pairs without
 a common seed are not found, so what is found is a lower bound; `docs/decisions/0010-similarity.md` has the recall.
 Sequences that are identical, on either strand, are always found, whatever their length or letters.
 """
@@ -43,7 +43,7 @@ _MASKS = {
     1 << 26: "11110101100110101111",
     1 << 60: "111100110101101011001111",
 }
-"""The mask of the seeds by how many there are at most: the fewer, the lighter, with as many that agree by chance."""
+"""The mask of the seeds by how many bases there are at most: of fewer, lighter ones agree by chance as rarely."""
 _COMPLEMENT = str.maketrans("ACGTURYSWKMBDHVN", "TGCAAYRSWMKVHDBN")
 _KEYS = 1 << 32
 
@@ -203,11 +203,12 @@ def _relatives(
     for a, b in pairwise(starts):
         keys[a:b].sort()
     rate = kept / blocks / _KEYS
+    beyond = LINKS if kept == _KEYS else 1  # long sequences share repeats, and have seeds enough besides
     edges = [kept * i // blocks for i in range(blocks + 1)]
     for i, (low, high) in enumerate(pairwise(edges)):
         index = _indexed(codes, bounds, mask, both, low, high)
         index.sort()
-        shape = (codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS)
+        shape = (codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS, beyond)
         pairs, found, many = _similarity.relatives(*shape, parent, spanning, seen, keys, starts, rate)
         rows.append(kept_rows[pairs])
         similarity.append(found)
@@ -242,8 +243,7 @@ def _chunks(references: Any) -> list[tuple[int, int]]:
 def _plan(bounds: IntArray) -> tuple[int, str, int]:
     """Return the weight of the seeds, their mask, and below which key one is kept."""
     kept = _kept(bounds)
-    seeds = int(bounds[-1]) * kept // _KEYS
-    mask = next(mask for most, mask in _MASKS.items() if seeds <= most)
+    mask = next(mask for most, mask in _MASKS.items() if bounds[-1] <= most)
     return mask.count("1"), mask, kept
 
 

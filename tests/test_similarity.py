@@ -52,6 +52,26 @@ def test_planted_relatives_are_found_and_nothing_else():
     assert len(nearest(queries, references, both_strands=False).index) == len(queries)
 
 
+def test_long_relatives_are_found_across_gaps():
+    """Thirty windows of 20 kb and copies moved on by a quarter, with 5 % substitutions and 1 % gaps of 1 to 3 bases."""
+    rng = np.random.default_rng(4)
+    references = dna(rng, 30, 20_000)
+    queries = []
+    for i, sequence in enumerate(references):
+        bases = list(mutated(rng, sequence, 0.05))
+        for at in np.flatnonzero(rng.random(len(bases)) < 0.01):
+            bases[at] = "" if rng.random() < 0.5 else bases[at] + dna(rng, 1, int(rng.integers(1, 4)))[0]
+        copy = "".join(bases)
+        copy = copy[len(copy) // 4 :] + dna(rng, 1, len(copy) // 4)[0]
+        queries.append(reverse_complement(copy) if i % 2 else copy)
+    found = nearest(queries, references)
+    np.testing.assert_array_equal(found.index, np.arange(30))
+    assert found.coverage.min() > 0.7
+    assert 0.91 < found.identity.min() <= found.identity.max() < 0.96
+    label = clusters([*references, *queries], threshold=0.8)
+    np.testing.assert_array_equal(label[:30], label[30:])
+
+
 def test_identical_ones_are_found_whatever_their_length_or_letters():
     short = ["ACG", "CGT", "NNNN", "ACGN", "A", "NNNN", "GGGC"]
     np.testing.assert_array_equal(clusters(short, threshold=1.0), [0, 0, 1, 2, 3, 1, 4])

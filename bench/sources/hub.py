@@ -35,6 +35,8 @@ PART_NAMES: Mapping[str, Part] = {
 }
 """What files and splits are called, and the part that each is."""
 
+_PATIENCE = 10.0
+"""Seconds without an answer, after which the hub counts as out of reach; its client alone would wait for ever."""
 _FORMATS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", *FASTA)
 _SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-(?P<of>\d+)[^.]*)?")
 _HUB_URL = re.compile(r"hf://datasets/(?P<repository>[^/]+/[^/@]+)@(?P<revision>[^/]+)/(?P<path>.+)")
@@ -245,7 +247,7 @@ def _on_hub(wanted: HubSet) -> Found:
 
         unreachable: tuple[type[Exception], ...] = (OfflineModeIsEnabled, OSError, *no_network())
         try:
-            info = HfApi().dataset_info(wanted.repository, revision=wanted.revision)
+            info = HfApi().dataset_info(wanted.repository, revision=wanted.revision, timeout=_PATIENCE)
         except unreachable as error:
             if getattr(error, "response", None) is not None:  # the hub answered, and said no
                 raise

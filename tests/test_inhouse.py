@@ -16,6 +16,7 @@ from baserate.inhouse import FUNCTIONS, FunctionModel, card_from_file, model_fro
 from baserate.records import read_records
 from baserate.registry import load_model, with_params
 from baserate.run import Grid, Protocol, plan
+from baserate.sites import embed_sites
 from baserate.task_card import task_card
 from baserate.types import Inputs, ModelCard, strings
 
@@ -131,7 +132,7 @@ def test_tensors_are_taken_as_they_come() -> None:
 
 
 def test_what_is_no_model_is_refused() -> None:
-    with pytest.raises(ConfigError, match="give one of embed, log_likelihood"):
+    with pytest.raises(ConfigError, match="give one of embed, embed_sites, log_likelihood"):
         FunctionModel()
     with pytest.raises(ConfigError, match="embed is a list, not a function"):
         FunctionModel(embed=[[1.0]])  # type: ignore[arg-type]
@@ -342,3 +343,21 @@ def test_a_neighbour_with_a_mistake_is_one_line(tmp_path: Path) -> None:
     for use in (card.revision, lambda: load_model(card)):
         with pytest.raises(ConfigError, match=r"m.py: .*'\(' was never closed"):
             use()
+
+
+def test_a_function_gives_the_states_of_bases(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def embed(sequences): return [[s.count(b) for b in 'ACGT'] for s in sequences]\n"
+        "def embed_sites(sequences, positions):\n"
+        "    return [[s[p] == b for b in 'ACGT'] for s, p in zip(sequences, positions)]\n"
+    )
+    card = card_from_file(file)
+    assert card is not None and card.modes == {"linear_probe": {}}
+    inputs = Inputs(strings(["ACGT"] * 4), positions=np.array([3, 1, 2, 0]))
+    assert embed_sites(card.load(), inputs).tolist() == np.eye(4)[[3, 1, 2, 0]].tolist()
+    bins = Inputs(strings(["ACGT"] * 2), positions=np.array([0, 2]), span=2)
+    assert embed_sites(card.load(), bins).tolist() == [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
+    file.write_text("def embed_sites(sequences, positions): ...")
+    with pytest.raises(ConfigError, match=r"mine.py: embed_sites\(\) alone serves no mode; define embed\(\) too"):
+        card_from_file(file)

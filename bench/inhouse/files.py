@@ -48,6 +48,8 @@ def card_from_file(path: str | Path) -> ModelCard | None:
         modes["zero_shot"] = {"rule": rule}
     if "predict" in functions:
         modes["as_is"] = {}
+    if functions == ("embed_sites",):
+        raise ConfigError(f"{path}: embed_sites() alone serves no mode; define embed() too, for tasks of sequences")
     if "embed" in functions:
         modes["linear_probe"] = {}
     file, weights = path.absolute(), [w.absolute() for w in _weights(path, tree)]

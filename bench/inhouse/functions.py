@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, NotApplicable
 from ..progress import activity
-from ..types import FloatArray, Inputs, Strings
+from ..types import FloatArray, Inputs, IntArray, Strings, strings
 
 Function = Callable[..., Any]
 
@@ -26,11 +26,11 @@ class FunctionModel:
     """A model whose capabilities are the functions given; it has the methods of those alone.
 
     A function takes lists of str, upper-case DNA, and returns an array, a tensor or nested lists for n of them:
-    `embed(sequences)` (n, d); `log_likelihood(sequences)` and `pseudo_log_likelihood(sequences)` (n,), nats;
-    `next_base_log_probs(sequences)` (n, 4), nats, ACGT; `masked_llr(references, alternates)` and
-    `score_variants(references, alternates)` (n,), ALT over REF, NaN where it has none; `predict(sequences)`
-    (n, classes) probabilities, of classes or of labels, or (n,) or (n, outputs) values. `score_variants` also gets
-    `positions`, and `predict` `alternates`, where they name that parameter.
+    `embed(sequences)` and `embed_sites(sequences, positions)` (n, d); `log_likelihood(sequences)` and
+    `pseudo_log_likelihood(sequences)` (n,), nats; `next_base_log_probs(sequences)` (n, 4), nats, ACGT;
+    `masked_llr(references, alternates)` and `score_variants(references, alternates)` (n,), ALT over REF, NaN where it
+    has none; `predict(sequences)` (n, classes) probabilities, of classes or of labels, or (n,) or (n, outputs) values.
+    `score_variants` also gets `positions`, and `predict` `alternates`, where they name that parameter.
     Further parameters are settings of the mode, such as `layer` of `embed`.
 
     Equal examples are computed once, `chunk` at a time. Raises DataError where a function returns another shape or a
@@ -41,6 +41,7 @@ class FunctionModel:
         self,
         *,
         embed: Function | None = None,
+        embed_sites: Function | None = None,
         log_likelihood: Function | None = None,
         pseudo_log_likelihood: Function | None = None,
         next_base_log_probs: Function | None = None,
@@ -52,6 +53,7 @@ class FunctionModel:
     ) -> None:
         given = {
             "embed": embed,
+            "embed_sites": embed_sites,
             "log_likelihood": log_likelihood,
             "pseudo_log_likelihood": pseudo_log_likelihood,
             "next_base_log_probs": next_base_log_probs,
@@ -180,6 +182,12 @@ def _embed(call: _Call, sequences: Strings, **settings: Any) -> NDArray[np.float
     return call.run(_VECTORS, [upper_case(sequences, call)], settings=settings)
 
 
+def _embed_sites(call: _Call, sequences: Strings, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
+    distinct = list(dict.fromkeys(sequences))  # a long sequence with many sites is not written out for each
+    turned = dict(zip(distinct, upper_case(strings(distinct), call), strict=True))
+    return call.run(_VECTORS, [[turned[s] for s in sequences], sites.tolist()], settings=settings)
+
+
 def _likelihood(call: _Call, sequences: Strings) -> FloatArray:
     return call.run(_NUMBERS, [upper_case(sequences, call)])
 
@@ -240,6 +248,7 @@ def _signature(function: Function) -> inspect.Signature:
 
 _METHODS: Mapping[str, Function] = {
     "embed": _embed,
+    "embed_sites": _embed_sites,
     "log_likelihood": _likelihood,
     "pseudo_log_likelihood": _pseudo_likelihood,
     "next_base_log_probs": _next_base,

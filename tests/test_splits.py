@@ -143,7 +143,7 @@ def test_rules_by_place_need_intervals_and_one_chromosome_a_group() -> None:
         ({"split": by_chromosome(test=("chr1", "chr2"))}, None),
         ({"split": by_chromosome(test=("chr1",))}, "the valid part is empty; see its split rule: by_chromosome("),
         ({"split": lambda e: strings(["train", "valid"] * 60)}, "the test part is empty"),
-        ({"split": lambda e: strings(["train", "valid", "test"] * 40)}, "group 'g0' is in both train and valid"),
+        ({"split": lambda e: strings(["train", "valid", "test"] * 40)}, "group 'g0' is in both train (id '"),
         ({"classes": ("no", "yes", "maybe")}, "no training example of class 'maybe'"),
         ({"classes": ("no",)}, "targets must be class indices 0 to 0, found int64 from 0 to 1"),
         ({"kind": "regression"}, "targets must be finite floats, found int64"),
@@ -215,6 +215,22 @@ def test_cached_until_a_file_or_an_argument_changes(tmp_path: Path, monkeypatch:
     write(1)
     assert load().train.targets.tolist() == (1 - first.train.targets).tolist() and log.read_text().count("read") == 2
     assert load(version=2).train.fingerprint == load().train.fingerprint and log.read_text().count("read") == 3
+
+
+def test_a_kept_split_is_made_anew_by_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path))
+    table = tmp_path / "t.csv"
+    rows = [f"r{i},{'ACGT' * 3}{'ACGT'[i % 4]},{i % 2},{('train', 'test', 'valid')[i // 2 % 3]}" for i in range(60)]
+    table.write_text("id,sequence,label,part\n" + "\n".join(rows) + "\n")
+    source = functools.partial(counted, str(table), str(tmp_path / "log"))
+
+    def kept() -> int:
+        load_split(task(source, files=(str(table),), split=predefined("part"), subset=Subset(6, 4, 4)))
+        return len(list((tmp_path / "examples").glob("*.arrow")))
+
+    assert kept() == kept() == 2  # the table and its subset
+    monkeypatch.setattr("baserate.splits.load._code", lambda: "of another version")
+    assert kept() == 3
 
 
 def test_closure_is_never_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -334,6 +334,17 @@ def test_built_in_tasks_keep_what_their_rules_promise(name: str) -> None:
     assert_no_leak(split, few)
 
 
+def test_few_shots_of_folds_leak_no_more_than_folds() -> None:
+    rule = few_shot(k_fold(3, by="chromosome"), 4)
+    split = load_split(variant(find_task("yeast_coding.small"), {"split": "all_test"}, RULES))
+    part = rule(split.test)
+    drawn = Split(*(split.test.take(np.flatnonzero(part == name)) for name in ("train", "valid", "test")))
+    assert len(drawn.valid) == 8
+    assert_no_leak(drawn, rule)
+    with pytest.raises(DataError, match=r"is in valid \(id .* and in test"):
+        assert_no_leak(replace(drawn, train=drawn.train.take(slice(0, 5)), valid=drawn.test.take(slice(0, 5))), rule)
+
+
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the real files of GUE (BASERATE_SHARED_DATA)")
 def test_gue_as_published_leaks_and_split_by_homology_does_not() -> None:
     name = "gue.prom_core_tata"

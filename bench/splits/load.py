@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..provenance import sources
 from ..sources import cache, concatenate
 from ..sources.sequences import package_file
 from ..targets import check_learnable, check_targets
@@ -46,8 +47,16 @@ def check_split(task: Task, split: Split) -> None:
     for name, examples in split:
         for group in sorted(set(examples.groups)):
             if seen.setdefault(group, name) != name:
-                raise DataError(f"task {task.id}: group {group!r} is in both {seen[group]} and {name}")
+                ids = [_first(e, group) for e in (dict(split)[seen[group]], examples)]  # type: ignore[index]
+                raise DataError(
+                    f"task {task.id}: group {group!r} is in both {seen[group]} (id {ids[0]!r}) and {name} "
+                    f"(id {ids[1]!r}); `baserate audit` lists all"
+                )
     check_learnable(task, split)
+
+
+def _first(examples: Examples, group: str) -> str:
+    return str(examples.ids[int(np.argmax(examples.groups == group))])
 
 
 def _whole(task: Task) -> Split:
@@ -84,7 +93,7 @@ def _kept(key: list[str], make: Callable[[], Split]) -> Split:
     def build() -> Examples:
         return concatenate([replace(e, strata={**e.strata, _PART: strings([name] * len(e))}) for name, e in make()])
 
-    table = cache.cached_examples(key, build)
+    table = cache.cached_examples([*key, _code()], build)
     part = table.strata[_PART]
     table = replace(table, strata={name: column for name, column in table.strata.items() if name != _PART})
     return Split(*(table.take(np.flatnonzero(part == name)) for name in PARTS))
@@ -118,6 +127,13 @@ def _recipe(source: Any) -> str | None:
     code += [Path(inspect.getfile(check_targets)), *sorted(here.parent.glob("*similarity.py"))]
     code += [*sorted(here.glob("*.py")), *sorted(Path(cache.__file__).parent.glob("*.py"))]
     return digest(source.__qualname__, arguments, *(path.read_bytes() for path in code if path.is_file()))
+
+
+@functools.cache
+def _code() -> str:
+    """Return the digest of the code that divides examples: the rules and what they compare sequences with."""
+    files = sorted(sources(Path(__file__).with_name("__init__.py")))
+    return digest(*(file.read_bytes() for file in files))
 
 
 @functools.lru_cache(maxsize=256)

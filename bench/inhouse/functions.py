@@ -200,7 +200,12 @@ def _pseudo_likelihood(call: _Call, sequences: Strings, *, one_pass: bool = Fals
 def _next_base(call: _Call, sequences: Strings) -> FloatArray:
     # What is asked for may be the first base of a window, so a sequence may be empty here.
     log_probs = call.run(_BASES, [[str(s).upper() for s in sequences]])
-    _require_one(np.exp(log_probs), call, "probabilities of A, C, G and T")
+    total = np.exp(log_probs).sum(axis=1)
+    wrong = np.flatnonzero(np.abs(total - 1) > 1e-3)
+    if len(wrong):
+        raise DataError(
+            f"{call} gave probabilities of A, C, G and T of sum {total[wrong[0]]:.4g} for example {wrong[0]}, not 1"
+        )
     return log_probs
 
 
@@ -228,15 +233,6 @@ def _predict(call: _Call, inputs: Inputs) -> FloatArray:
         named["alternates"] = upper_case(inputs.alternates, call)
     values = call.run(_OUTPUTS, [upper_case(inputs.sequences, call)], named=named)
     return values
-
-
-def _require_one(probabilities: FloatArray, call: _Call, what: str) -> None:
-    wrong = np.flatnonzero((probabilities < 0).any(axis=1) | (np.abs(probabilities.sum(axis=1) - 1) > 1e-3))
-    if len(wrong):
-        raise DataError(
-            f"{call} gave {what} of sum {probabilities[wrong[0]].sum():.4g} for example {wrong[0]}; expected "
-            "numbers of at least 0 whose sum is 1"
-        )
 
 
 def _signature(function: Function) -> inspect.Signature:

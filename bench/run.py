@@ -307,7 +307,8 @@ class Grid:
                 wanted = self.refuse_leaks or not self.protocol.limit
                 self._audits[task.id] = self.audit(task, whole) if wanted else {}
             except Exception as error:  # a result without an audit is still a result, and says so
-                log.warning("%s: it could not be audited", task.id, exc_info=True)
+                bug = not isinstance(error, BaserateError)
+                log.warning("%s: it could not be audited: %s", task.id, _told_in_a_line(error), exc_info=bug)
                 self._audits[task.id] = {"verdict": "", "reasons": [f"not audited: {_told_in_a_line(error)}"]}
         return self._audits[task.id]
 

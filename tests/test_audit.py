@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.audit import Audit, audit, audit_of
+from baserate.audit import Audit, audit
 from baserate.audit.finding import Threshold
 from baserate.audit.page import to_html
 from baserate.errors import DataError
@@ -368,7 +368,7 @@ def test_an_audit_is_kept_until_the_data_change(base: Split, tmp_path: Path, mon
     (kept,) = (tmp_path / "audits").glob("*.json")
     monkeypatch.setattr("baserate.audit._findings", lambda task, split: pytest.fail("made again"))
     assert audit(task(), base, cache=tmp_path) == first
-    assert audit_of(task(), base, cache=tmp_path) == {"verdict": "PASS", "reasons": [], "leaks": []}
+    assert first.in_short() == {"verdict": "PASS", "reasons": [], "leaks": []}
     monkeypatch.undo()
     for damaged in ("{", "[]", "null", '{"schema": 1, "findings": [1]}'):
         kept.write_text(damaged)
@@ -376,6 +376,14 @@ def test_an_audit_is_kept_until_the_data_change(base: Split, tmp_path: Path, mon
     other = planted(base, "test", {0: (base.train.inputs.sequences[0], 0)})
     assert audit(task(), other, cache=tmp_path).verdict != "PASS"
     assert len(list((tmp_path / "audits").iterdir())) == 2
+
+
+def test_an_audit_that_cannot_be_kept_is_still_an_audit(
+    base: Split, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "audits").write_text("a file, where the folder should be")
+    assert audit(task(), base, cache=tmp_path).verdict == "PASS"
+    assert "cannot write the cache" in caplog.text and "Traceback" not in caplog.text
 
 
 def test_labels_of_sequences_that_are_there_thousands_of_times_are_compared_at_once() -> None:

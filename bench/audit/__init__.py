@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
 from ..types import Part, Split, Task
@@ -17,7 +17,9 @@ from .overlaps import overlap_findings, straddling_finding
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings
 
-__all__ = ["SCHEMA", "Audit", "Finding", "Row", "Status", "Threshold", "Verdict", "audit", "audit_of"]
+log = logging.getLogger(__name__)
+
+__all__ = ["SCHEMA", "Audit", "Finding", "Row", "Status", "Threshold", "Verdict", "audit"]
 
 
 def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
@@ -41,14 +43,11 @@ def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
         findings=tuple(_findings(task, split)),
     )
     if cache is not None:
-        write_audit(cache, key, made)
+        try:
+            write_audit(cache, key, made)
+        except DataError as error:  # an audit that is not kept is still an audit
+            log.warning("%s; the audit of %s is not kept", error, task.id)
     return made
-
-
-def audit_of(task: Task, split: Split, *, cache: Path | None = None) -> dict[str, Any]:
-    """Return the verdict, its reasons and the leaks among them, a line each: what a record keeps of an audit."""
-    found = audit(task, split, cache=cache)
-    return {"verdict": found.verdict, "reasons": list(found.reasons), "leaks": list(found.leaks)}
 
 
 def _findings(task: Task, split: Split) -> Iterator[Finding]:

@@ -122,6 +122,10 @@ class Audit:
         found = _worst_first([f for f in self.findings if f.topic == "leakage"])
         return tuple(f"{f.status}: {f.said}" for f in found if f.status in ("FAIL", "WARN"))
 
+    def in_short(self) -> dict[str, Any]:
+        """Return the verdict, its reasons and the leaks among them: what a record keeps of an audit."""
+        return {"verdict": self.verdict, "reasons": list(self.reasons), "leaks": list(self.leaks)}
+
     def finding(self, name: str) -> Finding:
         """Return the finding of that name. Raises KeyError where the audit has none."""
         for found in self.findings:
@@ -132,8 +136,7 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object that `Audit.from_json` reads back; `verdict` and `reasons` are there to be read."""
         value = {k: v for k, v in asdict(self).items() if k != "findings"}
-        own = {"verdict": self.verdict, "reasons": list(self.reasons), "leaks": list(self.leaks)}
-        return {**value, **own, "findings": [f.to_json() for f in self.findings]}
+        return {**value, **self.in_short(), "findings": [f.to_json() for f in self.findings]}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Audit:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +41,15 @@ def read_audit(cache: Path, key: str) -> Audit | None:
 def write_audit(cache: Path, key: str, audit: Audit) -> None:
     """Keep the audit, whole or not at all. Raises DataError where the cache cannot be written."""
     file = cache / "audits" / f"{key}.json"
+    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
+    text = json.dumps(audit.to_json(), allow_nan=False)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".writing-", dir=file.parent)
-        with os.fdopen(handle, "w") as out:
-            json.dump(audit.to_json(), out, allow_nan=False)
-        Path(beside).replace(file)
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
             f"{file.parent}: cannot write the cache ({error.strerror}); set BASERATE_CACHE to a writable folder"

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from .finding import TOPICS, Audit, Finding
+from .scores import FAIL, WARN, shown
 
 SHOWN_ROWS = 20
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 460, 200, 46, 30
@@ -107,14 +108,12 @@ def _bars(audit: Audit) -> list[Bar]:
             continue
         name = {"kmers": "k-mers", "lookup": "lookup"}.get(f.name, f.numbers.get("feature", f.name))
         rank, primary = f.numbers["rank"], f.numbers.get("primary")
-        text = f"{rank:.3f}" + (
-            "" if primary is None or audit.metric == "auroc" else f"   {audit.metric} {primary:.3f}"
+        text = shown(rank) + (
+            "" if primary is None or audit.metric == "auroc" else f"   {audit.metric} {shown(primary)}"
         )
         bars.append(Bar(str(name), round(max(0.0, (rank - chance) / (1 - chance)), 4), text, f.status))
     return bars
 
 
 def _limits(audit: Audit) -> list[tuple[str, float]]:
-    from .scores import FAIL, WARN
-
     return [("WARN", 2 * WARN - 1), ("FAIL", 2 * FAIL - 1)] if audit.kind != "generation" else []

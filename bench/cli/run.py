@@ -138,7 +138,7 @@ def _audit(task: Task, split: Split, *, said: Callable[[str], None]) -> Mapping[
         failed = [reason for reason in found.reasons if reason.startswith("FAIL")]
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         said(f"{task.id}: its audit fails: {failed[0].removeprefix('FAIL: ')}{more}; `baserate audit {task.name}`")
-    return {"verdict": found.verdict, "reasons": list(found.reasons), "leaks": list(found.leaks)}
+    return found.in_short()
 
 
 def _no_audit(task: Task, split: Split) -> Mapping[str, Any]:

@@ -168,3 +168,10 @@ def test_lookups_do_not_search(wide: Leaderboard) -> None:
         assert wide.cell(row, column) is cell
     fewer = replace(wide, cells=wide.cells[:1])
     assert fewer.cell(wide.rows[0], wide.columns[0]) is wide.cells[0]
+
+
+def test_how_many_train_is_not_guessed(table: Leaderboard) -> None:
+    known = replace(record("lm"), task={**record("lm").task, "sizes": {"train": 0}})
+    assert "| MCC ↑ | – | 60 | 60 |" in to_markdown(table) and "| MCC ↑ | 0 | 60 | 60 |" in to_markdown(
+        tabulate([known])
+    )

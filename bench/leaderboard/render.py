@@ -287,7 +287,8 @@ def _tasks(table: Leaderboard) -> list[str]:
         newer = f"**Superseded by {escape(c.superseded_by)}.** " if c.superseded_by else ""
         audit = (c.audit or NOT_AUDITED) + (f" {TAINTED}" if c.audit == "FAIL" else "")
         about = f"{audit} | {escape(c.best_baseline) or NOTHING} | {newer}{escape(c.description)}"
-        lines += [f"| {escape(c.name)} | {metric} | {c.n_train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
+        train = NOTHING if c.n_train is None else c.n_train
+        lines += [f"| {escape(c.name)} | {metric} | {train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
     told = [f"- {escape(titled(c))}: {escape(line)}" for c in table.columns for line in reasons(c)]
     lines += ["", "What the audits found:", "", *told] if told else []
     defined = {m.label: m.definition for c in table.columns for m in (parse(name).metric for name in c.metrics)}

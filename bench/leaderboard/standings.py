@@ -42,7 +42,7 @@ class Column:
     train_fraction: float
     metrics: tuple[str, ...]
     description: str
-    n_train: int = 0
+    n_train: int | None = None
     n: int = 0
     n_clusters: int = 0
     left_out: int = 0
@@ -192,7 +192,7 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
             ]
             about = mine[0].task
             metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in mine for e in r.estimates[:1])
-            description, n_train = str(about.get("description", "")), int((about.get("sizes") or {}).get("train", 0))
+            description, n_train = str(about.get("description", "")), (about.get("sizes") or {}).get("train")
             verdict, why = audit_of(mine)
             newer = next((str(r.task["superseded_by"]) for r in mine if r.task.get("superseded_by")), "")
             column = Column(task, task, data, split, seeds, fraction, metrics, description, n_train)

@@ -264,7 +264,7 @@ def best_matches(
 
     Rows from `first` on are references; `queries` are the seeds of the rows before, in order of their offsets. A
     seed's first `cap` references count. The `tries` references with the most seeds in common are aligned, each through
-    the diagonal that most of these lie on.
+    the diagonal that most of these lie on, at the first of as many seeds that gives an alignment.
     """
     buffer = np.empty((4, 2 * _BAND + 3), np.int64)
     counts = np.zeros(len(bounds), np.int64)
@@ -317,17 +317,21 @@ def best_matches(
                 length = length + 1 if i and lines[i] == lines[i - 1] else 1
                 if length > longest:
                     line, longest = lines[i], length
+            left = tries  # a seed may agree by chance, or where too little around it does
             for h in mine:
-                if hit_line[h] == line:
+                if hit_line[h] == line and left:
+                    left -= 1
                     same = line % 2 == 1
                     least = weight + _UNGAPPED
                     matches, columns = align(codes, bounds, row, other, hit_q[h], hit_r[h], span, same, least, buffer)
+                    if columns == 0:
+                        continue
+                    left = 0
                     shorter = min(bounds[row + 1] - bounds[row], bounds[other + 1] - bounds[other])
                     similarity = matches / max(columns, coverage * shorter)
                     if similarity > best[row] or (similarity == best[row] and columns > columns_of[row]):
                         best[row], columns_of[row] = similarity, columns
                         index_of[row], strand_of[row] = other - first, 1 if same else -1
-                    break
         for t in range(n_touched):
             counts[touched[t]] = 0
     return capped

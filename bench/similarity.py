@@ -37,10 +37,10 @@ WORDS = 4096
 """Seeds kept of a sequence on average; of longer ones a sample is kept, chosen by hash."""
 
 _MASKS = {
-    1 << 15: "111010010111",
-    1 << 19: "11101011010111",
-    1 << 22: "111010110011010111",
-    1 << 26: "11110101100110101111",
+    1 << 16: "111010010111",
+    1 << 20: "11101011010111",
+    1 << 23: "111010110011010111",
+    1 << 27: "11110101100110101111",
     1 << 60: "111100110101101011001111",
 }
 """The mask of the seeds by how many bases there are at most: of fewer, lighter ones agree by chance as rarely."""

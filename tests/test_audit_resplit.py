@@ -161,6 +161,8 @@ def test_nothing_is_overwritten_or_half_written(tmp_path: Path, monkeypatch: pyt
         resplit(task(), dirty(), tmp_path / "there")
     with pytest.raises(NotApplicable, match="bases of shared sequences"):
         resplit(task(per_base=True), dirty(), tmp_path / "v")
+    with pytest.raises(ConfigError, match=r"\(shots=4\): a variant, .* clean planted"):
+        resplit(replace(task(), name="planted(shots=4)"), dirty(), tmp_path / "v")
     split = dirty()
     same = replace(split, train=replace(split.train, groups=strings(["test0"] * 60)), valid=split.valid)
     same = replace(same, test=replace(split.test, groups=strings(["test0"] * 40)))

@@ -88,6 +88,8 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
     """
     if folder.exists():
         raise ConfigError(f"{folder}: is there already; name a new folder")
+    if "(" in task.name:
+        raise ConfigError(f"{task.name}: a variant, which has no card of its own; clean {task.name.partition('(')[0]}")
     if task.per_base:
         raise NotApplicable(
             f"task {task.id}: its rows are bases of shared sequences; choose whole sequences at the source"

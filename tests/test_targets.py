@@ -30,6 +30,18 @@ def test_labels_in_one_column_are_names_indices_or_bits(values, want):
     assert parsed(values, "multilabel") == want
 
 
+def test_of_classes_that_are_numbers_no_other_number_is_an_index():
+    def read(values, *classes):
+        return parse_targets(values, kind="classification", classes=classes, reference="a.csv", column="y").tolist()
+
+    assert read(["1", "3", "2"], "1", "2", "3") == [0, 2, 1]
+    assert read(["1.0", "0", "1"], "0.0", "1.0") == [1, 0, 1]
+    assert read(["true", "0", "FALSE"], "FALSE", "TRUE") == [1, 0, 0]
+    for value, classes in (("0", "123"), ("0", ("-1", "1")), ("true", ("True", "False")), ("0", ("True", "False"))):
+        with pytest.raises(DataError, match=f"row 1: 'y' is '{value}'; (did you mean|expected one of) [^(]*$"):
+            read([value], *classes)
+
+
 def test_labels_and_measurements_may_have_a_column_each():
     assert parsed([["1", "0.0"], ["True", "0"], ["0", "1"]], "multilabel", column=LABELS) == [[1, 1, 0], [0, 0, 1]]
     assert parsed([["1", "-2"], ["0.5", "3"]], "regression", column=("a", "b")) == [[1.0, 0.5], [-2.0, 3.0]]

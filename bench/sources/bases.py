@@ -12,6 +12,7 @@ from ..errors import ConfigError, DataError, MissingExtra
 from ..text import Text
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, Strings, strings
 from .sequences import package_file
+from .targets import class_indices
 
 
 def label_rows(
@@ -25,7 +26,7 @@ def label_rows(
     if labels:
         yield from _hdf5_rows(labels)
         return
-    known = {str(i): i for i in range(len(classes))} | {name: i for i, name in enumerate(classes)}
+    known = class_indices(classes)
     for row, text in enumerate(values or (), 1):
         joined = text.replace(",", ";")
         fields = joined.split(";") if ";" in joined else list(text)

@@ -31,10 +31,11 @@ def parse_targets(
     """Return class indices (n,), labels (n, k) of 0 and 1, measurements (n,) or (n, k), or next bases (n, k).
 
     `column` names the column that `values` are; where it is a list of names, `values` are as many columns. A class is
-    a name or, where it is no name, an index into `classes`. Labels are one column of 0 and 1 for each, or one column in
-    which ';' or ',' join the names or indices of those that hold ('' for none) or, in every row, a 0 or 1 for each of
-    `classes`. Several measurements are a column for each, or joined in one where there are two or more `classes`. Next
-    bases are DNA of one length. Raises DataError for the first row that is none of it, ConfigError without classes.
+    a name or, unless the names are other numbers, an index into `classes`. Labels are one column of 0 and 1 for each,
+    or one column in which ';' or ',' join the names or indices of those that hold ('' for none) or, in every row, a 0
+    or 1 for each of `classes`. Several measurements are a column for each, or joined in one where there are two or more
+    `classes`. Next bases are DNA of one length. Raises DataError for the first row that is none of it, ConfigError
+    without classes.
     """
     # The scalars of an Arrow column cost more than the text in them.
     several = not isinstance(column, str)
@@ -62,7 +63,7 @@ def parse_targets(
         raise DataError(f"{reference}: a {kind} needs `classes`, the label names in order")
     if kind == "multilabel":
         return _joined_labels(columns[0], classes, where[0])
-    known = _known(classes)
+    known = class_indices(classes)
     out = np.empty(len(columns[0]), np.int64)
     for row, value in enumerate(columns[0], 1):
         label = value.strip()
@@ -86,17 +87,32 @@ def _listed(values: Any) -> Column:
     return listed
 
 
-def _known(classes: Sequence[str]) -> dict[str, int]:
+def class_indices(classes: Sequence[str]) -> dict[str, int]:
     """Return the index of each class by what a cell may hold: its name, its index and, of two, true and false."""
+    named = {name: i for i, name in enumerate(classes)}
+    if not _indexed(classes):
+        return named
     booleans = {"False": 0, "false": 0, "True": 1, "true": 1} if len(classes) == 2 else {}
-    return {str(i): i for i in range(len(classes))} | booleans | {name: i for i, name in enumerate(classes)}
+    return {str(i): i for i in range(len(classes))} | booleans | named
+
+
+def _indexed(classes: Sequence[str]) -> bool:
+    """Return whether a number can only be an index: of classes '1' and '2' it is a name, and 0 is neither."""
+    return all(_BINARY.get(name.lower(), _number_or_none(name)) in (None, i) for i, name in enumerate(classes))
+
+
+def _number_or_none(name: str) -> float | None:
+    try:
+        return float(name)
+    except ValueError:
+        return None
 
 
 def _advice(label: str, classes: Sequence[str]) -> str:
     near = nearest(label, classes)
     shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
     advice = f"did you mean {near[0]!r}?" if near else f"expected one of {shown}"
-    return f"{advice} (or an index 0 to {len(classes) - 1})"
+    return f"{advice} (or an index 0 to {len(classes) - 1})" if _indexed(classes) else advice
 
 
 def _joined_labels(values: Column, classes: Sequence[str], where: _Where) -> IntArray:
@@ -107,7 +123,7 @@ def _joined_labels(values: Column, classes: Sequence[str], where: _Where) -> Int
     if k > 1 and all(len(fields) == k and all(f in ("0", "1") for f in fields) for fields in cells):
         out[:] = [[int(f) for f in fields] for fields in cells]
         return out
-    known = _known(classes)
+    known = class_indices(classes)
     for row, fields in enumerate(cells, 1):
         for field in fields:
             if field not in known:

@@ -202,6 +202,9 @@ def test_pairs_and_variants_as_sequences(here: Path) -> None:
     variants = new_task(str(write_table(here / "v.csv", columns)))
     assert variants.task.variants and variants.task.kind == "regression"
     conforms(variants)
+    named = new_task(str(write_table(here / "c.csv", {"ref_seq": SEQUENCES, "alt_seq": changed, "label": LABELS})))
+    assert named.task.metrics[0] == "auroc"  # which a zero-shot score has, and the Matthews correlation has not
+    conforms(named)
 
 
 def test_several_labels_joined_or_in_columns(here: Path) -> None:

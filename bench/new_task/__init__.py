@@ -112,6 +112,9 @@ def _task(name: str, roles: Roles) -> list[Guess]:
     if roles.classes:
         last = "in this order; the last is what a high score means" if len(roles.classes) == 2 else ""
         out.append(Guess("classes", list(roles.classes), last if roles.kind == "classification" else ""))
+    changed = roles.form == "variants" or "alternate" in roles.taken.values()
+    if changed and roles.kind == "classification" and len(roles.classes) == 2:
+        out.append(Guess("metrics", ["auroc", "auprc", "mcc"], "ranks first: a zero-shot score has no classes"))
     asked = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
     out.append(Guess("description", f"{name}: {asked}.", "say in a sentence what is asked and of what"))
     return out

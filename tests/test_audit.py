@@ -386,6 +386,18 @@ def test_an_audit_that_cannot_be_kept_is_still_an_audit(
     assert "cannot write the cache" in caplog.text and "Traceback" not in caplog.text
 
 
+def test_short_sequences_are_no_relatives_where_shuffled_ones_are_as_similar() -> None:
+    """Of 36 random bases a tenth aligns with one of 4,000 others; of relatives on top of that all are counted."""
+    parts = {p: drawn(n, seed, 36) for seed, (p, n) in enumerate({"train": 4000, "valid": 300, "test": 400}.items())}
+    made = {p: examples(p, s, np.arange(len(s)) % 2) for p, s in parts.items()}
+    found = audit(task(), Split(**made)).finding("near_test")
+    assert found.numbers["share"] > 0.05 and abs(found.numbers["share"] - found.numbers["by_chance"]) < 0.05
+    assert found.status != "FAIL" and "are when shuffled" in found.said
+    leaking = [s[:18] + s[19:] + "A" for s in parts["train"][:160]] + parts["test"][160:]
+    made["test"] = examples("test", leaking, np.arange(400) % 2)
+    assert audit(task(), Split(**made)).finding("near_test").status == "FAIL"
+
+
 def test_labels_of_sequences_that_are_there_thousands_of_times_are_compared_at_once() -> None:
     """Of 16 sequences in 20,000 rows; pair by pair it would be 10 million pairs, and minutes."""
     words = [a + b for a in "ACGT" for b in "ACGT"]

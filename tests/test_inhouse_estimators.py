@@ -106,6 +106,8 @@ def test_labels_get_a_probability_each(classifier: Any) -> None:
     found = scores.predict(train.inputs)
     assert found.shape == (60, 2)
     assert ((found > 0.5) == labels).mean() > 0.9
+    as_it_is: Any = EstimatorModel(scores.estimator)
+    np.testing.assert_array_equal(as_it_is.predict(train.inputs), found)
 
 
 def test_several_measurements() -> None:

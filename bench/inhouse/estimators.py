@@ -18,8 +18,8 @@ class EstimatorModel:
     """An estimator or Pipeline whose X is a list of str, or with `variants` of (REF, ALT) pairs of str.
 
     `fit` trains a clone. An estimator that has been fitted has `predict` as well, and is then used as it is; where it
-    was fitted on names of classes, `classes` are the task's, in the task's order. Raises ConfigError for an object
-    that is no scikit-learn estimator.
+    was fitted on names of classes, `classes` are the task's, in the task's order. Fitted on labels (n, k), it has those
+    of the task in their order. Raises ConfigError for an object that is no scikit-learn estimator.
     """
 
     def __init__(self, estimator: Any, *, variants: bool = False, classes: Sequence[str] = ()) -> None:
@@ -31,7 +31,9 @@ class EstimatorModel:
         self.variants = variants
         # A mode looks at which methods are there.
         if _is_fitted(estimator):
-            self.predict = Fitted(estimator, _columns(estimator, classes), variants, len(classes)).predict
+            labels = _n_labels(estimator)
+            columns = None if labels else _columns(estimator, classes)
+            self.predict = Fitted(estimator, columns, variants, labels if columns is None else len(classes)).predict
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Fitted:
         """Return a clone fitted on `train`, every `random_state` in it being `seed`; `valid` is not used.
@@ -141,6 +143,16 @@ def _probabilities(estimator: Any, x: list[Any], k: int) -> FloatArray:
     if values.shape != (len(x), k):
         raise DataError(f"{name} gave scores of shape {values.shape}, expected {(len(x), k)}: one a class")
     return values
+
+
+def _n_labels(estimator: Any) -> int:
+    """Return how many labels a fitted estimator gives each example, 0 where it gives one class or a value."""
+    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    known = getattr(last, "classes_", ())
+    # Estimators tell it in three ways.
+    several = isinstance(known, list) or getattr(last, "multilabel_", False)
+    several = several or getattr(getattr(last, "_label_binarizer", None), "y_type_", "") == "multilabel-indicator"
+    return len(known) if several else 0
 
 
 def _columns(estimator: Any, names: Sequence[str]) -> NDArray[np.int64] | None:

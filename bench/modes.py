@@ -230,7 +230,8 @@ def _features(
         raise ConfigError(f"strands = {strands!r}: expected 'forward' or 'both'")
     if sites.of_bases(inputs):
         if hasattr(model, "embed_sites"):
-            return _of_sites(model, inputs, [layer for layer, _ in requests], both=strands == "both")
+            asked = {k: v for k, v in options.items() if k == "max_length"}  # what else there is, is of whole sequences
+            return _of_sites(model, inputs, [layer for layer, _ in requests], asked, both=strands == "both")
         inputs = sites.windows(inputs, context)
 
     def embed(sequences: Any) -> list[NDArray[np.float32]]:
@@ -254,12 +255,14 @@ def _features(
     return [a - r for a, r in zip(both(inputs.alternates), reference, strict=True)]
 
 
-def _of_sites(model: Any, inputs: Inputs, layers: Sequence[Any], *, both: bool) -> list[NDArray[np.float32]]:
+def _of_sites(
+    model: Any, inputs: Inputs, layers: Sequence[Any], settings: Mapping[str, Any], *, both: bool
+) -> list[NDArray[np.float32]]:
     """Return the states (n, d) of the bases in each layer, or the mean of those on both strands."""
     found: dict[Any, NDArray[np.float32]] = {}
     for layer in layers:
         if layer not in found:
-            named = {} if layer is None else {"layer": layer}
+            named = dict(settings) if layer is None else {"layer": layer, **settings}
             strands = [inputs, sites.reversed_sites(inputs)] if both else [inputs]
             vectors = [_checked(model, sites.embed_sites(model, part, **named), len(inputs)) for part in strands]
             found[layer] = np.float32(0.5) * (vectors[0] + vectors[1]) if both else vectors[0]

@@ -200,7 +200,7 @@ def test_a_shared_window_holds_its_site_wherever_it_is(
     monkeypatch.setattr(network, "whole", lambda windows: (cuts.extend(windows), whole(windows))[1])
     long = "".join(np.random.default_rng(1).choice(list("ACGT"), length))
     for at in range(length - span + 1):
-        found = cut(network, [long], np.array([at]), span=span, shared=True)
+        found = cut(network, [long], np.array([at]), span=span, shared=True, max_length=None)
         tokens, a, b = found.encoded[0], found.first[0], found.last[0]
         start = long.find(cuts.pop())
         assert b - a == span and start + tokens.starts[a] == at
@@ -208,6 +208,20 @@ def test_a_shared_window_holds_its_site_wherever_it_is(
         least = (context - span) // 2 - min(context // SHARE, context - span) // 2 - 1
         assert start == 0 or at - start >= least
         assert start == length - context or start + context - at - span >= least
+
+
+def test_no_more_bases_are_read_about_a_site_than_are_asked_for(network: Any) -> None:
+    parts = [part.take(np.arange(0, len(part), 7)) for _, part in SPLIT]
+    settings = {**mode_settings("linear_probe", CARD, task_of("multilabel")), "penalties": (1e-3,)}
+    job = Job(task_of("multilabel"), CARD, network, Split(*parts), settings, (0,), 1.0)
+    short = replace(job, settings={**settings, "max_length": 21})
+    assert np.abs(MODES["linear_probe"].run(short) - MODES["linear_probe"].run(job)).max() > 1e-3
+    inputs = parts[2].inputs
+    assert inputs.positions is not None
+    inner = inputs.take(np.flatnonzero((inputs.positions >= 10) & (inputs.positions < 50)))
+    windows = sites.windows(inner, 21).sequences
+    vectors = network.embed_sites(inner.sequences, inner.positions, max_length=21)
+    np.testing.assert_allclose(vectors, network.embed_sites(windows, np.full(len(inner), 10)), atol=1e-5)
 
 
 def test_a_bin_longer_than_a_window_is_refused(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:

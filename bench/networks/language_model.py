@@ -166,16 +166,25 @@ class LanguageModel:
         return embedding.embed_all(self, sequences, requests, max_length=max_length, truncation=truncation)
 
     def embed_sites(
-        self, sequences: Strings, sites: IntArray, *, layer: int = -1, span: int = 1, shared: bool = False
+        self,
+        sequences: Strings,
+        sites: IntArray,
+        *,
+        layer: int = -1,
+        span: int = 1,
+        shared: bool = False,
+        max_length: int | None = None,
     ) -> NDArray[np.float32]:
         """Return the state of the token that spells base `sites[i]` of sequence i, (n, d).
 
         With a `span` above 1 it is the mean over the tokens that spell the bases from there on. Equal sequences run
-        once, however many sites they have. Of an over-long one the bases about the site are kept; where `shared`, those
-        windows begin on a grid, so that neighbouring sites share a pass. NaN where the window takes more tokens than
-        fit, as letters other than A, C, G and T may.
+        once, however many sites they have. Of an over-long one `max_length` bases about the site are kept, the whole
+        context by default; where `shared`, those windows begin on a grid, so that neighbouring sites share a pass. NaN
+        where the window takes more tokens than fit, as letters other than A, C, G and T may.
         """
-        return sites_of.embed_sites(self, sequences, sites, layer=layer, span=span, shared=shared)
+        return sites_of.embed_sites(
+            self, sequences, sites, layer=layer, span=span, shared=shared, max_length=max_length
+        )
 
     def masked_log_probs(self, sequences: Strings, sites: Sequence[IntArray]) -> list[FloatArray]:
         """Return log-probabilities (nats) of A, C, G, T, (k, 4), at each sequence's sites, masked together.

@@ -52,7 +52,7 @@ def cut(
     *,
     span: int,
     shared: bool,
-    max_length: int | None = None,
+    max_length: int | None,
 ) -> Cut:
     """Return the windows about the sites, centred on them or, where `shared`, about as far off as lets them share one.
 
@@ -113,7 +113,14 @@ def site_states(
 
 
 def embed_sites(
-    model: LanguageModel, sequences: Strings, sites: IntArray, *, layer: int, span: int, shared: bool
+    model: LanguageModel,
+    sequences: Strings,
+    sites: IntArray,
+    *,
+    layer: int,
+    span: int,
+    shared: bool,
+    max_length: int | None,
 ) -> NDArray[np.float32]:
     """Return the state of each site, (n, d), NaN where its window takes more tokens than fit; see `LanguageModel`."""
     from .language_model import evaluating
@@ -123,7 +130,7 @@ def embed_sites(
     advance = activity(f"embedding bases with {model.name}", len(sequences))
     for start in range(0, len(sequences), CHUNK):
         part = slice(start, start + CHUNK)
-        found = cut(model, sequences[part], sites[part], span=span, shared=shared)
+        found = cut(model, sequences[part], sites[part], span=span, shared=shared, max_length=max_length)
         members = found.members()
 
         def compute(index: IntArray, start: int = start, found: Cut = found, members: list[IntArray] = members) -> None:

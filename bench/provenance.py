@@ -6,7 +6,7 @@ import ast
 import functools
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,10 @@ def sources(first: Path) -> frozenset[Path]:
     return frozenset(found)
 
 
-def _imported(file: Path) -> Iterator[list[str]]:
-    """Yield the parts after 'baserate' of every name of ours that the file imports, attributes among them."""
+@functools.cache
+def _imported(file: Path) -> list[list[str]]:
+    """Return the parts after 'baserate' of every name of ours that the file imports, attributes among them."""
+    found = []
     for node in ast.walk(ast.parse(file.read_bytes())):
         if not isinstance(node, ast.ImportFrom):
             continue
@@ -74,7 +76,8 @@ def _imported(file: Path) -> Iterator[list[str]]:
         else:
             parts = parts[1:]
         for alias in node.names:
-            yield [*parts, alias.name]
+            found.append([*parts, alias.name])
+    return found
 
 
 def _beside(file: Path) -> list[Path]:

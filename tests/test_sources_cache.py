@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import logging
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from baserate.errors import DataError
-from baserate.sources.cache import cache_dir, cached_examples, read_examples, write_examples
+from baserate.sources.cache import cache_dir, cached_examples, file_digest, read_examples, write_examples
 from baserate.text import Text
 from baserate.types import Examples, Inputs, Intervals, strings
 
@@ -45,6 +46,14 @@ def test_every_column_comes_back_equal() -> None:
         assert getattr(cached.intervals, name).tolist() == getattr(built.intervals, name).tolist()
     assert cached.inputs.positions is not None and cached.inputs.positions.dtype == np.int64
     assert cached.targets.tolist() == built.targets.tolist()
+
+
+def test_a_file_is_known_by_its_content_and_read_again_when_it_changed(tmp_path: Path) -> None:
+    for content in (b"ACGT", b"ACGA", b"ACGAA"):
+        (tmp_path / "f").write_bytes(content)
+        assert file_digest(tmp_path / "f") == hashlib.sha256(content).hexdigest()
+    with pytest.raises(DataError, match="gone: cannot be read"):
+        file_digest(tmp_path / "gone")
 
 
 def test_another_key_is_built_anew() -> None:

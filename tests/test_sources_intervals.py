@@ -10,7 +10,6 @@ from baserate.errors import DataError
 from baserate.sources.genbank import read_features
 from baserate.sources.intervals import (
     loci,
-    read_bed,
     read_intervals,
     read_transcripts,
     splice_sites,
@@ -140,7 +139,7 @@ def test_bed_gives_examples_with_loci(tmp_path: Path) -> None:
 def test_bad_bed_is_told_by_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.bed").write_text(text)
     with pytest.raises(DataError, match=said):
-        read_bed(str(tmp_path / "a.bed"))
+        read_intervals(str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="regression")
 
 
 def test_loci_join_what_overlaps_even_through_a_third() -> None:

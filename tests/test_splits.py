@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import baserate.types
 from baserate.errors import DataError
 from baserate.sources import cache
 from baserate.sources.tables import read_table
@@ -23,6 +24,7 @@ from baserate.splits import (
     take_subset,
     with_valid,
 )
+from baserate.splits.load import _code_files, _recipe
 from baserate.types import Examples, Inputs, Intervals, Split, Subset, Task, strings
 
 
@@ -230,7 +232,24 @@ def test_a_kept_split_is_made_anew_by_other_code(tmp_path: Path, monkeypatch: py
 
     assert kept() == kept() == 2  # the table and its subset
     monkeypatch.setattr("baserate.splits.load._code", lambda: "of another version")
-    assert kept() == 3
+    assert kept() == 4
+
+
+def test_all_code_that_decides_a_table_is_in_its_key(tmp_path: Path) -> None:
+    ours = Path(baserate.types.__file__).parent
+    files = {str(file.relative_to(ours)) for file in _code_files()}
+    assert files > {"text.py", "types.py", "fasta.py", "genomes.py", "assemblies.py", "targets.py", "similarity.py"}
+    readers = {f"sources/{file.name}" for file in (ours / "sources").glob("[a-z]*.py")}
+    assert files > readers - {"sources/genbank.py", "sources/corpus.py"}  # which a task imports itself, and none does
+    assert files > {"splits/rules.py", "splits/subsets.py", "splits/drawn.py"}
+    (tmp_path / "beside.py").write_text("X = 1\n")
+    (tmp_path / "own.py").write_text("from beside import X\ndef read(): return X\n")
+    module: dict[str, Any] = {}
+    exec(compile("def read(): return 1", str(tmp_path / "own.py"), "exec"), module)
+    before = _recipe(module["read"])
+    assert before == _recipe(module["read"])
+    (tmp_path / "beside.py").write_text("X = 2\n")
+    assert _recipe(module["read"]) != before
 
 
 def test_closure_is_never_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

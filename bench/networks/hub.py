@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..families import FAMILIES, published
+from ..sources.cache import file_digest
 from ..sources.remote import hub_download, no_network
 from ..types import digest
 
@@ -197,21 +197,7 @@ def folder_digest(folder: Path) -> str:
     """Return the digest of all files of a checkpoint folder that decide what it computes."""
     files = {f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, "*.pt") for f in folder.glob(pattern)}
     files |= {f for pattern in _CODE for f in folder.rglob(pattern)}
-    return digest(
-        *(
-            part
-            for f in sorted(files)
-            for part in (str(f.relative_to(folder)), _file_digest(f, f.stat().st_size, f.stat().st_mtime_ns))
-        )
-    )
-
-
-@functools.lru_cache(maxsize=256)
-def _file_digest(file: Path, size: int, modified: int) -> str:
-    import hashlib
-
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    return digest(*(part for f in sorted(files) for part in (str(f.relative_to(folder)), file_digest(f))))
 
 
 def _configuration(file: Path, where: Path) -> Mapping[str, Any]:

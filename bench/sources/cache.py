@@ -5,6 +5,8 @@ A table is written beside its final name and renamed, so that a reader never see
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import logging
 import os
 import uuid
@@ -26,6 +28,24 @@ def cache_dir() -> Path:
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("baserate", appauthor=False))
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content; a file is read again in one process only when it has changed.
+
+    Raises DataError where it cannot be read.
+    """
+    try:
+        status = path.stat()
+        return _digest_of(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_of(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cached_examples(key: Sequence[str], build: Callable[[], Examples]) -> Examples:

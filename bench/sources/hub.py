@@ -6,8 +6,6 @@ README.md, or by the paths that a card gives, and read as text.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import PARTS, Part, digest
+from .cache import file_digest
 from .labelled import FASTA, class_folders, read_class_folder, read_labelled_fasta
 from .remote import by_hand, data_folders, hub_copies, hub_errors, no_network
 from .tables import read_columns
@@ -115,14 +114,6 @@ def find_hub(wanted: HubSet) -> Found:
     if missing:
         raise DataError(f"{wanted}: the hub has no {missing[0]} part of it; it has {', '.join(found.parts) or 'none'}")
     return found
-
-
-def read_hub(wanted: HubSet) -> pyarrow.Table:
-    """Return the rows of all parts as one table of text, with what `read_parts` adds."""
-    import pyarrow as pa
-
-    tables = [table for _, table, _ in read_parts(wanted)]
-    return pa.concat_tables([table.select(tables[0].column_names) for table in tables])
 
 
 def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
@@ -361,14 +352,7 @@ def _content(path: Path) -> str:
     if path.is_dir():
         files = sorted(path.rglob("*.txt"))
         return digest(*(f"{f.relative_to(path)} {(s := f.stat()).st_size} {s.st_mtime_ns}" for f in files))
-    status = path.stat()
-    return _file_digest(path, status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=256)
-def _file_digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)
 
 
 def hub_set(repository: str, **values: Any) -> HubSet:

@@ -151,16 +151,6 @@ def find_contig(genome: Mapping[str, Bases], name: str, where: str) -> Bases:
     raise DataError(f"{where}: the genome holds no contig {name!r}; {advice}")
 
 
-def read_bed(reference: str) -> tuple[Intervals, StrArray]:
-    """Return a BED file's intervals and its names (column 4, '' where absent); a strand other than '-' reads as '+'.
-
-    Raises DataError, naming the line, where a line is not BED.
-    """
-    columns = table_columns(reference)
-    at = read_places(columns, str(package_file(reference)))
-    return at, strings(columns.get("name", [""] * len(at.chrom)))
-
-
 def read_intervals(
     genome: str,
     bed: str,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..progress import activity
-from .cache import cache_dir
+from .cache import cache_dir, file_digest
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +31,13 @@ def fetch(url: str, *, sha256: str, name: str) -> Path:
     """
     local = [path for folder in data_folders() for path in sorted(folder.rglob(name)) if path.is_file()]
     for path in local:
-        if _sha256(path) == sha256:
+        if file_digest(path) == sha256:
             return path
     if local:
-        raise _wrong(local[0], sha256, _sha256(local[0]), "BASERATE_DATA_DIR holds another version of it")
+        raise _wrong(local[0], sha256, file_digest(local[0]), "BASERATE_DATA_DIR holds another version of it")
     cached = cache_dir() / "downloads" / sha256[:16] / name
     if cached.is_file():
-        found = _sha256(cached)
+        found = file_digest(cached)
         if found == sha256:
             return cached
         log.warning("%s", _wrong(cached, sha256, found, "it is downloaded again"))
@@ -198,14 +198,6 @@ def data_folders() -> list[Path]:
         if not folder.is_dir():
             raise DataError(f"--data-dir or BASERATE_DATA_DIR names {folder}, which is not a folder")
     return folders
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _wrong(file: Path | str, expected: str, found: str, why: str) -> DataError:

@@ -107,11 +107,11 @@ def _key(task: Task) -> list[str]:
     recipe = _recipe(task.source)
     if not task.files or recipe is None:
         return []
-    return [name, recipe, *map(_file_digest, task.files)]
+    return [name, recipe, *(cache.file_digest(package_file(file)) for file in task.files)]
 
 
 def _recipe(source: Any) -> str | None:
-    """Return the digest of the code that builds a table: the module of `source`, its package, our sources and splits.
+    """Return the digest of the code that builds a table: the module of `source`, its package, its imports, and ours.
 
     None where the code does not tell what is built, as for a closure; such a source is read afresh.
     """
@@ -123,26 +123,18 @@ def _recipe(source: Any) -> str | None:
         return None
     origin = Path(source.__code__.co_filename)
     code = sorted(origin.parent.glob("*.py")) if source.__globals__.get("__package__") else [origin]
-    here = Path(__file__).parent
-    code += [Path(inspect.getfile(check_targets)), *sorted(here.parent.glob("*similarity.py"))]
-    code += [*sorted(here.glob("*.py")), *sorted(Path(cache.__file__).parent.glob("*.py"))]
-    return digest(source.__qualname__, arguments, *(path.read_bytes() for path in code if path.is_file()))
+    files = {*code, *sources(origin)} if origin.is_file() else set(code)
+    content = [path.read_bytes() for path in sorted(files)]
+    return digest(source.__qualname__, arguments, _code(), *content)
 
 
 @functools.cache
 def _code() -> str:
-    """Return the digest of the code that divides examples: the rules and what they compare sequences with."""
-    files = sorted(sources(Path(__file__).with_name("__init__.py")))
-    return digest(*(file.read_bytes() for file in files))
+    """Return the digest of the code that reads examples and divides them: readers, genomes, rules and similarity."""
+    return digest(*(file.read_bytes() for file in _code_files()))
 
 
-@functools.lru_cache(maxsize=256)
-def _digest_of(path: Path, size: int, modified: int) -> str:
-    return digest(path.read_bytes())
-
-
-def _file_digest(reference: str) -> str:
-    """Return the digest of a file's content; a file is read again in one process only when it has changed."""
-    path = package_file(reference)
-    status = path.stat()
-    return _digest_of(path, status.st_size, status.st_mtime_ns)
+def _code_files() -> list[Path]:
+    ours = Path(__file__).parents[1]
+    files = {*sources(Path(__file__).with_name("__init__.py")), *sources(ours / "sources" / "declared.py")}
+    return sorted(files | {ours / "text.py", ours / "types.py"})  # these `sources` leaves out

@@ -28,7 +28,8 @@ def block(language: str, name: str) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_in_the_docs_parses(command: str) -> None:
     name, *arguments = shlex.split(command)[1:]
-    assert isinstance(cli.commands[name].make_context(name, arguments), click.Context)
+    with cli.commands[name].make_context(name, arguments) as context:
+        assert isinstance(context, click.Context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

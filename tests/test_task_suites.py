@@ -468,7 +468,9 @@ def test_data_dir_comes_before_the_variable(data: Path, tmp_path: Path) -> None:
     card = tmp_path / "mine.toml"
     card.write_text(SUITE)
     run = ["check", f"{card}:a", "--data-dir", str(tmp_path)]
+    before = os.environ.get("BASERATE_DATA_DIR", "")
     told = CliRunner().invoke(cli, run, standalone_mode=False)
+    assert os.environ.get("BASERATE_DATA_DIR", "") == before
     assert "split is sound" in told.output and "✗" not in told.output.split("two loads")[0], told.output
     with pytest.raises(BaserateError, match="out of reach"):
         load_split(find_in_file(card, "other")[0])

@@ -8,13 +8,16 @@ from pathlib import Path
 import click
 
 
+_DATA_DIR = "BASERATE_DATA_DIR"
+
+
 def _search_first(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
-    """Put the folders before those of BASERATE_DATA_DIR, where this process and those that it starts look for data."""
+    """Put the folders before those of BASERATE_DATA_DIR for this command and the processes that it starts."""
     if folders:
+        before = os.environ.get(_DATA_DIR, "")
         named = [str(folder.resolve()) for folder in folders]
-        os.environ["BASERATE_DATA_DIR"] = os.pathsep.join(
-            [*named, *filter(None, [os.environ.get("BASERATE_DATA_DIR")])]
-        )
+        os.environ[_DATA_DIR] = os.pathsep.join([*named, *filter(None, [before])])
+        context.call_on_close(lambda: os.environ.update({_DATA_DIR: before}))
 
 
 data_dir_option = click.option(

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baserate.sources import remote
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -19,6 +21,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     if before is None:
         del os.environ["BASERATE_CACHE"]
+
+
+@pytest.fixture(autouse=True)
+def _hub_is_asked() -> None:
+    """Forget that the hub did not answer in another test."""
+    remote._silence.clear()
 
 
 SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

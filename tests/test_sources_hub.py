@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from baserate.errors import ConfigError, DataError
+from baserate.sources import remote
 from baserate.sources.declared import HubSource, code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.labelled import read_labelled_fasta
@@ -85,6 +86,46 @@ def test_without_network_a_file_is_asked_for_once(data: Path, monkeypatch: pytes
     said = str(told.value)
     assert len(asked) == 1 and "datasets/lab/set/resolve/v1/a/b.csv" in asked[0]
     assert "\n" not in said and "Name or service" in said and "--data-dir DIR" in said
+
+
+def test_a_hub_that_does_not_answer_is_asked_once_by_many_tasks(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked: list[str] = []
+    clock = [1000.0]
+
+    class Silent:
+        def dataset_info(self, repository: str, **_: object) -> None:
+            asked.append(repository)
+            clock[0] += 10
+            raise TimeoutError("timed out")
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Silent)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: pytest.fail("asked again"))
+    monkeypatch.setattr(remote.time, "monotonic", lambda: clock[0])
+    for name in ("a", "b", "c"):
+        with pytest.raises(DataError, match="timed out"):
+            find_hub(HubSet(f"lab/{name}", folders=("a",)))
+        with pytest.raises(DataError, match="timed out"):
+            package_file(f"hub:lab/{name}@v1/b.csv")
+    assert asked == ["lab/a"] and clock == [1010]
+    clock[0] += 61
+    with pytest.raises(DataError):
+        find_hub(HubSet("lab/d", folders=("a",)))
+    assert asked == ["lab/a", "lab/d"]
+
+
+def test_a_refusal_is_an_answer(data: Path) -> None:
+    class Refused(OSError):
+        response = object()
+
+    def refuse() -> None:
+        raise Refused
+
+    for _ in range(2):
+        with pytest.raises(Refused):
+            remote.ask_hub(refuse)
+    assert remote.ask_hub(lambda: 5) == 5
 
 
 def test_the_advice_gets_a_configuration_wherever_it_lies() -> None:

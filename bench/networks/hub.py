@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..families import FAMILIES, published
 from ..sources.cache import file_digest
-from ..sources.remote import hub_download, no_network
+from ..sources.remote import hub_download, hub_snapshot, no_network
 from ..types import digest
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
@@ -101,10 +101,12 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
         content = _configuration(location.folder / "config.json", location.folder)
         return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
     with _told(location):
-        from huggingface_hub.errors import EntryNotFoundError
+        from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled
 
         file = hub_download(location.name, "config.json", revision=location.revision or None, repo_type="model")
-        with suppress(EntryNotFoundError):
+        with suppress(
+            EntryNotFoundError, OfflineModeIsEnabled, *no_network()
+        ):  # then it has none, as far as we can tell
             hub_download(location.name, "tokenizer_config.json", revision=file.parent.name, repo_type="model")
     content = _configuration(file, Path(location.name))
     return _with_tokenizer_code(content, file.with_name("tokenizer_config.json")), file.parent.name
@@ -134,12 +136,9 @@ def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path
         folder = location.folder
     else:
         with _told(location):
-            from huggingface_hub import snapshot_download
-
-            wanted = [*_TEXT, *WEIGHTS, *(_CODE if code else ())]
-            folder = Path(snapshot_download(location.name, revision=commit, allow_patterns=wanted))
+            folder = hub_snapshot(location.name, commit, [*_TEXT, *WEIGHTS, *(_CODE if code else ())])
             if pickles and not _any(folder, WEIGHTS):
-                snapshot_download(location.name, revision=commit, allow_patterns=list(PICKLES))
+                hub_snapshot(location.name, commit, PICKLES)
     return folder
 
 

@@ -18,7 +18,7 @@ from ..progress import activity
 from ..types import PARTS, Part, digest
 from .cache import file_digest
 from .labelled import FASTA, class_folders, read_class_folder, read_labelled_fasta
-from .remote import by_hand, data_folders, hub_copies, hub_errors, no_network
+from .remote import ask_hub, by_hand, data_folders, hub_copies, hub_errors, no_network
 from .tables import read_columns
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _on_hub(wanted: HubSet) -> Found:
 
         unreachable: tuple[type[Exception], ...] = (OfflineModeIsEnabled, OSError, *no_network())
         try:
-            info = HfApi().dataset_info(wanted.repository, revision=wanted.revision, timeout=_PATIENCE)
+            info = ask_hub(lambda: HfApi().dataset_info(wanted.repository, revision=wanted.revision, timeout=_PATIENCE))
         except unreachable as error:
             if getattr(error, "response", None) is not None:  # the hub answered, and said no
                 raise

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import sys
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import DataError
 from ..progress import activity
@@ -20,6 +23,13 @@ log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
 """Seconds without an answer, after which a server counts as not there."""
+_SILENT = 60.0
+"""Seconds for which a hub that did not answer is not asked again."""
+_silence: list[tuple[float, Exception]] = []
+"""When the hub did not answer last, and the error that said so."""
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+T = TypeVar("T")
 
 
 def fetch(url: str, *, sha256: str, name: str) -> Path:
@@ -75,13 +85,55 @@ def hub_download(repository: str, path: str, *, revision: str | None, repo_type:
     """Return a file of a repository in the hub's cache, downloaded where it is not there.
 
     Raises what the hub's client raises. Without network the client alone would ask six times in half a minute; here it
-    asks once.
+    asks once. What the cache holds at a commit is not asked for at all.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-    if not isinstance(try_to_load_from_cache(repository, path, revision=revision, repo_type=repo_type), str):
-        get_hf_file_metadata(hf_hub_url(repository, path, revision=revision, repo_type=repo_type))
+    url = hf_hub_url(repository, path, revision=revision, repo_type=repo_type)
+    held = try_to_load_from_cache(repository, path, revision=revision, repo_type=repo_type)
+    if not isinstance(held, str):
+        ask_hub(lambda: get_hf_file_metadata(url))
+    elif _COMMIT.fullmatch(revision or "") or not _in_reach(url):
+        return Path(held)
     return Path(hf_hub_download(repository, path, revision=revision, repo_type=repo_type))
+
+
+def hub_snapshot(repository: str, commit: str, patterns: Sequence[str]) -> Path:
+    """Return the folder of a model's files at a commit: all that match, or without network those in the hub's cache.
+
+    Raises what the hub's client raises. The client alone would ask for half a minute before it takes what it has.
+    """
+    from huggingface_hub import hf_hub_url, snapshot_download
+
+    local = not _in_reach(hf_hub_url(repository, "config.json", revision=commit))
+    return Path(snapshot_download(repository, revision=commit, allow_patterns=list(patterns), local_files_only=local))
+
+
+def _in_reach(url: str) -> bool:
+    """Return whether the hub answers, be it with a refusal."""
+    from huggingface_hub import get_hf_file_metadata
+
+    try:
+        ask_hub(lambda: get_hf_file_metadata(url))
+    except _failures() as error:
+        return getattr(error, "response", None) is not None
+    return True
+
+
+def ask_hub(ask: Callable[[], T]) -> T:
+    """Return what `ask()` gets of the hub. Raises what it raises.
+
+    Where a request had no answer none is made for a minute, and the same error is raised: many tasks in a row would
+    each wait for the hub's silence.
+    """
+    if _silence and time.monotonic() - _silence[0][0] < _SILENT:
+        raise _silence[0][1].with_traceback(None)
+    try:
+        return ask()
+    except _failures() as error:
+        if getattr(error, "response", None) is None:
+            _silence[:] = [(time.monotonic(), error)]
+        raise
 
 
 def hub_copies(repository: str, revision: str) -> list[Path]:
@@ -140,6 +192,10 @@ def no_network() -> tuple[type[Exception], ...]:
     """Return what the hub's client raises where there is no network, whichever HTTP library its version uses."""
     libraries = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
     return tuple(library.TransportError for library in libraries)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    return OSError, *no_network()
 
 
 def _download(url: str, path: Path, name: str) -> str:

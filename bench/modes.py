@@ -273,11 +273,15 @@ def _checked(model: Any, vectors: Any, n: int) -> NDArray[np.float32]:
     """Return the vectors as float32 (n, d). Raises DataError where they are not that, or not finite."""
     found = np.asarray(vectors, dtype=np.float32)
     if found.ndim != 2 or len(found) != n:
-        raise DataError(f"{type(model).__name__}.embed gave {found.shape} for {n} sequences, expected (n, d)")
+        raise DataError(f"{_named(model)}: embedding gave {found.shape} for {n} examples, expected (n, d)")
     bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if len(bad):
-        raise DataError(f"{type(model).__name__}.embed gave a value that is not finite for sequence {bad[0]}")
+        raise DataError(f"{_named(model)}: embedding gave a value that is not finite for example {bad[0]}")
     return found
+
+
+def _named(model: Any) -> str:
+    return str(getattr(model, "name", "") or type(model).__name__)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def test_vectors_that_are_not_finite_are_told_by_row(task: Task) -> None:
             vectors[3, 1] = np.nan
             return [vectors]
 
-    with pytest.raises(DataError, match="not finite for sequence 3"):
+    with pytest.raises(DataError, match="not finite for example 3"):
         MODES["linear_probe"].run(job(task, Broken(), layer=2, pooling="mean", penalties=(1.0,)))
 
 

@@ -200,7 +200,7 @@ def test_a_shared_window_holds_its_site_wherever_it_is(
     monkeypatch.setattr(network, "whole", lambda windows: (cuts.extend(windows), whole(windows))[1])
     long = "".join(np.random.default_rng(1).choice(list("ACGT"), length))
     for at in range(length - span + 1):
-        found = cut(network, [long], np.array([at]), span=span, shared=True, max_length=None)
+        found = cut(network, strings([long]), np.array([at]), span=span, shared=True, max_length=None)
         tokens, a, b = found.encoded[0], found.first[0], found.last[0]
         start = long.find(cuts.pop())
         assert b - a == span and start + tokens.starts[a] == at
@@ -222,6 +222,27 @@ def test_no_more_bases_are_read_about_a_site_than_are_asked_for(network: Any) ->
     windows = sites.windows(inner, 21).sequences
     vectors = network.embed_sites(inner.sequences, inner.positions, max_length=21)
     np.testing.assert_allclose(vectors, network.embed_sites(windows, np.full(len(inner), 10)), atol=1e-5)
+
+
+def test_windows_of_more_tokens_than_fit_give_way_to_shorter_ones(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from baserate.networks.sites import cut
+
+    from .checkpoints import LAYOUTS, build, opened
+
+    model = opened(build(tmp_path, LAYOUTS["bert-bpe"]))
+    rng = np.random.default_rng(0)
+    # N takes a token a letter, so that windows about the middle hold fewer bases than others.
+    text = "".join(rng.choice(list("ACGT"), 150)) + "N" * 60 + "".join(rng.choice(list("ACGT"), 150))
+    at = np.arange(len(text))
+    sequences = strings([text] * len(text))
+    assert (cut(model, sequences, at, span=1, shared=False, max_length=None).window < 0).any()
+    found = cut(model, sequences, at, span=1, shared=True, max_length=None)
+    assert (found.window >= 0).all() and all(model.fits(e) for e in found.encoded)
+    together = sites.embed_sites(model, Inputs(sequences, positions=at))
+    few = at[100:260:7]
+    one_by_one = [sites.embed_sites(model, Inputs(sequences[[i]], positions=at[[i]])) for i in few]
+    np.testing.assert_allclose(together[few], np.concatenate(one_by_one), atol=1e-5)
 
 
 def test_a_bin_longer_than_a_window_is_refused(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,8 +179,9 @@ class LanguageModel:
 
         With a `span` above 1 it is the mean over the tokens that spell the bases from there on. Equal sequences run
         once, however many sites they have. Of an over-long one `max_length` bases about the site are kept, the whole
-        context by default; where `shared`, those windows begin on a grid, so that neighbouring sites share a pass. NaN
-        where the window takes more tokens than fit, as letters other than A, C, G and T may.
+        context by default; where `shared`, those windows begin on a grid, so that neighbouring sites share a pass, and
+        one that takes more tokens than fit, as letters other than A, C, G and T may, gives way to shorter ones. NaN
+        where such a window is not shared.
         """
         return sites_of.embed_sites(
             self, sequences, sites, layer=layer, span=span, shared=shared, max_length=max_length

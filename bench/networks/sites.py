@@ -47,7 +47,7 @@ class Cut:
 
 def cut(
     model: LanguageModel,
-    sequences: Sequence[str] | Strings,
+    sequences: Strings,
     sites: IntArray,
     *,
     span: int,
@@ -57,7 +57,9 @@ def cut(
     """Return the windows about the sites, centred on them or, where `shared`, about as far off as lets them share one.
 
     A site is `span` bases from `sites[i]` on. Its tokens are the first that spells its base or, where it has several
-    bases, all that spell one of them. Raises NotApplicable where a window does not hold so many bases.
+    bases, all that spell one of them. A shared window that takes more tokens than fit gives way to shorter ones; else
+    it is left out, since one of REF must be as long as that of ALT. Raises NotApplicable where a window does not hold
+    so many bases.
     """
     known: dict[tuple[str, int], int] = {}
     windows: list[str] = []
@@ -84,13 +86,20 @@ def cut(
     for e, members in zip(found.encoded, found.members(), strict=True):
         at = offset[members]
         first = np.searchsorted(e.ends, at, side="right")
-        lost = np.flatnonzero((first == len(e.ends)) | (e.starts[np.minimum(first, len(e.ends) - 1)] > at))
-        if len(lost):
-            raise DataError(f"no token spells base {at[lost[0]]} of a sequence")
+        unspelt = np.flatnonzero((first == len(e.ends)) | (e.starts[np.minimum(first, len(e.ends) - 1)] > at))
+        if len(unspelt):
+            raise DataError(f"no token spells base {at[unspelt[0]]} of a sequence")
         found.first[members] = first
         last = first + 1 if span == 1 else np.searchsorted(e.starts, at + span, side="left")
         found.last[members] = np.maximum(last, first + 1)
-    return found
+    lost = np.flatnonzero(found.window < 0)
+    limit = min(n for n in (max_length, model.context, 1 << 60) if n is not None)
+    if not shared or not len(lost) or limit <= span:
+        return found
+    shorter = cut(model, sequences[lost], sites[lost], span=span, shared=True, max_length=max(span, limit * 3 // 4))
+    found.window[lost] = np.where(shorter.window < 0, -1, shorter.window + len(found.encoded))
+    found.first[lost], found.last[lost] = shorter.first, shorter.last
+    return Cut(found.encoded + shorter.encoded, found.window, found.first, found.last)
 
 
 def gather(states: Tensor, rows: IntArray, first: IntArray, last: IntArray) -> Tensor:

@@ -94,7 +94,7 @@ def _measured(
     *,
     split: SplitRule,
     sizes: tuple[int, int, int],
-    species: str = "synthetic construct",
+    species: str,
 ) -> Task:
     return Task(
         name=f"mave.{name}",
@@ -139,6 +139,7 @@ def mpsa() -> Task:
         "MIT",
         split=_AUTHORS,
         sizes=(18_469, 5_936, 6_078),
+        species="Homo sapiens",
     )
 
 
@@ -154,6 +155,7 @@ def mpsa_replicate() -> Task:
         "MIT",
         split=_AUTHORS,
         sizes=(18_608, 5_975, 6_114),
+        species="Homo sapiens",
     )
 
 
@@ -186,6 +188,7 @@ def dmsc() -> Task:
         "MIT",
         split=_RANDOM,
         sizes=(180_296, 25_756, 51_513),
+        species="Escherichia coli",
     )
 
 
@@ -201,6 +204,7 @@ def f1u() -> Task:
         "MIT",
         split=_RANDOM,
         sizes=(45_875, 6_554, 13_107),
+        species="synthetic construct",
     )
 
 
@@ -216,6 +220,7 @@ def smn1() -> Task:
         "MIT",
         split=_RANDOM,
         sizes=(21_513, 3_073, 6_146),
+        species="Homo sapiens",
     )
 
 
@@ -231,4 +236,5 @@ def trna() -> Task:
         "MIT",
         split=_RANDOM,
         sizes=(2_923, 418, 835),
+        species="Saccharomyces cerevisiae",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import json
 import uuid
 from pathlib import Path
@@ -16,7 +17,7 @@ from .finding import SCHEMA, Audit
 
 
 def key_of(task: Task, split: Split) -> str:
-    """Return the digest of all that decides an audit: data, split, places, what is asked, and our code."""
+    """Return the digest of all that decides an audit: data, split, places, what is asked, our code, what it runs on."""
     places: list[bytes | str] = []
     for _, e in split:
         if e.intervals is not None:
@@ -60,4 +61,5 @@ def write_audit(cache: Path, key: str, audit: Audit) -> None:
 def _code() -> str:
     folder = Path(__file__).resolve().parent
     files = {file for own in sorted(folder.glob("*.py")) for file in (own, *sources(own))}
-    return digest(*(file.read_bytes() for file in sorted(files)))
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "scikit-learn")]
+    return digest(*versions, *(file.read_bytes() for file in sorted(files)))

@@ -94,7 +94,7 @@ def _declare(
             split_rule="all examples are the test",
             citation=citation,
             licence="see the data set's card",
-            species=("many",),
+            species=("many species",),
             assembly=("not stated",),
             sizes={"train": 0, "valid": 0},
             published=metrics[0],

@@ -99,7 +99,7 @@ def lol_eve_causal_eqtl() -> Task:
         split_rule="every variant is in test; there is no train and no valid",
         citation="Shearer et al. 2025, MLCB (LOL-EVE)",
         licence="MIT",
-        species=("human",),
+        species=("Homo sapiens",),
         assembly=("GRCh38",),
         sizes={"train": 0, "valid": 0},
         classes=("not causal", "causal"),

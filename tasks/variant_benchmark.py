@@ -122,7 +122,7 @@ def _declare(config: str, classes: tuple[str, ...], question: str) -> Any:
             split_rule=repr(rule),
             citation="Medvedev et al. 2025 (BioFM); m42-health/variant-benchmark",
             licence="CC-BY-NC-4.0",
-            species=("human",),
+            species=("Homo sapiens",),
             assembly=("GRCh38",),
             sizes={},
             classes=classes,

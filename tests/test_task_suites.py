@@ -24,6 +24,7 @@ from baserate.registry import TASKS, get_task, load_model
 from baserate.sources.declared import HubSource
 from baserate.splits import load_split
 from baserate.task_suite import find_in_file
+from baserate.taxa import scientific
 from baserate.types import Examples, Task
 
 SUITES = [task for task in TASKS.all().values() if isinstance(task.source, HubSource)]
@@ -136,6 +137,22 @@ def test_every_card_is_complete(task: Task) -> None:
     assert task.origin
     assert len(task.assembly) == len(task.species)
     assert not any(word in task.description for word in ("TODO", "unknown"))
+
+
+def test_a_species_has_one_name_in_all_cards() -> None:
+    named = {species for task in TASKS.all().values() for species in task.species}
+    assert not [species for species in named if scientific(species) != species.lower()], "common names"
+    assert len({scientific(species) for species in named}) == len(named)
+    assert {"Homo sapiens", "Mus musculus"} < named and "many" not in named
+
+
+@pytest.mark.parametrize("suite", ["traitgym", "traitgym_sequences"])
+def test_traitgym_is_resampled_by_chromosome(suite: str) -> None:
+    tasks = [task for task in TASKS.all().values() if task.name.startswith(f"{suite}.")]
+    assert len(tasks) >= 2
+    for task in tasks:
+        keywords = task.source.keywords  # type: ignore[attr-defined]
+        assert (keywords["cluster"], keywords["group"]) == ("chrom", "chrom")
 
 
 @pytest.mark.parametrize("task", OURS, ids=lambda task: task.name)

@@ -16,7 +16,7 @@ class CommonBase:
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the logarithms of the shares of A, C, G and T in each sequence, (n, 4), each counted once more."""
-        counts = np.array([[s.count(base) for base in "ACGT"] for s in sequences], np.float64).reshape(-1, 4) + 1
+        counts = np.array([[s.upper().count(base) for base in "ACGT"] for s in sequences], np.float64).reshape(-1, 4) + 1
         shares: FloatArray = np.log(counts / counts.sum(axis=1, keepdims=True))
         return shares
 
@@ -28,7 +28,7 @@ class PromptCopy(CommonBase):
         """Return log-probabilities (n, 4): .97 for the base that is copied, or the shares of bases, in nats."""
         out = super().next_base_log_probs(sequences)
         for row, sequence in enumerate(sequences):
-            base = _copied(sequence)
+            base = _copied(sequence.upper())
             if base in "ACGT":
                 out[row] = np.log(0.01)
                 out[row, "ACGT".index(base)] = np.log(0.97)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .checkpoint_card import NO_ACCESS, checkpoint_card
-from .errors import ConfigError, UnknownName, check_keys
+from .errors import ConfigError, UnknownName, check_keys, nearest
 from .families import FAMILIES, published
 from .inhouse import card_from_file
 from .inhouse.files import run_file
@@ -118,7 +118,7 @@ def find_tasks(patterns: Sequence[str]) -> list[Task]:
     found: dict[str, Task] = {}
     for pattern in patterns:
         in_file = None if pattern.endswith(")") else _in_card(pattern)
-        for task in _select([pattern], task_names(), find_task) if in_file is None else in_file:
+        for task in _select("tasks", [pattern], task_names(), find_task) if in_file is None else in_file:
             found.setdefault(task.id, task)
     return list(found.values())
 
@@ -132,7 +132,7 @@ def find_models(
     """
     if not patterns:
         return [card for card in MODELS.all().values() if card.baseline]
-    cards = _told_apart(_select(patterns, list(MODELS.all()), functools.partial(find_model, access=access)))
+    cards = _told_apart(_select("models", patterns, list(MODELS.all()), functools.partial(find_model, access=access)))
     if not random_weights:
         return cards
     twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
@@ -245,14 +245,17 @@ def describe(name: str) -> dict[str, Any]:
     return model_snapshot(card) | {"modes": modes, "params": dict(card.params), "revision": card.revision()}
 
 
-def _select(patterns: Sequence[str], names: Sequence[str], get: Callable[[str], C]) -> list[C]:
+def _select(what: str, patterns: Sequence[str], names: Sequence[str], get: Callable[[str], C]) -> list[C]:
     found: dict[tuple[str, str], C] = {}
     for pattern in patterns:
         is_glob = any(c in pattern for c in "*?[") and not (pattern.endswith(")") or _is_path(pattern))
         matches = sorted(fnmatch.filter(names, pattern)) if is_glob else [pattern]
         if not matches:
-            shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-            raise ConfigError(f"{pattern!r} matches none of: {shown}")
+            near = nearest(pattern, {*names, *(f"{name.partition('.')[0]}.*" for name in names if "." in name)})
+            advice = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            raise ConfigError(
+                f"{pattern!r} matches none of {len(names)} {what}; {advice}`baserate list {what}` shows all"
+            )
         for match in matches:
             card = get(match)
             found.setdefault(_identity(card), card)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_FEW = 20
+"""So many names are listed where none resembles the one asked for."""
+
 
 class BaserateError(Exception):
     """A mistake of the caller's, told in one line: what was wrong, what was expected, what to do.
@@ -31,8 +34,7 @@ class UnknownName(ConfigError):
         if near:
             message += f" Did you mean {' or '.join(repr(n) for n in near)}?"
         elif names:
-            shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-            message += f" Known: {shown}."
+            message += f" Known: {', '.join(names)}." if len(names) <= _FEW else f" There are {len(names)}."
         if hint:
             message += f" {hint}"
         super().__init__(message)

@@ -52,7 +52,10 @@ def test_mistakes_in_a_card_are_one_clear_line(tmp_path: Path, toy_card: Path, o
 
 
 def test_names_globs_and_parameters() -> None:
-    assert [t.name for t in find_tasks(["yeast_coding.small", "yeast_cod*[!l]"])] == ["yeast_coding.small", "yeast_coding"]
+    assert [t.name for t in find_tasks(["yeast_coding.small", "yeast_cod*[!l]"])] == [
+        "yeast_coding.small",
+        "yeast_coding",
+    ]
     assert {c.name for c in find_models([])} >= {
         "constant",
         "length",
@@ -65,8 +68,14 @@ def test_names_globs_and_parameters() -> None:
     for bad in ("kmer_logreg(4)", "kmer_logreg(max_k=four)", "kmer_logreg(max_k=)"):
         with pytest.raises(ConfigError, match=r"expected name\(key=value"):
             find_model(bad)
-    with pytest.raises(ConfigError, match=r"'nothing\*' matches none of: "):
+    with pytest.raises(ConfigError, match=r"^'nothing\*' matches none of \d+ tasks; `baserate list tasks` shows all$"):
         find_tasks(["nothing*"])
+    with pytest.raises(ConfigError, match=r"^'geu\.\*' matches none of \d+ tasks; did you mean 'gue\.\*'"):
+        find_tasks(["geu.*"])
+    with pytest.raises(
+        ConfigError, match=r"^Unknown task 'qqqqq'\. There are \d+\. `baserate list tasks` shows all\.$"
+    ):
+        find_tasks(["qqqqq"])
     with pytest.raises(UnknownName, match=r"Unknown task or model 'kmer_logrge'\. Did you mean 'kmer_logreg'"):
         find("kmer_logrge")
 

@@ -160,7 +160,9 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     """Return a built-in suite or the one in a TOML file. Raises ConfigError or UnknownName, naming the key."""
     path = Path(name) if name.endswith(".toml") else suites().get(name)
     if path is None:
-        raise UnknownName("suite", name, suites(), hint="A suite of your own is a .toml file.")
+        tasks = any(known.startswith(f"{name}.") for known in task_names())
+        hint = f"--task '{name}.*' runs the tasks of that name." if tasks else "A suite of your own is a .toml file."
+        raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
     check_keys(value, ("description", "seeds", "cells"), str(path))
     planned: list[Cell] = []

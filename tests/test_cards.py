@@ -258,3 +258,8 @@ column = "part"
         card.write_text(text.replace(old, new))
         with pytest.raises(ConfigError, match=said):
             load_split(task_card(card))
+
+
+def test_a_suite_of_tasks_is_no_grid_and_says_how_it_is_run() -> None:
+    with pytest.raises(UnknownName, match=r"--task 'gue\.\*' runs the tasks of that name"):
+        load_suite("gue")

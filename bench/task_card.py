@@ -18,7 +18,7 @@ from .metrics import parse
 from .sources.declared import READERS, Expected, HubSource, read_expected
 from .sources.hub import HubSet, hub_set
 from .sources.tables import read_table
-from .splits import RULES, with_valid
+from .splits import RULES, predefined, with_valid
 from .types import PARTS, Examples, SplitRule, Task
 from .union import transfer_metrics, union_of
 from .zero_shot import rule_of
@@ -112,7 +112,8 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
     split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
     counts = _counts(card.get("expect", {}), classes, where)
     rule = _rule(where, split)
-    reading = _Reading(path, where, kind, classes, counts, rule, "split" not in card)
+    authors = rule if isinstance(rule, predefined) and card.get("published") else None
+    reading = _Reading(path, where, kind, classes, counts, rule, "split" not in card, authors)
     source: Callable[[], Examples]
     files: tuple[str, ...] = ()
     if union is not None:
@@ -182,6 +183,7 @@ class _Reading:
     counts: Counts
     rule: SplitRule
     is_split: bool
+    authors: SplitRule | None
 
     def hub(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
         """Return the function that reads a data set of the hub, no files, and where the data come from."""
@@ -219,7 +221,8 @@ class _Reading:
             )
         reader = READERS[given[0]]
         names = {"reference": "table", "table": "variants" if given[0] == "variants" else "table"}
-        keys = {names.get(p, p): p for p in inspect.signature(reader).parameters if p not in ("kind", "classes")}
+        own = ("kind", "classes", "check")
+        keys = {names.get(p, p): p for p in inspect.signature(reader).parameters if p not in own}
         check_keys(value, keys, f"{where}: [source]")
         arguments = {keys[key]: v for key, v in value.items()}
         check_values(arguments, reader, f"{where}: [source]", names)
@@ -240,8 +243,10 @@ class _Reading:
             raise ConfigError(f"{where}: [source] lacks {missing[0]} = ...")
         arguments |= {"kind": self.kind, "classes": self.classes}
         expected = self._expected(files[-1], "it is another version of the file, or cut off; see the card's origin")
-        if expected:
-            source = functools.partial(read_expected, reader=given[0], expected=expected, **arguments)
+        if expected or self.authors:
+            source = functools.partial(
+                read_expected, reader=given[0], expected=expected, published=self.authors, **arguments
+            )
         else:
             source = functools.partial(reader, **arguments)
         return source, tuple(files), ""

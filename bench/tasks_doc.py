@@ -30,8 +30,8 @@ Tasks that others published, each by the name of its suite and its own: `baserat
 
 What was read is held to the rows that the card expects, by class where we have counted them; anything else is refused
 with what was found, what was expected and the revision. The authors' split is kept as it is, so that numbers compare,
-even where the audit fails it; where they made no valid part, a tenth of the examples is taken out of train, equal
-sequences together.
+even where the audit fails it: a group in two parts becomes a group of each. Where they made no valid part, a tenth of
+the examples is taken out of train, equal sequences together.
 
 **Metric** is ours, the first of the card; in parentheses what the authors report, where that is another and we know it.
 **Sizes** are empty where we have not seen them, and 0 where nothing is trained on. **Loaded from** says what the loader

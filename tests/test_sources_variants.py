@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from baserate.errors import DataError
+from baserate.errors import ConfigError, DataError
 from baserate.sources.variants import read_variants, variant_windows
+from baserate.task_card import task_card
+from baserate.types import Examples
 
 GENOME = {"chr1": "ACGTTGCAAACCGGTTACGT", "chrN": "AANAA"}
 VCF = (
@@ -57,6 +59,25 @@ def test_ref_mismatches_are_counted_and_refused_past_the_threshold(
     with caplog.at_level(logging.WARNING, "baserate"):
         kept = read(genome, wrong, max_mismatch=0.25)
     assert len(kept) == 3 and "these rows are left out" in caplog.text
+
+
+def test_rows_are_counted_before_those_of_another_ref_are_left_out(genome: str, tmp_path: Path) -> None:
+    rows = "\n".join(f"chr1\t{i + 1}\t{b}\t{'CGTA'['ACGT'.index(b)]}\t0.{i}" for i, b in enumerate(GENOME["chr1"]))
+    (tmp_path / "v.vcf").write_text(f"#CHROM\tPOS\tREF\tALT\teffect\n{rows}\nchrN\t1\tG\tT\t2\n")
+
+    def read_card(expect: str, more: str = "") -> Examples:
+        (tmp_path / "c.toml").write_text(
+            f'name = "v"\nkind = "regression"\n[expect]\n{expect}\n[split]\nrule = "by_chromosome"\ntest = ["chr1"]\n'
+            '[source]\ngenome = "g.fa"\nvariants = "v.vcf"\ntarget = "effect"\nwidth = 4\n'
+            f"max_mismatch = 0.1\n{more}"
+        )
+        return task_card(tmp_path / "c.toml").source()
+
+    assert len(read_card("rows = 21\ntest = 20\ntrain = 1")) == 20
+    with pytest.raises(DataError, match="there are 21 rows, expected 20"):
+        read_card("rows = 20")
+    with pytest.raises(ConfigError, match="unknown key 'check'"):
+        read_card("rows = 21", 'check = "x"')
 
 
 @pytest.mark.parametrize(

@@ -63,11 +63,31 @@ class Expected:
         return DataError(f"{self.what}: {found}; {self.advice}")
 
 
-def read_expected(*, reader: str, expected: Expected, **arguments: Any) -> Examples:
-    """Return what the reader gives. Raises DataError where it is not what is expected."""
-    examples = READERS[reader](**arguments)
-    expected.check(examples)
-    return examples
+def read_expected(
+    *, reader: str, expected: Expected | None, published: SplitRule | None = None, **arguments: Any
+) -> Examples:
+    """Return what the reader gives. Raises DataError where it is not what is expected.
+
+    Of a `published` split, which is kept as it is, a group in several parts becomes a group of each.
+    """
+    if expected and reader == "variants":
+        examples = read_variants(**arguments, check=expected.check)
+    else:
+        examples = READERS[reader](**arguments)
+        if expected:
+            expected.check(examples)
+    return examples if published is None else _parted(examples, published)
+
+
+def _parted(examples: Examples, rule: SplitRule) -> Examples:
+    """Return the examples with the part before the name of each group that is in several parts."""
+    part = rule(examples)
+    seen: dict[str, str] = {}
+    several = {group for group, name in zip(examples.groups, part, strict=True) if seen.setdefault(group, name) != name}
+    if not several:
+        return examples
+    groups = [f"{p}:{g}" if g in several else g for g, p in zip(examples.groups, part, strict=True)]
+    return replace(examples, groups=strings(groups))
 
 
 @dataclass(frozen=True)

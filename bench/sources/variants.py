@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -111,6 +111,7 @@ def read_variants(
     header: int = 0,
     values: Mapping[str, str] | None = None,
     max_mismatch: float = 0.01,
+    check: Callable[[Examples], None] | None = None,
 ) -> Examples:
     """Return an example a row of a table of variants: a VCF, or CSV, TSV, BED, Parquet or a spreadsheet.
 
@@ -119,8 +120,8 @@ def read_variants(
     0. Of a VCF every other argument may name a key of INFO, as KEY or INFO/KEY; a flag gives '1' and where it is absent
     ''. Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by
     ':'. Without `group` variants whose windows overlap are one group. `values` says what a cell of `target` stands for,
-    as a class of two names; `header` counts the rows above the header of a spreadsheet. Raises DataError as
-    `variant_windows` and `read_table` do.
+    as a class of two names; `header` counts the rows above the header of a spreadsheet. `check` is called with all
+    rows, those that are left out among them. Raises DataError as `variant_windows` and `read_table` do.
     """
     columns = table_columns(table, header=header)
     chroms = column(columns, chrom, CHROM, table)
@@ -136,35 +137,55 @@ def read_variants(
         ids = [place if name in ("", ".") else name for place, name in zip(ids, named, strict=True)]
     check_ids(strings(ids), table)
     more = {name: strings(_values(columns, name, table)) for name in strata}
+    contigs, positions = read_genome(genome), _positions(pos, table, position_base)
     inputs, at, keep = variant_windows(
-        read_genome(genome),
+        contigs,
         chrom=chroms,
-        position=_positions(pos, table, position_base),
+        position=positions,
         ref=reference,
         alt=alternate,
         width=width,
         max_mismatch=max_mismatch,
         source=table,
     )
-    groups = strings(_joined(columns, group, table))[keep] if group else loci(at)
+    named_groups = strings(_joined(columns, group, table)) if group else None
+    named_clusters = strings(_joined(columns, cluster, table)) if cluster else None
     measured = parse_targets(
         targets[0] if isinstance(target, str) else targets, kind=kind, classes=classes, reference=table, column=target
     )
-    return Examples(
-        ids=strings(ids)[keep],
-        inputs=inputs,
-        targets=measured[keep],
-        groups=groups,
-        clusters=strings(_joined(columns, cluster, table))[keep] if cluster else groups,
-        strata={name: held[keep] for name, held in more.items()},
-        intervals=at,
-    )
+
+    def examples(inputs: Inputs, at: Intervals, rows: IntArray) -> Examples:
+        groups = loci(at) if named_groups is None else named_groups[rows]
+        return Examples(
+            ids=strings(ids)[rows],
+            inputs=inputs,
+            targets=measured[rows],
+            groups=groups,
+            clusters=groups if named_clusters is None else named_clusters[rows],
+            strata={name: held[rows] for name, held in more.items()},
+            intervals=at,
+        )
+
+    kept = examples(inputs, at, keep)
+    if check and len(kept) < len(ids):  # what was left out has no window, but a row of the table
+        n = [len(contigs[name]) for name in chroms]
+        begin = np.array([_start(*row, width) for row in zip(n, positions, reference, strict=True)], np.int64)
+        end = np.minimum(begin + width, n)
+        check(
+            examples(
+                Inputs(strings(reference)),
+                Intervals(strings(chroms), begin, end, strings(["+"] * len(n))),
+                np.arange(len(ids)),
+            )
+        )
+    elif check:
+        check(kept)
+    return kept
 
 
 def _window(contig: Bases, at: int, ref: str, alt: str, width: int) -> tuple[str, str, int] | None:
     """Return REF's window, ALT's and where they start; None where the contig does not hold REF there."""
-    n = len(contig)
-    start = min(max(0, at + len(ref) // 2 - width // 2), max(0, n - width))
+    start = _start(len(contig), at, ref, width)
     low = min(start, at)
     held = contig[low : max(start + width, at) + len(ref)]
     before = at - low
@@ -174,6 +195,11 @@ def _window(contig: Bases, at: int, ref: str, alt: str, width: int) -> tuple[str
     changed = held[start - low : before] + alt + held[before + len(ref) :]
     trimmed = changed[: len(window)]
     return window, trimmed if trimmed != window else changed, start
+
+
+def _start(n: int, at: int, ref: str, width: int) -> int:
+    """Return where the window of a variant starts on a contig of n bp."""
+    return min(max(0, at + len(ref) // 2 - width // 2), max(0, n - width))
 
 
 def _why(genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[int], refs: Sequence[str]) -> str:

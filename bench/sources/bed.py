@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ConfigError, DataError, MissingExtra
+from ..errors import ConfigError, DataError, MissingExtra, nearest
 from ..types import Intervals, strings
 from .sequences import package_file
 from .tables import read_columns, read_text, require_column
@@ -36,10 +36,9 @@ def table_columns(reference: str, *, header: int = 0) -> dict[str, Sequence[str]
         raise ConfigError(f"{path}: header = {header} is for spreadsheets (.xlsx)")
     if Path(path.name.removesuffix(".gz")).suffix != ".bed":
         table = read_columns(reference)
-        names = table.column_names if hasattr(table, "column_names") else list(table)
-        return {name.removeprefix("#"): _listed(table[name]) for name in names}
+        return {name.removeprefix("#"): table[name].to_pylist() for name in table.column_names}
     rows: list[tuple[int, list[str]]] = []
-    names = []
+    names: list[str] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip() or line.startswith(("##", "track", "browser")):
             continue
@@ -108,11 +107,29 @@ def column(columns: Mapping[str, Sequence[str]], name: str, usual: Sequence[str]
     return columns[name]
 
 
+def field(columns: Mapping[str, Sequence[str]], name: str, reference: str) -> Sequence[str]:
+    """Return a column, or what the column INFO of a VCF says of a key. Raises DataError."""
+    key = name.removeprefix("INFO/")
+    if name in columns or "INFO" not in columns:
+        return column(columns, name, (), reference)
+    out: list[str] = []
+    known: set[str] = set()
+    for text in columns["INFO"]:
+        fields = dict(entry.partition("=")[::2] if "=" in entry else (entry, "1") for entry in text.split(";"))
+        known |= fields.keys()
+        out.append(fields.get(key, ""))
+    if key not in known:
+        near = nearest(key, {*columns, *known})
+        advice = f"did you mean {near[0]!r}?" if near else f"keys of INFO: {', '.join(sorted(known)[:8])}"
+        raise DataError(f"{reference}: no column and no key of INFO {name!r}; {advice}")
+    return out
+
+
 def joined(columns: Mapping[str, Sequence[str]], names: str | Sequence[str], reference: str) -> Sequence[str]:
     """Return a column or, of several names, what stands in all of them, joined by ':'. Raises DataError."""
     if isinstance(names, str):
-        return column(columns, names, (), reference)
-    held = [column(columns, name, (), reference) for name in names]
+        return field(columns, names, reference)
+    held = [field(columns, name, reference) for name in names]
     return [":".join(fields) for fields in zip(*held, strict=True)]
 
 
@@ -156,11 +173,6 @@ def _cell(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None else str(value)
-
-
-def _listed(values: object) -> Sequence[str]:
-    listed: Sequence[str] = values.to_pylist() if hasattr(values, "to_pylist") else values  # type: ignore[assignment]
-    return listed
 
 
 def _is_number(text: str) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..errors import DataError, nearest
+from ..errors import DataError
 from ..fasta import Bases
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
-from .bed import CHROM, column, table_columns
+from .bed import CHROM, column, field, joined, table_columns
 from .collecting import TextCollector
 from .intervals import by_place, find_contig, loci, read_genome
 from .sequences import check_sequence, reverse_complement
@@ -127,16 +127,16 @@ def read_variants(
     chroms = column(columns, chrom, CHROM, table)
     pos = column(columns, position, _POSITION, table)
     reference, alternate = column(columns, ref, _REF, table), column(columns, alt, _ALT, table)
-    targets = [_values(columns, name, table) for name in ([target] if isinstance(target, str) else target)]
+    targets = [field(columns, name, table) for name in ([target] if isinstance(target, str) else target)]
     if values:
         targets = [[values.get(cell.strip(), cell) for cell in cells] for cells in targets]
     ids: Sequence[str] = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(chroms, pos, reference, alternate, strict=True)]
     if id:
         # '.' is how a VCF says that there is no ID.
-        named = _joined(columns, id, table)
+        named = joined(columns, id, table)
         ids = [place if name in ("", ".") else name for place, name in zip(ids, named, strict=True)]
     check_ids(strings(ids), table)
-    more = {name: strings(_values(columns, name, table)) for name in strata}
+    more = {name: strings(field(columns, name, table)) for name in strata}
     contigs, positions = read_genome(genome), _positions(pos, table, position_base)
     inputs, at, keep = variant_windows(
         contigs,
@@ -148,8 +148,8 @@ def read_variants(
         max_mismatch=max_mismatch,
         source=table,
     )
-    named_groups = strings(_joined(columns, group, table)) if group else None
-    named_clusters = strings(_joined(columns, cluster, table)) if cluster else None
+    named_groups = strings(joined(columns, group, table)) if group else None
+    named_clusters = strings(joined(columns, cluster, table)) if cluster else None
     measured = parse_targets(
         targets[0] if isinstance(target, str) else targets, kind=kind, classes=classes, reference=table, column=target
     )
@@ -222,29 +222,6 @@ def _why(genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[i
     if share(0, turned=True) > 0.9:
         return "REF is that of the other strand: write the alleles of the '+' strand"
     return ""
-
-
-def _joined(columns: Mapping[str, Sequence[str]], names: str | Sequence[str], table: str) -> Sequence[str]:
-    held = [_values(columns, name, table) for name in ([names] if isinstance(names, str) else names)]
-    return held[0] if len(held) == 1 else [":".join(fields) for fields in zip(*held, strict=True)]
-
-
-def _values(columns: Mapping[str, Sequence[str]], name: str, table: str) -> Sequence[str]:
-    """Return a column, or what the column INFO of a VCF says of a key."""
-    key = name.removeprefix("INFO/")
-    if name in columns or "INFO" not in columns:
-        return column(columns, name, (), table)
-    out: list[str] = []
-    known: set[str] = set()
-    for text in columns["INFO"]:
-        fields = dict(field.partition("=")[::2] if "=" in field else (field, "1") for field in text.split(";"))
-        known |= fields.keys()
-        out.append(fields.get(key, ""))
-    if key not in known:
-        near = nearest(key, {*columns, *known})
-        advice = f"did you mean {near[0]!r}?" if near else f"keys of INFO: {', '.join(sorted(known)[:8])}"
-        raise DataError(f"{table}: no column and no key of INFO {name!r}; {advice}")
-    return out
 
 
 def _allele(text: str, where: str) -> str:

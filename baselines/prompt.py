@@ -16,7 +16,8 @@ class CommonBase:
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the logarithms of the shares of A, C, G and T in each sequence, (n, 4), each counted once more."""
-        counts = np.array([[s.upper().count(base) for base in "ACGT"] for s in sequences], np.float64).reshape(-1, 4) + 1
+        counts = np.array([[s.upper().count(base) for base in "ACGT"] for s in sequences], np.float64)
+        counts = counts.reshape(-1, 4) + 1
         shares: FloatArray = np.log(counts / counts.sum(axis=1, keepdims=True))
         return shares
 

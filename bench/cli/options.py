@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-
 _DATA_DIR = "BASERATE_DATA_DIR"
 
 

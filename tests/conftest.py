@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from baserate.errors import DataError
 from baserate.sources import remote
 
 
@@ -34,6 +36,22 @@ SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve
 
 if SHARED_DATA.is_dir():
     os.environ.setdefault("BASERATE_DATA_DIR", str(SHARED_DATA))
+
+
+@pytest.fixture
+def fetched() -> Callable[[], AbstractContextManager[None]]:
+    """Return a context that skips the test where a file has to be fetched, is not here and there is no network."""
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        try:
+            yield
+        except DataError as error:
+            if not str(error).startswith("cannot download"):
+                raise
+            pytest.skip(str(error))
+
+    return context
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -16,8 +17,11 @@ BUILT = [task for task in TASKS.all().values() if "." not in task.name]
 
 @parametrize_with_checks([*BUILT, *(t.small_variant() for t in BUILT if t.small)])
 @pytest.mark.filterwarnings("default")
-def test_task_conforms(subject: Any, check: Callable[[Any], None]) -> None:
-    check(subject)
+def test_task_conforms(
+    subject: Any, check: Callable[[Any], None], fetched: Callable[[], AbstractContextManager[None]]
+) -> None:
+    with fetched():
+        check(subject)
 
 
 @parametrize_with_checks(list(MODELS.all().values()))

@@ -5,25 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from ..splits.rules import PART_WORDS
 
 Holds = Literal["dna", "whole numbers", "numbers", "text", "nothing"]
 
 _DNA = re.compile(r"[ACGTRYSWKMBDHVNU]+", re.I)
 _WHOLE = re.compile(r"[+-]?\d+")
-
-PARTS: Mapping[str, str] = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "validation": "valid",
-    "dev": "valid",
-    "val": "valid",
-    "test": "test",
-}
-"""Words for the parts of a split, and ours."""
 
 TARGET = (
     "label", "labels", "target", "targets", "class", "classes", "y", "category", "annotation", "is_active", "active",
@@ -67,7 +58,7 @@ class Column:
     @property
     def parts(self) -> bool:
         """Whether the values are words for the parts of a split, a train and a test among them."""
-        found = {PARTS.get(v.lower(), "") for v in self.counts}
+        found = {PART_WORDS.get(v.lower(), "") for v in self.counts}
         return {"train", "test"} <= found and "" not in found
 
     @property

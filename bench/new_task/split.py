@@ -6,8 +6,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from ..splits.rules import PART_WORDS
 from . import columns as c
-from .columns import PARTS, Column
+from .columns import Column
 from .guess import Guess, Roles
 
 VALID = 0.1
@@ -73,14 +74,14 @@ def _fractions(reason: str) -> list[Guess]:
 
 
 def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]:
-    count = Counter(PARTS[v.lower()] for v in part.values if v)
+    count = Counter(PART_WORDS[v.lower()] for v in part.values if v)
     roles.taken[part.name] = "strata"
     roles.guesses.append(Guess("strata", [part.name], "what the split reads"))
-    if group is not None and _straddles(group, [PARTS.get(v.lower(), "") for v in part.values]):
+    if group is not None and _straddles(group, [PART_WORDS.get(v.lower(), "") for v in part.values]):
         roles.notes.append(f"a value of {group.name!r} lies in more than one part of the split, so it is no group here")
     elif group is not None:
         roles.take("group", group, f"{len(group.counts):,} values that recur, none in two parts of the split")
-    _leaks(roles, [PARTS.get(v.lower(), "") for v in part.values])
+    _leaks(roles, [PART_WORDS.get(v.lower(), "") for v in part.values])
     said = ", ".join(f"{name} {n:,}" for name, n in count.items())
     out = [Guess("rule", "predefined", f"{part.name!r} says the part of each row: {said}"), Guess("column", part.name)]
     if "valid" not in count:

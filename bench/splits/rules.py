@@ -95,6 +95,18 @@ class by_stratum:
         return assign(stratum(examples, self.column, self), self.test, self.valid, self.column)
 
 
+PART_WORDS: Mapping[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "val": "valid",
+    "test": "test",
+}
+"""Words for the parts of a split in a column, and ours."""
+
+
 @dataclass(frozen=True)
 class predefined:
     """Takes each example's part from a column that says 'train', 'valid' (or 'validation', 'dev', 'val') or 'test'."""
@@ -103,22 +115,13 @@ class predefined:
 
     def __call__(self, examples: Examples) -> StrArray:
         """Return the part of each example. Raises DataError for the first value that names no part."""
-        names = {
-            "train": "train",
-            "training": "train",
-            "valid": "valid",
-            "validation": "valid",
-            "dev": "valid",
-            "val": "valid",
-            "test": "test",
-        }
         column = stratum(examples, self.column, self)
         for row, value in enumerate(column):
-            if str(value).lower() not in names:
+            if str(value).lower() not in PART_WORDS:
                 raise DataError(
                     f"column {self.column!r}, id {examples.ids[row]!r}: {value!r} is not train, valid or test"
                 )
-        return strings([names[str(value).lower()] for value in column])
+        return strings([PART_WORDS[str(value).lower()] for value in column])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := bench bench/audit bench/checks bench/cli bench/inhouse bench/leaderboard bench/metrics bench/networks bench/new_task bench/sources bench/splits bench/suites tasks models baselines
+SOURCES := $(shell find bench tasks models baselines -type d -not -name __pycache__)
 
 .PHONY: demo test check dev clean
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baserate.alleles import compare
+from baserate.dna.kmers import OTHER, encode
 from baserate.errors import NotApplicable
-from baserate.kmers import OTHER, encode
 from baserate.types import FloatArray, Inputs, IntArray, Strings, strings
 
 Codes = NDArray[np.uint8]

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baserate.alleles import compare
+from baserate.dna.kmers import OTHER, encode
 from baserate.errors import DataError, NotApplicable
-from baserate.kmers import OTHER, encode
 from baserate.types import Inputs, Strings
 
 MAX_WIDTH = 8192

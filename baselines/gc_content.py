@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from baserate.baselines._linear import LinearBaseline, featurise
-from baserate.kmers import count_kmers
+from baserate.dna.kmers import count_kmers
 from baserate.registry import baseline
 from baserate.types import FloatArray, Inputs, Strings
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from baserate.baselines._linear import Features, LinearBaseline, featurise
-from baserate.kmers import kmer_features
+from baserate.dna.kmers import kmer_features
 from baserate.registry import baseline
 from baserate.types import Inputs, Strings
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from baserate.baselines._linear import featurise
+from baserate.dna.kmers import kmer_features
 from baserate.errors import DataError, check_keys
-from baserate.kmers import kmer_features
 from baserate.progress import Advance, activity
 from baserate.registry import baseline
 from baserate.types import Examples, FloatArray, Inputs

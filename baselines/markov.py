@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from baserate.dna.kmers import OTHER, encode
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, NotApplicable
-from baserate.kmers import OTHER, encode
 from baserate.pretrain_config import PretrainConfig, read_config
 from baserate.progress import activity
 from baserate.provenance import source_digest
 from baserate.registry import baseline
 from baserate.sources.corpus import load as load_corpus
-from baserate.sources.sequences import package_file, reverse_complement
+from baserate.sources.sequences import package_file
 from baserate.types import FloatArray, Inputs, IntArray, Strings, digest, strings
 
 MAX_ORDER = 8

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from baserate.baselines._linear import LinearBaseline
 from baserate.baselines._onehot import aligned_codes
+from baserate.dna.kmers import OTHER, encode
 from baserate.errors import DataError, MissingExtra, NotApplicable
-from baserate.kmers import OTHER, encode
 from baserate.registry import baseline
 from baserate.sources.sequences import package_file
 from baserate.types import Exposure, FloatArray, Inputs, IntArray, Strings

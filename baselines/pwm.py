@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from baserate.baselines._onehot import aligned_codes
+from baserate.dna.kmers import OTHER
 from baserate.errors import ConfigError, DataError, NotApplicable, check_keys
-from baserate.kmers import OTHER
 from baserate.registry import baseline
 from baserate.types import Examples, FloatArray, Inputs
 

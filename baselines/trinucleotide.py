@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from baserate.baselines._contexts import changes, separated
+from baserate.dna.kmers import OTHER
 from baserate.errors import ConfigError, NotApplicable
-from baserate.kmers import OTHER
 from baserate.registry import baseline
 from baserate.types import FloatArray, Inputs, strings
 

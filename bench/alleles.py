@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .sources.sequences import reverse_complement
+from .dna.sequence import reverse_complement
 from .types import Inputs, IntArray, StrArray, Strings, strings
 
 Kind = Literal["none", "snv", "substitution", "indel"]

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .assemblies import canonical
-from .taxa import belongs, related, same_species
+from .dna.assemblies import canonical
+from .dna.taxa import belongs, related, same_species
 from .types import Examples, Exposure, ModelCard, ModeName, Split, StrArray, Task
 
 ExposureStatus = Literal["clean", "exposed", "unknown"]

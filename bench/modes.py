@@ -221,7 +221,7 @@ def _features(
     model: Any, inputs: Inputs, requests: Sequence[tuple[Any, Any]], settings: Mapping[str, Any]
 ) -> list[NDArray[np.float32]]:
     """Return the features (n, d) of each candidate."""
-    from .sources.sequences import reverse_complement
+    from .dna.sequence import reverse_complement
     from .types import strings
 
     options = dict(settings)

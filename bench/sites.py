@@ -37,7 +37,7 @@ def windows(inputs: Inputs, context: int) -> Inputs:
 
 def reversed_sites(inputs: Inputs) -> Inputs:
     """Return the same sites on the other strand."""
-    from .sources.sequences import reverse_complement
+    from .dna.sequence import reverse_complement
 
     assert inputs.positions is not None
     known: dict[str, str] = {}

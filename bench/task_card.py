@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .card_values import check_values
+from .dna.genomes import is_name
 from .errors import ConfigError, check_keys, nearest
-from .genomes import is_name
 from .metrics import parse
 from .sources.declared import READERS, Expected, HubSource, read_expected
 from .sources.hub import HubSet, hub_set

@@ -16,7 +16,7 @@ import time
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
-from baserate.kmers import count_kmers
+from baserate.dna.kmers import count_kmers
 from baserate.types import strings
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from baserate.similarity import clusters, nearest, reverse_complement
+from baserate.dna.similarity import clusters, nearest, reverse_complement
 
 KINDS = ("95 %", "85 %", "shifted", "reverse")
 PEERS = {

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baserate.dna.sequence import check_sequence
 from baserate.registry import task
 from baserate.sources.declared import code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
-from baserate.sources.sequences import check_sequence
 from baserate.sources.tables import require_column
 from baserate.sources.targets import parse_targets
 from baserate.splits import by_group

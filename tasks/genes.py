@@ -8,8 +8,9 @@ from collections import defaultdict
 
 import numpy as np
 
+from baserate.dna.sequence import reverse_complement
 from baserate.sources.intervals import SpliceSite, Transcript, read_transcripts, splice_sites
-from baserate.sources.sequences import read_premrna_labels, read_sequences, reverse_complement
+from baserate.sources.sequences import read_premrna_labels, read_sequences
 from baserate.splits import by_position
 from baserate.types import IntArray
 

@@ -11,9 +11,10 @@ import re
 
 import numpy as np
 
+from baserate.dna.sequence import check_sequence
 from baserate.errors import DataError
 from baserate.registry import task
-from baserate.sources.sequences import check_sequence, package_file
+from baserate.sources.sequences import package_file
 from baserate.sources.tables import first_changes, require_column
 from baserate.splits import by_group
 from baserate.types import Examples, Inputs, Task, digest, strings

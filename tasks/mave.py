@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baserate.dna.sequence import check_sequence
 from baserate.errors import DataError
 from baserate.registry import task
-from baserate.sources.sequences import check_sequence
 from baserate.sources.tables import parse_targets, read_columns, require_column
 from baserate.splits import by_group, predefined
 from baserate.types import Examples, FloatArray, Inputs, SplitRule, Subset, Task, strings

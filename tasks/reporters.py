@@ -10,9 +10,10 @@ from itertools import islice
 
 import numpy as np
 
+from baserate.dna.sequence import check_sequence
 from baserate.errors import DataError
 from baserate.registry import task
-from baserate.sources.sequences import check_sequence, package_file
+from baserate.sources.sequences import package_file
 from baserate.sources.tables import parse_targets, read_columns, require_column
 from baserate.splits import predefined, with_valid
 from baserate.types import Examples, FloatArray, Inputs, Subset, Task, strings

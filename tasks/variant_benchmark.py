@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from baserate.dna.sequence import check_sequence, reverse_complement
 from baserate.errors import DataError
 from baserate.registry import task
 from baserate.sources.declared import code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
-from baserate.sources.sequences import check_sequence, reverse_complement
 from baserate.sources.tables import require_column
 from baserate.sources.targets import parse_targets
 from baserate.splits import by_stratum

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from baserate.dna.sequence import check_sequence
 from baserate.errors import DataError, MissingExtra
 from baserate.registry import task
-from baserate.sources.sequences import check_sequence, package_file
+from baserate.sources.sequences import package_file
 from baserate.splits import by_stratum
 from baserate.types import Examples, Inputs, Subset, Task, strings
 

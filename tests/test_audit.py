@@ -11,8 +11,8 @@ import pytest
 from baserate.audit import Audit, audit
 from baserate.audit.finding import Threshold
 from baserate.audit.page import to_html
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
-from baserate.sources.sequences import reverse_complement
 from baserate.splits import predefined
 from baserate.types import Examples, Inputs, Intervals, Split, Task, strings
 

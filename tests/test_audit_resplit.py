@@ -10,8 +10,8 @@ import pytest
 
 from baserate.audit import audit
 from baserate.audit.resplit import resplit
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable
-from baserate.sources.sequences import reverse_complement
 from baserate.splits import load_split, predefined
 from baserate.task_card import task_card
 from baserate.types import Examples, Inputs, Split, Task, strings

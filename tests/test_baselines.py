@@ -15,9 +15,9 @@ from baserate.baselines import cnn
 from baserate.baselines._linear import featurise
 from baserate.baselines._onehot import aligned_codes, one_hot, substitutions
 from baserate.baselines.gc_content import gc_features
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable
 from baserate.registry import MODELS, get_model, load_model
-from baserate.sources.sequences import reverse_complement
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
 
 TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn")

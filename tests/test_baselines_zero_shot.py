@@ -14,10 +14,10 @@ import pytest
 from baserate.baselines import edit_count, markov, pwm, substitution_table, transition_transversion, trinucleotide
 from baserate.baselines._contexts import changes
 from baserate.baselines.markov import MAX_ORDER, Chain, count_words, fit_chain
+from baserate.dna.kmers import encode
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, NotApplicable
-from baserate.kmers import encode
 from baserate.registry import get_model
-from baserate.sources.sequences import reverse_complement
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
 
 

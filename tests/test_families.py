@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import CausalLMOutput
 
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, MissingExtra
 from baserate.families import FAMILIES, GENERIC, head_of, needs_code, published, recognise
 from baserate.families_doc import models_page
@@ -28,7 +29,6 @@ from baserate.networks.hub import Access, locate
 from baserate.networks.language_model import LanguageModel
 from baserate.networks.token_tables import NucleotideTokens, Vocabulary
 from baserate.networks.tokens import read_tokens
-from baserate.sources.sequences import reverse_complement
 from baserate.types import strings
 
 ROOT = Path(__file__).parent.parent

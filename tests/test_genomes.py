@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from baserate.assemblies import LENGTHS, Entry, aliases, canonical, check_assembly
 from baserate.cli import cli
+from baserate.dna.assemblies import LENGTHS, Entry, aliases, canonical, check_assembly
+from baserate.dna.fasta import scan
+from baserate.dna.genomes import add_genome, digest_file, find_genome, is_name, open_genome, registered, remove_genome
 from baserate.errors import BaserateError, ConfigError, DataError
-from baserate.fasta import scan
-from baserate.genomes import add_genome, digest_file, find_genome, is_name, open_genome, registered, remove_genome
 
 SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 FASTA = ">chr1 first\nACGTACGTAC\nGTNNacgtac\nGG\n>MT\nTTTTT\n\n>scaffold_9 len=4\nRYKM\n"
@@ -143,7 +143,7 @@ def test_blocks_of_any_size_give_the_same_index(tmp_path: Path, monkeypatch: pyt
     path = pack(tmp_path / "a.fa", FASTA)
     whole = scan(path)
     for size in (1, 2, 3, 7, 11, 30):
-        monkeypatch.setattr("baserate.fasta._CHUNK", size)
+        monkeypatch.setattr("baserate.dna.fasta._CHUNK", size)
         assert scan(path) == whole
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baserate import kmers
+from baserate.dna import kmers
+from baserate.dna.kmers import count_kmers, encode, kmer_features
 from baserate.errors import ConfigError, DataError
-from baserate.kmers import count_kmers, encode, kmer_features
 from baserate.types import StrArray, strings
 
 
@@ -91,7 +91,7 @@ def test_counts_where_the_package_folder_is_read_only(tmp_path: Path, cache: str
     """A copy of the module in a folder whose __pycache__ cannot be made: numba falls back, and the counts are right."""
     package = tmp_path / "readonly"
     package.mkdir()
-    source = Path(kmers.__file__).read_text().replace("from .", "from baserate.")
+    source = Path(kmers.__file__).read_text().replace("from ..", "from baserate.")
     (package / "kmers_copy.py").write_text(source)
     (package / "__pycache__").write_text("a file where a folder is wanted")
     home = tmp_path / "home"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from baserate.baselines import maxentscan
+from baserate.dna.kmers import encode
 from baserate.errors import DataError, MissingExtra
-from baserate.kmers import encode
 from baserate.types import FloatArray, Inputs, strings
 
 

@@ -17,13 +17,13 @@ pytest.importorskip("transformers")
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError, NotApplicable
 from baserate.families import Family
 from baserate.networks.checkpoint import from_network, open_checkpoint
 from baserate.networks.hub import Access, Location
 from baserate.networks.language_model import LanguageModel
 from baserate.networks.token_tables import KmerTokens
-from baserate.sources.sequences import reverse_complement
 from baserate.types import FloatArray, Inputs, strings
 from baserate.zero_shot import score
 

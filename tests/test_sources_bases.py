@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import BaserateError, DataError, MissingExtra
 from baserate.sources.intervals import read_intervals
-from baserate.sources.sequences import reverse_complement
 
 CHR = "ACGTTGCAAACCGGTTACGT"
 HEAD = "chromosome\tstart\tend\tsplit\tlabel\tstrand\n"

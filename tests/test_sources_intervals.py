@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from baserate.audit import audit
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
 from baserate.sources.genbank import read_features
 from baserate.sources.intervals import (
@@ -16,7 +17,7 @@ from baserate.sources.intervals import (
     splice_sites,
     windows,
 )
-from baserate.sources.sequences import read_sequences, reverse_complement
+from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
 from baserate.task_card import task_card
 from baserate.types import Intervals, Task, strings

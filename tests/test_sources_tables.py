@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from baserate.dna.sequence import check_sequence
 from baserate.errors import DataError
 from baserate.sources import delimited
 from baserate.sources.cleaning import Cleaning
 from baserate.sources.collecting import TextCollector
-from baserate.sources.sequences import check_sequence
 from baserate.sources.tables import read_columns, read_table, table_examples
 from baserate.text import Text
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baserate.cards import find_task
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError
 from baserate.modes import Job
-from baserate.similarity import reverse_complement
 from baserate.splits import (
     RULES,
     all_test,

@@ -19,12 +19,12 @@ from click.testing import CliRunner
 from baserate.cards import find_model, find_tasks, listing, shortened
 from baserate.checks.task import check_card_is_complete
 from baserate.cli import cli
+from baserate.dna.taxa import scientific
 from baserate.errors import BaserateError, ConfigError, DataError, UnknownName
 from baserate.registry import TASKS, get_task, load_model
 from baserate.sources.declared import HubSource
 from baserate.splits import load_split
 from baserate.task_suite import find_in_file
-from baserate.taxa import scientific
 from baserate.types import Examples, Task
 
 SUITES = [task for task in TASKS.all().values() if isinstance(task.source, HubSource)]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate.dna.genomes import add_genome, open_genome
+from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
-from baserate.genomes import add_genome, open_genome
-from baserate.sources.sequences import reverse_complement
 from baserate.sources.variants import read_variants
 from baserate.splits import load_split
 from baserate.task_suite import find_in_file

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baserate.checks.toys import toy_classes, toy_variants
+from baserate.dna.kmers import encode
 from baserate.errors import DataError
-from baserate.kmers import encode
 from baserate.registry import get_model
 from baserate.text import Text, blocks, distinct
 from baserate.types import Inputs, digest, strings

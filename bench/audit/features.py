@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kmers import count_kmers
+from ..dna.kmers import count_kmers
 from ..progress import activity
 from ..types import Examples, FloatArray, Inputs, Split, Task, strings
 from .keys import blocks

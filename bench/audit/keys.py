@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dna.sequence import reverse_complement
 from ..progress import activity
-from ..sources.sequences import reverse_complement
 from ..types import Inputs, Task
 
 Hashes = NDArray[np.uint64]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..similarity import nearest
+from ..dna.similarity import nearest
 from ..types import Examples, FloatArray, Split, Task, digest, strings
 from .features import inputs_of
 from .finding import MAX_ROWS, Finding, Row, Status, Threshold, percent

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dna.similarity import clusters, nearest
 from ..errors import ConfigError, DataError, NotApplicable
-from ..similarity import clusters, nearest
 from ..sources import concatenate
 from ..splits import by_homology
 from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dna.kmers import kmer_features
 from ..errors import DataError
-from ..kmers import kmer_features
 from ..probes import PENALTIES, fit_probe
 from ..progress import activity
 from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..dna.sequence import reverse_complement
 from ..errors import BaserateError, CheckFailed, NotApplicable, expect
 from ..modes import MODES, Job, mode_settings
-from ..sources.sequences import reverse_complement
 from ..types import FloatArray, Task, strings
 from .held import Held, expect_same, joined, rows_of
 from .toys import random_dna, toy_classes, toy_variants

@@ -35,7 +35,7 @@ def add(name: str, source: str, sha256: str, truncated: bool, quiet: bool) -> No
       baserate genome add mine ./assembly.fa
     """
     from ..display import activity_display
-    from ..genomes import add_genome
+    from ..dna.genomes import add_genome
 
     with activity_display(quiet=quiet):
         known = add_genome(name, source, sha256=sha256, truncated=truncated)
@@ -54,7 +54,7 @@ def list_(as_json: bool) -> None:
     Example:
       baserate genome list --json
     """
-    from ..genomes import genomes_dir, registered
+    from ..dna.genomes import genomes_dir, registered
 
     found = registered()
     if as_json:
@@ -76,7 +76,7 @@ def remove(name: str) -> None:
     Example:
       baserate genome remove hg38
     """
-    from ..genomes import remove_genome
+    from ..dna.genomes import remove_genome
 
     known = remove_genome(name)
     click.echo(f"removed {known.name} from {known.folder}")

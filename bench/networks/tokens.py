@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ..dna.sequence import IUPAC
 from ..errors import ConfigError
-from ..sources.sequences import IUPAC
 from ..types import IntArray
 from .token_tables import (
     Encoded,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dna.sequence import IUPAC, check_sequence
 from ..errors import DataError
 from ..text import Ints, Strings, Text
 from .collecting import Collector, letters_array
-from .sequences import IUPAC, check_sequence
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
-from ..assemblies import Entry, aliases
+from ..dna.assemblies import Entry, aliases
+from ..dna.fasta import PACKED, SUFFIXES, Aliased, Bases
+from ..dna.genomes import is_name, open_genome
+from ..dna.sequence import reverse_complement
 from ..errors import ConfigError, DataError, nearest
-from ..fasta import PACKED, SUFFIXES, Aliased, Bases
-from ..genomes import is_name, open_genome
 from ..text import Text
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, strings
 from .bases import label_rows, per_base_examples
 from .bed import joined, read_places, table_columns
 from .collecting import TextCollector
-from .sequences import package_file, read_sequences, reverse_complement
+from .sequences import package_file, read_sequences
 from .tables import read_text, require_column
 from .targets import parse_targets
 

@@ -21,22 +21,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dna.genomes import digest_file
+from ..dna.sequence import check_sequence
 from ..errors import ConfigError, DataError, MissingExtra, nearest
-from ..genomes import digest_file
 from .remote import data_file, hub_file
 
-IUPAC = "ACGTRYSWKMBDHVN"
-"""The letters that a DNA sequence may hold, upper case; all but the first four are ambiguous."""
-
-_COMPLEMENT = str.maketrans("ACGTRYSWKMBDHVNacgtryswkmbdhvn", "TGCAYRSWMKVHDBNtgcayrswmkvhdbn")
-_NOT_IUPAC = re.compile(f"[^{IUPAC}]")
 _HUB = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[^/]+))?/(?P<path>.+)")
 _FASTA = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")
-
-
-def reverse_complement(sequence: str) -> str:
-    """Return the other strand, read 5' to 3'; IUPAC letters are complemented, the case is kept."""
-    return sequence.translate(_COMPLEMENT)[::-1]
 
 
 def package_file(reference: str) -> Path:
@@ -106,15 +97,6 @@ def read_premrna_labels(reference: str) -> dict[str, NDArray[np.int8]]:
             raise DataError(f"{path}: labels of {name} are {values.shape}, not one-hot (L, 3)")
         labels[name] = values.argmax(axis=1).astype(np.int8)
     return labels
-
-
-def check_sequence(sequence: str, where: str) -> str:
-    """Return the sequence in upper case. Raises DataError, naming `where`, for a letter that is not IUPAC DNA."""
-    upper = sequence.upper()
-    bad = _NOT_IUPAC.search(upper)
-    if bad:
-        raise DataError(f"{where}: {bad.group()!r} at position {bad.start()} is not an IUPAC DNA letter ({IUPAC})")
-    return upper
 
 
 def _read_fasta(path: Path) -> dict[str, str]:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ..dna.fasta import Bases
+from ..dna.sequence import check_sequence, reverse_complement
 from ..errors import DataError
-from ..fasta import Bases
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
 from .bed import CHROM, column, field, joined, table_columns
 from .collecting import TextCollector
 from .intervals import by_place, find_contig, loci, read_genome
-from .sequences import check_sequence, reverse_complement
 from .tables import check_ids, first_changes
 from .targets import parse_targets
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import similarity
+from ..dna import similarity
 from ..errors import ConfigError, DataError
 from ..targets import strata_of
 from ..types import Examples, IntArray, StrArray, digest, strings

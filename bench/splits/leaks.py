@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
+from ..dna.sequence import reverse_complement
 from ..errors import DataError
-from ..similarity import reverse_complement
 from ..sources import concatenate
 from ..targets import of_bases
 from ..types import Examples, Inputs, Split, SplitRule

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..types import FloatArray, IntArray
 from ._seeds import Codes, Index, compiled
-from .types import FloatArray, IntArray
 
 _BAND = 256
 """Bases by which an alignment may leave the diagonal of its seed."""

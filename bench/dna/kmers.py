@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, DataError
-from .text import Text
-from .types import IntArray, Strings
+from ..errors import ConfigError, DataError
+from ..text import Text
+from ..types import IntArray, Strings
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

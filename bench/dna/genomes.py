@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigError, DataError, nearest
+from ..progress import activity
+from ..types import digest
 from .assemblies import aliases, canonical, check_assembly, url_of
-from .errors import ConfigError, DataError, nearest
 from .fasta import PACKED, SUFFIXES, Genome, Scan, scan
-from .progress import activity
-from .types import digest
 
 _SCHEMA = "genome/1"
 _TIMEOUT = 60.0

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import numpy as np
 
+from ..errors import DataError
+from ..progress import Advance, activity
 from .assemblies import Entry
-from .errors import DataError
-from .progress import Advance, activity
 
 if TYPE_CHECKING:
     import pyfaidx

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import FloatArray, IntArray
+from ..types import FloatArray, IntArray
 
 Codes = NDArray[np.uint8]
 Index = NDArray[np.uint64]

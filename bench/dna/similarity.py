@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError
+from ..errors import ConfigError
+from ..progress import activity
+from ..types import FloatArray, IntArray, digest, strings
 from .kmers import encode
-from .progress import activity
-from .types import FloatArray, IntArray, digest, strings
+from .sequence import reverse_complement
 
 COVERAGE = 0.5
 CAP = 64
@@ -44,7 +45,6 @@ _MASKS = {
     1 << 60: "111100110101101011001111",
 }
 """The mask of the seeds by how many bases there are at most: of fewer, lighter ones agree by chance as rarely."""
-_COMPLEMENT = str.maketrans("ACGTURYSWKMBDHVN", "TGCAAYRSWMKVHDBN")
 _KEYS = 1 << 32
 
 
@@ -80,11 +80,6 @@ class Pairs:
         return iter((self.rows, self.similarity))
 
 
-def reverse_complement(sequence: str) -> str:
-    """Return the other strand of upper-case IUPAC DNA."""
-    return sequence.translate(_COMPLEMENT)[::-1]
-
-
 def distinct(sequences: Any, *, both_strands: bool = True) -> IntArray:
     """Return for each sequence the first row that holds it, on either strand."""
     first: dict[str, int] = {}
@@ -99,7 +94,7 @@ def nearest(
     queries: Any, references: Any, *, k: int = 16, coverage: float = COVERAGE, both_strands: bool = True
 ) -> Neighbours:
     """Return the most similar reference of each query; `k` is that of `jaccard` and `containment`."""
-    from . import _seeds, _similarity
+    from . import _alignment, _seeds
 
     check(coverage=coverage, k=k)
     n = len(queries)
@@ -116,7 +111,7 @@ def nearest(
         table.sort()
         asked = _indexed(q_codes, q_bounds, mask, both_strands, 0, kept)
         found = np.full(n, -1)
-        capped += _similarity.best_matches(
+        capped += _alignment.best_matches(
             codes,
             bounds,
             n,
@@ -186,7 +181,7 @@ def _relatives(
     sequences: Any, first: IntArray, threshold: float, coverage: float, both: bool, *, spanning: bool
 ) -> tuple[IntArray, FloatArray, int]:
     """Return pairs of distinct sequences, their similarity, and how many seeds were capped, by blocks of keys."""
-    from . import _similarity
+    from . import _alignment
 
     check(threshold=threshold, coverage=coverage)
     kept_rows = np.flatnonzero(first == np.arange(len(first)))
@@ -209,7 +204,7 @@ def _relatives(
         index = _indexed(codes, bounds, mask, both, low, high)
         index.sort()
         shape = (codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS, beyond)
-        pairs, found, many = _similarity.relatives(*shape, parent, spanning, seen, keys, starts, rate)
+        pairs, found, many = _alignment.relatives(*shape, parent, spanning, seen, keys, starts, rate)
         rows.append(kept_rows[pairs])
         similarity.append(found)
         capped += many

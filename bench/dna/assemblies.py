@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .errors import DataError
+from ..errors import DataError
 
 _HUMAN = (*map(str, range(1, 23)), "X", "Y")
 _MOUSE = (*map(str, range(1, 20)), "X", "Y")

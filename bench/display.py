@@ -26,7 +26,7 @@ from rich.progress import Task as Bar
 from rich.table import Table
 from rich.text import Text
 
-from .cache_contents import Entry, KindUse
+from .cache.contents import Entry, KindUse
 from .checks import CheckResult
 from .doctor import Finding
 from .progress import Advance, listening

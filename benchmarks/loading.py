@@ -23,7 +23,7 @@ import numpy as np
 
 OURS = """
 from baserate.registry import get_task
-from baserate.sources.cache import cached_examples
+from baserate.sources.example_file import cached_examples
 from baserate.sources.tables import read_table
 import pyarrow, pyarrow.csv
 start()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from baserate.cache.remote import fetch
 from baserate.errors import DataError
 from baserate.progress import activity
 from baserate.registry import task
-from baserate.sources.remote import fetch
 from baserate.sources.tables import first_changes, read_columns, require_column
 from baserate.splits import by_group
 from baserate.types import Examples, Inputs, Intervals, Subset, Task, strings

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baserate.cache import remote
 from baserate.errors import DataError
-from baserate.sources import remote
 
 
 @pytest.fixture(scope="session", autouse=True)

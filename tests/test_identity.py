@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate.cache.cached_model import Remembering
 from baserate.cards import find_model, find_models, twin_card
 from baserate.errors import DataError, MissingExtra
 from baserate.modes import Job
 from baserate.records import read_records
 from baserate.registry import get_model, load_model
-from baserate.remembering import Remembering
 from baserate.run import MISSING, Grid, Protocol, plan
 from baserate.splits import load_split
 from baserate.task_card import task_card

@@ -18,7 +18,8 @@ from baserate.errors import DataError
 from baserate.leaderboard import build_leaderboard, print_leaderboard, write_leaderboard
 from baserate.leaderboard.comparisons import ALPHA, Gain, adjusted, ranks, resamples_for
 from baserate.leaderboard.render import escape, to_csv, to_json, to_markdown
-from baserate.leaderboard.standings import Cell, Leaderboard, tabulate
+from baserate.leaderboard.standings import tabulate
+from baserate.leaderboard.table import Cell, Leaderboard
 from baserate.records import Record, read_predictions, read_record, read_records, write_record
 from baserate.statistics import estimate, flag_collapsed, replicates
 from baserate.types import Predictions, RunSpec, strings

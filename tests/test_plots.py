@@ -10,7 +10,7 @@ import pytest
 
 from baserate.leaderboard.comparisons import Gain
 from baserate.leaderboard.plots import plot_leaderboard
-from baserate.leaderboard.standings import Cell, Column, Leaderboard, Row
+from baserate.leaderboard.table import Cell, Column, Leaderboard, Row
 from baserate.types import Estimate
 
 ROWS = (

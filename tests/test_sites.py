@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from baserate import sites
+from baserate.cache.cached_model import Remembering
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import NotApplicable
 from baserate.metrics import METRICS
 from baserate.modes import MODES, Job, mode_settings
 from baserate.registry import get_model, load_model
-from baserate.remembering import Remembering
 from baserate.splits import by_group
 from baserate.types import Examples, FloatArray, Inputs, Kind, ModelCard, Split, Task, strings
 

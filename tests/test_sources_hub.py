@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from baserate.cache import remote
 from baserate.errors import ConfigError, DataError
-from baserate.sources import remote
 from baserate.sources.declared import HubSource, code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.labelled import read_labelled_fasta

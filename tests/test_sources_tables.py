@@ -312,7 +312,7 @@ def test_memory_does_not_grow_with_the_sequences(tmp_path: Path, rows: int, leng
 import resource
 from baserate import text
 from baserate.sources import collecting, delimited, example_file
-from baserate.sources.cache import cached_examples
+from baserate.sources.example_file import cached_examples
 from baserate.sources.tables import read_table
 collecting.LIMIT = delimited.BLOCK = example_file._BATCH = text._LOOKED_AT = 1 << 20
 import pyarrow.csv

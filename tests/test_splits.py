@@ -11,7 +11,6 @@ import pytest
 
 import baserate.types
 from baserate.errors import DataError
-from baserate.sources import cache
 from baserate.sources.tables import read_table
 from baserate.splits import (
     by_chromosome,
@@ -238,7 +237,8 @@ def test_a_kept_split_is_made_anew_by_other_code(tmp_path: Path, monkeypatch: py
 def test_all_code_that_decides_a_table_is_in_its_key(tmp_path: Path) -> None:
     ours = Path(baserate.types.__file__).parent
     files = {str(file.relative_to(ours)) for file in _code_files()}
-    assert files > {"text.py", "types.py", "fasta.py", "genomes.py", "assemblies.py", "targets.py", "similarity.py"}
+    dna = {f"dna/{name}.py" for name in ("sequence", "fasta", "genomes", "assemblies", "similarity", "_alignment")}
+    assert files > {"text.py", "types.py", "targets.py", *dna}
     readers = {f"sources/{file.name}" for file in (ours / "sources").glob("[a-z]*.py")}
     assert files > readers - {"sources/genbank.py", "sources/corpus.py"}  # which a task imports itself, and none does
     assert files > {"splits/rules.py", "splits/subsets.py", "splits/drawn.py"}
@@ -254,7 +254,7 @@ def test_all_code_that_decides_a_table_is_in_its_key(tmp_path: Path) -> None:
 
 def test_closure_is_never_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a closure builds cannot be told from its code, so a cache could serve another's table."""
-    monkeypatch.setattr(cache, "cached_examples", lambda *_: pytest.fail("cached"))
+    monkeypatch.setattr("baserate.splits.load.cached_examples", lambda *_: pytest.fail("cached"))
     (tmp_path / "f").write_text("x")
     n = 120
     assert len(load_split(task(lambda: examples(n), files=(str(tmp_path / "f"),))).train) == 84

@@ -50,9 +50,9 @@ def audit(
     """
     from ..audit import audit as audit_
     from ..audit.page import to_html
+    from ..cache.folder import cache_dir
     from ..cards import find_tasks
     from ..display import activity_display
-    from ..sources.cache import cache_dir
     from ..splits import load_split
 
     found: list[Audit] = []

@@ -77,11 +77,11 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
       baserate check yeast_coding
       baserate check ./mine.toml ./my_checkpoint
     """
+    from ..cache.folder import cache_dir
     from ..cards import find
     from ..checks import run_checks
     from ..display import print_check
     from ..networks.hub import Access
-    from ..sources.cache import cache_dir
     from ..splits import load_split
 
     results = []
@@ -135,18 +135,18 @@ def cache(clear: bool, kind: str | None, model: str | None, days: float | None, 
       baserate cache --clear --kind outputs --older-than 30
       baserate cache --clear --model baserate_mlm
     """
-    from .. import cache_contents
+    from ..cache import contents
+    from ..cache.folder import cache_dir
     from ..display import print_cache
-    from ..sources.cache import cache_dir
 
     folder = cache_dir()
     if clear:
-        freed = cache_contents.clear(folder, kind=kind, model=model, older_than_days=days)
+        freed = contents.clear(folder, kind=kind, model=model, older_than_days=days)
         click.echo(json.dumps({"freed": freed}) if as_json else f"freed {freed / 1e6:,.1f} MB of {folder}")
         return
     if kind or model or days is not None:
         raise ConfigError("--kind, --model and --older-than choose what --clear removes")
-    kinds, entries = cache_contents.kinds(folder), cache_contents.entries(folder)
+    kinds, entries = contents.kinds(folder), contents.entries(folder)
     if as_json:
         found = {"folder": str(folder), "kinds": [vars(k) for k in kinds], "outputs": [vars(e) for e in entries]}
         click.echo(json.dumps(found, indent=1))

@@ -81,12 +81,12 @@ def run(
       baserate run --task yeast_coding --model ./my_checkpoint --mode linear_probe --set 'layer=[1,2,-1]'
       baserate run --task human_splice_sites --model 'cnn(strand_augmentation=True)' --limit 200
     """
+    from ..cache.folder import cache_dir
     from ..cards import find_models, find_tasks, load_suite
     from ..checks import faults
     from ..display import GridDisplay, print_outcome
     from ..networks.hub import Access
     from ..run import SEEDS, Grid, Protocol, plan
-    from ..sources.cache import cache_dir
 
     if fail_on_leak and not audited:
         raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")
@@ -131,7 +131,7 @@ def run(
 def _audit(task: Task, split: Split, *, said: Callable[[str], None]) -> Mapping[str, Any]:
     """Return what records keep of the task's audit, saying in a line where it fails."""
     from ..audit import audit
-    from ..sources.cache import cache_dir
+    from ..cache.folder import cache_dir
 
     found = audit(task, split, cache=cache_dir())
     if found.verdict == "FAIL":

@@ -6,17 +6,14 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import BaserateError, ConfigError, nearest
-from ..provenance import sources
+from ..errors import BaserateError, ConfigError
 from ..types import ModelCard, ModeName, digest
-from .functions import CHUNK, FUNCTIONS, FunctionModel
-
-TIMEOUT = 600.0
-"""Seconds that a file in another environment may take for a chunk of examples, unless told otherwise."""
+from .functions import CHUNK, FunctionModel
+from .process import TIMEOUT
+from .reading import defined_functions, own_sources, parsed, registers, weight_files
 
 _RULES = {
     "score_variants": "native",
@@ -26,7 +23,6 @@ _RULES = {
     "next_base_log_probs": "right_end",
 }
 """The zero-shot rule that each function serves; of several functions the first here decides the default."""
-_DECORATORS = ("task", "model", "baseline")
 
 
 def card_from_file(path: str | Path) -> ModelCard | None:
@@ -38,8 +34,8 @@ def card_from_file(path: str | Path) -> ModelCard | None:
     ConfigError where the file is neither.
     """
     path = Path(path)
-    tree = _parsed(path)
-    if _registers(tree):
+    tree = parsed(path)
+    if registers(tree):
         return None
     functions = defined_functions(path)
     modes: dict[ModeName, Mapping[str, Any]] = {}
@@ -52,7 +48,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
         raise ConfigError(f"{path}: embed_sites() alone serves no mode; define embed() too, for tasks of sequences")
     if "embed" in functions:
         modes["linear_probe"] = {}
-    file, weights = path.absolute(), [w.absolute() for w in _weights(path, tree)]
+    file, weights = path.absolute(), [w.absolute() for w in weight_files(path, tree)]
 
     def load(*, python: str = "", timeout: float = TIMEOUT) -> Any:
         return model_from_file(file, python=python, timeout=timeout)
@@ -63,7 +59,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
         modes=modes,
         params={"python": "", "timeout": TIMEOUT},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
-        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*_sources(file), *weights))),
+        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*own_sources(file), *weights))),
     )
 
 
@@ -85,100 +81,6 @@ def model_from_file(
     names = defined_functions(path)
     module = run_file(path)
     return FunctionModel(**{name: getattr(module, name) for name in names}, chunk=chunk, name=path.name)
-
-
-def defined_functions(path: Path) -> tuple[str, ...]:
-    """Return which functions of a model the file defines or assigns at its top level; what it imports is not counted.
-
-    Raises ConfigError where there is none.
-    """
-    found = _top_level(_parsed(path))
-    functions = tuple(name for name in FUNCTIONS if name in found)
-    if not functions:
-        near = [(name, close[0]) for name in found if (close := nearest(name, FUNCTIONS))]
-        advice = f"; did you mean {near[0][1]}() by {near[0][0]}()?" if near else ", and registers no model"
-        raise ConfigError(f"{path}: defines none of {', '.join(f'{f}()' for f in FUNCTIONS)}{advice}")
-    return functions
-
-
-def _parsed(path: Path) -> ast.Module:
-    if path.suffix != ".py":
-        raise ConfigError(f"{path}: expected a Python file, .py")
-    try:
-        return ast.parse(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        raise ConfigError(f"{path}: {getattr(error, 'msg', error)}{f' (line {line})' if line else ''}") from error
-
-
-def _top_level(tree: ast.Module) -> list[str]:
-    """Return the names that the file's own statements define or assign."""
-    names = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            names.append(node.name)
-        else:
-            names += [target.id for target in _targets(node) if isinstance(target, ast.Name)]
-    return names
-
-
-def _targets(node: ast.stmt) -> list[ast.expr]:
-    """Return what a plain or an annotated assignment gives its value to, nothing for other statements."""
-    if isinstance(node, ast.AnnAssign):
-        return [node.target] if node.value is not None else []
-    return node.targets if isinstance(node, ast.Assign) else []
-
-
-def _registers(tree: ast.Module) -> bool:
-    for node in tree.body:
-        for decorator in getattr(node, "decorator_list", []):
-            called = decorator.func if isinstance(decorator, ast.Call) else decorator
-            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-            if name in _DECORATORS:
-                return True
-    return False
-
-
-def _weights(path: Path, tree: ast.Module) -> list[Path]:
-    """Return the files that `FILES` names. Raises ConfigError where that cannot be told without running the file."""
-    setting = [node for node in tree.body if "FILES" in _bound(node)]
-    if not setting:
-        return []
-    last = setting[-1]
-    only = isinstance(last, ast.Assign | ast.AnnAssign) and [getattr(t, "id", "") for t in _targets(last)] == ["FILES"]
-    names = None
-    if only and len(setting) == 1:
-        with suppress(ValueError, TypeError):
-            names = ast.literal_eval(last.value)  # type: ignore[attr-defined]
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(
-            f"{path}: FILES (line {last.lineno}) must be a list of file names in quotes, assigned once at the top level"
-        )
-    files = [path.parent / name for name in names]
-    for file in files:
-        if not file.is_file():
-            raise ConfigError(f"{path}: FILES names {str(file)!r}, which is no file")
-    return files
-
-
-def _bound(node: ast.AST) -> set[str]:
-    """Return the names that a statement binds in its module, those in its blocks among them."""
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {node.name}
-    if isinstance(node, ast.Name):
-        return {node.id} if isinstance(node.ctx, ast.Store) else set()
-    if isinstance(node, ast.alias):
-        return {node.asname or node.name}
-    return {name for child in ast.iter_child_nodes(node) for name in _bound(child)}
-
-
-def _sources(path: Path) -> list[Path]:
-    try:
-        return sorted(sources(path))
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(f"{path}: a module that it imports cannot be read: {error}") from error
 
 
 def run_file(path: Path) -> Any:
@@ -211,7 +113,7 @@ def run_file(path: Path) -> Any:
 def _check_neighbours(path: Path) -> None:
     """Raise ConfigError where a module that the file imports is in use from elsewhere: Python has one for each name."""
     folder = path.resolve().parent
-    for file in _sources(path.resolve()):
+    for file in own_sources(path.resolve()):
         inner = file.parent if file.name == "__init__.py" else file
         used = getattr(sys.modules.get(inner.stem), "__file__", None)
         if inner.parent == folder and used and Path(used).resolve() != file.resolve():

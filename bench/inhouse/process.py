@@ -25,9 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BaserateError, ConfigError
-from .files import TIMEOUT, defined_functions
 from .functions import CHUNK, FunctionModel
+from .reading import defined_functions
 
+TIMEOUT = 600.0
+"""Seconds that a file in another environment may take for a chunk of examples, unless told otherwise."""
 _WORKER = Path(__file__).with_name("worker.py")
 _GRACE = 5.0
 """Seconds that a worker has to end by itself once its pipe is closed."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..errors import DataError
 from .plots import plot_leaderboard
 from .render import to_csv, to_json, to_markdown
-from .standings import Leaderboard, build_leaderboard
+from .standings import build_leaderboard
+from .table import Leaderboard
 from .terminal import print_leaderboard
 
 __all__ = [

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 
 from .. import metrics, statistics
+from ..cache.folder import cache_dir
 from ..provenance import sources
 from ..records import Record, read_predictions
-from ..sources.cache import cache_dir
 from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
 from ..types import Estimate, FloatArray, StrArray, digest
 from .common import restricted

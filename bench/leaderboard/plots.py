@@ -7,7 +7,7 @@ from typing import Any
 
 from ..metrics import parse
 from .render import titled
-from .standings import Cell, Column, Kind, Leaderboard, Row
+from .table import Cell, Column, Kind, Leaderboard, Row
 from .trust import TAINTED
 
 # Okabe & Ito (2008): told apart by readers with any of the common colour-vision deficiencies, and by shape besides.

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from ..metrics import parse
 from ..types import Estimate
 from .comparisons import ALPHA, Gain
-from .standings import KINDS, Cell, Column, Leaderboard, Row
+from .table import KINDS, Cell, Column, Leaderboard, Row
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 
 BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"

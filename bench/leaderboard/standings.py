@@ -8,131 +8,17 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..metrics import parse
 from ..records import Record, read_records
 from ..types import Estimate, FloatArray, ModeName, canonical_json
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
+from .table import KINDS, Cell, Column, Kind, Leaderboard, Row
 from .trust import audit_of, exposure_in
-
-Kind = Literal["model", "random", "baseline"]
-KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
-APART = "scores too few of the examples: its number is over its own, and is compared with no other"
-CellStatus = Literal["done", "failed", "not_applicable", "missing"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A task under one protocol: the same examples, split, seeds and share of training data.
-
-    `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
-    row that gains are taken over, '' where no baseline has a score. `n` counts the test examples that the primary
-    metric is over, `left_out` those that some compared row could not score, which are left out for every such row.
-    """
-
-    name: str
-    task: str
-    data: str
-    split: str
-    seeds: tuple[int, ...]
-    train_fraction: float
-    metrics: tuple[str, ...]
-    description: str
-    n_train: int | None = None
-    n: int = 0
-    n_clusters: int = 0
-    left_out: int = 0
-    best_baseline: str = ""
-    audit: str = ""
-    audit_reasons: tuple[str, ...] = ()
-    superseded_by: str = ""
-
-    @property
-    def suite(self) -> str:
-        """The suite of a task that is called `suite.task`, '' of any other."""
-        first, dot, _ = self.task.partition("@")[0].partition("(")[0].removesuffix(".small").partition(".")
-        return first if dot else ""
-
-    @property
-    def metric(self) -> str:
-        """The primary metric."""
-        return self.metrics[0]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model in a mode. `name` is unique in the table; `detail` says what tells it from its like, if any."""
-
-    name: str
-    model: str
-    mode: str
-    kind: Kind
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a row has in a column; `estimates` are in the order of the column's metrics.
-
-    `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
-    the best baseline, `twin_gain` over the same network with random weights. `apart` marks a row that scores too few
-    of the examples to be compared: its estimates are over its own. `exposure` is 'clean', 'exposed' or 'unknown'.
-    """
-
-    row: str
-    column: str
-    status: CellStatus
-    estimates: tuple[Estimate, ...] = ()
-    rank: int | None = None
-    gain: Gain | None = None
-    twin_gain: Gain | None = None
-    flags: tuple[str, ...] = ()
-    apart: bool = False
-    error: str = ""
-    hash: str = ""
-    seconds: float | None = None
-    exposure: str = ""
-    exposure_reason: str = ""
-
-    @property
-    def value(self) -> float | None:
-        """The primary metric, None where it is undefined or the cell has none."""
-        return self.estimates[0].value if self.estimates else None
-
-    @property
-    def compared(self) -> bool:
-        """Whether there is a score on the same examples as the other rows'."""
-        return self.value is not None and not self.apart
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What must be known beside the number: the record's flags, and whether it stands apart."""
-        return (*self.flags, *((APART,) if self.apart else ()))
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """Rows, columns and one cell for each pair; `limited` counts the trial runs that were refused."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    cells: tuple[Cell, ...]
-    n_resamples: int
-    limited: int = 0
-    commits: tuple[str, ...] = ()
-    dirty: bool = False
-
-    def cell(self, row: Row, column: Column) -> Cell:
-        """Return what `row` has in `column`."""
-        return self._at[row.name, column.name]
-
-    @functools.cached_property
-    def _at(self) -> Mapping[tuple[str, str], Cell]:
-        return {(cell.row, cell.column): cell for cell in self.cells}
 
 
 def build_leaderboard(results: Path) -> Leaderboard:

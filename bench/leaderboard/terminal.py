@@ -23,7 +23,7 @@ from .render import (
     titled,
     trials,
 )
-from .standings import Cell, Column, Leaderboard
+from .table import Cell, Column, Leaderboard
 from .trust import EXPOSED, TAINTED, UNSURE, explained, exposures, reasons, some
 
 if TYPE_CHECKING:

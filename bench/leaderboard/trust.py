@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..records import Record
 
 if TYPE_CHECKING:
-    from .standings import Cell, Column, Leaderboard
+    from .table import Cell, Column, Leaderboard
 
 TAINTED, EXPOSED, UNSURE = "‡", "●", "○"
 NOT_AUDITED = "not audited"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +14,8 @@ from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import FloatArray, IntArray, Strings
 from .batches import in_batches
+from .engine import Engine, evaluating
 from .tokens import Encoded, Tokens
-
-if TYPE_CHECKING:
-    from .language_model import LanguageModel
 
 CHUNK = 4096
 """Sequences that are encoded, sorted by length and embedded together; memory does not grow beyond them."""
@@ -26,22 +24,22 @@ POOLINGS = ("mean", "max", "last", "cls")
 
 
 def embed_all(
-    model: LanguageModel,
+    engine: Engine,
     sequences: Strings,
     requests: Sequence[tuple[int, str]],
     *,
-    max_length: int | None,
-    truncation: str,
+    max_length: int | None = None,
+    truncation: str = "both",
 ) -> list[NDArray[np.float32]]:
     """Return the vectors (n, d) of each (layer, pooling); see `LanguageModel.embed_all`."""
-    parts = list(stream(model, sequences, requests, max_length=max_length, truncation=truncation))
+    parts = list(stream(engine, sequences, requests, max_length=max_length, truncation=truncation))
     if not parts:
-        return [np.empty((0, model.width or 0), np.float32) for _ in requests]
+        return [np.empty((0, engine.width or 0), np.float32) for _ in requests]
     return [np.concatenate([part[i] for part in parts]) for i in range(len(requests))]
 
 
 def stream(
-    model: LanguageModel,
+    engine: Engine,
     sequences: Sequence[str] | Strings,
     requests: Sequence[tuple[int, str]],
     *,
@@ -52,32 +50,30 @@ def stream(
     for _, pooling in requests:
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling = {pooling!r}: expected one of {', '.join(POOLINGS)}")
-    advance = activity(f"embedding with {model.name}", len(sequences))
+    advance = activity(f"embedding with {engine.name}", len(sequences))
     for start in range(0, len(sequences), CHUNK):
         chunk = sequences[start : start + CHUNK]
         check_usable(chunk, first=start)
         unique, back = _unique(chunk)
-        encoded = model.encode(unique, max_length=max_length, truncation=truncation)
-        found = _vectors(model, encoded, requests)
+        encoded = engine.encode(unique, max_length=max_length, truncation=truncation)
+        found = _vectors(engine, encoded, requests)
         advance(len(chunk))
         yield [vectors[back] for vectors in found]
 
 
-def head_outputs(model: LanguageModel, sequences: Strings) -> FloatArray:
+def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
     """Return the probabilities (n, n_classes), or values (n, outputs), of the checkpoint's own head."""
-    from .language_model import evaluating
-
     check_usable(sequences)
     unique, back = _unique(sequences)
-    encoded = model.encode(unique)
+    encoded = engine.encode(unique)
     found: list[FloatArray] = [np.empty(0)] * len(unique)
-    config = getattr(model.network, "config", None)
+    config = getattr(engine.network, "config", None)
     problem = getattr(config, "problem_type", None)
     # Heads of decoders read the last token before padding: without an id for it they take one row at a time.
     alone = config is not None and getattr(config, "pad_token_id", None) is None
 
     def compute(index: IntArray) -> None:
-        output, _ = model.forward(model.network, [encoded[i].ids for i in index])
+        output, _ = engine.forward(engine.network, [encoded[i].ids for i in index])
         logits = logits_of(output).double()
         if problem == "multi_label_classification":
             values = logits.sigmoid()
@@ -86,52 +82,51 @@ def head_outputs(model: LanguageModel, sequences: Strings) -> FloatArray:
         for i, row in zip(index, values.cpu().numpy(), strict=True):
             found[i] = row
 
-    with evaluating(model.network):
+    with evaluating(engine.network):
         in_batches(
             np.array([len(e.ids) for e in encoded], np.int64),
             compute,
-            budget=1 if alone else model.budget,
-            equal=model.equal_lengths,
-            done=activity(f"predicting with {model.name}", len(unique)),
+            budget=1 if alone else engine.budget,
+            equal=engine.equal_lengths,
+            done=activity(f"predicting with {engine.name}", len(unique)),
         )
     return np.stack(found)[back] if found else np.empty((0, 1))
 
 
 def pool(
-    model: LanguageModel, backbone: nn.Module, encoded: Sequence[Encoded], requests: Sequence[tuple[int, str]]
+    engine: Engine, backbone: nn.Module, encoded: Sequence[Encoded], requests: Sequence[tuple[int, str]]
 ) -> list[Tensor]:
     """Return the pooled states (n, d) of each (layer, pooling) for one batch."""
-    states = token_states(model, backbone, encoded, [layer for layer, _ in requests])
-    counted = _counted(encoded, states[0].shape[1], model.tokens)
+    states = token_states(engine, backbone, encoded, [layer for layer, _ in requests])
+    counted = _counted(encoded, states[0].shape[1], engine.tokens)
     real = torch.from_numpy(counted).to(states[0].device)
     return [_pooled(s, pooling, real, encoded) for s, (_, pooling) in zip(states, requests, strict=True)]
 
 
 def token_states(
-    model: LanguageModel, backbone: nn.Module, encoded: Sequence[Encoded], layers: Sequence[int]
+    engine: Engine, backbone: nn.Module, encoded: Sequence[Encoded], layers: Sequence[int]
 ) -> list[Tensor]:
     """Return the states (n, t, d) of each layer for one batch, rows padded on the right."""
     rows = [e.ids for e in encoded]
-    every = model.states_on_request or any(layer != -1 for layer in layers)
-    output, _ = model.forward(backbone, rows, hidden=every)
-    if not every and _last(model, output) is None:
-        model.states_on_request = True  # so that the next batch runs once
-        output, _ = model.forward(backbone, rows, hidden=True)
-    return [_layer(model, output, layer) for layer in layers]
+    every = engine.states_on_request or any(layer != -1 for layer in layers)
+    output, _ = engine.forward(backbone, rows, hidden=every)
+    if not every and _last(engine, output) is None:
+        engine.states_on_request = True  # so that the next batch runs once
+        output, _ = engine.forward(backbone, rows, hidden=True)
+    return [_layer(engine, output, layer) for layer in layers]
 
 
 def _vectors(
-    model: LanguageModel,
+    engine: Engine,
     encoded: Sequence[Encoded],
     requests: Sequence[tuple[int, str]],
 ) -> list[NDArray[np.float32]]:
-    from .language_model import evaluating
 
     found: list[NDArray[np.float32] | None] = [None] * len(requests)
-    backbone = model.backbone()
+    backbone = engine.backbone()
 
     def compute(index: IntArray) -> None:
-        pooled = pool(model, backbone, [encoded[i] for i in index], requests)
+        pooled = pool(engine, backbone, [encoded[i] for i in index], requests)
         for r, states in enumerate(pooled):
             values = states.float().cpu().numpy()
             out = found[r]
@@ -139,12 +134,12 @@ def _vectors(
                 out = found[r] = np.empty((len(encoded), values.shape[1]), np.float32)
             out[index] = values
 
-    with evaluating(model.network):
+    with evaluating(engine.network):
         in_batches(
             np.array([len(e.ids) for e in encoded], np.int64),
             compute,
-            budget=model.budget,
-            equal=model.equal_lengths,
+            budget=engine.budget,
+            equal=engine.equal_lengths,
             done=lambda n: None,
         )
     return [vectors for vectors in found if vectors is not None]
@@ -156,24 +151,24 @@ def logits_of(output: Any) -> Tensor:
     return logits
 
 
-def _layer(model: LanguageModel, output: Any, layer: int) -> Tensor:
+def _layer(engine: Engine, output: Any, layer: int) -> Tensor:
     """Return one layer of hidden states, whichever way the network returns them."""
-    states = _last(model, output) if layer == -1 else None
+    states = _last(engine, output) if layer == -1 else None
     if states is None:
         every = _every(output)
         if every is None and layer == -1:
-            raise ConfigError(f"{model.name}: returns logits and no hidden states, so there is nothing to embed with")
+            raise ConfigError(f"{engine.name}: returns logits and no hidden states, so there is nothing to embed with")
         if every is None:
-            raise ConfigError(f"layer = {layer}: {model.name} returns its last layer (-1) alone")
+            raise ConfigError(f"layer = {layer}: {engine.name} returns its last layer (-1) alone")
         if not -len(every) <= layer < len(every):
-            raise ConfigError(f"layer = {layer}: {model.name} has hidden states 0 to {len(every) - 1}")
+            raise ConfigError(f"layer = {layer}: {engine.name} has hidden states 0 to {len(every) - 1}")
         states = every[layer]
-    return states if model.family.states is None else model.family.states(states)
+    return states if engine.family.states is None else engine.family.states(states)
 
 
-def _last(model: LanguageModel, output: Any) -> Tensor | None:
+def _last(engine: Engine, output: Any) -> Tensor | None:
     """Return the last hidden states, None where the output has none."""
-    if isinstance(output, tuple) and not model.headed:
+    if isinstance(output, tuple) and not engine.headed:
         first: Tensor = output[0]
         return first
     last: Tensor | None = getattr(output, "last_hidden_state", None)

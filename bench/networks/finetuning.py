@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,16 +14,15 @@ from .._torch import Head, fit_module, head_for
 from ..errors import DataError
 from ..types import Examples, FloatArray, Inputs, IntArray
 from .batches import in_batches
-from .embedding import check_usable, pool
+from .embedding import check_usable, embed_all, pool
+from .engine import Engine, backbone_of, evaluating
 from .sites import cut, site_states
 from .tokens import Encoded
 
-if TYPE_CHECKING:
-    from .language_model import LanguageModel
-
 
 def fine_tune(
-    model: LanguageModel,
+    engine: Engine,
+    network: nn.Module,
     train: Examples,
     valid: Examples,
     *,
@@ -45,21 +43,18 @@ def fine_tune(
     measurements, standardised, by squared error. Of a random twin a new network is drawn for
     each seed. The weights are those of the epoch with the lowest loss on `valid`.
     """
-    from .language_model import backbone_of
-
-    network = model.redrawn(seed).network if model.random_weights else copy.deepcopy(model.network)
     head = head_for(train.targets, n_classes)
-    width = model.embed(train.inputs.sequences[:1], pooling=pooling).shape[1]
+    width = embed_all(engine, train.inputs.sequences[:1], [(-1, pooling)])[0].shape[1]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         linear = nn.Linear(width, head.width)
-    backbone = backbone_of(network, model.family)
-    fitted = FineTuned(model, backbone, linear.to(model.device), head, pooling, max_length)
+    backbone = backbone_of(network, engine.family)
+    fitted = FineTuned(engine, backbone, linear.to(engine.device), head, pooling, max_length)
     shown, held_out = fitted.prepare(train.inputs), fitted.prepare(valid.inputs)
     t_train, t_valid = head.wanted(train.targets), head.wanted(valid.targets)
 
     def batch_loss(index: IntArray) -> Tensor:
-        wanted = t_train[torch.from_numpy(shown.examples(index))].to(model.device)
+        wanted = t_train[torch.from_numpy(shown.examples(index))].to(engine.device)
         return head.loss(fitted.head(shown.states(backbone, index)), wanted)
 
     fit_module(
@@ -73,7 +68,7 @@ def fine_tune(
         warmup=warmup,
         patience=patience,
         seed=seed,
-        doing=f"fine-tuning {model.name}",
+        doing=f"fine-tuning {engine.name}",
     )
     return fitted
 
@@ -83,7 +78,7 @@ class FineTuned:
 
     def __init__(
         self,
-        model: LanguageModel,
+        engine: Engine,
         backbone: nn.Module,
         head: nn.Linear,
         meaning: Head,
@@ -92,7 +87,7 @@ class FineTuned:
     ) -> None:
         self.backbone = backbone
         self.head = head
-        self._model = model
+        self._engine = engine
         self._meaning = meaning
         self._pooling = pooling
         self._max_length = max_length
@@ -104,13 +99,11 @@ class FineTuned:
     def prepare(self, inputs: Inputs) -> Units:
         """Return the tokens of the inputs: a unit an example or, for tasks of bases, one a window with its sites."""
         if inputs.positions is not None and inputs.alternates is None:
-            return Sites(self._model, inputs, self._max_length)
-        return Pooled(self._model, inputs, self._pooling, self._max_length)
+            return Sites(self._engine, inputs, self._max_length)
+        return Pooled(self._engine, inputs, self._pooling, self._max_length)
 
     def outputs(self, units: Units) -> Tensor:
         """Return the head's outputs (n, width), on the CPU, in batches of like length."""
-        from .language_model import evaluating
-
         out = torch.empty(units.n, self.head.out_features)
 
         def compute(index: IntArray) -> None:
@@ -118,7 +111,7 @@ class FineTuned:
             out[torch.from_numpy(units.examples(index))] = self.head(states).float().cpu()
 
         with evaluating(self.backbone):
-            in_batches(units.lengths, compute, budget=self._model.budget, done=lambda n: None)
+            in_batches(units.lengths, compute, budget=self._engine.budget, done=lambda n: None)
         return out.clone()
 
 
@@ -138,14 +131,14 @@ class Units(Protocol):
 class Pooled:
     """Examples by their pooled states: of a sequence, or of ALT minus that of REF."""
 
-    def __init__(self, model: LanguageModel, inputs: Inputs, pooling: str, max_length: int | None) -> None:
-        self._model = model
+    def __init__(self, engine: Engine, inputs: Inputs, pooling: str, max_length: int | None) -> None:
+        self._engine = engine
         self._pooling = pooling
         self._columns = []
         for sequences in (inputs.sequences, inputs.alternates):
             if sequences is not None:
                 check_usable(sequences)
-                self._columns.append(model.encode(list(sequences), max_length=max_length))
+                self._columns.append(engine.encode(list(sequences), max_length=max_length))
         self.n = len(inputs)
         self.lengths = np.max([[len(row.ids) for row in column] for column in self._columns], axis=0)
 
@@ -164,25 +157,27 @@ class Pooled:
             place = {key: j for j, key in enumerate(first)}
             chosen = [rows[i] for i in first.values()]
             states = of_like_length(
-                self._model, [len(row.ids) for row in chosen], partial(self._pool, backbone, chosen)
+                self._engine, [len(row.ids) for row in chosen], partial(self._pool, backbone, chosen)
             )
             pooled.append(states[torch.tensor([place[row.ids.tobytes()] for row in rows], device=states.device)])
         return pooled[0] if len(pooled) == 1 else pooled[1] - pooled[0]
 
     def _pool(self, backbone: nn.Module, rows: Sequence[Encoded], at: IntArray) -> Tensor:
-        return pool(self._model, backbone, [rows[i] for i in at], [(-1, self._pooling)])[0].float()
+        return pool(self._engine, backbone, [rows[i] for i in at], [(-1, self._pooling)])[0].float()
 
 
 class Sites:
     """Bases, or bins, by their states: a unit is a window with all of its sites, which share a pass."""
 
-    def __init__(self, model: LanguageModel, inputs: Inputs, max_length: int | None) -> None:
+    def __init__(self, engine: Engine, inputs: Inputs, max_length: int | None) -> None:
         assert inputs.positions is not None
-        self._model = model
-        self._cut = cut(model, inputs.sequences, inputs.positions, span=inputs.span, shared=True, max_length=max_length)
+        self._engine = engine
+        self._cut = cut(
+            engine, inputs.sequences, inputs.positions, span=inputs.span, shared=True, max_length=max_length
+        )
         lost = np.flatnonzero(self._cut.window < 0)
         if len(lost):
-            raise DataError(f"{model.name}: the window of example {lost[0]} takes more tokens than fit")
+            raise DataError(f"{engine.name}: the window of example {lost[0]} takes more tokens than fit")
         self._members = self._cut.members()
         self.n = len(inputs)
         self.lengths = np.array([len(e.ids) for e in self._cut.encoded], np.int64)
@@ -193,8 +188,8 @@ class Sites:
 
     def states(self, backbone: nn.Module, index: IntArray) -> Tensor:
         """Return the states (n, d) of all sites of the windows at `index`."""
-        groups = _by_length(self.lengths[index]) if self._model.equal_lengths else [np.arange(len(index))]
-        parts = [site_states(self._model, backbone, self._cut, self._members, index[g], -1).float() for g in groups]
+        groups = _by_length(self.lengths[index]) if self._engine.equal_lengths else [np.arange(len(index))]
+        parts = [site_states(self._engine, backbone, self._cut, self._members, index[g], -1).float() for g in groups]
         if len(groups) == 1:
             return parts[0]
         done = self.examples(index[np.concatenate(groups)])
@@ -203,9 +198,9 @@ class Sites:
         return torch.cat(parts)[torch.from_numpy(place[self.examples(index)]).to(parts[0].device)]
 
 
-def of_like_length(model: LanguageModel, lengths: Sequence[int], compute: Callable[[IntArray], Tensor]) -> Tensor:
+def of_like_length(engine: Engine, lengths: Sequence[int], compute: Callable[[IntArray], Tensor]) -> Tensor:
     """Return `compute(index)` (n, d) of all rows, a length at a time for a network that padding disturbs."""
-    if not model.equal_lengths:
+    if not engine.equal_lengths:
         return compute(np.arange(len(lengths)))
     groups = _by_length(np.asarray(lengths))
     back = np.argsort(np.concatenate(groups))

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from ..cache.folder import file_digest
+from ..cache.remote import hub_download, hub_snapshot, no_network
 from ..errors import ConfigError
 from ..families import FAMILIES, published
-from ..sources.cache import file_digest
-from ..sources.remote import hub_download, hub_snapshot, no_network
 from ..types import digest
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,11 +15,9 @@ from ..errors import DataError, NotApplicable
 from ..progress import activity
 from ..types import IntArray, Strings, strings
 from .batches import in_batches
-from .embedding import CHUNK, token_states
+from .embedding import CHUNK, embed_all, token_states
+from .engine import Engine, evaluating
 from .tokens import Encoded
-
-if TYPE_CHECKING:
-    from .language_model import LanguageModel
 
 SHARE = 4
 """Windows of long sequences begin at multiples of the context over this, so that neighbouring sites share a pass."""
@@ -46,7 +43,7 @@ class Cut:
 
 
 def cut(
-    model: LanguageModel,
+    engine: Engine,
     sequences: Strings,
     sites: IntArray,
     *,
@@ -65,10 +62,10 @@ def cut(
     windows: list[str] = []
     owner, offset = np.empty(len(sites), np.int64), np.empty(len(sites), np.int64)
     for i, (sequence, at) in enumerate(zip(sequences, sites.tolist(), strict=True)):
-        keep = model.around(len(sequence), at + span / 2, max_length=max_length)
+        keep = engine.around(len(sequence), at + span / 2, max_length=max_length)
         start, length = keep.start, keep.stop - keep.start
         if span > length:
-            raise NotApplicable(f"{model.name}: a bin of {span} bp is longer than the {length} bp that fit")
+            raise NotApplicable(f"{engine.name}: a bin of {span} bp is longer than the {length} bp that fit")
         if shared and length < len(sequence):
             # Off by no more than leaves the site inside, and put inside the sequence only then: a window that an end
             # has moved already would be moved off its site.
@@ -79,7 +76,7 @@ def cut(
         if owner[i] == len(windows):
             windows.append(sequence[start : start + length])
         offset[i] = at - start
-    encoded, fits = model.whole(windows)
+    encoded, fits = engine.whole(windows)
     place = np.full(len(windows), -1)
     place[fits] = np.arange(len(fits))
     found = Cut([encoded[i] for i in fits], place[owner], np.zeros_like(owner), np.ones_like(owner))
@@ -93,10 +90,10 @@ def cut(
         last = first + 1 if span == 1 else np.searchsorted(e.starts, at + span, side="left")
         found.last[members] = np.maximum(last, first + 1)
     lost = np.flatnonzero(found.window < 0)
-    limit = min(n for n in (max_length, model.context, 1 << 60) if n is not None)
+    limit = min(n for n in (max_length, engine.context, 1 << 60) if n is not None)
     if not shared or not len(lost) or limit <= span:
         return found
-    shorter = cut(model, sequences[lost], sites[lost], span=span, shared=True, max_length=max(span, limit * 3 // 4))
+    shorter = cut(engine, sequences[lost], sites[lost], span=span, shared=True, max_length=max(span, limit * 3 // 4))
     found.window[lost] = np.where(shorter.window < 0, -1, shorter.window + len(found.encoded))
     found.first[lost], found.last[lost] = shorter.first, shorter.last
     return Cut(found.encoded + shorter.encoded, found.window, found.first, found.last)
@@ -112,17 +109,17 @@ def gather(states: Tensor, rows: IntArray, first: IntArray, last: IntArray) -> T
 
 
 def site_states(
-    model: LanguageModel, backbone: nn.Module, found: Cut, members: Sequence[IntArray], index: IntArray, layer: int
+    engine: Engine, backbone: nn.Module, found: Cut, members: Sequence[IntArray], index: IntArray, layer: int
 ) -> Tensor:
     """Return the states of all sites of the windows at `index`, one window's after another's, (n, d)."""
-    (states,) = token_states(model, backbone, [found.encoded[i] for i in index], [layer])
+    (states,) = token_states(engine, backbone, [found.encoded[i] for i in index], [layer])
     sites = np.concatenate([members[i] for i in index])
     rows = np.repeat(np.arange(len(index)), [len(members[i]) for i in index])
     return gather(states, rows, found.first[sites], found.last[sites])
 
 
 def embed_sites(
-    model: LanguageModel,
+    engine: Engine,
     sequences: Strings,
     sites: IntArray,
     *,
@@ -132,28 +129,28 @@ def embed_sites(
     max_length: int | None,
 ) -> NDArray[np.float32]:
     """Return the state of each site, (n, d), NaN where its window takes more tokens than fit; see `LanguageModel`."""
-    from .language_model import evaluating
-
     out: NDArray[np.float32] | None = None
-    backbone = model.backbone()
-    advance = activity(f"embedding bases with {model.name}", len(sequences))
+    backbone = engine.backbone()
+    advance = activity(f"embedding bases with {engine.name}", len(sequences))
     for start in range(0, len(sequences), CHUNK):
         part = slice(start, start + CHUNK)
-        found = cut(model, sequences[part], sites[part], span=span, shared=shared, max_length=max_length)
+        found = cut(engine, sequences[part], sites[part], span=span, shared=shared, max_length=max_length)
         members = found.members()
 
         def compute(index: IntArray, start: int = start, found: Cut = found, members: list[IntArray] = members) -> None:
             nonlocal out
-            values = site_states(model, backbone, found, members, index, layer).float().cpu().numpy()
+            values = site_states(engine, backbone, found, members, index, layer).float().cpu().numpy()
             if out is None:
                 out = np.full((len(sequences), values.shape[1]), np.nan, np.float32)
             out[start + np.concatenate([members[i] for i in index])] = values
 
         lengths = np.array([len(e.ids) for e in found.encoded], np.int64)
-        with evaluating(model.network):
-            in_batches(lengths, compute, budget=model.budget, equal=model.equal_lengths, done=lambda n: None)
+        with evaluating(engine.network):
+            in_batches(lengths, compute, budget=engine.budget, equal=engine.equal_lengths, done=lambda n: None)
         advance(len(found.window))
     if out is None:
-        width = model.width or (model.embed(strings(["ACGT"]), layer=layer).shape[1] if len(sequences) else 0)
+        width = engine.width or (
+            embed_all(engine, strings(["ACGT"]), [(layer, "mean")])[0].shape[1] if len(sequences) else 0
+        )
         out = np.full((len(sequences), width), np.nan, np.float32)
     return out

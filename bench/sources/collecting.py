@@ -10,9 +10,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cache.folder import cache_dir
 from ..errors import DataError
 from ..text import Text
-from .cache import cache_dir
 
 if TYPE_CHECKING:
     import pyarrow as pa

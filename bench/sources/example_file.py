@@ -8,22 +8,27 @@ whatever its size.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import struct
+import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cache.folder import cache_dir
 from ..errors import DataError
 from ..text import Ints, Strings, Text, distinct
-from ..types import Examples, Inputs, Intervals, StrArray
+from ..types import Examples, Inputs, Intervals, StrArray, digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 SCHEMA = "examples/2"
 
@@ -33,7 +38,41 @@ _MAGIC = b"baserate"
 _STEP, _PAGE = 1 << 20, 1 << 12
 
 
-def write(examples: Examples, file: IO[bytes]) -> None:
+def cached_examples(key: Sequence[str], build: Callable[[], Examples]) -> Examples:
+    """Return what `build()` returns, from the cache where a table with this key is there.
+
+    The key must hold everything that the table depends on: its first part is a readable name, the rest are digests.
+    A damaged table is rebuilt with a warning. Raises DataError where the cache cannot be written.
+    """
+    path = cache_dir() / "examples" / f"{key[0]}-{digest(SCHEMA, *key)}.arrow"
+    if path.is_file():
+        try:
+            return read_examples(path)
+        except DataError as error:
+            log.warning("rebuilding a damaged cache file: %s", error)
+    write_examples(build(), path)
+    return read_examples(path)  # which holds less of it in memory, and is what the next process gets
+
+
+def write_examples(examples: Examples, path: Path) -> None:
+    """Write every column to `path`, whole or not at all. Raises DataError where it cannot be written."""
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("w+b") as file:
+                _write(examples, file)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"{path.parent}: cannot write the cache ({reason}); set BASERATE_CACHE to a writable folder"
+        ) from error
+
+
+def _write(examples: Examples, file: IO[bytes]) -> None:
     """Write every column to a file that is open for reading and writing."""
     import pyarrow as pa
 
@@ -68,7 +107,7 @@ def write(examples: Examples, file: IO[bytes]) -> None:
     file.write(_TRAILER.pack(_MAGIC, start, end, _checksum(file, start, end)))
 
 
-def read(path: Path) -> Examples:
+def read_examples(path: Path) -> Examples:
     """Return the examples that `write` wrote. Raises DataError for a damaged or another kind of file."""
     import pyarrow as pa
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ..cache.folder import file_digest
+from ..cache.remote import ask_hub, by_hand, data_folders, hub_copies, hub_errors, no_network
 from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import PARTS, Part, digest
-from .cache import file_digest
 from .labelled import FASTA, class_folders, read_class_folder, read_labelled_fasta
-from .remote import ask_hub, by_hand, data_folders, hub_copies, hub_errors, no_network
 from .tables import read_columns
 
 if TYPE_CHECKING:

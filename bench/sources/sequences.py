@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cache.remote import data_file, hub_file
 from ..dna.genomes import digest_file
 from ..dna.sequence import check_sequence
 from ..errors import ConfigError, DataError, MissingExtra, nearest
-from .remote import data_file, hub_file
 
 _HUB = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[^/]+))?/(?P<path>.+)")
 _FASTA = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..cache.folder import file_digest
 from ..errors import DataError
 from ..provenance import sources
-from ..sources import cache, concatenate
+from ..sources import concatenate
+from ..sources.example_file import cached_examples
 from ..sources.sequences import package_file
 from ..targets import check_learnable, check_targets
 from ..types import PARTS, Examples, Split, Subset, Task, digest, strings
@@ -68,7 +70,7 @@ def _whole(task: Task) -> Split:
 
 
 def _divided(task: Task, key: list[str]) -> Split:
-    examples = cache.cached_examples(key, task.source) if key else task.source()
+    examples = cached_examples(key, task.source) if key else task.source()
     check_targets(task, examples)
     try:
         part = task.split(examples)
@@ -93,7 +95,7 @@ def _kept(key: list[str], make: Callable[[], Split]) -> Split:
     def build() -> Examples:
         return concatenate([replace(e, strata={**e.strata, _PART: strings([name] * len(e))}) for name, e in make()])
 
-    table = cache.cached_examples([*key, _code()], build)
+    table = cached_examples([*key, _code()], build)
     part = table.strata[_PART]
     table = replace(table, strata={name: column for name, column in table.strata.items() if name != _PART})
     return Split(*(table.take(np.flatnonzero(part == name)) for name in PARTS))
@@ -107,7 +109,7 @@ def _key(task: Task) -> list[str]:
     recipe = _recipe(task.source)
     if not task.files or recipe is None:
         return []
-    return [name, recipe, *(cache.file_digest(package_file(file)) for file in task.files)]
+    return [name, recipe, *(file_digest(package_file(file)) for file in task.files)]
 
 
 def _recipe(source: Any) -> str | None:

@@ -23,8 +23,8 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ConfigError, DataError
-from .types import IntArray, canonical_json, digest
+from ..errors import ConfigError, DataError
+from ..types import IntArray, canonical_json, digest
 
 log = logging.getLogger(__name__)
 

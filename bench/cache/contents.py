@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from .errors import ConfigError, DataError, UnknownName
-from .store import FILES, OUTPUTS, Segment
-from .types import canonical_json
+from ..errors import ConfigError, DataError, UnknownName
+from ..types import canonical_json
+from .outputs import FILES, OUTPUTS, Segment
 
 _HEX = "[0-9a-f]" * 16
 

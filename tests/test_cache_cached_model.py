@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.remembering import Remembering
+from baserate.cache.cached_model import Remembering
 from baserate.types import StrArray, strings
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from baserate.cache.remote import fetch
 from baserate.errors import DataError
 from baserate.progress import listening
-from baserate.sources.remote import fetch
 
 CONTENT = b"chr\tpos\n" * 300_000
 SHA = hashlib.sha256(CONTENT).hexdigest()

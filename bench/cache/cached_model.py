@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .store import in_chunks, remembered, remembered_all
-from .types import FloatArray, IntArray, StrArray, digest, strings
+from ..types import FloatArray, IntArray, StrArray, digest, strings
+from .outputs import in_chunks, remembered, remembered_all
 
 Rows = NDArray[Any]
 

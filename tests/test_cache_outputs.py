@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from baserate import cache_contents
+from baserate.cache import contents
+from baserate.cache.outputs import OUTPUTS, in_chunks, remembered, remembered_all, trim
 from baserate.errors import ConfigError, DataError, UnknownName
-from baserate.store import OUTPUTS, in_chunks, remembered, remembered_all, trim
 
 KEY = {"model": "toy", "method": "embed", "layer": -1, "precision": "fp32"}
 OTHER = {**KEY, "layer": 2}
@@ -174,7 +174,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from baserate.store import in_chunks, remembered
+from baserate.cache.outputs import in_chunks, remembered
 
 def compute(items):
     time.sleep(float(sys.argv[2]))
@@ -227,10 +227,10 @@ def test_the_least_recently_used_make_room_and_those_in_use_stay(
     one = segments(tmp_path)[0].stat().st_size
     monkeypatch.setenv("BASERATE_CACHE_GB", str(2.5 * one / 1e9))
     remembered(tmp_path, {**KEY, "method": "new"}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
-    assert [e.method for e in cache_contents.entries(tmp_path)] == ["new", "oldest"]
+    assert [e.method for e in contents.entries(tmp_path)] == ["new", "oldest"]
     monkeypatch.setenv("BASERATE_CACHE_GB", "0")
     remembered(tmp_path, {**KEY, "method": "newest"}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
-    assert [e.method for e in cache_contents.entries(tmp_path)] == ["newest"]
+    assert [e.method for e in contents.entries(tmp_path)] == ["newest"]
     trim(tmp_path, 0)
     assert not segments(tmp_path)
 
@@ -250,23 +250,23 @@ def test_entries_tell_what_is_kept_and_clear_removes_what_is_named(tmp_path: Pat
     model = Counting()
     remembered_all(tmp_path, [KEY, OTHER], ["A", "C", "G"], model)
     remembered(tmp_path, {"model": "b", "method": "pll", "strands": [1, -1]}, ["A"], model.first)
-    found = {(e.model, e.method, e.settings, e.rows) for e in cache_contents.entries(tmp_path)}
+    found = {(e.model, e.method, e.settings, e.rows) for e in contents.entries(tmp_path)}
     assert found == {
         ("toy", "embed", "layer=-1 precision=fp32", 3),
         ("toy", "embed", "layer=2 precision=fp32", 3),
         ("b", "pll", "strands=[1,-1]", 1),
     }
-    total = cache_contents.size(tmp_path)
+    total = contents.size(tmp_path)
     assert total == sum(path.stat().st_size for path in segments(tmp_path))
-    assert cache_contents.clear(tmp_path, older_than_days=1) == 0
+    assert contents.clear(tmp_path, older_than_days=1) == 0
     with pytest.raises(UnknownName, match=r"Unknown model in the cache 'tay'\. Did you mean 'toy'"):
-        cache_contents.clear(tmp_path, model="tay")
-    freed = cache_contents.clear(tmp_path, model="toy")
-    assert 0 < freed == total - cache_contents.size(tmp_path)
-    assert [e.model for e in cache_contents.entries(tmp_path)] == ["b"]
+        contents.clear(tmp_path, model="tay")
+    freed = contents.clear(tmp_path, model="toy")
+    assert 0 < freed == total - contents.size(tmp_path)
+    assert [e.model for e in contents.entries(tmp_path)] == ["b"]
     (left,) = segments(tmp_path)
     os.utime(left, (0, time.time() - 3 * 86_400))
-    assert cache_contents.clear(tmp_path, older_than_days=2.5) == total - freed
+    assert contents.clear(tmp_path, older_than_days=2.5) == total - freed
     assert not list((tmp_path / OUTPUTS).iterdir())
 
 
@@ -288,20 +288,20 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
     for name in ours + theirs:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("12345")
-    assert [(use.kind, use.files, use.bytes) for use in cache_contents.kinds(tmp_path)] == [
+    assert [(use.kind, use.files, use.bytes) for use in contents.kinds(tmp_path)] == [
         ("outputs", 0, 0),
         ("examples", 1, 5),
         ("draws", 1, 5),
         ("checks", 1, 5),
         ("downloads", 1, 5),
     ]
-    assert cache_contents.clear(tmp_path, kind="draws") == 5
-    assert cache_contents.clear(tmp_path) == 15
+    assert contents.clear(tmp_path, kind="draws") == 5
+    assert contents.clear(tmp_path) == 15
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(theirs)
 
 
 def test_clear_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="'draws'"):
-        cache_contents.clear(tmp_path, kind="draw")
+        contents.clear(tmp_path, kind="draw")
     with pytest.raises(ConfigError, match="not kept by model"):
-        cache_contents.clear(tmp_path, kind="draws", model="toy")
+        contents.clear(tmp_path, kind="draws", model="toy")

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baserate.cache.folder import cache_dir, file_digest
 from baserate.errors import DataError
-from baserate.sources.cache import cache_dir, cached_examples, file_digest, read_examples, write_examples
+from baserate.sources.example_file import cached_examples, read_examples, write_examples
 from baserate.text import Text
 from baserate.types import Examples, Inputs, Intervals, strings
 
@@ -157,7 +158,7 @@ class _Broken:
 def test_reading_imports_nothing_heavy(tmp_path: Path) -> None:
     write_examples(examples(), tmp_path / "x.arrow")
     code = (
-        "import sys; from pathlib import Path; from baserate.sources.cache import read_examples\n"
+        "import sys; from pathlib import Path; from baserate.sources.example_file import read_examples\n"
         f"assert len(read_examples(Path({str(tmp_path / 'x.arrow')!r}))) == 2\n"
         "print([m for m in ('pandas', 'torch', 'scipy', 'sklearn') if m in sys.modules])"
     )

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..errors import DataError
 from ..progress import activity
-from .cache import cache_dir, file_digest
+from .folder import cache_dir, file_digest
 
 log = logging.getLogger(__name__)
 

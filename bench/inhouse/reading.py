@@ -1,0 +1,110 @@
+"""What a user's Python file defines and depends on, read from its text without running it."""
+
+from __future__ import annotations
+
+import ast
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import ConfigError, nearest
+from ..provenance import sources
+from .functions import FUNCTIONS
+
+_DECORATORS = ("task", "model", "baseline")
+
+
+def defined_functions(path: Path) -> tuple[str, ...]:
+    """Return which functions of a model the file defines or assigns at its top level; what it imports is not counted.
+
+    Raises ConfigError where there is none.
+    """
+    found = _top_level(parsed(path))
+    functions = tuple(name for name in FUNCTIONS if name in found)
+    if not functions:
+        near = [(name, close[0]) for name in found if (close := nearest(name, FUNCTIONS))]
+        advice = f"; did you mean {near[0][1]}() by {near[0][0]}()?" if near else ", and registers no model"
+        raise ConfigError(f"{path}: defines none of {', '.join(f'{f}()' for f in FUNCTIONS)}{advice}")
+    return functions
+
+
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of the file. Raises ConfigError, naming the line, where it is no Python."""
+    if path.suffix != ".py":
+        raise ConfigError(f"{path}: expected a Python file, .py")
+    try:
+        return ast.parse(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        raise ConfigError(f"{path}: {getattr(error, 'msg', error)}{f' (line {line})' if line else ''}") from error
+
+
+def _top_level(tree: ast.Module) -> list[str]:
+    """Return the names that the file's own statements define or assign."""
+    names = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            names.append(node.name)
+        else:
+            names += [target.id for target in _targets(node) if isinstance(target, ast.Name)]
+    return names
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    """Return what a plain or an annotated assignment gives its value to, nothing for other statements."""
+    if isinstance(node, ast.AnnAssign):
+        return [node.target] if node.value is not None else []
+    return node.targets if isinstance(node, ast.Assign) else []
+
+
+def registers(tree: ast.Module) -> bool:
+    """Return whether the file registers its content with one of our decorators."""
+    for node in tree.body:
+        for decorator in getattr(node, "decorator_list", []):
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name in _DECORATORS:
+                return True
+    return False
+
+
+def weight_files(path: Path, tree: ast.Module) -> list[Path]:
+    """Return the files that `FILES` names. Raises ConfigError where that cannot be told without running the file."""
+    setting = [node for node in tree.body if "FILES" in _bound(node)]
+    if not setting:
+        return []
+    last = setting[-1]
+    only = isinstance(last, ast.Assign | ast.AnnAssign) and [getattr(t, "id", "") for t in _targets(last)] == ["FILES"]
+    names = None
+    if only and len(setting) == 1:
+        with suppress(ValueError, TypeError):
+            names = ast.literal_eval(last.value)  # type: ignore[attr-defined]
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"{path}: FILES (line {last.lineno}) must be a list of file names in quotes, assigned once at the top level"
+        )
+    files = [path.parent / name for name in names]
+    for file in files:
+        if not file.is_file():
+            raise ConfigError(f"{path}: FILES names {str(file)!r}, which is no file")
+    return files
+
+
+def _bound(node: ast.AST) -> set[str]:
+    """Return the names that a statement binds in its module, those in its blocks among them."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Store) else set()
+    if isinstance(node, ast.alias):
+        return {node.asname or node.name}
+    return {name for child in ast.iter_child_nodes(node) for name in _bound(child)}
+
+
+def own_sources(path: Path) -> list[Path]:
+    """Return the file and all files that it imports to compute with. Raises ConfigError where one cannot be read."""
+    try:
+        return sorted(sources(path))
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f"{path}: a module that it imports cannot be read: {error}") from error

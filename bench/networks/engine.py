@@ -1,0 +1,219 @@
+"""A network and its tokens on a device: what every use of a language model is built on."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .._torch import pick_device
+from ..errors import ConfigError, DataError
+from ..families import GENERIC, Family, Head
+from ..types import IntArray
+from .batches import pad as pad_rows
+from .batches import token_budget, window
+from .token_tables import KmerTokens
+from .tokens import Encoded, Tokens
+
+
+class Engine:
+    """A network, its tokens and its device: encodes sequences, cuts them to what fits, runs forward passes.
+
+    `network` maps `input_ids` (n, t) to hidden states and logits in the manner of transformers; any `nn.Module` that
+    does so will do. `context` is the most tokens that fit, None where there is no limit; `pad` the id that rows are
+    filled up with, by default the tokenizer's. `precision` is 'fp32', 'bf16' or 'auto': bf16 autocast where the device
+    is faster with it. The weights and the training mode are left alone by every method.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tokens: Tokens,
+        *,
+        name: str,
+        head: Head,
+        family: Family = GENERIC,
+        context: int | None = None,
+        pad: int | None = None,
+        width: int | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        compiled: bool = False,
+    ) -> None:
+        self.name = name
+        self.tokens = tokens
+        self.head = head
+        self.family = family
+        self.device = pick_device(device)
+        self.precision = _precision(precision, self.device)
+        self.network = network.to(self.device).eval()
+        self.max_tokens = context
+        self.pad = tokens.vocabulary.pad if pad is None else pad
+        self.width = width
+        self.budget = token_budget(self.device)
+        self.compiled = compiled
+        self.states_on_request = False
+        self._takes_mask = "attention_mask" in inspect.signature(network.forward).parameters
+
+    @property
+    def equal_lengths(self) -> bool:
+        """Whether a batch may not be padded: the network cannot be told what is padding, or counts it all the same."""
+        return not (self._takes_mask and self.family.padding) or _counts_padding(getattr(self.network, "config", None))
+
+    @property
+    def context(self) -> int | None:
+        """The most bases sure to fit, None where there is no limit."""
+        if self.max_tokens is None:
+            return None
+        fits = self.tokens.bases_in(self.max_tokens)
+        return fits - fits % self.family.multiple_of
+
+    @property
+    def frame(self) -> int:
+        """How many bases a sequence must be a multiple of for all of them to count in a likelihood."""
+        tokens = self.tokens
+        k = tokens.k if isinstance(tokens, KmerTokens) and not tokens.restarts else 1
+        return k if self.family.filler else math.lcm(k, self.family.multiple_of)
+
+    def parameter_hash(self) -> str:
+        """Return a digest of all parameters, by sorted name, dtype, shape and bytes."""
+        h = hashlib.blake2b(digest_size=8)
+        for name, value in sorted(self.network.named_parameters()):
+            array = value.detach().cpu().contiguous().view(torch.uint8) if value.ndim else value.detach().cpu()
+            h.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            h.update(array.numpy().tobytes())
+        return h.hexdigest()
+
+    def clipped(
+        self, sequences: Sequence[str], *, max_length: int | None = None, truncation: str = "both"
+    ) -> list[str]:
+        """Return the sequences cut to what fits, and to the family's multiple of bases."""
+        keep = self.usable(max_length)
+        return [_cut(s, keep, truncation, self.family) for s in sequences]
+
+    def encode(
+        self, sequences: Sequence[str], *, max_length: int | None = None, truncation: str = "both"
+    ) -> list[Encoded]:
+        """Return the tokens of the sequences, clipped, and cut further where they are more than fit.
+
+        How many tokens letters other than A, C, G and T take, and rare subwords, is known only then. Such a cut falls
+        elsewhere in REF than in ALT: likelihoods are of `whole` sequences alone.
+        """
+        cut = self.clipped(sequences, max_length=max_length, truncation=truncation)
+        encoded = self.tokens.encode(cut)
+        for i, kept in enumerate(cut):
+            while self.max_tokens is not None and not self.fits(encoded[i]) and len(kept) > 1:
+                keep = len(kept) * self.max_tokens // len(encoded[i].ids) - 1
+                kept = _cut(kept, max(1, keep), truncation, self.family)
+                encoded[i] = self.tokens.encode([kept])[0]
+        return encoded
+
+    def whole(self, sequences: Sequence[str]) -> tuple[list[Encoded], IntArray]:
+        """Return the tokens of the sequences, clipped, and which of them (m,) take no more tokens than fit."""
+        encoded = self.tokens.encode(self.clipped(sequences))
+        return encoded, np.array([i for i, e in enumerate(encoded) if self.fits(e)], np.int64)
+
+    def fits(self, encoded: Encoded) -> bool:
+        """Return whether there are no more tokens than the network takes."""
+        return self.max_tokens is None or len(encoded.ids) <= self.max_tokens
+
+    def around(self, length: int, middle: float, *, max_length: int | None = None) -> slice:
+        """Return the bases of a sequence, as central about offset `middle` as can be, that fit and need no more cut."""
+        limit = self.usable(max_length)
+        keep = length if limit is None else min(length, limit)
+        over = 0 if self.family.filler else keep % self.family.multiple_of
+        return window(length, keep - over or keep, around=middle)
+
+    def usable(self, max_length: int | None) -> int | None:
+        """Return how many bases of a longer sequence are used, None where there is no limit."""
+        limits = [n for n in (max_length, self.context) if n is not None]
+        return min(limits) if limits else None
+
+    def backbone(self) -> nn.Module:
+        """Return the network without its head."""
+        return backbone_of(self.network, self.family)
+
+    @property
+    def headed(self) -> bool:
+        """Whether the backbone is the whole network, head and all, so that what it returns first are logits."""
+        return self.head != "none" and self.backbone() is self.network
+
+    def forward(self, network: nn.Module, rows: Sequence[IntArray], *, hidden: bool = False) -> tuple[Any, Tensor]:
+        """Return the network's output for rows of token ids, padded on the right, and the ids (n, t)."""
+        ids, real = pad_rows(rows, self.pad)
+        if self.max_tokens is not None and ids.shape[1] > self.max_tokens:
+            raise DataError(f"{self.name}: a sequence takes {ids.shape[1]} tokens, {self.max_tokens} fit; shorten it")
+        given: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self.device)}
+        if real is not None and self._takes_mask:
+            given["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)
+        if hidden and _accepts(network, "output_hidden_states"):
+            given["output_hidden_states"] = True
+        if self.compiled and network._compiled_call_impl is None:
+            network.compile()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            return network(**given), given["input_ids"]
+
+
+def backbone_of(network: nn.Module, family: Family) -> nn.Module:
+    """Return the network without its head."""
+    inner: nn.Module = getattr(network, family.backbone) if family.backbone else getattr(network, "base_model", network)
+    return inner
+
+
+def _accepts(network: nn.Module, argument: str) -> bool:
+    taken = inspect.signature(network.forward).parameters.values()
+    return any(p.name == argument or p.kind is p.VAR_KEYWORD for p in taken)
+
+
+def _counts_padding(config: Any) -> bool:
+    """Return whether masked tokens are counted in a share of all, padding included: ESM's token_dropout before 5.0."""
+    if getattr(config, "model_type", "") != "esm" or not getattr(config, "token_dropout", False):
+        return False
+    import transformers
+
+    return int(transformers.__version__.split(".")[0]) < 5
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put the network in eval mode without gradients, and back."""
+    before = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(before)
+
+
+def _cut(sequence: str, keep: int | None, truncation: str, family: Family) -> str:
+    if keep is not None and len(sequence) > keep:
+        extra = len(sequence) - keep
+        starts = {"left": extra, "right": 0, "both": extra // 2}
+        if truncation not in starts:
+            raise ConfigError(f"truncation = {truncation!r}: expected 'left', 'right' or 'both', the side that is cut")
+        sequence = sequence[starts[truncation] : starts[truncation] + keep]
+    over = len(sequence) % family.multiple_of
+    if not over:
+        return sequence
+    if family.filler:
+        return sequence + family.filler * (family.multiple_of - over)
+    return sequence[over:] if len(sequence) > over else sequence
+
+
+def _precision(name: str, device: torch.device) -> str:
+    if name not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"precision = {name!r}: expected auto, fp32 or bf16")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    # Without AMX tiles bf16 runs at a fifth of the speed of fp32 on CPUs.
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from baserate.alleles import compare
 from baserate.dna.kmers import OTHER, encode
 from baserate.errors import NotApplicable
 from baserate.types import FloatArray, Inputs, IntArray, Strings, strings
+from baserate.zero_shot.alleles import compare
 
 Codes = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from baserate.errors import DataError, check_keys
-from baserate.probes import PENALTIES, Probe, fit_probe
+from baserate.probes.linear import PENALTIES, Probe, fit_probe
 from baserate.types import Examples, FloatArray, Inputs, Strings, strings
 
 Features = Callable[[Strings], Any]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from baserate.alleles import compare
 from baserate.dna.kmers import OTHER, encode
 from baserate.errors import DataError, NotApplicable
 from baserate.types import Inputs, Strings
+from baserate.zero_shot.alleles import compare
 
 MAX_WIDTH = 8192
 _TRANSITIONS = frozenset(("AG", "GA", "CT", "TC"))

@@ -15,8 +15,8 @@ from baserate.registry import baseline
 from baserate.types import Examples, FloatArray, Inputs, Strings
 
 if TYPE_CHECKING:
-    from baserate._torch import Head
     from baserate.baselines._network import Network
+    from baserate.networks.training import Head
 
 BATCH = 64
 PREDICT_BATCH = 256
@@ -68,8 +68,8 @@ class CNN:
         """Return the fitted predictor; `seed` draws the initial weights, the order of examples and what is masked."""
         import torch
 
-        from baserate._torch import fit_module, head_for, pick_device
         from baserate.baselines._network import Network
+        from baserate.networks.training import fit_module, head_for, pick_device
 
         check_keys(settings, (), "settings of from_scratch")
         if not len(train) or not len(valid):

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from baserate.dna.kmers import OTHER, encode
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, NotApplicable
-from baserate.pretrain_config import PretrainConfig, read_config
+from baserate.pretraining.config import PretrainConfig, read_config
+from baserate.pretraining.corpus import load as load_corpus
 from baserate.progress import activity
 from baserate.provenance import source_digest
 from baserate.registry import baseline
-from baserate.sources.corpus import load as load_corpus
 from baserate.sources.sequences import package_file
 from baserate.types import FloatArray, Inputs, IntArray, Strings, digest, strings
 

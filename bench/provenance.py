@@ -6,6 +6,10 @@ import ast
 import functools
 import importlib.metadata
 import importlib.util
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,3 +116,52 @@ def _module_file(parts: list[str]) -> Path | None:
         if file is not None and file.parent.name in ("tasks", "models", "baselines") and file.name == "__init__.py"
         else file
     )
+
+
+_PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformers", "xgboost", "numba", "pyarrow")
+
+
+def environment() -> dict[str, Any]:
+    """Return where results are made: git commit and dirty flag of baserate's checkout, versions, machine, device."""
+    return {
+        **_git(Path(__file__).resolve().parent),
+        "packages": _versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "device": _device(),
+    }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _device() -> str:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return "cpu"
+
+
+@functools.cache
+def _git(folder: Path) -> dict[str, Any]:
+    """Return the commit, and whether tracked files differ from it; both None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        # Installed inside somebody else's checkout, we are not tracked there, and its commit is not ours.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"git_commit": None, "git_dirty": None}

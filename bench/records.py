@@ -6,15 +6,9 @@ A folder a run, `RESULTS/<task@version>/<model>.<mode>.<hash>/`, holds `record.j
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 import json
-import os
-import platform
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -30,8 +24,6 @@ SCHEMA = 1
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """How the flag of a record begins that did not score every example, as in 'skipped 12 of 300'."""
-
-_PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformers", "xgboost", "numba", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -214,49 +206,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def environment() -> dict[str, Any]:
-    """Return where results are made: git commit and dirty flag of baserate's checkout, versions, machine, device."""
-    return {
-        **_git(Path(__file__).resolve().parent),
-        "packages": _versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "device": _device(),
-    }
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
-
-
-def _device() -> str:
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
-    return "cpu"
-
-
-@functools.cache
-def _git(folder: Path) -> dict[str, Any]:
-    """Return the commit, and whether tracked files differ from it; both None outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        # Installed inside somebody else's checkout, we are not tracked there, and its commit is not ours.
-        git("ls-files", "--error-unmatch", Path(__file__).name)
-        return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.SubprocessError):
-        return {"git_commit": None, "git_dirty": None}

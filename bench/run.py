@@ -5,62 +5,26 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .errors import BaserateError, ConfigError, DataError, MissingExtra, NotApplicable, check_keys
+from .errors import BaserateError, DataError, MissingExtra, NotApplicable
+from .evaluate import evaluate
 from .exposure import exposure_of
-from .modes import MODES, Job, mode_settings
-from .records import (
-    SKIPPED,
-    Record,
-    environment,
-    model_snapshot,
-    read_record,
-    record_folder,
-    task_snapshot,
-    write_record,
-)
+from .modes import MODES
+from .plan import Cell, Protocol, run_spec
+from .provenance import environment
+from .records import Record, model_snapshot, read_record, record_folder, task_snapshot, write_record
 from .registry import load_model
-from .settings import check_settings, settings_for
 from .splits import load_split
-from .statistics import estimate, flag_collapsed
-from .types import MODE_NAMES, FloatArray, ModelCard, ModeName, Predictions, RunSpec, Split, Task
+from .types import ModelCard, RunSpec, Split, Task
 
 log = logging.getLogger(__name__)
 
-SEEDS = (0, 1, 2)
-TRAIN_FRACTION = 0.9
 MISSING = "package missing"
 """The flag of a cell that is run again once its package is installed."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One model in one mode on one task, with the settings of the mode that the user changed."""
-
-    task: Task
-    card: ModelCard
-    mode: ModeName
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.task.name} · {self.card.name} · {self.mode}"
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial."""
-
-    seeds: tuple[int, ...] = SEEDS
-    train_fraction: float = TRAIN_FRACTION
-    limit: int = 0
-    grid: str = "run"
 
 
 @dataclass(frozen=True)
@@ -85,116 +49,6 @@ class Outcome:
         ]
         counts = {"done": self.done, "done_before": self.skipped, "not_applicable": self.not_applicable}
         return {**counts, "failed": failed, "lost": dict(self.lost), "refused": dict(self.refused)}
-
-
-def plan(
-    tasks: Sequence[Task],
-    cards: Sequence[ModelCard],
-    modes: Sequence[ModeName] = (),
-    settings: Mapping[str, Any] | None = None,
-) -> list[Cell]:
-    """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together.
-
-    `settings` are changed in every mode that knows them; of a list of layers or poolings linear_probe chooses one, and
-    other modes keep their own. Raises ConfigError for a setting or a value that no cell of the plan can use.
-    """
-    changed = {} if settings is None else settings
-    if not isinstance(changed, Mapping):
-        raise ConfigError(f"settings are {changed!r}: expected names with values, such as layer = 3")
-    cells = [
-        Cell(task, card, mode, changed)
-        for card in cards
-        for task in tasks
-        for mode in card.modes
-        if not modes or mode in modes
-    ]
-    used = {cell.mode for cell in cells} or set(MODE_NAMES)
-    known = {name for mode in used for name in MODES[mode].changeable()}
-    check_keys(changed, sorted(known), "settings")
-    check_settings(changed, used)
-    cells = [replace(cell, settings=settings_for(changed, cell.mode)) for cell in cells]
-    settled = [mode_settings(cell.mode, cell.card, cell.task, cell.settings) for cell in cells]
-    for name in changed:
-        if cells and not any(name in found for found in settled):
-            raise ConfigError(
-                f"settings: {name} = {changed[name]!r} is of no use here: no rule or mode of this run has it"
-            )
-    return cells
-
-
-def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
-    """Return all that decides the cell's result. Without training: no training share, and one seed unless a twin."""
-    trains = MODES[cell.mode].trains
-    return RunSpec(
-        task=cell.task.id,
-        data=split.data_fingerprint,
-        split=split.fingerprint,
-        model=cell.card.name,
-        params=cell.card.params,
-        revision=cell.card.revision(),
-        mode=cell.mode,
-        settings=mode_settings(cell.mode, cell.card, cell.task, cell.settings),
-        seeds=protocol.seeds if trains or cell.card.twin_of else protocol.seeds[:1],
-        train_fraction=protocol.train_fraction if trains else 0.0,
-        limit=protocol.limit,
-    )
-
-
-def evaluate(
-    cell: Cell, spec: RunSpec, split: Split, model: object, *, cache: Path | None
-) -> tuple[Record, Predictions]:
-    """Return the record of the cell and its predictions on the test examples.
-
-    Raises NotApplicable where the mode makes no sense here or scores no example, and whatever the model raises.
-    """
-    mode = MODES[cell.mode]
-    mode.check_model(model, cell.card)
-    job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, cache)
-    scores = mode.run(job)
-    test = split.test
-    scored = _scored(cell, spec, scores)
-    predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
-    record = Record(
-        spec=spec,
-        status="done",
-        task=task_snapshot(cell.task),
-        model=model_snapshot(cell.card),
-        estimates=tuple(estimate(predictions, metric, scaled=cell.mode != "zero_shot") for metric in cell.task.metrics),
-        flags=_flags(job, predictions, cell.mode),
-        parameter_hash=job.parameter_hash(),
-    )
-    return record, predictions
-
-
-def _scored(cell: Cell, spec: RunSpec, scores: FloatArray) -> NDArray[np.bool_] | None:
-    """Return which examples a zero-shot rule could score, None where it is all of them.
-
-    Raises NotApplicable where it is none. In other modes a score that is not finite is a fault, not an omission.
-    """
-    if cell.mode != "zero_shot":
-        return None
-    scored = np.asarray(~np.isnan(scores).all(axis=(0, 2)))
-    if not scored.any():
-        raise NotApplicable(
-            f"{cell.card.name} by rule {spec.settings.get('rule')!r} can score none of the {len(scored)} examples of "
-            f"{cell.task.name}"
-        )
-    return None if scored.all() else scored
-
-
-def _flags(job: Job, predictions: Predictions, mode: ModeName) -> tuple[str, ...]:
-    """Return what a reader must know of the result: collapsed, skipped, truncated, classes matched by order."""
-    n = len(predictions.ids)
-    flags = ["collapsed"] if flag_collapsed(predictions) else []
-    if predictions.scored is not None:
-        flags.append(f"{SKIPPED} {n - int(predictions.scored.sum())} of {n}")
-    if hasattr(job.model, "n_truncated"):
-        length = {"max_length": job.settings["max_length"]} if "max_length" in job.settings else {}
-        truncated = job.model.n_truncated(job.split.test.inputs.sequences, **length)
-        flags += [f"truncated {truncated} of {n}"] if truncated else []
-    if mode == "as_is" and job.n_classes and not getattr(job.model, "labels", ()):
-        flags.append("the head names no classes: matched by order")
-    return tuple(flags)
 
 
 @dataclass

@@ -75,6 +75,11 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.sequences)
 
+    @property
+    def per_base(self) -> bool:
+        """Whether an example is a base, or a bin, of its sequence."""
+        return self.positions is not None and self.alternates is None
+
     def take(self, index: IntArray | slice) -> Inputs:
         """Return the inputs at `index`."""
         return Inputs(

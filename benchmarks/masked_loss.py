@@ -16,9 +16,9 @@ import sys
 import numpy as np
 
 from baserate.models.baserate_mlm import CHECKPOINT
-from baserate.pretrain_config import read_config
+from baserate.pretraining.config import read_config
+from baserate.pretraining.corpus import UNKNOWN, Codes, Spans, complement, load
 from baserate.registry import get_model, load_model
-from baserate.sources.corpus import UNKNOWN, Codes, Spans, complement, load
 from baserate.types import FloatArray, IntArray, strings
 
 ORDERS = (0, 3, 5, 7, 9)

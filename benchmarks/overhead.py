@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from baserate.run import Cell, Grid, Protocol
+from baserate.plan import Cell, Protocol
+from baserate.run import Grid
 from baserate.splits import predefined
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, Task, strings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from baserate.capabilities import Model
-from baserate.pretrain_config import read_config
+from baserate.pretraining.config import read_config
 from baserate.registry import model
 from baserate.types import Exposure, digest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from baserate.families import Checkpoint, Family, family
+from baserate.networks.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
 _MAMBA = "pip install --no-build-isolation causal-conv1d mamba-ssm  (CUDA and its compiler are needed)"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from baserate.families import Checkpoint, Family, family
+from baserate.networks.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
 _SEEN = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from baserate.errors import ConfigError
-from baserate.families import Checkpoint, Family, family
+from baserate.networks.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
 _BYTES = 512

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from baserate.families import Checkpoint, Family, family
+from baserate.networks.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
 _CITATION = "Fishman et al. 2025, doi:10.1093/nar/gkae1310"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from baserate.families import Checkpoint, Family, family
+from baserate.networks.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from baserate.families import Checkpoint, Family, family
+from baserate.networks.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
 _PRETRAINING = (Exposure("human reference genome", "Homo sapiens", "GRCh38", ("*",)),)

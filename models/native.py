@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from baserate.families import Checkpoint, Family, family
+from baserate.networks.families import Checkpoint, Family, family
 from baserate.types import Exposure
 
 _RUN = "{} of transformers on a tiny checkpoint with random weights; published weights not run"

@@ -5,7 +5,7 @@ The TOML files beside this one are suites of tasks that others published.
 
 from pathlib import Path
 
-from baserate.task_suite import register_suites
+from baserate.cards.task_file import register_suites
 
 from . import (
     arabidopsis_promoters,

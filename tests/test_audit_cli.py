@@ -7,10 +7,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from baserate.audit.resplit import RULES
+from baserate.cards.task import task_card
 from baserate.cli import cli
 from baserate.cli.audit import resplit
 from baserate.splits import load_split
-from baserate.task_card import task_card
 
 
 def run(*arguments: str | Path) -> Result:

@@ -10,9 +10,9 @@ import pytest
 
 from baserate.audit import Finding, audit
 from baserate.audit.duplicates import duplicate_findings
-from baserate.audit.keys import Keys, keys_of
+from baserate.audit.hashes import Keys, keys_of
+from baserate.cards.task import task_card
 from baserate.splits import load_split
-from baserate.task_card import task_card
 from baserate.types import Part, Split, Task
 
 from .conftest import SHARED_DATA

@@ -10,10 +10,10 @@ import pytest
 
 from baserate.audit import audit
 from baserate.audit.resplit import resplit
+from baserate.cards.task import task_card
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable
 from baserate.splits import load_split, predefined
-from baserate.task_card import task_card
 from baserate.types import Examples, Inputs, Split, Task, strings
 
 

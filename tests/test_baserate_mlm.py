@@ -12,10 +12,10 @@ import pytest
 from baserate.errors import MissingExtra
 from baserate.models.baserate_mlm import CHECKPOINT
 from baserate.networks.language_model import LanguageModel
-from baserate.pretrain import SHIPPED
-from baserate.pretrain_config import read_config
+from baserate.pretraining.config import read_config
+from baserate.pretraining.corpus import select
+from baserate.pretraining.train import SHIPPED
 from baserate.registry import get_model, load_model
-from baserate.sources.corpus import select
 from baserate.sources.sequences import read_sequences
 from baserate.types import ModelCard, strings
 

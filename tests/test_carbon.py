@@ -10,7 +10,8 @@ import pytest
 
 from baserate.checks.task import check_card_is_complete, check_split_is_sound, check_truth_scores_best
 from baserate.errors import DataError
-from baserate.modes import MODES, Job, mode_settings
+from baserate.modes import MODES, mode_settings
+from baserate.modes.job import Job
 from baserate.registry import get_model, get_task, load_model
 from baserate.splits import load_split
 from baserate.types import Task

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from baserate.cards import find, find_model, find_models, find_tasks, listing, load_suite
+from baserate.cards.find import find, find_model, find_models, find_tasks
+from baserate.cards.listing.listing import listing
+from baserate.cards.suite import load_suite
+from baserate.cards.task import task_card
 from baserate.errors import BaserateError, ConfigError, UnknownName
 from baserate.modes import mode_settings
 from baserate.registry import get_model
 from baserate.splits import load_split
-from baserate.task_card import task_card
 
 
 def test_toml_card_gives_the_task_that_it_declares(toy_card: Path) -> None:

@@ -16,9 +16,10 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor, nn
 
-from baserate.checkpoint_card import checkpoint_card
+from baserate.cards.checkpoint import checkpoint_card
+from baserate.cards.task import task_card
 from baserate.checks import faults, results, run_checks
-from baserate.checks.held import Held
+from baserate.checks.loaded import Held
 from baserate.checks.weights import check_repeats_are_predicted, check_weights_are_not_random
 from baserate.errors import CheckFailed, MissingExtra
 from baserate.inhouse import FunctionModel
@@ -27,10 +28,10 @@ from baserate.networks.checkpoint import from_network
 from baserate.networks.hub import Location
 from baserate.networks.language_model import LanguageModel
 from baserate.networks.token_tables import NucleotideTokens, Vocabulary
+from baserate.plan import Protocol, plan
 from baserate.records import read_records
 from baserate.registry import get_model, load_model
-from baserate.run import Grid, Protocol, plan
-from baserate.task_card import task_card
+from baserate.run import Grid
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task
 
 from .checkpoints import LAYOUTS, build

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from baserate.cards import find_models, find_tasks
+from baserate.cards.find import find_models, find_tasks
 from baserate.cli import cli
-from baserate.run import plan
+from baserate.plan import plan
 
 
 def baserate(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from baserate.cards import find_model
+from baserate.cards.find import find_model
 from baserate.checks import run_checks
 from baserate.cli import cli
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from baserate.errors import NotApplicable
+from baserate.evaluate import evaluate
 from baserate.leaderboard import build_leaderboard
+from baserate.plan import Cell, Protocol, run_spec
 from baserate.records import Record, read_predictions, read_record, write_record
-from baserate.run import Cell, Protocol, evaluate, run_spec
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, ModeName, Split, StrArray, Task, strings
 
 N = 40

@@ -14,11 +14,11 @@ import pytest
 from baserate.dna.sequence import reverse_complement
 from baserate.dna.taxa import belongs, related, same_species
 from baserate.exposure import Exposed, exposure_of
-from baserate.families import FAMILIES
 from baserate.models.baserate_mlm import CHECKPOINT
-from baserate.pretrain_config import read_config
+from baserate.networks.families import FAMILIES
+from baserate.pretraining.config import read_config
+from baserate.pretraining.corpus import Corpus, select
 from baserate.registry import MODELS, TASKS, get_model, get_task
-from baserate.sources.corpus import Corpus, select
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
 from baserate.types import Examples, Exposure, Inputs, Intervals, ModelCard, Split, StrArray, Task, strings

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from baserate.checkpoint_card import checkpoint_card
+from baserate.cards.checkpoint import checkpoint_card
 from baserate.errors import ConfigError, MissingExtra
-from baserate.families import GENERIC, identify, published
 from baserate.models import caduceus
 from baserate.networks.checkpoint import open_checkpoint
+from baserate.networks.families import GENERIC, identify, published
 from baserate.networks.hub import Access, Location, locate, read_config
 from baserate.types import ModelCard
 

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from baserate.cache.cached_model import Remembering
-from baserate.cards import find_model, find_models, twin_card
+from baserate.cards.find import find_model, find_models, twin_card
+from baserate.cards.task import task_card
 from baserate.errors import DataError, MissingExtra
-from baserate.modes import Job
+from baserate.modes.job import Job
+from baserate.plan import Protocol, plan
 from baserate.records import read_records
 from baserate.registry import get_model, load_model
-from baserate.run import MISSING, Grid, Protocol, plan
+from baserate.run import MISSING, Grid
 from baserate.splits import load_split
-from baserate.task_card import task_card
 from baserate.types import FloatArray, Inputs, ModelCard, StrArray, Task
 
 from .checkpoints import LAYOUTS, build

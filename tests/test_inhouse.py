@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from baserate.capabilities import CausalModel, Classifier, Embedder, NextBaseModel, VariantScorer
-from baserate.cards import find_model
+from baserate.cards.find import find_model
+from baserate.cards.task import task_card
 from baserate.checks import run_checks
 from baserate.errors import BaserateError, ConfigError, DataError, NotApplicable
 from baserate.inhouse import FUNCTIONS, FunctionModel, card_from_file, model_from_file
+from baserate.modes.per_base import embed_sites
+from baserate.plan import Protocol, plan
 from baserate.records import read_records
 from baserate.registry import load_model, with_params
-from baserate.run import Grid, Protocol, plan
-from baserate.sites import embed_sites
-from baserate.task_card import task_card
+from baserate.run import Grid
 from baserate.types import Inputs, ModelCard, strings
 
 X = strings(["ACGTACGT", "gggg", "TTTTTA", "ACGTACGT", "CCCCC"])

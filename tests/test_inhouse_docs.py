@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.cards import find_model
+from baserate.cards.find import find_model
 from baserate.checks import run_checks
 from baserate.inhouse import FUNCTIONS, card_from_file, model_from_file
 from baserate.registry import load_model

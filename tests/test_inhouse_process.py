@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import baserate.inhouse
-from baserate.cards import find_model
+from baserate.cards.find import find_model
 from baserate.errors import BaserateError, ConfigError
 from baserate.inhouse import SubprocessModel, model_from_file
 from baserate.registry import load_model

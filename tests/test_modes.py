@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate.cards.task import task_card
 from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
-from baserate.modes import MODES, Job, mode_settings
+from baserate.modes import MODES, mode_settings
+from baserate.modes.job import Job
 from baserate.registry import get_model, get_task, load_model
 from baserate.splits import load_split
-from baserate.task_card import task_card
 from baserate.types import FloatArray, Inputs, ModelCard, StrArray, Task
 
 CARD = ModelCard("m", lambda: None, {"zero_shot": {"rule": "masked_llr"}}, {}, "d", revision=lambda: "r")

@@ -19,8 +19,8 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokeniz
 
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError, NotApplicable
-from baserate.families import Family
 from baserate.networks.checkpoint import from_network, open_checkpoint
+from baserate.networks.families import Family
 from baserate.networks.hub import Access, Location
 from baserate.networks.language_model import LanguageModel
 from baserate.networks.token_tables import KmerTokens

@@ -12,17 +12,9 @@ import numpy as np
 import pytest
 
 from baserate.errors import BaserateError, ConfigError, DataError
-from baserate.pretrain import (
-    FIRST_BASE,
-    IGNORED,
-    MASK,
-    SHIPPED,
-    learning_rate,
-    mask_tokens,
-    pretrain,
-)
-from baserate.pretrain_config import TrainingConfig, read_config
-from baserate.sources.corpus import CHUNK, UNKNOWN, Corpus, complement, draw, load, select
+from baserate.pretraining.config import TrainingConfig, read_config
+from baserate.pretraining.corpus import CHUNK, UNKNOWN, Corpus, complement, draw, load, select
+from baserate.pretraining.train import FIRST_BASE, IGNORED, MASK, SHIPPED, learning_rate, mask_tokens, pretrain
 
 TOML = """
 [model]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from baserate.errors import ConfigError, DataError
-from baserate.probes import Path, fit_probe, logistic_path, ridge_path
+from baserate.probes.linear import Path, fit_probe, logistic_path, ridge_path
 
 PENALTIES = (1e-4, 1e-2, 1.0)
 
@@ -79,10 +79,10 @@ def test_beyond_the_exact_size_the_path_is_walked_to_the_same_place(
     y = x[:, 0] * 2 + np.random.default_rng(5).standard_normal(300)
     labels = _labels(x, 3)
     exact = ridge_path(x, y, PENALTIES), logistic_path(x, labels, 3, PENALTIES, tolerance=1e-12)
-    monkeypatch.setattr("baserate._descent.EXACT", 4)
-    monkeypatch.setattr("baserate.probes.EXACT", 4)
-    monkeypatch.setattr("baserate._descent.LEADING", leading)
-    monkeypatch.setattr("baserate._descent.RANK", 5)
+    monkeypatch.setattr("baserate.probes._descent.EXACT", 4)
+    monkeypatch.setattr("baserate.probes.linear.EXACT", 4)
+    monkeypatch.setattr("baserate.probes._descent.LEADING", leading)
+    monkeypatch.setattr("baserate.probes._descent.RANK", 5)
     walked = ridge_path(x, y, PENALTIES, tolerance=1e-14), logistic_path(x, labels, 3, PENALTIES, tolerance=1e-12)
     for a, b in zip(exact, walked, strict=True):
         np.testing.assert_allclose(a.coefficients, b.coefficients, atol=1e-3)
@@ -231,7 +231,7 @@ def test_several_outputs_are_as_many_ridges_of_one_penalty(form: str, monkeypatc
     n, d = (60, 90) if form == "wide" else (200, 20)
     x = _features(n, d)
     if form == "walked":
-        monkeypatch.setattr("baserate.probes.EXACT", 5)
+        monkeypatch.setattr("baserate.probes.linear.EXACT", 5)
     rng = np.random.default_rng(5)
     # Outputs in other units must count alike.
     y = (x @ rng.standard_normal((d, 3)) + rng.standard_normal((n, 3))) * [1, 1000, 0.01] + [7, 0, 0]

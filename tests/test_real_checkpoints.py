@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.cards import find_model
-from baserate.checkpoint_card import checkpoint_card
+from baserate.cards.checkpoint import checkpoint_card
+from baserate.cards.find import find_model
+from baserate.cards.task import task_card
 from baserate.networks.hub import Access, Location, code_digest
+from baserate.plan import Cell, Protocol, plan, run_spec
 from baserate.records import read_record, record_folder
 from baserate.registry import load_model
-from baserate.run import Cell, Grid, Protocol, plan, run_spec
+from baserate.run import Grid
 from baserate.splits import load_split
-from baserate.task_card import task_card
 from baserate.types import ModelCard, Task, strings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

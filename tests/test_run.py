@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate.cards.task import task_card
 from baserate.errors import DataError
-from baserate.modes import MODES, Job
+from baserate.modes import MODES
+from baserate.modes.job import Job
+from baserate.plan import Protocol, plan
 from baserate.records import read_predictions, read_records
-from baserate.run import Grid, Outcome, Protocol, plan
+from baserate.run import Grid, Outcome
 from baserate.splits import load_split
 from baserate.statistics import estimate
-from baserate.task_card import task_card
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task
 
 

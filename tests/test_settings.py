@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from baserate.cards import find_task, load_suite
+from baserate.cards.find import find_task
+from baserate.cards.suite import load_suite
 from baserate.cli import main
 from baserate.cli.run import _settings
 from baserate.errors import ConfigError
 from baserate.modes import MODES, mode_settings
+from baserate.modes.settings import SETTINGS, check_settings
 from baserate.networks import embedding
+from baserate.plan import plan
 from baserate.registry import get_model
-from baserate.run import plan
-from baserate.settings import SETTINGS, check_settings
 from baserate.types import MODE_NAMES, ModeName, canonical_json
-from baserate.vectors import SIMILARITY
 from baserate.zero_shot import RULES
+from baserate.zero_shot.vectors import SIMILARITY
 
 TASK = "wt1_exon5_splicing"
 """A task of variants, which every mode is for."""

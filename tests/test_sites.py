@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate import sites
 from baserate.cache.cached_model import Remembering
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import NotApplicable
 from baserate.metrics import METRICS
-from baserate.modes import MODES, Job, mode_settings
+from baserate.modes import MODES, mode_settings
+from baserate.modes import per_base as sites
+from baserate.modes.job import Job
 from baserate.registry import get_model, load_model
 from baserate.splits import by_group
 from baserate.types import Examples, FloatArray, Inputs, Kind, ModelCard, Split, Task, strings
@@ -264,7 +265,7 @@ def test_fine_tuning_reads_the_state_of_the_base(network: Any) -> None:
 def test_several_outputs_are_fine_tuned_too(network: Any) -> None:
     import torch
 
-    from baserate._torch import head_for
+    from baserate.networks.training import head_for
 
     targets = np.random.default_rng(0).normal(size=(120, 3)) * [50, 1, 0.01] + [7, 0, -3]
     head = head_for(targets, 0)

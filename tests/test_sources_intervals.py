@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from baserate.audit import audit
+from baserate.cards.task import task_card
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
 from baserate.sources.genbank import read_features
@@ -19,7 +20,6 @@ from baserate.sources.intervals import (
 )
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
-from baserate.task_card import task_card
 from baserate.types import Intervals, Task, strings
 
 GENOME = {"chr1": "ACGTTGCAAACCGGTT", "2": "TTTTT"}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from baserate.cards.task import task_card
 from baserate.errors import ConfigError, DataError
 from baserate.sources.variants import read_variants, variant_windows
-from baserate.task_card import task_card
 from baserate.types import Examples
 
 GENOME = {"chr1": "ACGTTGCAAACCGGTTACGT", "chrN": "AANAA"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baserate.cards import find_task
+from baserate.cards.find import find_task
 from baserate.splits import RULES, assert_no_leak, load_split
 
 PAGE = (Path(__file__).parent.parent / "docs" / "splits.md").read_text()

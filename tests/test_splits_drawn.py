@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from baserate.cards import find_task
+from baserate.cards.find import find_task
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError
-from baserate.modes import Job
+from baserate.modes.job import Job
 from baserate.splits import (
     RULES,
     all_test,

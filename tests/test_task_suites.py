@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from baserate.cards import find_model, find_tasks, listing, shortened
+from baserate.cards.find import find_model, find_tasks
+from baserate.cards.listing.listing import listing, shortened
+from baserate.cards.task_file import find_in_file
 from baserate.checks.task import check_card_is_complete
 from baserate.cli import cli
 from baserate.dna.taxa import scientific
@@ -24,7 +26,6 @@ from baserate.errors import BaserateError, ConfigError, DataError, UnknownName
 from baserate.registry import TASKS, get_task, load_model
 from baserate.sources.declared import HubSource
 from baserate.splits import load_split
-from baserate.task_suite import find_in_file
 from baserate.types import Examples, Task
 
 SUITES = [task for task in TASKS.all().values() if isinstance(task.source, HubSource)]

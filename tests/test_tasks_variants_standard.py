@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate.cards.task_file import find_in_file
 from baserate.dna.genomes import add_genome, open_genome
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
 from baserate.sources.variants import read_variants
 from baserate.splits import load_split
-from baserate.task_suite import find_in_file
 from baserate.tasks import lol_eve, variant_benchmark
 from baserate.types import Split, Task
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from baserate._torch import fit_module, pick_device
 from baserate.errors import BaserateError, ConfigError
+from baserate.networks.training import fit_module, pick_device
 from baserate.progress import listening
 from baserate.types import IntArray
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baserate.cards.task import task_card
 from baserate.errors import ConfigError
+from baserate.evaluate import evaluate
 from baserate.exposure import exposure_of
+from baserate.plan import Cell, Protocol, run_spec
 from baserate.registry import TASKS, get_model, get_task
-from baserate.run import Cell, Protocol, evaluate, run_spec
 from baserate.splits import load_split
-from baserate.task_card import task_card
 from baserate.types import Exposure, ModelCard, Task
 
 from .conftest import SHARED_DATA

@@ -14,15 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from baserate.alleles import compare
 from baserate.cache.cached_model import Remembering
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
-from baserate.modes import Job, zero_shot
+from baserate.modes.job import Job
+from baserate.modes.zero_shot.zero_shot import zero_shot
 from baserate.registry import get_model, load_model, with_params
 from baserate.sources.variants import variant_windows
 from baserate.types import Examples, FloatArray, Inputs, IntArray, Split, StrArray, strings
 from baserate.zero_shot import RULES, rule_of, score
+from baserate.zero_shot.alleles import compare
 
 DNA = "ACGT"
 

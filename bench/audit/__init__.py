@@ -9,10 +9,10 @@ from pathlib import Path
 from ..errors import DataError
 from ..types import Part, Split, Task
 from .balance import balance_findings, compositions_of, content_findings
+from .cache import key_of, read_audit, write_audit
 from .duplicates import duplicate_findings
 from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
-from .kept import key_of, read_audit, write_audit
-from .keys import Keys, keys_of
+from .hashes import Keys, keys_of
 from .overlaps import overlap_findings, straddling_finding
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings

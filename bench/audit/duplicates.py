@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..types import Examples, IntArray, Part, Split, Task
 from .finding import MAX_ROWS, Finding, Row, Threshold, percent
-from .keys import Hashes, Keys, disagree, first_match, label_text, repeats, spread_of, too_short
+from .hashes import Hashes, Keys, disagree, first_match, label_text, repeats, spread_of, too_short
 
 TEST_KNOWN = Threshold(0.0, 0.01, "test rows")
 VALID_KNOWN = Threshold(0.01, None, "validation rows")

@@ -11,7 +11,7 @@ import numpy as np
 from ..dna.kmers import count_kmers
 from ..progress import activity
 from ..types import Examples, FloatArray, Inputs, Split, Task, strings
-from .keys import blocks
+from .hashes import blocks
 from .overlaps import contigs
 
 GC_STEP, CPG_STEP = 0.02, 0.05

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
 from .finding import MAX_ROWS, Finding, Row, Threshold, percent
-from .keys import disagree, label_text, spread_of
+from .hashes import disagree, label_text, spread_of
 
 OVERLAPPING = Threshold(0.0, 0.1, "test rows by 1 bp or more")
 MOSTLY = Threshold(0.0, 0.01, "test rows by half of their length or more")

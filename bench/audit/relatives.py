@@ -11,7 +11,7 @@ from ..dna.similarity import nearest
 from ..types import Examples, FloatArray, Split, Task, digest, strings
 from .features import inputs_of
 from .finding import MAX_ROWS, Finding, Row, Status, Threshold, percent
-from .keys import label_text, too_short
+from .hashes import label_text, too_short
 from .scores import encoded, on, score, shown
 
 NEAR = 0.8

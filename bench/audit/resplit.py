@@ -26,7 +26,7 @@ from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
 from .card import card_text, table_columns
 from .duplicates import conflicting
 from .features import inputs_of
-from .keys import Keys, first_match, joined, keys_of, repeats, spread_of, too_short
+from .hashes import Keys, first_match, joined, keys_of, repeats, spread_of, too_short
 from .overlaps import most_shared
 from .relatives import NEAR
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dna.kmers import kmer_features
 from ..errors import DataError
-from ..probes import PENALTIES, fit_probe
+from ..probes.linear import PENALTIES, fit_probe
 from ..progress import activity
 from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task
 from .features import add_positions, feature_table

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import BaserateError, MissingExtra, NotApplicable
 from ..types import ModelCard, Task
-from .held import Held
+from .loaded import Held
 from .model import FOLLOWS, MODEL_CHECKS
 from .results import CheckResult, Status, read_results, write_results
 from .task import TASK_CHECKS

@@ -14,9 +14,10 @@ import numpy as np
 
 from ..dna.sequence import reverse_complement
 from ..errors import BaserateError, CheckFailed, NotApplicable, expect
-from ..modes import MODES, Job, mode_settings
+from ..modes import MODES, mode_settings
+from ..modes.job import Job
 from ..types import FloatArray, Task, strings
-from .held import Held, expect_same, joined, rows_of
+from .loaded import Held, expect_same, joined, rows_of
 from .toys import random_dna, toy_classes, toy_variants
 from .weights import check_repeats_are_predicted, check_twin_is_drawn_anew, check_weights_are_not_random
 

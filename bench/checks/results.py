@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..records import environment
+from ..provenance import environment
 from ..types import ModelCard, canonical_json, digest
 
 Status = Literal["passed", "failed", "skipped"]

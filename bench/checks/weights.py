@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import NotApplicable, expect
 from ..types import IntArray
-from .held import Held
+from .loaded import Held
 
 MOTIFS = ("CA", "TG", "GA", "TC", "GGAAT", "ATTCC", "TTTAGGG", "CCCTAAA")
 """The commonest microsatellites of eukaryotes, a satellite (GGAAT)n and the telomere of plants, on both strands.

@@ -51,9 +51,9 @@ def audit(
     from ..audit import audit as audit_
     from ..audit.page import to_html
     from ..cache.folder import cache_dir
-    from ..cards import find_tasks
-    from ..display import activity_display
+    from ..cards.find import find_tasks
     from ..splits import load_split
+    from .display import activity_display
 
     found: list[Audit] = []
     lost: dict[str, str] = {}
@@ -114,7 +114,7 @@ def resplit(task: str, out: Path, rules: tuple[str, ...], split: str | None, as_
     """
     from ..audit.resplit import RULES
     from ..audit.resplit import resplit as resplit_
-    from ..cards import find_tasks
+    from ..cards.find import find_tasks
     from ..splits import load_split
 
     cards = find_tasks([task])

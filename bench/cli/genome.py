@@ -34,8 +34,8 @@ def add(name: str, source: str, sha256: str, truncated: bool, quiet: bool) -> No
       baserate genome add hg38 https://hgdownload.soe.ucsc.edu/goldenPath/hg38/bigZips/hg38.fa.gz
       baserate genome add mine ./assembly.fa
     """
-    from ..display import activity_display
     from ..dna.genomes import add_genome
+    from .display import activity_display
 
     with activity_display(quiet=quiet):
         known = add_genome(name, source, sha256=sha256, truncated=truncated)

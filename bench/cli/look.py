@@ -27,8 +27,8 @@ def list_(what: str, as_json: bool) -> None:
       baserate list tasks --json
       baserate list checkpoints
     """
-    from ..cards import listing, shortened
-    from ..display import print_listing
+    from ..cards.listing import listing, shortened
+    from .display import print_listing
 
     found = listing()
     chosen = {key: value for key, value in found.items() if what in ("all", key) or key == "broken"}
@@ -55,8 +55,8 @@ def show(name: str, as_json: bool) -> None:
       baserate show human_splice_sites
       baserate show kmer_logreg --json
     """
-    from ..cards import describe
-    from ..display import print_card
+    from ..cards.listing import describe
+    from .display import print_card
 
     card = describe(name)
     click.echo(json.dumps(card, indent=1)) if as_json else print_card(card)
@@ -78,11 +78,11 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
       baserate check ./mine.toml ./my_checkpoint
     """
     from ..cache.folder import cache_dir
-    from ..cards import find
+    from ..cards.find import find
     from ..checks import run_checks
-    from ..display import print_check
     from ..networks.hub import Access
     from ..splits import load_split
+    from .display import print_check
 
     results = []
     access = Access(trusted, allow_pickle)
@@ -109,8 +109,8 @@ def doctor(as_json: bool) -> int:
     Example:
       baserate doctor --json
     """
-    from ..display import print_findings
     from ..doctor import examine
+    from .display import print_findings
 
     findings = examine()
     click.echo(json.dumps([vars(f) for f in findings], indent=1)) if as_json else print_findings(findings)
@@ -137,7 +137,7 @@ def cache(clear: bool, kind: str | None, model: str | None, days: float | None, 
     """
     from ..cache import contents
     from ..cache.folder import cache_dir
-    from ..display import print_cache
+    from .display import print_cache
 
     folder = cache_dir()
     if clear:

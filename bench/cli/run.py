@@ -82,11 +82,13 @@ def run(
       baserate run --task human_splice_sites --model 'cnn(strand_augmentation=True)' --limit 200
     """
     from ..cache.folder import cache_dir
-    from ..cards import find_models, find_tasks, load_suite
+    from ..cards.find import find_models, find_tasks
+    from ..cards.suite import load_suite
     from ..checks import faults
-    from ..display import GridDisplay, print_outcome
     from ..networks.hub import Access
-    from ..run import SEEDS, Grid, Protocol, plan
+    from ..plan import SEEDS, Protocol, plan
+    from ..run import Grid
+    from .display import GridDisplay, print_outcome
 
     if fail_on_leak and not audited:
         raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")

@@ -28,8 +28,8 @@ def pretrain(
       baserate pretrain my_model.toml --out checkpoints/my_model
       baserate run --task human_splice_sites --model checkpoints/my_model
     """
-    from ..display import activity_display
-    from ..pretrain import pretrain as pretrain_model
+    from ..pretraining.train import pretrain as pretrain_model
+    from .display import activity_display
 
     with activity_display(quiet=quiet):
         folder = pretrain_model(config, out, tracking_uri=tracking_uri, device=device, max_minutes=max_minutes)

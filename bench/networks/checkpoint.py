@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import DataError
-from ..families import GENERIC, Family, Head, identify, needs_code
+from .families import GENERIC, Family, Head, identify, needs_code
 from .hub import Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
 from .loading import check_packages, load, random_network

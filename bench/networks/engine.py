@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._torch import pick_device
 from ..errors import ConfigError, DataError
-from ..families import GENERIC, Family, Head
 from ..types import IntArray
 from .batches import pad as pad_rows
 from .batches import token_budget, window
+from .families import GENERIC, Family, Head
 from .token_tables import KmerTokens
 from .tokens import Encoded, Tokens
+from .training import pick_device
 
 
 class Engine:

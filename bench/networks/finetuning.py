@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._torch import Head, fit_module, head_for
 from ..errors import DataError
 from ..types import Examples, FloatArray, Inputs, IntArray
 from .batches import in_batches
@@ -18,6 +17,7 @@ from .embedding import check_usable, embed_all, pool
 from .engine import Engine, backbone_of, evaluating
 from .sites import cut, site_states
 from .tokens import Encoded
+from .training import Head, fit_module, head_for
 
 
 def fine_tune(

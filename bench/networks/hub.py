@@ -15,8 +15,8 @@ from typing import Any
 from ..cache.folder import file_digest
 from ..cache.remote import hub_download, hub_snapshot, no_network
 from ..errors import ConfigError
-from ..families import FAMILIES, published
 from ..types import digest
+from .families import FAMILIES, published
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")

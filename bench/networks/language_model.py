@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import NotApplicable
-from ..families import Head
 from ..types import Examples, FloatArray, Inputs, IntArray, Strings
 from . import embedding, likelihood
 from . import sites as sites_of
 from .engine import Engine
+from .families import Head
 from .finetuning import FineTuned, fine_tune
 from .tokens import Tokens
 

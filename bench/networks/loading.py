@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..errors import ConfigError, DataError, MissingExtra
-from ..families import Family, Head, head_of
+from .families import Family, Head, head_of
 from .legacy import check_as_stored, remote_code
 
 _AUTO: Mapping[Head, str] = {

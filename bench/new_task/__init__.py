@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from ..cards.task import task_card
 from ..errors import ConfigError, DataError
-from ..task_card import task_card
 from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column

@@ -23,7 +23,6 @@ from .rules import (
     with_valid,
 )
 from .subsets import draw_shots, few_shot, take_subset
-from .variants import variant
 
 RULES: Mapping[str, Callable[..., SplitRule]] = {
     "by_chromosome": by_chromosome,
@@ -59,6 +58,5 @@ __all__ = [
     "predefined",
     "stratified",
     "take_subset",
-    "variant",
     "with_valid",
 ]

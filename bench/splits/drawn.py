@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ..dna import similarity
 from ..errors import ConfigError, DataError
-from ..targets import strata_of
 from ..types import Examples, IntArray, StrArray, digest, strings
 from .rules import intervals, stratum
+from .subsets import strata_of
 
 log = logging.getLogger(__name__)
 

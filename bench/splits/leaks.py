@@ -11,7 +11,6 @@ import numpy as np
 from ..dna.sequence import reverse_complement
 from ..errors import DataError
 from ..sources import concatenate
-from ..targets import of_bases
 from ..types import Examples, Inputs, Split, SplitRule
 from .drawn import by_homology, k_fold, similarity_to
 from .presets import by_preset
@@ -61,7 +60,7 @@ def _inputs(examples: Examples) -> Iterable[object]:
     """Yield what a model sees of each example, the same for both strands; of a base, its whole sequence."""
     inputs: Inputs = examples.inputs
     alternates = inputs.alternates if inputs.alternates is not None else [""] * len(inputs)
-    whole = of_bases(inputs)
+    whole = inputs.per_base
     for one, other in zip(inputs.sequences, alternates, strict=True):
         pair = (one, "" if whole else other)
         yield hash(min(pair, (reverse_complement(pair[0]), reverse_complement(pair[1]))))

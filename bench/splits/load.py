@@ -17,8 +17,8 @@ from ..provenance import sources
 from ..sources import concatenate
 from ..sources.example_file import cached_examples
 from ..sources.sequences import package_file
-from ..targets import check_learnable, check_targets
 from ..types import PARTS, Examples, Split, Subset, Task, digest, strings
+from .check_targets import check_learnable, check_targets
 from .drawn import is_slow
 from .subsets import take_subset
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..targets import draw_order, strata_of
 from ..types import Examples, IntArray, Split, SplitRule, StrArray, Subset, digest
 from .rules import stratum
 
@@ -101,3 +101,27 @@ def _shares(counts: Sequence[int], size: int, *, equal: bool = False) -> list[in
     for i in by_remainder[: size - sum(shares)]:
         shares[i] += 1
     return shares
+
+
+def draw_order(examples: Examples, seed: int) -> NDArray[np.uint64]:
+    """Return a number an example, (n,) uint64, by which a part is drawn: a hash of seed and id.
+
+    The bases of a sequence have the same one, that of seed and sequence, so that they come or stay together.
+    """
+    if not examples.inputs.per_base:
+        return np.array([int(digest(str(seed), i), 16) for i in examples.ids], np.uint64)
+    known: dict[str, int] = {}
+    out = np.empty(len(examples), np.uint64)
+    for row, sequence in enumerate(examples.inputs.sequences):
+        if sequence not in known:
+            known[sequence] = int(digest(str(seed), sequence), 16)
+        out[row] = known[sequence]
+    return out
+
+
+def strata_of(examples: Examples, rows: IntArray) -> list[IntArray]:
+    """Return the rows by class, where a part should hold the classes in their proportions; else all rows as one."""
+    targets = examples.targets[rows]
+    if targets.ndim != 1 or targets.dtype.kind not in "iu" or examples.inputs.per_base:
+        return [rows]
+    return [rows[targets == c] for c in np.unique(targets)]

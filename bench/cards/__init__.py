@@ -1,0 +1,1 @@
+"""From what a user names or writes to Task, ModelCard and Suite."""

@@ -1,0 +1,73 @@
+"""A card for any checkpoint: a local folder, or an id on the hub, with or without '@revision'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..capabilities import Model
+from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
+from ..networks.hub import Access, Location, check_trust, check_weights, read_config
+from ..types import ModelCard, ModeName, digest
+
+EMBEDDING = {"layer": -1, "pooling": "mean"}
+RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
+NO_ACCESS = Access()
+
+
+def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_weights: bool = False) -> ModelCard:
+    """Return the card of the checkpoint at `location`, from its config.json and from what is published of it.
+
+    Its revision is the commit on the hub, or the digest of the folder's files. With `random_weights` it is the card of
+    the same network with weights drawn anew for each seed. Raises ConfigError, in one line, where the checkpoint cannot
+    be found, or needs code of its own or pickles that the user did not allow.
+    """
+    content, commit = read_config(location)
+    family, facts = identify(location.id, content)
+    code = check_trust(location, commit, access) if needs_code(content, family) else ""
+    if location.folder and not random_weights and family.load is None:
+        check_weights(location.folder, location.name, allow_pickle=access.allow_pickle)
+    pinned = location if location.folder else Location(location.name, None, commit)
+
+    def load(*, precision: str = "auto", compiled: bool = False) -> Model:
+        from ..networks.checkpoint import open_checkpoint
+
+        return open_checkpoint(pinned, access, random_weights=random_weights, precision=precision, compiled=compiled)
+
+    name = location.label
+    return ModelCard(
+        name=f"{name}_random" if random_weights else name,
+        load=load,
+        modes=_modes(head_of(content, family), random_weights=random_weights),
+        params={"precision": "auto", "compiled": False},
+        description=_description(location, family, facts) + (", never trained" if random_weights else ""),
+        revision=(lambda: digest("random", commit)) if random_weights else (lambda: commit),
+        parameters=facts.parameters if facts else None,
+        context=facts.context if facts else None,
+        tokenizer=facts.tokenizer if facts else "",
+        pretraining=facts.pretraining if facts and not random_weights else (),
+        licence=facts.licence if facts else "",
+        citation=facts.citation if facts else "",
+        family=family.name,
+        twin_of=name if random_weights else "",
+        twin=None if random_weights else (lambda: checkpoint_card(location, access, random_weights=True)),
+        remote_code=code,
+    )
+
+
+def _description(location: Location, family: Family, facts: Checkpoint | None) -> str:
+    if facts is None:
+        return f"checkpoint {location.name}"
+    known = facts.id.lower() == location.id.lower()
+    return family.description if known else f"checkpoint {location.name}, made from {facts.id}"
+
+
+def _modes(head: Head, *, random_weights: bool) -> Mapping[ModeName, Mapping[str, Any]]:
+    modes: dict[ModeName, Mapping[str, Any]] = {}
+    if head in RULES:
+        modes["zero_shot"] = {"rule": RULES[head]}
+    elif not random_weights:
+        modes["as_is"] = {}
+    modes["linear_probe"] = EMBEDDING
+    modes["from_scratch" if random_weights else "fine_tune"] = {}
+    return modes

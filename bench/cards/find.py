@@ -1,0 +1,232 @@
+"""From what a user names to cards: registered names and globs, TOML cards, Python files, checkpoint folders, suites."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import functools
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import ConfigError, UnknownName, nearest
+from ..inhouse import card_from_file
+from ..inhouse.files import run_file
+from ..networks.hub import Access, locate
+from ..registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
+from ..splits import RULES
+from ..types import ModelCard, Task, canonical_json
+from .checkpoint import NO_ACCESS, checkpoint_card
+from .task_file import find_in_file
+from .variant import variant
+
+C = TypeVar("C", Task, ModelCard)
+
+_CARD = re.compile(r"(?P<file>.+\.toml)(:(?P<task>[^/]+))?")
+
+
+def find_task(name: str) -> Task:
+    """Return the registered task `name`, or the one in a file `./mine.toml`, `./suite.toml:name` or `./mine.py`.
+
+    `name(shots=16)` learns from few examples, `name(split="by_homology", threshold=0.8)` is split by another rule.
+    """
+    base, settings = _parse_call(name, _is_task)
+    if settings:
+        return variant(find_task(base), settings, RULES)
+    if (in_file := _in_card(name)) is not None:
+        return _only(in_file, Path(name), "task (name one as FILE.toml:TASK)")
+    path = Path(name)
+    return _only(_run_file(path, TASKS), path, "task") if path.suffix == ".py" else get_task(name)
+
+
+def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
+    """Return the registered model `name`, a checkpoint's (a folder or a hub id), or the one in `./mine.py`.
+
+    A Python file registers a model, or just defines functions such as `embed`. `name(k=4)` sets the loader's keyword
+    arguments. `access` is what the user allowed a checkpoint. What would take the name of a registered model is named
+    as it was typed.
+    """
+    base, params = _parse_call(name)
+    if Path(base).suffix == ".py":
+        own = card_from_file(base)
+        card = own or _only(_run_file(Path(base), MODELS), Path(base), "model")
+        if own and own.name in MODELS.all():
+            card = replace(own, name=base)
+    elif base not in MODELS.all() and (location := locate(base)):
+        card = checkpoint_card(location, access)
+        if card.name in MODELS.all():
+            card = replace(card, name=location.name)
+    elif base not in MODELS.all() and _is_path(base):
+        raise ConfigError(f"{base}: no such folder; a checkpoint is a folder with a config.json, or an id on the hub")
+    else:
+        card = get_model(base)
+    return with_params(card, **params)
+
+
+def twin_card(card: ModelCard) -> ModelCard:
+    """Return the card of the same network with random weights. Raises ConfigError where there is no network to draw."""
+    registered = [c for c in MODELS.all().values() if c.twin_of and MODELS.get(c.twin_of).load is card.load]
+    if not registered and card.twin is None:
+        raise ConfigError(f"{card.name}: not a network that baserate builds, so it has no twin with random weights")
+    twin: ModelCard = registered[0] if registered else card.twin()  # type: ignore[misc]
+    if twin.twin_of == card.name:
+        return twin
+    params = {key: card.params.get(key, value) for key, value in twin.params.items()}
+    return replace(twin, name=f"{card.name}_random", twin_of=card.name, params=params)
+
+
+def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
+    """Return the task or the model called `name`. Raises UnknownName with the nearest of both kinds."""
+    task = _parse_call(name, _is_task)[0]
+    if _is_card(task) or task.partition("@")[0] in task_names():
+        return find_task(name)
+    base = _parse_call(name)[0]
+    if Path(base).suffix == ".py":
+        if card_from_file(base) is not None:
+            return find_model(name, access)
+        tasks, models = _run_file(Path(base), TASKS), _run_file(Path(base), MODELS)
+        return _only(tasks, Path(name), "task") if tasks else _only(models, Path(name), "task or model")
+    if base in MODELS.all() or locate(base) or _is_path(base):
+        return find_model(name, access)
+    raise UnknownName("task or model", name, [*task_names(), *MODELS.all()], hint="`baserate list` shows all.")
+
+
+def find_tasks(patterns: Sequence[str]) -> list[Task]:
+    """Return the tasks that names, globs and files give, each once; of a suite's file all, or `FILE.toml:GLOB`.
+
+    Raises UnknownName where one gives none.
+    """
+    found: dict[str, Task] = {}
+    for pattern in patterns:
+        in_file = None if pattern.endswith(")") else _in_card(pattern)
+        for task in _select("tasks", [pattern], task_names(), find_task) if in_file is None else in_file:
+            found.setdefault(task.id, task)
+    return list(found.values())
+
+
+def find_models(
+    patterns: Sequence[str], access: Access = NO_ACCESS, *, random_weights: bool = False
+) -> list[ModelCard]:
+    """Return the models that names, globs, folders and hub ids give, each once; all baselines where none is given.
+
+    With `random_weights` every model that is a network is followed by its random twin.
+    """
+    if not patterns:
+        return [card for card in MODELS.all().values() if card.baseline]
+    cards = _told_apart(_select("models", patterns, list(MODELS.all()), functools.partial(find_model, access=access)))
+    if not random_weights:
+        return cards
+    twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
+    if not twins:
+        raise ConfigError("--random-weights: none of the models named is a pretrained network")
+    return list({card.name: card for card in (*cards, *twins)}.values())
+
+
+def _is_card(name: str) -> bool:
+    return bool(_CARD.fullmatch(name))
+
+
+def _in_card(name: str) -> list[Task] | None:
+    """Return the tasks of `FILE.toml`, or those that `FILE.toml:GLOB` names; None for any other name."""
+    found = _CARD.fullmatch(name)
+    return find_in_file(Path(found["file"]), found["task"] or "") if found else None
+
+
+def _select(what: str, patterns: Sequence[str], names: Sequence[str], get: Callable[[str], C]) -> list[C]:
+    found: dict[tuple[str, str], C] = {}
+    for pattern in patterns:
+        is_glob = any(c in pattern for c in "*?[") and not (pattern.endswith(")") or _is_path(pattern))
+        matches = sorted(fnmatch.filter(names, pattern)) if is_glob else [pattern]
+        if not matches:
+            near = nearest(pattern, {*names, *(f"{name.partition('.')[0]}.*" for name in names if "." in name)})
+            advice = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            raise ConfigError(
+                f"{pattern!r} matches none of {len(names)} {what}; {advice}`baserate list {what}` shows all"
+            )
+        for match in matches:
+            card = get(match)
+            found.setdefault(_identity(card), card)
+    return list(found.values())
+
+
+def _identity(card: Task | ModelCard) -> tuple[str, str]:
+    return card.name, card.id if isinstance(card, Task) else card.revision()
+
+
+def _told_apart(cards: Sequence[ModelCard]) -> list[ModelCard]:
+    """Return the cards with names of their own: of those that share one, all but a registered one get their revision.
+
+    Two checkpoints of one name, or two revisions of one, are two rows.
+    """
+    count = Counter(card.name for card in cards)
+    registered = [card.load for card in MODELS.all().values()]
+    return [
+        card
+        if count[card.name] == 1 or card.load in registered
+        else replace(card, name=f"{card.name}@{card.revision().rpartition(':')[2][:8]}")
+        for card in cards
+    ]
+
+
+def _is_path(text: str) -> bool:
+    """Return whether `text` names a file or folder: one that is there, or what no registered name looks like."""
+    return text.startswith((".", "/", "~")) or text.endswith("/") or _exists(text)
+
+
+def _exists(text: str) -> bool:
+    return os.path.exists(os.path.expanduser(text))  # noqa: PTH110, PTH111 - Path raises for what cannot be a path
+
+
+def _parse_call(text: str, is_known: Callable[[str], bool] | None = None) -> tuple[str, dict[str, Any]]:
+    """Return the name and the keyword arguments of 'name(k=4, strand=True)'; only literals are read.
+
+    Names of files may have parentheses too: the name is the longest that is there or registered.
+    """
+    is_known = is_known or _is_model
+    if not text.endswith(")") or is_known(text):
+        return text, {}
+    starts = [i for i, c in enumerate(text) if c == "("]
+    end = next((i for i in reversed(starts) if is_known(text[:i])), text.find("("))
+    try:
+        call = ast.parse(f"f({text[end + 1 : -1]})", mode="eval").body
+        if isinstance(call, ast.Call) and not call.args and all(k.arg for k in call.keywords):
+            params = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+            canonical_json(params)  # which records can hold: no infinity, no bytes
+            return text[:end], params
+    except (SyntaxError, ValueError, TypeError):
+        pass
+    raise ConfigError(f"cannot read {text!r}; expected name(key=value, ...), the values being literals")
+
+
+def _is_task(name: str) -> bool:
+    return name.partition("@")[0] in task_names() or _exists(name) or _is_card(name)
+
+
+def _is_model(name: str) -> bool:
+    if name in MODELS.all() or _exists(name):
+        return True
+    with suppress(ConfigError):
+        return locate(name) is not None
+    return False
+
+
+def _run_file(path: Path, registry: Registry[C]) -> list[C]:
+    """Return the cards that a user's own Python file registers. It is run, because the user named it, and once."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
+    registry.all()
+    origin = f"{path.resolve()}:"
+    if not any(r.origin(n).startswith(origin) for r in (TASKS, MODELS) for n in r.all()):
+        run_file(path)
+    return [card for name, card in registry.all().items() if registry.origin(name).startswith(origin)]
+
+
+def _only(cards: Sequence[C], path: Path, what: str) -> C:
+    if len(cards) != 1:
+        raise ConfigError(f"{path}: expected one {what} in the file, found {len(cards)}")
+    return cards[0]

@@ -1,0 +1,75 @@
+"""What there is, as rows of plain values for people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ..networks.families import FAMILIES, published
+from ..records import model_snapshot, task_snapshot
+from ..registry import MODELS, TASKS
+from ..types import PARTS, Task
+from .find import find
+from .suite import load_suite, suites
+from .task import read_toml
+
+
+def listing() -> dict[str, Any]:
+    """Return what is registered, by kind, as rows of plain values, and under 'broken' what failed to load."""
+    tasks = [
+        {
+            "name": f"{c.name}@{c.version}",
+            "asks": "variants" if c.variants else c.kind,
+            **{part: c.sizes.get(part) for part in PARTS},
+            "small": bool(c.small),
+        }
+        for c in TASKS.all().values()
+    ]
+    models = {
+        kind: [
+            {"name": c.name, "modes": list(c.modes), "description": c.description}
+            for c in MODELS.all().values()
+            if c.baseline == (kind == "baselines")
+        ]
+        for kind in ("models", "baselines")
+    }
+    hub = [
+        {"name": c.id, "family": f.name, "parameters": c.parameters, "context": c.context}
+        for f in FAMILIES.all().values()
+        for c in f.checkpoints
+    ]
+    named = [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
+    broken = {**TASKS.broken, **MODELS.broken, **FAMILIES.broken}
+    return {"tasks": tasks, **models, "checkpoints": hub, "suites": named, "broken": broken}
+
+
+def shortened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of tasks with those of a suite in one, called `suite.*`."""
+    out: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        suite, dot, _ = str(row["name"]).partition(".")
+        if not dot:
+            out[row["name"]] = dict(row)
+        elif suite not in out:
+            n = sum(str(other["name"]).startswith(f"{suite}.") for other in rows)
+            asks = dict.fromkeys(other["asks"] for other in rows if str(other["name"]).startswith(f"{suite}."))
+            blank: dict[str, Any] = {str(part): None for part in PARTS}
+            out[suite] = {**row, "name": f"{suite}.*  {n} tasks", "asks": ", ".join(asks), **blank, "small": False}
+    return list(out.values())
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return the card of a task, model, published checkpoint or suite as plain values; nothing is fetched."""
+    if name in suites():
+        suite = load_suite(name)
+        return {"name": name, "description": suite.description, "seeds": suite.seeds, "cells": [*map(str, suite.cells)]}
+    if listed := published(name):
+        family, checkpoint = listed
+        return {"family": family.name, "description": family.description, **asdict(checkpoint), "tested": family.tested}
+    card = find(name)
+    if isinstance(card, Task):
+        small = vars(card.small) if card.small else None
+        return task_snapshot(card) | {"loaded": card.loaded, "small": small, "requires": card.requires}
+    modes = {mode: dict(settings) for mode, settings in card.modes.items()}
+    return model_snapshot(card) | {"modes": modes, "params": dict(card.params), "revision": card.revision()}

@@ -1,0 +1,63 @@
+"""Suites: named grids of cells, built in or in a TOML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import ConfigError, UnknownName, check_keys
+from ..networks.hub import Access
+from ..plan import Cell, plan
+from ..registry import task_names
+from ..types import MODE_NAMES, ModeName, canonical_json
+from .checkpoint import NO_ACCESS
+from .find import _identity, _told_apart, find_models, find_tasks
+from .task import read_toml
+
+_SUITES = Path(__file__).parent / "suites"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named grid: its cells in the order in which they run, and its seeds."""
+
+    name: str
+    description: str
+    cells: list[Cell]
+    seeds: tuple[int, ...]
+
+
+def suites() -> dict[str, Path]:
+    """Return the built-in suites by name."""
+    return {path.stem: path for path in sorted(_SUITES.glob("*.toml"))}
+
+
+def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
+    """Return a built-in suite or the one in a TOML file. Raises ConfigError or UnknownName, naming the key."""
+    path = Path(name) if name.endswith(".toml") else suites().get(name)
+    if path is None:
+        tasks = any(known.startswith(f"{name}.") for known in task_names())
+        hint = f"--task '{name}.*' runs the tasks of that name." if tasks else "A suite of your own is a .toml file."
+        raise UnknownName("suite", name, suites(), hint=hint)
+    value = read_toml(path)
+    check_keys(value, ("description", "seeds", "cells"), str(path))
+    planned: list[Cell] = []
+    for i, block in enumerate(value.get("cells", [])):
+        where = f"{path}: cells block {i + 1}"
+        check_keys(block, ("tasks", "models", "modes", "settings", "random_weights"), where)
+        modes: list[ModeName] = block.get("modes", [])
+        for mode in modes:
+            if mode not in MODE_NAMES:
+                raise UnknownName("mode", mode, MODE_NAMES, hint=where)
+        models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
+        planned += plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {}))
+    if not planned:
+        raise ConfigError(f"{path}: the suite has no cells")
+    cards = {_identity(cell.card): cell.card for cell in planned}
+    named = dict(zip(cards, _told_apart(list(cards.values())), strict=True))
+    cells: dict[tuple[str, str], Cell] = {}
+    for cell in (replace(cell, card=named[_identity(cell.card)]) for cell in planned):
+        cells.setdefault((str(cell), canonical_json(cell.settings)), cell)
+    by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
+    ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])
+    return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())))

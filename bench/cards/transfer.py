@@ -1,0 +1,89 @@
+"""The examples of several tasks as one, to train on one species and test on others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import ConfigError, check_keys
+from ..registry import get_task
+from ..sources import concatenate
+from ..splits import load_split
+from ..types import Examples, Kind, Task, strings
+
+_BASES = ("mcc", "auroc")
+
+
+@dataclass(frozen=True)
+class Union:
+    """Examples of the registered tasks that `members` names, each by the name that stratum `species` gives them.
+
+    Of the members in `train` every part is taken as it is there, of the others the test part alone, so that a model is
+    tested on the same examples as in their own task. Stratum `part` says which part an example is of.
+    """
+
+    members: tuple[tuple[str, str], ...]
+    train: tuple[str, ...]
+    kind: Kind
+    classes: tuple[str, ...]
+
+    def __call__(self) -> Examples:
+        """Return the examples, member by member. Raises ConfigError where two members do not ask the same."""
+        gathered = []
+        for species, name in self.members:
+            task = get_task(name)
+            self._check(task)
+            for part, examples in load_split(task, check=False):
+                if len(examples) and (part == "test" or species in self.train):
+                    gathered.append(_labelled(examples, species, part))
+        return concatenate(gathered)
+
+    def _check(self, task: Task) -> None:
+        if task.kind != self.kind or task.variants or task.per_base:
+            what = "variants" if task.variants else "single bases" if task.per_base else f"a {task.kind}"
+            raise ConfigError(f"task {task.id} asks of {what}; a union of tasks wanted sequences and a {self.kind}")
+        named = not all(name.isdigit() for name in task.classes)
+        if len(task.classes) != len(self.classes) or (named and task.classes != self.classes):
+            raise ConfigError(
+                f"task {task.id} has classes {', '.join(task.classes)}; the others of the union have "
+                f"{', '.join(self.classes)}"
+            )
+
+
+def union_of(value: Mapping[str, Any], *, kind: Kind, classes: tuple[str, ...], where: str) -> Union:
+    """Return the union that a card's [source] declares: tasks = {human = "a", mouse = "b"} and train = ["human"].
+
+    Raises ConfigError, which begins with `where`, for what cannot be one.
+    """
+    check_keys(value, ("tasks", "train"), f"{where}: [source]")
+    members, train = value["tasks"], value.get("train")
+    if not isinstance(members, dict) or len(members) < 2 or not all(isinstance(n, str) for n in members.values()):
+        raise ConfigError(f'{where}: [source] tasks = {members!r}; expected a table such as {{human = "a", fly = "b"}}')
+    if not isinstance(train, list) or not train or not set(map(str, train)) < set(members):
+        raise ConfigError(
+            f"{where}: [source] train = {train!r}; expected a list of some of {', '.join(members)}, not of all"
+        )
+    if any(not name.isidentifier() for name in members):
+        raise ConfigError(f"{where}: [source] tasks: {', '.join(members)}: expected names of letters, digits and _")
+    return Union(tuple(members.items()), tuple(train), kind, classes)
+
+
+def transfer_metrics(union: Union) -> tuple[str, ...]:
+    """Return the metrics of a union: the mean over the species not trained on, each species, and each drop."""
+    others = [species for species, _ in union.members if species not in union.train]
+    scopes = ["+".join(others), *union.train, *(others if len(others) > 1 else ())]
+    scopes += [f"{own}-{other}" for own in union.train for other in others]
+    bases = ("spearman", "pearson") if union.kind == "regression" else _BASES
+    return tuple(f"{base}:species={scope}" for base in bases for scope in scopes)
+
+
+def _labelled(examples: Examples, species: str, part: str) -> Examples:
+    """Return the examples with names of their species, so that those of two tasks are not taken for the same."""
+    n = len(examples)
+    ids, groups, clusters = (
+        strings([f"{species}:{name}" for name in column])
+        for column in (examples.ids, examples.groups, examples.clusters)
+    )
+    columns = {"species": strings([species] * n), "part": strings([part] * n)}
+    return replace(examples, ids=ids, groups=groups, clusters=clusters, strata=columns)

@@ -1,0 +1,62 @@
+"""A task split by another rule, or learnt from few examples: a task of its own, with a name of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from ..errors import ConfigError, check_keys, nearest
+from ..splits.rules import all_test
+from ..splits.subsets import few_shot
+from ..types import SplitRule, Task
+from .values import check_values
+
+
+def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> Task:
+    """Return the task as `NAME(shots=16)` or `NAME(split='by_homology', threshold=0.8)` asks for it.
+
+    `shots` are few-shot examples a class; `split` names one of `rules`, and the other settings are that rule's. The
+    name says them all, so that results are never mixed with the task's own. Raises ConfigError naming the setting.
+    """
+    where = f"task {task.name!r}"
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    rule, sizes = task.split, dict(task.sizes)
+    if "split" in given:
+        rule = _rule(where, given, rules)
+        sizes = {"train": 0, "valid": 0} if isinstance(rule, all_test) else {}
+    else:
+        check_keys(given, ("shots", "split"), where)
+    shots = given.get("shots")
+    if shots is not None:
+        if not isinstance(shots, int) or isinstance(shots, bool) or shots < 1:
+            raise ConfigError(f"{where}: shots = {shots!r}; expected a whole number of examples a class, such as 16")
+        if sizes.get("train") == 0:
+            raise ConfigError(f"{where}: shots = {shots}: the task has no training part")
+        rule = few_shot(rule, shots)
+        sizes = {part: n for part, n in sizes.items() if part == "test"}
+    shown = ",".join(f"{key}={_plain(value)}" for key, value in sorted(given.items()))
+    return replace(task, name=f"{task.name}({shown})", split=rule, split_rule=repr(rule), sizes=sizes, small=None)
+
+
+def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> SplitRule:
+    name = given["split"]
+    if name not in rules:
+        near = nearest(str(name), rules)
+        advice = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(rules)}"
+        raise ConfigError(f"{where}: split = {name!r}; {advice}")
+    arguments = {k: v for k, v in given.items() if k not in ("split", "shots")}
+    check_keys(arguments, [f.name for f in fields(rules[name])], f"{where}, split {name}")
+    check_values(arguments, rules[name], f"{where}, split {name}:")
+    try:
+        made: SplitRule = rules[name](**arguments)
+    except (TypeError, ConfigError) as error:
+        raise ConfigError(f"{where}, split {name}: {error}") from None
+    return made
+
+
+def _plain(value: Any) -> str:
+    """Return a value as a part of a name that can be a folder's."""
+    text = "+".join(map(_plain, value)) if isinstance(value, tuple) else str(value)
+    return re.sub(r"[^\w.+-]", "_", text)

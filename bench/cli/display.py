@@ -1,0 +1,246 @@
+"""What the terminal shows: progress while a grid runs, and cards, checks and findings as tables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as Bar
+from rich.table import Table
+from rich.text import Text
+
+from ..cache.contents import Entry, KindUse
+from ..checks import CheckResult
+from ..doctor import Finding
+from ..plan import Cell
+from ..progress import Advance, listening
+from ..records import Record
+from ..run import Outcome
+
+_STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
+
+
+class _Rate(ProgressColumn):
+    """Examples a second of the current activity."""
+
+    def render(self, task: Bar) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None or task.fields.get("cells") else f"{speed:,.0f}/s", style="cyan")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # which else leaves an empty line in a log
+    )
+
+
+class _Activities:
+    """Shows the innermost activity that library code reports as one bar."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bar: TaskID | None = None
+
+    def __call__(self, doing: str, total: int) -> Advance:
+        self.clear()
+        bar = self._bar = self._progress.add_task(f"  {escape(doing)}", total=total)
+        return lambda n: self._progress.advance(bar, n)
+
+    def clear(self) -> None:
+        if self._bar is not None:
+            self._progress.remove_task(self._bar)
+            self._bar = None
+
+
+@contextmanager
+def activity_display(*, quiet: bool) -> Iterator[None]:
+    """Draw the activities that library code reports inside the block."""
+    if quiet:
+        yield
+        return
+    with _progress(Console(stderr=True)) as progress, listening(_Activities(progress)):
+        yield
+
+
+class GridDisplay:
+    """Draws a grid as it runs: cells done, the current cell, what it is doing and how fast, and the time left."""
+
+    def __init__(self, cells: int, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._progress = _progress(self._console)
+        self._total = self._progress.add_task("cells", total=cells, cells=True)
+        self._activities = _Activities(self._progress)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> GridDisplay:
+        self._stack.enter_context(self._progress)
+        self._stack.enter_context(listening(self._activities))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def started(self, cell: Cell) -> None:
+        """Show the cell as the current one."""
+        self._progress.update(self._total, description=f"[bold]{escape(str(cell))}")
+
+    def said(self, text: str) -> None:
+        """Print a line on what concerns many cells, such as an audit that fails."""
+        self._activities.clear()
+        self._console.print(Text(f"! {text}", "yellow"), soft_wrap=True)
+
+    def finished(self, cell: Cell, record: Record | None, seconds: float) -> None:
+        """Count the cell, and print a line on it unless it was done before."""
+        self._activities.clear()
+        self._progress.advance(self._total)
+        if record is not None:
+            self._console.print(_line(cell, record, seconds), highlight=False, soft_wrap=True)
+
+
+def _line(cell: Cell, record: Record, seconds: float) -> Text:
+    if record.status == "done":
+        primary = record.estimates[0]
+        value = f"{primary.metric} " + ("undefined" if primary.value is None else f"{primary.value:.3f}")
+        if primary.low is not None and primary.high is not None:
+            value += f" [{primary.low:.3f}, {primary.high:.3f}]"
+    else:
+        value = record.error.splitlines()[-1]
+    mark, style = {"done": ("✓", "green"), "failed": ("✗", "bold red")}.get(record.status, ("–", "dim"))
+    line = Text.assemble((f"{mark} ", style), (str(cell), ""), ("  ", ""), (value, style if mark != "✓" else "bold"))
+    line.append(f"  {seconds:.1f} s", style="dim")
+    return line
+
+
+def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) -> None:
+    """Print what became of the grid; failures are told even when quiet."""
+    console = Console(quiet=quiet, highlight=False)
+    console.print(
+        f"{outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not applicable, "
+        f"{len(outcome.failed)} failed; records in {results}"
+    )
+    console.print(escape(said))
+    loud = Console(stderr=True, highlight=False)
+    for task, reason in outcome.lost.items():
+        loud.print(Text(f"not run: {task}: {reason}", "red"), soft_wrap=True)
+    for task, leak in outcome.refused.items():
+        loud.print(Text(f"refused: {task} leaks: {leak}", "red"), soft_wrap=True)
+    for record in outcome.failed:
+        spec = record.spec
+        loud.print(
+            Text(f"failed: {spec.task} · {spec.model} · {spec.mode}: {record.error.splitlines()[-1]}", "red"),
+            soft_wrap=True,
+        )
+
+
+def print_listing(listing: Mapping[str, Any]) -> None:
+    """Print what is registered, a table a kind, and what failed to load."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # what is piped on has no edge
+    for kind, rows in listing.items():
+        if kind == "broken" or not rows:
+            continue
+        table = Table(
+            title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        )
+        for key, value in rows[0].items():
+            number = isinstance(value, int) and not isinstance(value, bool)
+            table.add_column(key, justify="right" if number else "left", no_wrap=key != "description")
+        for row in rows:
+            table.add_row(*(escape(_shown(v)) for v in row.values()))
+        console.print(table, "")
+    for point, reason in listing.get("broken", {}).items():
+        console.print(Text(f"not loaded: {point}: {reason}", "red"))
+
+
+def print_card(card: Mapping[str, Any]) -> None:
+    """Print a card, a field a row."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in card.items():
+        if value not in ("", None, (), [], {}):
+            table.add_row(key, escape(_shown(value)))
+    Console(highlight=False).print(table)
+
+
+def print_check(result: CheckResult, *, quiet: bool) -> None:
+    """Print a check's outcome on one line; only a failure is told when quiet, and in full."""
+    if quiet and result.status != "failed":
+        return
+    mark, style = {"passed": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("–", "dim")}[result.status]
+    head = Text.assemble((f"{mark} ", style), f"{result.subject} · {result.check.replace('_', ' ')}  ")
+    detail = Text(result.detail, style="red" if result.status == "failed" else "dim")
+    wrapped = result.status != "passed"
+    Console(highlight=False).print(head + detail, no_wrap=not wrapped, overflow="fold" if wrapped else "ellipsis")
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print the doctor's findings, with the command that mends each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        fix = Text(f"  mend: {finding.fix}", "bold") if finding.fix else Text()
+        status = Text(finding.status, _STYLES[finding.status])
+        table.add_row(status, finding.topic, Text.assemble(finding.detail, fix))
+    Console(highlight=False).print(table)
+
+
+def print_cache(folder: Path, kinds: Sequence[KindUse], entries: Sequence[Entry]) -> None:
+    """Print what the cache holds by kind, and of the outputs of models which they are."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("kind", "what", "files", "MB", "last used"):
+        table.add_column(name, justify="right" if name in ("files", "MB") else "left")
+    for use in kinds:
+        table.add_row(use.kind, use.what, f"{use.files:,}", f"{use.bytes / 1e6:,.1f}", _day(use.used))
+    console.print(f"{folder}", table, "", sep="\n")
+    if entries:
+        table = Table(box=None, pad_edge=False, header_style="dim", title="outputs", title_justify="left")
+        for name in ("model", "method", "rows", "MB", "last used", "settings"):
+            table.add_column(name, justify="right" if name in ("rows", "MB") else "left", no_wrap=name != "settings")
+        for e in entries:
+            row = (e.model, e.method, f"{e.rows:,}", f"{e.bytes / 1e6:,.1f}", _day(e.used), e.settings)
+            table.add_row(*map(escape, row))
+        console.print(table)
+
+
+def _day(seconds: float | None) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d", time.localtime(seconds))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(v) for v in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,84 @@
+"""A loaded model, a task's split and a mode's settings: all that a mode needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..networks.families import FAMILIES
+from ..provenance import engine_digest
+from ..splits import draw_shots, few_shot
+from ..types import Inputs, IntArray, ModelCard, Split, Task
+from . import per_base
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A loaded model, a task's split and a mode's settings: all that a mode needs.
+
+    Each seed trains on its own `train_fraction` of the training clusters, the same for every model, and draws its own
+    initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
+    each seed in every mode.
+    """
+
+    task: Task
+    card: ModelCard
+    model: Any
+    split: Split
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    train_fraction: float
+    cache: Path | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """The number of classes or labels; 0 for a regression."""
+        return len(self.task.classes) if self.task.kind in ("classification", "multilabel") else 0
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether the model is a network with random weights."""
+        return bool(getattr(self.model, "random_weights", False))
+
+    def train_rows(self, seed: int) -> IntArray:
+        """Return the rows of `split.train` that this seed trains on: whole clusters, drawn without replacement.
+
+        Of a few-shot task they are the seed's own draw of its few examples.
+        """
+        rule = self.task.split
+        if isinstance(rule, few_shot):
+            return draw_shots(self.split.train, rule.shots, seed)
+        clusters, of_row = np.unique(self.split.train.clusters.astype(str), return_inverse=True)
+        keep = max(1, round(self.train_fraction * len(clusters)))
+        drawn = np.random.default_rng([20_260, seed]).permutation(len(clusters))[:keep]
+        return np.flatnonzero(np.isin(of_row, drawn))
+
+    def model_of(self, seed: int) -> Any:
+        """Return the model for a seed, remembering on disk what it computes of each sequence; a twin is drawn anew."""
+        from ..cache.cached_model import Remembering
+
+        model = self.model.redrawn(seed) if self.is_twin else self.model
+        if self.cache is None or self.card.baseline or hasattr(model, "learn"):
+            return model
+        drawn = {"seed": seed} if self.is_twin else {}
+        key = {"model": self.card.name, "revision": self.card.revision(), **self.card.params, **drawn}
+        family = FAMILIES.origin(self.card.family) if self.card.family in FAMILIES.all() else ""
+        key |= {"precision": getattr(model, "precision", ""), "engine": engine_digest(family)}
+        return Remembering(model, self.cache, key)
+
+    def parameter_hash(self) -> str:
+        """Return the digest of the model's parameters, '' if it has none; a twin's of all seeds, joined by '+'."""
+        if self.is_twin:
+            return "+".join(self.model.redrawn(seed).parameter_hash() for seed in self.seeds)
+        return str(getattr(self.model, "parameter_hash", str)())
+
+
+def _seen(inputs: Inputs, job: Job) -> Inputs:
+    """Return what the model is given: of a task of bases, windows about them unless it reads sites itself."""
+    if not inputs.per_base or getattr(job.model, "reads_sites", False):
+        return inputs
+    return per_base.windows(inputs, job.settings.get("context", per_base.CONTEXT))

@@ -1,0 +1,127 @@
+"""Linear probe: a penalised linear model on frozen embeddings."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, DataError
+from ..probes.linear import fit_probe
+from ..types import FloatArray, Inputs
+from . import per_base
+from .job import Job
+
+
+def linear_probe(job: Job) -> FloatArray:
+    """Return (seeds, n, k) scores of an L2-penalised linear model on frozen embeddings.
+
+    Features are standardised on the seed's training rows. Where `layer` or `pooling` name several candidates, all come
+    from one forward pass, and the one with the lowest loss on valid is taken, as is the penalty. With strands = 'both'
+    the features are the mean over the two strands. A variant's features are the embedding of ALT minus that of REF; a
+    base's are its own state or, of a model that has none, the embedding of `context` bases about it.
+    """
+    requests, settings = _requests(job.settings)
+    parts = [examples.inputs for _, examples in job.split]
+    scores = []
+    train, valid, test = ([], [], [])  # type: tuple[list[Any], list[Any], list[Any]]
+    for i, seed in enumerate(job.seeds):
+        if i == 0 or job.is_twin:
+            model = job.model_of(seed)
+            train, valid, test = (_features(model, inputs, requests, settings) for inputs in parts)
+        rows = job.train_rows(seed)
+        probes = [
+            fit_probe(
+                x[rows],
+                job.split.train.targets[rows],
+                v,
+                job.split.valid.targets,
+                n_classes=job.n_classes,
+                penalties=job.settings["penalties"],
+            )
+            for x, v in zip(train, valid, strict=True)
+        ]
+        best = min(range(len(probes)), key=lambda j: probes[j].valid_loss)
+        scores.append(probes[best].predict(test[best]))
+    return np.stack(scores)
+
+
+def _requests(settings: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], dict[str, Any]]:
+    """Return the (layer, pooling) candidates and the other settings of an embedding."""
+    rest = {k: v for k, v in settings.items() if k not in ("penalties", "layer", "pooling")}
+    layers, poolings = (_several(settings.get(key)) for key in ("layer", "pooling"))
+    return list(itertools.product(layers, poolings)), rest
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _features(
+    model: Any, inputs: Inputs, requests: Sequence[tuple[Any, Any]], settings: Mapping[str, Any]
+) -> list[NDArray[np.float32]]:
+    """Return the features (n, d) of each candidate."""
+    from ..dna.sequence import reverse_complement
+    from ..types import strings
+
+    options = dict(settings)
+    strands, context = options.pop("strands", "forward"), options.pop("context", per_base.CONTEXT)
+    if strands not in ("forward", "both"):
+        raise ConfigError(f"strands = {strands!r}: expected 'forward' or 'both'")
+    if inputs.per_base:
+        if hasattr(model, "embed_sites"):
+            asked = {k: v for k, v in options.items() if k == "max_length"}  # what else there is, is of whole sequences
+            return _of_sites(model, inputs, [layer for layer, _ in requests], asked, both=strands == "both")
+        inputs = per_base.windows(inputs, context)
+
+    def embed(sequences: Any) -> list[NDArray[np.float32]]:
+        if hasattr(model, "embed_all"):
+            return [_checked(model, v, len(sequences)) for v in model.embed_all(sequences, requests, **options)]
+        named = [
+            {k: v for k, v in zip(("layer", "pooling"), request, strict=True) if v is not None} for request in requests
+        ]
+        return [_checked(model, model.embed(sequences, **request, **options), len(sequences)) for request in named]
+
+    def both(sequences: Any) -> list[NDArray[np.float32]]:
+        forward = embed(sequences)
+        if strands == "forward":
+            return forward
+        reverse = embed(strings([reverse_complement(s) for s in sequences]))
+        return [np.float32(0.5) * (f + r) for f, r in zip(forward, reverse, strict=True)]
+
+    reference = both(inputs.sequences)
+    if inputs.alternates is None:
+        return reference
+    return [a - r for a, r in zip(both(inputs.alternates), reference, strict=True)]
+
+
+def _of_sites(
+    model: Any, inputs: Inputs, layers: Sequence[Any], settings: Mapping[str, Any], *, both: bool
+) -> list[NDArray[np.float32]]:
+    """Return the states (n, d) of the bases in each layer, or the mean of those on both strands."""
+    found: dict[Any, NDArray[np.float32]] = {}
+    for layer in layers:
+        if layer not in found:
+            named = dict(settings) if layer is None else {"layer": layer, **settings}
+            strands = [inputs, per_base.reversed_sites(inputs)] if both else [inputs]
+            vectors = [_checked(model, per_base.embed_sites(model, part, **named), len(inputs)) for part in strands]
+            found[layer] = np.float32(0.5) * (vectors[0] + vectors[1]) if both else vectors[0]
+    return [found[layer] for layer in layers]
+
+
+def _checked(model: Any, vectors: Any, n: int) -> NDArray[np.float32]:
+    """Return the vectors as float32 (n, d). Raises DataError where they are not that, or not finite."""
+    found = np.asarray(vectors, dtype=np.float32)
+    if found.ndim != 2 or len(found) != n:
+        raise DataError(f"{_named(model)}: embedding gave {found.shape} for {n} examples, expected (n, d)")
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        raise DataError(f"{_named(model)}: embedding gave a value that is not finite for example {bad[0]}")
+    return found
+
+
+def _named(model: Any) -> str:
+    return str(getattr(model, "name", "") or type(model).__name__)

@@ -1,0 +1,1 @@
+"""Train a language model on FASTA."""

@@ -1,0 +1,150 @@
+"""Pretraining corpora: which DNA is drawn from, with what weight, and batches that depend on (seed, step) alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, DataError, nearest
+from ..sources.sequences import read_sequences
+from ..types import Exposure
+
+Codes = NDArray[np.uint8]
+"""Bases as A, C, G, T = 0..3 and anything else = 4."""
+
+UNKNOWN = 4
+_CODE = np.full(256, UNKNOWN, np.uint8)
+_CODE[np.frombuffer(b"ACGT", np.uint8)] = np.arange(4)
+_REGION = re.compile(r"(?P<name>.+):(?P<start>\d+)-(?P<end>\d+)")
+_INTERVAL_NAME = re.compile(r"(?P<name>[^:]+):(?P<start>\d+)-(?P<end>\d+)\([+-]\).*")
+
+CHUNK = 20_000
+"""How many consecutive bases are held out together, so that a held-out window does not overlap one trained on."""
+
+MAX_UNKNOWN = 0.1
+"""The share of unknown bases past which a window is drawn again."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One source of DNA: a reference as for `read_sequences`, and which of its contigs or regions may be seen.
+
+    `include` holds contig names or glob patterns, and regions `NAME:START-END` (0-based half-open), which select a
+    slice of the contig called NAME, or whole contigs that are themselves named as intervals inside the region.
+    """
+
+    name: str
+    fasta: str
+    include: tuple[str, ...]
+    weight: float
+    species: str
+    assembly: str
+    level: Literal["train", "homologous"] = "train"
+
+    @property
+    def exposure(self) -> Exposure:
+        """What a model card records of this corpus."""
+        return Exposure(self.name, self.species, self.assembly, self.include, self.level)
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """A corpus in memory: `train` pieces to draw windows from, and held-out `valid` windows (n, length)."""
+
+    name: str
+    weight: float
+    train: tuple[Codes, ...]
+    valid: Codes
+
+    @property
+    def n_train(self) -> int:
+        """How many bases may be drawn from."""
+        return sum(map(len, self.train))
+
+
+def select(sequences: Mapping[str, str], corpus: Corpus) -> dict[str, str]:
+    """Return the included sequences by region. Raises ConfigError for a pattern that selects nothing."""
+    chosen: dict[str, str] = {}
+    for pattern in corpus.include:
+        found = {name: s for name, s in sequences.items() if fnmatchcase(name, pattern)}
+        region = None if found else _REGION.fullmatch(pattern)
+        if region:
+            start, end = int(region["start"]), int(region["end"])
+            if region["name"] in sequences:
+                found = {pattern: _slice(sequences[region["name"]], start, end, f"corpus {corpus.name!r}: {pattern}")}
+            for name, sequence in sequences.items():
+                inside = _INTERVAL_NAME.fullmatch(name)
+                if inside and inside["name"] == region["name"]:
+                    if start <= int(inside["start"]) and int(inside["end"]) <= end:
+                        found[name] = sequence
+        if not found:
+            near = nearest(pattern, sequences)
+            advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(list(sequences)[:5])}, ..."
+            raise ConfigError(f"corpus {corpus.name!r}: {pattern!r} selects nothing of {corpus.fasta}; {advice}")
+        chosen |= found
+    return chosen
+
+
+def load(corpus: Corpus, *, length: int, valid_fraction: float, n_valid: int, seed: int) -> Spans:
+    """Return the corpus as spans for windows of `length` bases, at most `n_valid` of them held out.
+
+    Chunks of 20 kb are held out at random. Raises DataError where nothing is left to train on.
+    """
+    rng = np.random.default_rng([seed, len(corpus.name), *corpus.name.encode()])
+    train: list[Codes] = []
+    held_out: list[Codes] = []
+    for sequence in select(read_sequences(corpus.fasta), corpus).values():
+        codes = _CODE[np.frombuffer(sequence.encode("ascii"), np.uint8)]
+        edges = np.arange(0, len(codes), CHUNK)
+        out = rng.random(len(edges)) < valid_fraction
+        cuts = np.flatnonzero(np.diff(out)) + 1
+        for first, last in zip([0, *cuts], [*cuts, len(edges)], strict=True):
+            (held_out if out[first] else train).append(codes[edges[first] : edges[first] + (last - first) * CHUNK])
+    train = [piece for piece in train if len(piece) >= length]
+    if not train:
+        raise DataError(f"corpus {corpus.name!r}: no included region is as long as a window of {length} bases")
+    windows = [piece[: len(piece) // length * length].reshape(-1, length) for piece in held_out]
+    valid = np.concatenate([np.empty((0, length), np.uint8), *windows])
+    valid = valid[(valid == UNKNOWN).mean(axis=1) <= MAX_UNKNOWN]
+    valid = valid[np.sort(rng.permutation(len(valid))[:n_valid])]
+    return Spans(corpus.name, corpus.weight, tuple(train), valid)
+
+
+def draw(spans: list[Spans], rng: np.random.Generator, *, n: int, length: int) -> Codes:
+    """Return n windows (n, length): a corpus by its weight, a position uniformly, either strand alike."""
+    weights = np.array([s.weight for s in spans])
+    out = np.empty((n, length), np.uint8)
+    for row, which in enumerate(rng.choice(len(spans), size=n, p=weights / weights.sum())):
+        out[row] = _window(spans[which], rng, length)
+        if rng.random() < 0.5:
+            out[row] = complement(out[row, ::-1])
+    return out
+
+
+def complement(codes: Codes) -> Codes:
+    """Return the complementary bases, not reversed."""
+    return np.where(codes < UNKNOWN, 3 - codes, codes).astype(np.uint8)
+
+
+def _window(spans: Spans, rng: np.random.Generator, length: int) -> Codes:
+    starts = np.cumsum([len(piece) - length + 1 for piece in spans.train])
+    for _ in range(1000):
+        at = int(rng.integers(starts[-1]))
+        piece = int(np.searchsorted(starts, at, side="right"))
+        offset = at - (int(starts[piece - 1]) if piece else 0)
+        window = spans.train[piece][offset : offset + length]
+        if np.count_nonzero(window == UNKNOWN) <= MAX_UNKNOWN * length:
+            return window
+    raise DataError(f"corpus {spans.name!r}: 1000 windows drawn, each with more than 10% unknown bases")
+
+
+def _slice(sequence: str, start: int, end: int, where: str) -> str:
+    if not 0 <= start < end <= len(sequence):
+        raise ConfigError(f"{where} lies outside the contig, which has {len(sequence)} bases")
+    return sequence[start:end]

@@ -1,0 +1,299 @@
+"""L2-penalised linear models over a path of penalties, for the cost of about one cold fit.
+
+The penalty is per example: `mean loss + penalty / 2 * ||coefficients||**2`, the intercept free, so that one grid suits
+any number of examples n: scikit-learn's `LogisticRegression` has C = 1 / (penalty n), its `Ridge` alpha = penalty n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..types import FloatArray
+from ._descent import EXACT, ROWS, Features, Loss, Step, from_strongest, moments, space_of, walk
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
+"""The path of penalties that is tried unless another is given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A linear model for each penalty, in the order given: `coefficients` (p, k, d) and `intercepts` (p, k).
+
+    k is 1 for two classes (the log-odds of class 1), else the number of classes, of labels or of outputs.
+    """
+
+    penalties: tuple[float, ...]
+    coefficients: FloatArray
+    intercepts: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A fitted linear model of raw features: `coefficients` (k, d), `intercepts` (k,), and the penalty that was chosen.
+
+    `valid_loss` is its loss on valid; `classes` are those that the training labels held; any other of the `n_classes`
+    gets probability 0. With `labels` an example may have several of them, and `classes` are those that some training
+    examples have and some have not; the intercept of any other is infinite, so that it gets its base rate, 0 or 1.
+    """
+
+    coefficients: FloatArray
+    intercepts: FloatArray
+    penalty: float
+    n_classes: int
+    classes: tuple[int, ...]
+    valid_loss: float = float("nan")
+    labels: bool = False
+
+    def predict(self, x: Features) -> FloatArray:
+        """Return class or label probabilities (n, n_classes), or values (n, outputs) of a regression."""
+        if x.shape[1] != self.coefficients.shape[1]:
+            raise DataError(f"the probe was fitted on {self.coefficients.shape[1]} features, not {x.shape[1]}")
+        _require_finite(x, "features to predict from")
+        outputs = _outputs(x, self.coefficients, self.intercepts)
+        if self.n_classes == 0:
+            return outputs
+        if self.labels:
+            return _chance(outputs)
+        probabilities = np.zeros((len(outputs), self.n_classes))
+        probabilities[:, self.classes] = _probabilities(outputs)
+        return probabilities
+
+
+def fit_probe(
+    train_x: Features,
+    train_y: NDArray[Any],
+    valid_x: Features,
+    valid_y: NDArray[Any],
+    *,
+    n_classes: int,
+    penalties: Sequence[float],
+    standardise: bool = True,
+) -> Probe:
+    """Return the logistic (or, with `n_classes` 0, ridge) regression whose penalty has the lowest loss on valid.
+
+    Features (n, d), dense or CSR, are scaled to unit variance on train; one that is constant there is not used. Labels
+    (n, n_classes) of 0 and 1 get a logistic regression each, and outputs (n, k) a ridge each, of one penalty. The loss
+    is log-loss, or squared error, the mean over labels or over outputs in units of their variance; of equals the
+    stronger penalty wins, and the path ends once two weaker ones in a row have not been better. Raises DataError for
+    features that are not finite, for too few examples, and for labels that cannot be learned from.
+    """
+    for x, y, part in ((train_x, train_y, "training"), (valid_x, valid_y, "validation")):
+        if x.shape[0] != len(y) or not len(y):
+            raise DataError(
+                f"{part} features have {x.shape[0]} rows and labels {len(y)}; expected the same, at least 1"
+            )
+        _require_finite(x, f"{part} features")
+    mean, deviation = moments(train_x)
+    # A column of one value has a deviation of rounding errors alone.
+    used = deviation > 1e-6 * np.abs(mean)
+    scale = np.where(used, deviation if standardise else 1.0, np.inf)
+    x = _scaled(train_x, scale)
+    make, steps = _learnable(x, np.asarray(train_y), n_classes, penalties)
+    best: Probe | None = None
+    lowest, worse = np.inf, 0
+    for penalty, w, b in steps:
+        probe = make(w / scale, b, penalty)
+        loss = _loss(probe, probe.predict(valid_x), np.asarray(valid_y), np.asarray(train_y))
+        if best is None or loss < lowest:
+            best, lowest, worse = replace(probe, valid_loss=loss), loss, 0
+        else:
+            worse += 1
+        if worse == 2:
+            break
+    assert best is not None
+    return best
+
+
+def _learnable(
+    x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float]
+) -> tuple[Callable[[FloatArray, FloatArray, float], Probe], Iterator[Step]]:
+    """Return what makes a probe of coefficients, intercepts and penalty, and the fits along the path."""
+    if not n_classes:
+        if y.ndim == 1:
+            return lambda w, b, penalty: Probe(w, b, penalty, 0, ()), _ridge(x, y, penalties, tolerance=1e-10)
+        y = y.astype(np.float64)
+        unit = _deviation(y)
+        return (
+            lambda w, b, penalty: Probe(w * unit[:, None], b * unit, penalty, 0, ()),
+            _ridge(x, y / unit, penalties, tolerance=1e-10),
+        )
+    if y.ndim == 1:
+        classes, labels = np.unique(y.astype(np.int64), return_inverse=True)
+        if classes[0] < 0 or classes[-1] >= n_classes:
+            raise DataError(f"class indices run from {classes[0]} to {classes[-1]}; expected 0 to {n_classes - 1}")
+        if len(classes) == 1:
+            raise DataError(f"training labels hold class {classes[0]} alone; expected two classes or more")
+        found = tuple(classes.tolist())
+        return (
+            lambda w, b, penalty: Probe(w, b, penalty, n_classes, found),
+            _logistic(x, labels, len(classes), penalties, tolerance=1e-7),
+        )
+    rate = y.mean(axis=0)
+    varied = np.flatnonzero((rate > 0) & (rate < 1))
+    if not len(varied):
+        raise DataError(f"each of the {n_classes} labels is the same in all training examples")
+
+    def of_labels(w: FloatArray, b: FloatArray, penalty: float) -> Probe:
+        coefficients = np.zeros((n_classes, w.shape[1]))
+        intercepts = np.where(rate > 0, np.inf, -np.inf)
+        coefficients[varied], intercepts[varied] = w, b
+        return Probe(coefficients, intercepts, penalty, n_classes, tuple(varied.tolist()), labels=True)
+
+    # The labels share nothing but the features: fitted at once, they share the matrix products too.
+    prior = np.log(rate[varied]) - np.log1p(-rate[varied])
+    return of_labels, walk(x, _binary(y[:, varied].astype(np.float64)), prior, penalties, tolerance=1e-8)
+
+
+def logistic_path(
+    x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float], *, tolerance: float = 1e-8
+) -> Path:
+    """Return the logistic (two classes) or multinomial regression for each penalty; `y` (n,) holds every class.
+
+    The path is walked from the strongest penalty, each fit starting at the last, by L-BFGS in coordinates where the
+    mean Hessian at the start is the identity: one Gram matrix and one eigendecomposition serve all penalties. A fit
+    ends when a step gains less than `tolerance` of loss. Products are in the precision of `x`, sums in float64.
+    """
+    return _path(_logistic(x, y, n_classes, penalties, tolerance=tolerance), penalties)
+
+
+def ridge_path(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float = 1e-10) -> Path:
+    """Return the ridge regression of `y` (n,) on `x` for each penalty, in closed form from one eigendecomposition.
+
+    The loss is half the mean squared error. Where neither side of `x` is at most 2048, the path is walked as in
+    `logistic_path`.
+    """
+    return _path(_ridge(x, y, penalties, tolerance=tolerance), penalties)
+
+
+def _path(steps: Iterator[Step], penalties: Sequence[float]) -> Path:
+    found = {penalty: (w, b) for penalty, w, b in steps}
+    return Path(
+        tuple(penalties), np.stack([found[p][0] for p in penalties]), np.stack([found[p][1] for p in penalties])
+    )
+
+
+def _logistic(
+    x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float], *, tolerance: float
+) -> Iterator[Step]:
+    y = np.asarray(y, dtype=np.int64)
+    counts = np.bincount(y, minlength=n_classes)
+    if n_classes < 2 or (counts == 0).any():
+        raise DataError(f"class counts in training are {counts.tolist()}; expected two classes or more, none empty")
+    prior = np.log(counts / len(y))
+    if n_classes == 2:
+        return walk(x, _binary(y[:, None].astype(np.float64)), prior[1:] - prior[:1], penalties, tolerance)
+    return walk(x, _multinomial(y, n_classes), prior - prior.mean(), penalties, tolerance)
+
+
+def _ridge(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float) -> Iterator[Step]:
+    y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+    if not np.isfinite(y).all():
+        raise DataError(f"training target of row {int(np.argmin(np.isfinite(y).all(axis=1)))} is not finite")
+    offset = y.mean(axis=0)
+    n, d = x.shape
+    if min(n, d) > EXACT:
+        yield from walk(x, _squared(y), offset, penalties, tolerance)
+        return
+    space = space_of(x, precision=np.float64)
+    mean = moments(x)[0] if space.back else space.centre
+    # The targets are centred, so the features need not be.
+    target = sum((y - offset)[at : at + ROWS].T @ space.x[at : at + ROWS] for at in range(0, n, ROWS)) / n
+    for penalty in from_strongest(penalties):
+        if space.back:
+            w = space.back(target / (space.rest + penalty))
+        else:
+            w = (target @ space.vectors) / (space.spread + penalty) @ space.vectors.T
+        yield penalty, w, offset - w @ mean
+
+
+def _scaled(x: Features, scale: FloatArray) -> Features:
+    factor = (1 / scale).astype(x.dtype)
+    return x * factor if isinstance(x, np.ndarray) else x.multiply(factor[None, :]).tocsr()
+
+
+def _outputs(x: Features, coefficients: FloatArray, intercepts: FloatArray) -> FloatArray:
+    """Return `x @ coefficients.T + intercepts`, (n, k), in float64."""
+    blocks = [x[at : at + ROWS] @ coefficients.T for at in range(0, x.shape[0], ROWS)]
+    return np.concatenate([np.zeros((0, len(intercepts))), *blocks]) + intercepts
+
+
+def _probabilities(outputs: FloatArray) -> FloatArray:
+    if outputs.shape[1] == 1:
+        outputs = np.hstack([np.zeros_like(outputs), outputs])
+    exponent = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    probabilities: FloatArray = exponent / exponent.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _chance(outputs: FloatArray) -> FloatArray:
+    """Return the logistic function of each output."""
+    small = np.exp(-np.abs(outputs))
+    chance: FloatArray = np.where(outputs >= 0, 1.0, small) / (1 + small)
+    return chance
+
+
+def _deviation(y: FloatArray) -> FloatArray:
+    """Return the standard deviation of each output (n, k), 1 where it does not vary."""
+    deviation = y.std(axis=0)
+    return np.where(deviation > 1e-12 * np.abs(y).max(axis=0), deviation, 1.0)
+
+
+def _loss(probe: Probe, predicted: FloatArray, y: NDArray[Any], train_y: NDArray[Any]) -> float:
+    """Return the loss on valid of what was predicted: the mean over examples and over learnt labels or outputs."""
+    if probe.n_classes == 0 and y.ndim == 1:
+        return float(np.mean((predicted[:, 0] - y) ** 2))
+    if probe.n_classes == 0:
+        return float(np.mean(((predicted - y) / _deviation(train_y.astype(np.float64))) ** 2))
+    if probe.labels:
+        learnt = list(probe.classes)
+        chosen = np.where(y[:, learnt] == 1, predicted[:, learnt], 1 - predicted[:, learnt])
+    else:
+        chosen = predicted[np.arange(len(y)), y.astype(np.int64)]
+    return float(-np.mean(np.log(np.maximum(chosen, np.finfo(np.float64).tiny))))
+
+
+def _binary(y: FloatArray) -> Loss:
+    """Return the loss of labels (n, k): the sum over them of the mean log-loss."""
+
+    def loss(outputs: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        chance = _chance(outputs)
+        each = np.maximum(outputs, 0) + np.log1p(np.exp(-np.abs(outputs))) - y * outputs
+        return float(each.sum() / len(y)), (chance - y) / len(y), np.diag((chance * (1 - chance)).mean(axis=0))
+
+    return loss
+
+
+def _multinomial(y: NDArray[np.int64], n_classes: int) -> Loss:
+    rows, hot = np.arange(len(y)), np.eye(n_classes)[y]
+
+    def loss(outputs: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        chance = _probabilities(outputs)
+        top = outputs.max(axis=1)
+        value = float(np.mean(top + np.log(np.exp(outputs - top[:, None]).sum(axis=1)) - outputs[rows, y]))
+        curvature = np.diag(chance.mean(axis=0)) - chance.T @ chance / len(y)
+        return value, (chance - hot) / len(y), curvature
+
+    return loss
+
+
+def _squared(y: FloatArray) -> Loss:
+    """Return the loss of outputs (n, k): half the squared error, summed over them."""
+
+    def loss(outputs: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        residual = outputs - y
+        return 0.5 * float((residual**2).sum() / len(y)), residual / len(y), np.eye(y.shape[1])
+
+    return loss
+
+
+def _require_finite(x: Features, what: str) -> None:
+    values = x if isinstance(x, np.ndarray) else x.data
+    if not np.isfinite(values).all():
+        row = "" if not isinstance(x, np.ndarray) else f" in row {int(np.argmin(np.isfinite(x).all(axis=1)))}"
+        raise DataError(f"{what} hold a value that is not finite{row}")

@@ -1,0 +1,66 @@
+"""What targets must be, by the kind of a task, and how a part of them is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import DataError
+from ..types import Examples, Split, Task
+
+
+def check_targets(task: Task, examples: Examples) -> None:
+    """Raise DataError, in one line that names the task, where the targets are not what its kind says."""
+    targets, where = examples.targets, f"task {task.id}"
+    if not len(examples):
+        raise DataError(f"{where}: the source gave no examples")
+    found = f"found {targets.dtype}" + (f" of shape {targets.shape}" if targets.ndim > 1 else "")
+    k = len(task.classes)
+    whole = targets.dtype.kind in "iu"
+    if task.kind == "classification":
+        if not whole or targets.ndim != 1 or targets.min() < 0 or targets.max() >= k:
+            raise DataError(
+                f"{where}: targets must be class indices 0 to {k - 1}, {found} from {targets.min()} to {targets.max()}"
+            )
+    elif task.kind == "multilabel":
+        if not whole or targets.ndim != 2 or (k and targets.shape[1] != k):
+            raise DataError(f"{where}: targets must be 0 or 1 for each of {k} labels, {found}")
+        if targets.min() < 0 or targets.max() > 1:
+            raise DataError(f"{where}: labels must be 0 or 1, found {targets.min()} to {targets.max()}")
+    elif task.kind == "generation":
+        if not whole or targets.ndim != 2 or not targets.shape[1]:
+            raise DataError(f"{where}: targets must be the bases that follow, (n, k) indices into ACGT, {found}")
+        if targets.min() < 0 or targets.max() > 3:
+            raise DataError(f"{where}: next bases must be 0 to 3, found {targets.min()} to {targets.max()}")
+    else:
+        if targets.dtype.kind != "f" or not np.isfinite(targets).all():
+            raise DataError(f"{where}: targets must be finite floats, {found}")
+        if k and targets.ndim == 2 and targets.shape[1] != k:
+            raise DataError(f"{where}: {targets.shape[1]} measurements an example where classes names {k}; name each")
+    if task.per_base:
+        _check_sites(where, examples)
+
+
+def check_learnable(task: Task, split: Split) -> None:
+    """Raise DataError, in one line that names the task, where training lacks a class or every label."""
+    if not len(split.train):
+        return
+    if task.kind == "classification":
+        counts = np.bincount(split.train.targets, minlength=len(task.classes))
+        if not counts.all():
+            raise DataError(f"task {task.id}: no training example of class {task.classes[int(counts.argmin())]!r}")
+    if task.kind == "multilabel" and not split.train.targets.any():
+        raise DataError(f"task {task.id}: no training example has a label")
+
+
+def _check_sites(where: str, examples: Examples) -> None:
+    positions, span = examples.inputs.positions, examples.inputs.span
+    if positions is None or examples.inputs.alternates is not None:
+        raise DataError(f"{where}: per_base = true needs a position in each sequence, and no alternates")
+    lengths = np.fromiter((len(s) for s in examples.inputs.sequences), np.int64, len(examples))
+    outside = np.flatnonzero((positions < 0) | (positions + span > lengths))
+    if len(outside):
+        row = int(outside[0])
+        raise DataError(
+            f"{where}: id {examples.ids[row]!r} asks for bases {positions[row]} to {positions[row] + span} of a "
+            f"sequence of {lengths[row]} bp"
+        )

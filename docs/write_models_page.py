@@ -1,0 +1,132 @@
+"""The page on models, docs/models.md, written from what the families say of themselves.
+
+python docs/write_models_page.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baserate.networks.families import FAMILIES, Checkpoint, Family
+from baserate.types import Exposure
+
+_HEADS = {
+    "masked": "masked",
+    "causal": "next token",
+    "classifier": "classifier",
+    "none": "none (embeddings)",
+}
+
+_INTRODUCTION = """\
+# Published models
+
+Any checkpoint of the Hugging Face hub, or a folder in its layout, is a model by its name:
+
+    baserate run --task yeast_coding.small --model InstaDeepAI/nucleotide-transformer-500m-human-ref
+    baserate run --task yeast_coding.small --model ./my_checkpoint --random-weights
+    baserate check zhihan1996/DNA_bert_6
+
+Whatever follows the conventions of transformers needs nothing else; this page lists the checkpoints of which more is
+known, and what is done where a family does not follow them. It is written from the same declarations that the loader
+reads (`models/*.py`), and a test compares the two. Our own model is described in [baserate_mlm.md](baserate_mlm.md),
+functions, estimators and models in other environments in [inhouse.md](inhouse.md).
+
+- **Revision**: `NAME@REVISION` takes a branch, a tag or a commit. The record holds the commit, or for a folder the
+  digest of its files.
+- **Local folder**: `config.json`, the tokenizer's files and `model.safetensors`. Name what it is a copy of, as in
+  `--model PoetschLab/GROVER=./folder`: its family, pretraining and the like are then those listed here. Unnamed, it
+  is what `_name_or_path` in its `config.json` names, if that is listed here; but `hf download` keeps the published
+  file, which need not name it, and transformers 5 writes no such key. Failing that, the family alone is
+  recognised where the column "recognised by" below says content: there `config.json` holds something that only this
+  family has. Any other folder is read by the conventions of transformers, and its pretraining is not known.
+- **Code of its own**: some checkpoints bring Python code that would run on your machine. It runs only if you name the
+  model and the revision that you have read, a commit, or for a folder the digest that the refusal shows:
+  `--trust-remote-code zhihan1996/DNABERT-2-117M@COMMIT`. The record says so. Code that a checkpoint takes from
+  another repository is pinned by no revision of its own and refused: copy the `.py` files beside `config.json`, and
+  take the other repository's name out of `auto_map` there and in `tokenizer_config.json`.
+- **Pickles**: weights are read from safetensors. Where there are none, `--allow-pickle` reads `pytorch_model.bin`, of
+  tensors alone.
+- **Offline**: files are taken from the cache that `HF_HOME` names; with `HF_HUB_OFFLINE=1` nothing else is tried. To
+  fill it: `hf download NAME --revision COMMIT`. A gated model needs `hf auth login`.
+- **Speed**: `NAME(precision='bf16')` or `'fp32'`; by itself a model runs in bfloat16 where the device is faster with it
+  (CUDA, CPUs with AMX), and the record says which it was. `NAME(compiled=True)` compiles the network first, which pays
+  on long runs alone. What a model gives is kept by sequence: `baserate cache`.
+- **Random twin**: `--random-weights` adds the same network without its training, its weights drawn anew for each
+  seed. Rows carry the digest of all parameters, which proves that the two differ.
+- **Trained head**: a checkpoint with a classification head is evaluated as it is, in the mode `as_is`.
+- **transformers**: 4.57 and 5 both work. Code of a checkpoint's own was mostly written for 4: what it misses in 5 is
+  put back while it loads, and afterwards every parameter is compared with the file.
+
+Parameters, context and pretraining are what the authors state, or counted where the number is exact; empty where we
+know no source. **Tested** says what was run, and nothing else was: most published weights have never been through
+this code. `baserate check NAME` puts a checkpoint through the tests that ours passes.
+"""
+
+
+def models_page() -> str:
+    """Return the page as Markdown: how to run a model, then each family with its checkpoints."""
+    families = [f for f in sorted(FAMILIES.all().values(), key=lambda f: f.name) if f.checkpoints]
+    index = ["| family | checkpoints | recognised by | own code | needs | run |", "|---|---|---|---|---|---|"]
+    index += [
+        f"| [{f.name}](#{f.name}) | {len(f.checkpoints)} | {'content' if f.matches else 'name'} | "
+        f"{'yes' if f.remote_code else ''} | "
+        f"{', '.join(f'`{module}`' for module in f.requires)} | {'no' if _untested(f) else 'see below'} |"
+        for f in families
+    ]
+    return "\n".join([_INTRODUCTION, *index, "", *(_section(f) for f in families)])
+
+
+def _untested(family: Family) -> bool:
+    return family.tested.startswith("not run")
+
+
+def _section(family: Family) -> str:
+    lines = [f"## {family.name}", "", f"{family.description}.", ""]
+    lines += [
+        "| checkpoint | parameters | context, bp | tokens | head | pretraining | licence |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(checkpoint) for checkpoint in family.checkpoints]
+    lines += [""]
+    if family.quirks:
+        lines += [family.quirks, ""]
+    if family.requires:
+        lines += [
+            "Install: " + "; ".join(f"`{command}`" for command in dict.fromkeys(family.requires.values())) + ".",
+            "",
+        ]
+    lines += [f"**Tested**: {family.tested}.", ""]
+    citations = list(dict.fromkeys(c.citation for c in family.checkpoints if c.citation))
+    return "\n".join([*lines, *([f"{'; '.join(citations)}.", ""] if citations else [])])
+
+
+def _row(checkpoint: Checkpoint) -> str:
+    cells = (
+        f"`{checkpoint.id}`" + (f" at `{checkpoint.revision}`" if checkpoint.revision else ""),
+        _short(checkpoint.parameters),
+        f"{checkpoint.context:,}" if checkpoint.context else "",
+        checkpoint.tokenizer,
+        _HEADS[checkpoint.head],
+        "; ".join(map(_seen, checkpoint.pretraining)),
+        checkpoint.licence,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _short(parameters: int | None) -> str:
+    if parameters is None:
+        return ""
+    unit, letter = (1e9, "B") if parameters >= 1e9 else (1e6, "M")
+    return f"{parameters / unit:.3g} {letter}"
+
+
+def _seen(exposure: Exposure) -> str:
+    # The species is said where the corpus does not say it.
+    species = "" if exposure.species in exposure.corpus else exposure.species
+    about = ", ".join(part for part in (species, exposure.assembly) if part)
+    held_out = f"; held out: {', '.join(exposure.held_out)}" if exposure.held_out else ""
+    return f"{exposure.corpus} ({about}{held_out})" if about or held_out else exposure.corpus
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("models.md").write_text(models_page())

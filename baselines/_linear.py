@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from baserate.errors import DataError, check_keys
-from baserate.probes.linear import PENALTIES, Probe, fit_probe
+from baserate.probes.linear import PENALTIES, LinearProbe, fit_probe
 from baserate.types import Examples, FloatArray, Inputs, Strings, strings
 
 Features = Callable[[Strings], Any]
@@ -31,7 +31,7 @@ def featurise(inputs: Inputs, features: Features) -> Any:
 class FittedLinear:
     """A linear model on fixed features of the inputs."""
 
-    probe: Probe
+    probe: LinearProbe
     features: Features
 
     def predict(self, inputs: Inputs) -> FloatArray:

@@ -147,6 +147,7 @@ def _mask(codes: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
 
 @baseline(
     "cnn",
+    version=1,
     modes={"from_scratch": {}},
     description="A residual dilated convolutional network of some 80,000 parameters on one-hot bases, aligned at the "
     "window's centre; a variant's output is ALT's minus REF's.",

@@ -39,6 +39,7 @@ class Constant:
 
 @baseline(
     "constant",
+    version=1,
     modes={"from_scratch": {}, "zero_shot": {"rule": "native"}},
     description="The class or label frequencies, or the mean targets, of train; 0 for a variant without training.",
 )

@@ -19,6 +19,7 @@ class EditCount:
 
 @baseline(
     "edit_count",
+    version=1,
     modes={"zero_shot": {"rule": "native"}},
     description="Minus the number of bases that ALT changes.",
     variants=True,

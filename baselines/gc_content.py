@@ -33,6 +33,7 @@ class GCContent(LinearBaseline):
 
 @baseline(
     "gc_content",
+    version=1,
     modes={"from_scratch": {}, "zero_shot": {"rule": "native"}},
     description="A linear model of GC content and CpG observed/expected; for a variant, of their change. "
     "Zero-shot: GC of ALT minus GC of REF.",

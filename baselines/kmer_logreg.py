@@ -14,6 +14,7 @@ from baserate.types import Inputs, Strings
 
 @baseline(
     "kmer_logreg",
+    version=1,
     modes={"from_scratch": {}},
     description="A linear model of the frequencies of all words of 1 to max_k bases; for a variant, of their change.",
 )

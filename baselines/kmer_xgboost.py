@@ -121,6 +121,7 @@ def _threads() -> int:
 
 @baseline(
     "kmer_xgboost",
+    version=1,
     modes={"from_scratch": {}},
     description="Gradient-boosted trees on frequencies of words of 1 to max_k bases; for a variant, of their change.",
     citation="Chen & Guestrin 2016, KDD",

@@ -17,6 +17,7 @@ def length_features(sequences: Strings) -> FloatArray:
 
 @baseline(
     "length",
+    version=1,
     modes={"from_scratch": {}},
     description="A linear model of sequence length (for a variant, of its change) and its logarithm; no base is seen.",
 )

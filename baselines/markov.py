@@ -15,7 +15,6 @@ from baserate.errors import ConfigError, NotApplicable
 from baserate.pretraining.config import PretrainConfig, read_config
 from baserate.pretraining.corpus import load as load_corpus
 from baserate.progress import activity
-from baserate.provenance import source_digest
 from baserate.registry import baseline
 from baserate.sources.sequences import package_file
 from baserate.types import FloatArray, Inputs, IntArray, Strings, digest, strings
@@ -31,6 +30,8 @@ Two sequences with the same words then tie, as a sequence and its dinucleotide s
 """
 
 Codes = NDArray[np.uint8]
+
+VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,9 +232,9 @@ def _separated(sequences: Strings) -> tuple[Codes, IntArray]:
 
 
 def _revision(*, corpus: str = "") -> str:
-    """Return the digest of the code, and of the corpora's configuration and files where there are any."""
+    """Return the version, and the digest of the corpora's configuration and files where there are any."""
     files = [Path(corpus), *(package_file(c.fasta) for c in read_config(Path(corpus)).corpora)] if corpus else []
-    return source_digest(load) + (":" + digest(*(file.read_bytes() for file in files)) if files else "")
+    return f"version {VERSION}" + (":" + digest(*(file.read_bytes() for file in files)) if files else "")
 
 
 @baseline(

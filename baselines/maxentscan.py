@@ -162,6 +162,7 @@ def _complete(table: FloatArray, path: Path, what: str) -> FloatArray:
 
 @baseline(
     "maxentscan",
+    version=1,
     modes={"from_scratch": {}, "zero_shot": {"rule": "native"}},
     description="A linear model of the best MaxEntScan donor and acceptor score (score5, score3) within `reach` bases "
     "of the centre, on the strand that is written. Zero-shot, for variants: the change of both over the whole window.",

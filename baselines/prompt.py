@@ -47,6 +47,7 @@ def _copied(sequence: str) -> str:
 
 @baseline(
     "common_base",
+    version=1,
     modes={"zero_shot": {"rule": "generate"}},
     description="The commonest base of the prompt, over and over.",
     variants=False,
@@ -58,6 +59,7 @@ def load_common_base() -> CommonBase:
 
 @baseline(
     "prompt_copy",
+    version=1,
     modes={"zero_shot": {"rule": "generate"}},
     description="What followed in the prompt the last time that its end occurred there: copying, which retrieves an "
     "exact repeat without a model of DNA.",

@@ -74,6 +74,7 @@ class PositionWeightMatrix:
 
 @baseline(
     "pwm",
+    version=1,
     modes={"from_scratch": {}},
     description="A position weight matrix a class, counted from sequences of one length: log-odds of the base at each "
     "position over the background, summed, with the class frequencies.",

@@ -57,6 +57,7 @@ class SubstitutionTable:
 
 @baseline(
     "substitution_table",
+    version=1,
     modes={"zero_shot": {"rule": "native"}},
     description="The log of how often each substitution is made on the human lineage, from a fixed table of seven "
     "kinds: C to T inside CpG, and six outside it. Insertions and deletions are not scored.",

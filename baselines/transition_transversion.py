@@ -24,6 +24,7 @@ class TransitionTransversion:
 
 @baseline(
     "transition_transversion",
+    version=1,
     modes={"zero_shot": {"rule": "native"}},
     description="Minus one for each transversion (or inserted or deleted base), minus one half for each transition.",
     variants=True,

@@ -55,6 +55,7 @@ class Trinucleotide:
 
 @baseline(
     "trinucleotide",
+    version=1,
     modes={"zero_shot": {"rule": "native"}},
     description="Log frequency, in both strands of the task's training DNA, of the ALT base between its neighbours "
     "minus that of the REF base; summed over substitutions. Insertions and deletions are not scored.",

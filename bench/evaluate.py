@@ -13,7 +13,7 @@ from .modes.job import Job
 from .plan import Cell
 from .records import SKIPPED, Record, model_snapshot, task_snapshot
 from .statistics import estimate, flag_collapsed
-from .types import FloatArray, ModeName, Predictions, RunSpec, Split
+from .types import FloatArray, Predictions, RunSpec, Split
 
 
 def evaluate(
@@ -23,43 +23,40 @@ def evaluate(
 
     Raises NotApplicable where the mode makes no sense here or scores no example, and whatever the model raises.
     """
-    mode = MODES[cell.mode]
+    mode = MODES.get(cell.mode)
     mode.check_model(model, cell.card)
     job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, cache)
     scores = mode.run(job)
     test = split.test
-    scored = _scored(cell, spec, scores)
+    scored = _scored(cell, scores) if mode.may_skip else None
     predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
     record = Record(
         spec=spec,
         status="done",
         task=task_snapshot(cell.task),
         model=model_snapshot(cell.card),
-        estimates=tuple(estimate(predictions, metric, scaled=cell.mode != "zero_shot") for metric in cell.task.metrics),
-        flags=_flags(job, predictions, cell.mode),
+        estimates=tuple(estimate(predictions, metric, scaled=mode.scaled) for metric in cell.task.metrics),
+        flags=_flags(job, predictions),
         parameter_hash=job.parameter_hash(),
     )
     return record, predictions
 
 
-def _scored(cell: Cell, spec: RunSpec, scores: FloatArray) -> NDArray[np.bool_] | None:
-    """Return which examples a zero-shot rule could score, None where it is all of them.
+def _scored(cell: Cell, scores: FloatArray) -> NDArray[np.bool_] | None:
+    """Return which examples a mode that may skip could score, None where it is all of them.
 
     Raises NotApplicable where it is none. In other modes a score that is not finite is a fault, not an omission.
     """
-    if cell.mode != "zero_shot":
-        return None
     scored = np.asarray(~np.isnan(scores).all(axis=(0, 2)))
     if not scored.any():
-        raise NotApplicable(
-            f"{cell.card.name} by rule {spec.settings.get('rule')!r} can score none of the {len(scored)} examples of "
-            f"{cell.task.name}"
-        )
+        part = MODES.get(cell.mode).part
+        by = f" by {part} {cell.resolved[part]!r}" if part else ""
+        raise NotApplicable(f"{cell.card.name}{by} can score none of the {len(scored)} examples of {cell.task.name}")
     return None if scored.all() else scored
 
 
-def _flags(job: Job, predictions: Predictions, mode: ModeName) -> tuple[str, ...]:
-    """Return what a reader must know of the result: collapsed, skipped, truncated, classes matched by order."""
+def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
+    """Return what a reader must know of the result: collapsed, skipped, truncated, and what the mode noted."""
     n = len(predictions.ids)
     flags = ["collapsed"] if flag_collapsed(predictions) else []
     if predictions.scored is not None:
@@ -68,6 +65,4 @@ def _flags(job: Job, predictions: Predictions, mode: ModeName) -> tuple[str, ...
         length = {"max_length": job.settings["max_length"]} if "max_length" in job.settings else {}
         truncated = job.model.n_truncated(job.split.test.inputs.sequences, **length)
         flags += [f"truncated {truncated} of {n}"] if truncated else []
-    if mode == "as_is" and job.n_classes and not getattr(job.model, "labels", ()):
-        flags.append("the head names no classes: matched by order")
-    return tuple(flags)
+    return (*flags, *job.notes)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .dna.assemblies import canonical
 from .dna.taxa import belongs, related, same_species
-from .types import Examples, Exposure, ModelCard, ModeName, Split, StrArray, Task
+from .types import Examples, Exposure, ModelCard, Split, StrArray, Task
 
 ExposureStatus = Literal["clean", "exposed", "unknown"]
 _CLEAN, _UNSURE, _SEEN = 0, 1, 2
@@ -61,7 +61,7 @@ class _Places:
     end: NDArray[np.int64] | None
 
 
-def exposure_of(card: ModelCard, task: Task, split: Split, *, mode: ModeName | None = None) -> Exposed:
+def exposure_of(card: ModelCard, task: Task, split: Split, *, mode: str | None = None) -> Exposed:
     """Return whether pretraining held the test examples of the task: 'exposed', 'clean', or 'unknown'.
 
     Exposed is one test example or more inside a corpus, or a corpus that is named as the task is (a glob may be used):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError, check_keys
-from .modes import MODES, mode_settings
-from .modes.settings import check_settings, settings_for
-from .types import MODE_NAMES, ModelCard, ModeName, RunSpec, Split, Task
+from .modes import MODES, every_table, mode_settings, versions_of
+from .settings import check_values
+from .splits import split_version
+from .types import ModelCard, RunSpec, Split, Task
 
 SEEDS = (0, 1, 2)
 
@@ -23,11 +25,16 @@ class Cell:
 
     task: Task
     card: ModelCard
-    mode: ModeName
+    mode: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.task.name} · {self.card.name} · {self.mode}"
+
+    @functools.cached_property
+    def resolved(self) -> Mapping[str, Any]:
+        """Every setting of the run with its value, the defaults among them."""
+        return mode_settings(self.mode, self.card, self.task, self.settings)
 
 
 @dataclass(frozen=True)
@@ -43,41 +50,42 @@ class Protocol:
 def plan(
     tasks: Sequence[Task],
     cards: Sequence[ModelCard],
-    modes: Sequence[ModeName] = (),
+    modes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
     """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together.
 
     `settings` are changed in every mode that knows them; of a list of layers or poolings linear_probe chooses one, and
-    other modes keep their own. Raises ConfigError for a setting or a value that no cell of the plan can use.
+    other modes keep their own. Raises ConfigError for a mode that there is not, and for a setting or a value that no
+    cell of the plan can use.
     """
     changed = {} if settings is None else settings
     if not isinstance(changed, Mapping):
         raise ConfigError(f"settings are {changed!r}: expected names with values, such as layer = 3")
-    cells = [
-        Cell(task, card, mode, changed)
-        for card in cards
-        for task in tasks
-        for mode in card.modes
-        if not modes or mode in modes
-    ]
-    used = {cell.mode for cell in cells} or set(MODE_NAMES)
-    known = {name for mode in used for name in MODES[mode].changeable()}
-    check_keys(changed, sorted(known), "settings")
-    check_settings(changed, used)
-    cells = [replace(cell, settings=settings_for(changed, cell.mode)) for cell in cells]
-    settled = [mode_settings(cell.mode, cell.card, cell.task, cell.settings) for cell in cells]
-    for name in changed:
-        if cells and not any(name in found for found in settled):
-            raise ConfigError(
-                f"settings: {name} = {changed[name]!r} is of no use here: no rule or mode of this run has it"
-            )
+    for name in modes:
+        MODES.get(name)
+    for card in cards:
+        check_keys(card.modes, MODES.all(), f"modes of model {card.name!r}")
+    pairs = [(card, MODES.get(name)) for card in cards for name in card.modes if not modes or name in modes]
+    tables = [(mode, table) for card, mode in pairs for table in every_table(mode, card)]
+    if pairs:
+        check_keys(changed, sorted({name for _, table in tables for name in table}), "settings")
+    check_values(changed, [table for _, table in tables], chosen_among=any(mode.chooses for mode, _ in tables))
+    several = {name for _, table in tables for name, setting in table.items() if setting.several}
+    lists = {name for name, value in changed.items() if name in several and isinstance(value, (list, tuple))}
+    cells = []
+    for card, mode in pairs:
+        mine = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
+        cells += [Cell(task, card, mode.name, mine) for task in tasks]
+    for name, value in changed.items():
+        if cells and not any(name in cell.resolved for cell in cells):
+            raise ConfigError(f"settings: {name} = {value!r} is of no use here: no rule or mode of this run has it")
     return cells
 
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     """Return all that decides the cell's result. Without training: no training share, and one seed unless a twin."""
-    trains = MODES[cell.mode].trains
+    mode = MODES.get(cell.mode)
     return RunSpec(
         task=cell.task.id,
         data=split.data_fingerprint,
@@ -86,8 +94,9 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         params=cell.card.params,
         revision=cell.card.revision(),
         mode=cell.mode,
-        settings=mode_settings(cell.mode, cell.card, cell.task, cell.settings),
-        seeds=protocol.seeds if trains or cell.card.twin_of else protocol.seeds[:1],
-        train_fraction=protocol.train_fraction if trains else 0.0,
+        settings=cell.resolved,
+        seeds=protocol.seeds if mode.trains or cell.card.twin_of else protocol.seeds[:1],
+        train_fraction=protocol.train_fraction if mode.trains else 0.0,
         limit=protocol.limit,
+        versions={**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)},
     )

@@ -22,12 +22,18 @@ _PLUMBING = ("capabilities", "errors", "progress", "registry", "text", "types")
 
 
 def source_digest(function: Callable[..., Any]) -> str:
-    """Return 'source:' and the digest of the function's file and of all that `sources` names.
+    """Return 'source:' and the digest of the function's file and of those beside it that it imports.
 
-    Nothing is imported: a file's imports are read from its text.
+    Nothing is imported: a file's imports are read from its text. Of our own modules none counts: what they compute is
+    known by declared versions.
     """
-    files = sorted(sources(Path(function.__code__.co_filename)), key=lambda file: (file.name, str(file)))
+    files = sorted(own_sources(Path(function.__code__.co_filename)), key=lambda file: (file.name, str(file)))
     return "source:" + digest(*(file.read_bytes() for file in files))
+
+
+def own_sources(first: Path) -> frozenset[Path]:
+    """Return the file and those of `sources` that are no part of baserate."""
+    return frozenset(file for file in sources(first) if file == first or not _is_ours(file))
 
 
 @functools.cache
@@ -38,7 +44,7 @@ def engine_digest(family_file: str = "") -> str:
     packages below them.
     """
     folders = (_ROOT / "networks", _ROOT / "inhouse")
-    files = [*sorted(file for folder in folders for file in folder.glob("*.py")), _ROOT / "families.py"]
+    files = sorted(file for folder in folders for file in folder.glob("*.py"))
     files += [Path(family_file)] if family_file else []
     versions = [f"{name} {_version(name)}" for name in ("numpy", "torch", "transformers", "tokenizers")]
     return digest(*versions, *(file.read_bytes() for file in files))
@@ -82,6 +88,12 @@ def _imported(file: Path) -> list[list[str]]:
         for alias in node.names:
             found.append([*parts, alias.name])
     return found
+
+
+def _is_ours(file: Path) -> bool:
+    specs = [importlib.util.find_spec(f"baserate.{name}") for name in ("tasks", "models", "baselines")]
+    folders = [Path(place).resolve() for spec in specs if spec for place in spec.submodule_search_locations or ()]
+    return any(folder in file.resolve().parents for folder in (_ROOT, *folders))
 
 
 def _beside(file: Path) -> list[Path]:

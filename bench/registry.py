@@ -1,4 +1,4 @@
-"""The one place where tasks, models and baselines are found by name.
+"""The one place where things are found by name: tasks and models here, metrics, rules, probes, modes where they live.
 
 Content registers itself with the decorators below when its module is imported. Modules are found through the entry
 points `baserate.tasks`, `baserate.models` and `baserate.baselines`, built-in ones like a third party's. Registering
@@ -8,73 +8,140 @@ builds a card and imports nothing heavy.
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.metadata
 import inspect
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from .capabilities import Model
 from .errors import ConfigError, DuplicateName, MissingExtra, UnknownName, check_keys
 from .provenance import source_digest
-from .types import MODE_NAMES, Exposure, ModelCard, ModeName, Task
+from .types import Exposure, ModelCard, Task
 
 T = TypeVar("T")
 
+PLUGINS = "baserate.plugins"
+"""The entry-point group of packages that add metrics, zero-shot rules, probes, modes, columns or executors."""
+
 
 class Registry(Generic[T]):
-    """Named cards with the place where each was defined. A second definition of a name is refused, never silent."""
+    """Named things with the place where each was defined. A second definition of a name is refused, never silent.
 
-    def __init__(self, what: str, groups: tuple[str, ...]) -> None:
+    What is built in lies in `builtin`, a module or a package all of whose modules register; others come through the
+    entry points of `groups`, or from a file of the user's. Both are imported when the registry is first looked at.
+    """
+
+    _every: ClassVar[list[Registry[Any]]] = []
+    _broken: ClassVar[dict[str, dict[str, str]]] = {}
+
+    def __init__(self, what: str, *, builtin: str = "", groups: tuple[str, ...] = (PLUGINS,)) -> None:
         self.what = what
-        self.broken: dict[str, str] = {}
+        self._builtin = builtin
         self._groups = groups
-        self._cards: dict[str, T] = {}
+        self._values: dict[str, T] = {}
         self._origins: dict[str, str] = {}
         self._loaded = False
+        self._every.append(self)
 
-    def add(self, name: str, card: T, *, origin: str) -> None:
-        """Register `card`. Raises DuplicateName, naming both origins, where `name` is taken."""
-        if name in self._cards:
+    def add(self, name: str, value: T, *, origin: str) -> None:
+        """Register `value`. Raises DuplicateName, naming both origins, where `name` is taken."""
+        if name in self._values:
             raise DuplicateName(
                 f"{self.what} {name!r} is defined twice: {self._origins[name]} and {origin}; rename one of them"
             )
-        self._cards[name] = card
+        self._values[name] = value
         self._origins[name] = origin
 
     def all(self) -> Mapping[str, T]:
-        """Return every card by name, loading the entry points on the first call.
+        """Return every value by name, loading what is built in and the entry points on the first call.
 
         An entry point that fails to load registers nothing and is kept in `broken` with its reason.
         """
         if not self._loaded:
             self._loaded = True
+            if self._builtin:
+                _import_all(self._builtin)
             for group in self._groups:
-                for point in sorted(importlib.metadata.entry_points(group=group), key=lambda p: (p.name, p.value)):
-                    self._load(point)
-        return MappingProxyType(self._cards)
+                self._load_group(group)
+        return MappingProxyType(self._values)
+
+    def get(self, name: str) -> T:
+        """Return the value registered as `name`. Raises UnknownName with the nearest names and with what is broken."""
+        values = self.all()
+        if name not in values:
+            raise UnknownName(self.what, name, values, hint=self.not_loaded())
+        return values[name]
 
     def origin(self, name: str) -> str:
         """Return the file and line where `name` was defined."""
         return self._origins[name]
 
-    def get(self, name: str) -> T:
-        """Return the card registered as `name`. Raises KeyError; `get_task` and `get_model` say more."""
-        return self.all()[name]
+    @property
+    def broken(self) -> dict[str, str]:
+        """The entry points that failed to load, with their reasons."""
+        return {point: why for group in self._groups for point, why in self._broken.get(group, {}).items()}
 
-    def _load(self, point: importlib.metadata.EntryPoint) -> None:
-        before = dict(self._cards), dict(self._origins)
+    def not_loaded(self) -> str:
+        """Return, for messages, which entry points failed to load; '' where none did."""
+        return " ".join(f"Not loaded: {point} ({reason})." for point, reason in self.broken.items())
+
+    @classmethod
+    @contextmanager
+    def temporarily(cls) -> Iterator[None]:
+        """Undo, when the block ends, whatever is registered inside it in any registry."""
+        for registry in list(cls._every):
+            registry.all()
+        before = cls._snapshot()
         try:
-            point.load()
-        except Exception as error:  # noqa: BLE001 - a broken plugin is listed with its reason and takes nothing down
-            self._cards, self._origins = before
-            source = f"{point.dist.name} " if point.dist else ""
-            self.broken[f"{source}{point.group}:{point.name}"] = f"{type(error).__name__}: {error}"
+            yield
+        finally:
+            cls._restore(before)
+
+    @classmethod
+    def _snapshot(cls) -> list[tuple[Registry[Any], dict[str, Any], dict[str, str]]]:
+        return [(registry, dict(registry._values), dict(registry._origins)) for registry in cls._every]
+
+    @staticmethod
+    def _restore(before: list[tuple[Registry[Any], dict[str, Any], dict[str, str]]]) -> None:
+        for registry, values, origins in before:
+            registry._values, registry._origins = values, origins
+
+    @classmethod
+    def _load_group(cls, group: str) -> None:
+        if group in cls._broken:
+            return
+        cls._broken[group] = {}
+        for point in sorted(importlib.metadata.entry_points(group=group), key=lambda p: (p.name, p.value)):
+            before = cls._snapshot()
+            try:
+                point.load()
+            except Exception as error:  # noqa: BLE001 - a broken plugin is listed and takes nothing down
+                cls._restore(before)
+                source = f"{point.dist.name} " if point.dist else ""
+                cls._broken[group][f"{source}{point.group}:{point.name}"] = f"{type(error).__name__}: {error}"
 
 
-TASKS: Registry[Task] = Registry("task", ("baserate.tasks",))
-MODELS: Registry[ModelCard] = Registry("model", ("baserate.baselines", "baserate.models"))
+def _import_all(name: str) -> None:
+    """Import the module and, of a package, every module in it whose name has no leading underscore."""
+    module = importlib.import_module(name)
+    for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        if not found.name.startswith("_"):
+            importlib.import_module(f"{name}.{found.name}")
+
+
+def origin_of(function: Callable[..., Any]) -> str:
+    """Return the file and line in which a function was written."""
+    code = function.__code__
+    return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+TASKS: Registry[Task] = Registry("task", groups=("baserate.tasks",))
+MODELS: Registry[ModelCard] = Registry("model", groups=("baserate.baselines", "baserate.models"))
 
 
 def task(build: Callable[[], Task]) -> Callable[[], Task]:
@@ -86,15 +153,15 @@ def task(build: Callable[[], Task]) -> Callable[[], Task]:
     """
     built = build()
     if not isinstance(built, Task):
-        raise ConfigError(f"{_origin(build)}: {build.__name__} under @task returned {type(built).__name__}, not Task")
-    TASKS.add(built.id, built, origin=_origin(build))
+        raise ConfigError(f"{origin_of(build)}: {build.__name__} under @task returned {type(built).__name__}, not Task")
+    TASKS.add(built.id, built, origin=origin_of(build))
     return build
 
 
 def model(
     name: str,
     *,
-    modes: Mapping[ModeName, Mapping[str, Any]],
+    modes: Mapping[str, Mapping[str, Any]],
     description: str,
     revision: Callable[..., str] | None = None,
     pretraining: tuple[Exposure, ...] = (),
@@ -106,17 +173,20 @@ def model(
     citation: str = "",
     requires: str = "",
     twin_of: str = "",
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    version: int | None = None,
     _baseline: bool = False,
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
     """Return a decorator that registers a loader as a model; the loader's keyword arguments are the model's parameters.
 
-    Without `revision` the model is identified by the content of the file that defines it, and of ours that it imports.
-    A `revision` may take those of the model's parameters on which it depends, such as the path of a file.
+    A model is identified by its `revision`, such as a digest of its weights, which may be a function of those of the
+    parameters on which it depends; else by its declared `version`, to be raised whenever its results change; else by
+    the content of the file that defines it and of those beside it that this imports. `settings` are, by mode, the
+    tables of what the model's methods take (`baserate.networks.settings.NETWORK` for a network).
     """
 
     def register(load: Callable[..., Model]) -> Callable[..., Model]:
-        origin = _origin(load)
-        check_keys(modes, MODE_NAMES, f"{origin}: modes of {name!r}")
+        origin = origin_of(load)
         params = {}
         for parameter in inspect.signature(load).parameters.values():
             if parameter.kind is not inspect.Parameter.KEYWORD_ONLY or parameter.default is inspect.Parameter.empty:
@@ -131,7 +201,7 @@ def model(
             modes=modes,
             params=params,
             description=description,
-            revision=revision or (lambda: source_digest(load)),
+            revision=revision or _revision(load, version),
             variants=variants,
             parameters=parameters,
             context=context,
@@ -142,6 +212,7 @@ def model(
             requires=requires,
             twin_of=twin_of,
             baseline=_baseline,
+            settings=settings or {},
         )
         MODELS.add(name, card, origin=origin)
         return load
@@ -152,13 +223,15 @@ def model(
 def baseline(
     name: str,
     *,
-    modes: Mapping[ModeName, Mapping[str, Any]],
+    modes: Mapping[str, Mapping[str, Any]],
     description: str,
     variants: bool | None = None,
     revision: Callable[..., str] | None = None,
     pretraining: tuple[Exposure, ...] = (),
     citation: str = "",
     requires: str = "",
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    version: int | None = None,
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
     """Return a decorator that registers a loader as a baseline: a model that every table carries as part of its floor.
 
@@ -173,8 +246,15 @@ def baseline(
         pretraining=pretraining,
         citation=citation,
         requires=requires,
+        settings=settings,
+        version=version,
         _baseline=True,
     )
+
+
+def _revision(load: Callable[..., Model], version: int | None) -> Callable[[], str]:
+    """Return what tells a model's revision that has no weights to digest."""
+    return functools.partial(source_digest, load) if version is None else functools.partial(str, f"version {version}")
 
 
 def get_task(name: str) -> Task:
@@ -188,7 +268,10 @@ def get_task(name: str) -> Task:
     if not ids or (version and f"{stem}@{version}" not in ids):
         suite = [f"{name}.*"] if any(i.startswith(f"{name}.") for i in TASKS.all()) else []
         raise UnknownName(
-            "task", name, ids or suite or task_names(), hint="`baserate list tasks` shows all." + _broken(TASKS)
+            "task",
+            name,
+            ids or suite or task_names(),
+            hint=f"`baserate list tasks` shows all. {TASKS.not_loaded()}".rstrip(),
         )
     found = TASKS.get(f"{stem}@{version}" if version else max(ids, key=lambda i: TASKS.get(i).version))
     return found.small_variant() if stem != base else found
@@ -198,7 +281,8 @@ def get_model(name: str) -> ModelCard:
     """Return the card of the model or baseline called `name`. Raises UnknownName with the nearest names."""
     cards = MODELS.all()
     if name not in cards:
-        raise UnknownName("model", name, cards, hint="`baserate list models` shows all." + _broken(MODELS))
+        hint = f"`baserate list models` shows all. {MODELS.not_loaded()}".rstrip()
+        raise UnknownName("model", name, cards, hint=hint)
     return cards[name]
 
 
@@ -226,12 +310,3 @@ def task_names() -> list[str]:
     """Return the names of all tasks and of their small variants, sorted."""
     cards = TASKS.all().values()
     return sorted({c.name for c in cards} | {f"{c.name}.small" for c in cards if c.small})
-
-
-def _broken(registry: Registry[T]) -> str:
-    return "".join(f" Not loaded: {point} ({reason})." for point, reason in registry.broken.items())
-
-
-def _origin(function: Callable[..., Any]) -> str:
-    code = function.__code__
-    return f"{code.co_filename}:{code.co_firstlineno}"

@@ -109,7 +109,7 @@ class Grid:
             start = time.perf_counter()
             predictions = None
             try:
-                MODES[cell.mode].check(cell.task, cell.card)
+                MODES.get(cell.mode).check(cell.task, cell.card)
                 if loaded[0] is not cell.card:
                     loaded = (None, None)  # two models may not fit into memory
                     if cell.card.name not in self._taints:

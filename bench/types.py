@@ -25,9 +25,6 @@ Kind = Literal["classification", "multilabel", "regression", "paired", "generati
 """What a target is: a class, several labels, a measurement or several, nothing where the question is which of two
 sequences is the real one, or the bases that follow a sequence."""
 
-ModeName = Literal["zero_shot", "as_is", "linear_probe", "fine_tune", "from_scratch"]
-MODE_NAMES: tuple[ModeName, ...] = ("zero_shot", "as_is", "linear_probe", "fine_tune", "from_scratch")
-
 
 def strings(values: Sequence[str] | NDArray[Any]) -> StrArray:
     """Return a (n,) object array of str, the form in which every column of text is held."""
@@ -304,7 +301,8 @@ class Exposure:
 class ModelCard:
     """What is known of a model without loading it. `load(**params)` imports what is heavy and returns the model.
 
-    `modes` maps each mode that the model supports to the settings that differ from the mode's defaults.
+    `modes` maps each mode that the model supports to the settings that differ from the defaults; `settings` are, by
+    mode, the tables (`settings.Setting`) of what the model's own methods take.
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
     random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose own code the
     user allowed to run, '' where none did.
@@ -312,7 +310,7 @@ class ModelCard:
 
     name: str
     load: Callable[..., Any]
-    modes: Mapping[ModeName, Mapping[str, Any]]
+    modes: Mapping[str, Mapping[str, Any]]
     params: Mapping[str, Any]
     description: str
     revision: Callable[..., str]
@@ -329,14 +327,16 @@ class ModelCard:
     twin: Callable[[], Any] | None = None
     remote_code: str = ""
     baseline: bool = False
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunSpec:
     """All that decides a result; its hash is the run's identity.
 
-    `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are the mode's (layer, pooling,
-    scoring rule, probe or tuning budget), `limit` is 0 unless examples were cut for a trial.
+    `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are the mode's, every one of them
+    with its value, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule or
+    probe, and the split rule declare: they change where what is computed changes, and not where code is tidied.
     """
 
     task: str
@@ -345,15 +345,17 @@ class RunSpec:
     model: str
     params: Mapping[str, Any]
     revision: str
-    mode: ModeName
+    mode: str
     settings: Mapping[str, Any]
     seeds: tuple[int, ...]
     train_fraction: float
     limit: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object that `RunSpec.from_json` reads back."""
-        return asdict(self) | {"seeds": list(self.seeds)}
+        """Return a JSON object that `RunSpec.from_json` reads back; runs before versions were declared have none."""
+        value = asdict(self) | {"seeds": list(self.seeds)}
+        return value if self.versions else {k: v for k, v in value.items() if k != "versions"}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> RunSpec:

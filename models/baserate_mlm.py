@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from baserate.capabilities import Model
+from baserate.networks.settings import NETWORK
 from baserate.pretraining.config import read_config
 from baserate.registry import model
 from baserate.types import Exposure, digest
@@ -12,8 +13,7 @@ from baserate.types import Exposure, digest
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "baserate_mlm"
 
 _SHAPE = "Single-nucleotide masked language model (ESM blocks, rotary positions), 6 layers of 128, 1.2 M parameters"
-_EMBEDDING = {"layer": -1, "pooling": "mean"}
-_TRAINING = {"lr": 5e-4, "epochs": 4, "batch_size": 32, "patience": 2}
+_TRAINING = {"epochs": 4}
 
 
 def _pretraining() -> tuple[Exposure, ...]:
@@ -32,7 +32,8 @@ def _twin_revision() -> str:
 
 @model(
     "baserate_mlm",
-    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": _EMBEDDING, "fine_tune": _TRAINING},
+    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "fine_tune": _TRAINING},
+    settings=NETWORK,
     description=f"{_SHAPE}, pretrained on human, Arabidopsis and yeast DNA that no built-in test split touches.",
     revision=_weights_revision,
     pretraining=_pretraining(),
@@ -48,7 +49,8 @@ def load() -> Model:
 
 @model(
     "baserate_mlm_random",
-    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": _EMBEDDING, "from_scratch": _TRAINING},
+    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "from_scratch": _TRAINING},
+    settings=NETWORK,
     description=f"{_SHAPE}, never trained: what the architecture gives without pretraining.",
     revision=_twin_revision,
     parameters=1_207_971,

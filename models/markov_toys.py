@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ from numpy.typing import NDArray
 from baserate.capabilities import Model
 from baserate.errors import ConfigError
 from baserate.registry import model
-from baserate.types import ModeName, digest
 
 _WHAT = "A Markov chain of order {order} as a language model with a `head` that is 'masked' or 'causal': a toy whose "
 _FOR = "probabilities are known, for testing rules; not a model of anything."
-_MODES: Mapping[ModeName, Mapping[str, Any]] = {"zero_shot": {"rule": "masked_llr"}}
+_MODES: Mapping[str, Mapping[str, Any]] = {"zero_shot": {"rule": "masked_llr"}}
 
 
 def table(order: int) -> NDArray[np.float64]:
@@ -26,16 +24,11 @@ def table(order: int) -> NDArray[np.float64]:
     return np.random.default_rng(2).dirichlet(np.full(4, 0.7), size=(4, 4)) * 0.96 + 0.01
 
 
-def _revision() -> str:
-    here = Path(__file__)
-    return "source:" + digest(here.read_bytes(), here.with_name("_markov_network.py").read_bytes())
-
-
 @model(
     "markov_toy_0",
+    version=1,
     modes=_MODES,
     description=_WHAT.format(order=0) + _FOR,
-    revision=_revision,
     tokenizer="single nucleotide",
     licence="Apache-2.0",
 )
@@ -46,9 +39,9 @@ def load_0(*, head: str = "masked") -> Model:
 
 @model(
     "markov_toy_2",
+    version=1,
     modes=_MODES,
     description=_WHAT.format(order=2) + _FOR,
-    revision=_revision,
     tokenizer="single nucleotide",
     licence="Apache-2.0",
 )

@@ -63,7 +63,7 @@ def test_a_needle_is_retrieved_by_copying(data: Path) -> None:
     model = load_model(get_model("prompt_copy"))
     job = Job(task, get_model("prompt_copy"), model, load_split(task), {}, (0,), 1.0)
     settings = mode_settings("zero_shot", job.card, task)
-    scores = MODES["zero_shot"].run(Job(task, job.card, model, job.split, settings, (0,), 1.0))[0]
+    scores = MODES.get("zero_shot").run(Job(task, job.card, model, job.split, settings, (0,), 1.0))[0]
     np.testing.assert_array_equal(scores, job.split.test.targets)
 
 

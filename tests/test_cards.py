@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from baserate.cards.find import find, find_model, find_models, find_tasks
-from baserate.cards.listing.listing import listing
+from baserate.cards.listing import listing
 from baserate.cards.suite import load_suite
 from baserate.cards.task import task_card
 from baserate.errors import BaserateError, ConfigError, UnknownName

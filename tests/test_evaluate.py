@@ -13,7 +13,7 @@ from baserate.evaluate import evaluate
 from baserate.leaderboard import build_leaderboard
 from baserate.plan import Cell, Protocol, run_spec
 from baserate.records import Record, read_predictions, read_record, write_record
-from baserate.types import Examples, FloatArray, Inputs, ModelCard, ModeName, Split, StrArray, Task, strings
+from baserate.types import Examples, FloatArray, Inputs, ModelCard, Split, StrArray, Task, strings
 
 N = 40
 
@@ -51,7 +51,7 @@ TEST = examples()
 DELETED = np.arange(N) % 5 == 0
 
 
-def record(scores: Any, mode: ModeName = "zero_shot", folder: Path | None = None, **settings: Any) -> Record:
+def record(scores: Any, mode: str = "zero_shot", folder: Path | None = None, **settings: Any) -> Record:
     split = Split(TEST.take(slice(0, 0)), TEST.take(slice(0, 0)), TEST)
     task = Task(
         "toy",

@@ -55,7 +55,7 @@ def test_harness_does_not_know_its_content() -> None:
     "code",
     [
         "import baserate",
-        "import baserate.cards.find; baserate.cards.listing.listing()",
+        "from baserate.cards.listing import listing; listing()",
         "import sys; sys.argv = ['baserate', '--help']; from baserate.cli import main; main()",
         "import sys; sys.argv = ['baserate', 'list', '--json']; from baserate.cli import main; main()",
         "import sys; sys.argv = ['baserate', 'show', 'baserate_mlm']; from baserate.cli import main; main()",

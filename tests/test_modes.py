@@ -42,17 +42,17 @@ class Head:
 
 @pytest.mark.parametrize("labels", [(), ("plain", "motif"), ("Motif", "plain")])
 def test_the_classes_of_a_head_are_matched_by_name_or_by_order(task: Task, labels: tuple[str, ...]) -> None:
-    scores = MODES["as_is"].run(job(task, Head(*labels)))
+    scores = MODES.get("as_is").run(job(task, Head(*labels)))
     assert scores.shape == (1, 60, 2)
     assert np.array_equal(scores[0].argmax(1), load_split(task).test.targets)
 
 
 def test_a_head_of_other_classes_does_not_apply(task: Task) -> None:
     with pytest.raises(NotApplicable, match="its head tells donor, acceptor; toy_motif plain, motif"):
-        MODES["as_is"].run(job(task, Head("donor", "acceptor")))
+        MODES.get("as_is").run(job(task, Head("donor", "acceptor")))
     three = replace(task, classes=("plain", "motif", "other"))
     with pytest.raises(NotApplicable, match="its head gives 2 scores, toy_motif needs 3"):
-        MODES["as_is"].run(Job(three, CARD, Head(), load_split(task), {}, (0,), 0.9))
+        MODES.get("as_is").run(Job(three, CARD, Head(), load_split(task), {}, (0,), 0.9))
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_what_a_head_gives_must_be_probabilities(task: Task, scores: list[float]
     asked = Job(replace(task, kind=kind), CARD, Constant(), split, {}, (0,), 0.9)
     if message:
         with pytest.raises(DataError, match=message):
-            MODES["as_is"].run(asked)
+            MODES.get("as_is").run(asked)
     else:
-        assert MODES["as_is"].run(asked).shape == (1, 60, 2)
+        assert MODES.get("as_is").run(asked).shape == (1, 60, 2)
 
 
 class Layers:
@@ -95,8 +95,8 @@ class Layers:
 
 def test_the_probe_takes_the_layer_that_is_best_on_valid(task: Task) -> None:
     settings = {"pooling": "mean", "penalties": (1e-3, 1.0)}
-    several = MODES["linear_probe"].run(job(task, Layers(), layer=[0, 2, 5], **settings))
-    alone = MODES["linear_probe"].run(job(task, Layers(), layer=2, **settings))
+    several = MODES.get("linear_probe").run(job(task, Layers(), layer=[0, 2, 5], **settings))
+    alone = MODES.get("linear_probe").run(job(task, Layers(), layer=2, **settings))
     assert np.array_equal(several, alone)
     assert (several[0].argmax(1) == load_split(task).test.targets).mean() > 0.95
 
@@ -109,7 +109,7 @@ def test_both_strands_are_the_mean_of_the_two(task: Task) -> None:
             seen.extend(sequences[:1])
             return super().embed_all(sequences, requests, **settings)
 
-    MODES["linear_probe"].run(job(task, Recording(), layer=2, pooling="mean", penalties=(1.0,), strands="both"))
+    MODES.get("linear_probe").run(job(task, Recording(), layer=2, pooling="mean", penalties=(1.0,), strands="both"))
     complement = str.maketrans("ACGT", "TGCA")
     assert seen[1] == seen[0].translate(complement)[::-1]
 
@@ -122,7 +122,7 @@ def test_vectors_that_are_not_finite_are_told_by_row(task: Task) -> None:
             return [vectors]
 
     with pytest.raises(DataError, match="not finite for example 3"):
-        MODES["linear_probe"].run(job(task, Broken(), layer=2, pooling="mean", penalties=(1.0,)))
+        MODES.get("linear_probe").run(job(task, Broken(), layer=2, pooling="mean", penalties=(1.0,)))
 
 
 def test_a_twin_is_drawn_for_each_seed(task: Task) -> None:
@@ -159,4 +159,4 @@ def test_settings_are_those_of_the_rule_and_of_the_task() -> None:
 def test_a_setting_that_a_model_cannot_be_trained_with_is_told(task: Task) -> None:
     model = load_model(get_model("kmer_logreg"))
     with pytest.raises(ConfigError, match="unknown key 'lr'"):
-        MODES["from_scratch"].run(job(task, model, lr=0.1))
+        MODES.get("from_scratch").run(job(task, model, lr=0.1))

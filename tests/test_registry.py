@@ -15,11 +15,8 @@ from baserate.types import ModelCard, Subset, Task
 
 @pytest.fixture(autouse=True)
 def _registrations_are_undone() -> Iterator[None]:
-    TASKS.all(), MODELS.all()
-    before = [(r, dict(r._cards), dict(r._origins)) for r in (TASKS, MODELS)]
-    yield
-    for registry, cards, origins in before:
-        registry._cards, registry._origins = cards, origins
+    with Registry.temporarily():
+        yield
 
 
 def make_task(name: str = "mine", version: int = 1) -> Task:

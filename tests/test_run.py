@@ -153,7 +153,7 @@ def test_constant_scores_are_flagged_as_collapsed(toy: Task, tmp_path: Path) -> 
 
 def test_every_mode_names_a_capability() -> None:
     # Zero-shot rules name their own.
-    assert all((mode.needs or name == "zero_shot") and mode.name == name for name, mode in MODES.items())
+    assert all((mode.needs or name == "zero_shot") and mode.name == name for name, mode in MODES.all().items())
 
 
 def audited(verdict: str, *leaks: str) -> Callable[[Task, Any], dict[str, Any]]:

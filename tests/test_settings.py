@@ -27,7 +27,7 @@ TASK = "wt1_exon5_splicing"
 
 
 def test_table_holds_what_modes_and_rules_know() -> None:
-    assert set(SETTINGS) == {name for mode in MODES.values() for name in mode.changeable()}
+    assert set(SETTINGS) == {name for mode in MODES.all().values() for name in mode.changeable()}
 
 
 def test_choices_are_those_of_the_code_that_reads_them() -> None:
@@ -37,11 +37,11 @@ def test_choices_are_those_of_the_code_that_reads_them() -> None:
 
 
 def _defaults() -> Iterator[tuple[ModeName, str, Any]]:
-    for rule in RULES.values():
+    for rule in RULES.all().values():
         yield from (("zero_shot", name, value) for name, value in rule.settings.items() if value != "")
     for card in ("baserate_mlm", "baserate_mlm_random"):
         for mode, settings in get_model(card).modes.items():
-            yield from ((mode, name, value) for name, value in {**MODES[mode].settings, **settings}.items())
+            yield from ((mode, name, value) for name, value in {**MODES.get(mode).settings, **settings}.items())
 
 
 @pytest.mark.parametrize(("mode", "name", "value"), list(_defaults()))

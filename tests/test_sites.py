@@ -65,7 +65,7 @@ SPLIT = Split(bases(40, seed=1), bases(15, seed=2), bases(15, seed=3))
 def run(mode: Any, model: Any, **settings: Any) -> FloatArray:
     task = task_of("multilabel")
     found = {**mode_settings(mode, CARD, task), **settings}
-    return MODES[mode].run(Job(task, CARD, model, SPLIT, found, (0,), 1.0))[0]
+    return MODES.get(mode).run(Job(task, CARD, model, SPLIT, found, (0,), 1.0))[0]
 
 
 def auroc(scores: FloatArray) -> float:
@@ -216,7 +216,7 @@ def test_no_more_bases_are_read_about_a_site_than_are_asked_for(network: Any) ->
     settings = {**mode_settings("linear_probe", CARD, task_of("multilabel")), "penalties": (1e-3,)}
     job = Job(task_of("multilabel"), CARD, network, Split(*parts), settings, (0,), 1.0)
     short = replace(job, settings={**settings, "max_length": 21})
-    assert np.abs(MODES["linear_probe"].run(short) - MODES["linear_probe"].run(job)).max() > 1e-3
+    assert np.abs(MODES.get("linear_probe").run(short) - MODES.get("linear_probe").run(job)).max() > 1e-3
     inputs = parts[2].inputs
     assert inputs.positions is not None
     inner = inputs.take(np.flatnonzero((inputs.positions >= 10) & (inputs.positions < 50)))
@@ -294,7 +294,7 @@ def prompts(texts: list[str], n: int) -> Job:
 
 
 def test_a_continuation_is_greedy_and_ends_where_the_model_knows_nothing() -> None:
-    found = MODES["zero_shot"].run(prompts(["A", "GGC", "AT", "NN"], 4))
+    found = MODES.get("zero_shot").run(prompts(["A", "GGC", "AT", "NN"], 4))
     np.testing.assert_array_equal(found[0], [[1, 0, 1, 0], [0, 1, 0, 1], [np.nan] * 4, [np.nan] * 4])
 
 
@@ -302,18 +302,18 @@ def test_nothing_is_trained_on_prompts_and_other_rules_do_not_continue_them() ->
     job = prompts(["A"], 2)
     for mode in ("linear_probe", "from_scratch", "as_is"):
         with pytest.raises(NotApplicable, match="asks for the bases that follow"):
-            MODES[mode].check(job.task, CARD)  # type: ignore[index]
+            MODES.get(mode).check(job.task, CARD)  # type: ignore[index]
     with pytest.raises(NotApplicable, match="likelihood scores sequences; the task asks which bases follow"):
-        MODES["zero_shot"].run(replace(job, settings={"rule": "likelihood"}))
+        MODES.get("zero_shot").run(replace(job, settings={"rule": "likelihood"}))
 
 
 def test_the_floor_of_a_continuation() -> None:
     key, value = "ACGTTGCAGGTA", "TTCAGATC"
     noise = "".join(np.random.default_rng(2).choice(list("ACGT"), 300))
     job = prompts([f"{noise[:150]}{key}{value}{noise[150:]}{key}", "A" * 20 + "CGT"], 8)
-    copied = MODES["zero_shot"].run(replace(job, model=load_model(get_model("prompt_copy"))))[0]
+    copied = MODES.get("zero_shot").run(replace(job, model=load_model(get_model("prompt_copy"))))[0]
     assert "".join("ACGT"[int(i)] for i in copied[0]) == value
-    common = MODES["zero_shot"].run(replace(job, model=load_model(get_model("common_base"))))[0]
+    common = MODES.get("zero_shot").run(replace(job, model=load_model(get_model("common_base"))))[0]
     assert (common[1] == 0).all()
     markov = load_model(get_model("markov"))
     markov.learn(Inputs(strings(["ACGT" * 30])))

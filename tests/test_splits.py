@@ -238,10 +238,10 @@ def test_all_code_that_decides_a_table_is_in_its_key(tmp_path: Path) -> None:
     ours = Path(baserate.types.__file__).parent
     files = {str(file.relative_to(ours)) for file in _code_files()}
     dna = {f"dna/{name}.py" for name in ("sequence", "fasta", "genomes", "assemblies", "similarity", "_alignment")}
-    assert files > {"text.py", "types.py", "targets.py", *dna}
+    assert files > {"text.py", "types.py", *dna}
     readers = {f"sources/{file.name}" for file in (ours / "sources").glob("[a-z]*.py")}
     assert files > readers - {"sources/genbank.py", "sources/corpus.py"}  # which a task imports itself, and none does
-    assert files > {"splits/rules.py", "splits/subsets.py", "splits/drawn.py"}
+    assert files > {"splits/check_targets.py", "splits/rules.py", "splits/subsets.py", "splits/drawn.py"}
     (tmp_path / "beside.py").write_text("X = 1\n")
     (tmp_path / "own.py").write_text("from beside import X\ndef read(): return X\n")
     module: dict[str, Any] = {}

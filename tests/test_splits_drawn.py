@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baserate.cards.find import find_task
+from baserate.cards.variant import variant
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError
 from baserate.modes.job import Job
@@ -32,7 +33,6 @@ from baserate.splits import (
     load_split,
     predefined,
     stratified,
-    variant,
     with_valid,
 )
 from baserate.types import PARTS, Examples, Inputs, Intervals, Split, Task, strings

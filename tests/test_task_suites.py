@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from baserate.cards.find import find_model, find_tasks
-from baserate.cards.listing.listing import listing, shortened
+from baserate.cards.listing import listing, shortened
 from baserate.cards.task_file import find_in_file
 from baserate.checks.task import check_card_is_complete
 from baserate.cli import cli

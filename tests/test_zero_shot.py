@@ -18,11 +18,11 @@ from baserate.cache.cached_model import Remembering
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
 from baserate.modes.job import Job
-from baserate.modes.zero_shot.zero_shot import zero_shot
+from baserate.modes.zero_shot import run as zero_shot
 from baserate.registry import get_model, load_model, with_params
 from baserate.sources.variants import variant_windows
 from baserate.types import Examples, FloatArray, Inputs, IntArray, Split, StrArray, strings
-from baserate.zero_shot import RULES, rule_of, score
+from baserate.zero_shot import RULES, score
 from baserate.zero_shot.alleles import compare
 
 DNA = "ACGT"
@@ -571,7 +571,7 @@ def test_nothing_gives_nothing() -> None:
 
 
 def test_every_rule_says_what_it_skips() -> None:
-    for name, rule in RULES.items():
-        assert rule_of(name) is rule and rule.description.endswith(".")
+    for name, rule in RULES.all().items():
+        assert RULES.get(name) is rule and rule.description.endswith(".")
         if rule.sees == "variants" and name != "native":
-            assert "SNVs" in rule.description and rule.settings["strands"] == "both"
+            assert "SNVs" in rule.description and rule.settings["strands"].default == "both"

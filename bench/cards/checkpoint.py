@@ -8,10 +8,10 @@ from typing import Any
 from ..capabilities import Model
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
 from ..networks.hub import Access, Location, check_trust, check_weights, read_config
-from ..types import ModelCard, ModeName, digest
+from ..networks.settings import NETWORK
+from ..types import ModelCard, digest
 
-EMBEDDING = {"layer": -1, "pooling": "mean"}
-RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
+_RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
 NO_ACCESS = Access()
 
 
@@ -39,6 +39,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         name=f"{name}_random" if random_weights else name,
         load=load,
         modes=_modes(head_of(content, family), random_weights=random_weights),
+        settings=NETWORK,
         params={"precision": "auto", "compiled": False},
         description=_description(location, family, facts) + (", never trained" if random_weights else ""),
         revision=(lambda: digest("random", commit)) if random_weights else (lambda: commit),
@@ -62,12 +63,12 @@ def _description(location: Location, family: Family, facts: Checkpoint | None) -
     return family.description if known else f"checkpoint {location.name}, made from {facts.id}"
 
 
-def _modes(head: Head, *, random_weights: bool) -> Mapping[ModeName, Mapping[str, Any]]:
-    modes: dict[ModeName, Mapping[str, Any]] = {}
-    if head in RULES:
-        modes["zero_shot"] = {"rule": RULES[head]}
+def _modes(head: Head, *, random_weights: bool) -> Mapping[str, Mapping[str, Any]]:
+    modes: dict[str, Mapping[str, Any]] = {}
+    if head in _RULES:
+        modes["zero_shot"] = {"rule": _RULES[head]}
     elif not random_weights:
         modes["as_is"] = {}
-    modes["linear_probe"] = EMBEDDING
+    modes["linear_probe"] = {}
     modes["from_scratch" if random_weights else "fine_tune"] = {}
     return modes

@@ -19,7 +19,7 @@ from ..sources.hub import HubSet, hub_set
 from ..sources.tables import read_table
 from ..splits import RULES, predefined, with_valid
 from ..types import PARTS, Examples, SplitRule, Task
-from ..zero_shot import rule_of
+from ..zero_shot import RULES as ZERO_SHOT
 from .transfer import transfer_metrics, union_of
 from .values import check_values
 
@@ -100,7 +100,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
     metrics = tuple(card.get("metrics", METRICS[kind] if union is None else transfer_metrics(union)))
     if card.get("published", "") not in ("", *metrics):
         raise ConfigError(f"{where}: published = {card['published']!r} is none of metrics = {list(metrics)}")
-    for key, names, find in (("metrics", metrics, parse), ("zero_shot", card.get("zero_shot", ()), rule_of)):
+    for key, names, find in (("metrics", metrics, parse), ("zero_shot", card.get("zero_shot", ()), ZERO_SHOT.get)):
         for name in names:
             try:
                 find(name)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from ..types import MODE_NAMES, Split, Task
+from ..types import Split, Task
 from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
 
 RESULTS = Path("results")
@@ -28,7 +28,12 @@ RESULTS = Path("results")
     multiple=True,
     help="A model or baseline (all baselines if none), a glob, a folder, a hub id[@revision], a .py file.",
 )
-@click.option("--mode", "modes", multiple=True, type=click.Choice(MODE_NAMES), help="Every mode of a model if none.")
+@click.option(
+    "--mode",
+    "modes",
+    multiple=True,
+    help="zero_shot, linear_probe, fine_tune, from_scratch, as_is; every mode of a model if none.",
+)
 @click.option(
     "--set",
     "settings",

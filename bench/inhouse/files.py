@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BaserateError, ConfigError
-from ..types import ModelCard, ModeName, digest
+from ..types import ModelCard, digest
 from .functions import CHUNK, FunctionModel
 from .process import TIMEOUT
-from .reading import defined_functions, own_sources, parsed, registers, weight_files
+from .reading import defined_functions, files_of, parsed, registers, weight_files
 
 _RULES = {
     "score_variants": "native",
@@ -38,7 +38,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
     if registers(tree):
         return None
     functions = defined_functions(path)
-    modes: dict[ModeName, Mapping[str, Any]] = {}
+    modes: dict[str, Mapping[str, Any]] = {}
     rule = next((rule for name, rule in _RULES.items() if name in functions), None)
     if rule:
         modes["zero_shot"] = {"rule": rule}
@@ -59,7 +59,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
         modes=modes,
         params={"python": "", "timeout": TIMEOUT},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
-        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*own_sources(file), *weights))),
+        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*files_of(file), *weights))),
     )
 
 
@@ -113,7 +113,7 @@ def run_file(path: Path) -> Any:
 def _check_neighbours(path: Path) -> None:
     """Raise ConfigError where a module that the file imports is in use from elsewhere: Python has one for each name."""
     folder = path.resolve().parent
-    for file in own_sources(path.resolve()):
+    for file in files_of(path.resolve()):
         inner = file.parent if file.name == "__init__.py" else file
         used = getattr(sys.modules.get(inner.stem), "__file__", None)
         if inner.parent == folder and used and Path(used).resolve() != file.resolve():

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigError, nearest
-from ..provenance import sources
+from ..provenance import own_sources
 from .functions import FUNCTIONS
 
 _DECORATORS = ("task", "model", "baseline")
@@ -102,9 +102,9 @@ def _bound(node: ast.AST) -> set[str]:
     return {name for child in ast.iter_child_nodes(node) for name in _bound(child)}
 
 
-def own_sources(path: Path) -> list[Path]:
-    """Return the file and all files that it imports to compute with. Raises ConfigError where one cannot be read."""
+def files_of(path: Path) -> list[Path]:
+    """Return the file and those beside it that it imports. Raises ConfigError where one cannot be read."""
     try:
-        return sorted(sources(path))
+        return sorted(own_sources(path))
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{path}: a module that it imports cannot be read: {error}") from error

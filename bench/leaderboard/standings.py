@@ -14,7 +14,7 @@ from typing import Any
 
 from ..metrics import parse
 from ..records import Record, read_records
-from ..types import Estimate, FloatArray, ModeName, canonical_json
+from ..types import Estimate, FloatArray, canonical_json
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
 from .table import KINDS, Cell, Column, Kind, Leaderboard, Row
@@ -105,7 +105,7 @@ def _rows(placed: Mapping[Column, Sequence[Record]]) -> tuple[list[Row], dict[st
     Records of a model in a mode share a row unless two of them meet in a column; then each variant of parameters,
     settings and weights has a row of its own.
     """
-    alike: dict[tuple[str, ModeName], dict[str, Record]] = defaultdict(dict)
+    alike: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
     meet: set[tuple[str, str]] = set()
     for members in placed.values():
         seen: set[tuple[str, str]] = set()

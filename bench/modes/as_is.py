@@ -6,17 +6,19 @@ import numpy as np
 
 from ..errors import DataError, NotApplicable
 from ..types import FloatArray
-from .job import Job, _seen
+from .job import Job
+from .mode import CONTEXT, mode
 
 
-def as_is(job: Job) -> FloatArray:
+@mode("as_is", needs=("predict",), trains=False, settings={"context": CONTEXT})
+def run(job: Job) -> FloatArray:
     """Return (1, n, k) scores of the head that the model brought, trained elsewhere.
 
     Where the head names its classes they are matched with the task's by name, else by their order. Raises NotApplicable
     where they are others, and DataError where they are no probabilities.
     """
     targets = job.split.test.targets
-    scores = np.asarray(job.model.predict(_seen(job.split.test.inputs, job)), dtype=np.float64)
+    scores = np.asarray(job.model.predict(job.seen(job.split.test.inputs)), dtype=np.float64)
     wanted = job.n_classes or (1 if targets.ndim == 1 else targets.shape[1])
     if scores.ndim != 2 or scores.shape[1] != wanted:
         raise NotApplicable(
@@ -24,6 +26,8 @@ def as_is(job: Job) -> FloatArray:
         )
     labels = tuple(label.lower() for label in getattr(job.model, "labels", ()))
     classes = tuple(name.lower() for name in job.task.classes)
+    if job.n_classes and not labels:
+        job.notes.append("the head names no classes: matched by order")
     if labels and job.n_classes:
         if sorted(labels) != sorted(classes):
             raise NotApplicable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class Job:
 
     Each seed trains on its own `train_fraction` of the training clusters, the same for every model, and draws its own
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
-    each seed in every mode.
+    each seed in every mode. `notes` are what the mode found that a reader of the result must know.
     """
 
     task: Task
@@ -33,6 +33,7 @@ class Job:
     seeds: tuple[int, ...]
     train_fraction: float
     cache: Path | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def n_classes(self) -> int:
@@ -76,9 +77,8 @@ class Job:
             return "+".join(self.model.redrawn(seed).parameter_hash() for seed in self.seeds)
         return str(getattr(self.model, "parameter_hash", str)())
 
-
-def _seen(inputs: Inputs, job: Job) -> Inputs:
-    """Return what the model is given: of a task of bases, windows about them unless it reads sites itself."""
-    if not inputs.per_base or getattr(job.model, "reads_sites", False):
-        return inputs
-    return per_base.windows(inputs, job.settings.get("context", per_base.CONTEXT))
+    def seen(self, inputs: Inputs) -> Inputs:
+        """Return what the model is given: of a task of bases, windows about them unless it reads sites itself."""
+        if not inputs.per_base or getattr(self.model, "reads_sites", False):
+            return inputs
+        return per_base.windows(inputs, self.settings["context"])

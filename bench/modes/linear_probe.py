@@ -9,22 +9,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, DataError
-from ..probes.linear import fit_probe
-from ..types import FloatArray, Inputs
+from ..dna.sequence import reverse_complement
+from ..errors import DataError
+from ..probes.probe import PROBES
+from ..settings import Setting, is_text, one_of
+from ..types import FloatArray, Inputs, strings
 from . import per_base
 from .job import Job
+from .mode import CONTEXT, mode
 
 
-def linear_probe(job: Job) -> FloatArray:
-    """Return (seeds, n, k) scores of an L2-penalised linear model on frozen embeddings.
+@mode(
+    "linear_probe",
+    needs=("embed", "embed_all"),
+    settings={
+        "probe": Setting("linear", "what is fitted on the embeddings", "the name of a probe", is_text),
+        "strands": one_of(
+            "forward", "both", default="forward", about="embed the sequence alone or take the mean of both strands"
+        ),
+        "context": CONTEXT,
+    },
+    chooses=True,
+    part="probe",
+    parts=PROBES,
+)
+def run(job: Job) -> FloatArray:
+    """Return (seeds, n, k) scores of a probe, by default an L2-penalised linear model, on frozen embeddings.
 
     Features are standardised on the seed's training rows. Where `layer` or `pooling` name several candidates, all come
     from one forward pass, and the one with the lowest loss on valid is taken, as is the penalty. With strands = 'both'
     the features are the mean over the two strands. A variant's features are the embedding of ALT minus that of REF; a
     base's are its own state or, of a model that has none, the embedding of `context` bases about it.
     """
-    requests, settings = _requests(job.settings)
+    probe = PROBES.get(job.settings["probe"])
+    own = {name: job.settings[name] for name in probe.settings}
+    embedding = {k: v for k, v in job.settings.items() if k != "probe" and k not in own}
+    requests, settings = _requests(embedding)
     parts = [examples.inputs for _, examples in job.split]
     scores = []
     train, valid, test = ([], [], [])  # type: tuple[list[Any], list[Any], list[Any]]
@@ -34,13 +54,14 @@ def linear_probe(job: Job) -> FloatArray:
             train, valid, test = (_features(model, inputs, requests, settings) for inputs in parts)
         rows = job.train_rows(seed)
         probes = [
-            fit_probe(
+            probe.fit(
                 x[rows],
                 job.split.train.targets[rows],
                 v,
                 job.split.valid.targets,
                 n_classes=job.n_classes,
-                penalties=job.settings["penalties"],
+                seed=seed,
+                **own,
             )
             for x, v in zip(train, valid, strict=True)
         ]
@@ -51,7 +72,7 @@ def linear_probe(job: Job) -> FloatArray:
 
 def _requests(settings: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], dict[str, Any]]:
     """Return the (layer, pooling) candidates and the other settings of an embedding."""
-    rest = {k: v for k, v in settings.items() if k not in ("penalties", "layer", "pooling")}
+    rest = {k: v for k, v in settings.items() if k not in ("layer", "pooling")}
     layers, poolings = (_several(settings.get(key)) for key in ("layer", "pooling"))
     return list(itertools.product(layers, poolings)), rest
 
@@ -64,13 +85,8 @@ def _features(
     model: Any, inputs: Inputs, requests: Sequence[tuple[Any, Any]], settings: Mapping[str, Any]
 ) -> list[NDArray[np.float32]]:
     """Return the features (n, d) of each candidate."""
-    from ..dna.sequence import reverse_complement
-    from ..types import strings
-
     options = dict(settings)
-    strands, context = options.pop("strands", "forward"), options.pop("context", per_base.CONTEXT)
-    if strands not in ("forward", "both"):
-        raise ConfigError(f"strands = {strands!r}: expected 'forward' or 'both'")
+    strands, context = options.pop("strands"), options.pop("context", 0)
     if inputs.per_base:
         if hasattr(model, "embed_sites"):
             asked = {k: v for k, v in options.items() if k == "max_length"}  # what else there is, is of whole sequences

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from ..text import Text
 from ..types import Inputs, strings
 
-CONTEXT = 200
-"""Bases about a site that a model without a state for each base is given, unless the setting `context` says others."""
-
 _BLOCK = 4096
 
 

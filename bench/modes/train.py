@@ -9,10 +9,13 @@ import numpy as np
 
 from ..errors import check_keys
 from ..types import FloatArray
-from .job import Job, _seen
+from .job import Job
+from .mode import CONTEXT, mode
 
 
-def train(job: Job) -> FloatArray:
+@mode("fine_tune", needs=("fit",), settings={"context": CONTEXT})
+@mode("from_scratch", needs=("fit",), settings={"context": CONTEXT})
+def run(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores of the model trained on labels, with every choice made on valid.
 
     Raises ConfigError for a setting that the model's fit() does not take.
@@ -21,12 +24,12 @@ def train(job: Job) -> FloatArray:
     settings = {name: value for name, value in job.settings.items() if name != "context"}
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
         check_keys(settings, [parameter.name for parameter in taken], f"settings of {job.card.name}")
-    valid, test = (replace(e, inputs=_seen(e.inputs, job)) for e in (job.split.valid, job.split.test))
+    valid, test = (replace(e, inputs=job.seen(e.inputs)) for e in (job.split.valid, job.split.test))
     scores = []
     for seed in job.seeds:
         part = job.split.train.take(job.train_rows(seed))
         predictor = job.model.fit(
-            replace(part, inputs=_seen(part.inputs, job)), valid, n_classes=job.n_classes, seed=seed, **settings
+            replace(part, inputs=job.seen(part.inputs)), valid, n_classes=job.n_classes, seed=seed, **settings
         )
         scores.append(predictor.predict(test.inputs))
     return np.stack(scores)

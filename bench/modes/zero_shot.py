@@ -6,24 +6,52 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..types import FloatArray
+from ..settings import Setting, is_text
+from ..types import FloatArray, Task
+from ..zero_shot import RULES, score
 from . import per_base
 from .job import Job
+from .mode import mode
+
+CONTEXT = 200
+"""Bases about a site that a rule is given of a task of bases."""
 
 
-def zero_shot(job: Job) -> FloatArray:
+def _asks_nothing(task: Task) -> str:
+    asks = task.variants or task.zero_shot or task.kind in ("paired", "generation")
+    return "" if asks else f"zero_shot scores variants and pairs; {task.name} has none and declares no rule"
+
+
+def _rule_for(task: Task, named: str) -> str:
+    """Return the rule that a task without variants declares, else the one that is named."""
+    declared = task.zero_shot or (("generate",) if task.kind == "generation" else ())
+    if not declared or task.variants or (task.kind == "paired" and named == "native"):
+        return named
+    return declared[0]
+
+
+@mode(
+    "zero_shot",
+    trains=False,
+    scaled=False,
+    may_skip=True,
+    settings={"rule": Setting("native", "how scores are made without labels", "the name of a rule", is_text)},
+    part="rule",
+    parts=RULES,
+    part_for=_rule_for,
+    refuses=_asks_nothing,
+)
+def run(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores by a rule: ALT over REF, NaN where the rule cannot score.
 
     Only a twin has more than one seed. A model that learns from unlabelled DNA sees the training inputs first.
     """
-    from ..zero_shot import score
-
     settings = dict(job.settings)
     rule, inputs, n = settings.pop("rule"), job.split.test.inputs, len(job.split.test)
     if job.task.kind == "paired":
         # The two of a pair differ anywhere, even where their source names a site; rules for variants know them by this.
         inputs = replace(inputs, positions=None)
-    inputs = per_base.windows(inputs, per_base.CONTEXT) if inputs.per_base else inputs
+    inputs = per_base.windows(inputs, CONTEXT) if inputs.per_base else inputs
     n_bases = job.split.test.targets.shape[1] if job.task.kind == "generation" else 0
     scores = []
     for seed in job.seeds:

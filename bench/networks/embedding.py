@@ -15,12 +15,11 @@ from ..progress import activity
 from ..types import FloatArray, IntArray, Strings
 from .batches import in_batches
 from .engine import Engine, evaluating
+from .settings import POOLINGS
 from .tokens import Encoded, Tokens
 
 CHUNK = 4096
 """Sequences that are encoded, sorted by length and embedded together; memory does not grow beyond them."""
-
-POOLINGS = ("mean", "max", "last", "cls")
 
 
 def embed_all(

@@ -77,7 +77,7 @@ class Family:
     tested: str = "not run"
 
 
-FAMILIES: Registry[Family] = Registry("family", ("baserate.models",))
+FAMILIES: Registry[Family] = Registry("family", groups=("baserate.models",))
 GENERIC = Family("generic", "a checkpoint that follows the conventions of transformers")
 
 

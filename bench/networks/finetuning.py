@@ -28,15 +28,17 @@ def fine_tune(
     *,
     n_classes: int,
     seed: int,
-    pooling: str = "mean",
-    lr: float = 5e-4,
-    epochs: int = 10,
-    batch_size: int = 32,
-    warmup: float = 0.1,
-    patience: int = 2,
-    max_length: int | None = None,
+    pooling: str,
+    lr: float,
+    epochs: int,
+    batch_size: int,
+    warmup: float,
+    patience: int,
+    max_length: int | None,
 ) -> FineTuned:
-    """Return a predictor: a copy of the network, all of it trained, with a linear head on pooled states.
+    """Return a predictor: `network`, all of it trained, with a linear head on pooled states.
+
+    `engine` is that of the model; the settings are those of `networks.settings.TRAINING`.
 
     A variant is predicted from the pooled state of ALT minus that of REF, a base from its own state; a batch then is of
     `batch_size` windows with all of their bases. Classes are learnt by cross-entropy, labels by that of each, and

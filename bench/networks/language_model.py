@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import NotApplicable
+from ..settings import defaults
 from ..types import Examples, FloatArray, Inputs, IntArray, Strings
 from . import embedding, likelihood
 from . import sites as sites_of
 from .engine import Engine
 from .families import Head
 from .finetuning import FineTuned, fine_tune
+from .settings import TRAINING
 from .tokens import Tokens
 
 _NUMBERED = re.compile(r"(LABEL_)?\d+", re.IGNORECASE)
@@ -179,9 +181,9 @@ class LanguageModel(Engine):
         return embedding.head_outputs(self, inputs.sequences)
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> FineTuned:
-        """Return a fine-tuned copy with a new linear head; see `finetuning.fine_tune` for the settings."""
+        """Return a fine-tuned copy with a new linear head; see `networks.settings.TRAINING` for the settings."""
         network = self.redrawn(seed).network if self.random_weights else copy.deepcopy(self.network)
-        return fine_tune(self, network, train, valid, n_classes=n_classes, seed=seed, **settings)
+        return fine_tune(self, network, train, valid, n_classes=n_classes, seed=seed, **defaults(TRAINING) | settings)
 
     def _need_head(self, head: Head) -> None:
         if self.head != head:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..settings import Setting, is_positive
 from ..types import FloatArray
 from ._descent import EXACT, ROWS, Features, Loss, Step, from_strongest, moments, space_of, walk
+from .probe import probe
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 """The path of penalties that is tried unless another is given."""
@@ -34,7 +36,7 @@ class Path:
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class LinearProbe:
     """A fitted linear model of raw features: `coefficients` (k, d), `intercepts` (k,), and the penalty that was chosen.
 
     `valid_loss` is its loss on valid; `classes` are those that the training labels held; any other of the `n_classes`
@@ -74,7 +76,7 @@ def fit_probe(
     n_classes: int,
     penalties: Sequence[float],
     standardise: bool = True,
-) -> Probe:
+) -> LinearProbe:
     """Return the logistic (or, with `n_classes` 0, ridge) regression whose penalty has the lowest loss on valid.
 
     Features (n, d), dense or CSR, are scaled to unit variance on train; one that is constant there is not used. Labels
@@ -95,13 +97,13 @@ def fit_probe(
     scale = np.where(used, deviation if standardise else 1.0, np.inf)
     x = _scaled(train_x, scale)
     make, steps = _learnable(x, np.asarray(train_y), n_classes, penalties)
-    best: Probe | None = None
+    best: LinearProbe | None = None
     lowest, worse = np.inf, 0
     for penalty, w, b in steps:
-        probe = make(w / scale, b, penalty)
-        loss = _loss(probe, probe.predict(valid_x), np.asarray(valid_y), np.asarray(train_y))
+        made = make(w / scale, b, penalty)
+        loss = _loss(made, made.predict(valid_x), np.asarray(valid_y), np.asarray(train_y))
         if best is None or loss < lowest:
-            best, lowest, worse = replace(probe, valid_loss=loss), loss, 0
+            best, lowest, worse = replace(made, valid_loss=loss), loss, 0
         else:
             worse += 1
         if worse == 2:
@@ -110,17 +112,44 @@ def fit_probe(
     return best
 
 
+@probe(
+    "linear",
+    description="Logistic regression, or ridge for measurements, on standardised features; the L2 penalty is the one "
+    "with the lowest loss on valid.",
+    settings={
+        "penalties": Setting(
+            PENALTIES,
+            "the penalties that are tried",
+            "a list of finite numbers above 0",
+            lambda value: isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value)),
+        )
+    },
+)
+def fit(
+    train_x: Features,
+    train_y: NDArray[Any],
+    valid_x: Features,
+    valid_y: NDArray[Any],
+    *,
+    n_classes: int,
+    seed: int,
+    penalties: Sequence[float],
+) -> LinearProbe:
+    """Return `fit_probe` on the features; nothing is random, so `seed` changes nothing."""
+    return fit_probe(train_x, train_y, valid_x, valid_y, n_classes=n_classes, penalties=penalties)
+
+
 def _learnable(
     x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float]
-) -> tuple[Callable[[FloatArray, FloatArray, float], Probe], Iterator[Step]]:
+) -> tuple[Callable[[FloatArray, FloatArray, float], LinearProbe], Iterator[Step]]:
     """Return what makes a probe of coefficients, intercepts and penalty, and the fits along the path."""
     if not n_classes:
         if y.ndim == 1:
-            return lambda w, b, penalty: Probe(w, b, penalty, 0, ()), _ridge(x, y, penalties, tolerance=1e-10)
+            return lambda w, b, penalty: LinearProbe(w, b, penalty, 0, ()), _ridge(x, y, penalties, tolerance=1e-10)
         y = y.astype(np.float64)
         unit = _deviation(y)
         return (
-            lambda w, b, penalty: Probe(w * unit[:, None], b * unit, penalty, 0, ()),
+            lambda w, b, penalty: LinearProbe(w * unit[:, None], b * unit, penalty, 0, ()),
             _ridge(x, y / unit, penalties, tolerance=1e-10),
         )
     if y.ndim == 1:
@@ -131,7 +160,7 @@ def _learnable(
             raise DataError(f"training labels hold class {classes[0]} alone; expected two classes or more")
         found = tuple(classes.tolist())
         return (
-            lambda w, b, penalty: Probe(w, b, penalty, n_classes, found),
+            lambda w, b, penalty: LinearProbe(w, b, penalty, n_classes, found),
             _logistic(x, labels, len(classes), penalties, tolerance=1e-7),
         )
     rate = y.mean(axis=0)
@@ -139,11 +168,11 @@ def _learnable(
     if not len(varied):
         raise DataError(f"each of the {n_classes} labels is the same in all training examples")
 
-    def of_labels(w: FloatArray, b: FloatArray, penalty: float) -> Probe:
+    def of_labels(w: FloatArray, b: FloatArray, penalty: float) -> LinearProbe:
         coefficients = np.zeros((n_classes, w.shape[1]))
         intercepts = np.where(rate > 0, np.inf, -np.inf)
         coefficients[varied], intercepts[varied] = w, b
-        return Probe(coefficients, intercepts, penalty, n_classes, tuple(varied.tolist()), labels=True)
+        return LinearProbe(coefficients, intercepts, penalty, n_classes, tuple(varied.tolist()), labels=True)
 
     # The labels share nothing but the features: fitted at once, they share the matrix products too.
     prior = np.log(rate[varied]) - np.log1p(-rate[varied])
@@ -244,7 +273,7 @@ def _deviation(y: FloatArray) -> FloatArray:
     return np.where(deviation > 1e-12 * np.abs(y).max(axis=0), deviation, 1.0)
 
 
-def _loss(probe: Probe, predicted: FloatArray, y: NDArray[Any], train_y: NDArray[Any]) -> float:
+def _loss(probe: LinearProbe, predicted: FloatArray, y: NDArray[Any], train_y: NDArray[Any]) -> float:
     """Return the loss on valid of what was predicted: the mean over examples and over learnt labels or outputs."""
     if probe.n_classes == 0 and y.ndim == 1:
         return float(np.mean((predicted[:, 0] - y) ** 2))

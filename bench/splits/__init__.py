@@ -20,6 +20,7 @@ from .rules import (
     by_stratum,
     per_stratum,
     predefined,
+    split_version,
     with_valid,
 )
 from .subsets import draw_shots, few_shot, take_subset
@@ -56,6 +57,7 @@ __all__ = [
     "load_split",
     "per_stratum",
     "predefined",
+    "split_version",
     "stratified",
     "take_subset",
     "with_valid",

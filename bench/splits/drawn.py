@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ class stratified:
     score; a warning says so.
     """
 
+    version: ClassVar[int] = 1
     test: float = 0.2
     valid: float = 0.1
     seed: int = 0
@@ -55,6 +56,7 @@ class k_fold:
     are of about equal size. `threshold` is the similarity of by = 'homology', as in `by_homology`.
     """
 
+    version: ClassVar[int] = 1
     folds: int = 5
     fold: int = 0
     by: str = "group"
@@ -107,6 +109,7 @@ class by_homology:
     is left to train. What is then still found to be a relative of test, or of valid, is dropped.
     """
 
+    version: ClassVar[int] = 1
     threshold: float = 0.8
     test: float = 0.2
     valid: float = 0.1

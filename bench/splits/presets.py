@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class by_preset:
     no fold is train. Rows that lie on other contigs are train too.
     """
 
+    version: ClassVar[int] = 1
     name: str
     fold: int = 0
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ Region = tuple[str, int, int]
 class by_chromosome:
     """Puts the named chromosomes in `test` and `valid`, and every other one in train."""
 
+    version: ClassVar[int] = 1
     test: tuple[str, ...]
     valid: tuple[str, ...] = ()
 
@@ -33,6 +35,7 @@ class by_position:
     A group's extent is that of all its examples; a group between the parts is dropped.
     """
 
+    version: ClassVar[int] = 1
     test: tuple[Region, ...]
     valid: tuple[Region, ...] = ()
     gap: int = 0
@@ -66,6 +69,7 @@ class by_group:
     A fraction is filled with whole groups, in the order of a hash of `seed` and the group's name.
     """
 
+    version: ClassVar[int] = 1
     test: tuple[str, ...] | float
     valid: tuple[str, ...] | float = ()
     seed: int = 0
@@ -86,6 +90,7 @@ class by_group:
 class by_stratum:
     """Puts examples in `test` and `valid` by the value of a stratum, and the others in train."""
 
+    version: ClassVar[int] = 1
     column: str
     test: tuple[str, ...]
     valid: tuple[str, ...] = ()
@@ -111,6 +116,7 @@ PART_WORDS: Mapping[str, Part] = {
 class predefined:
     """Takes each example's part from a column that says 'train', 'valid' (or 'validation', 'dev', 'val') or 'test'."""
 
+    version: ClassVar[int] = 1
     column: str = "split"
 
     def __call__(self, examples: Examples) -> StrArray:
@@ -128,6 +134,7 @@ class predefined:
 class with_valid:
     """Carves `fraction` of all examples out of train as valid, by whole groups, where the rule has none."""
 
+    version: ClassVar[int] = 1
     rule: SplitRule
     fraction: float = 0.1
     seed: int = 0
@@ -142,6 +149,7 @@ class with_valid:
 class per_stratum:
     """Splits the examples of each value of a stratum by a rule of its own; a part's name stands for all of them."""
 
+    version: ClassVar[int] = 1
     column: str
     rules: Mapping[str, SplitRule | Part]
 
@@ -160,6 +168,8 @@ class per_stratum:
 @dataclass(frozen=True)
 class all_test:
     """Puts every example in test: for tasks that nothing is trained on."""
+
+    version: ClassVar[int] = 1
 
     def __call__(self, examples: Examples) -> StrArray:
         """Return 'test' for each example."""
@@ -212,3 +222,13 @@ def stratum(examples: Examples, column: str, rule: object) -> StrArray:
         known = ", ".join(map(repr, near or sorted(examples.strata))) or "none"
         raise DataError(f"{rule!r}: no stratum {column!r}; {'did you mean' if near else 'there are'} {known}")
     return examples.strata[column]
+
+
+def split_version(rule: object) -> str:
+    """Return the names and declared versions of a rule and of those that it is made of: 'few_shot 1, by_group 1'.
+
+    The version of a rule is raised whenever it splits otherwise; one that declares none is known by its name.
+    """
+    inner = [getattr(rule, f.name) for f in fields(rule)] if is_dataclass(rule) else []
+    own = f"{getattr(rule, '__name__', type(rule).__name__)} {getattr(rule, 'version', '')}".rstrip()
+    return ", ".join([own, *(split_version(part) for part in inner if callable(part))])

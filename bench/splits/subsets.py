@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class few_shot:
     drawn for each seed by `draw_shots`, when the model is trained.
     """
 
+    version: ClassVar[int] = 1
     rule: SplitRule
     shots: int
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import NotApplicable
 from ..types import Examples, FloatArray, Inputs, Strings, strings
 from .alleles import has_bases
+from .rule import rule
 
 
 def continuation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
@@ -32,7 +33,15 @@ def continuation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
     return chosen
 
 
-def _generate(model: Any, inputs: Inputs, train: Examples | None, *, n_bases: int) -> FloatArray:
+@rule(
+    "generate",
+    needs="next_base_log_probs",
+    sees="prompts",
+    description="The likeliest next base, again and again: a greedy continuation base by base, of tokens of several "
+    "bases the sum over those that begin with it. Prompts are cut on their left to what fits.",
+)
+def generate(model: Any, inputs: Inputs, train: Examples | None, *, n_bases: int) -> FloatArray:
+    """Return the next bases as indices into ACGT, (n, n_bases)."""
     if inputs.alternates is not None:
         raise NotApplicable("generate continues sequences, not variants or pairs")
     return continuation(model, inputs.sequences, n_bases)

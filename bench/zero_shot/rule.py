@@ -1,4 +1,4 @@
-"""What a zero-shot rule is, and what rules share: strands, allele pairs, limits of a model."""
+"""What a zero-shot rule is, how one is registered, and what rules share: strands, allele pairs, limits of a model."""
 
 from __future__ import annotations
 
@@ -9,56 +9,88 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import ConfigError, NotApplicable
+from ..errors import NotApplicable
+from ..registry import Registry, origin_of
+from ..settings import Setting, Settings, one_of, positive
 from ..types import FloatArray, Inputs, Strings
 from .alleles import Kind, Pairs, pairs
 from .vectors import once
 
-_EVERY: tuple[Kind, ...] = ("none", "snv", "substitution", "indel")
+EVERY: tuple[Kind, ...] = ("none", "snv", "substitution", "indel")
+ALIGNED: tuple[Kind, ...] = ("none", "snv", "substitution")
+STRANDS: Mapping[str, Setting] = {
+    "strands": one_of("both", "forward", default="both", about="score the sequence alone or the mean of both strands")
+}
+TEMPERATURE = positive(1.0, "what logits are divided by")
 
-
-_ALIGNED: tuple[Kind, ...] = ("none", "snv", "substitution")
+Sees = Literal["variants", "sequences", "prompts"]
+Score = Callable[..., FloatArray]
+"""`score(model, inputs, train, **settings)` returns (n,) or (n, k), NaN where the rule cannot score."""
 
 
 @dataclass(frozen=True)
 class Rule:
     """A way to score without labels.
 
-    `needs` are methods that the model must have, all of them; 'a or b' is met by either. `score(model, inputs, train,
-    **settings)` returns (n,) or (n, k), NaN where the rule cannot score; `settings` are its defaults. `sees` says
-    whether the rule is one for variants and pairs, for the sequences of a classification that declares it
-    (`likelihood` takes pairs too), or for prompts, of which it gives the bases that follow. `description` says what is
-    scored and what is skipped.
+    `needs` are methods that the model must have, all of them; 'a or b' is met by either. `sees` says whether the rule
+    is one for variants and pairs, for the sequences of a classification that declares it (`likelihood` takes pairs
+    too), or for prompts, of which it gives the bases that follow. `description` says what is scored and what is
+    skipped. `version` is raised whenever scores change.
     """
 
     name: str
     needs: tuple[str, ...]
-    score: Callable[..., FloatArray]
-    sees: Literal["variants", "sequences", "prompts"]
+    score: Score
+    sees: Sees
     description: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+    version: int = 1
 
     def check(self, model: Any) -> None:
         """Raise NotApplicable where the model lacks a method that the rule needs."""
         lacking = [need for need in self.needs if not any(hasattr(model, m) for m in need.split(" or "))]
         if lacking:
-            raise NotApplicable(f"rule {self.name!r} needs {' and '.join(lacking)}, which {_name(model)} lacks")
+            raise NotApplicable(f"rule {self.name!r} needs {' and '.join(lacking)}, which {name_of(model)} lacks")
 
 
-def _both_strands(
+RULES: Registry[Rule] = Registry("zero-shot rule", builtin="baserate.zero_shot")
+
+
+def rule(
+    name: str,
+    *,
+    needs: str | tuple[str, ...],
+    sees: Sees,
+    description: str,
+    settings: Settings | None = None,
+    version: int = 1,
+) -> Callable[[Score], Score]:
+    """Return a decorator that registers a function as a zero-shot rule; see `Rule` and `Score`."""
+
+    def register(score: Score) -> Score:
+        methods = (needs,) if isinstance(needs, str) else needs
+        made = Rule(name, methods, score, sees, description, settings or {}, version)
+        RULES.add(name, made, origin=origin_of(score))
+        return score
+
+    return register
+
+
+def both_strands(
     model: Any, inputs: Inputs, measure: Callable[[Pairs], FloatArray], kinds: tuple[Kind, ...], strands: str
 ) -> FloatArray:
     """Return the mean of `measure` over the strands on which it is a number, (n,), NaN where a change is of no kind."""
-    context, frame = _limits(model)
-    both = _both(strands)
+    context, frame = limits(model)
     found = pairs(inputs, context=context, frame=frame).of(kinds)
     scores = np.full(len(inputs), np.nan)
     if len(found.rows):
-        scores[found.rows] = _mean([measure(found), measure(found.turned())] if both else [measure(found)])
+        scores[found.rows] = mean_over_strands(
+            [measure(found), measure(found.turned())] if strands == "both" else [measure(found)]
+        )
     return scores
 
 
-def _mean(strands: Sequence[FloatArray]) -> FloatArray:
+def mean_over_strands(strands: Sequence[FloatArray]) -> FloatArray:
     """Return the mean (n,) over the strands on which there is a number, NaN where there is one on none."""
     values = np.stack(strands)
     known = ~np.isnan(values)
@@ -68,13 +100,7 @@ def _mean(strands: Sequence[FloatArray]) -> FloatArray:
     return mean
 
 
-def _both(strands: str) -> bool:
-    if strands not in ("both", "forward"):
-        raise ConfigError(f"strands = {strands!r}: expected 'both' or 'forward'")
-    return strands == "both"
-
-
-def _change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], FloatArray]:
+def change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], FloatArray]:
     """Return what gives the change from REF to ALT in what `measure` gives for a sequence."""
 
     def change(found: Pairs) -> FloatArray:
@@ -84,19 +110,21 @@ def _change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], Fl
     return change
 
 
-def _log_likelihood(model: Any, temperature: float) -> Callable[[Strings], FloatArray]:
+def log_likelihood_of(model: Any, temperature: float) -> Callable[[Strings], FloatArray]:
+    """Return the model's log-likelihood at a temperature. Raises NotApplicable where it takes none."""
     if temperature == 1:
         return lambda sequences: model.log_likelihood(sequences)
     taken = inspect.signature(model.log_likelihood).parameters.values()
     if not any(p.name == "temperature" or p.kind is p.VAR_KEYWORD for p in taken):
-        raise NotApplicable(f"temperature = {temperature}: {_name(model)}.log_likelihood takes none; leave it at 1")
+        raise NotApplicable(f"temperature = {temperature}: {name_of(model)}.log_likelihood takes none; leave it at 1")
     return lambda sequences: model.log_likelihood(sequences, temperature=temperature)
 
 
-def _limits(model: Any) -> tuple[int | None, int]:
+def limits(model: Any) -> tuple[int | None, int]:
     """Return the model's context in bases, None if unlimited, and of how many bases a sequence is a multiple."""
     return getattr(model, "context", None), getattr(model, "frame", 1)
 
 
-def _name(model: Any) -> str:
+def name_of(model: Any) -> str:
+    """Return what messages call the model."""
     return str(getattr(model, "name", "") or f"this {type(model).__name__}")

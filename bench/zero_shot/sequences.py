@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, NotApplicable
+from ..settings import flag, one_of
+from ..settings import layer as layer_setting
 from ..types import Examples, FloatArray, Inputs, Strings, strings
 from .alleles import has_bases, middle, reverse_complements
-from .rule import _EVERY, _both, _both_strands, _change_in, _limits, _log_likelihood, _mean, _name
+from .rule import (
+    EVERY,
+    STRANDS,
+    TEMPERATURE,
+    both_strands,
+    change_in,
+    limits,
+    log_likelihood_of,
+    mean_over_strands,
+    name_of,
+    rule,
+)
 from .vectors import once, unit
 
 
-def _likelihood(
+@rule(
+    "likelihood",
+    needs="log_likelihood or pseudo_log_likelihood",
+    sees="sequences",
+    description="Log-likelihood per base, of a masked model the pseudo-log-likelihood, as the score of the last class; "
+    "of a pair ALT minus REF. Sequences without A, C, G or T are skipped.",
+    settings={
+        **STRANDS,
+        "one_pass": flag(False, "of a masked model, take one pass without masks"),
+        "temperature": TEMPERATURE,
+    },
+)
+def likelihood(
     model: Any, inputs: Inputs, train: Examples | None, *, strands: str, one_pass: bool, temperature: float
 ) -> FloatArray:
+    """Return log-likelihoods per base (n,), or their changes from REF to ALT."""
     # A language model has every method; its head says which of them applies.
     if getattr(model, "head", "") != "masked" and hasattr(model, "log_likelihood"):
         if one_pass:
-            raise ConfigError(f"one_pass: {_name(model)} has a log-likelihood, which is one pass anyway")
-        total = _log_likelihood(model, temperature)
+            raise ConfigError(f"one_pass: {name_of(model)} has a log-likelihood, which is one pass anyway")
+        total = log_likelihood_of(model, temperature)
     else:
         if temperature != 1:
             raise ConfigError(f"temperature = {temperature}: a pseudo-log-likelihood has none")
@@ -36,20 +63,35 @@ def _likelihood(
         return values
 
     if inputs.alternates is not None:
-        return _both_strands(model, inputs, _change_in(per_base), _EVERY, strands)
+        return both_strands(model, inputs, change_in(per_base), EVERY, strands)
     scores = np.full(len(inputs), np.nan)
     rows = np.array([i for i, s in enumerate(inputs.sequences) if has_bases(s)], np.int64)
     if len(rows):
-        context, frame = _limits(model)
+        context, frame = limits(model)
         kept = strings([s[middle(len(s), context, frame)] for s in inputs.sequences[rows]])
-        turned = [kept, reverse_complements(kept)] if _both(strands) else [kept]
-        scores[rows] = _mean([once(per_base, column) for column in turned])
+        turned = [kept, reverse_complements(kept)] if strands == "both" else [kept]
+        scores[rows] = mean_over_strands([once(per_base, column) for column in turned])
     return scores
 
 
-def _centroid(
+@rule(
+    "centroid",
+    needs="embed",
+    sees="sequences",
+    description="Cosine similarity to the mean embedding of each class in train, all standardised on train: of the "
+    "second class minus the first, or one score a class. The sequences of a classification are scored.",
+    settings={
+        "strands": replace(STRANDS["strands"], default="forward"),
+        "layer": layer_setting(-1, "the hidden states that are pooled"),
+        "pooling": one_of(
+            "mean", "max", "last", "cls", default="", about="how states are pooled; the model's own if ''"
+        ),
+    },
+)
+def centroid(
     model: Any, inputs: Inputs, train: Examples | None, *, strands: str, layer: int, pooling: str
 ) -> FloatArray:
+    """Return similarities to the class centroids: (n,) for two classes, else (n, classes)."""
     if inputs.alternates is not None:
         raise NotApplicable("centroid scores sequences, not variants or pairs")
     if train is None or not len(train):
@@ -57,7 +99,7 @@ def _centroid(
     asked: dict[str, Any] = ({} if layer == -1 else {"layer": layer}) | ({"pooling": pooling} if pooling else {})
 
     def vectors(sequences: Strings) -> NDArray[np.float64]:
-        turned = [sequences, reverse_complements(sequences)] if _both(strands) else [sequences]
+        turned = [sequences, reverse_complements(sequences)] if strands == "both" else [sequences]
         mean: NDArray[np.float64] = np.mean([once(lambda s: model.embed(s, **asked), c) for c in turned], axis=0)
         return mean
 

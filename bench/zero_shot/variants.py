@@ -7,46 +7,102 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, NotApplicable
+from ..errors import NotApplicable
+from ..settings import layer as layer_setting
+from ..settings import one_of
 from ..types import Examples, FloatArray, Inputs, Strings, strings
 from .alleles import Kind, Pairs, has_bases
-from .rule import _ALIGNED, _EVERY, _both_strands, _change_in, _log_likelihood, _name
+from .rule import ALIGNED, EVERY, STRANDS, TEMPERATURE, both_strands, change_in, log_likelihood_of, name_of, rule
 from .vectors import SIMILARITY, once
 
 _BLOCK = 4096
 """Pairs that are embedded at a time, which bounds the memory."""
 
 
-def _native(model: Any, inputs: Inputs, train: Examples | None) -> FloatArray:
+@rule(
+    "native",
+    needs="score_variants",
+    sees="variants",
+    description="The model's own score of a variant or a pair; what it skips is its affair.",
+)
+def native(model: Any, inputs: Inputs, train: Examples | None) -> FloatArray:
+    """Return the scores (n,) that the model itself gives."""
     return np.asarray(model.score_variants(inputs), dtype=np.float64)
 
 
-def _masked_llr(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+@rule(
+    "masked_llr",
+    needs="masked_llr",
+    sees="variants",
+    description="log p(ALT) - log p(REF) of a masked model at the tokens that differ, masked together in REF. SNVs and "
+    "substitutions of several bases are scored, with subword tokens those alone that change one token, on the "
+    "strands on which they do; indels are skipped.",
+    settings=STRANDS,
+)
+def masked_llr(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+    """Return the masked log-likelihood ratios (n,)."""
+
     def measure(found: Pairs) -> FloatArray:
         return once(model.masked_llr, found.references, found.alternates)
 
-    return _both_strands(model, inputs, measure, _ALIGNED, strands)
+    return both_strands(model, inputs, measure, ALIGNED, strands)
 
 
-def _pll(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
-    return _both_strands(model, inputs, _change_in(model.pseudo_log_likelihood), _EVERY, strands)
+@rule(
+    "pll",
+    needs="pseudo_log_likelihood",
+    sees="variants",
+    description="Pseudo-log-likelihood of the ALT window minus that of REF, each token masked in turn. SNVs, "
+    "substitutions of several bases and indels are scored.",
+    settings=STRANDS,
+)
+def pll(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+    """Return the changes (n,) in pseudo-log-likelihood (Salazar 2020)."""
+    return both_strands(model, inputs, change_in(model.pseudo_log_likelihood), EVERY, strands)
 
 
-def _pll_one_pass(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+@rule(
+    "pll_one_pass",
+    needs="pseudo_log_likelihood",
+    sees="variants",
+    description="The same from one pass a window in which nothing is masked: cheap, and biased, since the model sees "
+    "what it is asked for. SNVs, substitutions of several bases and indels are scored.",
+    settings=STRANDS,
+)
+def pll_one_pass(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+    """Return the changes (n,) in pseudo-log-likelihood from one pass without masks."""
+
     def measure(sequences: Strings) -> FloatArray:
         values: FloatArray = model.pseudo_log_likelihood(sequences, one_pass=True)
         return values
 
-    return _both_strands(model, inputs, _change_in(measure), _EVERY, strands)
+    return both_strands(model, inputs, change_in(measure), EVERY, strands)
 
 
-def _causal_delta(
-    model: Any, inputs: Inputs, train: Examples | None, *, strands: str, temperature: float
-) -> FloatArray:
-    return _both_strands(model, inputs, _change_in(_log_likelihood(model, temperature)), _EVERY, strands)
+@rule(
+    "causal_delta",
+    needs="log_likelihood",
+    sees="variants",
+    description="Log-likelihood of the ALT window minus that of REF. SNVs, substitutions of several bases and indels "
+    "are scored.",
+    settings={**STRANDS, "temperature": TEMPERATURE},
+)
+def causal_delta(model: Any, inputs: Inputs, train: Examples | None, *, strands: str, temperature: float) -> FloatArray:
+    """Return the changes (n,) in log-likelihood."""
+    return both_strands(model, inputs, change_in(log_likelihood_of(model, temperature)), EVERY, strands)
 
 
-def _right_end(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+@rule(
+    "right_end",
+    needs="next_base_log_probs",
+    sees="variants",
+    description="log p(ALT) - log p(REF) of the base after the left flank, each summed over the tokens that begin with "
+    "it. SNVs are scored, on the strands on which there is a flank; all else is skipped.",
+    settings=STRANDS,
+)
+def right_end(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+    """Return the log-likelihood ratios (n,) of the base after the left flank."""
+
     def measure(found: Pairs) -> FloatArray:
         out = np.full(len(found.rows), np.nan)
         lefts = [ref[:at] for ref, at in zip(found.references, found.first, strict=True)]
@@ -62,21 +118,32 @@ def _right_end(model: Any, inputs: Inputs, train: Examples | None, *, strands: s
             out[known] = log_probs[each, alt] - log_probs[each, ref]
         return out
 
-    return _both_strands(model, inputs, measure, ("snv",), strands)
+    return both_strands(model, inputs, measure, ("snv",), strands)
 
 
-def _embedding_distance(
+@rule(
+    "embedding_distance",
+    needs="embed",
+    sees="variants",
+    description="Minus the cosine or Euclidean distance between the embeddings of REF and ALT, or their inner product. "
+    "At the token of the first base that differs (at = 'site') SNVs and substitutions of several bases are scored and "
+    "indels skipped; with at = 'pooled', the mean over the window, all are scored. Not for pairs.",
+    settings={
+        "distance": one_of(*SIMILARITY, default="cosine", about="how far apart two embeddings are"),
+        "at": one_of("site", "pooled", default="site", about="compare the states of the base, or means over windows"),
+        "layer": layer_setting(-1, "the hidden states that are compared"),
+        **STRANDS,
+    },
+)
+def embedding_distance(
     model: Any, inputs: Inputs, train: Examples | None, *, distance: str, at: str, layer: int, strands: str
 ) -> FloatArray:
-    if distance not in SIMILARITY:
-        raise ConfigError(f"distance = {distance!r}: expected one of {', '.join(SIMILARITY)}")
-    if at not in ("site", "pooled"):
-        raise ConfigError(f"at = {at!r}: expected 'site' or 'pooled'")
+    """Return minus the distances (n,), or the inner products."""
     if inputs.positions is None:
         # A distance is never on the side of a pair's real sequence, so a sign would be read into it.
         raise NotApplicable("embedding_distance says how far a variant goes, not which sequence of a pair is real")
     if at == "site" and not hasattr(model, "embed_sites"):
-        raise NotApplicable(f"at = 'site' needs embed_sites, which {_name(model)} lacks; use at = 'pooled'")
+        raise NotApplicable(f"at = 'site' needs embed_sites, which {name_of(model)} lacks; use at = 'pooled'")
     # What a model calls its layers is its own affair; -1 asks for what it gives by itself.
     asked = {} if layer == -1 else {"layer": layer}
 
@@ -96,5 +163,5 @@ def _embedding_distance(
             out[block] = SIMILARITY[distance](references, vectors(part.alternates, part))
         return out
 
-    kinds: tuple[Kind, ...] = ("snv", "substitution") if at == "site" else _EVERY
-    return _both_strands(model, inputs, measure, kinds, strands)
+    kinds: tuple[Kind, ...] = ("snv", "substitution") if at == "site" else EVERY
+    return both_strands(model, inputs, measure, kinds, strands)

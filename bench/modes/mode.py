@@ -1,0 +1,142 @@
+"""What a mode is, how one is registered, and which settings and versions a run in it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import ConfigError, NotApplicable
+from ..networks.settings import SHARED
+from ..registry import Registry, origin_of
+from ..settings import Setting, Settings, count, defaults
+from ..types import FloatArray, ModelCard, Task
+from .job import Job
+
+CONTEXT = count(200, "bases about a site that a model without a state for each base is given; for tasks of bases")
+
+
+def needs_labels(task: Task) -> str:
+    """Return why nothing can be learned from the task's labels, '' where it can."""
+    if task.kind == "paired":
+        return f"{task.name} asks which of a pair is real; nothing is trained for that"
+    if task.kind == "generation":
+        return f"{task.name} asks for the bases that follow; nothing is trained for that"
+    return ""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to use a model: the methods that it needs (any one of them), its settings, and what runs it.
+
+    `run(job)` returns scores (seeds, n, outputs). `trains` says whether it learns from the training part, `scaled`
+    whether its scores are on the scale of the targets, `may_skip` whether an example may be left without a score, and
+    `chooses` whether it takes a list of values of a setting that may be `several`, and chooses one on valid.
+    `part` is the setting that names one of `parts`, a zero-shot rule or a probe, which has settings and a version of
+    its own; `part_for(task, named)` is the one that a task declares where nobody chose. `refuses(task)` says why the
+    mode makes no sense for a task. `version` is raised whenever what the mode computes changes.
+    """
+
+    name: str
+    run: Callable[[Job], FloatArray]
+    needs: tuple[str, ...] = ()
+    trains: bool = True
+    scaled: bool = True
+    may_skip: bool = False
+    chooses: bool = False
+    settings: Settings = field(default_factory=dict)
+    part: str = ""
+    parts: Registry[Any] | None = None
+    part_for: Callable[[Task, str], str] = lambda task, named: named
+    refuses: Callable[[Task], str] = needs_labels
+    version: int = 1
+
+    def check(self, task: Task, card: ModelCard) -> None:
+        """Raise NotApplicable, saying why, where the mode makes no sense for the task or the model."""
+        if reason := self.refuses(task):
+            raise NotApplicable(reason)
+        if self.trains and not task.trainable:
+            raise NotApplicable(f"{task.name} has no training part: it is for zero-shot use")
+        if card.variants is not None and card.variants != task.variants:
+            wanted = "variants" if card.variants else "sequences"
+            raise NotApplicable(f"{card.name} works on {wanted} only; {task.name} has none")
+
+    def check_model(self, model: object, card: ModelCard) -> None:
+        """Raise ConfigError where the loaded model lacks the capability."""
+        if self.needs and not any(hasattr(model, method) for method in self.needs):
+            raise ConfigError(
+                f"model {card.name!r} declares mode {self.name} but its {type(model).__name__} has no "
+                f"{' or '.join(self.needs)}()"
+            )
+
+    def part_settings(self, name: str) -> Settings:
+        """Return the settings of one of the parts. Raises UnknownName for one that there is not."""
+        settings: Settings = self.parts.get(name).settings if self.parts else {}
+        return settings
+
+
+MODES: Registry[Mode] = Registry("mode", builtin="baserate.modes")
+
+
+def mode(name: str, **about: Any) -> Callable[[Callable[[Job], FloatArray]], Callable[[Job], FloatArray]]:
+    """Return a decorator that registers a function of a job as a mode; the keywords are the fields of `Mode`."""
+
+    def register(run: Callable[[Job], FloatArray]) -> Callable[[Job], FloatArray]:
+        MODES.add(name, Mode(name, run, **about), origin=origin_of(run))
+        return run
+
+    return register
+
+
+def settings_of(mode: Mode, card: ModelCard) -> Settings:
+    """Return the settings that a card has in a mode, with the card's values as defaults, without those of a part.
+
+    They are the mode's own, those that the card declares for the model's methods, and what the card just sets.
+    """
+    declared = {**mode.settings, **card.settings.get(mode.name, {})}
+    values = card.modes.get(mode.name, {})
+    known = set(mode.part_settings(values[mode.part])) if mode.part in values else set()
+    for name, value in values.items():
+        if name not in known:
+            declared[name] = replace(declared.get(name) or SHARED.get(name) or _undeclared(value), default=value)
+    return declared
+
+
+def every_table(mode: Mode, card: ModelCard) -> list[Settings]:
+    """Return all tables of settings that a card may use in a mode: its own, and those of every part."""
+    parts = mode.parts.all().values() if mode.parts else ()
+    return [settings_of(mode, card), *(part.settings for part in parts)]
+
+
+def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return every setting of a run with its value: defaults, then the card's, the task's rule, what the user changed.
+
+    A rule or a probe brings its own settings, and a task without variants its own rule. What the user changed counts
+    where the mode, the model or the part knows it; `context` is for tasks of bases. Raises UnknownName for a rule or a
+    probe that there is none of.
+    """
+    mode, changed = MODES.get(name), changed or {}
+    table = dict(settings_of(mode, card))
+    if not task.per_base:
+        table.pop("context", None)
+    values = defaults(table)
+    if mode.part:
+        named = mode.part_for(task, values[mode.part])
+        chosen = changed.get(mode.part, named)
+        own = card.modes.get(mode.name, {}) if chosen == values[mode.part] else {}
+        part = mode.part_settings(chosen)
+        values |= {**defaults(part), **{k: v for k, v in own.items() if k in part}, mode.part: chosen}
+        table |= part
+    return values | {k: v for k, v in changed.items() if k in table and k != mode.part}
+
+
+def versions_of(mode: Mode, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the declared versions of the mode and of the rule or probe that its settings name."""
+    versions = {"mode": str(mode.version)}
+    if mode.parts:
+        versions[mode.part] = str(mode.parts.get(settings[mode.part]).version)
+    return versions
+
+
+def _undeclared(value: Any) -> Setting:
+    return Setting(value, "declared by the model's card alone", "what the model takes", lambda _: True)

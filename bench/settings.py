@@ -1,0 +1,123 @@
+"""Settings: what a mode, a rule, a probe or a model's fit() can be told, declared once with default, type and range.
+
+One table serves the defaults of a run, the checks of what a user sets, the identity of the run and the docs.
+"""
+
+from __future__ import annotations
+
+import reprlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ConfigError, nearest
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its default, what a value must be in words and as a test, and what it does.
+
+    `choices` are the texts that it may be, if it is a text. Where there may be `several`, a mode that chooses on valid
+    takes a list of values.
+    """
+
+    default: Any
+    about: str
+    expected: str
+    allows: Callable[[Any], bool]
+    choices: tuple[str, ...] = ()
+    several: bool = False
+
+    def fault(self, value: Any, *, chosen_among: bool = False) -> str:
+        """Return what is wrong with the value, '' where nothing is; a list is right only where it is `chosen_among`."""
+        many = self.several and isinstance(value, (list, tuple))
+        values = value if many else (value,)
+        if many and not chosen_among:
+            return f"a list is for linear_probe to choose from; expected {self.expected}"
+        if values and all(self.allows(v) or (type(v) is type(self.default) and v == self.default) for v in values):
+            return ""
+        unknown = next((v for v in values if isinstance(v, str) and v not in self.choices), "")
+        near = nearest(unknown, self.choices)
+        return (
+            f"expected {self.expected}"
+            + (", or a list of such" if self.several and chosen_among else "")
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+
+
+Settings = Mapping[str, Setting]
+"""A table of settings by name."""
+
+
+def defaults(table: Settings) -> dict[str, Any]:
+    """Return the default of every setting of the table."""
+    return {name: setting.default for name, setting in table.items()}
+
+
+def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chosen_among: bool = False) -> None:
+    """Raise ConfigError for the first value that is wrong in every table that has its name.
+
+    The message names the setting, the value and what is expected. A list of values of a setting that may be `several`
+    is right where one is `chosen_among` them.
+    """
+    every = list(tables)
+    for name, value in values.items():
+        faults = [table[name].fault(value, chosen_among=chosen_among) for table in every if name in table]
+        if faults and all(faults):
+            raise ConfigError(f"settings: {name} = {_SHORT.repr(value)}: {faults[0]}")
+
+
+def one_of(*choices: str, default: str, about: str, several: bool = False) -> Setting:
+    """Return a setting that is one of some texts."""
+    listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
+    return Setting(default, about, listed, lambda v: isinstance(v, str) and v in choices, choices, several)
+
+
+def count(default: int | None, about: str) -> Setting:
+    """Return a setting that is a whole number from 1; None, where it is the default, says that there is no limit."""
+    return Setting(default, about, "a whole number from 1", lambda v: _is_whole(v) and v >= 1)
+
+
+def positive(default: float, about: str) -> Setting:
+    """Return a setting that is a finite number above 0."""
+    return Setting(default, about, "a finite number above 0", is_positive)
+
+
+def share(default: float, about: str) -> Setting:
+    """Return a setting that is a number from 0 to 1."""
+    return Setting(default, about, "a number from 0 to 1", lambda v: _is_finite(v) and 0 <= v <= 1)
+
+
+def flag(default: bool, about: str) -> Setting:
+    """Return a setting that is true or false."""
+    return Setting(default, about, "true or false", lambda v: isinstance(v, bool))
+
+
+def layer(default: int, about: str, *, several: bool = False) -> Setting:
+    """Return a setting that is the number of a layer."""
+    return Setting(default, about, "a whole number, negative from the last", _is_whole, several=several)
+
+
+def is_text(value: Any) -> bool:
+    """Return whether the value is text."""
+    return isinstance(value, str)
+
+
+def is_positive(value: Any) -> bool:
+    """Return whether the value is a finite number above 0, and no boolean."""
+    return _is_finite(value) and value > 0
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    # A whole number beyond the largest float would be one that cannot be computed with.
+    return (_is_whole(value) or isinstance(value, float)) and abs(value) <= sys.float_info.max
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+_SHORT.maxlist = _SHORT.maxtuple = 8

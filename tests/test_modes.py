@@ -29,6 +29,9 @@ def job(task: Task, model: Any, *, seeds: tuple[int, ...] = (0,), **settings: An
     return Job(task, CARD, model, load_split(task), settings, seeds, 0.9)
 
 
+PROBED = {"probe": "linear", "strands": "forward"}
+
+
 class Head:
     """A trained head that finds TATAAA, and names its classes."""
 
@@ -95,8 +98,8 @@ class Layers:
 
 def test_the_probe_takes_the_layer_that_is_best_on_valid(task: Task) -> None:
     settings = {"pooling": "mean", "penalties": (1e-3, 1.0)}
-    several = MODES.get("linear_probe").run(job(task, Layers(), layer=[0, 2, 5], **settings))
-    alone = MODES.get("linear_probe").run(job(task, Layers(), layer=2, **settings))
+    several = MODES.get("linear_probe").run(job(task, Layers(), layer=[0, 2, 5], **settings, **PROBED))
+    alone = MODES.get("linear_probe").run(job(task, Layers(), layer=2, **settings, **PROBED))
     assert np.array_equal(several, alone)
     assert (several[0].argmax(1) == load_split(task).test.targets).mean() > 0.95
 
@@ -109,7 +112,9 @@ def test_both_strands_are_the_mean_of_the_two(task: Task) -> None:
             seen.extend(sequences[:1])
             return super().embed_all(sequences, requests, **settings)
 
-    MODES.get("linear_probe").run(job(task, Recording(), layer=2, pooling="mean", penalties=(1.0,), strands="both"))
+    MODES.get("linear_probe").run(
+        job(task, Recording(), layer=2, pooling="mean", penalties=(1.0,), **{**PROBED, "strands": "both"})
+    )
     complement = str.maketrans("ACGT", "TGCA")
     assert seen[1] == seen[0].translate(complement)[::-1]
 
@@ -122,7 +127,7 @@ def test_vectors_that_are_not_finite_are_told_by_row(task: Task) -> None:
             return [vectors]
 
     with pytest.raises(DataError, match="not finite for example 3"):
-        MODES.get("linear_probe").run(job(task, Broken(), layer=2, pooling="mean", penalties=(1.0,)))
+        MODES.get("linear_probe").run(job(task, Broken(), layer=2, pooling="mean", penalties=(1.0,), **PROBED))
 
 
 def test_a_twin_is_drawn_for_each_seed(task: Task) -> None:

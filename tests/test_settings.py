@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from baserate.cli import main
 from baserate.cli.run import _settings
 from baserate.errors import ConfigError
 from baserate.modes import MODES, mode_settings
-from baserate.modes.settings import SETTINGS, check_settings
-from baserate.networks import embedding
-from baserate.plan import plan
+from baserate.networks.settings import EMBEDDING, TRAINING
+from baserate.plan import Cell, plan
+from baserate.probes.linear import PENALTIES
+from baserate.probes.probe import PROBES
 from baserate.registry import get_model
-from baserate.types import MODE_NAMES, ModeName, canonical_json
+from baserate.settings import Setting, Settings, check_values, defaults
+from baserate.types import canonical_json
 from baserate.zero_shot import RULES
 from baserate.zero_shot.vectors import SIMILARITY
 
@@ -26,27 +29,35 @@ TASK = "wt1_exon5_splicing"
 """A task of variants, which every mode is for."""
 
 
-def test_table_holds_what_modes_and_rules_know() -> None:
-    assert set(SETTINGS) == {name for mode in MODES.all().values() for name in mode.changeable()}
+def _tables() -> Iterator[tuple[str, Settings]]:
+    """Return every declared table of settings by what declares it."""
+    yield from (("embedding", EMBEDDING), ("training", TRAINING))
+    for registry in (MODES, RULES, PROBES):
+        yield from ((f"{registry.what} {name}", value.settings) for name, value in registry.all().items())
 
 
 def test_choices_are_those_of_the_code_that_reads_them() -> None:
-    assert SETTINGS["rule"].choices == tuple(RULES)
-    assert SETTINGS["pooling"].choices == embedding.POOLINGS
-    assert SETTINGS["distance"].choices == tuple(SIMILARITY)
+    assert RULES.get("embedding_distance").settings["distance"].choices == tuple(SIMILARITY)
 
 
-def _defaults() -> Iterator[tuple[ModeName, str, Any]]:
-    for rule in RULES.all().values():
-        yield from (("zero_shot", name, value) for name, value in rule.settings.items() if value != "")
-    for card in ("baserate_mlm", "baserate_mlm_random"):
-        for mode, settings in get_model(card).modes.items():
-            yield from ((mode, name, value) for name, value in {**MODES.get(mode).settings, **settings}.items())
+@pytest.mark.parametrize(
+    ("name", "setting"), [(f"{where}: {n}", setting) for where, table in _tables() for n, setting in table.items()]
+)
+def test_defaults_are_allowed_and_every_setting_says_what_it_does(name: str, setting: Setting) -> None:
+    assert not setting.fault(setting.default)
+    assert setting.about and setting.expected and canonical_json(setting.default)
 
 
-@pytest.mark.parametrize(("mode", "name", "value"), list(_defaults()))
-def test_defaults_are_allowed(mode: ModeName, name: str, value: Any) -> None:
-    check_settings({name: value}, [mode])
+def test_every_setting_of_a_network_stands_in_the_identity() -> None:
+    """Fine-tuning a checkpoint records what it trains with, though neither the card nor the user names it."""
+    task = find_task(TASK)
+    card = replace(get_model("baserate_mlm"), modes={"fine_tune": {}, "linear_probe": {}})
+    fine_tune, probe = (Cell(task, card, mode).resolved for mode in card.modes)
+    assert fine_tune == defaults(TRAINING) == {
+        "lr": 5e-4, "epochs": 10, "batch_size": 32, "warmup": 0.1, "patience": 2, "pooling": "mean", "max_length": None,
+    }  # fmt: skip
+    assert probe == {**defaults(EMBEDDING), "probe": "linear", "penalties": PENALTIES, "strands": "forward"}
+    assert Cell(task, card, "fine_tune", {"lr": 1e-4}).resolved["lr"] == 1e-4
 
 
 WRONG = [
@@ -75,9 +86,10 @@ WRONG = [
     ("penalties=[1,0]", "penalties = [1, 0]: expected a list"),
     ("penalties=[1e999]", "penalties = [inf]: expected a list"),
     ("penalties=[1" + "0" * 400 + "]", "penalties = [1000"),
-    ("rule=plll", "did you mean 'pll'?"),
-    ("rule=zzzz", "rule = 'zzzz': expected native, masked_llr, pll"),
-    ("rule=['pll']", "rule = ['pll']: expected native"),
+    ("rule=plll", "Unknown zero-shot rule 'plll'. Did you mean 'pll'"),
+    ("rule=zzzz", "Unknown zero-shot rule 'zzzz'. Known: causal_delta, centroid"),
+    ("rule=['pll']", "rule = ['pll']: expected the name of a rule"),
+    ("probe=linaer", "Unknown probe 'linaer'. Did you mean 'linear'?"),
     ("distance=cosin", "distance = 'cosin': expected cosine, euclidean or inner_product; did you mean 'cosine'?"),
     ("at=sites", "at = 'sites': expected site or pooled; did you mean 'site'?"),
     ("one_pass=yes", "one_pass = 'yes': expected true or false"),
@@ -167,8 +179,8 @@ def test_a_list_reaches_the_probe_alone() -> None:
         cell.mode: mode_settings(cell.mode, card, task, cell.settings) for cell in plan([task], [card], (), changed)
     }
     assert used["linear_probe"]["layer"] == [0, 2] and used["linear_probe"]["pooling"] == ("mean", "max")
-    assert used["zero_shot"]["layer"] == RULES["embedding_distance"].settings["layer"]
-    assert used["fine_tune"].get("pooling") == card.modes["fine_tune"].get("pooling")
+    assert used["zero_shot"]["layer"] == RULES.get("embedding_distance").settings["layer"].default
+    assert used["fine_tune"]["pooling"] == "mean"
     assert used["fine_tune"]["max_length"] == 50
     one = {"layer": 1, "pooling": "max", "rule": "embedding_distance"}
     for cell in plan([task], [card], ("zero_shot", "linear_probe"), one):
@@ -192,5 +204,5 @@ def test_a_list_reaches_the_probe_alone() -> None:
 def test_right_values_are_read_allowed_and_can_be_hashed(setting: str, value: Any) -> None:
     read = _settings((setting,))
     assert read == {setting.partition("=")[0]: value} and type(*read.values()) is type(value)
-    check_settings(read, MODE_NAMES)
+    check_values(read, [table for _, table in _tables()], chosen_among=True)
     canonical_json(read)

@@ -321,6 +321,6 @@ def test_the_floor_of_a_continuation() -> None:
 
 
 def test_context_is_a_setting_of_tasks_of_bases_alone() -> None:
-    assert mode_settings("from_scratch", CARD, task_of("multilabel"))["context"] == sites.CONTEXT
+    assert mode_settings("from_scratch", CARD, task_of("multilabel"))["context"] == 200
     assert mode_settings("from_scratch", CARD, task_of("multilabel"), {"context": 50})["context"] == 50
     assert "context" not in mode_settings("from_scratch", CARD, task_of("multilabel", per_base=False), {"context": 50})

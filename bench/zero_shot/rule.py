@@ -19,7 +19,7 @@ from .vectors import once
 EVERY: tuple[Kind, ...] = ("none", "snv", "substitution", "indel")
 ALIGNED: tuple[Kind, ...] = ("none", "snv", "substitution")
 STRANDS: Mapping[str, Setting] = {
-    "strands": one_of("both", "forward", default="both", about="score the sequence alone or the mean of both strands")
+    "strands": one_of("forward", "both", default="both", about="score the sequence alone or the mean of both strands")
 }
 TEMPERATURE = positive(1.0, "what logits are divided by")
 

@@ -82,9 +82,9 @@ def likelihood(
     "second class minus the first, or one score a class. The sequences of a classification are scored.",
     settings={
         "strands": replace(STRANDS["strands"], default="forward"),
-        "layer": layer_setting(-1, "the hidden states that are pooled"),
+        "layer": layer_setting(-1, "the hidden states that are pooled", several=True),
         "pooling": one_of(
-            "mean", "max", "last", "cls", default="", about="how states are pooled; the model's own if ''"
+            "mean", "max", "last", "cls", default="", about="how states are pooled; the model's own if ''", several=True
         ),
     },
 )

@@ -131,7 +131,7 @@ def right_end(model: Any, inputs: Inputs, train: Examples | None, *, strands: st
     settings={
         "distance": one_of(*SIMILARITY, default="cosine", about="how far apart two embeddings are"),
         "at": one_of("site", "pooled", default="site", about="compare the states of the base, or means over windows"),
-        "layer": layer_setting(-1, "the hidden states that are compared"),
+        "layer": layer_setting(-1, "the hidden states that are compared", several=True),
         **STRANDS,
     },
 )

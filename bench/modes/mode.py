@@ -62,11 +62,17 @@ class Mode:
             raise NotApplicable(f"{card.name} works on {wanted} only; {task.name} has none")
 
     def check_model(self, model: object, card: ModelCard) -> None:
-        """Raise ConfigError where the loaded model lacks the capability."""
+        """Raise ConfigError where the loaded model lacks the capability, or takes settings that the card hides."""
         if self.needs and not any(hasattr(model, method) for method in self.needs):
             raise ConfigError(
                 f"model {card.name!r} declares mode {self.name} but its {type(model).__name__} has no "
                 f"{' or '.join(self.needs)}()"
+            )
+        hidden = set(getattr(model, "declared", {}).get(self.name, {})) - set(settings_of(self, card))
+        if hidden:
+            raise ConfigError(
+                f"model {card.name!r} is a network whose {', '.join(sorted(hidden))} its card does not record; "
+                "write settings=NETWORK (from baserate.networks.settings import NETWORK) beside its modes"
             )
 
     def part_settings(self, name: str) -> Settings:

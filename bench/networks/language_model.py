@@ -19,7 +19,7 @@ from . import sites as sites_of
 from .engine import Engine
 from .families import Head
 from .finetuning import FineTuned, fine_tune
-from .settings import TRAINING
+from .settings import NETWORK, TRAINING
 from .tokens import Tokens
 
 _NUMBERED = re.compile(r"(LABEL_)?\d+", re.IGNORECASE)
@@ -34,6 +34,8 @@ class LanguageModel(Engine):
     """
 
     reads_sites = True
+    declared = NETWORK
+    """The settings of its methods, by mode, which a card that loads it declares."""
 
     def __init__(
         self, network: nn.Module, tokens: Tokens, *, redraw: Callable[[int], nn.Module] | None = None, **options: Any

@@ -38,7 +38,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     return ModelCard(
         name=f"{name}_random" if random_weights else name,
         load=load,
-        modes=_modes(head_of(content, family), random_weights=random_weights),
+        modes=modes_of(head_of(content, family), random_weights=random_weights),
         settings=NETWORK,
         params={"precision": "auto", "compiled": False},
         description=_description(location, family, facts) + (", never trained" if random_weights else ""),
@@ -63,7 +63,8 @@ def _description(location: Location, family: Family, facts: Checkpoint | None) -
     return family.description if known else f"checkpoint {location.name}, made from {facts.id}"
 
 
-def _modes(head: Head, *, random_weights: bool) -> Mapping[str, Mapping[str, Any]]:
+def modes_of(head: Head, *, random_weights: bool) -> Mapping[str, Mapping[str, Any]]:
+    """Return the modes of a network by its head, with the zero-shot rule that suits it."""
     modes: dict[str, Mapping[str, Any]] = {}
     if head in _RULES:
         modes["zero_shot"] = {"rule": _RULES[head]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ _RULES = {
 """The zero-shot rule that each function serves; of several functions the first here decides the default."""
 
 
+def rule_for(functions: Collection[str]) -> str:
+    """Return the zero-shot rule that a model with these methods is scored by unless told otherwise, '' for none."""
+    return next((rule for name, rule in _RULES.items() if name in functions), "")
+
+
 def card_from_file(path: str | Path) -> ModelCard | None:
     """Return the card of a file of plain functions, or None where it registers its content with decorators.
 
@@ -39,8 +44,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
         return None
     functions = defined_functions(path)
     modes: dict[str, Mapping[str, Any]] = {}
-    rule = next((rule for name, rule in _RULES.items() if name in functions), None)
-    if rule:
+    if rule := rule_for(functions):
         modes["zero_shot"] = {"rule": rule}
     if "predict" in functions:
         modes["as_is"] = {}

@@ -35,7 +35,7 @@ class Setting:
         values = value if many else (value,)
         if many and not chosen_among:
             return f"a list is for linear_probe to choose from; expected {self.expected}"
-        if values and all(self.allows(v) or (type(v) is type(self.default) and v == self.default) for v in values):
+        if values and all(map(self._allowed, values)):
             return ""
         unknown = next((v for v in values if isinstance(v, str) and v not in self.choices), "")
         near = nearest(unknown, self.choices)
@@ -44,6 +44,9 @@ class Setting:
             + (", or a list of such" if self.several and chosen_among else "")
             + (f"; did you mean {near[0]!r}?" if near else "")
         )
+
+    def _allowed(self, value: Any) -> bool:
+        return self.allows(value) or (type(value) is type(self.default) and bool(value == self.default))
 
 
 Settings = Mapping[str, Setting]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -206,3 +207,9 @@ def test_right_values_are_read_allowed_and_can_be_hashed(setting: str, value: An
     assert read == {setting.partition("=")[0]: value} and type(*read.values()) is type(value)
     check_values(read, [table for _, table in _tables()], chosen_among=True)
     canonical_json(read)
+
+
+def test_the_page_is_current() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    page = runpy.run_path(str(docs / "write_settings_page.py"))["settings_page"]()
+    assert (docs / "settings.md").read_text(encoding="utf-8") == page, "run: python docs/write_settings_page.py"

@@ -2,44 +2,214 @@
 
 from __future__ import annotations
 
+import logging
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import NotApplicable
+from .errors import BaserateError, MissingExtra, NotApplicable
+from .exposure import exposure_of
 from .modes import MODES
 from .modes.job import Job
-from .plan import Cell
-from .records import SKIPPED, Record, model_snapshot, task_snapshot
+from .plan import Cell, Protocol, run_spec
+from .provenance import environment
+from .records import SKIPPED, Record, Status, model_snapshot, task_snapshot
+from .registry import load_model
+from .splits import load_split
 from .statistics import estimate, flag_collapsed
-from .types import FloatArray, Predictions, RunSpec, Split
+from .types import FloatArray, ModelCard, Predictions, RunSpec, Split, Task
+
+log = logging.getLogger(__name__)
+
+MISSING = "package missing"
+"""The flag of a cell that is run again once its package is installed."""
 
 
-def evaluate(
-    cell: Cell, spec: RunSpec, split: Split, model: object, *, cache: Path | None
-) -> tuple[Record, Predictions]:
-    """Return the record of the cell and its predictions on the test examples.
+def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
+    """Return the cell's finished record and its predictions on the test examples.
 
-    Raises NotApplicable where the mode makes no sense here or scores no example, and whatever the model raises.
+    Raises NotApplicable where the mode makes no sense here or scores no example, and whatever else goes wrong: the
+    examples that cannot be had, the model that cannot be loaded or that fails.
     """
-    mode = MODES.get(cell.mode)
+    mode, split, spec = MODES.get(cell.mode), worker.split(cell.task), worker.spec(cell)
+    begun = worker.begin(cell)
+    mode.check(cell.task, cell.card)
+    model_flags = worker.model_flags(cell.card)
+    start = time.perf_counter()
+    model = worker.model(cell.card)
     mode.check_model(model, cell.card)
-    job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, cache)
+    job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, worker.cache)
     scores = mode.run(job)
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
-    record = Record(
-        spec=spec,
+    record = replace(
+        begun,
         status="done",
-        task=task_snapshot(cell.task),
-        model=model_snapshot(cell.card),
         estimates=tuple(estimate(predictions, metric, scaled=mode.scaled) for metric in cell.task.metrics),
-        flags=_flags(job, predictions),
+        flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),
     )
-    return record, predictions
+    return worker.finish(cell, record, start), predictions
+
+
+def without_result(cell: Cell, worker: Worker, error: Exception | SystemExit, start: float) -> Record:
+    """Return the finished record of a cell that ended in `error`: not applicable, or failed with the reason.
+
+    A baseline that lacks its package is not applicable, since a machine without it must not fail a grid in which nobody
+    named that baseline. The split of the cell's task must be there.
+    """
+    missing = isinstance(error, MissingExtra)
+    not_applicable = isinstance(error, NotApplicable) or (missing and cell.card.baseline)
+    status: Status = "not_applicable" if not_applicable else "failed"
+    flags = ((MISSING,) if missing else ()) + (() if not_applicable else worker.model_flags(cell.card))
+    return worker.finish(cell, replace(worker.begin(cell), status=status, error=error_text(error), flags=flags), start)
+
+
+@dataclass
+class Worker:
+    """What a process keeps between cells: each task's split and audit, each model's flags, and the one loaded model.
+
+    Outputs of models are kept under `cache`, None for nowhere. `audited` and `checked` say whether tasks are audited
+    and models checked; the examples that a trial (`protocol.limit`) cuts are not audited. With `refuse_leaks` a task is
+    audited in whole, whatever the limit, and `leak` tells why none of its cells may run.
+    """
+
+    protocol: Protocol
+    cache: Path | None = None
+    audited: bool = True
+    checked: bool = True
+    refuse_leaks: bool = False
+    _splits: dict[str, Split | Exception | SystemExit] = field(default_factory=dict, init=False)
+    _audits: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)
+    _model_flags: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+    _loaded: tuple[ModelCard | None, Any] = field(default=(None, None), init=False)
+    _spec: tuple[Cell, RunSpec] | None = field(default=None, init=False)
+
+    def split(self, task: Task) -> Split:
+        """Return the task's split, under the protocol's limit. Raises, each time, what its source raised first."""
+        if task.id not in self._splits:
+            try:
+                self._splits[task.id] = load_split(task, limit=self.protocol.limit)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - raised below, for each cell of the task
+                self._splits[task.id] = error
+        split = self._splits[task.id]
+        if isinstance(split, Split):
+            return split
+        raise split
+
+    def spec(self, cell: Cell) -> RunSpec:
+        """Return all that decides the cell's result."""
+        if self._spec is None or self._spec[0] is not cell:
+            self._spec = cell, run_spec(cell, self.split(cell.task), self.protocol)
+        return self._spec[1]
+
+    def audit(self, task: Task) -> Mapping[str, Any]:
+        """Return what records keep of the task's audit: verdict, reasons and leaks; {} where none is wanted."""
+        from .audit import audit
+        from .cache.folder import cache_dir
+
+        if not self.refuse_leaks and (not self.audited or self.protocol.limit):
+            return {}
+        if task.id not in self._audits:
+            try:
+                split = load_split(task) if self.protocol.limit else self.split(task)
+                self._audits[task.id] = audit(task, split, cache=cache_dir()).in_short()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a result without an audit is still a result, and says so
+                _warn(f"{task.id}: it could not be audited", error)
+                self._audits[task.id] = {"verdict": "", "reasons": [f"not audited: {error_line(error)}"]}
+        return self._audits[task.id]
+
+    def leak(self, task: Task) -> str:
+        """Return, under `refuse_leaks`, how training data leak into test data, or why this is not known; else ''."""
+        if not self.refuse_leaks:
+            return ""
+        audited = self.audit(task)
+        if not audited["verdict"]:
+            return "; ".join(audited["reasons"])
+        return "; ".join(line for line in audited["leaks"] if line.startswith("FAIL"))
+
+    def model_flags(self, card: ModelCard) -> tuple[str, ...]:
+        """Return the flags of all records of a model: whose code it ran, and the checks that it fails."""
+        if card.name not in self._model_flags:
+            self._loaded = (None, None)  # a check loads the model itself, and two may not fit into memory
+            self._model_flags[card.name] = self._flags_of(card)
+        return self._model_flags[card.name]
+
+    def _flags_of(self, card: ModelCard) -> tuple[str, ...]:
+        from .cache.folder import cache_dir
+        from .checks import faults
+
+        flags = (f"remote code at {card.remote_code}",) if card.remote_code else ()
+        if card.baseline or not self.checked:
+            return flags
+        try:
+            return (*flags, *(f"check failed: {fault}" for fault in faults(card, cache_dir())))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a result without checks is still a result, and says so
+            _warn(f"{card.name}: its checks could not be run", error)
+            return (*flags, f"checks not run: {error_line(error)}")
+
+    def model(self, card: ModelCard) -> Any:
+        """Return the loaded model, the only one in memory. Raises what its loader raises."""
+        if self._loaded[0] is not card:
+            self._loaded = (None, None)
+            self._loaded = (card, load_model(card))
+        return self._loaded[1]
+
+    def begin(self, cell: Cell) -> Record:
+        """Return a record of the cell as it stands before anything is computed."""
+        return Record(
+            spec=self.spec(cell),
+            status="failed",
+            task=task_snapshot(cell.task),
+            model=model_snapshot(cell.card),
+            grid=self.protocol.grid,
+            audit=self.audit(cell.task),
+            exposure=self._exposure(cell),
+        )
+
+    def _exposure(self, cell: Cell) -> dict[str, str]:
+        try:
+            return exposure_of(cell.card, cell.task, self.split(cell.task), mode=cell.mode).to_json()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a result whose exposure is not known is still a result
+            _warn(f"{cell}: what the model has seen could not be told", error)
+            return {"status": "unknown", "reason": f"not told: {error_line(error)}"}
+
+    def finish(self, cell: Cell, record: Record, start: float) -> Record:
+        """Return the record with what the cell has cost since `start`, and with where it was made."""
+        seconds = round(time.perf_counter() - start, 3)
+        # 'auto' leaves the precision of a network to the device.
+        precision = getattr(self._loaded[1], "precision", "") if self._loaded[0] is cell.card else ""
+        made = environment() | ({"precision": str(precision)} if precision else {})
+        return replace(record, seconds=seconds, peak_memory_mb=_peak_memory_mb(), environment=made)
+
+
+def error_text(error: Exception | SystemExit) -> str:
+    """Return the caller's mistake as its one line, and a bug with its traceback."""
+    if isinstance(error, BaserateError | SystemExit):
+        return error_line(error)
+    return "".join(traceback.format_exception(error)).strip()
+
+
+def error_line(error: Exception | SystemExit) -> str:
+    """Return the error's message on one line, after the name of its type where it is a bug."""
+    if isinstance(error, SystemExit):
+        return f"called sys.exit({error.code!r})"
+    message = " ".join(str(error).split())
+    if isinstance(error, BaserateError):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _warn(what: str, error: Exception | SystemExit) -> None:
+    """Log what an unforeseen error cost a record, with its traceback where it is a bug."""
+    log.warning("%s: %s", what, error_line(error), exc_info=None if isinstance(error, BaserateError) else error)
 
 
 def _scored(cell: Cell, scores: FloatArray) -> NDArray[np.bool_] | None:
@@ -66,3 +236,12 @@ def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
         truncated = job.model.n_truncated(job.split.test.inputs.sequences, **length)
         flags += [f"truncated {truncated} of {n}"] if truncated else []
     return (*flags, *job.notes)
+
+
+def _peak_memory_mb() -> float:
+    """Return the peak resident memory of the process so far, in MiB; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """Is called as examples are done: with how many more, and how things stand, such as 'epoch 3 · loss 0.412'."""
+
+    def __call__(self, n: int, now: str = "", /) -> None:
+        """Show that `n` more are done."""
+
+
 Listener = Callable[[str, int], Advance]
 """Takes what is being done and how many examples it has in all; returns the function to call as they are done."""
 
@@ -26,4 +34,4 @@ def listening(listener: Listener) -> Iterator[None]:
 def activity(doing: str, total: int) -> Advance:
     """Return a function to call with the number of examples just done; it does nothing where nobody listens."""
     listener = _listener.get()
-    return (lambda n: None) if listener is None else listener(doing, total)
+    return (lambda n, now="": None) if listener is None else listener(doing, total)

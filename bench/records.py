@@ -1,15 +1,21 @@
 """Records: self-describing results on disk. A record is read back without the task or the model, any metric recomputed.
 
 A folder a run, `RESULTS/<task@version>/<model>.<mode>.<hash>/`, holds `record.json` and, unless the run failed,
-`predictions.parquet`. It is written beside and renamed, so that a folder that exists is whole.
+`predictions.parquet`. It is written in a hidden folder beside and renamed, so that a folder that exists is whole; who
+reads ignores hidden folders, and who writes sweeps those of dead processes.
 """
 
 from __future__ import annotations
 
+import html
 import json
+import math
+import os
 import re
 import shutil
+import socket
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,12 +24,20 @@ from typing import Any, Literal
 import numpy as np
 
 from .errors import DataError
-from .types import Estimate, ModelCard, Predictions, RunSpec, Task, digest, strings
+from .types import Estimate, ModelCard, Predictions, RunSpec, Task, canonical_json, digest, strings
 
-SCHEMA = 1
+SCHEMA = 2
+"""Since 2 a record holds the digest of its own content. Those of schema 1 can be read for ever."""
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """How the flag of a record begins that did not score every example, as in 'skipped 12 of 300'."""
+_BESIDE = ".writing-"
+_STALE = 86_400
+"""Seconds after which a folder of a process that cannot be asked for counts as left behind."""
+
+
+class CannotWrite(DataError):
+    """Results that cannot be written at all: no cell of a grid can leave a record."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,8 @@ class Record:
     `task` and `model` are snapshots of the cards; `flags` are warnings such as 'collapsed'; `parameter_hash` proves
     which weights were loaded; `environment` has the git commit, package versions and device; `seconds` covers the
     cell, `peak_memory_mb` the process until then; `grid` names the suite; `path` is the folder that it was read from.
+    `digest` is that of the record's content where it was read from disk; `in_memory` are the predictions of a record
+    that is not on disk.
     `audit` holds the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons; `exposure` says whether the
     model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both are empty where nobody asked.
     """
@@ -53,7 +69,26 @@ class Record:
     audit: Mapping[str, Any] = field(default_factory=dict)
     exposure: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    digest: str = field(default="", compare=False)
     path: Path | None = None
+    in_memory: Predictions | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def predictions(self) -> Predictions:
+        """The predictions of a record that is done. Raises DataError where they are missing or altered."""
+        return read_predictions(self) if self.in_memory is None else self.in_memory
+
+    def _repr_html_(self) -> str:
+        """Return the record as a small table for a notebook: a row a metric, or one with the error."""
+        rows = [
+            (e.metric, e.reason or "undefined" if e.value is None else f"{e.value:.3f}", _interval(e))
+            for e in self.estimates
+        ] or [("", self.error.splitlines()[-1] if self.error else self.status, "")]
+        flags = "; ".join(self.flags)
+        head = ("task", "model", "mode", "metric", "value", "interval", "flags")
+        cells = [(self.spec.task, self.spec.model, self.spec.mode, *row, flags) for row in rows]
+        lines = [_html_row("th", head), *(_html_row("td", row) for row in cells)]
+        return "<table>\n" + "\n".join(lines) + "\n</table>"
 
     @property
     def skips(self) -> bool:
@@ -95,42 +130,99 @@ def record_folder(results: Path, spec: RunSpec) -> Path:
 def write_record(results: Path, record: Record, predictions: Predictions | None) -> Path:
     """Return the folder of the record, written whole or not at all; an earlier record of the run is replaced.
 
-    Raises DataError where `results` cannot be written.
+    Raises CannotWrite where `results` cannot be written, DataError for an estimate that is not finite, and ValueError
+    or TypeError for whatever else of the record JSON or parquet cannot hold.
     """
+    _check_finite(record)
     folder = record_folder(results, record.spec)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder.parent))
+        _sweep(folder.parent)
+        beside = Path(tempfile.mkdtemp(prefix=f"{_BESIDE}{_host()}.{os.getpid()}.", dir=folder.parent))
+        try:
+            if predictions is not None:
+                _write_predictions(beside / "predictions.parquet", predictions)
+                content = (beside / "predictions.parquet").read_bytes()
+                record = replace(record, predictions_digest=digest(content))
+            value = _to_json(record)
+            value["digest"] = digest(canonical_json(value))
+            text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+            (beside / "record.json").write_text(text + "\n")
+            beside.chmod(0o755)
+            if folder.exists():  # moved away rather than removed: half of a record would be in everyone's way
+                folder.rename(beside.with_name(f"{beside.name}.old"))
+            beside.rename(folder)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(beside.with_name(f"{beside.name}.old"), ignore_errors=True)
     except OSError as error:
-        raise DataError(
+        raise CannotWrite(
             f"cannot write results in {results}: {error.strerror}; choose another with --results"
         ) from error
-    try:
-        if predictions is not None:
-            _write_predictions(beside / "predictions.parquet", predictions)
-            content = (beside / "predictions.parquet").read_bytes()
-            record = replace(record, predictions_digest=digest(content))
-        text = json.dumps(_to_json(record), indent=1, sort_keys=True, allow_nan=False)
-        (beside / "record.json").write_text(text + "\n")
-        beside.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 
+def _check_finite(record: Record) -> None:
+    for e in record.estimates:
+        for name, value in (
+            ("value", e.value),
+            ("low", e.low),
+            ("high", e.high),
+            *(("per_seed", v) for v in e.per_seed),
+        ):
+            if value is not None and not math.isfinite(value):
+                raise DataError(f"the estimate of {e.metric} has {name} {value}; expected a finite number or None")
+
+
+def _host() -> str:
+    return re.sub(r"[^\w-]+", "-", socket.gethostname())
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what writers that are dead have left in the folder."""
+    for path in folder.glob(f"{_BESIDE}*"):
+        host, _, process = path.name.removeprefix(_BESIDE).partition(".")
+        pid = process.partition(".")[0]
+        try:
+            known = host == _host() and pid.isdigit()
+            dead = not _is_alive(int(pid)) if known else time.time() - path.stat().st_mtime > _STALE
+        except OSError:  # another writer was faster
+            continue
+        if dead:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether a process of this machine runs; True where the system cannot tell."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it is another user's
+        return True
+    return True
+
+
 def read_record(folder: Path) -> Record:
-    """Return the record in `folder`. Raises DataError, in one line, where it is corrupt or of an unknown schema."""
+    """Return the record in `folder`.
+
+    Raises DataError, in one line, where it is corrupt, of a schema that is not known, or edited since it was written.
+    """
     file = folder / "record.json"
     try:
         value = json.loads(file.read_text())
-        if value["schema"] > SCHEMA:
-            raise DataError(f"{file}: schema {value['schema']} is newer than {SCHEMA}; update baserate")
+        schema = value["schema"]
+        if schema > SCHEMA:
+            raise DataError(f"{file}: schema {schema} is newer than {SCHEMA}; update baserate")
+        stated = value.pop("digest", "")
+        if schema > 1 and stated != digest(canonical_json(value)):
+            raise DataError(f"{file}: edited since it was written; delete {folder} and run again")
         value["spec"] = RunSpec.from_json(value["spec"])
-        estimates = [Estimate(**{**e, "per_seed": tuple(e["per_seed"])}) for e in value["estimates"]]
-        record = Record(**{**value, "estimates": tuple(estimates), "flags": tuple(value["flags"]), "path": folder})
+        estimates = tuple(Estimate(**{**e, "per_seed": tuple(e["per_seed"])}) for e in value["estimates"])
+        given = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
+        record = Record(**given)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
     if record_folder(folder.parent.parent, record.spec) != folder:
@@ -142,7 +234,7 @@ def read_records(results: Path) -> list[Record]:
     """Return all records under `results`, in the order of their folders. Raises DataError for one that is corrupt."""
     if not results.is_dir():
         raise DataError(f"{results}: no such folder; `baserate run` makes it")
-    return [read_record(file.parent) for file in sorted(results.glob("*/*/record.json"))]
+    return [read_record(file.parent) for file in sorted(results.glob("[!.]*/[!.]*/record.json"))]
 
 
 def read_predictions(record: Record) -> Predictions:
@@ -191,8 +283,19 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
 
 def _to_json(record: Record) -> dict[str, Any]:
-    value = {k: v for k, v in record.__dict__.items() if k not in ("path", "spec", "estimates")}
-    return _plain_dict(value | {"spec": record.spec.to_json(), "estimates": [asdict(e) for e in record.estimates]})
+    """Return what is written of a record: all but its digest, as the newest schema has it."""
+    elsewhere = ("path", "in_memory", "digest", "spec", "estimates")
+    value = {k: v for k, v in record.__dict__.items() if k not in elsewhere}
+    estimates = [asdict(e) for e in record.estimates]
+    return _plain_dict(value | {"schema": SCHEMA, "spec": record.spec.to_json(), "estimates": estimates})
+
+
+def _interval(e: Estimate) -> str:
+    return "" if e.low is None or e.high is None else f"[{e.low:.3f}, {e.high:.3f}]"
+
+
+def _html_row(tag: str, values: tuple[str, ...]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(value)}</{tag}>" for value in values) + "</tr>"
 
 
 def _plain_dict(value: Mapping[str, Any]) -> dict[str, Any]:

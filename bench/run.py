@@ -1,223 +1,184 @@
-"""From cells to records. `evaluate` is the line Task -> Split -> (Model, Mode) -> Predictions -> Estimate -> Record."""
+"""From cells to records: a cell whose failure is its own, and a grid of them."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
-import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from .errors import BaserateError, DataError, MissingExtra, NotApplicable
-from .evaluate import evaluate
-from .exposure import exposure_of
-from .modes import MODES
-from .plan import Cell, Protocol, run_spec
-from .provenance import environment
-from .records import Record, model_snapshot, read_record, record_folder, task_snapshot, write_record
-from .registry import load_model
-from .splits import load_split
-from .types import ModelCard, RunSpec, Split, Task
+from .errors import ConfigError, DataError
+from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
+from .executors import EXECUTORS
+from .plan import Cell, Protocol
+from .records import CannotWrite, Record, read_record, record_folder, write_record
 
 log = logging.getLogger(__name__)
 
-MISSING = "package missing"
-"""The flag of a cell that is run again once its package is installed."""
+Status = Literal["done", "failed", "not_applicable", "done_before", "no_data", "leaky"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a cell: its record, and of a cell that is not done the reason.
+
+    'no_data' is a task whose examples cannot be had, 'leaky' one that is refused for a leak; nothing is recorded of
+    either, nor of a cell that fails before its identity is known.
+    """
+
+    cell: Cell
+    status: Status
+    record: Record | None = None
+    reason: str = ""
+
+
+def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
+    """Return what became of the cell. Its record is written under `results`, where a cell done before is not run again.
+
+    Whatever goes wrong with the cell is in the result. Raises CannotWrite where `results` cannot be written at all, and
+    DataError where the cell's record there is corrupt.
+    """
+    try:
+        worker.split(cell.task)
+    except (Exception, SystemExit) as error:  # its examples are not here; other tasks' may be
+        log.debug("%s has no data", cell, exc_info=True)
+        return Result(cell, "no_data", reason=error_line(error))
+    if leak := worker.leak(cell.task):
+        return Result(cell, "leaky", reason=leak)
+    try:
+        spec = worker.spec(cell)
+        folder = None if results is None else record_folder(results, spec)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
+        return Result(cell, "failed", reason=error_text(error))
+    if folder is not None and (earlier := _done_before(folder)) is not None:
+        return Result(cell, "done_before", earlier)
+    worker.audit(cell.task)
+    start = time.perf_counter()
+    try:
+        record, predictions = evaluate(cell, worker)
+        if results is None:
+            record = replace(record, in_memory=predictions)
+        else:
+            record = read_record(write_record(results, record, predictions))
+    except CannotWrite:
+        raise
+    except (Exception, SystemExit) as error:  # one cell of many: its record keeps the reason
+        log.debug("%s failed", cell, exc_info=True)
+        record = without_result(cell, worker, error, start)
+        if results is not None:
+            record = read_record(write_record(results, record, None))
+    return Result(cell, record.status, record, record.error)
+
+
+def _done_before(folder: Path) -> Record | None:
+    """Return the record in `folder`, None where there is none or its cell is to be tried again."""
+    if not (folder / "record.json").exists():
+        return None
+    record = read_record(folder)
+    return None if record.status == "failed" or MISSING in record.flags else record
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a grid: how many cells were done before, done now, not applicable, and the records that failed.
+    """What became of a grid: how many cells were done before, done now, not applicable, and those that failed.
 
-    `lost` maps the tasks whose examples could not be had to the reason, `refused` those that leak to how, where the
-    grid refuses such; nothing is recorded of either.
+    `no_data` maps the tasks whose examples cannot be had to the reason, `leaky` those that are refused to the leak.
     """
 
     skipped: int = 0
     done: int = 0
     not_applicable: int = 0
-    failed: tuple[Record, ...] = ()
-    lost: Mapping[str, str] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
+    failed: tuple[Result, ...] = ()
+    no_data: Mapping[str, str] = field(default_factory=dict)
+    leaky: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts, and the failed cells with their errors, as a JSON object."""
         failed = [
-            {"task": r.spec.task, "model": r.spec.model, "mode": r.spec.mode, "error": r.error} for r in self.failed
+            {"task": r.cell.task.id, "model": r.cell.card.name, "mode": r.cell.mode, "error": r.reason}
+            for r in self.failed
         ]
         counts = {"done": self.done, "done_before": self.skipped, "not_applicable": self.not_applicable}
-        return {**counts, "failed": failed, "lost": dict(self.lost), "refused": dict(self.refused)}
+        return {**counts, "failed": failed, "no_data": dict(self.no_data), "leaky": dict(self.leaky)}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Grid:
-    """Runs cells in order, a model at a time, and writes a record for each; the same cells again are skipped.
+    """Runs cells by an executor, and writes a record for each under `results`; the same cells again are skipped.
 
-    `started(cell)` is called before each cell, `finished(cell, record, seconds)` after it, the record being None where
-    the cell was skipped. `examine(card)` returns what is wrong with a model, which its records then carry as flags; it
-    is called once for each model that is no baseline, before the first of its cells that has to run. So is
-    `audit(task, split)` for each task, and returns what records keep of it: the verdict, reasons and leaks; a trial's
-    cut examples are not audited. With `refuse_leaks` no cell runs on a task that fails for a leak, or has no audit.
+    `protocol` to `refuse_leaks` are what each `Worker` is made with. `started(cell)` is called when a cell is taken by
+    the executor, `finished(result)` when it has ended.
     """
 
-    results: Path
+    results: Path | None
     protocol: Protocol
-    cache: Path | None
-    started: Callable[[Cell], None] = lambda cell: None
-    finished: Callable[[Cell, Record | None, float], None] = lambda cell, record, seconds: None
-    examine: Callable[[ModelCard], tuple[str, ...]] = lambda card: ()
-    audit: Callable[[Task, Split], Mapping[str, Any]] = lambda task, split: {}
+    cache: Path | None = None
+    audited: bool = True
+    checked: bool = True
     refuse_leaks: bool = False
-    _splits: dict[str, Split] = field(default_factory=dict)
-    _audits: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    _taints: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    executor: str = "serial"
+    started: Callable[[Cell], None] = lambda cell: None
+    finished: Callable[[Result], None] = lambda result: None
 
     def run(self, cells: Iterable[Cell]) -> Outcome:
-        """Return what became of the cells. A cell that fails is a record with its error, and the others go on.
+        """Return what became of the cells. Raises as `each` does, and DataError where no cell has its data."""
+        by_status: dict[Status, list[Result]] = {}
+        for result in self.each(cells):
+            by_status.setdefault(result.status, []).append(result)
+        no_data = {r.cell.task.id: r.reason for r in by_status.get("no_data", ())}
+        if by_status.keys() == {"no_data"}:
+            raise DataError(next(iter(no_data.values())))
+        return Outcome(
+            skipped=len(by_status.get("done_before", ())),
+            done=len(by_status.get("done", ())),
+            not_applicable=len(by_status.get("not_applicable", ())),
+            failed=tuple(by_status.get("failed", ())),
+            no_data=no_data,
+            leaky={r.cell.task.id: r.reason for r in by_status.get("leaky", ())},
+        )
 
-        Raises BaserateError for what concerns every cell, such as results that cannot be written.
+    def each(self, cells: Iterable[Cell]) -> Iterator[Result]:
+        """Yield the result of each cell as it ends.
+
+        Raises ConfigError for a cell that is there twice or an unknown executor, and DataError where `results` cannot
+        be written.
         """
-        skipped = done = not_applicable = 0
-        failed: list[Record] = []
-        loaded: tuple[ModelCard | None, object] = (None, None)
-        lost: dict[str, str] = {}
-        refused: dict[str, str] = {}
+        chosen = list(cells)
+        _check_unique(chosen)
+        executor = EXECUTORS.get(self.executor)
+        prepare = functools.partial(
+            _prepare,
+            self.results,
+            protocol=self.protocol,
+            cache=self.cache,
+            audited=self.audited,
+            checked=self.checked,
+            refuse_leaks=self.refuse_leaks,
+        )
+        for result in executor(self._announced(chosen), prepare):
+            self.finished(result)
+            yield result
+
+    def _announced(self, cells: Sequence[Cell]) -> Iterator[Cell]:
         for cell in cells:
-            if cell.task.id in lost or cell.task.id in refused:
-                self.finished(cell, None, 0.0)
-                continue
             self.started(cell)
-            start = time.perf_counter()
-            try:
-                split = self._split(cell.task)
-            except BaserateError as error:  # its data are not here; the other tasks' may be
-                lost[cell.task.id] = str(error)
-                self.finished(cell, None, 0.0)
-                continue
-            if self.refuse_leaks and (leak := _leak(self._audited(cell.task, split))):
-                refused[cell.task.id] = leak
-                self.finished(cell, None, 0.0)
-                continue
-            spec = run_spec(cell, split, self.protocol)
-            if self._is_done(spec):
-                skipped += 1
-                self.finished(cell, None, 0.0)
-                continue
-            audited = self._audited(cell.task, split)
-            start = time.perf_counter()
-            predictions = None
-            try:
-                MODES.get(cell.mode).check(cell.task, cell.card)
-                if loaded[0] is not cell.card:
-                    loaded = (None, None)  # two models may not fit into memory
-                    if cell.card.name not in self._taints:
-                        self._taints[cell.card.name] = self._taints_of(cell.card)
-                        start = time.perf_counter()
-                    loaded = (cell.card, load_model(cell.card))
-                record, predictions = evaluate(cell, spec, split, loaded[1], cache=self.cache)
-                done += 1
-            except NotApplicable as reason:
-                record = self._without_result(cell, spec, "not_applicable", str(reason))
-                not_applicable += 1
-            except MissingExtra as reason:
-                # A baseline that nobody named must not fail a grid on a machine that lacks its package.
-                status = "not_applicable" if cell.card.baseline else "failed"
-                record = replace(self._without_result(cell, spec, status, str(reason)), flags=(MISSING,))
-                not_applicable += cell.card.baseline
-                failed += [] if cell.card.baseline else [record]
-            except (Exception, SystemExit) as error:  # one cell of many: its record keeps the reason
-                record = self._without_result(cell, spec, "failed", _told(error))
-                log.debug("%s failed", cell, exc_info=True)
-                failed.append(record)
-            seconds = time.perf_counter() - start
-            taints = () if record.status == "not_applicable" else self._taints.get(cell.card.name, ())
-            record = replace(
-                record,
-                flags=record.flags + taints,
-                seconds=round(seconds, 3),
-                peak_memory_mb=_peak_memory_mb(),
-                environment=environment() | _precision(loaded[1]),
-                grid=self.protocol.grid,
-                audit=audited,
-                exposure=exposure_of(cell.card, cell.task, split, mode=cell.mode).to_json(),
-            )
-            write_record(self.results, record, predictions)
-            self.finished(cell, record, seconds)
-        if lost and not (skipped or done or not_applicable or failed or refused):
-            raise DataError(next(iter(lost.values())))
-        return Outcome(skipped, done, not_applicable, tuple(failed), lost, refused)
-
-    def _split(self, task: Task) -> Split:
-        if task.id not in self._splits:
-            self._splits[task.id] = load_split(task, limit=self.protocol.limit)
-        return self._splits[task.id]
-
-    def _audited(self, task: Task, split: Split) -> Mapping[str, Any]:
-        if task.id not in self._audits:
-            whole = load_split(task) if self.refuse_leaks and self.protocol.limit else split
-            try:
-                wanted = self.refuse_leaks or not self.protocol.limit
-                self._audits[task.id] = self.audit(task, whole) if wanted else {}
-            except Exception as error:  # a result without an audit is still a result, and says so
-                bug = not isinstance(error, BaserateError)
-                log.warning("%s: it could not be audited: %s", task.id, _told_in_a_line(error), exc_info=bug)
-                self._audits[task.id] = {"verdict": "", "reasons": [f"not audited: {_told_in_a_line(error)}"]}
-        return self._audits[task.id]
-
-    def _is_done(self, spec: RunSpec) -> bool:
-        folder = record_folder(self.results, spec)
-        if not folder.exists():
-            return False
-        record = read_record(folder)
-        return record.status != "failed" and MISSING not in record.flags
-
-    def _taints_of(self, card: ModelCard) -> tuple[str, ...]:
-        """Return the flags of all records of a model: the checks that it fails, and whose code it ran."""
-        flags = (f"remote code at {card.remote_code}",) if card.remote_code else ()
-        if card.baseline:
-            return flags
-        try:
-            return (*flags, *(f"check failed: {fault}" for fault in self.examine(card)))
-        except (Exception, SystemExit) as error:  # a result without checks is still a result, and says so
-            log.warning("%s: its checks could not be run", card.name, exc_info=True)
-            return (*flags, f"checks not run: {_told_in_a_line(error)}")
-
-    def _without_result(self, cell: Cell, spec: RunSpec, status: Any, error: str) -> Record:
-        return Record(spec, status, task_snapshot(cell.task), model_snapshot(cell.card), error=error)
+            yield cell
 
 
-def _leak(audited: Mapping[str, Any]) -> str:
-    """Return how training data leak into test data, or why this is not known; '' where the audit found no such leak."""
-    if not audited.get("verdict"):
-        return "; ".join(audited.get("reasons", ())) or "not audited"
-    return "; ".join(line for line in audited.get("leaks", ()) if line.startswith("FAIL"))
+def _prepare(results: Path | None, **options: Any) -> Callable[[Cell], Result]:
+    """Return what runs a cell in this process."""
+    return functools.partial(run_cell, worker=Worker(**options), results=results)
 
 
-def _told(error: Exception | SystemExit) -> str:
-    """Return the caller's mistakes as their one line, and a bug of ours with its traceback."""
-    if isinstance(error, BaserateError | SystemExit):
-        return _told_in_a_line(error)
-    return "".join(traceback.format_exception(error)).strip()
-
-
-def _told_in_a_line(error: Exception | SystemExit) -> str:
-    if isinstance(error, SystemExit):
-        return f"called sys.exit({error.code!r})"
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _precision(model: object) -> dict[str, str]:
-    """Return the precision that a network ran in, which 'auto' leaves to the device."""
-    found = getattr(model, "precision", "")
-    return {"precision": str(found)} if found else {}
-
-
-def _peak_memory_mb() -> float:
-    """Return the peak resident memory of the process so far, in MiB; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:
-        return 0.0
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+def _check_unique(cells: Sequence[Cell]) -> None:
+    """Raise ConfigError where two cells have the same task, model, mode and settings: one would hide the other."""
+    seen = set()
+    for cell in cells:
+        key = (cell.task.id, cell.card.name, cell.mode, repr(sorted(cell.settings.items())))
+        if key in seen:
+            changed = "".join(f", {name} = {value!r}" for name, value in sorted(cell.settings.items()))
+            raise ConfigError(f"{cell.task.id} · {cell.card.name} · {cell.mode}{changed} is there twice; expected once")
+        seen.add(key)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
+from .frames import predictions_frame
 from .text import Strings as Strings
 from .text import distinct, hash_column
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 StrArray = NDArray[np.object_]
 IntArray = NDArray[np.int64]
@@ -187,12 +192,12 @@ class Split:
     def __iter__(self) -> Iterator[tuple[Part, Examples]]:
         yield from (("train", self.train), ("valid", self.valid), ("test", self.test))
 
-    @property
+    @functools.cached_property
     def data_fingerprint(self) -> str:
         """The digest of the examples of all parts."""
         return digest(*(examples.fingerprint for _, examples in self))
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """The digest of which examples are in which part."""
         return digest(*("\n".join([part, *examples.ids]) for part, examples in self))
@@ -383,6 +388,10 @@ class Predictions:
     scores: FloatArray
     seeds: tuple[int, ...]
     scored: NDArray[np.bool_] | None = None
+
+    def to_frame(self) -> DataFrame:
+        """Return a pandas table of a row a seed and example: id, target, cluster, strata, seed, scores."""
+        return predictions_frame(self)
 
 
 @dataclass(frozen=True)

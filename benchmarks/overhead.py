@@ -75,9 +75,10 @@ def main() -> None:
         card = ModelCard(f"prior{i}", Prior, {"from_scratch": {}}, {}, "", revision=lambda: "r")
         cells.append(Cell(task, card, "from_scratch"))
     with tempfile.TemporaryDirectory() as folder:
-        Grid(Path(folder), Protocol(), None).run(cells[:1])
+        grid = Grid(Path(folder), Protocol(), audited=False, checked=False)
+        grid.run(cells[:1])
         start = time.perf_counter()
-        Grid(Path(folder), Protocol(), None).run(cells)
+        grid.run(cells)
         each = (time.perf_counter() - start) / (len(cells) - 1)
     print(
         f"a cell            {each * 1e3:6.0f} ms   {len(metrics)} metrics, 3 seeds, 1,000 resamples of 1,000 examples"

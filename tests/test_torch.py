@@ -53,11 +53,19 @@ def test_learns_and_restores_the_best_weights() -> None:
 def test_stops_early_and_reports_all_of_its_work() -> None:
     done: list[int] = []
     totals: list[int] = []
+    shown: list[str] = []
     module, x, _ = _problem()
-    with listening(lambda doing, total: (totals.append(total), done.append)[1]):
+
+    def listener(doing: str, total: int) -> Advance:
+        totals.append(total)
+        shown.append(doing)
+        return lambda n, now="": (done.append(n), shown.append(now))[0]
+
+    with listening(listener):
         best, seen = _fit(module, x, torch.randn(201, 1, generator=torch.Generator().manual_seed(1)), epochs=100)
     assert len(seen) == best + 5 < 100
     assert sum(done) == totals[0] == 100 * 150
+    assert shown[0] == "training · seed 0" and re.fullmatch(r"epoch 1 · loss \d+\.\d{3}", shown[1])
 
 
 def test_same_seed_same_weights_whatever_the_global_state_which_is_left_alone() -> None:

@@ -32,7 +32,7 @@ from ..doctor import Finding
 from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
-from ..run import Outcome
+from ..run import Outcome, Result
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -70,7 +70,12 @@ class _Activities:
     def __call__(self, doing: str, total: int) -> Advance:
         self.clear()
         bar = self._bar = self._progress.add_task(f"  {escape(doing)}", total=total)
-        return lambda n: self._progress.advance(bar, n)
+
+        def advance(n: int, now: str = "") -> None:
+            shown = f"  {escape(f'{doing} · {now}')}" if now else None
+            self._progress.update(bar, advance=n, description=shown)
+
+        return advance
 
     def clear(self) -> None:
         if self._bar is not None:
@@ -97,6 +102,7 @@ class GridDisplay:
         self._total = self._progress.add_task("cells", total=cells, cells=True)
         self._activities = _Activities(self._progress)
         self._stack = ExitStack()
+        self._noted: set[str] = set()
 
     def __enter__(self) -> GridDisplay:
         self._stack.enter_context(self._progress)
@@ -110,20 +116,33 @@ class GridDisplay:
         """Show the cell as the current one."""
         self._progress.update(self._total, description=f"[bold]{escape(str(cell))}")
 
-    def said(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Print a line on what concerns many cells, such as an audit that fails."""
         self._activities.clear()
         self._console.print(Text(f"! {text}", "yellow"), soft_wrap=True)
 
-    def finished(self, cell: Cell, record: Record | None, seconds: float) -> None:
-        """Count the cell, and print a line on it unless it was done before."""
+    def finished(self, result: Result) -> None:
+        """Count the cell, and print a line on it if it was run now, after one on a task whose audit fails."""
         self._activities.clear()
         self._progress.advance(self._total)
-        if record is not None:
-            self._console.print(_line(cell, record, seconds), highlight=False, soft_wrap=True)
+        if result.record is None or result.status == "done_before":
+            return
+        task, failed = result.cell.task, _failures(result.record)
+        if failed and task.id not in self._noted:
+            self._noted.add(task.id)
+            more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            self.note(f"{task.id}: its audit fails: {failed[0]}{more}; `baserate audit {task.name}`")
+        self._console.print(_line(result.cell, result.record), highlight=False, soft_wrap=True)
 
 
-def _line(cell: Cell, record: Record, seconds: float) -> Text:
+def _failures(record: Record) -> list[str]:
+    """Return what the audit of the record's task fails for."""
+    if record.audit.get("verdict") != "FAIL":
+        return []
+    return [reason.removeprefix("FAIL: ") for reason in record.audit["reasons"] if reason.startswith("FAIL")]
+
+
+def _line(cell: Cell, record: Record) -> Text:
     if record.status == "done":
         primary = record.estimates[0]
         value = f"{primary.metric} " + ("undefined" if primary.value is None else f"{primary.value:.3f}")
@@ -133,29 +152,26 @@ def _line(cell: Cell, record: Record, seconds: float) -> Text:
         value = record.error.splitlines()[-1]
     mark, style = {"done": ("✓", "green"), "failed": ("✗", "bold red")}.get(record.status, ("–", "dim"))
     line = Text.assemble((f"{mark} ", style), (str(cell), ""), ("  ", ""), (value, style if mark != "✓" else "bold"))
-    line.append(f"  {seconds:.1f} s", style="dim")
+    line.append(f"  {record.seconds:.1f} s", style="dim")
     return line
 
 
-def print_outcome(outcome: Outcome, results: Path, said: str, *, quiet: bool) -> None:
-    """Print what became of the grid; failures are told even when quiet."""
+def print_outcome(outcome: Outcome, results: Path, tracking: str, *, quiet: bool) -> None:
+    """Print what became of the grid and of its copy in MLflow; failures are shown even when quiet."""
     console = Console(quiet=quiet, highlight=False)
     console.print(
         f"{outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not applicable, "
         f"{len(outcome.failed)} failed; records in {results}"
     )
-    console.print(escape(said))
+    console.print(escape(tracking))
     loud = Console(stderr=True, highlight=False)
-    for task, reason in outcome.lost.items():
+    for task, reason in outcome.no_data.items():
         loud.print(Text(f"not run: {task}: {reason}", "red"), soft_wrap=True)
-    for task, leak in outcome.refused.items():
+    for task, leak in outcome.leaky.items():
         loud.print(Text(f"refused: {task} leaks: {leak}", "red"), soft_wrap=True)
-    for record in outcome.failed:
-        spec = record.spec
-        loud.print(
-            Text(f"failed: {spec.task} · {spec.model} · {spec.mode}: {record.error.splitlines()[-1]}", "red"),
-            soft_wrap=True,
-        )
+    for result in outcome.failed:
+        cell, reason = result.cell, result.reason.splitlines()[-1]
+        loud.print(Text(f"failed: {cell.task.id} · {cell.card.name} · {cell.mode}: {reason}", "red"), soft_wrap=True)
 
 
 def print_listing(listing: Mapping[str, Any]) -> None:

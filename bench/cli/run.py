@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import ConfigError
-from ..types import Split, Task
 from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
 
 RESULTS = Path("results")
@@ -51,6 +48,7 @@ RESULTS = Path("results")
 @data_dir_option
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 @click.option("--cache/--no-cache", default=True, help="Keep embeddings and likelihoods on disk across runs.")
+@click.option("--executor", default="serial", show_default=True, help="Where cells run; packages may add others.")
 @trust_option
 @pickle_option
 @uri_option
@@ -69,6 +67,7 @@ def run(
     fail_on_leak: bool,
     results: Path,
     cache: bool,
+    executor: str,
     trusted: tuple[str, ...],
     allow_pickle: bool,
     tracking_uri: str | None,
@@ -89,7 +88,7 @@ def run(
     from ..cache.folder import cache_dir
     from ..cards.find import find_models, find_tasks
     from ..cards.suite import load_suite
-    from ..checks import faults
+    from ..executors import EXECUTORS
     from ..networks.hub import Access
     from ..plan import SEEDS, Protocol, plan
     from ..run import Grid
@@ -99,6 +98,7 @@ def run(
         raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")
     if bool(suite) == bool(tasks):
         raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
+    EXECUTORS.get(executor)
     chosen = _seeds(seeds)
     access = Access(trusted, allow_pickle)
     if suite:
@@ -115,41 +115,28 @@ def run(
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:
-        kept = cache_dir() if cache else None
         for task, newer in {cell.task.id: cell.task.superseded_by for cell in cells}.items():
             if newer:
-                display.said(f"{task} is superseded by {newer}")
-        examine = functools.partial(faults, cache=cache_dir())
-        audit = functools.partial(_audit, said=display.said) if audited else _no_audit
+                display.note(f"{task} is superseded by {newer}")
         grid = Grid(
-            results, protocol, kept, display.started, display.finished, examine, audit, refuse_leaks=fail_on_leak
+            results,
+            protocol,
+            cache_dir() if cache else None,
+            audited=audited,
+            refuse_leaks=fail_on_leak,
+            executor=executor,
+            started=display.started,
+            finished=display.finished,
         )
         outcome = grid.run(cells)
-    said = _mirror(results, tracking_uri) if results.is_dir() else "no records"
+    tracking = _mirror(results, tracking_uri) if results.is_dir() else "no records"
     if as_json:
-        click.echo(json.dumps({**outcome.to_json(), "tracking": said}, indent=1))
+        click.echo(json.dumps({**outcome.to_json(), "tracking": tracking}, indent=1))
     else:
-        print_outcome(outcome, results, said, quiet=quiet)
+        print_outcome(outcome, results, tracking, quiet=quiet)
     if results.is_dir():
         _tabulate(results, results, as_json=False, quiet=quiet or as_json)
-    return 1 if outcome.failed or outcome.lost or outcome.refused else 0
-
-
-def _audit(task: Task, split: Split, *, said: Callable[[str], None]) -> Mapping[str, Any]:
-    """Return what records keep of the task's audit, saying in a line where it fails."""
-    from ..audit import audit
-    from ..cache.folder import cache_dir
-
-    found = audit(task, split, cache=cache_dir())
-    if found.verdict == "FAIL":
-        failed = [reason for reason in found.reasons if reason.startswith("FAIL")]
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        said(f"{task.id}: its audit fails: {failed[0].removeprefix('FAIL: ')}{more}; `baserate audit {task.name}`")
-    return found.in_short()
-
-
-def _no_audit(task: Task, split: Split) -> Mapping[str, Any]:
-    return {}
+    return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
 
 
 def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:

@@ -72,7 +72,7 @@ def fit_module(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, ramp=ramp, total=total))
     devices = sorted({p.device.index or 0 for p in parameters if p.device.type == "cuda"})
     rng = np.random.default_rng(seed)
-    advance = activity(doing, epochs * n)
+    advance = activity(f"{doing} · seed {seed}", epochs * n)
     best, best_epoch, best_weights = math.inf, 0, {}
     with (
         torch.random.fork_rng(devices=devices),
@@ -92,7 +92,7 @@ def fit_module(
                 nn.utils.clip_grad_norm_(parameters, 1.0)
                 optimizer.step()
                 schedule.step()
-                advance(len(index))
+                advance(len(index), f"epoch {epoch} · loss {loss.item():.3f}")
             module.eval()
             with torch.no_grad():
                 current = float(valid_loss())

@@ -38,8 +38,8 @@ def examine() -> list[Finding]:
     for registry in (TASKS, MODELS):
         count = len(registry.all())
         findings.append(Finding(f"{registry.what}s", "ok" if count else "broken", f"{count} registered"))
-        for point, reason in registry.broken.items():
-            findings.append(Finding(f"plugin {point}", "broken", reason, "mend or uninstall that package"))
+    for point, reason in {**TASKS.broken, **MODELS.broken}.items():
+        findings.append(Finding(f"plugin {point}", "broken", reason, "mend or uninstall that package"))
     return findings
 
 

@@ -26,7 +26,7 @@ from .types import Exposure, ModelCard, Task
 T = TypeVar("T")
 
 PLUGINS = "baserate.plugins"
-"""The entry-point group of packages that add metrics, zero-shot rules, probes, modes, columns or executors."""
+"""The entry-point group of packages that add anything: metrics, zero-shot rules, probes, modes, tasks, models."""
 
 
 class Registry(Generic[T]):
@@ -56,6 +56,10 @@ class Registry(Generic[T]):
             )
         self._values[name] = value
         self._origins[name] = origin
+
+    def put(self, name: str, value: T) -> None:
+        """Put `value` in the place of the one registered as `name`."""
+        self._values[name] = value
 
     def all(self) -> Mapping[str, T]:
         """Return every value by name, loading what is built in and the entry points on the first call.
@@ -103,6 +107,17 @@ class Registry(Generic[T]):
             cls._restore(before)
 
     @classmethod
+    @contextmanager
+    def all_or_nothing(cls) -> Iterator[None]:
+        """Undo, where the block raises, whatever was registered inside it in any registry."""
+        before = cls._snapshot()
+        try:
+            yield
+        except BaseException:
+            cls._restore(before)
+            raise
+
+    @classmethod
     def _snapshot(cls) -> list[tuple[Registry[Any], dict[str, Any], dict[str, str]]]:
         return [(registry, dict(registry._values), dict(registry._origins)) for registry in cls._every]
 
@@ -117,11 +132,10 @@ class Registry(Generic[T]):
             return
         cls._broken[group] = {}
         for point in sorted(importlib.metadata.entry_points(group=group), key=lambda p: (p.name, p.value)):
-            before = cls._snapshot()
             try:
-                point.load()
+                with cls.all_or_nothing():
+                    point.load()
             except Exception as error:  # noqa: BLE001 - a broken plugin is listed and takes nothing down
-                cls._restore(before)
                 source = f"{point.dist.name} " if point.dist else ""
                 cls._broken[group][f"{source}{point.group}:{point.name}"] = f"{type(error).__name__}: {error}"
 
@@ -140,8 +154,8 @@ def origin_of(function: Callable[..., Any]) -> str:
     return f"{code.co_filename}:{code.co_firstlineno}"
 
 
-TASKS: Registry[Task] = Registry("task", groups=("baserate.tasks",))
-MODELS: Registry[ModelCard] = Registry("model", groups=("baserate.baselines", "baserate.models"))
+TASKS: Registry[Task] = Registry("task", groups=("baserate.tasks", PLUGINS))
+MODELS: Registry[ModelCard] = Registry("model", groups=("baserate.baselines", "baserate.models", PLUGINS))
 
 
 def task(build: Callable[[], Task]) -> Callable[[], Task]:
@@ -254,11 +268,16 @@ def baseline(
 
 def _revision(load: Callable[..., Model], version: int | None) -> Callable[[], str]:
     """Return what tells a model's revision that has no weights to digest."""
-    return functools.partial(source_digest, load) if version is None else functools.partial(_declared, version)
+    return (
+        functools.partial(source_digest, load)
+        if version is None
+        else functools.partial(fixed_revision, f"version {version}")
+    )
 
 
-def _declared(version: int) -> str:
-    return f"version {version}"
+def fixed_revision(revision: str) -> str:
+    """Return the revision itself: one that no parameter changes."""
+    return revision
 
 
 def get_task(name: str) -> Task:

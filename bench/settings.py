@@ -5,6 +5,7 @@ One table serves the defaults of a run, the checks of what a user sets, the iden
 
 from __future__ import annotations
 
+import functools
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -74,12 +75,12 @@ def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chose
 def one_of(*choices: str, default: str, about: str, several: bool = False) -> Setting:
     """Return a setting that is one of some texts."""
     listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
-    return Setting(default, about, listed, lambda v: isinstance(v, str) and v in choices, choices, several)
+    return Setting(default, about, listed, functools.partial(_is_among, choices), choices, several)
 
 
 def count(default: int | None, about: str) -> Setting:
     """Return a setting that is a whole number from 1; None, where it is the default, says that there is no limit."""
-    return Setting(default, about, "a whole number from 1", lambda v: _is_whole(v) and v >= 1)
+    return Setting(default, about, "a whole number from 1", _is_count)
 
 
 def positive(default: float, about: str) -> Setting:
@@ -89,12 +90,12 @@ def positive(default: float, about: str) -> Setting:
 
 def share(default: float, about: str) -> Setting:
     """Return a setting that is a number from 0 to 1."""
-    return Setting(default, about, "a number from 0 to 1", lambda v: _is_finite(v) and 0 <= v <= 1)
+    return Setting(default, about, "a number from 0 to 1", _is_share)
 
 
 def flag(default: bool, about: str) -> Setting:
     """Return a setting that is true or false."""
-    return Setting(default, about, "true or false", lambda v: isinstance(v, bool))
+    return Setting(default, about, "true or false", _is_flag)
 
 
 def layer(default: int, about: str, *, several: bool = False) -> Setting:
@@ -110,6 +111,22 @@ def is_text(value: Any) -> bool:
 def is_positive(value: Any) -> bool:
     """Return whether the value is a finite number above 0, and no boolean."""
     return _is_finite(value) and value > 0
+
+
+def _is_among(choices: tuple[str, ...], value: Any) -> bool:
+    return isinstance(value, str) and value in choices
+
+
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and value >= 1
+
+
+def _is_share(value: Any) -> bool:
+    return _is_finite(value) and 0 <= value <= 1
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
 def _is_whole(value: Any) -> bool:

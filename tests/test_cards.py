@@ -92,7 +92,7 @@ def test_python_file_of_a_user_may_be_named_more_than_once(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="expected one task in the file, found 0"):
         find_tasks([str(file)])
     (tmp_path / "bad.py").write_text("from baserate.registry import model\n1 / 0\n@model('x')\ndef load(): ...\n")
-    with pytest.raises(ConfigError, match=r"bad\.py: ZeroDivisionError: division by zero"):
+    with pytest.raises(ConfigError, match=r"bad\.py:2: ZeroDivisionError: division by zero"):
         find_model(str(tmp_path / "bad.py"))
     with pytest.raises(ConfigError, match=r"none\.py: No such file"):
         find_model(str(tmp_path / "none.py"))

@@ -174,7 +174,7 @@ def test_card_is_read_without_running_the_file(tmp_path: Path) -> None:
         path.write_text(f"raise RuntimeError('ran')\n{source}\n")
         card = card_from_file(path)
         assert card and card.modes == modes and card.name == "m"
-    with pytest.raises(ConfigError, match=r"m.py: RuntimeError: ran"):
+    with pytest.raises(ConfigError, match=r"m.py:1: RuntimeError: ran"):
         card.load()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from baserate.errors import BaserateError, ConfigError
 from baserate.networks.training import fit_module, pick_device
-from baserate.progress import listening
+from baserate.progress import Advance, listening
 from baserate.types import IntArray
 
 

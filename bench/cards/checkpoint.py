@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..capabilities import Model
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
 from ..networks.hub import Access, Location, check_trust, check_weights, read_config
 from ..networks.settings import NETWORK
+from ..registry import fixed_revision
 from ..types import ModelCard, digest
 
 _RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
@@ -27,22 +30,18 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     code = check_trust(location, commit, access) if needs_code(content, family) else ""
     if location.folder and not random_weights and family.load is None:
         check_weights(location.folder, location.name, allow_pickle=access.allow_pickle)
-    pinned = location if location.folder else Location(location.name, None, commit)
-
-    def load(*, precision: str = "auto", compiled: bool = False) -> Model:
-        from ..networks.checkpoint import open_checkpoint
-
-        return open_checkpoint(pinned, access, random_weights=random_weights, precision=precision, compiled=compiled)
-
+    # A card may be loaded by another process, in another folder, and the hub's `main` may have moved by then.
+    here = replace(location, folder=location.folder.absolute()) if location.folder else location
+    pinned = here if here.folder else Location(location.name, None, commit)
     name = location.label
     return ModelCard(
         name=f"{name}_random" if random_weights else name,
-        load=load,
+        load=functools.partial(_open, pinned, access, random_weights=random_weights),
         modes=modes_of(head_of(content, family), random_weights=random_weights),
         settings=NETWORK,
         params={"precision": "auto", "compiled": False},
         description=_description(location, family, facts) + (", never trained" if random_weights else ""),
-        revision=(lambda: digest("random", commit)) if random_weights else (lambda: commit),
+        revision=functools.partial(fixed_revision, digest("random", commit) if random_weights else commit),
         parameters=facts.parameters if facts else None,
         context=facts.context if facts else None,
         tokenizer=facts.tokenizer if facts else "",
@@ -51,9 +50,17 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         citation=facts.citation if facts else "",
         family=family.name,
         twin_of=name if random_weights else "",
-        twin=None if random_weights else (lambda: checkpoint_card(location, access, random_weights=True)),
+        twin=None if random_weights else functools.partial(checkpoint_card, here, access, random_weights=True),
         remote_code=code,
     )
+
+
+def _open(
+    location: Location, access: Access, *, random_weights: bool, precision: str = "auto", compiled: bool = False
+) -> Model:
+    from ..networks.checkpoint import open_checkpoint
+
+    return open_checkpoint(location, access, random_weights=random_weights, precision=precision, compiled=compiled)
 
 
 def _description(location: Location, family: Family, facts: Checkpoint | None) -> str:

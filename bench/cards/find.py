@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 from ..errors import ConfigError, UnknownName, nearest
 from ..inhouse import card_from_file
-from ..inhouse.files import run_file
 from ..networks.hub import Access, locate
 from ..registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
 from ..splits import RULES
 from ..types import ModelCard, Task, canonical_json
 from .checkpoint import NO_ACCESS, checkpoint_card
+from .own_files import run_own_file
 from .task_file import find_in_file
 from .variant import variant
 
@@ -222,7 +222,7 @@ def _run_file(path: Path, registry: Registry[C]) -> list[C]:
     registry.all()
     origin = f"{path.resolve()}:"
     if not any(r.origin(n).startswith(origin) for r in (TASKS, MODELS) for n in r.all()):
-        run_file(path)
+        run_own_file(path)
     return [card for name, card in registry.all().items() if registry.origin(name).startswith(origin)]
 
 

@@ -40,7 +40,7 @@ def listing() -> dict[str, Any]:
         for c in f.checkpoints
     ]
     named = [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
-    broken = {**TASKS.broken, **MODELS.broken, **FAMILIES.broken}
+    broken = {**TASKS.broken, **MODELS.broken}
     return {"tasks": tasks, **models, "checkpoints": hub, "suites": named, "broken": broken}
 
 

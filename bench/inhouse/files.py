@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import sys
+import traceback
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ..errors import BaserateError, ConfigError
@@ -53,18 +56,18 @@ def card_from_file(path: str | Path) -> ModelCard | None:
     if "embed" in functions:
         modes["linear_probe"] = {}
     file, weights = path.absolute(), [w.absolute() for w in weight_files(path, tree)]
-
-    def load(*, python: str = "", timeout: float = TIMEOUT) -> Any:
-        return model_from_file(file, python=python, timeout=timeout)
-
     return ModelCard(
         name=path.stem,
-        load=load,
+        load=functools.partial(model_from_file, file),
         modes=modes,
         params={"python": "", "timeout": TIMEOUT},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
-        revision=lambda: "file:" + digest(*(f.read_bytes() for f in (*files_of(file), *weights))),
+        revision=functools.partial(_revision, file, tuple(weights)),
     )
+
+
+def _revision(file: Path, weights: tuple[Path, ...]) -> str:
+    return "file:" + digest(*(f.read_bytes() for f in (*files_of(file), *weights)))
 
 
 def model_from_file(
@@ -90,8 +93,8 @@ def model_from_file(
 def run_file(path: Path) -> Any:
     """Return the module that a user's own file makes, run because the user named it.
 
-    Modules beside it can be imported while it runs. Raises ConfigError, in one line, where it raises or exits, or where
-    it got another module than the one beside it.
+    Modules beside it can be imported while it runs. Raises ConfigError, in one line that names file and line, where it
+    raises or exits, or where it got another module than the one beside it.
     """
     name = f"baserate_file_{digest(str(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
@@ -102,16 +105,30 @@ def run_file(path: Path) -> Any:
     sys.path.append(folder)
     try:
         spec.loader.exec_module(module)
-    except BaserateError:
-        raise
+    except BaserateError as error:
+        if str(path) in str(error) or str(path.resolve()) in str(error):
+            raise
+        raise ConfigError(f"{_line(path, error)}: {error}") from error
     except SystemExit as error:
-        raise ConfigError(f"{path}: called sys.exit({error.code!r})") from error
+        raise ConfigError(f"{_line(path, error)}: called sys.exit({error.code!r})") from error
     except Exception as error:
-        raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"{_line(path, error)}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(folder)
     _check_neighbours(path)
     return module
+
+
+def _line(path: Path, error: BaseException) -> str:
+    """Return the file with the last of its lines that ran into the error, as `mine.py:12`."""
+    if isinstance(error, SyntaxError) and error.filename == str(path.resolve()):
+        return f"{path}:{error.lineno}"
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_of(frame, path)]
+    return f"{path}:{lines[-1]}" if lines else str(path)
+
+
+def _is_of(frame: FrameType, path: Path) -> bool:
+    return frame.f_code.co_filename == str(path.resolve())
 
 
 def _check_neighbours(path: Path) -> None:

@@ -1,0 +1,117 @@
+"""A user's own Python file that registers content: run once, and its cards work in a process that never ran it."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..inhouse.files import run_file
+from ..registry import MODELS, TASKS, Registry
+from ..types import ModelCard, Task
+
+PLUGINS_VARIABLE = "BASERATE_PLUGINS"
+"""The environment variable by which processes started from here know the plugin files of this one."""
+
+_FILES: Registry[Path] = Registry("file", groups=())
+
+
+@dataclass(frozen=True)
+class OwnTask(Task):
+    """A task that the user's `file` registers as `registered`.
+
+    It pickles as that name and what was changed since, whatever the file holds: where the file was not run, unpickling
+    runs it.
+    """
+
+    file: Path = Path()
+    registered: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.file, "task", self.registered, _changes(self, TASKS.get(self.registered)))
+
+
+@dataclass(frozen=True)
+class OwnModel(ModelCard):
+    """A model that the user's `file` registers as `registered`; it pickles as an `OwnTask` does."""
+
+    file: Path = Path()
+    registered: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.file, "model", self.registered, _changes(self, MODELS.get(self.registered)))
+
+
+def run_own_file(path: Path) -> None:
+    """Run a user's file, once, so that what it registers is found by name.
+
+    Raises ConfigError or DuplicateName, in one line, where it cannot be run; nothing of it is registered then.
+    """
+    for registry in (TASKS, MODELS):
+        registry.all()
+    full = path.resolve()
+    if str(full) in _FILES.all():
+        return
+    before = {*TASKS.all()}, {*MODELS.all()}
+    with Registry.all_or_nothing():
+        run_file(path)
+        for name in [name for name in TASKS.all() if name not in before[0]]:
+            TASKS.put(name, OwnTask(**vars(TASKS.get(name)), file=full, registered=name))
+        for name in [name for name in MODELS.all() if name not in before[1]]:
+            MODELS.put(name, OwnModel(**vars(MODELS.get(name)), file=full, registered=name))
+        _FILES.add(str(full), full, origin=str(full))
+
+
+def run_plugins(files: Sequence[Path]) -> None:
+    """Run files of the user's that register anything, and let the processes that are started from here know them."""
+    for file in files:
+        if not file.is_file():
+            raise ConfigError(f"--plugin {file}: no such file")
+        run_own_file(file)
+    os.environ[PLUGINS_VARIABLE] = os.pathsep.join(str(file.resolve()) for file in files)
+
+
+def _changes(card: Task | ModelCard, original: Task | ModelCard) -> bytes:
+    """Return the fields in which a card is not the registered one; what they hold of that one goes by its field."""
+    changed = {f.name: getattr(card, f.name) for f in fields(card)}
+    changed = {name: value for name, value in changed.items() if value is not getattr(original, name)}
+    out = io.BytesIO()
+    _Changes(out, original).dump(changed)
+    return out.getvalue()
+
+
+def _restored(file: Path, what: str, name: str, changes: bytes) -> Task | ModelCard:
+    """Return the card that `_changes` was made of. Raises ConfigError where the file does not register it any more."""
+    run_own_file(file)
+    registered: Any = (TASKS if what == "task" else MODELS).all()
+    if name not in registered:
+        raise ConfigError(f"{file}: registers no {what} {name!r} any more")
+    card: Task | ModelCard = registered[name]
+    changed = _Restored(io.BytesIO(changes), card).load()
+    return replace(card, **changed) if changed else card
+
+
+class _Changes(pickle.Pickler):
+    """Writes the functions of a registered card by the names of its fields: no other process can import them."""
+
+    def __init__(self, file: io.BytesIO, card: Task | ModelCard) -> None:
+        super().__init__(file)
+        held = {f.name: getattr(card, f.name) for f in fields(card)}
+        self._names = {id(value): name for name, value in held.items() if callable(value)}
+
+    def persistent_id(self, value: Any) -> str | None:
+        return self._names.get(id(value))
+
+
+class _Restored(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, card: Task | ModelCard) -> None:
+        super().__init__(file)
+        self._card = card
+
+    def persistent_load(self, name: str) -> Any:
+        return getattr(self._card, name)

@@ -16,6 +16,7 @@ from baserate.sources.declared import HubSource, code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.labelled import read_labelled_fasta
 from baserate.sources.sequences import package_file
+from baserate.sources.tables import read_table
 from baserate.types import Kind
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -283,10 +284,12 @@ def test_the_code_of_a_task_and_ours_are_in_the_key(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (">a|0\nACGT\n>b\nAC\n", "line 3: expected '>name|label', found '>b'"),
-        ("ACGT\n", "line 1: expected '>name|label'"),
-        (">a|0\n>b|1\nAC\n", "line 1: a record without a sequence"),
-        ("", "no sequences"),
-        (">a|0\nAC\u00e9T\n", "is not ASCII"),
+        (">a|0\nACGT\n>b|\nAC\n", "line 3: expected '>name|label', found '>b|'"),
+        (">a x=0\nACGT\n>b\nAC\n", "line 1: expected '>name|label', found '>a x=0'"),
+        ("ACGT\n", "line 1: expected '>NAME', found 'ACGT'"),
+        (">a|0\n>b|1\nAC\n", "line 1: 'a|0' has no sequence"),
+        ("", "empty, expected FASTA"),
+        (">a|0\nAC\u00e9T\n", "line 2: 'é' is not ASCII"),
     ],
 )
 def test_bad_labelled_fasta_is_told_by_line(text: str, said: str, tmp_path: Path) -> None:
@@ -300,9 +303,42 @@ def test_labelled_fasta_joins_labels_and_lines(tmp_path: Path) -> None:
         file.write(">chr1:5-9|1|0\nac\nGT\n\n>b|0|1\nNN\n")
     table = read_labelled_fasta(str(tmp_path / "x.fa.gz"))
     assert table.to_pylist() == [
-        {"name": "chr1:5-9", "label": "1;0", "sequence": "acGT"},
-        {"name": "b", "label": "0;1", "sequence": "NN"},
+        {"id": "chr1:5-9", "field2": "1", "field3": "0", "label": "1;0", "sequence": "acGT"},
+        {"id": "b", "field2": "0", "field3": "1", "label": "0;1", "sequence": "NN"},
     ]
+
+
+HEADERS = {
+    "bars": [">a|no", ">b|yes"],
+    "blanks": [">a no", ">b yes"],
+    "pair": [">a label=no", ">b label=yes"],
+    "pair after a bar": [">a|label=no|gene=x", ">b|label=yes|gene=y"],
+    "accents and a byte order mark": ["\ufeff>a|no|gene=Gène", ">b|yes|gene=x"],
+}
+
+
+@pytest.mark.parametrize("headers", HEADERS.values(), ids=HEADERS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_file_and_a_folder_of_fasta_say_the_same(headers: list[str], end: str, data: Path) -> None:
+    text = f"{headers[0]}{end}AC {end}GT{end}{end}{headers[1]}{end}TTTT{end}"
+    (data / "lab/set").mkdir(parents=True)
+    for part in ("train", "test"):
+        (data / f"lab/set/{part}.fa").write_text(text, encoding="utf-8", newline="")
+    folder = HubSource(HubSet("lab/set", folders=(".",)), "classification", ("no", "yes"), ())()
+    single = read_table(str(data / "lab/set/test.fa"), kind="classification", classes=("no", "yes"), id="id")
+    assert single.targets.tolist() == [0, 1] and folder.targets.tolist() == [0, 1, 0, 1]
+    assert list(single.inputs.sequences) == ["ACGT", "TTTT"] == list(folder.inputs.sequences)[2:]
+    assert list(single.ids) == ["a", "b"]
+
+
+def test_records_with_one_label_and_with_several_are_one_table(data: Path) -> None:
+    (data / "lab/set").mkdir(parents=True)
+    for part, first in (("train", "0|2"), ("test", "1")):
+        (data / f"lab/set/{part}.fa").write_text(f">a|{first}\nACGT\n>b|0\nTTTT\n")
+    folder = HubSource(HubSet("lab/set", folders=(".",)), "multilabel", ("x", "y", "z"), ())()
+    single = read_table(str(data / "lab/set/train.fa"), kind="multilabel", classes=("x", "y", "z"))
+    assert folder.targets.tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 0], [1, 0, 0]]
+    assert single.targets.tolist() == folder.targets[:2].tolist()
 
 
 def test_damaged_gzip_is_told(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
-import uuid
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
+from ..files import write_whole
 from ..provenance import sources
 from ..types import Split, Task, canonical_json, digest
 from .finding import SCHEMA, Audit
@@ -42,15 +42,9 @@ def read_audit(cache: Path, key: str) -> Audit | None:
 def write_audit(cache: Path, key: str, audit: Audit) -> None:
     """Keep the audit, whole or not at all. Raises DataError where the cache cannot be written."""
     file = cache / "audits" / f"{key}.json"
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     text = json.dumps(audit.to_json(), allow_nan=False)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(file)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(file, text)
     except OSError as error:
         raise DataError(
             f"{file.parent}: cannot write the cache ({error.strerror}); set BASERATE_CACHE to a writable folder"

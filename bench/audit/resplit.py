@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +18,7 @@ import numpy as np
 
 from ..dna.similarity import clusters, nearest
 from ..errors import ConfigError, DataError, NotApplicable
+from ..files import write_whole
 from ..sources import concatenate
 from ..splits import by_homology
 from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
@@ -256,19 +255,18 @@ def _write(task: Task, made: Split, folder: Path, said: Resplit) -> None:
     import pyarrow.parquet as pq
 
     columns, names = table_columns(task, made)
-    beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+
+    def write(beside: Path) -> None:
+        beside.mkdir()
+        pq.write_table(pa.table(columns), beside / f"{task.name}.parquet", compression="zstd")
+        (beside / f"{task.name}.toml").write_text(card_text(task, made, names, said.said), encoding="utf-8")
+        with (beside / "removed.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["part", "id", "reason", "because"])
+            writer.writerows([r.part, r.id, r.reason, r.because] for r in said.removed)
+        (beside / "resplit.json").write_text(json.dumps(said.to_json(), indent=1) + "\n", encoding="utf-8")
+
     try:
-        beside.mkdir(parents=True)
-        try:
-            pq.write_table(pa.table(columns), beside / f"{task.name}.parquet", compression="zstd")
-            (beside / f"{task.name}.toml").write_text(card_text(task, made, names, said.said), encoding="utf-8")
-            with (beside / "removed.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(["part", "id", "reason", "because"])
-                writer.writerows([r.part, r.id, r.reason, r.because] for r in said.removed)
-            (beside / "resplit.json").write_text(json.dumps(said.to_json(), indent=1) + "\n", encoding="utf-8")
-            beside.rename(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        write_whole(folder, write)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error.strerror}); choose another place") from error

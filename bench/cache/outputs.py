@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError
+from ..files import write_whole
 from ..types import IntArray, canonical_json, digest
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ OUTPUTS = "outputs"
 """The folder of all this in the cache."""
 
 FILES = "[0-9a-f]" * 16 + "/*.rows*"
-"""The files in it that are ours, whole (.rows) or being written (.rows.part)."""
+"""The files in it that are ours, whole (.rows) or being written (.rows.12345678)."""
 
 LIMIT_GB = 20.0
 
@@ -220,17 +221,13 @@ def _write(folder: Path, key: Mapping[str, Any], digests: Sequence[bytes], rows:
     dtype = "<f4" if rows.dtype == np.float32 else "<f8"
     header = canonical_json({"schema": _SCHEMA, "key": key, "dtype": dtype, "shape": rows.shape})
     content = b"".join([header.encode(), b"\n", *digests, np.ascontiguousarray(rows, dtype).tobytes()])
-    path = folder / f"{uuid.uuid4().hex}.rows"
-    beside = path.with_suffix(".rows.part")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+
+    def write(beside: Path) -> None:
         with beside.open("wb") as file:
             file.write(content)
             file.write(_check(memoryview(content)))
-        beside.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
+
+    write_whole(folder / f"{uuid.uuid4().hex}.rows", write)
 
 
 def _check(content: memoryview) -> bytes:

@@ -8,13 +8,13 @@ import os
 import re
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from ..errors import DataError
+from ..files import write_whole
 from ..progress import activity
 from .folder import cache_dir, file_digest
 
@@ -47,20 +47,18 @@ def fetch(url: str, *, sha256: str, name: str) -> Path:
         raise _wrong(local[0], sha256, file_digest(local[0]), "BASERATE_DATA_DIR holds another version of it")
     cached = cache_dir() / "downloads" / sha256[:16] / name
     if cached.is_file():
-        found = file_digest(cached)
-        if found == sha256:
+        held = file_digest(cached)
+        if held == sha256:
             return cached
-        log.warning("%s", _wrong(cached, sha256, found, "it is downloaded again"))
-    beside = cached.with_name(f".{name}.{uuid.uuid4().hex[:8]}")
+        log.warning("%s", _wrong(cached, sha256, held, "it is downloaded again"))
+
+    def download(beside: Path) -> None:
+        digest = _download(url, beside, name)
+        if digest != sha256:
+            raise _wrong(name, sha256, digest, f"{url} has changed or its download was cut off")
+
     try:
-        try:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            digest = _download(url, beside, name)
-            if digest != sha256:
-                raise _wrong(name, sha256, digest, f"{url} has changed or its download was cut off")
-            beside.replace(cached)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(cached, download)
     except OSError as error:
         raise DataError(
             f"{cached.parent}: cannot write the cache ({error.strerror or error}); set BASERATE_CACHE to a writable "

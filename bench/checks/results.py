@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..files import write_whole
 from ..provenance import environment
 from ..types import ModelCard, canonical_json, digest
 
@@ -49,13 +48,8 @@ def write_results(cache: Path, card: ModelCard, results: Sequence[CheckResult]) 
     """Keep the results, unless the model could not be loaded, which may be mended without a change to the model."""
     if any(r.check == "loads" and r.status == "failed" for r in results):
         return
-    file = _file(cache, card)
-    file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"of": _identity(card), "results": [r.to_json() for r in results]}, indent=1, allow_nan=False)
-    handle, beside = tempfile.mkstemp(prefix=".writing-", dir=file.parent)
-    with os.fdopen(handle, "w") as out:
-        out.write(text + "\n")
-    Path(beside).replace(file)
+    write_whole(_file(cache, card), text + "\n")
 
 
 def _file(cache: Path, card: ModelCard) -> Path:

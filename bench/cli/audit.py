@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import ConfigError, DataError
+from ..files import write_whole
 from .options import data_dir_option, json_option, quiet_option
 
 if TYPE_CHECKING:
@@ -183,16 +183,7 @@ def _print_all(audits: list[Any]) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write the file whole or not at all. Raises ConfigError where it cannot be written."""
-    import uuid
-
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
-        finally:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
+        write_whole(path, text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

@@ -24,6 +24,7 @@ SUFFIXES = (".fa", ".fna", ".fasta")
 PACKED = (".gz", ".bgz", ".xz")
 
 _CHUNK = 1 << 24
+_BOM = b"\xef\xbb\xbf"
 _LETTERS = b"ACGTRYSWKMBDHVNacgtryswkmbdhvn\r\n"
 
 
@@ -197,6 +198,8 @@ class _Contigs:
         self._short = False
 
     def add(self, block: bytes) -> None:
+        if not self._offset and block.startswith(_BOM):
+            block, self._offset = block.removeprefix(_BOM), len(_BOM)
         data = np.frombuffer(block, np.uint8)
         ends = np.flatnonzero(data == ord("\n"))
         starts = np.concatenate([[0], ends[:-1] + 1])
@@ -212,9 +215,9 @@ class _Contigs:
 
     def _open(self, header: bytes, start: int) -> None:
         try:
-            words = header.decode("ascii").split(None, 1)
+            words = header.decode().split(None, 1)
         except UnicodeDecodeError as error:
-            raise DataError(f"{self._where}: a header is not ASCII: {header[:40]!r}") from error
+            raise DataError(f"{self._where}: a header is not UTF-8 text: {header[:40]!r}") from error
         if not words:
             raise DataError(f"{self._where}: a header without a name after contig {next(reversed(self._done), '')!r}")
         name, text = words[0], words[1].strip() if len(words) > 1 else ""

@@ -10,13 +10,13 @@ import json
 import os
 import re
 import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, DataError, nearest
+from ..files import write_whole
 from ..progress import activity
 from ..types import digest
 from .assemblies import aliases, canonical, check_assembly, url_of
@@ -83,15 +83,15 @@ def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = Fa
         raise ConfigError(f"genome {name!r} is registered already, from {_read(taken).source}; baserate genome remove")
     url = "://" in source
     _check_suffix(source)
-    staging = genomes_dir() / f".{name}.{uuid.uuid4().hex[:8]}"
-    try:
-        staging.mkdir(parents=True)
+
+    def write(staging: Path) -> None:
+        staging.mkdir()
         file = _download(source) if url else Path(source).expanduser().resolve()
         own = url or file.suffix in PACKED
-        found = scan(file, unpack=staging / "genome.fa" if file.suffix in PACKED else None)
-        if sha256 and sha256.lower() not in (found.sha256, found.packed_sha256):
-            raise DataError(f"{source}: SHA-256 is {found.packed_sha256} ({found.sha256} unpacked), expected {sha256}")
-        lengths, other = _names(found)
+        read = scan(file, unpack=staging / "genome.fa" if file.suffix in PACKED else None)
+        if sha256 and sha256.lower() not in (read.sha256, read.packed_sha256):
+            raise DataError(f"{source}: SHA-256 is {read.packed_sha256} ({read.sha256} unpacked), expected {sha256}")
+        lengths, other = _names(read)
         every = lengths | {alias: lengths[contig] for alias, contig in other.items()}
         note = check_assembly(name, every, truncated=truncated, where=source)
         if url:
@@ -99,16 +99,16 @@ def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = Fa
         text = staging / "genome.fa" if own else file
         status = text.stat()
         where = str(genomes_dir() / name / "genome.fa") if own else str(file)
-        known = Registered(name, source, where, found.sha256, status.st_size, status.st_mtime_ns, lengths, other, note)
-        _write_index(staging, known, found)
-        staging.replace(genomes_dir() / name)
+        known = Registered(name, source, where, read.sha256, status.st_size, status.st_mtime_ns, lengths, other, note)
+        _write_index(staging, known, read)
+
+    try:
+        write_whole(genomes_dir() / name, write)
     except OSError as error:
         raise DataError(
             f"{error.filename or genomes_dir()}: {error.strerror or error}; see BASERATE_GENOMES"
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return known
+    return _read(taken)
 
 
 def remove_genome(name: str) -> Registered:
@@ -161,33 +161,33 @@ def _open_path(path: Path) -> Genome:
         raise DataError(f"{path}: {error.strerror or error}") from error
     folder = genomes_dir() / ".files" / digest(str(path), str(status.st_size), str(status.st_mtime_ns))
     if not (folder / "genome.json").is_file():
-        found = scan(path)
-        lengths, other = _names(found)
-        beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+        read = scan(path)
+        lengths, other = _names(read)
         known = Registered(
-            path.name, str(path), str(path), found.sha256, status.st_size, status.st_mtime_ns, lengths, other
+            path.name, str(path), str(path), read.sha256, status.st_size, status.st_mtime_ns, lengths, other
         )
+
+        def write(beside: Path) -> None:
+            beside.mkdir()
+            _write_index(beside, known, read)
+            shutil.rmtree(folder, ignore_errors=True)  # one without its record
+
         try:
-            beside.mkdir(parents=True)
-            _write_index(beside, known, found)
-            shutil.rmtree(folder, ignore_errors=True)
-            beside.replace(folder)
+            write_whole(folder, write)
         except OSError as error:
             raise DataError(f"{folder}: {error.strerror or error}; see BASERATE_GENOMES") from error
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
     known = _read(folder / "genome.json")
     return Genome(path, folder / "genome.fa.fai", known.contigs, known.aliases)
 
 
-def _names(found: Scan) -> tuple[dict[str, int], dict[str, str]]:
+def _names(read: Scan) -> tuple[dict[str, int], dict[str, str]]:
     """Return the length of each contig, and other names of contigs."""
-    lengths = {contig.entry.name: contig.entry.length for contig in found.contigs}
-    return lengths, aliases([contig.entry for contig in found.contigs])
+    lengths = {contig.entry.name: contig.entry.length for contig in read.contigs}
+    return lengths, aliases([contig.entry for contig in read.contigs])
 
 
-def _write_index(folder: Path, known: Registered, found: Scan) -> None:
-    (folder / "genome.fa.fai").write_text("".join(contig.fai for contig in found.contigs))
+def _write_index(folder: Path, known: Registered, read: Scan) -> None:
+    (folder / "genome.fa.fai").write_text("".join(contig.fai for contig in read.contigs))
     (folder / "sha256").write_text(known.sha256 + "\n")
     (folder / "genome.json").write_text(json.dumps(known.to_json(), indent=1) + "\n")
 
@@ -212,11 +212,11 @@ def _unchanged(known: Registered) -> Registered:
         raise DataError(f"genome {known.name!r}: {path}: {error.strerror or error}; {again}") from error
     if (status.st_size, status.st_mtime_ns) == (known.size, known.modified):
         return known
-    found = scan(path)
-    if found.sha256 != known.sha256:
+    read = scan(path)
+    if read.sha256 != known.sha256:
         raise DataError(f"genome {known.name!r}: {path} has changed since it was registered; {again}")
     known = Registered(**{**asdict(known), "size": status.st_size, "modified": status.st_mtime_ns})
-    _write_index(known.folder, known, found)
+    _write_index(known.folder, known, read)
     return known
 
 

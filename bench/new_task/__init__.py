@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from statistics import median
 
 from ..cards.task import task_card
 from ..errors import ConfigError, DataError
+from ..files import write_whole
 from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
@@ -186,18 +186,17 @@ def _from_card(file: Path, card: Path) -> str:
 
 
 def _write(text: str, path: Path) -> Task:
-    """Write the card beside its name, load it, and rename it; return the task."""
-    beside = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.toml")
-    try:
+    """Return the task of the card, which is written only if it can be loaded."""
+
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
         try:
-            beside.write_text(text, encoding="utf-8")
-            try:
-                task = task_card(beside)
-            except ConfigError as error:
-                raise ConfigError(str(error).replace(str(beside), str(path))) from error
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+            task_card(beside)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(str(beside), str(path))) from error
+
+    try:
+        write_whole(path, write)
     except (OSError, UnicodeEncodeError) as error:
         raise ConfigError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
-    return task
+    return task_card(path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..dna.fasta_text import drop_bare
 from ..errors import DataError
 from ..sources.hub import Found, HubSet, find_hub, folder_parts
 from ..sources.hub import read_parts as rows_of_parts
+from ..sources.labelled import is_fasta
 from ..sources.sequences import package_file
 from ..types import PARTS
 from .guess import Guess, Roles
@@ -81,6 +83,8 @@ def _samples(wanted: HubSet, found: Found) -> dict[str, Sample]:
         return out
     for part, table, reference in rows_of_parts(wanted):
         columns = {n: table[n].to_pylist() for n in table.column_names if n not in ("part", "row")}
+        if is_fasta(reference):
+            columns = drop_bare(columns)
         out[part] = Sample(reference, "table", columns, True, len(table))
     return out
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import DataError, nearest
-from ..sources.record_tables import FASTA, JSON_LINES, fasta_columns, json_columns
+from ..sources.json_lines import JSON_LINES, json_columns
+from ..sources.labelled import FASTA
 
 HEAD = 8_000_000
 """How many bytes of the beginning are read."""
@@ -204,7 +206,8 @@ def _with_info(columns: dict[str, list[str]]) -> dict[str, list[str]]:
 def _fasta(head: str, path: Path, *, cut: bool) -> dict[str, list[str]]:
     if cut and "\n>" in head:
         head = head[: head.rfind("\n>") + 1]
-    return fasta_columns(head, path)
+    records = list(fasta_records(io.StringIO(head, newline=None), str(path)))
+    return header_columns([r.header for r in records]) | {"sequence": [r.sequence for r in records]}
 
 
 def _parquet(path: Path) -> Sample:

@@ -16,7 +16,7 @@ from ..types import Examples, Kind, SplitRule, digest, strings
 from . import concatenate
 from .hub import HubSet, content_key, find_hub, read_parts
 from .intervals import read_intervals
-from .labelled import FASTA
+from .labelled import is_fasta
 from .tables import read_table, table_examples
 from .variants import read_variants
 
@@ -120,8 +120,11 @@ class HubSource:
 
     def _part(self, part: str, table: pa.Table, where: str) -> Examples:
         columns: dict[str, Any] = {"id": "row", "target": "label", **dict(self.columns)}
-        if where.endswith(FASTA) or Path(where).is_dir():  # there the columns have no names of their own
-            columns |= {"sequence": "sequence", "target": "label"}
+        if is_fasta(where) or Path(where).is_dir():  # where a column may lack the name that it has in a table
+            for key, name in (("id", "id"), ("sequence", "sequence"), ("target", "label")):
+                wanted = columns.get(key, "")
+                if not set([wanted] if isinstance(wanted, str) else wanted) <= set(table.column_names):
+                    columns[key] = name
         columns["strata"] = ("part", *columns.get("strata", ()))
         classes = self.classes
         names = [columns["target"]] if isinstance(columns["target"], str) else columns["target"]

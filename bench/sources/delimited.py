@@ -168,6 +168,12 @@ def raw_blocks(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, plain or gzip, whichever way they end. Raises DataError where it is not text."""
+    for block in _checked(path):
+        yield from io.StringIO(block.decode(), newline=None)
+
+
 def _checked(path: Path) -> Iterator[bytes]:
     """Yield blocks of whole lines. Raises DataError, naming the byte, where they are not UTF-8 text."""
     at = 0

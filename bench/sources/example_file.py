@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import mmap
 import struct
-import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..cache.folder import cache_dir
 from ..errors import DataError
+from ..files import write_whole
 from ..text import Ints, Strings, Text, distinct
 from ..types import Examples, Inputs, Intervals, StrArray, digest
 
@@ -56,15 +56,13 @@ def cached_examples(key: Sequence[str], build: Callable[[], Examples]) -> Exampl
 
 def write_examples(examples: Examples, path: Path) -> None:
     """Write every column to `path`, whole or not at all. Raises DataError where it cannot be written."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+
+    def write(beside: Path) -> None:
+        with beside.open("w+b") as file:
+            _write(examples, file)
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("w+b") as file:
-                _write(examples, file)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, write)
     except OSError as error:
         reason = error.strerror or error
         raise DataError(

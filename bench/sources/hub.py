@@ -18,7 +18,7 @@ from ..cache.remote import ask_hub, by_hand, data_folders, hub_copies, hub_error
 from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import PARTS, Part, digest
-from .labelled import FASTA, class_folders, read_class_folder, read_labelled_fasta
+from .labelled import FASTA, class_folders, is_fasta, read_class_folder, read_labelled_fasta
 from .tables import read_columns
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ PART_NAMES: Mapping[str, Part] = {
 
 _PATIENCE = 10.0
 """Seconds without an answer, after which the hub counts as out of reach; its client alone would wait for ever."""
-_FORMATS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", *FASTA)
+_FORMATS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", *FASTA, *(f"{ending}.gz" for ending in FASTA))
 _SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-(?P<of>\d+)[^.]*)?")
 _HUB_URL = re.compile(r"hf://datasets/(?P<repository>[^/]+/[^/@]+)@(?P<revision>[^/]+)/(?P<path>.+)")
 
@@ -134,12 +134,16 @@ def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
             pieces.append(_read(reference))
             advance(1)
             columns = columns or set(pieces[-1].column_names)
-            if set(pieces[-1].column_names) != columns:
+            if is_fasta(reference):  # some headers have several labels, some one
+                columns &= set(pieces[-1].column_names)
+            elif set(pieces[-1].column_names) != columns:
                 raise DataError(f"{reference}: its columns are not those of the other files: {', '.join(columns)}")
         if not pieces:
             continue
         where = found.parts[part][0]
-        rows = pa.concat_tables([piece.select(pieces[0].column_names) for piece in pieces])
+        rows = pa.concat_tables(
+            [piece.select([name for name in pieces[0].column_names if name in columns]) for piece in pieces]
+        )
         if found.tasks:
             if "task" not in rows.column_names:
                 raise DataError(
@@ -157,7 +161,7 @@ def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
 def _read(reference: str) -> pyarrow.Table:
     if Path(reference).is_dir():
         return read_class_folder(Path(reference))
-    if reference.endswith(FASTA):
+    if is_fasta(reference):
         return read_labelled_fasta(reference)
     return read_columns(reference)
 

@@ -2,53 +2,77 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from ..dna.fasta_text import add_label, fasta_records, header_columns
 from ..errors import DataError
+from .collecting import text_array
+from .delimited import text_lines
 from .sequences import package_file
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow as pa
 
-FASTA = (".fna", ".fa", ".fasta", ".fna.gz", ".fa.gz", ".fasta.gz")
+FASTA = (".fa", ".fasta", ".fna", ".ffn")
+"""What the names of FASTA files with labels end in, plain or with .gz after it."""
+
 _ROWS = 20_000
 """How many rows are held as Python objects at a time."""
 
-Row = tuple[str, str, str]
+
+def is_fasta(name: str) -> bool:
+    """Return whether a file is FASTA by its name."""
+    return name.removesuffix(".gz").endswith(FASTA)
 
 
-def read_labelled_fasta(reference: str) -> pyarrow.Table:
-    """Return the table of a FASTA file whose headers are `>name|label`: columns `name`, `label` and `sequence`.
+def read_fasta(path: Path) -> pa.Table:
+    """Return the table of a FASTA file: `sequence`, and the columns that its headers make, `label` where it can be.
 
-    Several labels of a header, `>name|0|2`, are joined by ';'. Raises DataError, naming the line, for a header without
-    a label or a record without a sequence.
+    See `header_columns` and `add_label`. Raises DataError, naming the line, where it is not FASTA.
     """
+    import pyarrow as pa
+
+    headers: list[str] = []
+    sequences: list[str] = []
+    done: list[pa.Array] = []
+    for record in fasta_records(text_lines(path), str(path)):
+        headers.append(record.header)
+        sequences.append(record.sequence)
+        if len(sequences) == _ROWS:
+            done.append(text_array(sequences))
+            sequences = []
+    if sequences:
+        done.append(text_array(sequences))
+    columns = {name: text_array(values) for name, values in add_label(header_columns(headers)).items()}
+    return pa.table(columns | {"sequence": pa.chunked_array(done)})
+
+
+def read_labelled_fasta(reference: str) -> pa.Table:
+    """Return the table of a FASTA file as `read_fasta` does. Raises DataError, naming the line, without a label."""
     path = package_file(reference)
-    try:
-        with gzip.open(path, "rt", encoding="ascii") if path.suffix == ".gz" else path.open(encoding="ascii") as file:
-            return _table(_records(file, path), path)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not ASCII, so this is not FASTA") from error
+    table = read_fasta(path)
+    if "label" in table.column_names and "" not in table["label"].to_pylist():
+        return table
+    for record in fasta_records(text_lines(path), str(path)):
+        if not record.header.partition("|")[2].strip(" |"):
+            raise DataError(f"{path}: line {record.line}: expected '>name|label', found {'>' + record.header[:40]!r}")
+    raise DataError(f"{path}: the headers have not all the same fields; expected '>name|label'")
 
 
 def class_folders(folder: Path) -> list[Path]:
     """Return the folders in which the files of each class lie, in the order of their names; none where it has none."""
-    found = sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
-    return [e for e in found if next(e.glob("*.txt"), None)]
+    folders = sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
+    return [e for e in folders if next(e.glob("*.txt"), None)]
 
 
-def read_class_folder(folder: Path) -> pyarrow.Table:
-    """Return the table of `folder/CLASS/NAME.txt`, a sequence a file: columns `name`, `label` and `sequence`."""
+def read_class_folder(folder: Path) -> pa.Table:
+    """Return the table of `folder/CLASS/NAME.txt`, a sequence a file: columns `id`, `label` and `sequence`."""
     return _table(_files(folder), folder)
 
 
-def _files(folder: Path) -> Iterator[Row]:
+def _files(folder: Path) -> Iterator[tuple[str, str, str]]:
     for of_class in class_folders(folder):
         files = sorted(of_class.glob("*.txt"), key=lambda f: (len(f.stem), f.stem))  # 2 before 10
         for file in files:
@@ -59,48 +83,23 @@ def _files(folder: Path) -> Iterator[Row]:
             yield file.stem, of_class.name, "".join(text.split())
 
 
-def _records(file: IO[str], path: Path) -> Iterator[Row]:
-    name = label = ""
-    lines: list[str] = []
-    at = 0
-    for number, line in enumerate(file, 1):
-        text = line.strip()
-        if not text:
-            continue
-        if not text.startswith(">"):
-            if not at:
-                raise DataError(f"{path}: line {number}: expected '>name|label', found {text[:20]!r}")
-            lines.append(text)
-            continue
-        if at:
-            yield name, label, _sequence(lines, path, at)
-        name, bar, label = text[1:].partition("|")
-        if not bar or not label.strip():
-            raise DataError(f"{path}: line {number}: expected '>name|label', found {text[:40]!r}")
-        label, lines, at = label.strip().replace("|", ";"), [], number
-    if at:
-        yield name, label, _sequence(lines, path, at)
-
-
-def _sequence(lines: list[str], path: Path, at: int) -> str:
-    if not lines:
-        raise DataError(f"{path}: line {at}: a record without a sequence")
-    return "".join(lines)
-
-
-def _table(rows: Iterator[Row], where: Path) -> pyarrow.Table:
+def _table(rows: Iterator[tuple[str, str, str]], where: Path) -> pa.Table:
     import pyarrow as pa
 
-    schema = pa.schema([(name, pa.large_string()) for name in ("name", "label", "sequence")])
+    names = ("id", "label", "sequence")
     batches = []
-    block: list[Row] = []
+    block: list[Sequence[str]] = []
+
+    def batch() -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays([text_array(values) for values in zip(*block, strict=True)], list(names))
+
     for row in rows:
         block.append(row)
         if len(block) == _ROWS:
-            batches.append(pa.record_batch(list(map(list, zip(*block, strict=True))), schema=schema))
+            batches.append(batch())
             block = []
     if block:
-        batches.append(pa.record_batch(list(map(list, zip(*block, strict=True))), schema=schema))
+        batches.append(batch())
     if not batches:
         raise DataError(f"{where}: no sequences")
-    return pa.Table.from_batches(batches, schema)
+    return pa.Table.from_batches(batches)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.metadata
+import io
 import json
 import re
 import urllib.parse
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cache.remote import data_file, hub_file
+from ..dna.fasta_text import fasta_records
 from ..dna.genomes import digest_file
 from ..dna.sequence import check_sequence
 from ..errors import ConfigError, DataError, MissingExtra, nearest
@@ -102,30 +104,18 @@ def read_premrna_labels(reference: str) -> dict[str, NDArray[np.int8]]:
 def _read_fasta(path: Path) -> dict[str, str]:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = raw.decode("ascii")
+        text = raw.decode("utf-8-sig")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not ASCII, so this is not FASTA") from error
-    if not text.strip():
-        raise DataError(f"{path}: empty, expected FASTA")
-    if not text.lstrip().startswith(">"):
-        raise DataError(f"{path}: line 1: expected '>NAME', found {text.split()[0][:20]!r}")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+        raise DataError(f"{path}: byte {error.start} is not UTF-8 text, so this is not FASTA") from error
     sequences: dict[str, str] = {}
-    line = 1 + text[: text.index(">")].count("\n")
-    for record in text.lstrip()[1:].split("\n>"):
-        header, _, body = record.partition("\n")
-        where = f"{path}: line {line}"
-        if not header.split():
-            raise DataError(f"{where}: a header without a name")
-        name = header.split()[0]
+    for record in fasta_records(io.StringIO(text, newline=None), str(path)):
+        name = record.header.split()[0]
+        where = f"{path}: line {record.line}: contig {name!r}"
         if name in sequences:
-            raise DataError(f"{where}: contig {name!r} occurs more than once")
-        sequences[name] = check_sequence("".join(body.split()), f"{where}: contig {name!r}")
-        if not sequences[name]:
-            raise DataError(f"{where}: contig {name!r} has no sequence")
-        line += record.count("\n") + 1
+            raise DataError(f"{where} occurs more than once")
+        sequences[name] = check_sequence(record.sequence, where)
     return sequences
 
 

@@ -19,7 +19,8 @@ from ..types import Examples, Inputs, IntArray, Kind, StrArray, Strings, strings
 from .cleaning import Cleaning, clean_sequences
 from .collecting import Collector, text_array
 from .delimited import BLOCK, DELIMITERS, open_delimited
-from .record_tables import FASTA, JSON_LINES, fasta_columns, json_columns
+from .json_lines import JSON_LINES, json_columns
+from .labelled import FASTA, read_fasta
 from .sequences import package_file
 from .targets import parse_targets
 
@@ -237,7 +238,7 @@ def _open(path: Path) -> Opened:
         delimited = open_delimited(path)
         return Opened(delimited.names, delimited.batches)
     if suffix in FASTA:
-        return _in_memory(fasta_columns(read_text(path), path))
+        return _of_table(read_fasta(path))
     if suffix in JSON_LINES:
         return _in_memory(json_columns(read_text(path).splitlines(), path))
     text = ", ".join((*DELIMITERS, *FASTA, *JSON_LINES))

@@ -1,0 +1,104 @@
+"""FASTA as text: its records, and what their headers say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ..errors import DataError
+
+_PAIR = re.compile(r"([A-Za-z_]\w*)=(.*)", re.S)
+_BARE = re.compile(r"field\d+")
+
+
+class Record(NamedTuple):
+    """A sequence, with its header and the line on which that stands, from 1."""
+
+    header: str
+    sequence: str
+    line: int
+
+
+def fasta_records(lines: Iterable[str], where: str) -> Iterator[Record]:
+    """Yield the records of FASTA, letters as they are; blanks and blank lines count for nothing.
+
+    Raises DataError, naming the line, where the text is not FASTA or a record has no name or no sequence.
+    """
+    header, at = "", 0
+    pieces: list[str] = []
+
+    def record() -> Record:
+        if not any(pieces):
+            raise DataError(f"{where}: line {at}: {header.split()[0]!r} has no sequence")
+        return Record(header, "".join(pieces), at)
+
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text.startswith(">"):
+            if at:
+                yield record()
+            header, pieces, at = text[1:].strip(), [], number
+            if not header.strip(" \t|"):
+                raise DataError(f"{where}: line {number}: a header without a name")
+        elif text and not at:
+            raise DataError(f"{where}: line {number}: expected '>NAME', found {text[:20]!r}")
+        elif not text.isascii():
+            odd = next(letter for letter in text if not letter.isascii())
+            raise DataError(f"{where}: line {number}: {odd!r} is not ASCII, so this is not a sequence")
+        else:
+            pieces.append("".join(text.split()) if " " in text or "\t" in text else text)
+    if not at:
+        raise DataError(f"{where}: empty, expected FASTA")
+    yield record()
+
+
+def header_columns(headers: Sequence[str]) -> dict[str, list[str]]:
+    """Return what the headers say as columns: `id`, and one for each further field.
+
+    Fields are parted by '|' or by blanks; `gene=abc` is column 'gene', a bare one 'field2', 'field3' and so on. Where
+    headers have not all the same fields, what follows the first word is the column 'description', or, if all are parted
+    by '|', as those with one label or several are, the bare fields of each are joined by ';' as the column 'label'.
+    """
+    fields = [_fields(header) for header in headers]
+    names = _names(fields[0]) if fields else ["id"]
+    if all(_names(f) == names for f in fields):
+        return {name: [_value(f[i]) for f in fields] for i, name in enumerate(names)}
+    if all("|" in header for header in headers):
+        bare = [[field for field in f[1:] if not _PAIR.fullmatch(field)] for f in fields]
+        return {"id": [f[0] for f in fields], "label": [";".join(b) for b in bare]}
+    words = [header.split(maxsplit=1) for header in headers]
+    return {"id": [w[0] for w in words], "description": [w[1] if len(w) > 1 else "" for w in words]}
+
+
+def add_label(columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the columns of `header_columns` with 'label', the bare fields joined by ';', where none is called so."""
+    bare = [values for name, values in columns.items() if _BARE.fullmatch(name)]
+    if "label" in columns or not bare:
+        return columns
+    return columns | {"label": bare[0] if len(bare) == 1 else [";".join(row) for row in zip(*bare, strict=True)]}
+
+
+def drop_bare(columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the columns without those of bare fields, where their label holds them."""
+    if "label" not in columns:
+        return columns
+    return {name: values for name, values in columns.items() if not _BARE.fullmatch(name)}
+
+
+def _fields(header: str) -> list[str]:
+    return [f.strip() for f in header.split("|")] if "|" in header else header.split()
+
+
+def _names(fields: Sequence[str]) -> list[str]:
+    names = ["id"]
+    for i, field in enumerate(fields[1:], 2):
+        pair = _PAIR.fullmatch(field)
+        name = pair[1] if pair else f"field{i}"
+        names.append(f"field{i}" if name in (*names, "sequence") else name)
+    return names
+
+
+def _value(field: str) -> str:
+    pair = _PAIR.fullmatch(field)
+    return pair[2] if pair else field

@@ -1,0 +1,73 @@
+"""Files are there whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from baserate.files import write_whole
+
+
+def test_text_is_written_as_it_is_and_replaces_what_was_there(tmp_path: Path) -> None:
+    """Folders above are made, line ends stay, and nothing else is left in the folder."""
+    path = tmp_path / "a" / "b" / "c.txt"
+    write_whole(path, "old")
+    write_whole(path, "é\r\n\n")
+    assert path.read_bytes() == "é\r\n\n".encode()
+    assert [p.name for p in path.parent.iterdir()] == ["c.txt"]
+
+
+def test_a_function_writes_a_file_or_a_folder(tmp_path: Path) -> None:
+    """The function is given a place in the same folder, at which there is nothing yet."""
+    places: list[Path] = []
+
+    def folder(at: Path) -> None:
+        places.append(at)
+        at.mkdir()
+        (at / "x").write_text("x")
+
+    write_whole(tmp_path / "one", lambda at: at.write_bytes(b"\0"))
+    write_whole(tmp_path / "two", folder)
+    assert (tmp_path / "one").read_bytes() == b"\0" and (tmp_path / "two" / "x").read_text() == "x"
+    assert places[0].parent == tmp_path and places[0].name.startswith(".")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_what_fails_leaves_what_was_there_and_nothing_beside_it(tmp_path: Path) -> None:
+    """Neither an error nor an interrupt in the middle leaves half a file or half a folder."""
+    path = tmp_path / "x.json"
+    path.write_text("old")
+
+    def half_a_file(at: Path) -> None:
+        at.write_text("ne")
+        raise KeyboardInterrupt
+
+    def half_a_folder(at: Path) -> None:
+        at.mkdir()
+        (at / "x").write_text("x")
+        raise ValueError("no")
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, half_a_file)
+    with pytest.raises(ValueError, match="no"):
+        write_whole(path, half_a_folder)
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "\udcff")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_does_not_replace_one_that_holds_something(tmp_path: Path) -> None:
+    """What is there stays, and OSError tells."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "x").write_text("x")
+    with pytest.raises(OSError, match="there"):
+        write_whole(tmp_path / "there", lambda at: at.mkdir())
+    assert [p.name for p in tmp_path.iterdir()] == ["there"] and (tmp_path / "there" / "x").is_file()
+
+
+def test_a_file_where_a_folder_should_be_is_an_os_error(tmp_path: Path) -> None:
+    """The caller says what to do about it."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        write_whole(tmp_path / "file" / "x", "text")

@@ -418,12 +418,3 @@ def test_table_needs_numpy_pyarrow_and_the_records_alone(results: Path) -> None:
     code += "print([m for m in sys.modules if m in heavy or m.startswith(content)])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]"]
-
-
-def test_kept_draws_are_of_the_code_of_every_metric() -> None:
-    from baserate.leaderboard import comparisons
-    from baserate.metrics import kernels
-    from baserate.provenance import sources
-
-    files = {f for m in (comparisons.metrics, comparisons.statistics) for f in sources(Path(str(m.__file__)))}
-    assert Path(str(kernels.__file__)) in files

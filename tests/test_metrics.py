@@ -32,7 +32,7 @@ def reference(name, y, p):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return getattr(st, name + "r")(y, p[:, 0])[0]
-    if METRICS[name].needs == "scale":
+    if METRICS.get(name).needs == "scale":
         errors = {"r2": sk.r2_score, "mae": sk.mean_absolute_error, "rmse": sk.root_mean_squared_error}
         return errors[name](y, p[:, 0]) if name != "r2" or np.ptp(y) > 0 else np.nan
     guess, classes = p.argmax(1), max(k, 2)
@@ -67,10 +67,14 @@ def reference(name, y, p):
 NUMBERS = ("value", "scale", "pair")
 CASES = [
     (name, k)
-    for name in METRICS
-    if METRICS[name].needs not in ("labels", "bases")
+    for name in METRICS.all()
+    if METRICS.get(name).needs not in ("labels", "bases")
     for k in (
-        (1,) if METRICS[name].needs in NUMBERS else (1, 2, 3, 5) if METRICS[name].needs == "ranking" else (2, 3, 5)
+        (1,)
+        if METRICS.get(name).needs in NUMBERS
+        else (1, 2, 3, 5)
+        if METRICS.get(name).needs == "ranking"
+        else (2, 3, 5)
     )
 ]
 
@@ -81,18 +85,18 @@ def test_weighted_metric_equals_the_reference_on_repeated_data(name, k, levels):
     rng = np.random.default_rng([k, levels, len(name)])
     compared = 0
     for n in (7, 12, 40, 90):
-        y = rng.normal(size=n) if METRICS[name].needs in NUMBERS else rng.integers(max(k, 2), size=n)
+        y = rng.normal(size=n) if METRICS.get(name).needs in NUMBERS else rng.integers(max(k, 2), size=n)
         p = rng.random((n, k)) + (0.7 * np.eye(max(k, 2))[y][:, -k:] if y.dtype.kind == "i" else 0.5 * y[:, None])
         if levels:
             p = np.round(p * levels) / levels + 0.25
             y = np.round(y) if y.dtype.kind == "f" else y
-        if METRICS[name].needs == "pair":
+        if METRICS.get(name).needs == "pair":
             p -= np.median(p)  # signs of both kinds, and among tied scores zeros
         if k > 1:
             p /= p.sum(1, keepdims=True)
         weights = rng.multinomial(n, np.full(n, 1 / n), size=12)
         weights[0] = 1
-        got = METRICS[name](y, p, weights)
+        got = METRICS.get(name)(y, p, weights)
         for value, w in zip(got, weights, strict=True):
             want = reference(name, np.repeat(y, w), np.repeat(p, w, axis=0))
             assert value == pytest.approx(want, abs=1e-12, rel=0, nan_ok=True)
@@ -104,7 +108,7 @@ def test_all_metrics_see_the_same_data_however_they_group_it_into_clusters():
     rng = np.random.default_rng(1)
     cluster = rng.integers(9, size=60)
     counts = rng.integers(0, 4, size=(9, 20)).astype(float)
-    for metric in METRICS.values():
+    for metric in METRICS.all().values():
         k = 1 if metric.needs in NUMBERS else 3
         y = rng.normal(size=60) if k == 1 else rng.integers(3, size=60)
         if metric.needs in ("labels", "bases"):
@@ -132,7 +136,7 @@ def label_reference(name, y, p):
 
 
 @pytest.mark.parametrize("levels", [0, 4], ids=["continuous", "tied"])
-@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.labels or m.needs == "labels"])
+@pytest.mark.parametrize("name", [m.name for m in METRICS.all().values() if m.labels or m.needs == "labels"])
 def test_metric_of_labels_equals_scikit_learns_mean_on_repeated_data(name, levels):
     rng = np.random.default_rng([levels, len(name)])
     compared = 0
@@ -142,7 +146,7 @@ def test_metric_of_labels_equals_scikit_learns_mean_on_repeated_data(name, level
         p = np.round(p * levels) / levels if levels else p
         weights = rng.multinomial(n, np.full(n, 1 / n), size=12)
         weights[0] = 1
-        got = METRICS[name](y, p, weights)
+        got = METRICS.get(name)(y, p, weights)
         for value, w in zip(got, weights, strict=True):
             want = label_reference(name, np.repeat(y, w, axis=0), np.repeat(p, w, axis=0))
             assert value == pytest.approx(want, abs=1e-12, rel=0, nan_ok=True)
@@ -150,7 +154,7 @@ def test_metric_of_labels_equals_scikit_learns_mean_on_repeated_data(name, level
     assert compared > 20
 
 
-@pytest.mark.parametrize("name", [m.name for m in METRICS.values() if m.needs in ("value", "scale")])
+@pytest.mark.parametrize("name", [m.name for m in METRICS.all().values() if m.needs in ("value", "scale")])
 def test_metric_of_several_outputs_is_their_mean(name):
     rng = np.random.default_rng(4)
     y = rng.normal(size=(40, 3))
@@ -158,10 +162,10 @@ def test_metric_of_several_outputs_is_their_mean(name):
     y[:, 1] = 2.0  # no correlation with, and no variance of, an output that is one value
     weights = rng.multinomial(40, np.full(40, 1 / 40), size=5)
     counted = range(3) if name in ("mae", "rmse") else (0, 2)
-    want = np.mean([METRICS[name](y[:, j], p[:, [j]], weights) for j in counted], axis=0)
-    np.testing.assert_allclose(METRICS[name](y, p, weights), want, atol=1e-12)
-    assert METRICS[name].undefined(y, p) == ""
-    assert ("1 of 3 outputs" in METRICS[name].left_out(y)) == (name not in ("mae", "rmse"))
+    want = np.mean([METRICS.get(name)(y[:, j], p[:, [j]], weights) for j in counted], axis=0)
+    np.testing.assert_allclose(METRICS.get(name)(y, p, weights), want, atol=1e-12)
+    assert METRICS.get(name).undefined(y, p) == ""
+    assert ("1 of 3 outputs" in METRICS.get(name).left_out(y)) == (name not in ("mae", "rmse"))
 
 
 def test_labels_that_are_never_or_always_set_are_left_out_and_counted():
@@ -169,7 +173,7 @@ def test_labels_that_are_never_or_always_set_are_left_out_and_counted():
     y, p = rng.integers(2, size=(30, 4)), rng.random((30, 4))
     y[:, 0], y[:, 3] = 0, 1
     for name in ("auroc", "auprc", "mcc", "f1"):
-        metric, one = METRICS[name], np.ones((1, 30), dtype=int)
+        metric, one = METRICS.get(name), np.ones((1, 30), dtype=int)
         assert metric(y, p, one) == metric(y[:, 1:3], p[:, 1:3], one)
         assert metric.left_out(y) == "mean over 2: 2 of 4 labels are never, or always, set"
         assert metric.undefined(y, p) == metric.left_out(y[:, 1:3]) == ""
@@ -179,16 +183,16 @@ def test_recovery_is_the_share_of_bases_and_exact_match_that_of_whole_answers():
     y = np.array([[0, 1, 2, 3], [3, 3, 3, 3]])
     p = np.array([[0, 1, 2, 3], [3, 0, 3, 0]], dtype=float)
     for weights, recovery, exact in (([1, 1], 0.75, 0.5), ([0, 2], 0.5, 0.0), ([3, 1], 0.875, 0.75)):
-        assert METRICS["recovery"](y, p, np.array([weights])) == recovery
-        assert METRICS["exact_match"](y, p, np.array([weights])) == exact
+        assert METRICS.get("recovery")(y, p, np.array([weights])) == recovery
+        assert METRICS.get("exact_match")(y, p, np.array([weights])) == exact
 
 
 def test_constant_predictions_have_mcc_zero_and_auroc_half():
     y, p = np.array([0, 1, 1, 0, 1]), np.tile([0.4, 0.6], (5, 1))
     one = np.ones((1, 5), dtype=int)
-    assert METRICS["mcc"](y, p, one) == 0.0
-    assert METRICS["auroc"](y, p, one) == 0.5
-    assert METRICS["auprc"](y, p, one) == 0.6
+    assert METRICS.get("mcc")(y, p, one) == 0.0
+    assert METRICS.get("auroc")(y, p, one) == 0.5
+    assert METRICS.get("auprc")(y, p, one) == 0.6
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,7 @@ def test_constant_predictions_have_mcc_zero_and_auroc_half():
     ],
 )
 def test_undefined_metric_says_why(name, y, p, reason):
-    found = METRICS[name].undefined(np.array(y), np.array(p))
+    found = METRICS.get(name).undefined(np.array(y), np.array(p))
     assert reason in found
     assert bool(reason) == bool(found)
 
@@ -236,14 +240,14 @@ def test_paired_accuracy_looks_at_signs_alone_and_not_at_the_targets():
     y, one = np.zeros(4), np.ones((1, 4), dtype=int)
     for scores, want in (([-1e-9, -3, 5, 0], 0.625), ([0, 0, 0, 0], 0.5), ([-1, -1, -1, -1], 1.0)):
         p = np.array(scores, dtype=float)[:, None]
-        assert METRICS["paired_accuracy"].undefined(y, p) == ""
-        assert METRICS["paired_accuracy"](y, p, one) == want
+        assert METRICS.get("paired_accuracy").undefined(y, p) == ""
+        assert METRICS.get("paired_accuracy")(y, p, one) == want
 
 
 @pytest.mark.parametrize("name", ["spearman", "pearson"])
 def test_draw_of_equal_values_is_undefined_and_leaves_the_others_alone(name):
     y, p = np.array([0.1, 0.7, 0.3]), np.array([[0.2], [0.1], [0.4]])
-    got = METRICS[name](y, p, np.array([[3, 0, 0], [0, 0, 0], [1, 1, 1]]))
+    got = METRICS.get(name)(y, p, np.array([[3, 0, 0], [0, 0, 0], [1, 1, 1]]))
     assert np.isnan(got[:2]).all()
     assert np.isfinite(got[2])
 

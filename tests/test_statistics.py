@@ -41,7 +41,7 @@ def by_hand(p, name, draws, rows=slice(None)):
     out = []
     for drawn in draws:
         weight = np.array([(clusters[drawn] == c).sum() for c in p.clusters])[rows]
-        values = [METRICS[name](p.targets[rows], s[rows], weight[None])[0] for s in p.scores]
+        values = [METRICS.get(name)(p.targets[rows], s[rows], weight[None])[0] for s in p.scores]
         out.append(np.mean(values))
     return np.array(out)
 

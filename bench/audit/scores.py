@@ -106,7 +106,7 @@ def _rank(
     if predicted.shape[1] != truth.shape[1]:
         return None, 0.0
     name = "spearman" if task.kind == "regression" else "auroc"
-    metric, n = METRICS[name], len(targets)
+    metric, n = METRICS.get(name), len(targets)
     values, errors = [], []
     for t, p in zip(truth.T, predicted.T, strict=True):
         t, p = np.ascontiguousarray(t), np.ascontiguousarray(p)[:, None]

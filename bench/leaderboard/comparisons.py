@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import uuid
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from .. import metrics, statistics
+from .. import statistics
 from ..cache.folder import cache_dir
+from ..metrics import Prepare, parse
 from ..provenance import sources
 from ..records import Record, read_predictions
 from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
@@ -57,7 +59,9 @@ def draws_of(
     predictions, the ids and our own code alone, and are kept in the cache under these. Raises DataError where
     predictions were lost or altered.
     """
-    key = [expression, str(n_resamples), _code_digest()] + ([] if ids is None else [digest(*ids)])
+    key = [expression, str(n_resamples), _code_digest(parse(expression).metric.of)] + (
+        [] if ids is None else [digest(*ids)]
+    )
     files = [cache_dir() / "draws" / f"{digest(r.predictions_digest, *key)}.npy" for r in records]
     known = [_read(file, n_resamples) if _intact(r) else None for r, file in zip(records, files, strict=True)]
     missing = [i for i, draws in enumerate(known) if draws is None]
@@ -93,8 +97,12 @@ def _intact(record: Record) -> bool:
 
 
 @functools.cache
-def _code_digest() -> str:
-    files = {file for module in (metrics, statistics) for file in sources(Path(str(module.__file__)))}
+def _code_digest(prepare: Prepare) -> str:
+    """Return the digest of the code that makes estimates of a metric with this function, wherever that is defined."""
+    own = Path(inspect.unwrap(prepare).__code__.co_filename)
+    if not own.is_file():
+        return uuid.uuid4().hex  # typed at a prompt: nothing computed with it is to be found again
+    files = {file for first in (own, Path(str(statistics.__file__))) for file in sources(first)}
     return digest(*(file.read_bytes() for file in sorted(files)), np.__version__)
 
 

@@ -5,20 +5,22 @@ repeated that often. A metric is prepared once for its data and then evaluated f
 (clusters, draws). Inside this package NaN marks a draw in which a metric is undefined; it never leaves.
 """
 
-from .catalogue import METRICS
 from .expressions import Expression, parse
-from .kernels import N_BINS, Kernel, Prepare, mean_of, weighted_mean_of
-from .metric import Better, Metric
+from .kernels import Kernel, Prepare, additive, mean, mean_of, one_vs_rest, weighted_mean_of
+from .metric import METRICS, Better, Metric, metric
 
 __all__ = [
     "METRICS",
-    "N_BINS",
     "Better",
     "Expression",
     "Kernel",
     "Metric",
     "Prepare",
+    "additive",
+    "mean",
     "mean_of",
+    "metric",
+    "one_vs_rest",
     "parse",
     "weighted_mean_of",
 ]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError, UnknownName
 from ..types import StrArray
-from .catalogue import METRICS
-from .metric import Better, Metric
+from .metric import METRICS, Better, Metric
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,12 @@ def parse(text: str, strata: Iterable[str] | None = None) -> Expression:
     wrong syntax.
     """
     name, colon, rest = text.partition(":")
-    if name not in METRICS:
-        raise UnknownName("metric", name, METRICS)
+    metric = METRICS.get(name)
     if not colon:
-        return Expression(METRICS[name])
+        return Expression(metric)
     column, equals, terms = rest.partition("=")
     if not column or not equals or not all(v for side in terms.split("-") for v in side.split("+")):
         raise ConfigError(f"metric {text!r}: expected NAME:COLUMN=VALUE, with '*', '*n', 'a', 'a+b' or 'a-b' for VALUE")
     if strata is not None and column not in strata:
         raise UnknownName("stratum column", column, strata, f"It is named by metric {text!r}.")
-    return Expression(METRICS[name], column, terms)
+    return Expression(metric, column, terms)

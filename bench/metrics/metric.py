@@ -1,18 +1,27 @@
-"""A metric: what it needs, how it is computed under weights, and why it may not exist."""
+"""What a metric is: what it needs, how it is computed under weights, why it may not exist, and how it is registered."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..registry import Registry, origin_of
 from ..types import FloatArray, IntArray
 from .kernels import Kernel, Prepare, mean_of, where_both
 
 Better = Literal["higher", "lower", ""]
 Needs = Literal["classes", "probabilities", "ranking", "labels", "value", "scale", "pair", "bases"]
+Vary = Literal["always", "labels", "never"]
+NoValue = Callable[[NDArray[Any], FloatArray], str]
+
+
+def _always_a_value(targets: NDArray[Any], scores: FloatArray) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -23,8 +32,12 @@ class Metric:
     that order examples (one of a binary target, or one a class), 'labels' for a probability of each of several labels,
     'value' for one number an example, 'scale' where it must also be on the scale of the targets, 'pair' for one whose
     sign alone matters, 'bases' for predicted bases. `labels` says that `of`, given one label, has a mean over several;
-    the mean over several outputs is taken of every 'value' and 'scale'. `definition` is what a reader of a table is
-    told.
+    the mean over several outputs is taken of every 'value' and 'scale'.
+
+    `must_vary` is 'always' where nothing can be said of targets of one value, be they classes, a label or an output;
+    'labels' where only a label must be both 0 and 1 to have a place in the mean over several; 'never' where any
+    targets will do. `no_value(targets, scores)` returns why there is no value for targets and scores that are otherwise
+    as needed, and '' where there is one. `definition` is what a reader of a table is told.
     """
 
     name: str
@@ -34,6 +47,8 @@ class Metric:
     of: Prepare
     definition: str
     labels: bool = False
+    must_vary: Vary = "always"
+    no_value: NoValue = _always_a_value
 
     def __call__(self, targets: NDArray[Any], scores: FloatArray, weights: NDArray[Any]) -> FloatArray:
         """Return the metric (draws,) under each row of integer `weights` (draws, n); NaN where it is undefined."""
@@ -51,7 +66,8 @@ class Metric:
         for j in self._counted(targets):
             kernel = self.of(targets[:, j], self._column(scores, j), cluster, n_clusters)
             # A draw may lack a label that the data have.
-            kernels.append(where_both(kernel, targets[:, j], cluster, n_clusters) if self.name == "f1" else kernel)
+            missing = self.must_vary == "labels"
+            kernels.append(where_both(kernel, targets[:, j], cluster, n_clusters) if missing else kernel)
         return mean_of(kernels)
 
     def undefined(self, targets: NDArray[Any], scores: FloatArray) -> str:
@@ -76,15 +92,13 @@ class Metric:
                 return ""
             return "no output varies" if self.needs in ("value", "scale") else "no label is both 0 and 1 in the targets"
         if self.needs in ("value", "scale"):
-            return "all targets are equal" if self._must_vary and np.ptp(targets) == 0 else ""
+            return "all targets are equal" if self.must_vary == "always" and np.ptp(targets) == 0 else ""
         present = np.unique(targets)
-        if self.name == "mcc" and len(present) < 2:
-            return "the targets hold only one class"
         classes = max(outputs, 2)
         if self.needs == "ranking" and len(present) < classes:
             absent = min(set(range(classes)) - {int(c) for c in present})
             return f"class {absent} is absent from the targets"
-        return ""
+        return "the targets hold only one class" if self.must_vary == "always" and len(present) < 2 else ""
 
     def left_out(self, targets: NDArray[Any]) -> str:
         """Return how many labels or outputs have no place in the mean, '' where all have."""
@@ -96,13 +110,9 @@ class Metric:
         what = "outputs do not vary" if self.needs in ("value", "scale") else "labels are never, or always, set"
         return f"mean over {counted}: {k - counted} of {k} {what}"
 
-    @property
-    def _must_vary(self) -> bool:
-        return self.name not in ("mae", "rmse", "brier")
-
     def _counted(self, targets: NDArray[Any]) -> IntArray:
         """Return the columns of targets (n, k) that the mean is over."""
-        if not self._must_vary:
+        if self.must_vary == "never":
             return np.arange(targets.shape[1])
         return np.flatnonzero(targets.min(axis=0) < targets.max(axis=0))
 
@@ -153,10 +163,38 @@ class Metric:
             columns = self._counted(targets) if targets.ndim == 2 else np.arange(1)
             flat = [j for j in columns if np.ptp(scores[:, j]) == 0]
             where = f" of output {flat[0]}" if flat and targets.ndim == 2 else ""
-            return f"all predictions{where} are equal" if flat else ""
-        if self.name == "f1" and targets.ndim == 1 and scores.shape[1] == 2:
-            if not (targets == 1).any() and not (scores.argmax(1) == 1).any():
-                return "class 1 is neither present nor predicted"
-        if self.name == "f1_micro" and not targets.any() and not (scores > 0.5).any():
-            return "no label is set or predicted"
-        return ""
+            if flat:
+                return f"all predictions{where} are equal"
+        return self.no_value(targets, scores)
+
+
+METRICS: Registry[Metric] = Registry("metric", builtin="baserate.metrics.catalogue")
+"""Every metric by name."""
+
+
+def metric(
+    name: str,
+    *,
+    label: str,
+    better: Literal["higher", "lower"],
+    needs: Needs,
+    definition: str,
+    labels: bool = False,
+    must_vary: Vary = "always",
+    no_value: NoValue = _always_a_value,
+) -> Callable[[Prepare], Prepare]:
+    """Return a decorator that registers, as a metric, a function that returns kernels; see `Metric` and `Prepare`.
+
+    >>> from baserate.metrics import mean, metric
+    >>> @metric("brier_hit", label="Hit", better="higher", needs="probabilities", must_vary="never",
+    ...         definition="mean probability of the true class")                       # doctest: +SKIP
+    ... def hit(targets, scores, cluster, n_clusters):
+    ...     return mean(scores[np.arange(len(targets)), targets], cluster, n_clusters)
+    """
+
+    def register(of: Prepare) -> Prepare:
+        made = Metric(name, label, better, needs, of, definition, labels, must_vary, no_value)
+        METRICS.add(name, made, origin=origin_of(inspect.unwrap(of)))
+        return of
+
+    return register

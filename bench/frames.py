@@ -29,6 +29,25 @@ def predictions_frame(predictions: Any) -> DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def examples_frame(examples: Any) -> DataFrame:
+    """Return `Examples` as a tidy table, a row an example.
+
+    Columns are id, sequence, alternate and position where there are any, target (target_0, ...), group, cluster, and
+    each stratum by its name (after 'stratum_' where that is taken).
+    """
+    import pandas as pd
+
+    inputs = examples.inputs
+    columns: dict[str, Any] = {"id": examples.ids, "sequence": list(inputs.sequences)}
+    if inputs.alternates is not None:
+        columns["alternate"] = list(inputs.alternates)
+    if inputs.positions is not None:
+        columns["position"] = inputs.positions
+    columns |= {**_numbered("target", examples.targets), "group": examples.groups, "cluster": examples.clusters}
+    columns |= {f"stratum_{k}" if k in columns else k: column for k, column in examples.strata.items()}
+    return pd.DataFrame(columns)
+
+
 def _numbered(name: str, values: Any) -> dict[str, Any]:
     """Return the columns of an array (n,) or (n, k): `name`, or `name_0` to `name_<k-1>` where k > 1."""
     if values.ndim == 1 or values.shape[1] == 1:

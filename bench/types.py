@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .frames import predictions_frame
+from .frames import examples_frame, predictions_frame
 from .text import Strings as Strings
 from .text import distinct, hash_column
 
@@ -155,6 +155,10 @@ class Examples:
             None if self.intervals is None else self.intervals.take(index),
             None if self.soft_masked is None else self.soft_masked[index],
         )
+
+    def to_frame(self) -> DataFrame:
+        """Return the examples as a tidy pandas table, a row each; see `frames.examples_frame`."""
+        return examples_frame(self)
 
     @property
     def fingerprint(self) -> str:

@@ -119,8 +119,11 @@ def find_models(
     if not patterns:
         return [card for card in MODELS.all().values() if card.baseline]
     cards = _told_apart(_select("models", patterns, list(MODELS.all()), functools.partial(find_model, access=access)))
-    if not random_weights:
-        return cards
+    return with_twins(cards) if random_weights else cards
+
+
+def with_twins(cards: Sequence[ModelCard]) -> list[ModelCard]:
+    """Return the cards and, after them, the random twin of every network. Raises ConfigError where there is none."""
     twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
     if not twins:
         raise ConfigError("--random-weights: none of the models named is a pretrained network")

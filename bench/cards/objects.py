@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from ..inhouse import FUNCTIONS, EstimatorModel, FunctionModel
 from ..inhouse.files import rule_for
 from ..networks.families import GENERIC, Head, head_of
 from ..networks.settings import NETWORK
+from ..registry import fixed_revision
 from ..types import ModelCard, digest
 from .checkpoint import modes_of
 
@@ -25,17 +27,6 @@ class Given:
     def __call__(self) -> Any:
         """Return the model."""
         return self.model
-
-
-@dataclass(frozen=True)
-class Revision:
-    """Tells a revision that is known already."""
-
-    text: str
-
-    def __call__(self) -> str:
-        """Return the revision."""
-        return self.text
 
 
 def card_of(model: Any, *, name: str = "", revision: str = "", head: Head | None = None) -> ModelCard:
@@ -107,7 +98,7 @@ def _card(model: Any, name: str, modes: Mapping[str, Mapping[str, Any]], revisio
         modes=modes,
         params={},
         description=f"{type(model).__name__}, from a script",
-        revision=Revision(revision or f"unversioned:{uuid.uuid4().hex[:16]}"),
+        revision=functools.partial(fixed_revision, revision or f"unversioned:{uuid.uuid4().hex[:16]}"),
     )
 
 

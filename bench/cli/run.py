@@ -85,33 +85,29 @@ def run(
       baserate run --task yeast_coding --model ./my_checkpoint --mode linear_probe --set 'layer=[1,2,-1]'
       baserate run --task human_splice_sites --model 'cnn(strand_augmentation=True)' --limit 200
     """
+    from ..api import cells_of
     from ..cache.folder import cache_dir
-    from ..cards.find import find_models, find_tasks
-    from ..cards.suite import load_suite
     from ..executors import EXECUTORS
     from ..networks.hub import Access
-    from ..plan import SEEDS, Protocol, plan
+    from ..plan import SEEDS, Protocol
     from ..run import Grid
     from .display import GridDisplay, print_outcome
 
     if fail_on_leak and not audited:
         raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")
-    if bool(suite) == bool(tasks):
-        raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
     EXECUTORS.get(executor)
     chosen = _seeds(seeds)
-    access = Access(trusted, allow_pickle)
-    if suite:
-        if models or modes or settings or random_weights:
-            raise ConfigError("--model, --mode, --set and --random-weights go with --task; a suite names its own")
-        loaded = load_suite(suite, access)
-        cells, name, chosen = loaded.cells, loaded.name, chosen or loaded.seeds
-    else:
-        cards = find_models(models, access, random_weights=random_weights)
-        cells, name = plan(find_tasks(tasks), cards, modes, _settings(settings)), "run"
-    if not cells:
-        raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
-    protocol = Protocol(seeds=chosen or SEEDS, limit=limit or 0, grid=name)
+    planned = cells_of(
+        suite=suite or "",
+        tasks=tasks,
+        models=models,
+        modes=modes,
+        settings=_settings(settings),
+        random_weights=random_weights,
+        access=Access(trusted, allow_pickle),
+    )
+    cells = planned.cells
+    protocol = Protocol(seeds=chosen or planned.seeds or SEEDS, limit=limit or 0, grid=planned.grid)
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:

@@ -1,0 +1,335 @@
+"""What scripts and notebooks call, and the command line too: names in, records out.
+
+import baserate as br
+
+record = br.evaluate("yeast_coding.small", "kmer_logreg")
+records = br.run(tasks=["gue.prom_*"], models=["cnn", "./my_checkpoint"], modes=["linear_probe"], results="results")
+br.leaderboard("results").to_frame()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import BaserateError, ConfigError
+from .types import ModelCard, Split, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .leaderboard import Leaderboard
+    from .networks.hub import Access
+    from .plan import Cell
+    from .progress import Advance
+    from .records import Record
+    from .run import Result
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The cells of a call, the name that their records carry, and the seeds that a suite asks for, () for none."""
+
+    cells: list[Cell]
+    grid: str
+    seeds: tuple[int, ...] = ()
+
+
+def evaluate(
+    task: str | Task,
+    model: Any,
+    mode: str = "",
+    *,
+    name: str = "",
+    revision: str = "",
+    settings: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] = (),
+    limit: int = 0,
+    results: str | Path | None = None,
+    audit: bool = True,
+    cache: bool = True,
+    trust_remote_code: Sequence[str] = (),
+    allow_pickle: bool = False,
+    progress: bool = True,
+) -> Record:
+    """Return the record of one model in one mode on one task, the same as the command line's.
+
+    `model` is a name as `--model` takes it, a card, or an object of yours: a scikit-learn estimator, a function that
+    embeds a list of str, a pair of a network and its tokenizer, or anything with the methods of a model; `name` is then
+    what the record calls it, and `revision` what tells this version of it from others. The record is written under
+    `results` where that is given, and taken from there where it is done already; its predictions are at
+    `record.predictions` in either case. Raises BaserateError, in one line, for a mistake and for a cell that fails.
+    """
+    card = _card(model, name=name, revision=revision, access=_access(trust_remote_code, allow_pickle))
+    modes = (mode,) if mode else tuple(card.modes)
+    if len(modes) != 1:
+        raise ConfigError(f"model {card.name!r} has the modes {', '.join(modes)}; name one, as in mode={modes[0]!r}")
+    if mode and mode not in card.modes:
+        raise ConfigError(f"model {card.name!r} has no mode {mode!r}; it has {', '.join(card.modes)}")
+    planned = Planned(_plan([task], [card], modes, settings), "run")
+    (result,) = _results(
+        planned, seeds=seeds, limit=limit, results=results, audit=audit, cache=cache, progress=progress
+    )
+    if result.record is None or result.record.status != "done":
+        raise BaserateError(f"{result.cell}: {_last_line(result.reason)}")
+    return result.record
+
+
+def run(
+    tasks: str | Task | Sequence[str | Task] = (),
+    models: Any = (),
+    modes: str | Sequence[str] = (),
+    *,
+    suite: str = "",
+    settings: Mapping[str, Any] | None = None,
+    random_weights: bool = False,
+    seeds: Sequence[int] = (),
+    limit: int = 0,
+    results: str | Path | None = "results",
+    audit: bool = True,
+    fail_on_leak: bool = False,
+    cache: bool = True,
+    executor: str = "serial",
+    trust_remote_code: Sequence[str] = (),
+    allow_pickle: bool = False,
+    progress: bool = True,
+) -> list[Record]:
+    """Return the records of models on tasks, in the order of the cells; what is done already is read from `results`.
+
+    Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, every mode of
+    a model without `modes`. A cell that fails is a record with its error; one whose data cannot be had has none. With
+    `results` None nothing is written. Raises BaserateError, in one line, for a mistake of the call.
+    """
+    planned = cells_of(
+        suite=suite,
+        tasks=_listed(tasks),
+        models=_listed(models),
+        modes=_listed(modes),
+        settings=settings,
+        random_weights=random_weights,
+        access=_access(trust_remote_code, allow_pickle),
+    )
+    found = _results(
+        planned,
+        seeds=seeds,
+        limit=limit,
+        results=results,
+        audit=audit,
+        refuse_leaks=fail_on_leak,
+        cache=cache,
+        executor=executor,
+        progress=progress,
+    )
+    return [result.record for result in found if result.record is not None]
+
+
+def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboard:
+    """Return the leaderboard of all records under a folder, or of the records given; see its `to_frame()`."""
+    from .leaderboard import build_leaderboard
+
+    return build_leaderboard(results)
+
+
+def tasks() -> pd.DataFrame:
+    """Return the registered tasks as a data frame: name, what is asked, sizes, whether there is a small variant."""
+    return _frame("tasks")
+
+
+def models() -> pd.DataFrame:
+    """Return the registered models and baselines as a data frame: name, modes, description, whether a baseline."""
+    frames = [_frame(kind).assign(baseline=kind == "baselines") for kind in ("models", "baselines")]
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
+
+
+def load_split(task: str | Task, *, limit: int = 0) -> Split:
+    """Return the train, valid and test examples of a task; `load_split("yeast_coding").test.to_frame()` shows them."""
+    from .splits import load_split as load
+
+    return load(_task(task), limit=limit)
+
+
+def frame_task(frame: pd.DataFrame, name: str, **keys: Any) -> Task:
+    """Return the task whose examples are the rows of a data frame; see `cards.frame.frame_task` for the keywords."""
+    from .cards.frame import frame_task as made
+
+    return made(frame, name, **keys)
+
+
+def cells_of(
+    *,
+    suite: str = "",
+    tasks: Sequence[str | Task] = (),
+    models: Sequence[Any] = (),
+    modes: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    random_weights: bool = False,
+    access: Access | None = None,
+) -> Planned:
+    """Return the cells that a call names: those of a suite, or of tasks x models x modes.
+
+    Raises ConfigError where it names both or neither, or nothing that can be run.
+    """
+    from .cards.checkpoint import NO_ACCESS
+    from .cards.find import find_models, with_twins
+    from .cards.suite import load_suite
+
+    granted = access or NO_ACCESS
+    if bool(suite) == bool(tasks):
+        raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
+    if suite:
+        if models or modes or settings or random_weights:
+            raise ConfigError("--model, --mode, --set and --random-weights go with --task; a suite names its own")
+        loaded = load_suite(suite, granted)
+        return Planned(loaded.cells, loaded.name, loaded.seeds)
+    named = [model for model in models if isinstance(model, str)]
+    cards = find_models(named, granted) if named or not models else []
+    cards += [_card(model, access=granted) for model in models if not isinstance(model, str)]
+    cards = with_twins(cards) if random_weights else cards
+    cells = _plan(tasks, cards, modes, settings)
+    if not cells:
+        raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
+    return Planned(cells, "run")
+
+
+def _plan(
+    tasks: Sequence[str | Task], cards: Sequence[ModelCard], modes: Sequence[str], settings: Mapping[str, Any] | None
+) -> list[Cell]:
+    from .cards.find import find_tasks
+    from .plan import plan
+
+    named = find_tasks([task for task in tasks if isinstance(task, str)])
+    return plan([*named, *(task for task in tasks if isinstance(task, Task))], cards, modes, settings)
+
+
+def _results(
+    planned: Planned,
+    *,
+    seeds: Sequence[int],
+    limit: int,
+    results: str | Path | None,
+    audit: bool,
+    cache: bool,
+    progress: bool,
+    refuse_leaks: bool = False,
+    executor: str = "serial",
+) -> list[Result]:
+    from .cache.folder import cache_dir
+    from .plan import SEEDS, Protocol
+    from .run import Grid
+
+    protocol = Protocol(seeds=tuple(seeds) or planned.seeds or SEEDS, limit=limit, grid=planned.grid)
+    with _Bars(len(planned.cells), shown=progress) as bars:
+        grid = Grid(
+            None if results is None else Path(results),
+            protocol,
+            cache_dir() if cache else None,
+            audited=audit,
+            refuse_leaks=refuse_leaks,
+            executor=executor,
+            started=bars.started,
+            finished=bars.finished,
+        )
+        return list(grid.each(planned.cells))
+
+
+class _Bars(AbstractContextManager["_Bars"]):
+    """A bar for the cells and one for what a cell does: a widget in a notebook, text in a terminal, else nothing."""
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        from .progress import listening
+
+        self._shown = shown
+        self._listening = listening(self._activity)
+        self._cells = self._bar(total=total, unit="cell")
+        self._inner: Any = None
+
+    def __enter__(self) -> _Bars:
+        self._listening.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._listening.__exit__(*error)
+        self._close_inner()
+        self._cells.close()
+
+    def started(self, cell: Cell) -> None:
+        """Show which cell runs."""
+        self._cells.set_description(str(cell))
+
+    def finished(self, result: Result) -> None:
+        """Count the cell."""
+        self._close_inner()
+        self._cells.update()
+
+    def _activity(self, doing: str, total: int) -> Advance:
+        self._close_inner()
+        bar = self._inner = self._bar(total=total, desc=doing, leave=False)
+
+        def advance(n: int, now: str = "", /) -> None:
+            bar.set_postfix_str(now, refresh=False)
+            bar.update(n)
+
+        return advance
+
+    def _close_inner(self) -> None:
+        if self._inner is not None:
+            self._inner.close()
+
+    def _bar(self, **options: Any) -> Any:
+        import sys
+        import warnings
+
+        seen = self._shown and ("ipykernel" in sys.modules or sys.stderr.isatty())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that widgets are not installed, so that the bar is text
+            from tqdm.auto import tqdm
+
+            return tqdm(**options, disable=not seen)
+
+
+def _card(model: Any, *, access: Access, name: str = "", revision: str = "") -> ModelCard:
+    if isinstance(model, ModelCard):
+        return model
+    if isinstance(model, str):
+        from .cards.find import find_model
+
+        return find_model(model, access)
+    from .cards.objects import card_of
+
+    return card_of(model, name=name, revision=revision)
+
+
+def _task(task: str | Task) -> Task:
+    from .cards.find import find_task
+
+    return task if isinstance(task, Task) else find_task(task)
+
+
+def _access(trusted: Sequence[str], allow_pickle: bool) -> Access:
+    from .networks.hub import Access
+
+    return Access(tuple(_listed(trusted)), allow_pickle)
+
+
+def _frame(kind: str) -> pd.DataFrame:
+    import pandas as pd
+
+    from .cards.listing import listing
+
+    return pd.DataFrame(listing()[kind])
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return one thing as a list of it; a pair of a network and its tokenizer is one thing."""
+    if isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "parameters"):
+        return [value]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1].strip() if text.strip() else "no reason given"

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor, nn
 
+from baserate import checks
 from baserate.cards.checkpoint import checkpoint_card
 from baserate.cards.task import task_card
 from baserate.checks import faults, results, run_checks
@@ -343,25 +344,28 @@ def toy(toy_card: Path) -> Task:
     return task_card(toy_card)
 
 
-def grid(toy: Task, cards: list[ModelCard], folder: Path, examine: Callable[[ModelCard], tuple[str, ...]]) -> Any:
-    run = Grid(folder, Protocol(seeds=(0,)), None, examine=examine)
+def grid(toy: Task, cards: list[ModelCard], folder: Path) -> Any:
+    run = Grid(folder, Protocol(seeds=(0,)), audited=False)
     run.run(plan([toy, replace(toy, name="again")], cards, ["linear_probe"]))
     return {(r.spec.task, r.spec.model): r.flags for r in read_records(folder)}
 
 
-def test_failed_checks_taint_the_records_and_are_told_on_the_leaderboard(toy: Task, tmp_path: Path) -> None:
+def test_failed_checks_taint_the_records_and_are_told_on_the_leaderboard(
+    toy: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
-    def examine(of: ModelCard) -> tuple[str, ...]:
+    def faults_of(of: ModelCard, cache: Path | None) -> tuple[str, ...]:
         asked.append(of.name)
         if of.name == "unlucky":
             raise RuntimeError("no\nluck")
         return ("letters",) if of.name == "m" else ()
 
+    monkeypatch.setattr(checks, "faults", faults_of)
     plain = card(Counts)
     cards = [plain, replace(plain, name="sound"), replace(plain, name="base", baseline=True)]
     cards += [replace(plain, name="unlucky"), replace(plain, name="foreign", remote_code="abc123")]
-    flags = grid(toy, cards, tmp_path, examine)
+    flags = grid(toy, cards, tmp_path)
     assert asked == ["m", "sound", "unlucky", "foreign"], "each once, before its first cell, and no baseline"
     for task in ("toy_motif@1", "again@1"):
         told = {model: [f for f in found if f != "collapsed"] for (t, model), found in flags.items() if t == task}
@@ -369,11 +373,11 @@ def test_failed_checks_taint_the_records_and_are_told_on_the_leaderboard(toy: Ta
             "m": ["check failed: letters"],
             "sound": [],
             "base": [],
-            "unlucky": ["checks not run: no luck"],
+            "unlucky": ["checks not run: RuntimeError: no luck"],
             "foreign": ["remote code at abc123"],
         }
     write_leaderboard(build_leaderboard(tmp_path), tmp_path)
     page = (tmp_path / "leaderboard.md").read_text()
     assert "</sup> check failed: letters" in page and "</sup> remote code at abc123" in page
-    grid(toy, cards, tmp_path, examine)
+    grid(toy, cards, tmp_path)
     assert len(asked) == 4, "a model of which nothing has to run is not examined"

@@ -13,11 +13,12 @@ from baserate.cache.cached_model import Remembering
 from baserate.cards.find import find_model, find_models, twin_card
 from baserate.cards.task import task_card
 from baserate.errors import DataError, MissingExtra
+from baserate.evaluate import MISSING
 from baserate.modes.job import Job
 from baserate.plan import Protocol, plan
 from baserate.records import read_records
 from baserate.registry import get_model, load_model
-from baserate.run import MISSING, Grid
+from baserate.run import Grid
 from baserate.splits import load_split
 from baserate.types import FloatArray, Inputs, ModelCard, StrArray, Task
 
@@ -119,12 +120,12 @@ def needs_a_package() -> Any:
 def test_a_baseline_whose_package_is_missing_runs_once_it_is_there(toy_card: Path, tmp_path: Path) -> None:
     task = task_card(toy_card)
     lacking = card_of(needs_a_package, baseline=True)
-    grid = Grid(tmp_path, Protocol(seeds=(0,)), None)
+    grid = Grid(tmp_path, Protocol(seeds=(0,)), audited=False, checked=False)
     assert grid.run(plan([task], [lacking], ["from_scratch"])).not_applicable == 1
     (record,) = read_records(tmp_path)
     assert record.flags == (MISSING,)
     assert grid.run(plan([task], [lacking], ["from_scratch"])).skipped == 0
-    named = Grid(tmp_path / "named", Protocol(seeds=(0,)), None)
+    named = replace(grid, results=tmp_path / "named")
     assert len(named.run(plan([task], [replace(lacking, baseline=False)], ["from_scratch"])).failed) == 1
 
 
@@ -135,10 +136,10 @@ def test_a_task_without_its_data_leaves_the_others_alone(toy_card: Path, tmp_pat
     here = task_card(toy_card)
     gone: Task = replace(here, name="gone", source=absent, files=())
     cells = plan([gone, here], [get_model("constant")], ["from_scratch"])
-    outcome = Grid(tmp_path, Protocol(seeds=(0,)), None).run(cells)
-    assert (outcome.done, dict(outcome.lost)) == (1, {gone.id: "its file is nowhere"})
+    outcome = Grid(tmp_path, Protocol(seeds=(0,)), audited=False).run(cells)
+    assert (outcome.done, dict(outcome.no_data)) == (1, {gone.id: "its file is nowhere"})
     with pytest.raises(DataError, match="its file is nowhere"):
-        Grid(tmp_path, Protocol(seeds=(0,)), None).run(cells[:1])
+        Grid(tmp_path, Protocol(seeds=(0,)), audited=False).run(cells[:1])
 
 
 def test_a_chain_depends_on_the_dna_that_its_corpus_names(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate import checks
 from baserate.capabilities import CausalModel, Classifier, Embedder, NextBaseModel, VariantScorer
 from baserate.cards.find import find_model
 from baserate.cards.task import task_card
@@ -301,22 +302,25 @@ def test_a_file_that_exits_is_one_line(tmp_path: Path, registers: bool) -> None:
         load_model(find_model(str(tmp_path / "m.py")))
 
 
-def test_a_model_that_exits_ends_neither_the_grid_nor_the_checks(tmp_path: Path, toy_card: Path, gc_file: Path) -> None:
+def test_a_model_that_exits_ends_neither_the_grid_nor_the_checks(
+    tmp_path: Path, toy_card: Path, gc_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "leaves.py").write_text("import sys\ndef embed(s): sys.exit('out of\\nmemory')\n")
     cards = [find_model(str(tmp_path / "leaves.py")), find_model(str(gc_file))]
     failed = [r for r in run_checks(cards[0]) if r.status == "failed"]
     assert failed and {r.detail for r in failed} == {r"called sys.exit('out of\nmemory')"}
     examined: list[str] = []
 
-    def examine(card: ModelCard) -> tuple[str, ...]:
+    def exits(card: ModelCard, cache: Path | None) -> tuple[str, ...]:
         examined.append(card.name)
         sys.exit()
 
-    grid = Grid(tmp_path / "results", Protocol(seeds=(0,), limit=40), None, examine=examine)
+    monkeypatch.setattr(checks, "faults", exits)
+    grid = Grid(tmp_path / "results", Protocol(seeds=(0,), limit=40))
     outcome = grid.run(plan([task_card(toy_card)], cards))
     assert outcome.done == 1 and examined == ["leaves", "gc"]
-    (record,) = outcome.failed
-    assert record.error == r"called sys.exit('out of\nmemory')"
+    (failed,) = outcome.failed
+    assert failed.reason == r"called sys.exit('out of\nmemory')"
     assert all("checks not run: called sys.exit(None)" in r.flags for r in read_records(tmp_path / "results"))
 
 

@@ -1,23 +1,30 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from baserate import audit
 from baserate.cards.task import task_card
-from baserate.errors import DataError
+from baserate.errors import ConfigError, DataError, UnknownName
+from baserate.evaluate import Worker
+from baserate.executors import executor
+from baserate.executors.executor import R
 from baserate.modes import MODES
 from baserate.modes.job import Job
-from baserate.plan import Protocol, plan
-from baserate.records import read_predictions, read_records
-from baserate.run import Grid, Outcome
+from baserate.plan import Cell, Protocol, plan
+from baserate.records import CannotWrite, read_predictions, read_records
+from baserate.registry import Registry
+from baserate.run import Grid, Outcome, Result, run_cell
 from baserate.splits import load_split
 from baserate.statistics import estimate
-from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task
+from baserate.types import Estimate, Examples, FloatArray, Inputs, ModelCard, Predictions, Split, StrArray, Task
 
 
 class CountsTata:
@@ -53,20 +60,22 @@ def toy(toy_card: Path) -> Task:
     return task_card(toy_card)
 
 
-def run(task: Task, cards: list[ModelCard], results: Path, **protocol: Any) -> tuple[Outcome, list[str]]:
-    said: list[str] = []
-    grid = Grid(
-        results,
-        Protocol(**protocol),
-        None,
-        finished=lambda cell, record, s: said.append(record.status if record else "skipped"),
-    )
-    return grid.run(plan([task], cards)), said
+def grid_of(results: Path | None, **options: Any) -> Grid:
+    """Return a grid that neither audits nor checks, and has the protocol's fields among its options."""
+    protocol = {key: options.pop(key) for key in ("seeds", "limit") if key in options}
+    return Grid(results, Protocol(**protocol), **{"audited": False, "checked": False, **options})
+
+
+def run(task: Task, cards: list[ModelCard], results: Path, **options: Any) -> tuple[Outcome, list[str]]:
+    """Return what became of all cells of a task, and of each in turn."""
+    ended: list[str] = []
+    grid = grid_of(results, finished=lambda result: ended.append(result.status), **options)
+    return grid.run(plan([task], cards)), ended
 
 
 def test_good_failed_and_not_applicable_cells_are_all_records(toy: Task, tmp_path: Path) -> None:
-    outcome, said = run(toy, [BAD, GOOD], tmp_path)
-    assert said == ["failed", "done", "done", "not_applicable"]
+    outcome, ended = run(toy, [BAD, GOOD], tmp_path)
+    assert ended == ["failed", "done", "done", "not_applicable"]
     assert (outcome.done, outcome.not_applicable, len(outcome.failed)) == (2, 1, 1)
     by = {(r.spec.model, r.spec.mode): r for r in read_records(tmp_path)}
     assert "RuntimeError: out of luck" in by["bad", "from_scratch"].error
@@ -81,8 +90,8 @@ def test_good_failed_and_not_applicable_cells_are_all_records(toy: Task, tmp_pat
 
 def test_same_cells_again_are_skipped_and_failed_ones_tried(toy: Task, tmp_path: Path) -> None:
     run(toy, [BAD, GOOD], tmp_path)
-    outcome, said = run(toy, [BAD, GOOD], tmp_path)
-    assert said == ["failed", "skipped", "skipped", "skipped"]
+    outcome, ended = run(toy, [BAD, GOOD], tmp_path)
+    assert ended == ["failed", "done_before", "done_before", "done_before"]
     assert outcome.skipped == 3 and outcome.done == 0
 
 
@@ -123,7 +132,7 @@ def test_seeds_train_on_different_clusters_the_same_for_every_model(toy: Task) -
 
 def test_a_model_without_the_capability_is_told(toy: Task, tmp_path: Path) -> None:
     outcome, _ = run(toy, [card("poor", object, "linear_probe")], tmp_path)
-    assert "declares mode linear_probe but its object has no embed or embed_all()" in outcome.failed[0].error
+    assert "declares mode linear_probe but its object has no embed or embed_all()" in outcome.failed[0].reason
 
 
 def test_baseline_for_variants_is_not_applicable_to_sequences(toy: Task, tmp_path: Path) -> None:
@@ -156,58 +165,166 @@ def test_every_mode_names_a_capability() -> None:
     assert all((mode.needs or name == "zero_shot") and mode.name == name for name, mode in MODES.all().items())
 
 
-def audited(verdict: str, *leaks: str) -> Callable[[Task, Any], dict[str, Any]]:
-    return lambda task, split: {"verdict": verdict, "reasons": [*leaks, "WARN: few clusters"], "leaks": list(leaks)}
+class Audits:
+    """Stands in for the audit of a task: keeps what it was asked, and answers a verdict with reasons and leaks."""
+
+    def __init__(self, verdict: str, *leaks: str) -> None:
+        self.answer = SimpleNamespace(
+            in_short=lambda: {"verdict": verdict, "reasons": [*leaks, "WARN: few clusters"], "leaks": list(leaks)}
+        )
+        self.asked: list[tuple[str, int]] = []
+
+    def __call__(self, task: Task, split: Split, *, cache: Path | None) -> Any:
+        self.asked.append((task.id, len(split.test)))
+        return self.answer
 
 
-def test_each_task_is_audited_once_and_every_record_keeps_what_was_found(toy: Task, tmp_path: Path) -> None:
-    asked: list[str] = []
+@pytest.fixture
+def audits(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Audits]:
+    """Return a function that has tasks audited by `Audits`."""
 
-    def audit(task: Task, split: Any) -> dict[str, Any]:
-        asked.append(task.id)
-        assert len(split.test) == 60
-        return {"verdict": "WARN", "reasons": ["WARN: few clusters"]}
+    def set_up(verdict: str, *leaks: str) -> Audits:
+        fake = Audits(verdict, *leaks)
+        monkeypatch.setattr(audit, "audit", fake)
+        return fake
 
-    grid = Grid(tmp_path, Protocol(), None, audit=audit)
-    grid.run(plan([toy], [BAD, GOOD]))
-    assert asked == [toy.id]
+    return set_up
+
+
+def test_each_task_is_audited_once_and_every_record_keeps_what_was_found(
+    toy: Task, tmp_path: Path, audits: Callable[..., Audits]
+) -> None:
+    found = audits("WARN")
+    run(toy, [BAD, GOOD], tmp_path, audited=True)
+    assert found.asked == [(toy.id, 60)]
     records = read_records(tmp_path)
     assert [r.audit["verdict"] for r in records] == ["WARN"] * 4 and {r.status for r in records} > {"failed", "done"}
     assert {r.exposure["status"] for r in records if r.spec.mode == "from_scratch"} == {"clean"}
     assert {r.exposure["status"] for r in records if r.spec.mode == "linear_probe"} == {"unknown"}
-    Grid(tmp_path, Protocol(), None, audit=audit).run(plan([toy], [GOOD]))
-    assert asked == [toy.id], "nothing has to run"
+    run(toy, [GOOD], tmp_path, audited=True)
+    assert len(found.asked) == 1, "nothing has to run"
 
 
-def test_a_leak_is_refused_where_this_is_asked_for_even_if_the_cells_were_done(toy: Task, tmp_path: Path) -> None:
-    leaks = audited("FAIL", "FAIL: 51 of 60 test rows are identical to a training row")
-    for audit in (leaks, audited("", "it broke")):
-        outcome = Grid(tmp_path, Protocol(), None, audit=audit, refuse_leaks=True).run(plan([toy], [BAD, GOOD]))
-        assert outcome.refused.keys() == {toy.id} and not outcome.done and not outcome.failed
+def test_a_leak_is_refused_where_this_is_asked_for_even_if_the_cells_were_done(
+    toy: Task, tmp_path: Path, audits: Callable[..., Audits]
+) -> None:
+    leak = "FAIL: 51 of 60 test rows are identical to a training row"
+    for verdict, leaks in (("FAIL", [leak]), ("", ["it broke"])):
+        audits(verdict, *leaks)
+        outcome, ended = run(toy, [BAD, GOOD], tmp_path, refuse_leaks=True)
+        assert outcome.leaky.keys() == {toy.id} and ended == ["leaky"] * 4
         assert not list(tmp_path.iterdir())
-    assert Grid(tmp_path, Protocol(), None, audit=leaks).run(plan([toy], [GOOD])).done == 2
-    outcome = Grid(tmp_path, Protocol(), None, audit=leaks, refuse_leaks=True).run(plan([toy], [GOOD]))
-    assert (outcome.skipped, outcome.refused[toy.id]) == (0, "FAIL: 51 of 60 test rows are identical to a training row")
-    warned = Grid(tmp_path, Protocol(), None, audit=audited("FAIL", "WARN: 1 of 60"), refuse_leaks=True)
-    assert not warned.run(plan([toy], [GOOD])).refused, "it fails for something else"
+    audits("FAIL", leak)
+    assert run(toy, [GOOD], tmp_path, audited=True)[0].done == 2
+    outcome, _ = run(toy, [GOOD], tmp_path, refuse_leaks=True)
+    assert (outcome.skipped, outcome.leaky) == (0, {toy.id: leak})
+    audits("FAIL", "WARN: 1 of 60")
+    assert not run(toy, [GOOD], tmp_path, refuse_leaks=True)[0].leaky, "it fails for something else"
 
 
-def test_an_audit_that_breaks_takes_no_cell_down(toy: Task, tmp_path: Path) -> None:
-    def audit(task: Task, split: Any) -> dict[str, Any]:
-        raise MemoryError("no room")
+@pytest.mark.parametrize(("error", "text"), [(MemoryError("no\nroom"), "MemoryError: no room"), (DataError("a"), "a")])
+def test_an_audit_that_breaks_takes_no_cell_down(
+    error: Exception, text: str, toy: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(task: Task, split: Split, *, cache: Path | None) -> None:
+        raise error
 
-    assert Grid(tmp_path, Protocol(), None, audit=audit).run(plan([toy], [GOOD])).done == 2
-    assert read_records(tmp_path)[0].audit == {"verdict": "", "reasons": ["not audited: no room"]}
+    monkeypatch.setattr(audit, "audit", breaks)
+    assert run(toy, [GOOD], tmp_path, audited=True)[0].done == 2
+    assert read_records(tmp_path)[0].audit == {"verdict": "", "reasons": [f"not audited: {text}"]}
+    assert run(toy, [GOOD], tmp_path, refuse_leaks=True)[0].leaky == {toy.id: f"not audited: {text}"}
 
 
-def test_a_trial_is_not_audited_unless_leaks_are_refused_and_then_in_whole(toy: Task, tmp_path: Path) -> None:
-    sizes: list[int] = []
+def test_a_trial_is_not_audited_unless_leaks_are_refused_and_then_in_whole(
+    toy: Task, tmp_path: Path, audits: Callable[..., Audits]
+) -> None:
+    found = audits("PASS")
+    run(toy, [GOOD], tmp_path, limit=20, audited=True)
+    assert not found.asked and not read_records(tmp_path)[0].audit
+    run(toy, [GOOD], tmp_path, limit=21, refuse_leaks=True)
+    assert found.asked == [(toy.id, 60)]
 
-    def audit(task: Task, split: Any) -> dict[str, Any]:
-        sizes.append(len(split.test))
-        return {"verdict": "PASS"}
 
-    Grid(tmp_path, Protocol(limit=20), None, audit=audit).run(plan([toy], [GOOD]))
-    assert not sizes and not read_records(tmp_path)[0].audit
-    Grid(tmp_path, Protocol(limit=21), None, audit=audit, refuse_leaks=True).run(plan([toy], [GOOD]))
-    assert sizes == [60]
+def raises(error: BaseException) -> Callable[..., Any]:
+    """Return a function that raises the error, whatever it is given."""
+
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    return broken
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of luck"), SystemExit(3), KeyError("x")])
+@pytest.mark.parametrize("where", ["load", "revision", "source", "split"])
+def test_whatever_fails_is_the_cells_own_failure(where: str, error: BaseException, toy: Task, tmp_path: Path) -> None:
+    broken: Any = {where: raises(error)}
+    bad_card = replace(GOOD, name="bad", **broken) if where in ("load", "revision") else replace(GOOD, name="bad")
+    bad_task = replace(toy, name="other", files=(), **broken) if where in ("source", "split") else toy
+    cells = plan([bad_task], [bad_card], ["from_scratch"]) + plan([toy], [GOOD], ["from_scratch"])
+    results = list(grid_of(tmp_path).each(cells))
+    assert [r.status for r in results] == ["failed" if bad_task is toy else "no_data", "done"]
+    assert (
+        results[0]
+        .reason.splitlines()[-1]
+        .endswith("called sys.exit(3)" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}")
+    )
+    assert (results[0].record is not None) == (where == "load"), "without an identity there is no record"
+
+
+def test_an_interrupt_is_nobodys_failure(toy: Task, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, [card("slow", raises(KeyboardInterrupt()), "from_scratch")], tmp_path)
+
+
+def test_an_estimate_that_is_not_finite_fails_its_cell_alone(
+    toy: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(predictions: Predictions, metric: str, **options: Any) -> Estimate:
+        sound = estimate(predictions, metric, **options)
+        return replace(sound, low=float("nan")) if metric == "mcc" and len(predictions.seeds) == 1 else sound
+
+    monkeypatch.setattr("baserate.evaluate.estimate", odd)
+    results = list(grid_of(tmp_path, seeds=(0,)).each(plan([toy], [GOOD], ["from_scratch"])))
+    results += grid_of(tmp_path).each(plan([toy], [GOOD], ["from_scratch"]))
+    assert [r.status for r in results] == ["failed", "done"]
+    assert results[0].reason == "the estimate of mcc has low nan; expected a finite number or None"
+    assert sorted(r.error for r in read_records(tmp_path)) == ["", results[0].reason]
+
+
+def test_results_that_cannot_be_written_stop_the_grid(toy: Task, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended: list[Result] = []
+    with pytest.raises(CannotWrite, match="cannot write results in"):
+        grid_of(tmp_path / "file", finished=ended.append).run(plan([toy], [BAD, GOOD]))
+    assert not ended
+
+
+def test_a_cell_that_is_there_twice_is_refused(toy: Task, tmp_path: Path) -> None:
+    other = replace(GOOD, description="another of that name")
+    with pytest.raises(ConfigError, match=r"toy_motif@1 · good · from_scratch is there twice"):
+        grid_of(tmp_path).run(plan([toy], [GOOD, other], ["from_scratch"]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_that_was_just_made_is_as_one_that_was_read(toy: Task, tmp_path: Path) -> None:
+    (cell,) = plan([toy], [GOOD], ["from_scratch"])
+    worker = Worker(Protocol(), audited=False, checked=False)
+    in_memory, stored, again = (run_cell(cell, worker, folder) for folder in (None, tmp_path, tmp_path))
+    assert (in_memory.status, stored.status, again.status) == ("done", "done", "done_before")
+    assert in_memory.record and stored.record and again.record == stored.record
+    np.testing.assert_array_equal(in_memory.record.predictions.scores, stored.record.predictions.scores)
+    assert in_memory.record.estimates == stored.record.estimates and in_memory.record.spec == stored.record.spec
+
+
+def test_an_executor_is_added_from_outside(toy: Task, tmp_path: Path) -> None:
+    with Registry.temporarily():
+
+        @executor("backwards")
+        def backwards(cells: Iterable[Cell], prepare: Callable[[], Callable[[Cell], R]]) -> Iterator[R]:
+            run_one = pickle.loads(pickle.dumps(prepare))()
+            yield from map(run_one, reversed(list(cells)))
+
+        _, ended = run(toy, [GOOD], tmp_path, executor="backwards")
+        assert ended == ["not_applicable", "done", "done"]
+    with pytest.raises(UnknownName, match="Unknown executor 'backwards'"):
+        run(toy, [GOOD], tmp_path, executor="backwards")

@@ -13,9 +13,9 @@ import pytest
 
 from baserate.cards.task import task_card
 from baserate.errors import ConfigError
-from baserate.evaluate import evaluate
+from baserate.evaluate import Worker, evaluate
 from baserate.exposure import exposure_of
-from baserate.plan import Cell, Protocol, run_spec
+from baserate.plan import Cell, Protocol
 from baserate.registry import TASKS, Registry, get_model, get_task
 from baserate.splits import load_split
 from baserate.types import Exposure, ModelCard, Task
@@ -93,8 +93,7 @@ def test_each_species_is_tested_as_in_its_own_task_and_the_drop_is_told(cards: P
     assert list(split.train.inputs.sequences) == list(own["arabidopsis"].train.inputs.sequences)
 
     cell = Cell(task, get_model("onehot_linear"), "from_scratch")
-    spec = run_spec(cell, split, Protocol(seeds=(0,), train_fraction=1.0))
-    record, _ = evaluate(cell, spec, split, cell.card.load(), cache=None)
+    record, _ = evaluate(cell, Worker(Protocol(seeds=(0,), train_fraction=1.0), audited=False))
     found = {e.metric: e.value for e in record.estimates}
     model = cell.card.load().fit(split.train, split.valid, n_classes=2, seed=0)
     for name, alone in own.items():

@@ -268,16 +268,11 @@ def baseline(
 
 def _revision(load: Callable[..., Model], version: int | None) -> Callable[[], str]:
     """Return what tells a model's revision that has no weights to digest."""
-    return (
-        functools.partial(source_digest, load)
-        if version is None
-        else functools.partial(fixed_revision, f"version {version}")
-    )
+    return functools.partial(source_digest, load) if version is None else functools.partial(_declared, version)
 
 
-def fixed_revision(revision: str) -> str:
-    """Return the revision itself: one that no parameter changes."""
-    return revision
+def _declared(version: int) -> str:
+    return f"version {version}"
 
 
 def get_task(name: str) -> Task:

@@ -427,3 +427,11 @@ def test_kept_draws_are_of_the_code_of_every_metric() -> None:
 
     files = {f for m in (comparisons.metrics, comparisons.statistics) for f in sources(Path(str(m.__file__)))}
     assert Path(str(kernels.__file__)) in files
+
+
+def test_two_checkpoints_of_one_name_are_two_rows_on_different_tasks_too(tmp_path: Path) -> None:
+    for task, revision in (("one@1", "aaaaaaaaaaaa"), ("two@1", "bbbbbbbbbbbb")):
+        put(tmp_path, "checkpoint-500", mode="linear_probe", spec={"task": task, "revision": revision})
+        put(tmp_path, "kmer", baseline=True, spec={"task": task})
+    rows = [(row.model, row.detail) for row in build_leaderboard(tmp_path).rows]
+    assert rows == [("checkpoint-500", "revision aaaaaaaa"), ("checkpoint-500", "revision bbbbbbbb"), ("kmer", "")]

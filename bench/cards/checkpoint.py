@@ -11,7 +11,6 @@ from ..capabilities import Model
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
 from ..networks.hub import Access, Location, check_trust, check_weights, read_config
 from ..networks.settings import NETWORK
-from ..registry import fixed_revision
 from ..types import ModelCard, digest
 
 _RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
@@ -41,7 +40,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         settings=NETWORK,
         params={"precision": "auto", "compiled": False},
         description=_description(location, family, facts) + (", never trained" if random_weights else ""),
-        revision=functools.partial(fixed_revision, digest("random", commit) if random_weights else commit),
+        revision=functools.partial(_known, digest("random", commit) if random_weights else commit),
         parameters=facts.parameters if facts else None,
         context=facts.context if facts else None,
         tokenizer=facts.tokenizer if facts else "",
@@ -53,6 +52,10 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         twin=None if random_weights else functools.partial(checkpoint_card, here, access, random_weights=True),
         remote_code=code,
     )
+
+
+def _known(revision: str) -> str:
+    return revision
 
 
 def _open(

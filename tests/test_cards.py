@@ -8,10 +8,12 @@ from baserate.cards.find import find, find_model, find_models, find_tasks
 from baserate.cards.listing import listing
 from baserate.cards.suite import load_suite
 from baserate.cards.task import task_card
-from baserate.errors import BaserateError, ConfigError, UnknownName
+from baserate.errors import BaserateError, ConfigError, DuplicateName, UnknownName
 from baserate.modes import mode_settings
-from baserate.registry import get_model
+from baserate.registry import TASKS, get_model
 from baserate.splits import load_split
+
+from .checkpoints import LAYOUTS, build
 
 
 def test_toml_card_gives_the_task_that_it_declares(toy_card: Path) -> None:
@@ -145,6 +147,52 @@ def test_models_of_one_name_in_two_blocks_of_a_suite_are_two(
     (tmp_path / "s.toml").write_text("".join(blocks))
     names = [cell.card.name for cell in load_suite("s.toml").cells]
     assert len(set(names)) == 3 and sum(name.startswith("m@") for name in names) == 2
+
+
+def test_two_tasks_of_one_name_are_refused_with_both_origins(
+    tmp_path: Path, toy_card: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = toy_card.read_text().replace("toy.csv", str(toy_card.with_name("toy.csv")))
+    for name in ("a", "b"):
+        Path(f"{name}.toml").write_text(text)
+    refused = r"task 'toy_motif(\(shots=2\))?@1' is defined twice: a\.toml and b\.toml; rename one of them"
+    for names in (["a.toml", "b.toml"], ["a.toml", "./a.toml", "b.toml"], ["a.toml(shots=2)", "b.toml(shots=2)"]):
+        with pytest.raises(DuplicateName, match=refused):
+            find_tasks(names)
+    Path("s.toml").write_text(
+        "".join(f"[[cells]]\ntasks = ['{name}.toml']\nmodels = ['constant']\n" for name in ("a", "b"))
+    )
+    with pytest.raises(DuplicateName, match=refused):
+        load_suite("s.toml")
+    Path("b.toml").write_text(text.replace("kind", "version = 2\nkind", 1))
+    assert [t.id for t in find_tasks(["a.toml", "./a.toml", "b.toml"])] == ["toy_motif@1", "toy_motif@2"]
+    assert len(load_suite("s.toml").cells) == 4
+
+
+def test_a_task_named_twice_from_one_place_is_one() -> None:
+    file = Path(TASKS.origin("yeast_coding@1").rpartition(":")[0])
+    names = ["yeast_coding", "yeast_cod*", "yeast_coding@1", str(file)]
+    assert [t.name for t in find_tasks(names)] == ["yeast_coding", "yeast_coding.small"]
+    gue = file.with_name("gue.toml")
+    assert len(find_tasks(["gue.prom_*", f"{gue}:prom_*", "gue.prom_core_all"])) == len(find_tasks(["gue.prom_*"]))
+
+
+def test_a_model_registered_by_two_files_is_refused_with_both(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text(
+            "from baserate.registry import model\n"
+            "@model('twice_registered', modes={}, description='d')\ndef load(): ...\n"
+        )
+    with pytest.raises(DuplicateName, match=r"'twice_registered' is defined twice: .*a\.py:2 and .*b\.py:2; rename"):
+        find_models([str(tmp_path / "a.py"), str(tmp_path / "b.py")])
+
+
+def test_a_twin_never_takes_the_name_of_another_model(tmp_path: Path) -> None:
+    build(tmp_path / "net", LAYOUTS["esm-rotary"])
+    build(tmp_path / "net_random", LAYOUTS["esm-rotary"])
+    cards = find_models([str(tmp_path / "net_random"), str(tmp_path / "net")], random_weights=True)
+    assert len({card.name for card in cards}) == len(cards) == 4
 
 
 def test_a_parameter_is_named_once(tmp_path: Path) -> None:

@@ -418,3 +418,11 @@ def test_table_needs_numpy_pyarrow_and_the_records_alone(results: Path) -> None:
     code += "print([m for m in sys.modules if m in heavy or m.startswith(content)])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]"]
+
+
+def test_two_checkpoints_of_one_name_are_two_rows_on_different_tasks_too(tmp_path: Path) -> None:
+    for task, revision in (("one@1", "aaaaaaaaaaaa"), ("two@1", "bbbbbbbbbbbb")):
+        put(tmp_path, "checkpoint-500", mode="linear_probe", spec={"task": task, "revision": revision})
+        put(tmp_path, "kmer", baseline=True, spec={"task": task})
+    rows = [(row.model, row.detail) for row in build_leaderboard(tmp_path).rows]
+    assert rows == [("checkpoint-500", "revision aaaaaaaa"), ("checkpoint-500", "revision bbbbbbbb"), ("kmer", "")]

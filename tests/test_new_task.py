@@ -351,3 +351,11 @@ def test_real_files(here: Path, file: str) -> None:
     made = new_task(str(SHARED_DATA / file))
     assert (made.task.kind, made.task.classes, value(made, "rule")) == ("classification", ("0", "1"), "by_homology")
     conforms(made)
+
+
+def test_a_task_is_named_after_its_card(here: Path) -> None:
+    """So that two cards of one table, a target each, are two tasks."""
+    table = write_table(here / "t.csv", {"seq": SEQUENCES, "dev": LABELS, "hk": LABELS})
+    made = [new_task(str(table), targets=[name], out=here / f"by-{name}.v2.toml") for name in ("dev", "hk")]
+    assert [m.task.name for m in made] == ["by-dev_v2", "by-hk_v2"]
+    assert new_task(str(table), targets=["dev"], out=here / "other.toml", name="mine").task.name == "mine"

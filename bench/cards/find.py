@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import ConfigError, UnknownName, nearest
+from ..errors import ConfigError, DuplicateName, UnknownName, nearest
 from ..inhouse import card_from_file
 from ..networks.hub import Access, locate
 from ..registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
@@ -97,16 +97,19 @@ def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
 
 
 def find_tasks(patterns: Sequence[str]) -> list[Task]:
-    """Return the tasks that names, globs and files give, each once; of a suite's file all, or `FILE.toml:GLOB`.
+    """Return the tasks that names, globs and files give, each once; of a file of several all, or `FILE.toml:GLOB`.
 
-    Raises UnknownName where one gives none.
+    Raises UnknownName where one gives none, and DuplicateName, with both origins, for two tasks of one name.
     """
-    found: dict[str, Task] = {}
+    found: dict[str, tuple[Task, str]] = {}
     for pattern in patterns:
         in_file = None if pattern.endswith(")") else _in_card(pattern)
         for task in _select("tasks", [pattern], task_names(), find_task) if in_file is None else in_file:
-            found.setdefault(task.id, task)
-    return list(found.values())
+            origin = _origin(task, pattern)
+            first = found.setdefault(task.id, (task, origin))[1]
+            if _file(first) != _file(origin):
+                raise DuplicateName(f"task {task.id!r} is defined twice: {first} and {origin}; rename one of them")
+    return [task for task, _ in found.values()]
 
 
 def find_models(
@@ -127,7 +130,20 @@ def with_twins(cards: Sequence[ModelCard]) -> list[ModelCard]:
     twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
     if not twins:
         raise ConfigError("--random-weights: none of the models named is a pretrained network")
-    return list({card.name: card for card in (*cards, *twins)}.values())
+    return _told_apart(list({_identity(card): card for card in (*cards, *twins)}.values()))
+
+
+def _origin(task: Task, pattern: str) -> str:
+    """Return where the task that `pattern` gave is defined: a card, or the file and line that registers it."""
+    card = _CARD.fullmatch(_parse_call(pattern, _is_task)[0])
+    name, _, version = task.id.rpartition("@")
+    return card["file"] if card else TASKS.origin(f"{name.partition('(')[0].removesuffix('.small')}@{version}")
+
+
+def _file(origin: str) -> Path:
+    """Return the file of an origin, whether or not it says a line."""
+    file, _, line = origin.rpartition(":")
+    return Path(file if line.isdigit() else origin).resolve()
 
 
 def _is_card(name: str) -> bool:
@@ -223,10 +239,10 @@ def _run_file(path: Path, registry: Registry[C]) -> list[C]:
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     registry.all()
-    origin = f"{path.resolve()}:"
-    if not any(r.origin(n).startswith(origin) for r in (TASKS, MODELS) for n in r.all()):
+    full = path.resolve()
+    if not any(_file(r.origin(n)) == full for r in (TASKS, MODELS) for n in r.all()):
         run_own_file(path)
-    return [card for name, card in registry.all().items() if registry.origin(name).startswith(origin)]
+    return [card for name, card in registry.all().items() if _file(registry.origin(name)) == full]
 
 
 def _only(cards: Sequence[C], path: Path, what: str) -> C:

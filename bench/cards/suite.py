@@ -43,6 +43,7 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     value = read_toml(path)
     check_keys(value, ("description", "seeds", "cells"), str(path))
     planned: list[Cell] = []
+    named: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
         where = f"{path}: cells block {i + 1}"
         check_keys(block, ("tasks", "models", "modes", "settings", "random_weights"), where)
@@ -51,13 +52,15 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
             MODES.get(mode)
         models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
         planned += plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {}))
+        named += block.get("tasks", [])
+    find_tasks(named)  # which raises where two blocks have two tasks of one name
     if not planned:
         raise ConfigError(f"{path}: the suite has no cells")
     cards = {_identity(cell.card): cell.card for cell in planned}
-    named = dict(zip(cards, _told_apart(list(cards.values())), strict=True))
-    cells: dict[tuple[str, str], Cell] = {}
-    for cell in (replace(cell, card=named[_identity(cell.card)]) for cell in planned):
-        cells.setdefault((str(cell), canonical_json(cell.settings)), cell)
+    apart = dict(zip(cards, _told_apart(list(cards.values())), strict=True))
+    cells: dict[tuple[str, str, str], Cell] = {}
+    for cell in (replace(cell, card=apart[_identity(cell.card)]) for cell in planned):
+        cells.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)
     by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
     ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])
     return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())))

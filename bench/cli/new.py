@@ -23,7 +23,7 @@ def new() -> None:
 @new.command("task")
 @click.argument("file")
 @click.option("--genome", default="", help="FASTA file or registered genome, for intervals and variants.")
-@click.option("--name", default="", help="The task's name.  [default: the file's]")
+@click.option("--name", default="", help="The task's name.  [default: that of --out, else of FILE]")
 @click.option("--out", type=click.Path(path_type=Path), help="The card to write.  [default: NAME.toml]")
 @click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
 @click.option("--sequence", default="", help="The column of the DNA.")

@@ -103,7 +103,7 @@ def _rows(placed: Mapping[Column, Sequence[Record]]) -> tuple[list[Row], dict[st
     """Return the rows, and the row of each record by its hash.
 
     Records of a model in a mode share a row unless two of them meet in a column; then each variant of parameters,
-    settings and weights has a row of its own.
+    settings and weights has a row of its own. Other weights of the same name are another row in any case.
     """
     alike: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
     meet: set[tuple[str, str]] = set()
@@ -116,7 +116,7 @@ def _rows(placed: Mapping[Column, Sequence[Record]]) -> tuple[list[Row], dict[st
             alike[r.spec.model, r.spec.mode][r.hash] = r
     rows: dict[str, Row] = {}
     for key, of_key in sorted(alike.items()):
-        variants = {h: _variant(r) for h, r in of_key.items()} if key in meet else {h: {} for h in of_key}
+        variants = {h: _variant(r) if key in meet else {"revision": r.spec.revision} for h, r in of_key.items()}
         names = sorted({name for v in variants.values() for name in v})
         differing = [name for name in names if len({canonical_json(v.get(name)) for v in variants.values()}) > 1]
         for h, r in of_key.items():

@@ -58,7 +58,7 @@ def new_task(
     used or leaves a choice, naming the option that makes it, and where the card is there and `force` is not given.
     """
     path = Path(reference) if is_hub_id(reference) else find_file(reference)
-    name = _name(name, path)
+    name = _name(name, path, out)
     target = out or Path(f"{name}.toml")
     if target.suffix != ".toml":
         raise ConfigError(f"{target}: a card ends in .toml")
@@ -89,11 +89,14 @@ def new_task(
     )
 
 
-def _name(asked: str, path: Path) -> str:
+def _name(asked: str, path: Path, out: Path | None) -> str:
+    """Return the task's name: as asked, else that of the card's file, else that of the data's."""
     if asked:
         if not re.fullmatch(r"\w[\w.-]*", asked):
             raise ConfigError(f"--name {asked!r}: expected letters, digits, '_', '-' and '.'")
         return asked
+    if out is not None:
+        return re.sub(r"[^\w-]+", "_", out.stem).strip("_-") or "mine"
     stem = re.split(r"\.(?=[A-Za-z])", path.resolve().name)[0]
     return re.sub(r"\W+", "_", stem).strip("_").lower() or "mine"
 

@@ -54,6 +54,20 @@ def fetched() -> Callable[[], AbstractContextManager[None]]:
     return context
 
 
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder, the one folder of data; the hub is out of reach and the cache is empty."""
+    import huggingface_hub.constants
+
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("BASERATE_DATA_DIR", str(folder))
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def toy_card(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a TOML card of a table in which class 'motif' holds TATAAA, with genes as groups."""

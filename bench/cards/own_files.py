@@ -68,12 +68,23 @@ def run_own_file(path: Path) -> None:
 
 
 def run_plugins(files: Sequence[Path]) -> None:
-    """Run files of the user's that register anything, and let the processes that are started from here know them."""
+    """Run files of the user's that register anything, and let the processes that are started from here know them.
+
+    Raises ConfigError for a file that is not there, or that cannot be run.
+    """
     for file in files:
         if not file.is_file():
             raise ConfigError(f"--plugin {file}: no such file")
         run_own_file(file)
-    os.environ[PLUGINS_VARIABLE] = os.pathsep.join(str(file.resolve()) for file in files)
+    known = [file for file in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if file]
+    named = [str(file.resolve()) for file in files]
+    os.environ[PLUGINS_VARIABLE] = os.pathsep.join(dict.fromkeys([*known, *named]))
+
+
+def run_inherited_plugins() -> None:
+    """Run the plugin files that the process knew from which this one was started."""
+    for file in filter(None, os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)):
+        run_own_file(Path(file))
 
 
 def _changes(card: Task | ModelCard, original: Task | ModelCard) -> bytes:

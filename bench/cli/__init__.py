@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 import click
 
@@ -48,8 +49,16 @@ def _fail(message: str) -> None:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="baserate")
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Run a Python file that registers anything: metrics, rules, probes, modes, columns; repeatable.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show the log on standard error.")
-def cli(verbose: bool) -> None:
+def cli(plugins: tuple[Path, ...], verbose: bool) -> None:
     """What does a genomics foundation model add over the base rate?
 
     \b
@@ -57,12 +66,17 @@ def cli(verbose: bool) -> None:
       baserate run --suite quickstart          run a suite, resume it, print its leaderboard
       baserate run --task yeast_coding --model kmer_logreg --model cnn
       baserate run --task './mine.toml' --model './my_checkpoint'
+      baserate --plugin my_metric.py run --task './mine.toml'
       baserate list tasks                      what there is
       baserate doctor                          what is missing, and how to mend it
     """
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s")
     for noisy in ("matplotlib", "numba", "h5py", "urllib3", "git"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    if plugins:
+        from ..cards.own_files import run_plugins
+
+        run_plugins(plugins)
 
 
 for command in (list_, show, check, audit, resplit, run, leaderboard, track, pretrain, new, genome, cache, doctor):

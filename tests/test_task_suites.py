@@ -24,7 +24,9 @@ from baserate.cli import cli
 from baserate.dna.taxa import scientific
 from baserate.errors import BaserateError, ConfigError, DataError, UnknownName
 from baserate.registry import TASKS, get_task, load_model
-from baserate.sources.declared import HubSource
+from baserate.sources.declared import Checked, HubSource
+from baserate.sources.tables import Table
+from baserate.sources.variants import Variants
 from baserate.splits import load_split
 from baserate.types import Examples, Task
 
@@ -152,8 +154,9 @@ def test_traitgym_is_resampled_by_chromosome(suite: str) -> None:
     tasks = [task for task in TASKS.all().values() if task.name.startswith(f"{suite}.")]
     assert len(tasks) >= 2
     for task in tasks:
-        keywords = task.source.keywords  # type: ignore[attr-defined]
-        assert (keywords["cluster"], keywords["group"]) == ("chrom", "chrom")
+        assert isinstance(task.source, Checked)
+        source = task.source.source
+        assert isinstance(source, Table | Variants) and (source.cluster, source.group) == ("chrom", "chrom")
 
 
 @pytest.mark.parametrize("task", OURS, ids=lambda task: task.name)

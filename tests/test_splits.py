@@ -11,7 +11,7 @@ import pytest
 
 import baserate.types
 from baserate.errors import DataError
-from baserate.sources.tables import read_table
+from baserate.sources.tables import Table
 from baserate.splits import (
     by_chromosome,
     by_group,
@@ -188,7 +188,7 @@ def test_limit_cuts_every_part() -> None:
 def counted(path: str, log: str) -> Examples:
     with Path(log).open("a") as file:
         file.write("read\n")
-    return read_table(path, kind="classification", id="id", group="id", classes=("no", "yes"), strata=["part"])
+    return Table(path, kind="classification", id="id", group="id", classes=("no", "yes"), strata=["part"])()
 
 
 def test_cached_until_a_file_or_an_argument_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

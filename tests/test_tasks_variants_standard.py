@@ -18,7 +18,7 @@ from baserate.cards.task_file import find_in_file
 from baserate.dna.genomes import add_genome, open_genome
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
-from baserate.sources.variants import read_variants
+from baserate.sources.variants import Variants
 from baserate.splits import load_split
 from baserate.tasks import lol_eve, variant_benchmark
 from baserate.types import Split, Task
@@ -109,11 +109,11 @@ def test_every_common_snp_has_its_ref_where_the_genome_does(folder: Path, snps: 
     text(folder / "snps.csv", [{**s, "y": 1} for s in snps])
     options = {"kind": "regression", "target": "y", "width": 64, "max_mismatch": 0.0}
     for name in ("hg19", "GRCh37"):
-        assert len(read_variants(name, str(folder / "snps.csv"), **options)) == 7273  # type: ignore[arg-type]
+        assert len(Variants(name, str(folder / "snps.csv"), **options)()) == 7273  # type: ignore[arg-type]
     text(folder / "bed.csv", [{**s, "pos": s["pos"] - 1, "y": 1} for s in snps])
     with pytest.raises(DataError, match="the positions are 0-based, say position_base = 0"):
-        read_variants("hg19", str(folder / "bed.csv"), **options)  # type: ignore[arg-type]
-    zero = read_variants("hg19", str(folder / "bed.csv"), position_base=0, **options)  # type: ignore[arg-type]
+        Variants("hg19", str(folder / "bed.csv"), **options)()  # type: ignore[arg-type]
+    zero = Variants("hg19", str(folder / "bed.csv"), position_base=0, **options)()  # type: ignore[arg-type]
     assert len(zero) == 7273
 
 
@@ -124,9 +124,9 @@ def test_the_mpra_of_hnf4a_lies_on_chr20(folder: Path) -> None:
         ]
     snvs = [r for r in rows if r["Alt"] in "ACGT"]
     text(folder / "hnf4a.tsv", snvs, "\t")
-    examples = read_variants(
+    examples = Variants(
         "hg19", str(folder / "hnf4a.tsv"), kind="regression", target="Coefficient", width=128, max_mismatch=0.0
-    )
+    )()
     assert len(examples) == len(snvs) > 800 and len(set(examples.groups)) == 1
 
 
@@ -220,14 +220,14 @@ def test_brca1_is_read_from_the_paper_s_spreadsheet(folder: Path, snps: list[Row
     with pytest.raises(DataError, match="there are 9 rows, expected 3,893"):
         load_split(find_in_file(path, "brca1")[0])
     with pytest.raises(DataError, match="no column 'chromosome'"):
-        read_variants(
+        Variants(
             "hg19",
             str(folder / "41586_2018_461_MOESM3_ESM.xlsx"),
             kind="classification",
             target="func.class",
             width=8,
             chrom="chromosome",
-        )
+        )()
 
 
 def test_bend_variants_are_zero_based(folder: Path, snps: list[Row]) -> None:

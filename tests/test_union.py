@@ -58,7 +58,7 @@ def donors(file: Path) -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 def cards(tmp_path: Path) -> Path:
-    """Return a folder with a card of each species, registered as a suite is."""
+    """Return a folder with a card of each species, registered as those of a benchmark are."""
     for name, file in NAMES.items():
         with (tmp_path / f"{name}.csv").open("w") as out:
             csv.writer(out).writerows([("sequence", "label", "gene"), *donors(INTRONS / f"eie.{file}.txt.gz")])

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,6 @@ from baserate.errors import ConfigError, DuplicateName, MissingExtra, UnknownNam
 from baserate.plan import plan
 from baserate.registry import MODELS, TASKS, Registry, get_model, get_task, load_model, model, task, with_params
 from baserate.types import ModelCard, Subset, Task
-
-
-@pytest.fixture(autouse=True)
-def _registrations_are_undone() -> Iterator[None]:
-    with Registry.temporarily():
-        yield
 
 
 def make_task(name: str = "mine", version: int = 1) -> Task:

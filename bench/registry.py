@@ -95,11 +95,16 @@ class Registry(Generic[T]):
         return " ".join(f"Not loaded: {point} ({reason})." for point, reason in self.broken.items())
 
     @classmethod
+    def load_all(cls) -> None:
+        """Load what is built in and the entry points of every registry that there is."""
+        for registry in list(cls._every):
+            registry.all()
+
+    @classmethod
     @contextmanager
     def temporarily(cls) -> Iterator[None]:
         """Undo, when the block ends, whatever is registered inside it in any registry."""
-        for registry in list(cls._every):
-            registry.all()
+        cls.load_all()
         before = cls._snapshot()
         try:
             yield

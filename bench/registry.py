@@ -289,11 +289,11 @@ def get_task(name: str) -> Task:
     stem = base.removesuffix(".small")
     ids = [i for i in TASKS.all() if i.partition("@")[0] == stem]
     if not ids or (version and f"{stem}@{version}" not in ids):
-        suite = [f"{name}.*"] if any(i.startswith(f"{name}.") for i in TASKS.all()) else []
+        benchmark = [f"{name}.*"] if any(i.startswith(f"{name}.") for i in TASKS.all()) else []
         raise UnknownName(
             "task",
             name,
-            ids or suite or task_names(),
+            ids or benchmark or task_names(),
             hint=f"`baserate list tasks` shows all. {TASKS.not_loaded()}".rstrip(),
         )
     found = TASKS.get(f"{stem}@{version}" if version else max(ids, key=lambda i: TASKS.get(i).version))

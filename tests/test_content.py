@@ -12,7 +12,7 @@ from baserate.checks import parametrize_with_checks
 from baserate.registry import MODELS, TASKS
 
 BUILT = [task for task in TASKS.all().values() if "." not in task.name]
-"""Those whose data come with a package; test_task_suites.py tests the suites."""
+"""Those whose data come with a package; test_task_benchmarks.py tests the benchmarks."""
 
 
 @parametrize_with_checks([*BUILT, *(t.small_variant() for t in BUILT if t.small)])

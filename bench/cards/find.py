@@ -31,7 +31,7 @@ _CARD = re.compile(r"(?P<file>.+\.toml)(:(?P<task>[^/]+))?")
 
 
 def find_task(name: str) -> Task:
-    """Return the registered task `name`, or the one in a file `./mine.toml`, `./suite.toml:name` or `./mine.py`.
+    """Return the registered task `name`, or the one in a file `./mine.toml`, `./tasks.toml:name` or `./mine.py`.
 
     `name(shots=16)` learns from few examples, `name(split="by_homology", threshold=0.8)` is split by another rule.
     """

@@ -38,7 +38,11 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     path = Path(name) if name.endswith(".toml") else suites().get(name)
     if path is None:
         tasks = any(known.startswith(f"{name}.") for known in task_names())
-        hint = f"--task '{name}.*' runs the tasks of that name." if tasks else "A suite of your own is a .toml file."
+        hint = (
+            f"{name!r} is a benchmark: --task '{name}.*' runs its tasks."
+            if tasks
+            else "A suite of your own is a .toml file."
+        )
         raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
     check_keys(value, ("description", "seeds", "cells"), str(path))

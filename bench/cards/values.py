@@ -35,7 +35,7 @@ def check_values(
 
 @functools.cache
 def _taken(by: Callable[..., Any]) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
-    """Return the types and the parameters of a function; a suite asks them once a task."""
+    """Return the types and the parameters of a function; a benchmark asks them once a task."""
     return typing.get_type_hints(by), inspect.signature(by).parameters
 
 

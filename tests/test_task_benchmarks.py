@@ -1,4 +1,4 @@
-"""Suites of published tasks: their cards, their data in each layout in which it is given out, and what is refused."""
+"""Published benchmarks: their cards, their data in each layout in which it is given out, and what is refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from baserate.sources.declared import HubSource
 from baserate.splits import load_split
 from baserate.types import Examples, Task
 
-SUITES = [task for task in TASKS.all().values() if isinstance(task.source, HubSource)]
+BENCHMARKS = [task for task in TASKS.all().values() if isinstance(task.source, HubSource)]
 PARTS = {"train": 30, "valid": 12, "test": 12}
 Row = tuple[str, str]
 
@@ -91,7 +91,7 @@ def write_fasta(path: Path, rows: Sequence[Row]) -> None:
 def write_as_published(task: Task, root: Path, has_valid: bool) -> None:
     """Write a few rows as the repository of the task holds them, under the folder of data `root`."""
     wanted = task.source.wanted  # type: ignore[attr-defined]
-    repository, suite = root / wanted.repository, task.name.partition(".")[0]
+    repository, benchmark = root / wanted.repository, task.name.partition(".")[0]
     for seed, (part, n) in enumerate(PARTS.items()):
         if part == "valid" and not has_valid:
             continue
@@ -100,16 +100,16 @@ def write_as_published(task: Task, root: Path, has_valid: bool) -> None:
         file = {"valid": "dev"}.get(part, part)
         if wanted.files:
             write_fasta(repository / dict(wanted.files)[part], rows)
-        elif suite == "gue":
+        elif benchmark == "gue":
             write_csv(repository / "GUE" / wanted.folders[0] / f"{file}.csv", ["sequence", "label"], rows)
-        elif suite == "genomic_benchmarks":
+        elif benchmark == "genomic_benchmarks":
             path = repository / "data" / f"{part}-00000-of-00001-aeb55728756a44ae.parquet"
             write_parquet(path, seq=sequences, label=[int(t) for t in targets])
-        elif suite in ("nt_original", "nt_revised", "gener"):
+        elif benchmark in ("nt_original", "nt_revised", "gener"):
             names = [f"s{i}" for i in range(n)]
             columns = {"name": names, "label": [int(t) for t in targets], "task": [wanted.config[0]] * n}
             write_parquet(repository / wanted.folders[0] / f"{part}.parquet", sequence=sequences, **columns)
-        elif suite == "deepstarr":
+        elif benchmark == "deepstarr":
             both = [[float(v) for v in t.split("|")] for t in targets]
             columns = {"Dev_log2_enrichment": [v[0] for v in both], "Hk_log2_enrichment": [v[1] for v in both]}
             name = {"valid": "validation"}.get(part, part)
@@ -120,19 +120,19 @@ def write_as_published(task: Task, root: Path, has_valid: bool) -> None:
 
 OURS = [
     task
-    for task in SUITES
+    for task in BENCHMARKS
     if task.name.partition(".")[0]
     in ("gue", "genomic_benchmarks", "nt_original", "nt_revised", "plants", "gener", "deepstarr")
 ]
 
 
-def test_suites_have_as_many_tasks_as_were_published() -> None:
+def test_benchmarks_have_as_many_tasks_as_were_published() -> None:
     count = {name: sum(task.name.startswith(f"{name}.") for task in OURS) for name in ("gue", "genomic_benchmarks")}
     count |= {name: sum(task.name.startswith(f"{name}.") for task in OURS) for name in ("nt_original", "nt_revised")}
     assert count == {"gue": 28 + 8, "genomic_benchmarks": 9, "nt_original": 18, "nt_revised": 18}
 
 
-@pytest.mark.parametrize("task", SUITES, ids=lambda task: task.name)
+@pytest.mark.parametrize("task", BENCHMARKS, ids=lambda task: task.name)
 def test_every_card_is_complete(task: Task) -> None:
     check_card_is_complete(task)
     assert task.origin
@@ -147,9 +147,9 @@ def test_a_species_has_one_name_in_all_cards() -> None:
     assert {"Homo sapiens", "Mus musculus"} < named and "many" not in named
 
 
-@pytest.mark.parametrize("suite", ["traitgym", "traitgym_sequences"])
-def test_traitgym_is_resampled_by_chromosome(suite: str) -> None:
-    tasks = [task for task in TASKS.all().values() if task.name.startswith(f"{suite}.")]
+@pytest.mark.parametrize("benchmark", ["traitgym", "traitgym_sequences"])
+def test_traitgym_is_resampled_by_chromosome(benchmark: str) -> None:
+    tasks = [task for task in TASKS.all().values() if task.name.startswith(f"{benchmark}.")]
     assert len(tasks) >= 2
     for task in tasks:
         keywords = task.source.keywords  # type: ignore[attr-defined]
@@ -370,7 +370,7 @@ def test_a_named_file_that_is_missing_is_told_with_the_command_that_gets_it(data
 
 def test_wrong_counts_of_a_class_are_told(data: Path) -> None:
     card = data / "mine.toml"
-    card.write_text(SUITE.replace("test = 12", "test = [7, 5]"))
+    card.write_text(BENCHMARK.replace("test = 12", "test = [7, 5]"))
     gue_rows("archive", data)
     with pytest.raises(DataError, match=r"test has 6 rows of class 'no', expected 7"):
         load_split(find_in_file(card, "a")[0])
@@ -402,7 +402,7 @@ def test_a_repository_without_the_configuration_is_told(config: str, data: Path)
         load_split(find_in_file(card)[0])
 
 
-SUITE = """
+BENCHMARK = """
 name = "mine"
 kind = "classification"
 classes = ["no", "yes"]
@@ -427,9 +427,9 @@ kind = "regression"
 """
 
 
-def test_a_suite_of_ones_own(data: Path) -> None:
+def test_a_benchmark_of_ones_own(data: Path) -> None:
     card = data / "mine.toml"
-    card.write_text(SUITE)
+    card.write_text(BENCHMARK)
     gue_rows("archive", data)
     assert [task.name for task in find_tasks([str(card)])] == ["mine.a", "mine.tata", "mine.other"]
     assert [task.name for task in find_tasks([f"{card}:[at]*", f"{card}:mine.tata"])] == ["mine.a", "mine.tata"]
@@ -462,10 +462,10 @@ def test_a_suite_of_ones_own(data: Path) -> None:
         ("[tasks.other]", "[task.other]", "unknown key 'task'; did you mean 'tasks'?"),
     ],
 )
-def test_mistakes_in_a_suite_are_one_clear_line(old: str, new: str, said: str, tmp_path: Path) -> None:
+def test_mistakes_in_a_benchmark_are_one_clear_line(old: str, new: str, said: str, tmp_path: Path) -> None:
     card = tmp_path / "mine.toml"
-    assert old in SUITE
-    card.write_text(SUITE.replace(old, new, 1))
+    assert old in BENCHMARK
+    card.write_text(BENCHMARK.replace(old, new, 1))
     with pytest.raises(ConfigError) as told:
         find_in_file(card)
     assert said in str(told.value) and "\n" not in str(told.value)
@@ -484,7 +484,7 @@ def test_the_listing_is_short_and_names_each_task_when_asked() -> None:
 def test_data_dir_comes_before_the_variable(data: Path, tmp_path: Path) -> None:
     gue_rows("archive", tmp_path)
     card = tmp_path / "mine.toml"
-    card.write_text(SUITE)
+    card.write_text(BENCHMARK)
     run = ["check", f"{card}:a", "--data-dir", str(tmp_path)]
     before = os.environ.get("BASERATE_DATA_DIR", "")
     told = CliRunner().invoke(cli, run, standalone_mode=False)

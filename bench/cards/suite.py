@@ -12,7 +12,7 @@ from ..plan import Cell, plan
 from ..registry import task_names
 from ..types import canonical_json
 from .checkpoint import NO_ACCESS
-from .find import _identity, _told_apart, find_models, find_tasks
+from .find import find_models, find_tasks, identity_of, with_own_names
 from .task import read_toml
 
 _SUITES = Path(__file__).parent.parent / "suites"
@@ -60,10 +60,10 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     find_tasks(named)  # which raises where two blocks have two tasks of one name
     if not planned:
         raise ConfigError(f"{path}: the suite has no cells")
-    cards = {_identity(cell.card): cell.card for cell in planned}
-    apart = dict(zip(cards, _told_apart(list(cards.values())), strict=True))
+    cards = {identity_of(cell.card): cell.card for cell in planned}
+    apart = dict(zip(cards, with_own_names(list(cards.values())), strict=True))
     cells: dict[tuple[str, str, str], Cell] = {}
-    for cell in (replace(cell, card=apart[_identity(cell.card)]) for cell in planned):
+    for cell in (replace(cell, card=apart[identity_of(cell.card)]) for cell in planned):
         cells.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)
     by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
     ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])

@@ -240,3 +240,45 @@ def test_training_shows_seed_epoch_and_loss() -> None:
         advance(10, "epoch 3 · loss 0.412")
         advance(5)
         assert (bar.description, bar.completed) == ("  training · seed 1 · epoch 3 · loss 0.412", 15)
+
+
+PLUGIN = """
+from baserate.registry import baseline
+from baserate.zero_shot.rule import rule
+
+
+@rule("always_one", needs="embed", sees="sequences", description="d")
+def always_one(model, inputs): ...
+
+
+@baseline("of_a_plugin", modes={"from_scratch": {}}, description="registered by a file")
+def load(): ...
+"""
+
+
+def test_a_plugin_file_registers_before_the_command_runs(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    listed = baserate("--plugin", "mine.py", "list", "baselines", "--json", cwd=tmp_path)
+    assert "of_a_plugin" in {row["name"] for row in json.loads(listed.stdout)["baselines"]}
+    assert baserate("--plugin", "./mine.py", "--plugin", "mine.py", "show", "of_a_plugin", cwd=tmp_path).returncode == 0
+    assert baserate("show", "of_a_plugin", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\nx.y\n", "mine.py:2: AttributeError: 'int' object has no attribute 'y'"),
+        ("x = (\n", "mine.py:1: SyntaxError: '(' was never closed"),
+        (PLUGIN.replace("of_a_plugin", "kmer_logreg"), "mine.py:10; rename one of them"),
+        (
+            PLUGIN.replace("load():", "load(k):"),
+            "mine.py:10: parameter 'k' of model 'of_a_plugin' must be keyword-only",
+        ),
+        (None, "--plugin mine.py: no such file"),
+    ],
+)
+def test_a_plugin_file_that_is_wrong_is_one_line(tmp_path: Path, text: str | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    failed = baserate("--plugin", "mine.py", "list", cwd=tmp_path)
+    assert failed.returncode == 2 and said in failed.stderr and failed.stderr.count("\n") == 1, failed.stderr

@@ -15,7 +15,7 @@ from ..splits import RULES, with_valid
 from ..types import Examples, SplitRule, Task
 from ..zero_shot import RULES as ZERO_SHOT
 from .source import Asked, Counts, file_source, hub_source
-from .transfer import transfer_metrics, union_of
+from .transfer import transfer_from, transfer_metrics
 from .values import TOML, check_values, frozen
 
 METRICS = {
@@ -86,10 +86,10 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         raise ConfigError(f"{where}: kind = {kind!r}; expected {', '.join(map(repr, METRICS))}")
     if kind == "classification" and len(classes) < 2:
         raise ConfigError(f"{where}: a classification needs classes = [...] with two or more names")
-    union = None
+    transfer = None
     if "tasks" in card["source"]:
-        union = union_of(card["source"], kind=kind, classes=classes, where=where)
-    metrics = tuple(card.get("metrics", METRICS[kind] if union is None else transfer_metrics(union)))
+        transfer = transfer_from(card["source"], kind=kind, classes=classes, where=where)
+    metrics = tuple(card.get("metrics", METRICS[kind] if transfer is None else transfer_metrics(transfer)))
     if card.get("published", "") not in ("", *metrics):
         raise ConfigError(f"{where}: published = {card['published']!r} is none of metrics = {list(metrics)}")
     for key, names, find in (("metrics", metrics, parse), ("zero_shot", card.get("zero_shot", ()), ZERO_SHOT.get)):
@@ -99,15 +99,15 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
             except ConfigError as error:
                 raise ConfigError(f"{where}: {key}: {error}") from error
     on_hub = "hub" in card["source"] or "folder" in card["source"]
-    if "split" not in card and not on_hub and union is None:
+    if "split" not in card and not on_hub and transfer is None:
         raise ConfigError(f"{where}: key 'split' is missing")
     split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
     counts = _counts(card.get("expect", {}), classes, where)
     rule = _rule(where, split)
     source: Callable[[], Examples]
     files: tuple[str, ...] = ()
-    if union is not None:
-        source, origin = union, f"the tasks {', '.join(name for _, name in union.members)}"
+    if transfer is not None:
+        source, origin = transfer, f"the tasks {', '.join(name for _, name in transfer.members)}"
     else:
         asked = Asked(path, where, kind, classes, counts, rule, "split" not in card, bool(card.get("published")))
         source, files, origin = (hub_source if on_hub else file_source)(card["source"], asked)

@@ -40,7 +40,7 @@ def check_values(values: Mapping[str, Any], of: Any, where: str) -> None:
 
 @functools.cache
 def _hints(of: Any) -> dict[str, Any]:
-    """Return the types of the fields; a suite asks them once a task."""
+    """Return the types of the fields; a benchmark asks them once a task."""
     return typing.get_type_hints(of)
 
 

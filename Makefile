@@ -14,8 +14,9 @@ demo: $(VENV)/.demo
 	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///results/demo/mlflow.db"
 	@echo "then open http://127.0.0.1:5000/#/experiments/1/runs"
 
+# A worker a core, and one thread each: teams of threads on the same cores slow one another.
 test: check
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -134,10 +134,9 @@ def run(
 
 def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboard:
     """Return the leaderboard of all records under a folder, or of the records given; see its `to_frame()`."""
-    from .leaderboard.standings import tabulate
-    from .records import read_records
+    from .leaderboard import build_leaderboard
 
-    return tabulate(read_records(Path(results)) if isinstance(results, (str, Path)) else results)
+    return build_leaderboard(results)
 
 
 def tasks() -> pd.DataFrame:

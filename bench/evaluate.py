@@ -178,8 +178,8 @@ class Worker:
         try:
             return exposure_of(cell.card, cell.task, self.split(cell.task), mode=cell.mode).to_json()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a result whose exposure is not known is still a result
-            _warn(f"{cell}: what the model has seen could not be told", error)
-            return {"status": "unknown", "reason": f"not told: {error_line(error)}"}
+            _warn(f"{cell}: what its model has seen is not known", error)
+            return {"status": "unknown", "reason": f"not known: {error_line(error)}"}
 
     def finish(self, cell: Cell, record: Record, start: float) -> Record:
         """Return the record with what the cell has cost since `start`, and with where it was made."""

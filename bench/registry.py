@@ -95,11 +95,16 @@ class Registry(Generic[T]):
         return " ".join(f"Not loaded: {point} ({reason})." for point, reason in self.broken.items())
 
     @classmethod
+    def load_all(cls) -> None:
+        """Load what is built in and the entry points of every registry that there is."""
+        for registry in list(cls._every):
+            registry.all()
+
+    @classmethod
     @contextmanager
     def temporarily(cls) -> Iterator[None]:
         """Undo, when the block ends, whatever is registered inside it in any registry."""
-        for registry in list(cls._every):
-            registry.all()
+        cls.load_all()
         before = cls._snapshot()
         try:
             yield
@@ -289,11 +294,11 @@ def get_task(name: str) -> Task:
     stem = base.removesuffix(".small")
     ids = [i for i in TASKS.all() if i.partition("@")[0] == stem]
     if not ids or (version and f"{stem}@{version}" not in ids):
-        suite = [f"{name}.*"] if any(i.startswith(f"{name}.") for i in TASKS.all()) else []
+        benchmark = [f"{name}.*"] if any(i.startswith(f"{name}.") for i in TASKS.all()) else []
         raise UnknownName(
             "task",
             name,
-            ids or suite or task_names(),
+            ids or benchmark or task_names(),
             hint=f"`baserate list tasks` shows all. {TASKS.not_loaded()}".rstrip(),
         )
     found = TASKS.get(f"{stem}@{version}" if version else max(ids, key=lambda i: TASKS.get(i).version))

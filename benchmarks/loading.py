@@ -24,10 +24,10 @@ import numpy as np
 OURS = """
 from baserate.registry import get_task
 from baserate.sources.example_file import cached_examples
-from baserate.sources.tables import read_table
+from baserate.sources.tables import Table
 import pyarrow, pyarrow.csv
 start()
-e = cached_examples(["benchmark", "1"], lambda: read_table(PATH, kind="classification", classes=("no", "yes")))
+e = cached_examples(["benchmark", "1"], lambda: Table(PATH, kind="classification", classes=("no", "yes"))())
 stop(len(e))
 """
 CONTENDERS = {

@@ -1,4 +1,4 @@
-"""The part of docs/tasks.md on published tasks, written from the cards of all suites.
+"""The part of docs/tasks.md on published tasks, written from the cards of all benchmarks.
 
 python docs/write_tasks_page.py
 """
@@ -20,8 +20,9 @@ END = "<!-- End of what is written from the cards. -->"
 _INTRODUCTION = """\
 ## Published tasks
 
-Tasks that others published, each by the name of its suite and its own: `baserate run --task 'gue.*'` runs a suite,
-`baserate show gue.prom_core_all` prints a card. Nothing of them comes with baserate. A task looks for its data
+Tasks that others published, each by the name of its benchmark and its own: `baserate run --task 'gue.*'` runs a
+benchmark, `baserate show gue.prom_core_all` prints a card. Nothing of them comes with baserate. A task looks for its
+data
 
 1. in the folders of `--data-dir DIR` and `BASERATE_DATA_DIR`: a copy of the repository on the Hugging Face hub as
    `DIR/ORG/NAME` or `DIR/NAME`, the hub's own cache (`DIR/datasets--ORG--NAME`), or the authors' unpacked archive where
@@ -51,32 +52,36 @@ def tasks_page(page: str) -> str:
 
 
 def published_tasks() -> str:
-    """Return the section on published tasks as Markdown: a table of suites, then one of the tasks of each."""
-    suites: dict[str, list[tuple[Task, Mapping[str, Any]]]] = {}
+    """Return the section on published tasks as Markdown: a table of benchmarks, then one of the tasks of each."""
+    benchmarks: dict[str, list[tuple[Task, Mapping[str, Any]]]] = {}
     tables: dict[str, dict[str, Mapping[str, Any]]] = {}
     for name, task in TASKS.all().items():
         file = TASKS.origin(name)
         if file.endswith(".toml"):
             if file not in tables:
                 tables[file] = {table["name"]: table for _, table in card_tables(Path(file))}
-            suites.setdefault(task.name.partition(".")[0], []).append((task, tables[file][task.name]))
+            benchmarks.setdefault(task.name.partition(".")[0], []).append((task, tables[file][task.name]))
         elif "." in task.name:
-            suites.setdefault(task.name.partition(".")[0], []).append((task, {"expect": task.sizes}))
-    index = ["| suite | tasks | species | data | licence |", "|---|---|---|---|---|"]
-    suites = dict(sorted(suites.items()))
-    for suite, tasks in suites.items():
+            benchmarks.setdefault(task.name.partition(".")[0], []).append((task, {"expect": task.sizes}))
+    index = ["| benchmark | tasks | species | data | licence |", "|---|---|---|---|---|"]
+    benchmarks = dict(sorted(benchmarks.items()))
+    for benchmark, tasks in benchmarks.items():
         species = list(dict.fromkeys(s for task, _ in tasks for s in task.species))
         of = ", ".join(species) if len(species) < 4 else f"{len(species)}, such as {species[0]}"
         sources = list(dict.fromkeys(task.origin.partition(" at ")[0] for task, _ in tasks))
         data = sources[0] if len(sources) == 1 else f"{len(sources)} sources, such as {sources[0]}"
-        index.append(f"| [{suite}](#{suite}) | {len(tasks)} | {of} | {data} | {_both(t.licence for t, _ in tasks)} |")
-    return "\n".join([_INTRODUCTION, *index, "", *(_section(suite, tasks) for suite, tasks in suites.items())])
+        index.append(
+            f"| [{benchmark}](#{benchmark}) | {len(tasks)} | {of} | {data} | {_both(t.licence for t, _ in tasks)} |"
+        )
+    return "\n".join(
+        [_INTRODUCTION, *index, "", *(_section(benchmark, tasks) for benchmark, tasks in benchmarks.items())]
+    )
 
 
-def _section(suite: str, tasks: Sequence[tuple[Task, Mapping[str, Any]]]) -> str:
+def _section(benchmark: str, tasks: Sequence[tuple[Task, Mapping[str, Any]]]) -> str:
     origins = list(dict.fromkeys(task.origin for task, _ in tasks))
     about = tasks[0][0].description if len(tasks) == 1 else _shared([t.description for t, _ in tasks])
-    lines = [f"### {suite}", "", *([about, ""] if about else [])]
+    lines = [f"### {benchmark}", "", *([about, ""] if about else [])]
     lines += [f"{_both(task.citation for task, _ in tasks)}.", ""]
     if len(origins) == 1:
         lines += [f"Data: {origins[0]}.", ""]

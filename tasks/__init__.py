@@ -1,11 +1,11 @@
 """Built-in tasks. Importing a module registers its card; data is read when the card's source is called.
 
-The TOML files beside this one are suites of tasks that others published.
+The TOML files beside this one are benchmarks of tasks that others published.
 """
 
 from pathlib import Path
 
-from baserate.cards.task_file import register_suites
+from baserate.cards.task_file import register_benchmarks
 
 from . import (
     arabidopsis_promoters,
@@ -17,7 +17,7 @@ from . import (
     kircher_satmut,
     lol_eve,
     mave,
-    reporters,
+    reporter_assays,
     splice_transfer,
     variant_benchmark,
     wt1_exon5_splicing,
@@ -34,11 +34,11 @@ __all__ = [
     "kircher_satmut",
     "lol_eve",
     "mave",
-    "reporters",
+    "reporter_assays",
     "splice_transfer",
     "variant_benchmark",
     "wt1_exon5_splicing",
     "yeast_coding",
 ]
 
-register_suites(Path(__file__).parent)
+register_benchmarks(Path(__file__).parent)

@@ -1,6 +1,6 @@
 """What follows? Sequence recovery of GENERator and Carbon, and Carbon's retrieval from long contexts.
 
-The perturbations of the same suite are in carbon.toml. As published, a continuation is greedy by token; here it is
+The perturbations of the same benchmark are in carbon.toml. As published, generation is greedy by token; here it is
 greedy by base, so that models of any tokenizer answer the same question.
 """
 
@@ -90,7 +90,7 @@ def _declare(
             metrics=metrics,
             source=source,
             split=rule,
-            description=f"{description} Zero-shot only: a greedy continuation, base by base.",
+            description=f"{description} Zero-shot only: a greedy generation, base by base.",
             split_rule="all examples are the test",
             citation=citation,
             licence="see the data set's card",

@@ -12,6 +12,7 @@ import pytest
 
 from baserate.cache import remote
 from baserate.errors import DataError
+from baserate.registry import Registry
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +24,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     if before is None:
         del os.environ["BASERATE_CACHE"]
+
+
+@pytest.fixture(autouse=True)
+def _registrations_are_undone() -> Iterator[None]:
+    """Forget what a test registers, so that none meets the tasks and models of another."""
+    with Registry.temporarily():
+        yield
 
 
 @pytest.fixture(autouse=True)

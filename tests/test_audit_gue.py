@@ -10,7 +10,7 @@ import pytest
 
 from baserate.audit import Finding, audit
 from baserate.audit.duplicates import duplicate_findings
-from baserate.audit.hashes import Keys, keys_of
+from baserate.audit.hashes import InputHashes, hashes_of
 from baserate.cards.task import task_card
 from baserate.splits import load_split
 from baserate.types import Part, Split, Task
@@ -41,8 +41,8 @@ def gue(name: str, folder: Path) -> tuple[Task, Split]:
 
 def equal_rows(name: str, folder: Path) -> dict[str, Finding]:
     task, split = gue(name, folder)
-    keys: dict[Part, Keys] = {part: keys_of(e.inputs, part) for part, e in split}
-    return {f.name: f for f in duplicate_findings(task, split, keys)}
+    hashes: dict[Part, InputHashes] = {part: hashes_of(e.inputs, part) for part, e in split}
+    return {f.name: f for f in duplicate_findings(task, split, hashes)}
 
 
 @pytest.mark.parametrize(

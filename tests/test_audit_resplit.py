@@ -21,7 +21,7 @@ def task(kind: Any = "classification", **changes: Any) -> Task:
     given: dict[str, Any] = {"classes": ("no", "yes"), "metrics": ("mcc", "auroc:lab=b"), "description": 'A "test".'}
     return Task(
         **{
-            "name": "suite.dirty", "version": 3, "kind": kind, "source": lambda: pytest.fail("not read"),
+            "name": "mine.dirty", "version": 3, "kind": kind, "source": lambda: pytest.fail("not read"),
             "split": predefined("part"), "split_rule": "", "citation": "Nobody 2020", "licence": "CC0-1.0",
             "species": ("none",), "assembly": ("none",), "sizes": {}, "origin": "drawn, seed 0", **given, **changes,
         }
@@ -70,10 +70,8 @@ def test_what_leaks_is_gone_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
     assert "either strand" in gone(out)["train1"] and "0.8 or more" in gone(out)["train2"]
     assert "two labels" in gone(out)["train10"] and "repeats" in gone(out)["train14"]
     card = task_card(made.card)
-    assert card.id == "suite.dirty@4" and card.metrics == task().metrics and card.origin == "drawn, seed 0"
-    assert "Version 4 of suite.dirty@3, cleaned: removed" in card.description and card.description.startswith(
-        'A "test"'
-    )
+    assert card.id == "mine.dirty@4" and card.metrics == task().metrics and card.origin == "drawn, seed 0"
+    assert "Version 4 of mine.dirty@3, cleaned: removed" in card.description and card.description.startswith('A "test"')
     again = load_split(card)
     for name, examples in again:
         old: Examples = getattr(split, name)

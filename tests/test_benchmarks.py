@@ -13,7 +13,9 @@ from baserate.checks.task import check_card_is_complete
 from baserate.cli import cli
 from baserate.dna.taxa import scientific
 from baserate.registry import TASKS
-from baserate.sources.declared import HubSource
+from baserate.sources.declared import Checked, HubSource
+from baserate.sources.tables import Table
+from baserate.sources.variants import Variants
 from baserate.splits import load_split
 from baserate.types import Task
 
@@ -54,8 +56,9 @@ def test_traitgym_is_resampled_by_chromosome(benchmark: str) -> None:
     tasks = [task for task in TASKS.all().values() if task.name.startswith(f"{benchmark}.")]
     assert len(tasks) >= 2
     for task in tasks:
-        keywords = task.source.keywords  # type: ignore[attr-defined]
-        assert (keywords["cluster"], keywords["group"]) == ("chrom", "chrom")
+        assert isinstance(task.source, Checked)
+        source = task.source.source
+        assert isinstance(source, Table | Variants) and (source.cluster, source.group) == ("chrom", "chrom")
 
 
 @pytest.mark.parametrize("task", COPIED, ids=lambda task: task.name)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SHARED_DATA
 
 from baserate.cards.find import find_model
 from baserate.cards.task_file import find_in_file
@@ -16,6 +15,8 @@ from baserate.registry import get_task, load_model
 from baserate.sources.declared import HubSource
 from baserate.splits import load_split
 from baserate.types import Examples
+
+from .conftest import SHARED_DATA
 
 GUE_FILES = SHARED_DATA / "gue"
 pytestmark = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.cache.cached_model import Remembering
+from baserate.cache.cached_model import CachedModel
 from baserate.types import StrArray, strings
 
 
@@ -49,7 +49,7 @@ X = strings(["ACGT", "AACC", "ACGT", "GGTTT"])
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Counting, Any]:
     model = Counting()
-    return model, Remembering(model, tmp_path, {"model": "counting", "revision": "r"})
+    return model, CachedModel(model, tmp_path, {"model": "counting", "revision": "r"})
 
 
 def test_every_method_gives_what_the_model_gives_and_asks_once(pair: tuple[Counting, Any]) -> None:

@@ -310,6 +310,6 @@ column = "part"
             load_split(task_card(card))
 
 
-def test_a_suite_of_tasks_is_no_grid_and_says_how_it_is_run() -> None:
-    with pytest.raises(UnknownName, match=r"--task 'gue\.\*' runs the tasks of that name"):
+def test_a_benchmark_is_no_grid_and_says_how_it_is_run() -> None:
+    with pytest.raises(UnknownName, match=r"'gue' is a benchmark: --task 'gue\.\*' runs its tasks"):
         load_suite("gue")

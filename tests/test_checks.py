@@ -20,7 +20,7 @@ from baserate import checks
 from baserate.cards.checkpoint import checkpoint_card
 from baserate.cards.task import task_card
 from baserate.checks import faults, results, run_checks
-from baserate.checks.loaded import Held
+from baserate.checks.loaded import LoadedModel
 from baserate.checks.weights import check_repeats_are_predicted, check_weights_are_not_random
 from baserate.errors import CheckFailed, MissingExtra
 from baserate.inhouse import FunctionModel
@@ -186,14 +186,16 @@ def test_a_network_that_fails_beyond_its_context_is_told() -> None:
 
 def test_weights_that_are_random_are_told() -> None:
     mlm, twin = get_model("baserate_mlm"), get_model("baserate_mlm_random")
-    assert check_repeats_are_predicted(Held(mlm)).startswith("0.902 nats per token of tandem repeats; chance has 1.39")
+    assert check_repeats_are_predicted(LoadedModel(mlm)).startswith(
+        "0.902 nats per token of tandem repeats; chance has 1.39"
+    )
     with pytest.raises(CheckFailed, match="the weights are those of baserate_mlm_random, drawn at random"):
-        check_weights_are_not_random(Held(replace(mlm, load=twin.load)))
+        check_weights_are_not_random(LoadedModel(replace(mlm, load=twin.load)))
     for seed in range(1, 6):
         other = replace(mlm, load=lambda seed=seed: load_model(twin).redrawn(seed))
-        assert check_weights_are_not_random(Held(other))
+        assert check_weights_are_not_random(LoadedModel(other))
         with pytest.raises(CheckFailed, match=r"tandem repeats; chance has 1.39 and .* told from random ones"):
-            check_repeats_are_predicted(Held(other))
+            check_repeats_are_predicted(LoadedModel(other))
 
 
 @pytest.mark.parametrize("name", ["bert-overlapping", "bert-bpe", "esm-absolute", "llama", "gpt2", "gpt_neox", "mamba"])

@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
 import pytest
+from rich.progress import Progress
 
 from baserate.cards.find import find_models, find_tasks
 from baserate.cli import cli
-from baserate.plan import plan
+from baserate.cli.display import _Activities
+from baserate.executors import executor
+from baserate.executors.executor import R
+from baserate.plan import Cell, plan
+from baserate.records import read_records
+from baserate.registry import Registry
 
 
 def baserate(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -45,10 +53,14 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
         (["run", "--suite", "quickstrat"], "Unknown suite 'quickstrat'. Did you mean 'quickstart'?"),
         (["run", "--task", "yeast_codin"], "Unknown task 'yeast_codin'. Did you mean 'yeast_coding"),
         (["run", "--task", "yeast_coding", "--model", "ccn"], "Unknown model 'ccn'. Did you mean 'cnn'?"),
-        (["run", "--task", "yeast_coding", "--mode", "probe"], "'probe' is not one of 'zero_shot'"),
+        (["run", "--task", "yeast_coding", "--mode", "probe"], "Unknown mode 'probe'. Did you mean 'linear_probe'?"),
         (["run", "--task", "yeast_coding", "--seeds", "0,x"], "--seeds '0,x': expected whole numbers such as 0,1,2"),
         (["run", "--task", "yeast_coding", "--seeds", "1,1"], "--seeds '1,1': seeds must differ"),
         (["run", "--task", "yeast_coding", "--fail-on-leak", "--no-audit"], "--fail-on-leak needs the audit"),
+        (
+            ["run", "--task", "yeast_coding", "--executor", "seriel"],
+            "Unknown executor 'seriel'. Did you mean 'serial'?",
+        ),
         (["run", "--task", "yeast_coding", "--limit", "0"], "0 is not in the range x>=1"),
         (["run", "--task", "yeast_coding", "--model", "./none"], "./none: no such folder"),
         (["run", "--task", "mine.toml"], "mine.toml: No such file or directory"),
@@ -122,6 +134,8 @@ def test_a_leak_is_told_and_marked_and_refused_where_asked(leaky_card: Path, tmp
     refused = baserate(*common, tmp_path / "b", "--fail-on-leak")
     assert refused.returncode == 1 and not (tmp_path / "b").exists()
     assert "refused: toy_motif@1 leaks: FAIL: 10 of 60 test rows" in refused.stderr
+    as_json = baserate(*common, tmp_path / "b", "--fail-on-leak", "--json")
+    assert as_json.returncode == 1 and "FAIL: 10 of 60" in json.loads(as_json.stdout)["leaky"]["toy_motif@1"]
     unasked = baserate(*common, tmp_path / "c", "--no-audit")
     assert unasked.returncode == 0 and "audit" not in unasked.stderr
     (record,) = (tmp_path / "c").glob("*/*/record.json")
@@ -186,3 +200,85 @@ def test_what_a_model_prints_is_not_in_the_json(toy_card: Path, tmp_path: Path) 
         "none",
     )
     assert json.loads(done.stdout)["done"] == 1 and "again" in done.stderr
+
+
+def test_a_plugin_may_say_where_cells_run(toy_card: Path, tmp_path: Path) -> None:
+    ran: list[str] = []
+    with Registry.temporarily():
+
+        @executor("counting")
+        def counting(cells: Iterable[Cell], prepare: Callable[[], Callable[[Cell], R]]) -> Iterator[R]:
+            run_one = prepare()
+            for cell in cells:
+                ran.append(cell.card.name)
+                yield run_one(cell)
+
+        arguments = [
+            "run",
+            "--task",
+            toy_card,
+            "--model",
+            "length",
+            "--mode",
+            "from_scratch",
+            "--seeds",
+            "0",
+            "--quiet",
+        ]
+        arguments += ["--results", tmp_path / "r", "--tracking-uri", "none", "--executor", "counting"]
+        with contextlib.suppress(SystemExit):
+            cli.main(list(map(str, arguments)), standalone_mode=False)
+    assert ran == ["length"] and len(read_records(tmp_path / "r")) == 1
+
+
+def test_training_shows_seed_epoch_and_loss() -> None:
+    """The bar of an activity says how things stand, and keeps what was said last where nothing new is."""
+    with Progress(disable=True) as progress:
+        advance = _Activities(progress)("training · seed 1", 20)
+        (bar,) = progress.tasks
+        assert bar.description == "  training · seed 1"
+        advance(10, "epoch 3 · loss 0.412")
+        advance(5)
+        assert (bar.description, bar.completed) == ("  training · seed 1 · epoch 3 · loss 0.412", 15)
+
+
+PLUGIN = """
+from baserate.registry import baseline
+from baserate.zero_shot.rule import rule
+
+
+@rule("always_one", needs="embed", sees="sequences", description="d")
+def always_one(model, inputs): ...
+
+
+@baseline("of_a_plugin", modes={"from_scratch": {}}, description="registered by a file")
+def load(): ...
+"""
+
+
+def test_a_plugin_file_registers_before_the_command_runs(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    listed = baserate("--plugin", "mine.py", "list", "baselines", "--json", cwd=tmp_path)
+    assert "of_a_plugin" in {row["name"] for row in json.loads(listed.stdout)["baselines"]}
+    assert baserate("--plugin", "./mine.py", "--plugin", "mine.py", "show", "of_a_plugin", cwd=tmp_path).returncode == 0
+    assert baserate("show", "of_a_plugin", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\nx.y\n", "mine.py:2: AttributeError: 'int' object has no attribute 'y'"),
+        ("x = (\n", "mine.py:1: SyntaxError: '(' was never closed"),
+        (PLUGIN.replace("of_a_plugin", "kmer_logreg"), "mine.py:10; rename one of them"),
+        (
+            PLUGIN.replace("load():", "load(k):"),
+            "mine.py:10: parameter 'k' of model 'of_a_plugin' must be keyword-only",
+        ),
+        (None, "--plugin mine.py: no such file"),
+    ],
+)
+def test_a_plugin_file_that_is_wrong_is_one_line(tmp_path: Path, text: str | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / "mine.py").write_text(text)
+    failed = baserate("--plugin", "mine.py", "list", cwd=tmp_path)
+    assert failed.returncode == 2 and said in failed.stderr and failed.stderr.count("\n") == 1, failed.stderr

@@ -182,7 +182,7 @@ def test_what_is_not_pretrained_is_clean_and_what_is_not_said_is_unknown() -> No
     assert exposure_of(get_model("maxentscan"), task_of(), at()).status == "unknown", "its tables are of human sites"
 
 
-def test_labels_of_the_task_or_its_suite_are_exposure_wherever_the_examples_lie() -> None:
+def test_labels_of_the_task_or_its_benchmark_are_exposure_wherever_the_examples_lie() -> None:
     for corpus in ("t", "t@1", "[st]"):
         found = exposure_of(model(Exposure(corpus, "Mus musculus", "", ("*",))), task_of(), at("chr1:0-9"))
         assert found == Exposed("exposed", f"trained on the labels of {corpus}")

@@ -313,7 +313,8 @@ def test_states_of_evo_are_read_where_its_last_norm_gives_them(tmp_path: Path) -
     network = Striped().eval()
     assert evo.EVO1.finish is not None
     assert evo.EVO1.finish(network, frozenset()) == frozenset()
-    tokens = evo._bytes(tmp_path)
+    assert evo.EVO1.tokenizer is not None
+    tokens = evo.EVO1.tokenizer(tmp_path)
     model = from_network(network, tokens, name="toy", head="causal", family=evo.EVO1)
     with torch.no_grad():
         ids = torch.tensor([list(b"ACGGT")])

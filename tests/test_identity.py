@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.cache.cached_model import Remembering
+from baserate.cache.cached_model import CachedModel
 from baserate.cards.find import find_model, find_models, twin_card
 from baserate.cards.task import task_card
 from baserate.errors import DataError, MissingExtra
@@ -100,7 +100,7 @@ def test_what_a_learner_gives_is_not_kept(toy_card: Path, tmp_path: Path) -> Non
 def test_what_is_kept_depends_on_the_engine(toy_card: Path, tmp_path: Path, checkpoint: Path) -> None:
     task, card = task_card(toy_card), find_model(str(checkpoint))
     kept = Job(task, card, load_model(card), load_split(task), {}, (0,), 0.9, tmp_path).model_of(0)
-    assert isinstance(kept, Remembering)
+    assert isinstance(kept, CachedModel)
     assert {"model", "revision", "precision", "compiled", "engine"} <= set(kept._key)
 
 

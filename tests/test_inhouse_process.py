@@ -56,6 +56,8 @@ def log_likelihood(sequences):
     if what == "EXIT":
         print("about to leave", file=sys.stderr, flush=True)
         os._exit(3)
+    if what == "PID":
+        return [float(os.getpid())]
     if what == "QUIT":
         sys.exit("no more")
     if what == "SEGV":
@@ -126,7 +128,7 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
 
 
 def pid_of(model: Any) -> int:
-    return int(model._worker._process.pid)
+    return int(model.log_likelihood(strings(["PID"]))[0])
 
 
 def test_another_environment_gives_what_this_one_does(kmers: Path, bare: str) -> None:
@@ -251,9 +253,9 @@ def test_a_worker_ends_with_close_with_the_object_and_with_the_process(faults: P
     del model
     assert not alive(second)
     script = (
-        "import os, sys; from baserate.inhouse import SubprocessModel\n"
+        "import os, sys; from baserate.inhouse import SubprocessModel; from baserate.types import strings\n"
         f"model = SubprocessModel({bare!r}, {str(faults)!r}, timeout=20)\n"
-        "print(model._worker._process.pid, flush=True)\n"
+        "print(int(model.log_likelihood(strings(['PID']))[0]), flush=True)\n"
         "if sys.argv[1] == 'killed': os.kill(os.getpid(), 9)\n"
     )
     for how in ("ended", "killed"):

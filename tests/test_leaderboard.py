@@ -15,9 +15,16 @@ import numpy as np
 import pytest
 
 from baserate.errors import DataError
-from baserate.leaderboard import build_leaderboard, print_leaderboard, write_leaderboard
+from baserate.leaderboard import (
+    build_leaderboard,
+    print_leaderboard,
+    to_csv,
+    to_json,
+    to_markdown,
+    write_leaderboard,
+)
 from baserate.leaderboard.comparisons import ALPHA, Gain, adjusted, ranks, resamples_for
-from baserate.leaderboard.render import escape, to_csv, to_json, to_markdown
+from baserate.leaderboard.markdown import escape
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell, Leaderboard
 from baserate.records import Record, read_predictions, read_record, read_records, write_record
@@ -370,6 +377,43 @@ def test_no_records_are_an_empty_table_not_an_error(tmp_path: Path) -> None:
     table = build_leaderboard(tmp_path)
     assert "no results yet" in to_markdown(table) and "Left out: 1 trial run" in to_markdown(table)
     assert [f.suffix for f in write_leaderboard(table, tmp_path)] == [".md", ".csv", ".json"]
+
+
+def test_a_frame_has_the_lines_of_the_csv_with_types(results: Path) -> None:
+    put(results, "bad", mode="fine_tune", status="failed", error="boom")
+    table = build_leaderboard(results)
+    frame = table.to_frame()
+    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
+    assert list(frame.columns) == list(lines[0]) and len(frame) == len(lines)
+    kinds = {name: str(frame[name].dtype) for name in ("value", "n", "rank", "primary", "model", "gain_p")}
+    assert kinds == {
+        "value": "float64",
+        "n": "Int64",
+        "rank": "Int64",
+        "primary": "boolean",
+        "model": "string",
+        "gain_p": "float64",
+    }
+    best = frame[frame["primary"]].sort_values("value", ascending=False).iloc[0]
+    assert (best["model"], best["rank"], best["gain_verdict"]) == ("lm", 1, "better")
+    assert frame.loc[frame["model"] == "bad", ["value", "rank"]].isna().all(axis=None)
+
+
+def test_a_notebook_shows_the_scores_with_the_signs_of_the_markdown(results: Path) -> None:
+    put(results, "<i>bad", mode="fine_tune", status="failed", error="boom", flags=("check failed: a<b",))
+    table = build_leaderboard(results)
+    shown = table._repr_html_()
+    best = cell(table, "lm · linear_probe")
+    assert f"<b>{best.value:.3f}</b> ○<br><small>" in shown and "◆" in shown and "toy@1<br>MCC ↑" in shown
+    assert "<i>bad" not in shown and "&lt;i&gt;bad" in shown and ">failed" in shown
+    assert "<caption" in shown and "◆ best baseline" in shown and "○ it is not known" in shown
+    assert shown.count("<tr>") == 1 + len(table.rows) and shown.count("</table>") == 1
+    assert "no results yet" in tabulate([])._repr_html_()
+
+
+def test_a_table_is_made_of_a_folder_or_of_records(results: Path) -> None:
+    want = build_leaderboard(results)
+    assert build_leaderboard(str(results)) == want == build_leaderboard(iter(read_records(results)))
 
 
 @pytest.mark.parametrize("width", [60, 100, 200])

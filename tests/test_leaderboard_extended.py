@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 
 from baserate.errors import UnknownName
-from baserate.leaderboard import build_leaderboard
-from baserate.leaderboard.render import to_markdown
+from baserate.leaderboard import FIELDS, build_leaderboard, column, field, print_leaderboard, to_csv, to_markdown
+from baserate.leaderboard.fields import Line
+from baserate.leaderboard.table import Leaderboard, Row
 from baserate.metrics import METRICS, Kernel, mean, metric, parse
 from baserate.records import Record, write_record
 from baserate.registry import Registry
@@ -34,6 +37,13 @@ def put(results: Path, model: str, skill: float, metrics: tuple[str, ...], **mor
     p = predictions(skill)
     estimates = tuple(estimate(p, m) for m in metrics)
     write_record(results, Record(spec, "done", about, {"name": model, **more}, estimates), p)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    put(tmp_path, "lm", 1.0, ("mcc",))
+    put(tmp_path, "floor", 0.3, ("mcc",), baseline=True)
+    return tmp_path
 
 
 def trusted(targets: Any, scores: Any, cluster: Any, n_clusters: int) -> Kernel:
@@ -79,6 +89,41 @@ def test_a_metric_declares_where_it_does_not_exist() -> None:
         assert METRICS.get("strict").undefined(y, p) == "the targets hold only one class"
         assert METRICS.get("lenient").undefined(y, p) == ""
         assert METRICS.get("lenient").undefined(y, p / 2) == "nothing is trusted"
+
+
+def n_scores(row: Row, table: Leaderboard) -> str:
+    return f"{sum(table.cell(row, c).value is not None for c in table.columns)} of\n{len(table.columns)} | tasks"
+
+
+def test_a_column_of_a_third_party_follows_the_built_in_ones_in_markdown_and_on_the_terminal(results: Path) -> None:
+    from rich.console import Console
+
+    table = build_leaderboard(results)
+    with Registry.temporarily():
+        column("Scores")(n_scores)
+        markdown, out = to_markdown(table), io.StringIO()
+        print_leaderboard(table, Console(file=out, width=120))
+    assert "| Model | Mode | Kind | Scores | toy@1<br>MCC ↑ |\n|:--|:--|:--|:--|--:|" in markdown
+    assert "| lm | from_scratch | random weights | 1 of<br><sub>1 \\| tasks</sub> | **" in markdown
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert "Model Mode Scores MCC ↑" in lines and any("1 | tasks" in line for line in lines)
+    assert "Scores" not in to_markdown(table)
+
+
+def width(line: Line) -> float | None:
+    e = line.estimate
+    return e.high - e.low if e and e.high is not None and e.low is not None else None
+
+
+def test_a_field_of_a_third_party_follows_the_built_in_ones_in_the_csv_and_the_frame(results: Path) -> None:
+    table = build_leaderboard(results)
+    with Registry.temporarily():
+        field("width", float)(width)
+        text, frame = to_csv(table), table.to_frame()
+    head, *lines = csv.reader(io.StringIO(text))
+    assert head[-2:] == ["superseded_by", "width"] and all(float(line[-1]) > 0 for line in lines)
+    assert list(frame.columns) == head and frame["width"].dtype == float
+    assert "width" not in FIELDS.all() and "width" not in to_csv(table)
 
 
 CODE = """

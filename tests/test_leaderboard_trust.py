@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from baserate.leaderboard import print_leaderboard
+from baserate.leaderboard import print_leaderboard, to_csv, to_json, to_markdown
 from baserate.leaderboard.plots import plot_leaderboard
-from baserate.leaderboard.render import blocks, to_csv, to_json, to_markdown
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Column, Leaderboard
+from baserate.leaderboard.wording import blocks
 from baserate.records import Record
 from baserate.types import Estimate, RunSpec
 

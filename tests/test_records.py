@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +16,7 @@ from baserate.errors import DataError
 from baserate.records import Record, read_predictions, read_record, read_records, record_folder, write_record
 from baserate.types import Estimate, Predictions, RunSpec, strings
 
+FIXTURES = Path(__file__).parent / "fixtures" / "records"
 SPEC = RunSpec("toy@1", "d", "s", "cnn(width=8)", {"width": 8}, "r", "from_scratch", {"lr": 0.1}, (0, 4), 0.9)
 ESTIMATES = (
     Estimate("mcc", 0.5, 0.4, 0.6, 3, 2, (0.4, 0.6)),
@@ -59,8 +65,8 @@ def test_labels_and_several_measurements_come_back(tmp_path: Path) -> None:
 
 def test_a_record_from_before_there_were_audits_and_exposure_has_neither(tmp_path: Path) -> None:
     file = write_record(tmp_path, RECORD, PREDICTIONS) / "record.json"
-    old = {k: v for k, v in json.loads(file.read_text()).items() if k not in ("audit", "exposure")}
-    file.write_text(json.dumps(old))
+    old = {k: v for k, v in json.loads(file.read_text()).items() if k not in ("audit", "exposure", "digest")}
+    file.write_text(json.dumps(old | {"schema": 1}))
     found = read_record(file.parent)
     assert (found.audit, found.exposure, found.estimates) == ({}, {}, RECORD.estimates)
 
@@ -106,9 +112,140 @@ def test_corrupt_record_is_one_clear_line(tmp_path: Path, damage) -> None:  # ty
 
 def test_newer_schema_is_refused(tmp_path: Path) -> None:
     file = write_record(tmp_path, RECORD, PREDICTIONS) / "record.json"
-    file.write_text(file.read_text().replace('"schema": 1', '"schema": 99'))
-    with pytest.raises(DataError, match="schema 99 is newer than 1; update baserate"):
+    file.write_text(file.read_text().replace('"schema": 2', '"schema": 99'))
+    with pytest.raises(DataError, match="schema 99 is newer than 2; update baserate"):
         read_record(file.parent)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"value": 0.5', '"value": 0.999'), ('"collapsed"', '"sound"'), ('"seconds": 1.5', '"seconds": 1.4')],
+)
+def test_an_edited_record_is_refused(old: str, new: str, tmp_path: Path) -> None:
+    file = write_record(tmp_path, RECORD, PREDICTIONS) / "record.json"
+    text = file.read_text()
+    file.write_text(json.dumps(json.loads(text)))
+    assert read_record(file.parent) == replace(read_record(file.parent), digest=""), "how it is laid out is no content"
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(DataError, match=r"record\.json: edited since it was written; delete .* and run again"):
+        read_records(tmp_path)
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_records_of_every_schema_load_for_ever(schema: int, tmp_path: Path) -> None:
+    (record,) = read_records(FIXTURES / f"schema_{schema}")
+    assert (record.schema, bool(record.digest), bool(record.spec.versions)) == (schema, schema > 1, schema > 1)
+    expected = replace(
+        RECORD,
+        schema=schema,
+        spec=record.spec,
+        path=record.path,
+        predictions_digest=record.predictions_digest,
+    )
+    assert record == expected and record.spec.settings == {"lr": 0.1}
+    np.testing.assert_array_equal(record.predictions.scores, PREDICTIONS.scores)
+    write_record(tmp_path, record, record.predictions)
+    assert read_records(tmp_path)[0].schema == 2, "what is written is of the newest"
+
+
+def test_published_records_load() -> None:
+    folders = [path for path in (Path(__file__).parent.parent / "results" / "published").iterdir() if path.is_dir()]
+    assert all(read_records(folder) for folder in folders)
+
+
+HOLDS = """
+import os, pickle, signal, sys, time
+from pathlib import Path
+from baserate.records import write_record
+
+rename = Path.rename
+
+def rename_later(self, to):
+    print("about to rename", flush=True)
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.readline()
+    return rename(self, to)
+
+Path.rename = rename_later
+record, predictions = pickle.loads(Path(sys.argv[3]).read_bytes())
+write_record(Path(sys.argv[1]), record, predictions)
+"""
+
+
+def writer(results: Path, end: str, folder: Path) -> subprocess.Popen[str]:
+    """Return a process that has written all of a record but for the last rename."""
+    (folder / "record.pickle").write_bytes(pickle.dumps((RECORD, PREDICTIONS)))
+    command = [sys.executable, "-c", HOLDS, str(results), end, str(folder / "record.pickle")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout and process.stdout.readline()
+    return process
+
+
+def litter(results: Path) -> list[str]:
+    return sorted(path.parent.name for path in results.glob("*/.writing-*/record.json"))
+
+
+def test_what_a_killed_process_leaves_is_ignored_and_swept(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    killed = writer(results, "killed", tmp_path)
+    killed.communicate()
+    assert killed.returncode == -9 and len(litter(results)) == 1
+    assert read_records(results) == []
+    write_record(results, RECORD, PREDICTIONS)
+    assert not litter(results) and len(read_records(results)) == 1
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    slow = writer(results, "slow", tmp_path)
+    other = replace(RECORD, spec=replace(SPEC, limit=9))
+    write_record(results, other, PREDICTIONS)
+    assert len(litter(results)) == 1 and [r.spec.limit for r in read_records(results)] == [9]
+    slow.communicate("\n")
+    assert slow.returncode == 0 and not litter(results)
+    assert sorted(r.spec.limit for r in read_records(results)) == [0, 9]
+
+
+def test_what_other_machines_left_is_swept_after_a_day(tmp_path: Path) -> None:
+    for name, hours in ((".writing-elsewhere.1.new", 1), (".writing-elsewhere.1.old", 30), (".writing-before", 30)):
+        folder = tmp_path / "toy@1" / name
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text("{}")
+        os.utime(folder, (time.time() - hours * 3600,) * 2)
+    assert read_records(tmp_path) == []
+    write_record(tmp_path, RECORD, PREDICTIONS)
+    assert litter(tmp_path) == [".writing-elsewhere.1.new"]
+
+
+def test_predictions_as_a_table() -> None:
+    frame = PREDICTIONS.to_frame()
+    assert list(frame) == ["id", "target", "cluster", "species", "seed", "score_0", "score_1"]
+    assert list(frame["seed"]) == [0, 0, 0, 4, 4, 4] and list(frame["id"]) == ["a", "b", "c"] * 2
+    np.testing.assert_array_equal(frame[["score_0", "score_1"]].to_numpy(), PREDICTIONS.scores.reshape(6, 2))
+    several = replace(
+        PREDICTIONS,
+        targets=np.ones((3, 2)),
+        scores=np.zeros((2, 3, 1)),
+        strata={"seed": strings("xyz")},
+        scored=np.array([True, True, False]),
+    ).to_frame()
+    assert list(several) == ["id", "target_0", "target_1", "cluster", "scored", "stratum_seed", "seed", "score"]
+
+
+def test_a_record_as_a_table_of_a_notebook() -> None:
+    page = replace(RECORD, flags=("skipped <1> of 3",))._repr_html_()
+    assert "<td>mcc</td><td>0.500</td><td>[0.400, 0.600]</td><td>skipped &lt;1&gt; of 3</td>" in page
+    assert "<td>auroc</td><td>one class</td><td></td>" in page
+    failed = replace(RECORD, status="failed", estimates=(), error="Traceback\nboom")
+    assert "<td></td><td>boom</td><td></td>" in failed._repr_html_()
+
+
+def test_predictions_of_a_record_in_memory_and_of_none() -> None:
+    assert replace(RECORD, in_memory=PREDICTIONS).predictions is PREDICTIONS
+    with pytest.raises(DataError, match=r"of cnn\(width=8\) on toy@1 has no predictions"):
+        _ = RECORD.predictions
 
 
 def test_altered_predictions_are_refused(tmp_path: Path) -> None:
@@ -124,6 +261,9 @@ def test_undefined_numbers_are_null_and_nan_is_refused(tmp_path: Path) -> None:
     assert "NaN" not in text and json.loads(text)["estimates"][1]["value"] is None
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_record(tmp_path, replace(RECORD, seconds=float("nan")), None)
+    bad = replace(RECORD, estimates=(replace(ESTIMATES[0], per_seed=(0.4, float("inf"))),))
+    with pytest.raises(DataError, match="the estimate of mcc has per_seed inf; expected a finite number or None"):
+        write_record(tmp_path, bad, PREDICTIONS)
     assert read_records(tmp_path)[0].seconds == 1.5, "the earlier record is untouched"
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,6 @@ from baserate.errors import ConfigError, DuplicateName, MissingExtra, UnknownNam
 from baserate.plan import plan
 from baserate.registry import MODELS, TASKS, Registry, get_model, get_task, load_model, model, task, with_params
 from baserate.types import ModelCard, Subset, Task
-
-
-@pytest.fixture(autouse=True)
-def _registrations_are_undone() -> Iterator[None]:
-    with Registry.temporarily():
-        yield
 
 
 def make_task(name: str = "mine", version: int = 1) -> Task:
@@ -137,3 +130,26 @@ def test_all_registered_names_are_cards() -> None:
     assert all(isinstance(card, Task) for card in TASKS.all().values())
     assert all(isinstance(card, ModelCard) for card in MODELS.all().values())
     assert isinstance(MODELS, Registry) and MODELS.origin("constant").count(":") >= 1
+
+
+def test_a_package_that_adds_anything_is_loaded_or_listed_as_broken(tmp_path: Path) -> None:
+    """The group `baserate.plugins` is for packages that add more than one kind of thing."""
+    (tmp_path / "acme_all.py").write_text(
+        "from baserate.registry import baseline\n"
+        "@baseline('acme', modes={'from_scratch': {}}, description='d')\ndef load(): ...\n"
+    )
+    (tmp_path / "acme_bad.py").write_text("raise RuntimeError('no such luck')\n")
+    info = tmp_path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[baserate.plugins]\ngood = acme_all\nbad = acme_bad\n")
+    code = (
+        "from baserate.cards.listing import listing\n"
+        "found = listing()\n"
+        "assert 'acme' in {row['name'] for row in found['baselines']}\n"
+        "print(found['broken'])\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(tmp_path)}
+    ).stdout
+    assert out == "{'acme baserate.plugins:bad': 'RuntimeError: no such luck'}\n"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.cache.cached_model import Remembering
+from baserate.cache.cached_model import CachedModel
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import NotApplicable
 from baserate.metrics import METRICS
@@ -140,11 +140,11 @@ def test_bins_are_the_mean_over_their_bases() -> None:
 
 def test_states_of_bases_are_remembered(tmp_path: Path) -> None:
     model = Reading()
-    kept = Remembering(model, tmp_path, {"m": 1})
+    kept = CachedModel(model, tmp_path, {"m": 1})
     inputs = SPLIT.test.inputs
     first, again = (
         sites.embed_sites(kept, inputs),
-        sites.embed_sites(Remembering(Reading(), tmp_path, {"m": 1}), inputs),
+        sites.embed_sites(CachedModel(Reading(), tmp_path, {"m": 1}), inputs),
     )
     np.testing.assert_array_equal(first, Reading().embed_sites(inputs.sequences, inputs.positions))
     np.testing.assert_array_equal(first, again)

@@ -9,7 +9,7 @@ import pytest
 
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import BaserateError, DataError, MissingExtra
-from baserate.sources.intervals import read_intervals
+from baserate.sources.labelled_intervals import Bed
 
 CHR = "ACGTTGCAAACCGGTTACGT"
 HEAD = "chromosome\tstart\tend\tsplit\tlabel\tstrand\n"
@@ -23,7 +23,7 @@ def read(folder: Path, text: str, name: str = "a.bed", **changed: Any) -> Any:
     (folder / "g.fa").write_text(f">chr1\n{CHR}\n")
     (folder / name).write_text(text)
     options = {"kind": "classification", "classes": NINE, "strata": ["split"], **changed}
-    return read_intervals(str(folder / "g.fa"), str(folder / name), **options)
+    return Bed(str(folder / "g.fa"), str(folder / name), **options)()
 
 
 def test_a_headed_bed_gives_labels_of_bases_on_its_own_strand(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from baserate.sources.declared import HubSource, code_key
 from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.labelled import read_labelled_fasta
 from baserate.sources.sequences import package_file
-from baserate.sources.tables import read_table
+from baserate.sources.tables import Table
 from baserate.types import Kind
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -258,7 +258,7 @@ def test_parts_with_other_numbers_of_labels_are_refused(kind: Kind, data: Path) 
     (data / "lab/set").mkdir(parents=True)
     for part, label in (("train", "0;1;1"), ("test", "0;1")):
         (data / f"lab/set/{part}.csv").write_text(f"sequence,label\nACGT,{label}\n")
-    source = HubSource(HubSet("lab/set", folders=(".",)), kind, (), ())
+    source = HubSource(HubSet("lab/set", folders=(".",)), kind, ())
     with pytest.raises(DataError, match=r"test.csv: row 1 holds 2 values of the target, in the other parts 3"):
         source()
 
@@ -324,8 +324,8 @@ def test_a_file_and_a_folder_of_fasta_say_the_same(headers: list[str], end: str,
     (data / "lab/set").mkdir(parents=True)
     for part in ("train", "test"):
         (data / f"lab/set/{part}.fa").write_text(text, encoding="utf-8", newline="")
-    folder = HubSource(HubSet("lab/set", folders=(".",)), "classification", ("no", "yes"), ())()
-    single = read_table(str(data / "lab/set/test.fa"), kind="classification", classes=("no", "yes"), id="id")
+    folder = HubSource(HubSet("lab/set", folders=(".",)), "classification", ("no", "yes"))()
+    single = Table(str(data / "lab/set/test.fa"), kind="classification", classes=("no", "yes"), id="id")()
     assert single.targets.tolist() == [0, 1] and folder.targets.tolist() == [0, 1, 0, 1]
     assert list(single.inputs.sequences) == ["ACGT", "TTTT"] == list(folder.inputs.sequences)[2:]
     assert list(single.ids) == ["a", "b"]
@@ -335,8 +335,8 @@ def test_records_with_one_label_and_with_several_are_one_table(data: Path) -> No
     (data / "lab/set").mkdir(parents=True)
     for part, first in (("train", "0|2"), ("test", "1")):
         (data / f"lab/set/{part}.fa").write_text(f">a|{first}\nACGT\n>b|0\nTTTT\n")
-    folder = HubSource(HubSet("lab/set", folders=(".",)), "multilabel", ("x", "y", "z"), ())()
-    single = read_table(str(data / "lab/set/train.fa"), kind="multilabel", classes=("x", "y", "z"))
+    folder = HubSource(HubSet("lab/set", folders=(".",)), "multilabel", ("x", "y", "z"))()
+    single = Table(str(data / "lab/set/train.fa"), kind="multilabel", classes=("x", "y", "z"))()
     assert folder.targets.tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 0], [1, 0, 0]]
     assert single.targets.tolist() == folder.targets[:2].tolist()
 

@@ -13,11 +13,11 @@ from baserate.errors import DataError
 from baserate.sources.genbank import read_features
 from baserate.sources.intervals import (
     loci,
-    read_intervals,
     read_transcripts,
     splice_sites,
     windows,
 )
+from baserate.sources.labelled_intervals import Bed
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
 from baserate.types import Intervals, Task, strings
@@ -119,15 +119,13 @@ def test_genbank_coding_features_start_with_a_start_codon() -> None:
 def test_bed_gives_examples_with_loci(tmp_path: Path) -> None:
     (tmp_path / "g.fa").write_text("".join(f">{name}\n{s}\n" for name, s in GENOME.items()))
     (tmp_path / "a.bed").write_text("track x\nchr1\t0\t4\tno\t0\t+\nchr1\t2\t8\tyes\t0\t-\nchr1\t9\t12\tno\n")
-    examples = read_intervals(
-        str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="classification", classes=["no", "yes"]
-    )
+    examples = Bed(str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="classification", classes=["no", "yes"])()
     assert list(examples.inputs.sequences) == ["ACGT", reverse_complement("GTTGCA"), "ACC"]
     assert examples.targets.tolist() == [0, 1, 0]
     assert list(examples.groups) == ["chr1:0", "chr1:0", "chr1:9"]
-    centred = read_intervals(
+    centred = Bed(
         str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="classification", classes=["no", "yes"], width=4
-    )
+    )()
     assert list(centred.inputs.sequences) == ["ACGT", reverse_complement("TTGC"), "AACC"]
 
 
@@ -143,7 +141,7 @@ def test_bed_gives_examples_with_loci(tmp_path: Path) -> None:
 def test_bad_bed_is_told_by_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.bed").write_text(text)
     with pytest.raises(DataError, match=said):
-        read_intervals(str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="regression")
+        Bed(str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="regression")()
 
 
 def test_loci_join_what_overlaps_even_through_a_third() -> None:

@@ -21,7 +21,7 @@ from baserate.errors import DataError
 from baserate.sources import delimited
 from baserate.sources.cleaning import Cleaning
 from baserate.sources.collecting import TextCollector
-from baserate.sources.tables import read_columns, read_table, table_examples
+from baserate.sources.tables import Columns, Table, read_columns, table_examples
 from baserate.text import Text
 
 CLASSES = ("neither", "donor")
@@ -37,7 +37,7 @@ def write(folder: Path, text: str, name: str = "t.csv") -> str:
 
 def read(path: str, **changed: object):  # type: ignore[no-untyped-def]
     arguments = {"kind": "classification", "sequence": "seq", "id": "name", "group": "gene", "classes": CLASSES}
-    return read_table(path, **(arguments | changed))  # type: ignore[arg-type]
+    return Table(path, **(arguments | changed))()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.tsv", "t.tsv.gz", "t.parquet"])
@@ -57,7 +57,7 @@ def test_every_format_gives_the_same_examples(tmp_path: Path, name: str) -> None
 
 def test_without_names_rows_are_numbered_and_equal_sequences_are_one_group(tmp_path: Path) -> None:
     path = write(tmp_path, "sequence,label\nACGT,0.5\nACGT,-1e2\nTTTT,3\n")
-    examples = read_table(path, kind="regression")
+    examples = Table(path, kind="regression")()
     assert list(examples.ids) == ["1", "2", "3"]
     assert examples.targets.tolist() == [0.5, -100, 3]
     assert examples.groups[0] == examples.groups[1] != examples.groups[2]
@@ -65,12 +65,12 @@ def test_without_names_rows_are_numbered_and_equal_sequences_are_one_group(tmp_p
 
 def test_numeric_parquet_labels_are_read_as_indices(tmp_path: Path) -> None:
     pq.write_table(pa.table({"sequence": ["ACGT", "TTTT"], "label": [1, 0]}), tmp_path / "t.parquet")
-    assert read_table(str(tmp_path / "t.parquet"), kind="classification", classes=CLASSES).targets.tolist() == [1, 0]
+    assert Table(str(tmp_path / "t.parquet"), kind="classification", classes=CLASSES)().targets.tolist() == [1, 0]
 
 
 def test_variant_table_finds_the_changed_position(tmp_path: Path) -> None:
     path = write(tmp_path, "ref,alt,label\nACGT,ACTT,1.0\nAAAA,CAAA,2\n")
-    examples = read_table(path, kind="regression", sequence="ref", alternate="alt")
+    examples = Table(path, kind="regression", sequence="ref", alternate="alt")()
     assert examples.inputs.positions is not None and examples.inputs.positions.tolist() == [2, 0]
 
 
@@ -195,7 +195,7 @@ def test_what_is_no_table_is_told_in_one_line(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError) as error:
-        read_table(str(path), kind="classification", classes=("no", "yes"))
+        Table(str(path), kind="classification", classes=("no", "yes"))()
     assert said in str(error.value) and str(error.value).startswith(str(path)) and "\n" not in str(error.value)
 
 
@@ -206,7 +206,7 @@ def test_meta_lines_of_a_vcf_are_left_out_and_its_quotes_are_letters(tmp_path: P
 
 def test_a_field_may_be_longer_than_pythons_parser_reads_by_default(tmp_path: Path) -> None:
     path = write(tmp_path, f'sequence,label\n"{"ACGT" * 50_000}",1\n')
-    assert len(read_table(path, kind="classification", classes=CLASSES).inputs.sequences[0]) == 200_000
+    assert len(Table(path, kind="classification", classes=CLASSES)().inputs.sequences[0]) == 200_000
 
 
 def test_every_type_of_column_is_text(tmp_path: Path) -> None:
@@ -235,25 +235,25 @@ def test_every_type_of_column_is_text(tmp_path: Path) -> None:
     }
     for name in ("t.parquet", "t.arrow", "t.feather"):
         assert read_columns(str(tmp_path / name)).to_pydict() == expected
-    examples = table_examples(table, "mine", kind="classification", classes=CLASSES, strata=("many",))
+    examples = table_examples(table, "mine", Columns(strata=("many",)), kind="classification", classes=CLASSES)
     assert list(examples.inputs.sequences) == expected["sequence"] and examples.targets.tolist() == [1, 0, 1]
     with pytest.raises(DataError, match=r"mine: row 2: 'value' is '', expected a number"):
-        table_examples(table, "mine", kind="regression", target="value")
+        table_examples(table, "mine", Columns(target="value"), kind="regression")
     with pytest.raises(DataError, match=r"mine: the table has no rows"):
-        table_examples(table.slice(0, 0), "mine", kind="regression", target="value")
+        table_examples(table.slice(0, 0), "mine", Columns(target="value"), kind="regression")
 
 
 def test_records_are_tables_too(tmp_path: Path) -> None:
     fasta = write(tmp_path, ">a label=1\nAC\nGT\n>b label=0\nTTTT\n", "t.fa.gz")
     lines = write(tmp_path, '{"sequence": "ACGT", "label": 1}\n{"sequence": "TTTT", "label": 0}\n', "t.jsonl")
     for path in (fasta, lines):
-        examples = read_table(path, kind="classification", classes=CLASSES)
+        examples = Table(path, kind="classification", classes=CLASSES)()
         assert list(examples.inputs.sequences) == ["ACGT", "TTTT"] and examples.targets.tolist() == [1, 0]
 
 
 def test_several_targets_are_several_columns(tmp_path: Path) -> None:
     path = write(tmp_path, "sequence,a,b\nACGT,0.5,1\nTTTT,2,-3\n")
-    assert read_table(path, kind="regression", target=["a", "b"]).targets.tolist() == [[0.5, 1], [2, -3]]
+    assert Table(path, kind="regression", target=["a", "b"])().targets.tolist() == [[0.5, 1], [2, -3]]
 
 
 @settings(max_examples=150, deadline=None)
@@ -313,7 +313,7 @@ import resource
 from baserate import text
 from baserate.sources import collecting, delimited, example_file
 from baserate.sources.example_file import cached_examples
-from baserate.sources.tables import read_table
+from baserate.sources.tables import Table
 collecting.LIMIT = delimited.BLOCK = example_file._BATCH = text._LOOKED_AT = 1 << 20
 import pyarrow.csv
 path = {str(tmp_path)!r} + "/t.csv"
@@ -324,7 +324,7 @@ def load(rows):
             name = f"{{i:018b}}".replace("1", "C").replace("0", "A")
             file.write(name + "ACGTTGCAAT"[i % 10] * ({length} - 18) + ",1\\n")
     def build():
-        return read_table(path, kind="regression")
+        return Table(path, kind="regression")()
     for _ in range(2):
         examples = cached_examples(["memory", str(rows)], build)
         assert len(examples.fingerprint) == 16 and len(examples) == rows

@@ -9,7 +9,7 @@ import pytest
 
 from baserate.cards.task import task_card
 from baserate.errors import ConfigError, DataError
-from baserate.sources.variants import read_variants, variant_windows
+from baserate.sources.variants import Changes, Variants, variant_windows
 from baserate.types import Examples
 
 GENOME = {"chr1": "ACGTTGCAAACCGGTTACGT", "chrN": "AANAA"}
@@ -27,7 +27,7 @@ def genome(tmp_path: Path) -> str:
 def read(genome: str, text: str, **changed: Any) -> Any:
     path = Path(genome).with_name("v.vcf")
     path.write_text(text)
-    return read_variants(genome, str(path), **{"kind": "regression", "target": "effect", "width": 8, **changed})
+    return Variants(genome, str(path), **{"kind": "regression", "target": "effect", "width": 8, **changed})()
 
 
 def test_vcf_positions_are_one_based_and_indels_keep_the_width(genome: str) -> None:
@@ -103,7 +103,7 @@ def test_mistakes_are_told_by_row(genome: str, old: str, new: str, said: str) ->
 
 
 def test_windows_are_shifted_inward_at_the_ends_of_a_contig() -> None:
-    inputs, at, kept = variant_windows(GENOME, chrom=["chr1", "chrN"], position=[0, 0], ref="AA", alt="TC", width=8)
+    inputs, at, kept = variant_windows(GENOME, Changes(["chr1", "chrN"], [0, 0], "AA", "TC"), width=8)
     assert list(inputs.sequences) == ["ACGTTGCA", "AANAA"] and list(inputs.alternates) == ["TCGTTGCA", "CANAA"]  # type: ignore[arg-type]
     assert at.start.tolist() == [0, 0] and at.end.tolist() == [8, 5] and kept.tolist() == [0, 1]
 
@@ -138,7 +138,7 @@ def test_a_vcf_proper_gives_its_info_its_ids_and_contigs_by_either_name(genome: 
     assert [list(c) for c in examples.strata.values()] == [["benign", "pathogenic"], ["1", ""], ["PASS", "."]]
     path = Path(genome).with_name("v.vcf.gz")
     path.write_bytes(gzip.compress(vcf.encode()))
-    packed = read_variants(genome, str(path), kind="regression", width=8, **options)  # type: ignore[arg-type]
+    packed = Variants(genome, str(path), kind="regression", width=8, **options)()  # type: ignore[arg-type]
     assert packed.fingerprint == examples.fingerprint
     labelled = read(genome, vcf, target="CLN", kind="classification", classes=["benign", "pathogenic"])
     assert labelled.targets.tolist() == [0, 1]
@@ -151,7 +151,7 @@ def test_columns_of_any_name_and_ids_of_several(tmp_path: Path, genome: str) -> 
     bed.write_text(
         "chromosome\tstart\tend\tref\talt\tlabel\ttissue\nchr1\t4\t5\tT\tC\t1\tlung\nchr1\t4\t5\tT\tC\tTrue\tskin\n"
     )
-    examples = read_variants(
+    examples = Variants(
         genome,
         str(bed),
         kind="classification",
@@ -160,12 +160,12 @@ def test_columns_of_any_name_and_ids_of_several(tmp_path: Path, genome: str) -> 
         width=8,
         position_base=0,
         id=["chromosome", "start", "tissue"],
-    )
+    )()
     assert list(examples.ids) == ["chr1:4:lung", "chr1:4:skin"] and examples.targets.tolist() == [1, 1]
     assert list(examples.inputs.sequences) == ["ACGTTGCA"] * 2
     table = tmp_path / "v.csv"
     table.write_text("c,position (hg19),reference,mutant,score\n1,5,T,C,0.5\n")
-    named = read_variants(
+    named = Variants(
         genome,
         str(table),
         kind="regression",
@@ -174,12 +174,12 @@ def test_columns_of_any_name_and_ids_of_several(tmp_path: Path, genome: str) -> 
         chrom="c",
         position="position (hg19)",
         alt="mutant",
-    )
+    )()
     assert list(named.inputs.alternates) == ["ACGTCGCA"]
     with pytest.raises(DataError, match="no column 'alt'"):
-        read_variants(
+        Variants(
             genome, str(table), kind="regression", target="score", width=8, chrom="c", position="position (hg19)"
-        )
+        )()
 
 
 def test_order_of_rows_and_blocks_do_not_matter(genome: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import baserate.types
 from baserate.errors import DataError
-from baserate.sources.tables import read_table
+from baserate.sources.tables import Table
 from baserate.splits import (
     by_chromosome,
     by_group,
@@ -23,7 +23,7 @@ from baserate.splits import (
     take_subset,
     with_valid,
 )
-from baserate.splits.load import _code_files, _recipe
+from baserate.splits.load import _code_files
 from baserate.types import Examples, Inputs, Intervals, Split, Subset, Task, strings
 
 
@@ -188,7 +188,7 @@ def test_limit_cuts_every_part() -> None:
 def counted(path: str, log: str) -> Examples:
     with Path(log).open("a") as file:
         file.write("read\n")
-    return read_table(path, kind="classification", id="id", group="id", classes=("no", "yes"), strata=["part"])
+    return Table(path, kind="classification", id="id", group="id", classes=("no", "yes"), strata=["part"])()
 
 
 def test_cached_until_a_file_or_an_argument_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,14 +242,24 @@ def test_all_code_that_decides_a_table_is_in_its_key(tmp_path: Path) -> None:
     readers = {f"sources/{file.name}" for file in (ours / "sources").glob("[a-z]*.py")}
     assert files > readers - {"sources/genbank.py", "sources/corpus.py"}  # which a task imports itself, and none does
     assert files > {"splits/check_targets.py", "splits/rules.py", "splits/subsets.py", "splits/drawn.py"}
+
+
+def test_a_table_is_read_again_where_a_file_beside_its_reader_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path))
+    (tmp_path / "own.py").write_text("from beside import X\ndef read(): return made()\n")
+    module: dict[str, Any] = {"made": examples}
+    exec(compile("def read(): return made()", str(tmp_path / "own.py"), "exec"), module)
+
+    def kept() -> int:
+        load_split(task(module["read"], files=(str(tmp_path / "own.py"),)))
+        return len(list((tmp_path / "examples").glob("*.arrow")))
+
     (tmp_path / "beside.py").write_text("X = 1\n")
-    (tmp_path / "own.py").write_text("from beside import X\ndef read(): return X\n")
-    module: dict[str, Any] = {}
-    exec(compile("def read(): return 1", str(tmp_path / "own.py"), "exec"), module)
-    before = _recipe(module["read"])
-    assert before == _recipe(module["read"])
+    assert kept() == kept() == 1
     (tmp_path / "beside.py").write_text("X = 2\n")
-    assert _recipe(module["read"]) != before
+    assert kept() == 2
 
 
 def test_closure_is_never_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

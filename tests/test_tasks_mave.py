@@ -11,7 +11,7 @@ import pytest
 from baserate.errors import DataError
 from baserate.registry import get_model, get_task
 from baserate.splits import by_group, load_split
-from baserate.tasks import reporters
+from baserate.tasks import reporter_assays
 from baserate.tasks.mave import Library, examples
 from baserate.types import Examples, Inputs, strings
 
@@ -73,19 +73,19 @@ def test_another_version_of_the_file_is_refused(tmp_path: Path, monkeypatch: pyt
 
 def test_the_utrs_that_were_read_most_are_the_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASERATE_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(reporters, "UTRS_TEST", 2)
-    monkeypatch.setattr(reporters, "MOST_READ", 5)
+    monkeypatch.setattr(reporter_assays, "UTRS_TEST", 2)
+    monkeypatch.setattr(reporter_assays, "MOST_READ", 5)
     rows = [f"{'ACGT'[i % 4] * 49}U,{i / 10},{reads}" for i, reads in enumerate([5, 90, 7, 80, 7, 1, 6])]
     for name in ("total_reads", "total"):
         with gzip.open(tmp_path / "GSM3130435_egfp_unmod_1.csv.gz", "wt") as file:
             file.write("\n".join([f"utr,rl,{name}", *rows]) + "\n")
-        found = reporters.utrs()
+        found = reporter_assays.utrs()
         assert list(found.targets) == [0.1, 0.3, 0.2, 0.4, 0.6], "row 0 and the least read are left out"
         assert list(found.strata["part"]) == ["test", "test", "train", "train", "train"]
         assert found.inputs.sequences[0] == "C" * 49 + "T"
-    monkeypatch.setattr(reporters, "UTRS_TEST", 7)
+    monkeypatch.setattr(reporter_assays, "UTRS_TEST", 7)
     with pytest.raises(DataError, match="5 rows, of which the 7 read most are test: none is left"):
-        reporters.utrs()
+        reporter_assays.utrs()
 
 
 def test_promoters_lose_their_constant_ends_and_train_is_thinned(
@@ -93,16 +93,16 @@ def test_promoters_lose_their_constant_ends_and_train_is_thinned(
 ) -> None:
     monkeypatch.setenv("BASERATE_DATA_DIR", str(tmp_path))
     core = ["".join(np.random.default_rng(i).choice(list("ACGT"), 80)) for i in range(250)]
-    whole = [f"{reporters.LEFT}{s}{reporters.RIGHT}\t{i / 7}\n" for i, s in enumerate(core)]
+    whole = [f"{reporter_assays.LEFT}{s}{reporter_assays.RIGHT}\t{i / 7}\n" for i, s in enumerate(core)]
     (tmp_path / "complex_media_training_data_Glu.txt").write_text("".join(whole))
     (tmp_path / "Random_testdata_complex_media.txt").write_text("".join(whole[:3]))
-    found = reporters.promoters()
+    found = reporter_assays.promoters()
     assert list(found.inputs.sequences) == [core[i] for i in (0, 100, 200, 0, 1, 2)]
     assert found.targets == pytest.approx(np.array([0, 100, 200, 0, 1, 2]) / 7)
     assert list(found.strata["part"]) == ["train"] * 3 + ["test"] * 3
     (tmp_path / "Random_testdata_complex_media.txt").write_text("ACGT 3\n")
     with pytest.raises(DataError, match="row 1: expected a sequence, a tab and a number"):
-        reporters.promoters()
+        reporter_assays.promoters()
 
 
 def test_carving_groups_takes_time_in_proportion() -> None:

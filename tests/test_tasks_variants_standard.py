@@ -1,4 +1,4 @@
-"""The suites by coordinates and variants, on files in their sources' exact layout, of real variants of hg19 chr20."""
+"""Benchmarks by coordinates and variants, on files in their sources' exact layout, of real variants of hg19 chr20."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from baserate.cards.task_file import find_in_file
 from baserate.dna.genomes import add_genome, open_genome
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
-from baserate.sources.variants import read_variants
+from baserate.sources.variants import Variants
 from baserate.splits import load_split
 from baserate.tasks import lol_eve, variant_benchmark
 from baserate.types import Split, Task
 
 SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-SUITES = Path(variant_benchmark.__file__).parent
+BENCHMARKS = Path(variant_benchmark.__file__).parent
 pytestmark = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the shared real data")
 
 Row = dict[str, Any]
@@ -60,11 +60,11 @@ def snps() -> list[Row]:
     return [{"chrom": "20", "pos": int(r["_starts"]) + 1, "ref": r["ref"], "alt": r["alt"]} for r in rows]
 
 
-def card(folder: Path, suite: str, task: str) -> Task:
+def card(folder: Path, benchmark: str, task: str) -> Task:
     """Return the task as its card declares it, over hg19 and without the number of rows of the real files."""
-    text = (SUITES / f"{suite}.toml").read_text().replace('"hg38"', '"hg19"')
+    text = (BENCHMARKS / f"{benchmark}.toml").read_text().replace('"hg38"', '"hg19"')
     text = re.sub(r"(?m)^expect = .*\n|^\[expect\]\n(\w+ = .*\n)*", "", text)
-    path = folder / f"{suite}.toml"
+    path = folder / f"{benchmark}.toml"
     path.write_text(text)
     (found,) = find_in_file(path, task)
     return found
@@ -109,11 +109,11 @@ def test_every_common_snp_has_its_ref_where_the_genome_does(folder: Path, snps: 
     text(folder / "snps.csv", [{**s, "y": 1} for s in snps])
     options = {"kind": "regression", "target": "y", "width": 64, "max_mismatch": 0.0}
     for name in ("hg19", "GRCh37"):
-        assert len(read_variants(name, str(folder / "snps.csv"), **options)) == 7273  # type: ignore[arg-type]
+        assert len(Variants(name, str(folder / "snps.csv"), **options)()) == 7273  # type: ignore[arg-type]
     text(folder / "bed.csv", [{**s, "pos": s["pos"] - 1, "y": 1} for s in snps])
     with pytest.raises(DataError, match="the positions are 0-based, say position_base = 0"):
-        read_variants("hg19", str(folder / "bed.csv"), **options)  # type: ignore[arg-type]
-    zero = read_variants("hg19", str(folder / "bed.csv"), position_base=0, **options)  # type: ignore[arg-type]
+        Variants("hg19", str(folder / "bed.csv"), **options)()  # type: ignore[arg-type]
+    zero = Variants("hg19", str(folder / "bed.csv"), position_base=0, **options)()  # type: ignore[arg-type]
     assert len(zero) == 7273
 
 
@@ -124,9 +124,9 @@ def test_the_mpra_of_hnf4a_lies_on_chr20(folder: Path) -> None:
         ]
     snvs = [r for r in rows if r["Alt"] in "ACGT"]
     text(folder / "hnf4a.tsv", snvs, "\t")
-    examples = read_variants(
+    examples = Variants(
         "hg19", str(folder / "hnf4a.tsv"), kind="regression", target="Coefficient", width=128, max_mismatch=0.0
-    )
+    )()
     assert len(examples) == len(snvs) > 800 and len(set(examples.groups)) == 1
 
 
@@ -155,7 +155,7 @@ def test_the_wrong_number_of_rows_is_refused(folder: Path, snps: list[Row]) -> N
     rows = some(snps, 4, label=lambda i: i == 0, consequence=lambda i: "PLS", match_group=lambda i: "g")
     parquet(folder / "songlab/TraitGym/mendelian_traits_matched_9/test.parquet", rows)
     path = folder / "whole.toml"
-    path.write_text((SUITES / "traitgym.toml").read_text().replace('"hg38"', '"hg19"'))
+    path.write_text((BENCHMARKS / "traitgym.toml").read_text().replace('"hg38"', '"hg19"'))
     (built,) = find_in_file(path, "mendelian")
     with pytest.raises(DataError, match="test has 4 rows, expected 3,380"):
         load_split(built)
@@ -163,7 +163,7 @@ def test_the_wrong_number_of_rows_is_refused(folder: Path, snps: list[Row]) -> N
 
 def test_a_genome_that_is_not_registered_is_told_with_the_command(folder: Path, snps: list[Row]) -> None:
     parquet(folder / "songlab/clinvar/test.parquet", some(snps, 4, label=lambda i: i % 2 == 0))
-    (built,) = find_in_file(SUITES / "clinvar.toml", "songlab")
+    (built,) = find_in_file(BENCHMARKS / "clinvar.toml", "songlab")
     with pytest.raises(
         DataError, match=r"genome 'hg38' is not registered: baserate genome add hg38 PATH\|URL \(such as"
     ):
@@ -182,8 +182,8 @@ def test_sequences_in_the_file_need_no_genome(folder: Path, snps: list[Row]) -> 
         folder / "HuggingFaceBio/traitgym/mendelian_traits_vep.parquet", [{**r, "label": int(r["label"])} for r in rows]
     )
     parquet(folder / "HuggingFaceBio/brca2-vep/brca2_vep.parquet", rows)
-    for suite, task in (("traitgym_sequences", "mendelian"), ("brca", "brca2")):
-        test = load_split(card(folder, suite, task)).test
+    for benchmark, task in (("traitgym_sequences", "mendelian"), ("brca", "brca2")):
+        test = load_split(card(folder, benchmark, task)).test
         assert test.inputs.positions is not None and set(test.inputs.positions.tolist()) == {4096}
         assert test.targets.tolist() == [int(r["label"]) for r in rows]
 
@@ -216,18 +216,18 @@ def test_brca1_is_read_from_the_paper_s_spreadsheet(folder: Path, snps: list[Row
     assert split.test.targets.tolist() == [0, 0, 1] * 3
     check_variants(split, 8192)
     path = folder / "whole.toml"
-    path.write_text((SUITES / "brca.toml").read_text())
+    path.write_text((BENCHMARKS / "brca.toml").read_text())
     with pytest.raises(DataError, match="there are 9 rows, expected 3,893"):
         load_split(find_in_file(path, "brca1")[0])
     with pytest.raises(DataError, match="no column 'chromosome'"):
-        read_variants(
+        Variants(
             "hg19",
             str(folder / "41586_2018_461_MOESM3_ESM.xlsx"),
             kind="classification",
             target="func.class",
             width=8,
             chrom="chromosome",
-        )
+        )()
 
 
 def test_bend_variants_are_zero_based(folder: Path, snps: list[Row]) -> None:

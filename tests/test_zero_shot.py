@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from baserate.cache.cached_model import Remembering
+from baserate.cache.cached_model import CachedModel
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
 from baserate.modes.job import Job
@@ -512,10 +512,10 @@ def test_a_temperature_that_turns_or_loses_the_score_is_refused(rule: str, value
 
 
 def test_a_temperature_that_a_model_does_not_take_is_said(tmp_path: Path) -> None:
-    for model in (Recorder(), Remembering(Recorder(), tmp_path, {})):
+    for model in (Recorder(), CachedModel(Recorder(), tmp_path, {})):
         with pytest.raises(NotApplicable, match="log_likelihood takes none; leave it at 1"):
             score(model, snvs(), "causal_delta", temperature=2.0)
-    takes = Remembering(toy(2, "causal"), tmp_path, {})
+    takes = CachedModel(toy(2, "causal"), tmp_path, {})
     warm, own = (score(model, snvs(), "causal_delta", temperature=2.0) for model in (takes, toy(2, "causal")))
     np.testing.assert_array_equal(warm, own)
     assert not np.allclose(warm, score(takes, snvs(), "causal_delta"))

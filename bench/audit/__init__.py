@@ -12,7 +12,7 @@ from .balance import balance_findings, compositions_of, content_findings
 from .cache import key_of, read_audit, write_audit
 from .duplicates import duplicate_findings
 from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
-from .hashes import Keys, keys_of
+from .hashes import InputHashes, hashes_of
 from .overlaps import overlap_findings, straddling_finding
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings
@@ -51,8 +51,8 @@ def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
 
 
 def _findings(task: Task, split: Split) -> Iterator[Finding]:
-    keys: dict[Part, Keys] = {part: keys_of(e.inputs, f"hashing {part}") for part, e in split}
-    yield from duplicate_findings(task, split, keys)
+    hashes: dict[Part, InputHashes] = {part: hashes_of(e.inputs, f"hashing {part}") for part, e in split}
+    yield from duplicate_findings(task, split, hashes)
     yield straddling_finding(split)
     yield from overlap_findings(task, split)
     yield from relative_findings(task, split)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..types import Examples, IntArray, Part, Split, Task
 from .finding import MAX_ROWS, Finding, Row, Threshold, percent
-from .hashes import Hashes, Keys, disagree, first_match, label_text, repeats, spread_of, too_short
+from .hashes import Hashes, InputHashes, disagree, first_match, label_text, repeats, spread_of, too_short
 
 TEST_KNOWN = Threshold(0.0, 0.01, "test rows")
 VALID_KNOWN = Threshold(0.01, None, "validation rows")
@@ -23,54 +23,66 @@ _CALLED: Mapping[Part, str] = {"train": "training", "valid": "validation", "test
 WINDOW_KNOWN = Threshold(0.01, None, "test rows")
 
 
-def duplicate_findings(task: Task, split: Split, keys: Mapping[Part, Keys]) -> Iterator[Finding]:
+def duplicate_findings(task: Task, split: Split, hashes: Mapping[Part, InputHashes]) -> Iterator[Finding]:
     """Yield what rows that are equal, on either strand, tell of the split."""
     parts: dict[Part, Examples] = dict(split)
     spread = spread_of(task, np.concatenate([e.targets for e in parts.values() if len(e)]))
-    yield _known(task, parts, keys, "test", "identical_test", "identical to a training or validation row", TEST_KNOWN)
+    yield _known(task, parts, hashes, "test", "identical_test", "identical to a training or validation row", TEST_KNOWN)
     short = too_short(split.test.inputs)
     reverse = _known(
-        task, parts, keys, "test", "reverse_test", "the reverse complement of a training or validation row", TEST_KNOWN
+        task,
+        parts,
+        hashes,
+        "test",
+        "reverse_test",
+        "the reverse complement of a training or validation row",
+        TEST_KNOWN,
     )
     yield replace(reverse, status="NOTE", said=f"other strands not looked for: {short}") if short else reverse
     if len(split.valid):
         yield _known(
-            task, parts, keys, "valid", "identical_valid", "identical to a training row, on either strand", VALID_KNOWN
+            task,
+            parts,
+            hashes,
+            "valid",
+            "identical_valid",
+            "identical to a training row, on either strand",
+            VALID_KNOWN,
         )
     if (task.variants or task.per_base) and len(split.train) + len(split.valid):
-        yield _windows(parts, keys)
+        yield _windows(parts, hashes)
     for part, examples in split:
         if len(examples):
-            yield _repeated(task, part, examples, keys[part])
+            yield _repeated(task, part, examples, hashes[part])
     if task.kind != "paired":
         for part, examples in split:
             if len(examples):
-                yield _conflicts(task, part, examples, keys[part].own, spread)
-        yield _conflicts_across(task, parts, keys, spread)
+                yield _conflicts(task, part, examples, hashes[part].own, spread)
+        yield _conflicts_across(task, parts, hashes, spread)
 
 
 def _known(
     task: Task,
     parts: Mapping[Part, Examples],
-    keys: Mapping[Part, Keys],
+    hashes: Mapping[Part, InputHashes],
     part: Part,
     name: str,
     what: str,
     by: Threshold,
 ) -> Finding:
     """Return how many rows of a part are in those that a model learns from, and which these are."""
-    mine, examples = keys[part], parts[part]
+    mine, examples = hashes[part], parts[part]
     sources: list[Part] = ["train", "valid"] if part == "test" else ["train"]
     matched: dict[Part, IntArray] = {}
     for other in sources:
-        same = first_match(mine.own, keys[other].own)
+        same = first_match(mine.own, hashes[other].own)
         if name == "identical_test":
             matched[other] = same
         else:
-            either = first_match(mine.either, keys[other].either)
+            either = first_match(mine.either, hashes[other].either)
             matched[other] = np.where(same < 0, either, -1) if name == "reverse_test" else either
     if name == "reverse_test":  # a row that is there as it stands is told above
-        as_it_stands = np.any([first_match(mine.own, keys[o].own) >= 0 for o in sources], axis=0)
+        as_it_stands = np.any([first_match(mine.own, hashes[o].own) >= 0 for o in sources], axis=0)
         matched = {o: np.where(as_it_stands, -1, m) for o, m in matched.items()}
     hit = np.any([m >= 0 for m in matched.values()], axis=0)
     rows, agree = [], 0
@@ -91,10 +103,10 @@ def _known(
     return Finding(name, title, "leakage", status, said, str(by), numbers, tuple(rows[:MAX_ROWS]), n)
 
 
-def _windows(parts: Mapping[Part, Examples], keys: Mapping[Part, Keys]) -> Finding:
+def _windows(parts: Mapping[Part, Examples], hashes: Mapping[Part, InputHashes]) -> Finding:
     """Return how many test rows ask about a sequence that training asks about too, at another base or allele."""
     test, rows = parts["test"], list[Row]()
-    matched = {o: first_match(keys["test"].window, keys[o].window) for o in ("train", "valid")}
+    matched = {o: first_match(hashes["test"].window, hashes[o].window) for o in ("train", "valid")}
     hit = np.any([m >= 0 for m in matched.values()], axis=0)
     for i in np.flatnonzero(hit)[:MAX_ROWS]:
         other: Part = "train" if matched["train"][i] >= 0 else "valid"
@@ -107,10 +119,10 @@ def _windows(parts: Mapping[Part, Examples], keys: Mapping[Part, Keys]) -> Findi
     return Finding("window_test", title, "leakage", status, said, str(WINDOW_KNOWN), numbers, tuple(rows), n)
 
 
-def _repeated(task: Task, part: Part, examples: Examples, keys: Keys) -> Finding:
+def _repeated(task: Task, part: Part, examples: Examples, hashes: InputHashes) -> Finding:
     """Return how many rows of a part an earlier row repeats, as they stand or on the other strand."""
-    again, earlier = repeats(keys.own)
-    either, first = repeats(keys.either)
+    again, earlier = repeats(hashes.own)
+    either, first = repeats(hashes.either)
     only_reverse = ~np.isin(either, again)
     n, n_reverse, total = len(again), int(only_reverse.sum()), len(examples)
     pairs = [(int(i), int(j), "") for i, j in zip(again, earlier, strict=True)]
@@ -121,7 +133,7 @@ def _repeated(task: Task, part: Part, examples: Examples, keys: Keys) -> Finding
     said = f"{n:,} of {total:,} {_CALLED[part]} rows ({percent(n, total)}) repeat an earlier one"
     said += f", {n_reverse:,} more on the other strand" if n_reverse else ""
     numbers = {"rows": n, "reverse_complements": n_reverse, "of": total, "share": n / total}
-    numbers["sequences_repeated"] = len(np.unique(keys.own[again]))
+    numbers["sequences_repeated"] = len(np.unique(hashes.own[again]))
     title = f"Repeated rows in {part}"
     return Finding(
         f"repeated_{part}",
@@ -136,11 +148,11 @@ def _repeated(task: Task, part: Part, examples: Examples, keys: Keys) -> Finding
     )
 
 
-def conflicting(task: Task, keys: Hashes, targets: NDArray[Any], spread: Any) -> NDArray[np.bool_]:
+def conflicting(task: Task, hashes: Hashes, targets: NDArray[Any], spread: Any) -> NDArray[np.bool_]:
     """Return which rows (n,) are of an input that also has a label that contradicts one of its others."""
-    _, which, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    _, which, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     several = np.flatnonzero(counts[which] > 1)
-    out = np.zeros(len(keys), bool)
+    out = np.zeros(len(hashes), bool)
     if not len(several):
         return out
     several = several[np.argsort(which[several], kind="stable")]
@@ -152,14 +164,14 @@ def conflicting(task: Task, keys: Hashes, targets: NDArray[Any], spread: Any) ->
     return out
 
 
-def _conflicts(task: Task, part: Part, examples: Examples, keys: Hashes, spread: Any) -> Finding:
+def _conflicts(task: Task, part: Part, examples: Examples, hashes: Hashes, spread: Any) -> Finding:
     """Return how many sequences of a part have two labels there, with their rows."""
-    mask = conflicting(task, keys, examples.targets, spread)
+    mask = conflicting(task, hashes, examples.targets, spread)
     hit = np.flatnonzero(mask)
     first = dict[int, int]()
     rows = list[Row]()
     for i in hit:
-        j = first.setdefault(int(keys[i]), int(i))
+        j = first.setdefault(int(hashes[i]), int(i))
         if j != i and len(rows) < MAX_ROWS:
             said = f"{label_text(task, examples.targets[i])}, there {label_text(task, examples.targets[j])}"
             rows.append(Row(part, examples.ids[i], part, examples.ids[j], said))
@@ -173,16 +185,18 @@ def _conflicts(task: Task, part: Part, examples: Examples, keys: Hashes, spread:
     return Finding(f"conflicts_{part}", title, "labels", status, said, str(by), numbers, tuple(rows), n - len(first))
 
 
-def _conflicts_across(task: Task, parts: Mapping[Part, Examples], keys: Mapping[Part, Keys], spread: Any) -> Finding:
+def _conflicts_across(
+    task: Task, parts: Mapping[Part, Examples], hashes: Mapping[Part, InputHashes], spread: Any
+) -> Finding:
     """Return how many test rows are in training or validation with another label."""
     test, rows, n_rows = parts["test"], list[Row](), 0
     hit = np.zeros(len(test), bool)
-    mine, asked = keys["test"].own, test.targets.reshape(len(test), -1).astype(np.float64)
+    mine, asked = hashes["test"].own, test.targets.reshape(len(test), -1).astype(np.float64)
     for other in ("train", "valid"):
         if not len(parts[other]):
             continue
-        order = np.argsort(keys[other].own, kind="stable")
-        values, starts = np.unique(keys[other].own[order], return_index=True)
+        order = np.argsort(hashes[other].own, kind="stable")
+        values, starts = np.unique(hashes[other].own[order], return_index=True)
         at = np.minimum(np.searchsorted(values, mine), len(values) - 1)
         theirs = parts[other].targets.reshape(len(order), -1).astype(np.float64)[order]
         low, high = (extreme.reduceat(theirs, starts)[at] for extreme in (np.minimum, np.maximum))

@@ -23,7 +23,7 @@ _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
-class Keys:
+class InputHashes:
     """Hashes (n,) of examples: equal `own` is equal input, equal `either` is equal input on one strand or the other.
 
     `window` is of the sequence alone, without the alternate or the base that is asked about. Of a million different
@@ -35,8 +35,8 @@ class Keys:
     window: Hashes
 
 
-def keys_of(inputs: Inputs, doing: str) -> Keys:
-    """Return the keys of the inputs; a variant or a pair is known by both sequences, a base by its place in its own.
+def hashes_of(inputs: Inputs, doing: str) -> InputHashes:
+    """Return the hashes of the inputs; a variant or a pair is known by both sequences, a base by its place in its own.
 
     Of sequences of fewer than 20 bases one strand alone is looked at.
     """
@@ -63,7 +63,7 @@ def keys_of(inputs: Inputs, doing: str) -> Keys:
             own[row] = forward
             either[row] = min(forward, backward) if len(sequence) >= SHORT else forward
         advance(len(sequences))
-    return Keys(own, either, window)
+    return InputHashes(own, either, window)
 
 
 def too_short(inputs: Inputs) -> str:
@@ -82,9 +82,9 @@ def blocks(column: Any) -> Iterator[tuple[int, list[str]]]:
         yield start, list(column[start : start + _BLOCK])
 
 
-def joined(keys: list[Keys]) -> Keys:
-    """Return the keys of several parts as those of one."""
-    return Keys(*(np.concatenate([getattr(k, name) for k in keys]) for name in ("own", "either", "window")))
+def joined(hashes: list[InputHashes]) -> InputHashes:
+    """Return the hashes of several parts as those of one."""
+    return InputHashes(*(np.concatenate([getattr(k, name) for k in hashes]) for name in ("own", "either", "window")))
 
 
 def first_match(queries: Hashes, references: Hashes) -> NDArray[np.int64]:
@@ -96,11 +96,11 @@ def first_match(queries: Hashes, references: Hashes) -> NDArray[np.int64]:
     return np.where(values[at] == queries, first[at], -1).astype(np.int64)
 
 
-def repeats(keys: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def repeats(hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows whose hash an earlier row has, in order, and for each of them that earlier row."""
-    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     earlier = first[which]
-    rows = np.flatnonzero(earlier != np.arange(len(keys)))
+    rows = np.flatnonzero(earlier != np.arange(len(hashes)))
     return rows, earlier[rows]
 
 

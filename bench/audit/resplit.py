@@ -25,7 +25,7 @@ from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
 from .card import card_text, table_columns
 from .duplicates import conflicting
 from .features import inputs_of
-from .hashes import Keys, first_match, joined, keys_of, repeats, spread_of, too_short
+from .hashes import InputHashes, first_match, hashes_of, joined, repeats, spread_of, too_short
 from .overlaps import most_shared
 from .relatives import NEAR
 
@@ -107,36 +107,42 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
 def _cleaned(task: Task, split: Split, rules: Sequence[str]) -> tuple[Split, list[Removed]]:
     """Return the split without rows that leak, repeat or contradict one another: test first, then what gives way."""
     spread = spread_of(task, np.concatenate([e.targets for _, e in split if len(e)]))
-    keys: dict[Part, Keys] = {part: keys_of(e.inputs, f"hashing {part}") for part, e in split}
+    hashes: dict[Part, InputHashes] = {part: hashes_of(e.inputs, f"hashing {part}") for part, e in split}
     kept: dict[Part, Examples] = {}
-    kept_keys: dict[Part, Keys] = {}
+    kept_hashes: dict[Part, InputHashes] = {}
     removed: list[Removed] = []
     parts: dict[Part, Examples] = dict(split)
     for part in _ORDER:
-        examples, own = parts[part], keys[part]
+        examples, own = parts[part], hashes[part]
         reasons = strings([""] * len(examples))
         because = strings([""] * len(examples))
         _within(task, examples, own, rules, spread, reasons, because)
         for other, theirs in kept.items():
-            _against(task, examples, own, other, theirs, kept_keys[other], rules, reasons, because)
+            _against(task, examples, own, other, theirs, kept_hashes[other], rules, reasons, because)
         gone = np.flatnonzero(reasons != "")
         removed += [Removed(part, examples.ids[i], reasons[i], because[i]) for i in gone]
         rows = np.flatnonzero(reasons == "")
         kept[part] = examples.take(rows)
-        kept_keys[part] = Keys(own.own[rows], own.either[rows], own.window[rows])
+        kept_hashes[part] = InputHashes(own.own[rows], own.either[rows], own.window[rows])
     return Split(kept["train"], kept["valid"], kept["test"]), removed
 
 
 def _within(
-    task: Task, examples: Examples, keys: Keys, rules: Sequence[str], spread: Any, reasons: StrArray, because: StrArray
+    task: Task,
+    examples: Examples,
+    hashes: InputHashes,
+    rules: Sequence[str],
+    spread: Any,
+    reasons: StrArray,
+    because: StrArray,
 ) -> None:
     """Mark what contradicts, or repeats, another row of the same part."""
     if not len(examples):
         return
     if "conflicts" in rules and task.kind != "paired":
-        reasons[conflicting(task, keys.own, examples.targets, spread)] = "its sequence has two labels in this part"
+        reasons[conflicting(task, hashes.own, examples.targets, spread)] = "its sequence has two labels in this part"
     if "identical" in rules:
-        rows, earlier = repeats(keys.own)
+        rows, earlier = repeats(hashes.own)
         free = reasons[rows] == ""
         reasons[rows[free]] = "repeats an earlier row of this part"
         because[rows[free]] = examples.ids[earlier[free]]
@@ -145,10 +151,10 @@ def _within(
 def _against(
     task: Task,
     examples: Examples,
-    keys: Keys,
+    hashes: InputHashes,
     other: Part,
     theirs: Examples,
-    their_keys: Keys,
+    their_hashes: InputHashes,
     rules: Sequence[str],
     reasons: StrArray,
     because: StrArray,
@@ -163,7 +169,7 @@ def _against(
         because[hit] = theirs.ids[at[hit]]
 
     if "identical" in rules:
-        mark(first_match(keys.either, their_keys.either), f"identical to a row of {other}, on either strand")
+        mark(first_match(hashes.either, their_hashes.either), f"identical to a row of {other}, on either strand")
     if "groups" in rules:
         first = {group: i for i, group in reversed(list(enumerate(theirs.groups)))}
         mark(np.array([first.get(g, -1) for g in examples.groups], np.int64), f"of a group that is in {other}")
@@ -202,9 +208,9 @@ def _by_homology(task: Task, split: Split) -> tuple[Split, list[Removed]]:
     parts = [e for _, e in split if len(e)]
     names = np.concatenate([[part] * len(e) for part, e in split if len(e)])
     whole = concatenate(parts)
-    keys = joined([keys_of(e.inputs, f"hashing {part}") for part, e in split if len(e)])
+    hashes = joined([hashes_of(e.inputs, f"hashing {part}") for part, e in split if len(e)])
     reasons, because = strings([""] * len(whole)), strings([""] * len(whole))
-    _within(task, whole, keys, ("conflicts", "identical"), spread_of(task, whole.targets), reasons, because)
+    _within(task, whole, hashes, ("conflicts", "identical"), spread_of(task, whole.targets), reasons, because)
     gone = np.flatnonzero(reasons != "")
     said = {"its sequence has two labels in this part": "its sequence has two labels"}
     said |= {"repeats an earlier row of this part": "repeats another row"}

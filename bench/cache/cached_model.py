@@ -16,7 +16,7 @@ from .outputs import in_chunks, remembered, remembered_all
 Rows = NDArray[Any]
 
 
-class Remembering:
+class CachedModel:
     """`model` with the methods that give one row a sequence answered from `folder` where it can be.
 
     `key` is all that decides what the model computes: its weights, parameters and precision. Whatever else is asked of

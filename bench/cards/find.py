@@ -31,7 +31,7 @@ _CARD = re.compile(r"(?P<file>.+\.toml)(:(?P<task>[^/]+))?")
 
 
 def find_task(name: str) -> Task:
-    """Return the registered task `name`, or the one in a file `./mine.toml`, `./suite.toml:name` or `./mine.py`.
+    """Return the registered task `name`, or the one in a file `./mine.toml`, `./tasks.toml:name` or `./mine.py`.
 
     `name(shots=16)` learns from few examples, `name(split="by_homology", threshold=0.8)` is split by another rule.
     """
@@ -121,7 +121,9 @@ def find_models(
     """
     if not patterns:
         return [card for card in MODELS.all().values() if card.baseline]
-    cards = _told_apart(_select("models", patterns, list(MODELS.all()), functools.partial(find_model, access=access)))
+    cards = with_own_names(
+        _select("models", patterns, list(MODELS.all()), functools.partial(find_model, access=access))
+    )
     return with_twins(cards) if random_weights else cards
 
 
@@ -130,7 +132,7 @@ def with_twins(cards: Sequence[ModelCard]) -> list[ModelCard]:
     twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
     if not twins:
         raise ConfigError("--random-weights: none of the models named is a pretrained network")
-    return _told_apart(list({_identity(card): card for card in (*cards, *twins)}.values()))
+    return with_own_names(list({identity_of(card): card for card in (*cards, *twins)}.values()))
 
 
 def _origin(task: Task, pattern: str) -> str:
@@ -169,15 +171,16 @@ def _select(what: str, patterns: Sequence[str], names: Sequence[str], get: Calla
             )
         for match in matches:
             card = get(match)
-            found.setdefault(_identity(card), card)
+            found.setdefault(identity_of(card), card)
     return list(found.values())
 
 
-def _identity(card: Task | ModelCard) -> tuple[str, str]:
+def identity_of(card: Task | ModelCard) -> tuple[str, str]:
+    """Return what makes two cards the same: the name, and the version of a task or the revision of a model."""
     return card.name, card.id if isinstance(card, Task) else card.revision()
 
 
-def _told_apart(cards: Sequence[ModelCard]) -> list[ModelCard]:
+def with_own_names(cards: Sequence[ModelCard]) -> list[ModelCard]:
     """Return the cards with names of their own: of those that share one, all but a registered one get their revision.
 
     Two checkpoints of one name, or two revisions of one, are two rows.

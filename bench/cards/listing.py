@@ -45,17 +45,23 @@ def listing() -> dict[str, Any]:
 
 
 def shortened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of tasks with those of a suite in one, called `suite.*`."""
+    """Return the rows of tasks with those of a benchmark in one, called `benchmark.*`."""
     out: dict[str, dict[str, Any]] = {}
     for row in rows:
-        suite, dot, _ = str(row["name"]).partition(".")
+        benchmark, dot, _ = str(row["name"]).partition(".")
         if not dot:
             out[row["name"]] = dict(row)
-        elif suite not in out:
-            n = sum(str(other["name"]).startswith(f"{suite}.") for other in rows)
-            asks = dict.fromkeys(other["asks"] for other in rows if str(other["name"]).startswith(f"{suite}."))
+        elif benchmark not in out:
+            n = sum(str(other["name"]).startswith(f"{benchmark}.") for other in rows)
+            asks = dict.fromkeys(other["asks"] for other in rows if str(other["name"]).startswith(f"{benchmark}."))
             blank: dict[str, Any] = {str(part): None for part in PARTS}
-            out[suite] = {**row, "name": f"{suite}.*  {n} tasks", "asks": ", ".join(asks), **blank, "small": False}
+            out[benchmark] = {
+                **row,
+                "name": f"{benchmark}.*  {n} tasks",
+                "asks": ", ".join(asks),
+                **blank,
+                "small": False,
+            }
     return list(out.values())
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,7 @@ def run_own_file(path: Path) -> None:
 
     Raises ConfigError or DuplicateName, in one line, where it cannot be run; nothing of it is registered then.
     """
-    for registry in (TASKS, MODELS):
-        registry.all()
+    Registry.load_all()  # first, so that undoing a file that fails undoes nothing else
     full = path.resolve()
     if str(full) in _FILES.all():
         return
@@ -67,18 +67,25 @@ def run_own_file(path: Path) -> None:
         _FILES.add(str(full), full, origin=str(full))
 
 
-def run_plugins(files: Sequence[Path]) -> None:
-    """Run files of the user's that register anything, and let the processes that are started from here know them.
+@contextmanager
+def plugins_run(files: Sequence[Path]) -> Iterator[None]:
+    """Run files of the user's that register anything; processes started inside the block find them in the environment.
 
-    Raises ConfigError for a file that is not there, or that cannot be run.
+    Raises ConfigError or DuplicateName, in one line that names file and line, where one cannot be run.
     """
     for file in files:
-        if not file.is_file():
-            raise ConfigError(f"--plugin {file}: no such file")
+        if file.suffix != ".py" or not file.is_file():
+            raise ConfigError(f"--plugin {file}: {'expected a Python file, .py' if file.is_file() else 'no such file'}")
         run_own_file(file)
-    known = [file for file in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if file]
-    named = [str(file.resolve()) for file in files]
-    os.environ[PLUGINS_VARIABLE] = os.pathsep.join(dict.fromkeys([*known, *named]))
+    before = os.environ.get(PLUGINS_VARIABLE)
+    os.environ[PLUGINS_VARIABLE] = os.pathsep.join(str(file.resolve()) for file in files)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PLUGINS_VARIABLE]
+        else:
+            os.environ[PLUGINS_VARIABLE] = before
 
 
 def run_inherited_plugins() -> None:

@@ -12,7 +12,7 @@ from ..plan import Cell, plan
 from ..registry import task_names
 from ..types import canonical_json
 from .checkpoint import NO_ACCESS
-from .find import _identity, _told_apart, find_models, find_tasks
+from .find import find_models, find_tasks, identity_of, with_own_names
 from .task import read_toml
 
 _SUITES = Path(__file__).parent.parent / "suites"
@@ -38,7 +38,11 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     path = Path(name) if name.endswith(".toml") else suites().get(name)
     if path is None:
         tasks = any(known.startswith(f"{name}.") for known in task_names())
-        hint = f"--task '{name}.*' runs the tasks of that name." if tasks else "A suite of your own is a .toml file."
+        hint = (
+            f"{name!r} is a benchmark: --task '{name}.*' runs its tasks."
+            if tasks
+            else "A suite of your own is a .toml file."
+        )
         raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
     check_keys(value, ("description", "seeds", "cells"), str(path))
@@ -56,10 +60,10 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     find_tasks(named)  # which raises where two blocks have two tasks of one name
     if not planned:
         raise ConfigError(f"{path}: the suite has no cells")
-    cards = {_identity(cell.card): cell.card for cell in planned}
-    apart = dict(zip(cards, _told_apart(list(cards.values())), strict=True))
+    cards = {identity_of(cell.card): cell.card for cell in planned}
+    apart = dict(zip(cards, with_own_names(list(cards.values())), strict=True))
     cells: dict[tuple[str, str, str], Cell] = {}
-    for cell in (replace(cell, card=apart[_identity(cell.card)]) for cell in planned):
+    for cell in (replace(cell, card=apart[identity_of(cell.card)]) for cell in planned):
         cells.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)
     by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
     ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])

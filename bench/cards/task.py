@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..dna.genomes import is_name
 from ..errors import ConfigError, check_keys, nearest
 from ..metrics import parse
-from ..sources.declared import READERS, Expected, HubSource, read_expected
-from ..sources.hub import HubSet, hub_set
-from ..sources.tables import read_table
-from ..splits import RULES, predefined, with_valid
-from ..types import PARTS, Examples, SplitRule, Task
+from ..splits import RULES, with_valid
+from ..types import Examples, SplitRule, Task
 from ..zero_shot import RULES as ZERO_SHOT
-from .transfer import transfer_metrics, union_of
-from .values import check_values
+from .source import Asked, Counts, file_source, hub_source
+from .transfer import transfer_from, transfer_metrics
+from .values import TOML, check_values, frozen
 
 METRICS = {
     "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece"),
@@ -60,9 +55,6 @@ _TYPES: Mapping[str, type] = {
 KEYS = tuple(_TYPES)
 """What a card may hold. `length` is for the reader: bp."""
 
-_TOML = {str: "text in quotes", int: "a whole number", bool: "true or false", dict: "a table, such as [source]"}
-_HUB_KEYS = tuple(f.name for f in fields(HubSet) if f.name not in ("repository", "needs"))
-
 
 def task_card(path: Path) -> Task:
     """Return the task that a TOML file declares; paths in it are relative to it. Raises ConfigError naming the key."""
@@ -78,7 +70,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
     for key, value in card.items():
         wanted = _TYPES[key]
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            expected = _TOML.get(wanted, f"a list, such as [{value!r}]")
+            expected = TOML.get(wanted, f"a list, such as [{value!r}]")
             raise ConfigError(f"{where}: {key} = {value!r}; expected {expected}")
     for key in ("metrics", "zero_shot", "species", "assembly"):
         odd = next((v for v in card.get(key, ()) if not isinstance(v, str) or not v), None)
@@ -94,10 +86,10 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         raise ConfigError(f"{where}: kind = {kind!r}; expected {', '.join(map(repr, METRICS))}")
     if kind == "classification" and len(classes) < 2:
         raise ConfigError(f"{where}: a classification needs classes = [...] with two or more names")
-    union = None
+    transfer = None
     if "tasks" in card["source"]:
-        union = union_of(card["source"], kind=kind, classes=classes, where=where)
-    metrics = tuple(card.get("metrics", METRICS[kind] if union is None else transfer_metrics(union)))
+        transfer = transfer_from(card["source"], kind=kind, classes=classes, where=where)
+    metrics = tuple(card.get("metrics", METRICS[kind] if transfer is None else transfer_metrics(transfer)))
     if card.get("published", "") not in ("", *metrics):
         raise ConfigError(f"{where}: published = {card['published']!r} is none of metrics = {list(metrics)}")
     for key, names, find in (("metrics", metrics, parse), ("zero_shot", card.get("zero_shot", ()), ZERO_SHOT.get)):
@@ -107,19 +99,18 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
             except ConfigError as error:
                 raise ConfigError(f"{where}: {key}: {error}") from error
     on_hub = "hub" in card["source"] or "folder" in card["source"]
-    if "split" not in card and not on_hub and union is None:
+    if "split" not in card and not on_hub and transfer is None:
         raise ConfigError(f"{where}: key 'split' is missing")
     split = card.get("split", {"rule": "predefined", "column": "part", "valid_fraction": VALID})
     counts = _counts(card.get("expect", {}), classes, where)
     rule = _rule(where, split)
-    authors = rule if isinstance(rule, predefined) and card.get("published") else None
-    reading = _Reading(path, where, kind, classes, counts, rule, "split" not in card, authors)
     source: Callable[[], Examples]
     files: tuple[str, ...] = ()
-    if union is not None:
-        source, origin = union, f"the tasks {', '.join(name for _, name in union.members)}"
+    if transfer is not None:
+        source, origin = transfer, f"the tasks {', '.join(name for _, name in transfer.members)}"
     else:
-        source, files, origin = reading.hub(card["source"]) if on_hub else reading.file(card["source"])
+        asked = Asked(path, where, kind, classes, counts, rule, "split" not in card, bool(card.get("published")))
+        source, files, origin = (hub_source if on_hub else file_source)(card["source"], asked)
     if "valid_fraction" in split:
         rule = with_valid(rule, split["valid_fraction"])
     return Task(
@@ -148,9 +139,6 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
     )
 
 
-Counts = tuple[tuple[str, int | tuple[int, ...]], ...]
-
-
 def _counts(value: Mapping[str, Any], classes: tuple[str, ...], where: str) -> Counts:
     """Return the rows that [expect] says, by part, each as a number or a number for each class."""
     check_keys(value, ("train", "valid", "test", "rows"), f"{where}: [expect]")
@@ -172,98 +160,6 @@ def _sizes(counts: Counts, split: Mapping[str, Any]) -> dict[str, int]:
     return {part: n for part, n in sizes.items() if part == "test" or not carved}
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """What the readers of a card's [source] have in common."""
-
-    path: Path
-    where: str
-    kind: Any
-    classes: tuple[str, ...]
-    counts: Counts
-    rule: SplitRule
-    is_split: bool
-    authors: SplitRule | None
-
-    def hub(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
-        """Return the function that reads a data set of the hub, no files, and where the data come from."""
-        columns = [p for p in inspect.signature(read_table).parameters if p not in ("reference", "kind", "classes")]
-        own = "folder" in value
-        check_keys(value, ("folder", *columns) if own else ("hub", *_HUB_KEYS, *columns), f"{self.where}: [source]")
-        # A data set that its authors split has a part to train on, unless the card expects none.
-        known = dict(self.counts)
-        parts = [part for part in PARTS if known.get(part, self.is_split and part != "valid")] or ["test"]
-        try:
-            named = {k: v for k, v in value.items() if k in _HUB_KEYS}
-            wanted = self._folder(value["folder"], parts) if own else hub_set(value["hub"], **named, needs=parts)
-        except ConfigError as error:
-            raise ConfigError(f"{self.where}: [source] {error}") from None
-        check_values({k: v for k, v in value.items() if k in columns}, read_table, f"{self.where}: [source]")
-        given = tuple((k, _frozen(v)) for k, v in sorted(value.items()) if k in columns)
-        advice = f"the copy is incomplete or of another revision: {wanted.advice}"
-        source = HubSource(wanted, self.kind, self.classes, given, self._expected(str(wanted), advice))
-        return source, (), "" if own else f"{wanted.repository} at {wanted.revision}"
-
-    def _folder(self, value: Any, parts: Sequence[str]) -> HubSet:
-        """Return the folder of the user's own, with a file a part, as a data set without a repository."""
-        if not isinstance(value, str) or not value or "\0" in value:
-            raise ConfigError(f"folder = {value!r}; expected {_TOML[str]}")
-        return HubSet(str((self.path.parent / value).resolve()), needs=tuple(parts))
-
-    def file(self, value: Mapping[str, Any]) -> tuple[Callable[[], Examples], tuple[str, ...], str]:
-        """Return the function that reads examples from files, the files, and ''."""
-        where = self.where
-        given = [key for key in READERS if key in value]
-        if len(given) != 1:
-            raise ConfigError(
-                f"{where}: [source] needs one of table = ..., genome and bed = ..., genome and variants = ..., "
-                "folder = ..., hub = ..., tasks = ..."
-            )
-        reader = READERS[given[0]]
-        names = {"reference": "table", "table": "variants" if given[0] == "variants" else "table"}
-        own = ("kind", "classes", "check")
-        keys = {names.get(p, p): p for p in inspect.signature(reader).parameters if p not in own}
-        check_keys(value, keys, f"{where}: [source]")
-        arguments = {keys[key]: v for key, v in value.items()}
-        check_values(arguments, reader, f"{where}: [source]", names)
-        files = []
-        for parameter in ("reference", "genome", "bed", "table", "labels", "targets"):
-            if parameter in arguments:
-                if parameter == "genome" and self._is_registered(arguments[parameter]):
-                    files.append(f"genome:{arguments[parameter]}")
-                    continue
-                arguments[parameter] = _relative(self.path, arguments[parameter])
-                files.append(arguments[parameter])
-        missing = [
-            names.get(p.name, p.name)
-            for p in inspect.signature(reader).parameters.values()
-            if p.default is p.empty and p.name not in arguments and p.name != "kind"
-        ]
-        if missing:
-            raise ConfigError(f"{where}: [source] lacks {missing[0]} = ...")
-        arguments |= {"kind": self.kind, "classes": self.classes}
-        expected = self._expected(files[-1], "it is another version of the file, or cut off; see the card's origin")
-        if expected or self.authors:
-            source = functools.partial(
-                read_expected, reader=given[0], expected=expected, published=self.authors, **arguments
-            )
-        else:
-            source = functools.partial(reader, **arguments)
-        return source, tuple(files), ""
-
-    def _expected(self, what: str, advice: str) -> Expected | None:
-        return Expected(self.counts, self.rule, self.classes, what, advice) if self.counts else None
-
-    def _is_registered(self, genome: str) -> bool:
-        return is_name(genome) and not (self.path.parent / genome).exists()
-
-
-def _relative(card: Path, reference: str) -> str:
-    """Return the reference as seen from here; `package:path` and absolute paths stay as they are."""
-    beside = card.parent / reference
-    return str(beside.resolve()) if beside.exists() or ":" not in reference else reference
-
-
 def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
     """Return the split rule of a card, without the valid part that it carves out of train."""
     name = str(value.get("rule", ""))
@@ -275,7 +171,7 @@ def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
         )
     rule = RULES[name]
     known = [f.name for f in fields(rule)]  # type: ignore[arg-type]
-    arguments = {k: _frozen(v) for k, v in value.items() if k not in ("rule", "valid_fraction")}
+    arguments = {k: frozen(v) for k, v in value.items() if k not in ("rule", "valid_fraction")}
     check_keys(arguments, known, f"{where}: [split]")
     check_values(arguments, rule, f"{where}: [split]")
     if not 0 < _number(value.get("valid_fraction", VALID)) < 1:
@@ -289,10 +185,6 @@ def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
 def read_toml(path: Path) -> dict[str, Any]:

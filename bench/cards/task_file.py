@@ -17,10 +17,10 @@ _MERGED = ("source", "split", "expect")
 
 
 def task_cards(path: Path) -> list[Task]:
-    """Return the tasks that a file declares: one, or those of its suite, called `suite.task`.
+    """Return the tasks that a file declares: one, or those of its benchmark, called `benchmark.task`.
 
-    A task has the keys of the suite and its own on top; of [source] and [expect] each key alone is replaced. In the
-    text of [source] `{task}` stands for the task's name. A description is the task's, then the suite's. Raises
+    A task has the keys of the benchmark and its own on top; of [source] and [expect] each key alone is replaced. In the
+    text of [source] `{task}` stands for the task's name. A description is the task's, then the benchmark's. Raises
     ConfigError naming the key.
     """
     return [task_from(table, path, where) for where, table in card_tables(path)]
@@ -34,8 +34,8 @@ def card_tables(path: Path) -> list[tuple[str, dict[str, Any]]]:
     check_keys(card, (*KEYS, "tasks"), str(path))
     if not isinstance(card["tasks"], dict) or not card["tasks"]:
         raise ConfigError(f"{path}: tasks = {card['tasks']!r}; expected tables such as [tasks.promoters]")
-    suite = card.get("name", "")
-    if not isinstance(suite, str) or not suite:
+    benchmark = card.get("name", "")
+    if not isinstance(benchmark, str) or not benchmark:
         raise ConfigError(f"{path}: key 'name' is missing, which the names of the tasks begin with")
     shared = {key: value for key, value in card.items() if key != "tasks"}
     made = []
@@ -44,12 +44,12 @@ def card_tables(path: Path) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(own, dict):
             raise ConfigError(f"{where} = {own!r}; expected a table")
         check_keys(own, [key for key in KEYS if key != "name"], where)
-        made.append((where, _merged(shared, own, suite, name)))
+        made.append((where, _merged(shared, own, benchmark, name)))
     return made
 
 
 def find_in_file(path: Path, pattern: str = "") -> list[Task]:
-    """Return the tasks of a file, or those whose name, with or without the suite's, is or matches `pattern`.
+    """Return the tasks of a file, or those whose name, with or without the benchmark's, is or matches `pattern`.
 
     Raises UnknownName, with the nearest names, where none is.
     """
@@ -63,15 +63,15 @@ def find_in_file(path: Path, pattern: str = "") -> list[Task]:
     return list(found.values())
 
 
-def register_suites(folder: Path) -> None:
+def register_benchmarks(folder: Path) -> None:
     """Register the tasks of every TOML file in a folder. Raises ConfigError or DuplicateName where one is wrong."""
     for path in sorted(folder.glob("*.toml")):
         for task in task_cards(path):
             TASKS.add(task.id, task, origin=str(path))
 
 
-def _merged(shared: Mapping[str, Any], own: Mapping[str, Any], suite: str, name: str) -> dict[str, Any]:
-    card = {**shared, **own, "name": f"{suite}.{name}"}
+def _merged(shared: Mapping[str, Any], own: Mapping[str, Any], benchmark: str, name: str) -> dict[str, Any]:
+    card = {**shared, **own, "name": f"{benchmark}.{name}"}
     for key in _MERGED:
         mine, theirs = own.get(key, {}), shared.get(key, {})
         # Another rule has other arguments.

@@ -16,7 +16,7 @@ _BASES = ("mcc", "auroc")
 
 
 @dataclass(frozen=True)
-class Union:
+class Transfer:
     """Examples of the registered tasks that `members` names, each by the name that stratum `species` gives them.
 
     Of the members in `train` every part is taken as it is there, of the others the test part alone, so that a model is
@@ -42,17 +42,19 @@ class Union:
     def _check(self, task: Task) -> None:
         if task.kind != self.kind or task.variants or task.per_base:
             what = "variants" if task.variants else "single bases" if task.per_base else f"a {task.kind}"
-            raise ConfigError(f"task {task.id} asks of {what}; a union of tasks wanted sequences and a {self.kind}")
+            raise ConfigError(
+                f"task {task.id} asks of {what}; a transfer between tasks takes sequences and a {self.kind}"
+            )
         named = not all(name.isdigit() for name in task.classes)
         if len(task.classes) != len(self.classes) or (named and task.classes != self.classes):
             raise ConfigError(
-                f"task {task.id} has classes {', '.join(task.classes)}; the others of the union have "
+                f"task {task.id} has classes {', '.join(task.classes)}; the others of the transfer have "
                 f"{', '.join(self.classes)}"
             )
 
 
-def union_of(value: Mapping[str, Any], *, kind: Kind, classes: tuple[str, ...], where: str) -> Union:
-    """Return the union that a card's [source] declares: tasks = {human = "a", mouse = "b"} and train = ["human"].
+def transfer_from(value: Mapping[str, Any], *, kind: Kind, classes: tuple[str, ...], where: str) -> Transfer:
+    """Return the transfer that a card's [source] declares: tasks = {human = "a", mouse = "b"} and train = ["human"].
 
     Raises ConfigError, which begins with `where`, for what cannot be one.
     """
@@ -66,15 +68,15 @@ def union_of(value: Mapping[str, Any], *, kind: Kind, classes: tuple[str, ...], 
         )
     if any(not name.isidentifier() for name in members):
         raise ConfigError(f"{where}: [source] tasks: {', '.join(members)}: expected names of letters, digits and _")
-    return Union(tuple(members.items()), tuple(train), kind, classes)
+    return Transfer(tuple(members.items()), tuple(train), kind, classes)
 
 
-def transfer_metrics(union: Union) -> tuple[str, ...]:
-    """Return the metrics of a union: the mean over the species not trained on, each species, and each drop."""
-    others = [species for species, _ in union.members if species not in union.train]
-    scopes = ["+".join(others), *union.train, *(others if len(others) > 1 else ())]
-    scopes += [f"{own}-{other}" for own in union.train for other in others]
-    bases = ("spearman", "pearson") if union.kind == "regression" else _BASES
+def transfer_metrics(transfer: Transfer) -> tuple[str, ...]:
+    """Return the metrics of a transfer: the mean over the species not trained on, each species, and each drop."""
+    others = [species for species, _ in transfer.members if species not in transfer.train]
+    scopes = ["+".join(others), *transfer.train, *(others if len(others) > 1 else ())]
+    scopes += [f"{own}-{other}" for own in transfer.train for other in others]
+    bases = ("spearman", "pearson") if transfer.kind == "regression" else _BASES
     return tuple(f"{base}:species={scope}" for base in bases for scope in scopes)
 
 

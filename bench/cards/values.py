@@ -1,42 +1,54 @@
-"""Whether the values of a card are of the types that a reader or a split rule takes; a mistake names file and key."""
+"""Whether the values of a card are of the types of a dataclass's fields; a mistake names file and key."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from ..errors import ConfigError
 
+TOML = {
+    str: "text in quotes",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "a table, such as [source]",
+}
+"""What a value of each type is called."""
+
 _LARGEST = 2**53
-_NAMES = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false", dict: "a table"}
 
 
-def check_values(
-    values: Mapping[str, Any], taken_by: Callable[..., Any], where: str, names: Mapping[str, str] | None = None
-) -> None:
-    """Raise ConfigError for the first value that the parameter of its name does not take.
+def check_values(values: Mapping[str, Any], of: Any, where: str) -> None:
+    """Raise ConfigError for the first value that the field of its name in the dataclass `of` does not take.
 
-    `names` tells what the card calls a parameter. Text must not be empty unless it is so by default. Numbers are finite
-    and below 2^53, lists hold one type.
+    Text must not be empty unless it is so by default. Numbers are finite and below 2^53, lists hold one type.
     """
-    hints, parameters = _taken(taken_by)
-    for name, parameter in parameters.items():
-        if name not in values:
+    hints = _hints(of)
+    for field in fields(of):
+        if field.name not in values:
             continue
-        value, hint = values[name], hints.get(name, Any)
-        if not _fits(value, hint) or (value in ("", [], ()) and parameter.default not in ("", [], ())):
-            raise ConfigError(f"{where} {(names or {}).get(name, name)} = {value!r}; expected {_said(hint)}")
+        value, hint = values[field.name], hints[field.name]
+        if not _fits(value, hint) or (value in ("", [], ()) and field.default not in ("", ())):
+            raise ConfigError(f"{where} {field.name} = {value!r}; expected {_called(hint)}")
 
 
 @functools.cache
-def _taken(by: Callable[..., Any]) -> tuple[dict[str, Any], Mapping[str, inspect.Parameter]]:
-    """Return the types and the parameters of a function; a suite asks them once a task."""
-    return typing.get_type_hints(by), inspect.signature(by).parameters
+def _hints(of: Any) -> dict[str, Any]:
+    """Return the types of the fields; a benchmark asks them once a task."""
+    return typing.get_type_hints(of)
+
+
+def frozen(value: Any) -> Any:
+    """Return the value with tuples for lists, at any depth of lists, and of a table's own values."""
+    if isinstance(value, Mapping):
+        return {key: frozen(one) for key, one in value.items()}
+    return tuple(frozen(v) for v in value) if isinstance(value, list) else value
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -51,7 +63,9 @@ def _fits(value: Any, hint: Any) -> bool:
             and len(value) == len(arguments)
             and all(map(_fits, value, arguments))
         )  # fmt: skip
-    if origin in (tuple, list, Sequence):
+    if origin is Mapping:
+        return isinstance(value, dict) and all(_fits(item, arguments[1]) for item in value.values())
+    if origin in (tuple, list):
         return isinstance(value, (list, tuple)) and all(_fits(item, arguments[0]) and item != "" for item in value)
     if hint is str:
         return isinstance(value, str) and "\0" not in value
@@ -65,14 +79,16 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def _said(hint: Any) -> str:
+def _called(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_said(one) for one in arguments)
+        return " or ".join(_called(one) for one in arguments)
     if origin is typing.Literal:
         return " or ".join(map(repr, arguments))
     if origin is tuple and arguments[-1:] != (...,):
-        return f"[{', '.join(_said(one) for one in arguments)}]"
-    if origin in (tuple, list, Sequence):
-        return f"a list of {_said(arguments[0])}"
-    return _NAMES.get(hint, "another value")
+        return f"[{', '.join(_called(one) for one in arguments)}]"
+    if origin is Mapping:
+        return f"a table, each value {_called(arguments[1])}"
+    if origin in (tuple, list):
+        return f"a list of {_called(arguments[0])}"
+    return TOML.get(hint, "another value")

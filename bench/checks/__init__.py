@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import BaserateError, MissingExtra, NotApplicable
 from ..types import ModelCard, Task
-from .loaded import Held
+from .loaded import LoadedModel
 from .model import FOLLOWS, MODEL_CHECKS
 from .results import CheckResult, Status, read_results, write_results
 from .task import TASK_CHECKS
@@ -29,7 +29,7 @@ __all__ = ["CheckResult", "Status", "checks_for", "faults", "parametrize_with_ch
 
 
 def checks_for(subject: Task | ModelCard) -> Sequence[Callable[[Any], str | None]]:
-    """Return the checks that apply to a task, or to a model; those of a model take it as a `Held`."""
+    """Return the checks that apply to a task, or to a model; those of a model take it as a `LoadedModel`."""
     return TASK_CHECKS if isinstance(subject, Task) else MODEL_CHECKS
 
 
@@ -39,7 +39,7 @@ def run_checks(subject: Task | ModelCard, *, cache: Path | None = None) -> Itera
     What failed makes some later checks moot, which are then skipped. Those of a model are kept under `cache`, for
     `faults`.
     """
-    checked = subject if isinstance(subject, Task) else Held(subject)
+    checked = subject if isinstance(subject, Task) else LoadedModel(subject)
     results: list[CheckResult] = []
     failed: set[str] = set()
     for check in checks_for(subject):
@@ -80,16 +80,16 @@ def parametrize_with_checks(subjects: Sequence[Task | ModelCard]) -> Any:
     import pytest
 
     @functools.lru_cache(maxsize=1)
-    def held(index: int) -> Held:
+    def loaded(index: int) -> LoadedModel:
         card = subjects[index]
         assert isinstance(card, ModelCard)
-        return Held(card)
+        return LoadedModel(card)
 
     def skipping(index: int, check: Callable[[Any], str | None]) -> Callable[[Any], None]:
         @functools.wraps(check)
         def run(subject: Any) -> None:
             try:
-                check(held(index) if isinstance(subject, ModelCard) else subject)
+                check(loaded(index) if isinstance(subject, ModelCard) else subject)
             except (NotApplicable, MissingExtra) as reason:
                 pytest.skip(str(reason))
 
@@ -103,7 +103,7 @@ def parametrize_with_checks(subjects: Sequence[Task | ModelCard]) -> Any:
     )
 
 
-def _run(check: Callable[[Any], str | None], subject: Task | Held, of: str) -> CheckResult:
+def _run(check: Callable[[Any], str | None], subject: Task | LoadedModel, of: str) -> CheckResult:
     try:
         said = check(subject)
     except NotApplicable as reason:

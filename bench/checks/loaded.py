@@ -26,7 +26,7 @@ _SHORT = 12
 """Bases of a sequence whose tokens are masked in turn, which costs a pass each."""
 
 
-class Held:
+class LoadedModel:
     """A model's card with its model, loaded when a check first asks for it; no two models are in memory at once."""
 
     def __init__(self, card: ModelCard) -> None:
@@ -41,7 +41,7 @@ class Held:
         return self._model
 
     def again(self) -> Any:
-        """Return the model loaded anew, which takes the place of the one held."""
+        """Return the model loaded anew, which takes the place of the one loaded."""
         self.let_go()
         return self.model
 

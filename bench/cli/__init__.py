@@ -49,16 +49,18 @@ def _fail(message: str) -> None:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="baserate")
+@click.option("--verbose", "-v", is_flag=True, help="Show the log on standard error.")
 @click.option(
     "--plugin",
     "plugins",
     multiple=True,
-    metavar="FILE",
+    metavar="FILE.py",
     type=click.Path(path_type=Path),
-    help="Run a Python file that registers anything: metrics, rules, probes, modes, columns; repeatable.",
+    envvar="BASERATE_PLUGINS",
+    help="Run a file of yours first, which registers a metric, a rule, a task... (BASERATE_PLUGINS); repeatable.",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Show the log on standard error.")
-def cli(plugins: tuple[Path, ...], verbose: bool) -> None:
+@click.pass_context
+def cli(context: click.Context, verbose: bool, plugins: tuple[Path, ...]) -> None:
     """What does a genomics foundation model add over the base rate?
 
     \b
@@ -66,17 +68,17 @@ def cli(plugins: tuple[Path, ...], verbose: bool) -> None:
       baserate run --suite quickstart          run a suite, resume it, print its leaderboard
       baserate run --task yeast_coding --model kmer_logreg --model cnn
       baserate run --task './mine.toml' --model './my_checkpoint'
-      baserate --plugin my_metric.py run --task './mine.toml'
       baserate list tasks                      what there is
+      baserate --plugin ./mine.py list         what there is with your own file
       baserate doctor                          what is missing, and how to mend it
     """
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s")
     for noisy in ("matplotlib", "numba", "h5py", "urllib3", "git"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     if plugins:
-        from ..cards.own_files import run_plugins
+        from ..cards.own_files import plugins_run
 
-        run_plugins(plugins)
+        context.with_resource(plugins_run(plugins))
 
 
 for command in (list_, show, check, audit, resplit, run, leaderboard, track, pretrain, new, genome, cache, doctor):

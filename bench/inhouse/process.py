@@ -99,7 +99,7 @@ class _Worker:
         request = {"call": name, "columns": columns, "named": named}
         answer = self._exchange(f"{name}()", json.dumps(request).encode("ascii") + b"\n")
         if "error" in answer:
-            raise BaserateError(f"{self}: {name}() raised {_told(answer)}")
+            raise BaserateError(f"{self}: {name}() raised {_error_text(answer)}")
         return np.frombuffer(base64.b64decode(answer["data"]), answer["type"]).reshape(answer["shape"])
 
     def stop(self) -> None:
@@ -135,7 +135,7 @@ class _Worker:
         answer = self._exchange("loading the file", b"")
         if "error" in answer:
             self.stop()
-            raise ConfigError(f"{self}: {_told(answer)}")
+            raise ConfigError(f"{self}: {_error_text(answer)}")
         return {
             name: inspect.Signature(
                 [
@@ -247,6 +247,6 @@ def _signal_name(number: int) -> str:
     return f"signal {number}"
 
 
-def _told(answer: Mapping[str, Any]) -> str:
+def _error_text(answer: Mapping[str, Any]) -> str:
     line = f" (line {answer['line']})" if answer["line"] else ""
     return " ".join(str(answer["error"]).split())[:300] + line

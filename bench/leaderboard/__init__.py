@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import DataError
+from .columns import COLUMNS, column
+from .fields import FIELDS, field, to_csv
+from .markdown import to_markdown
 from .plots import plot_leaderboard
-from .render import to_csv, to_json, to_markdown
 from .standings import build_leaderboard
 from .table import Leaderboard
 from .terminal import print_leaderboard
 
 __all__ = [
+    "COLUMNS",
+    "FIELDS",
     "Leaderboard",
     "build_leaderboard",
+    "column",
+    "field",
     "print_leaderboard",
     "to_csv",
     "to_json",
     "to_markdown",
     "write_leaderboard",
 ]
+
+
+def to_json(table: Leaderboard) -> str:
+    """Return everything in the leaderboard as JSON."""
+    return json.dumps(asdict(table), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..metrics import parse
-from .render import titled
 from .table import Cell, Column, Kind, Leaderboard, Row
 from .trust import TAINTED
+from .wording import better, label, titled
 
 # Okabe & Ito (2008): told apart by readers with any of the common colour-vision deficiencies, and by shape besides.
 _COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
 _SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
-_SAID: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
+_KIND_NAMES: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
 _INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
 _PER_LINE, _MANY, _PER_LINE_OF_MANY = 3, 24, 6
 _MOST_PIXELS = 30_000
@@ -68,8 +67,8 @@ def _draw(panel: Any, table: Leaderboard, column: Column) -> None:
     panel.set_ylim(len(table.rows) - 0.4, -0.6)
     panel.set_title(titled(column).replace(" (", "\n("), fontsize=9, fontweight="bold", color=_INK, loc="left", pad=5)
     if column.metrics:
-        better = {"higher": " →", "lower": " (lower is better)", "": ""}[parse(column.metric).better]
-        panel.set_xlabel(parse(column.metric).label + better, color=_INK, labelpad=2)
+        direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(column.metric)]
+        panel.set_xlabel(label(column.metric) + direction, color=_INK, labelpad=2)
     panel.set_yticks([])
     panel.tick_params(length=0, labelsize=8.6, colors=_INK)
     panel.grid(axis="x", color="#EEEEEE", lw=0.7)
@@ -83,10 +82,10 @@ def _draw(panel: Any, table: Leaderboard, column: Column) -> None:
 def _mark(panel: Any, y: int, row: Row, cell: Cell) -> None:
     colour = _COLOURS[row.kind]
     if cell.value is None:
-        said = {"failed": "failed", "not_applicable": "n/a", "missing": "not run", "done": "undefined"}[cell.status]
+        text = {"failed": "failed", "not_applicable": "n/a", "missing": "not run", "done": "undefined"}[cell.status]
         style: dict[str, Any] = {"color": "#CC0000", "weight": "bold"} if cell.status == "failed" else {"color": _FAINT}
         place = panel.get_yaxis_transform()
-        panel.text(0.02, y, said, transform=place, va="center", fontsize=8, style="italic", **style)
+        panel.text(0.02, y, text, transform=place, va="center", fontsize=8, style="italic", **style)
         return
     e = cell.estimates[0]
     faint: dict[str, Any] = {"alpha": 0.35} if cell.apart else {}
@@ -105,12 +104,12 @@ def _label_rows(panels: Any, rows: tuple[Row, ...]) -> None:
     """Name the rows at the left of each line of panels; the mode is told where it is not plainly a baseline's."""
     for panel in panels:
         panel.set_yticks(range(len(rows)))
-        panel.set_yticklabels([_said(row) for row in rows])
-        for label, row in zip(panel.get_yticklabels(), rows, strict=True):
-            label.set_color(_COLOURS[row.kind])
+        panel.set_yticklabels([_row_name(row) for row in rows])
+        for text, row in zip(panel.get_yticklabels(), rows, strict=True):
+            text.set_color(_COLOURS[row.kind])
 
 
-def _said(row: Row) -> str:
+def _row_name(row: Row) -> str:
     mode = "" if row.kind == "baseline" and row.mode == "from_scratch" else f" · {row.mode.replace('_', ' ')}"
     return row.model + mode + (f" ({row.detail})" if row.detail else "")
 
@@ -121,7 +120,7 @@ def _explain(figure: Any, table: Leaderboard) -> None:
 
     there = [kind for kind in _COLOURS if any(row.kind == kind for row in table.rows)]
     shown: list[Any] = [
-        Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_SAID[k]) for k in there
+        Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_KIND_NAMES[k]) for k in there
     ]
     if any(cell.gain is not None and cell.gain.verdict == "tie" for cell in table.cells):
         hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": _INK, "mew": 1.3, "ls": "none"}

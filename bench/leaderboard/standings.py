@@ -12,21 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..metrics import parse
 from ..records import Record, read_records
 from ..types import Estimate, FloatArray, canonical_json
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
 from .table import KINDS, Cell, Column, Kind, Leaderboard, Row
 from .trust import audit_of, exposure_in
+from .wording import better
 
 
-def build_leaderboard(results: Path) -> Leaderboard:
-    """Return the leaderboard of all records under `results`, with gains and ranks from their stored predictions.
+def build_leaderboard(results: str | Path | Iterable[Record]) -> Leaderboard:
+    """Return the leaderboard of all records under a folder, or of those given, with gains and ranks.
 
-    Runs under --limit are left out and counted. Raises DataError for a corrupt record or altered predictions.
+    These come from the stored predictions. Runs under --limit are left out and counted. Raises DataError for a corrupt
+    record, altered predictions, or an estimate that does not follow from them.
     """
-    return tabulate(read_records(results))
+    return tabulate(read_records(Path(results)) if isinstance(results, str | Path) else results)
 
 
 def tabulate(records: Iterable[Record]) -> Leaderboard:
@@ -160,7 +161,7 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
 
 def _sign(column: Column) -> int:
     """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither."""
-    return {"higher": 1, "lower": -1, "": 0}[parse(column.metric).better] if column.metrics else 0
+    return {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
 
 
 def _floor(column: Column, rows: Sequence[Row], cells: Mapping[tuple[Row, Column], Cell]) -> Column:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..types import Estimate
 from .comparisons import Gain
 
-Kind = Literal["model", "random", "baseline"]
+if TYPE_CHECKING:
+    import pandas as pd
 
+Kind = Literal["model", "random", "baseline"]
 
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
 
-
 APART = "scores too few of the examples: its number is over its own, and is compared with no other"
-
 
 CellStatus = Literal["done", "failed", "not_applicable", "missing"]
 
@@ -126,6 +126,17 @@ class Leaderboard:
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""
         return self._at[row.name, column.name]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a pandas DataFrame of one row a cell and metric, with the fields of the CSV as numbers and text."""
+        from .fields import to_frame
+
+        return to_frame(self)
+
+    def _repr_html_(self) -> str:
+        from .notebook import to_html
+
+        return to_html(self)
 
     @functools.cached_property
     def _at(self) -> Mapping[tuple[str, str], Cell]:

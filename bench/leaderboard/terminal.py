@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..metrics import parse
-from .render import (
+from .columns import COLUMNS
+from .table import Cell, Column, Leaderboard
+from .trust import EXPOSED, TAINTED, UNSURE, explained, exposures, reasons, some
+from .wording import (
     BEST,
     COLLAPSED,
     STATUS,
@@ -16,6 +18,7 @@ from .render import (
     common_set,
     each,
     folded,
+    label,
     last_line,
     marks,
     notes_of,
@@ -23,8 +26,6 @@ from .render import (
     titled,
     trials,
 )
-from .table import Cell, Column, Leaderboard
-from .trust import EXPOSED, TAINTED, UNSURE, explained, exposures, reasons, some
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +44,9 @@ def print_leaderboard(table: Leaderboard, console: Console | None = None) -> Non
     console = console or Console()
     if not table.columns:
         console.print("There are no results yet.")
-    names = max((len(f"{row.model} {row.mode}") for row in table.rows), default=0) + 8
+    leading = [column for column in COLUMNS.all().values() if column.terminal]
+    about = {row: [column.text(row, table) for column in leading] for row in table.rows}
+    names = max((len(" ".join(text.split("\n")[0] for text in texts)) for texts in about.values()), default=0) + 8
     wide = max(1, (console.width - names) // 15)
     notes = notes_of(table)
     pieces = [(t, c[i : i + wide]) for t, c in blocks(table.columns) for i in range(0, len(c), wide)]
@@ -51,17 +54,15 @@ def print_leaderboard(table: Leaderboard, console: Console | None = None) -> Non
         drawn = Table(
             box=SIMPLE_HEAD, header_style="bold", pad_edge=False, title=escape(title) or None, title_justify="left"
         )
-        drawn.add_column("Model")
-        drawn.add_column("Mode")
+        for leader in leading:
+            drawn.add_column(escape(leader.name))
         for column in shown:
-            metric = f"{folded(parse(column.metric).label)} {arrow(column.metric)}" if column.metrics else ""
+            metric = f"{folded(label(column.metric))} {arrow(column.metric)}" if column.metrics else ""
             drawn.add_column(Text(f"{folded(titled(column))}\n{metric}"), justify="right")
         for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
             cells = [_terminal_cell(table.cell(row, column), column, notes) for column in shown]
-            name = Text(row.model + (f"\n{row.detail}" if row.detail else ""))
             drawn.add_row(
-                name,
-                Text(row.mode),
+                *map(Text, about[row]),
                 *(Text(text, style=style) for text, style in cells),
                 end_section=following is not None and following.kind != row.kind,
                 style="" if row.kind == "model" else "dim" if row.kind == "baseline" else "yellow",

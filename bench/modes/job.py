@@ -60,7 +60,7 @@ class Job:
 
     def model_of(self, seed: int) -> Any:
         """Return the model for a seed, remembering on disk what it computes of each sequence; a twin is drawn anew."""
-        from ..cache.cached_model import Remembering
+        from ..cache.cached_model import CachedModel
 
         model = self.model.redrawn(seed) if self.is_twin else self.model
         if self.cache is None or self.card.baseline or hasattr(model, "learn"):
@@ -69,7 +69,7 @@ class Job:
         key = {"model": self.card.name, "revision": self.card.revision(), **self.card.params, **drawn}
         family = FAMILIES.origin(self.card.family) if self.card.family in FAMILIES.all() else ""
         key |= {"precision": getattr(model, "precision", ""), "engine": engine_digest(family)}
-        return Remembering(model, self.cache, key)
+        return CachedModel(model, self.cache, key)
 
     def parameter_hash(self) -> str:
         """Return the digest of the model's parameters, '' if it has none; a twin's of all seeds, joined by '+'."""

@@ -126,7 +126,7 @@ def pretrain(
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.item())
         step += 1
-        advance(1)
+        advance(1, f"loss {losses[-1]:.3f}")
         last = step == training.steps
         if step % training.log_every == 0 or last:
             now = time.monotonic()

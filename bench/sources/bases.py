@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, MissingExtra
-from ..text import Text
-from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, Strings, strings
+from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
 from .sequences import package_file
 from .targets import class_indices
 
@@ -53,33 +53,33 @@ def _hdf5_rows(labels: str) -> Iterable[NDArray[Any]]:
         raise DataError(f"{path}: not a readable HDF5 file ({str(error).splitlines()[0]})") from error
 
 
-def per_base_examples(
-    at: Intervals,
-    sequences: Sequence[str] | Strings,
-    rows: Iterable[NDArray[Any]],
-    *,
-    kind: Kind,
-    classes: Sequence[str],
-    span: int,
-    groups: StrArray,
-    clusters: StrArray,
-    strata: dict[str, StrArray],
-    train_ratio: float = 0.0,
-    split: str = "split",
-    seed: int = 0,
-    source: str = "intervals",
-) -> Examples:
-    """Return an example a bin of `span` bases of every interval that has a label; a negative label is none.
+@dataclass(frozen=True)
+class Bins:
+    """What labels of bases are: of `span` bases each, and what is kept of them.
 
-    Labels run along the genome, so those of an interval on '-' are turned. With `train_ratio` the commonest class
-    keeps, in rows whose stratum `split` is 'train', at most that many times the examples of all others, drawn with
-    `seed`; valid and test keep all. Raises DataError, naming the row, where an interval is no whole number of bins or
-    has another number of labels.
+    With `train_ratio` the commonest class keeps, in rows whose stratum 'split' is 'train', at most that many times the
+    examples of all others, drawn with `seed`; valid and test keep all.
     """
+
+    kind: Kind
+    classes: tuple[str, ...]
+    span: int
+    train_ratio: float = 0.0
+    seed: int = 0
+
+
+def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins, source: str) -> Examples:
+    """Return an example a bin, of every interval in `whole`, that has a label; a negative label is none.
+
+    `rows` are the labels of each interval along the genome, so those of an interval on '-' are turned. Raises
+    DataError, naming the row, where an interval is no whole number of bins or has another number of labels.
+    """
+    kind, classes, span, at = bins.kind, bins.classes, bins.span, whole.intervals
+    assert at is not None
     if kind not in ("classification", "multilabel", "regression"):
         raise ConfigError(f"{source}: a task of a label a base cannot be of kind {kind!r}")
     index: list[IntArray] = []
-    bins: list[IntArray] = []
+    bin_of: list[IntArray] = []
     targets: list[NDArray[Any]] = []
     lengths = at.end - at.start
     n = -1
@@ -96,34 +96,33 @@ def per_base_examples(
             raise DataError(f"{where}: {len(labels)} labels where {lengths[n]} bp in bins of {span} need {count}")
         labels = labels[:count][::-1] if at.strand[n] == "-" else labels[:count]
         flat = labels.reshape(count, -1)
-        kept = np.flatnonzero(np.isfinite(flat).all(axis=1) if kind == "regression" else (flat >= 0).all(axis=1))
-        index.append(np.full(len(kept), n, np.int64))
-        bins.append(kept.astype(np.int64))
-        targets.append((flat[:, 0] if flat.shape[1] == 1 and kind != "multilabel" else flat)[kept])
+        labelled = np.flatnonzero(np.isfinite(flat).all(axis=1) if kind == "regression" else (flat >= 0).all(axis=1))
+        index.append(np.full(len(labelled), n, np.int64))
+        bin_of.append(labelled.astype(np.int64))
+        targets.append((flat[:, 0] if flat.shape[1] == 1 and kind != "multilabel" else flat)[labelled])
     if n + 1 != len(lengths):
         raise DataError(f"{source}: {len(lengths)} intervals, and labels of {n + 1}")
-    row, bin_ = np.concatenate(index), np.concatenate(bins)
+    row, bin_ = np.concatenate(index), np.concatenate(bin_of)
     target = np.concatenate(targets).astype(np.float64 if kind == "regression" else np.int64)
     if kind == "classification" and len(target) and target.max() >= len(classes):
         raise DataError(f"{source}: label {target.max()} where there are {len(classes)} classes")
     if kind == "multilabel" and (target.shape[1] != len(classes) or target.max() > 1):
         raise DataError(f"{source}: {target.shape[1]} labels a bin where there are {len(classes)} classes")
-    if train_ratio:
-        if split not in strata:
-            raise ConfigError(f"{source}: train_ratio needs the column {split!r} among strata")
-        keep = _thinned(target, strata[split][row] == "train", train_ratio, seed)
+    if bins.train_ratio:
+        if "split" not in whole.strata:
+            raise ConfigError(f"{source}: train_ratio needs the column 'split' among strata")
+        keep = _thinned(target, whole.strata["split"][row] == "train", bins.train_ratio, bins.seed)
         row, bin_, target = row[keep], bin_[keep], target[keep]
     position = bin_ * span
     names = [f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]
-    held = sequences[row] if isinstance(sequences, Text) else strings(sequences)[row]  # stored once an interval
     low = np.where(at.strand[row] == "-", at.end[row] - position - span, at.start[row] + position)
     return Examples(
         ids=strings([f"{names[i]}+{p}" for i, p in zip(row.tolist(), position.tolist(), strict=True)]),
-        inputs=Inputs(held, None, position, span),
+        inputs=Inputs(whole.inputs.sequences[row], None, position, span),  # stored once an interval
         targets=target,
-        groups=groups[row],
-        clusters=clusters[row],
-        strata={name: values[row] for name, values in strata.items()},
+        groups=whole.groups[row],
+        clusters=whole.clusters[row],
+        strata={name: values[row] for name, values in whole.strata.items()},
         intervals=Intervals(at.chrom[row], low, low + span, at.strand[row]),
     )
 

@@ -1,13 +1,13 @@
-"""What a card's [source] gives: a reader by name with its arguments, held to the rows that the card expects."""
+"""What a card's [source] may give: a source by the key of its main file, held to the rows that the card expects."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,20 +15,17 @@ from ..errors import DataError
 from ..types import Examples, Kind, SplitRule, digest, strings
 from . import concatenate
 from .hub import HubSet, content_key, find_hub, read_parts
-from .intervals import read_intervals
 from .labelled import is_fasta
-from .tables import read_table, table_examples
-from .variants import read_variants
+from .labelled_intervals import Bed
+from .source import Source
+from .tables import Columns, Table, table_examples
+from .variants import Variants
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-READERS: Mapping[str, Callable[..., Examples]] = {
-    "table": read_table,
-    "bed": read_intervals,
-    "variants": read_variants,
-}
-"""The readers of a [source], each by the key that names its main file."""
+SOURCES: Mapping[str, type[Source]] = {"table": Table, "bed": Bed, "variants": Variants}
+"""The sources that a card's [source] may give, each by the key that names its main file."""
 
 
 @dataclass(frozen=True)
@@ -51,32 +48,33 @@ class Expected:
             rows = np.arange(len(examples)) if name == "rows" else np.flatnonzero(part == name)
             total = expected if isinstance(expected, int) else sum(expected)
             if len(rows) != total:
-                held = "there are" if name == "rows" else f"{name} has"
-                raise self._refusal(f"{held} {len(rows):,} rows, expected {total:,}")
+                what = "there are" if name == "rows" else f"{name} has"
+                raise self._refusal(f"{what} {len(rows):,} rows, expected {total:,}")
             if isinstance(expected, tuple):
-                found = np.bincount(examples.targets[rows], minlength=len(self.classes))
-                for label, n, m in zip(self.classes, found, expected, strict=True):
+                counted = np.bincount(examples.targets[rows], minlength=len(self.classes))
+                for label, n, m in zip(self.classes, counted, expected, strict=True):
                     if n != m:
                         raise self._refusal(f"{name} has {n:,} rows of class {label!r}, expected {m:,}")
 
-    def _refusal(self, found: str) -> DataError:
-        return DataError(f"{self.what}: {found}; {self.advice}")
+    def _refusal(self, difference: str) -> DataError:
+        return DataError(f"{self.what}: {difference}; {self.advice}")
 
 
-def read_expected(
-    *, reader: str, expected: Expected | None, published: SplitRule | None = None, **arguments: Any
-) -> Examples:
-    """Return what the reader gives. Raises DataError where it is not what is expected.
+@dataclass(frozen=True)
+class Checked:
+    """The examples of a source, if they are what is expected.
 
     Of a `published` split, which is kept as it is, a group in several parts becomes a group of each.
     """
-    if expected and reader == "variants":
-        examples = read_variants(**arguments, check=expected.check)
-    else:
-        examples = READERS[reader](**arguments)
-        if expected:
-            expected.check(examples)
-    return examples if published is None else _parted(examples, published)
+
+    source: Source
+    expected: Expected | None
+    published: SplitRule | None = None
+
+    def __call__(self) -> Examples:
+        """Return the examples. Raises DataError where they are not as many as expected."""
+        examples = self.source(self.expected.check if self.expected else None)
+        return examples if self.published is None else _parted(examples, self.published)
 
 
 def _parted(examples: Examples, rule: SplitRule) -> Examples:
@@ -92,7 +90,7 @@ def _parted(examples: Examples, rule: SplitRule) -> Examples:
 
 @dataclass(frozen=True)
 class HubSource:
-    """The examples of a data set of the hub; `columns` are those of `table_examples`.
+    """The examples of a data set of the hub; without a column of ids they are named by part and row.
 
     Labels or measurements whose number no card knows are counted in the first row. The stratum `part` says which part
     an example is of. Without a group of its own, equal sequences of a part are one group; those of two parts are two,
@@ -102,7 +100,7 @@ class HubSource:
     wanted: HubSet
     kind: Kind
     classes: tuple[str, ...]
-    columns: tuple[tuple[str, Any], ...]
+    columns: Columns = field(default_factory=Columns)
     expected: Expected | None = None
 
     def __call__(self) -> Examples:
@@ -119,31 +117,38 @@ class HubSource:
         return examples
 
     def _part(self, part: str, table: pa.Table, where: str) -> Examples:
-        columns: dict[str, Any] = {"id": "row", "target": "label", **dict(self.columns)}
-        if is_fasta(where) or Path(where).is_dir():  # where a column may lack the name that it has in a table
-            for key, name in (("id", "id"), ("sequence", "sequence"), ("target", "label")):
-                wanted = columns.get(key, "")
-                if not set([wanted] if isinstance(wanted, str) else wanted) <= set(table.column_names):
-                    columns[key] = name
-        columns["strata"] = ("part", *columns.get("strata", ()))
+        columns = replace(self.columns, id=self.columns.id or "row", strata=("part", *self.columns.strata))
+        if is_fasta(where) or Path(where).is_dir():
+            columns = _named_by_headers(columns, table.column_names)
         classes = self.classes
-        names = [columns["target"]] if isinstance(columns["target"], str) else columns["target"]
+        names = (columns.target,) if isinstance(columns.target, str) else columns.target
         for name in names:
             if name in table.column_names and self.kind in ("classification", "multilabel"):
                 index = table.schema.get_field_index(name)
                 table = table.set_column(index, name, _plain_labels(table[name]))
         if not classes and len(names) == 1 and self.kind in ("multilabel", "regression"):
             classes = _numbered(table, names[0])
-        examples = table_examples(table, where, kind=self.kind, classes=classes, **columns)
-        if "group" in columns:
+        examples = table_examples(table, where, columns, kind=self.kind, classes=classes)
+        if columns.group:
             return examples
         named = {group: f"{part}:{group}" for group in dict.fromkeys(examples.groups)}
         groups = strings([named[group] for group in examples.groups])
-        return replace(examples, groups=groups, clusters=examples.clusters if "cluster" in columns else groups)
+        return replace(examples, groups=groups, clusters=examples.clusters if columns.cluster else groups)
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
         return content_key(find_hub(self.wanted)), repr(self), code_key()
+
+
+def _named_by_headers(columns: Columns, there: Sequence[str]) -> Columns:
+    """Return the columns, those that a table has and FASTA or folders of classes lack by the names that they have."""
+    target = (columns.target,) if isinstance(columns.target, str) else columns.target
+    return replace(
+        columns,
+        id=columns.id if columns.id in there else "id",
+        sequence=columns.sequence if columns.sequence in there else "sequence",
+        target=columns.target if set(target) <= set(there) else "label",
+    )
 
 
 def _numbered(table: pa.Table, name: str) -> tuple[str, ...]:

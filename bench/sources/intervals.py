@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
@@ -14,15 +13,12 @@ from ..dna.assemblies import Entry, aliases
 from ..dna.fasta import PACKED, SUFFIXES, Aliased, Bases
 from ..dna.genomes import is_name, open_genome
 from ..dna.sequence import reverse_complement
-from ..errors import ConfigError, DataError, nearest
+from ..errors import DataError, nearest
 from ..text import Text
-from ..types import Examples, Inputs, IntArray, Intervals, Kind, StrArray, strings
-from .bases import label_rows, per_base_examples
-from .bed import joined, read_places, table_columns
+from ..types import IntArray, Intervals, StrArray, strings
 from .collecting import TextCollector
 from .sequences import package_file, read_sequences
-from .tables import read_text, require_column
-from .targets import parse_targets
+from .tables import read_text
 
 Edge = Literal["refuse", "pad"]
 EDGES: tuple[Edge, ...] = ("refuse", "pad")
@@ -150,115 +146,6 @@ def find_contig(genome: Mapping[str, Bases], name: str, where: str) -> Bases:
     near = [other] if other in genome else nearest(name, genome)
     advice = f"did you mean {near[0]!r}?" if near else f"contigs: {', '.join(list(genome)[:8])}"
     raise DataError(f"{where}: the genome holds no contig {name!r}; {advice}")
-
-
-def read_intervals(
-    genome: str,
-    bed: str,
-    *,
-    kind: Kind,
-    target: str | Sequence[str] = "",
-    classes: Sequence[str] = (),
-    width: int = 0,
-    strata: Sequence[str] = (),
-    group: str | Sequence[str] = "",
-    cluster: str | Sequence[str] = "",
-    chrom: str = "",
-    start: str = "",
-    end: str = "",
-    position_base: int = 0,
-    stranded: bool = True,
-    edge: Edge = "refuse",
-    targets: str = "",
-    span: int = 0,
-    labels: str = "",
-    train_ratio: float = 0.0,
-    seed: int = 0,
-) -> Examples:
-    """Return an example an interval of a BED file or of a table of places, or with `span` one a bin of so many bases.
-
-    `target` is the column of the class, the labels or the measurement: by default 'label', else column 4; a list of
-    labels or measurements may stand in brackets. `targets` is instead a table with the same rows, all of whose columns
-    are measured. `width`
-    re-centres every window to that many bp; with `edge` = 'pad' what lies outside the contig is N. `chrom`, `start`,
-    `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are of the '+' strand.
-    `group` and `cluster` may be several columns; without them intervals that overlap are one. With `span`, `labels` may
-    name an HDF5 file and `train_ratio` bound the commonest class of train: see `per_base_examples`. Raises DataError,
-    naming the file and row, for anything that cannot be used.
-    """
-    if edge not in EDGES:
-        raise ConfigError(f"edge = {edge!r}; expected one of {', '.join(EDGES)}")
-    columns = table_columns(bed)
-    at = read_places(columns, bed, chrom=chrom, start=start, end=end, position_base=position_base)
-    if not stranded:
-        at = replace(at, strand=strings(["+"] * len(at.chrom)))
-    if width:
-        first = (at.start + at.end) // 2 - width // 2
-        at = Intervals(at.chrom, first, first + width, at.strand)
-    measured = table_columns(targets) if targets else columns
-    if targets:
-        target = list(measured)
-        if len(measured[target[0]]) != len(at.chrom):
-            raise DataError(f"{targets}: {len(measured[target[0]])} rows where {bed} has {len(at.chrom)}")
-    target = target or ("label" if "label" in columns else "name")
-    for name in [] if labels else _listed(target):
-        require_column(measured, name, targets or bed)
-    for name in strata:
-        require_column(columns, name, bed)
-    sequences = windows(read_genome(genome), at, source=bed, edge=edge)
-    groups = strings(joined(columns, group, bed)) if group else loci(at)
-    clusters = strings(joined(columns, cluster, bed)) if cluster else groups
-    more = {name: strings(columns[name]) for name in strata}
-    if span:
-        if not isinstance(target, str):
-            raise ConfigError(f"{bed}: target = {target!r}; labels of bases are one column, or in an HDF5 file")
-        rows = label_rows(columns.get(target), labels, classes=classes, reference=bed, column=target)
-        return per_base_examples(
-            at,
-            sequences,
-            rows,
-            kind=kind,
-            classes=classes,
-            span=span,
-            groups=groups,
-            clusters=clusters,
-            strata=more,
-            train_ratio=train_ratio,
-            seed=seed,
-            source=bed,
-        )
-    if labels or train_ratio:
-        raise ConfigError(f"{bed}: labels and train_ratio need span, the bases that a label is of")
-    values = [[cell.strip().strip("[]") for cell in measured[name]] for name in _listed(target)]
-    return Examples(
-        ids=_distinct([f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]),
-        inputs=Inputs(sequences),
-        targets=parse_targets(
-            values[0] if isinstance(target, str) else values,
-            kind=kind,
-            classes=classes,
-            reference=targets or bed,
-            column=target,
-        ),
-        groups=groups,
-        clusters=clusters,
-        strata=more,
-        intervals=at,
-    )
-
-
-def _listed(names: str | Sequence[str]) -> Sequence[str]:
-    return [names] if isinstance(names, str) else names
-
-
-def _distinct(names: list[str]) -> StrArray:
-    """Return the names, the second of two equal ones with '#2' after it, and so on."""
-    seen: Counter[str] = Counter()
-    out = []
-    for name in names:
-        seen[name] += 1
-        out.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return strings(out)
 
 
 def loci(at: Intervals) -> StrArray:

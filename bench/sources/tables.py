@@ -6,10 +6,10 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -22,18 +22,20 @@ from .delimited import BLOCK, DELIMITERS, open_delimited
 from .json_lines import JSON_LINES, json_columns
 from .labelled import FASTA, read_fasta
 from .sequences import package_file
+from .source import Check, Source
 from .targets import parse_targets
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "Columns",
+    "Table",
     "check_ids",
     "clean_sequences",
     "first_changes",
     "parse_targets",
     "read_columns",
-    "read_table",
     "read_text",
     "require_column",
     "table_examples",
@@ -51,36 +53,43 @@ class Opened:
     batches: Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
 
 
-def read_table(
-    reference: str,
-    *,
-    kind: Kind,
-    sequence: str = "sequence",
-    target: str | Sequence[str] = "label",
-    classes: Sequence[str] = (),
-    id: str = "",
-    group: str = "",
-    cluster: str = "",
-    strata: Sequence[str] = (),
-    alternate: str = "",
-) -> Examples:
-    """Return the examples of a file as `read_columns` reads it, whose columns `table_examples` names.
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which column of a table is what.
+
+    `target` is a tuple where targets are several columns. Without `id` rows are numbered from 1; without `group` equal
+    sequences are one group; without `cluster` the groups are the clusters. `alternate` names the ALT sequence of a
+    variant task, and `sequence` is REF; of a paired task, which has no target, it names the perturbed sequence. A
+    column that a split rule reads goes in `strata`.
+    """
+
+    sequence: str = "sequence"
+    target: str | tuple[str, ...] = "label"
+    id: str = ""
+    group: str = ""
+    cluster: str = ""
+    strata: tuple[str, ...] = ()
+    alternate: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Columns, Source):
+    """The examples of a file as `read_columns` reads it.
 
     Rows are read and checked a block at a time, and columns that are not named not at all.
     """
-    return table_examples(
-        _open(package_file(reference)),
-        reference,
-        kind=kind,
-        sequence=sequence,
-        target=target,
-        classes=classes,
-        id=id,
-        group=group,
-        cluster=cluster,
-        strata=strata,
-        alternate=alternate,
-    )
+
+    FILES: ClassVar[tuple[str, ...]] = ("table",)
+
+    table: str = field(kw_only=False)
+
+    def __call__(self, check: Check | None = None) -> Examples:
+        """Return the examples. Raises DataError as `table_examples` does."""
+        opened = _open(package_file(self.table))
+        examples = table_examples(opened, self.table, self, kind=self.kind, classes=self.classes)
+        if check:
+            check(examples)
+        return examples
 
 
 def read_columns(reference: str) -> pa.Table:
@@ -101,44 +110,30 @@ def read_columns(reference: str) -> pa.Table:
 
 
 def table_examples(
-    table: pa.Table | Opened,
-    where: str,
-    *,
-    kind: Kind,
-    sequence: str = "sequence",
-    target: str | Sequence[str] = "label",
-    classes: Sequence[str] = (),
-    id: str = "",
-    group: str = "",
-    cluster: str = "",
-    strata: Sequence[str] = (),
-    alternate: str = "",
+    table: pa.Table | Opened, where: str, columns: Columns, *, kind: Kind, classes: Sequence[str] = ()
 ) -> Examples:
-    """Return the examples of a table whose columns are named by the arguments; `where` names it in messages.
+    """Return the examples of a table; `where` names it in messages. Targets are as `parse_targets` reads them.
 
-    Targets are as `parse_targets` reads them; `target` is a list where they are several columns. Without `id` rows are
-    numbered from 1; without `group` equal sequences are one group; without `cluster` the groups are the clusters.
-    `alternate` names the ALT sequence of a variant task, and `sequence` is REF; of a paired task, which has no target,
-    it names the perturbed sequence. A column that a split rule reads goes in `strata`. Raises DataError, naming row
-    and column, for anything that cannot be used.
+    Raises DataError, naming row and column, for anything that cannot be used.
     """
     opened = table if isinstance(table, Opened) else _of_table(table)
+    sequence, alternate, target = columns.sequence, columns.alternate, columns.target
     paired = kind == "paired"
     if paired and not alternate:
         raise ConfigError(f"{where}: a paired task needs alternate = ..., the column of the perturbed sequences")
     targets = [] if paired else [target] if isinstance(target, str) else list(target)
-    kept = dict.fromkeys(filter(None, (id, group, cluster, *targets, *strata)))
-    wanted = dict.fromkeys([sequence, *filter(None, [alternate]), *kept])
+    named = (columns.id, columns.group, columns.cluster, *targets, *columns.strata)
+    held: dict[str, _Shared] = {name: _Shared() for name in named if name}
+    wanted = dict.fromkeys([sequence, *filter(None, [alternate]), *held])
     for name in wanted:
         require_column(opened.names, name, where)
     sequences, alternates = Cleaning(where, sequence), Cleaning(where, alternate)
-    held: dict[str, _Shared] = {name: _Shared() for name in kept}
     same = _Shared()
     positions: list[IntArray] = []
     n = 0
     for batch in opened.batches(list(wanted)):
         cleaned = sequences.add(batch.column(sequence))
-        if not group:
+        if not columns.group:
             same.add(_digests(cleaned))
         if alternate:
             changed = alternates.add(batch.column(alternate))
@@ -149,12 +144,12 @@ def table_examples(
         n += batch.num_rows
     if not n:
         raise DataError(f"{where}: the table has no rows")
-    columns = {name: values.array() for name, values in held.items()}
-    ids = columns[id] if id else strings([str(i + 1) for i in range(n)])
+    text_of = {name: values.array() for name, values in held.items()}
+    ids = text_of[columns.id] if columns.id else strings([str(i + 1) for i in range(n)])
     check_ids(ids, where)
     text, soft_masked = sequences.finish()
-    groups = columns[group] if group else same.array()
-    parsed = [columns[name].tolist() for name in targets]
+    groups = text_of[columns.group] if columns.group else same.array()
+    parsed = [text_of[name].tolist() for name in targets]
     return Examples(
         ids=ids,
         inputs=Inputs(
@@ -168,8 +163,8 @@ def table_examples(
             parsed[0] if isinstance(target, str) else parsed, kind=kind, classes=classes, reference=where, column=target
         ),
         groups=groups,
-        clusters=columns[cluster] if cluster else groups,
-        strata={name: columns[name] for name in strata},
+        clusters=text_of[columns.cluster] if columns.cluster else groups,
+        strata={name: text_of[name] for name in columns.strata},
         soft_masked=soft_masked,
     )
 

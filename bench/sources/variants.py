@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as field_
+from typing import ClassVar
 
 import numpy as np
 
 from ..dna.fasta import Bases
 from ..dna.sequence import check_sequence, reverse_complement
 from ..errors import DataError
-from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
+from ..types import Examples, Inputs, IntArray, Intervals, strings
 from .bed import CHROM, column, field, joined, table_columns
 from .collecting import TextCollector
 from .intervals import by_place, find_contig, loci, read_genome
+from .source import Check, Source
 from .tables import check_ids, first_changes
 from .targets import parse_targets
 
@@ -26,26 +30,29 @@ _LOOKED_AT = 2000
 """Rows at which is looked to tell why REF differs."""
 
 
+@dataclass(frozen=True)
+class Changes:
+    """Variants as columns, (n,) each; `position` is 0-based."""
+
+    chrom: Sequence[str]
+    position: Sequence[int]
+    ref: Sequence[str]
+    alt: Sequence[str]
+
+
 def variant_windows(
-    genome: Mapping[str, Bases],
-    *,
-    chrom: Sequence[str],
-    position: Sequence[int],
-    ref: Sequence[str],
-    alt: Sequence[str],
-    width: int,
-    max_mismatch: float = 0.01,
-    source: str = "variants",
+    genome: Mapping[str, Bases], changes: Changes, *, width: int, max_mismatch: float = 0.01, source: str = "variants"
 ) -> tuple[Inputs, Intervals, IntArray]:
     """Return the windows, where they lie, and the rows (n,) kept: those whose REF is what the genome holds.
 
-    `position` is 0-based. Windows are `width` bp of REF centred on the variant; ALT keeps the left flank and has the
-    length of REF where the genome allows, by taking or leaving bases on the right. Rows whose REF differs from the
-    genome are left out and logged; past the fraction `max_mismatch` of all rows they are refused with DataError, which
-    tells whether the positions are counted from the other base or the alleles are of the other strand.
+    Windows are `width` bp of REF centred on the variant; ALT keeps the left flank and has the length of REF where the
+    genome allows, by taking or leaving bases on the right. Rows whose REF differs from the genome are left out and
+    logged; past the fraction `max_mismatch` of all rows they are refused with DataError, which tells whether the
+    positions are counted from the other base or the alleles are of the other strand.
     """
+    chrom, position = changes.chrom, changes.position
     refs, alts = [], []
-    for row, (name, at, r, a) in enumerate(zip(chrom, position, ref, alt, strict=True)):
+    for row, (name, at, r, a) in enumerate(zip(chrom, position, changes.ref, changes.alt, strict=True)):
         where = f"{source}: row {row + 1}"
         r, a = _allele(r, f"{where}: REF"), _allele(a, f"{where}: ALT")
         if r == a:
@@ -56,7 +63,7 @@ def variant_windows(
         refs.append(r)
         alts.append(a)
     ref_windows, alt_windows = TextCollector(), TextCollector()
-    starts, kept = [], []
+    starts, held = [], []
     wrong: list[int] = []
     for block in by_place(chrom, position, width=2 * width):
         pieces: dict[int, tuple[str, str, int]] = {}
@@ -70,117 +77,126 @@ def variant_windows(
         alt_windows.add([pieces[row][1] for row in sorted(pieces)])
         for row in sorted(pieces):
             starts.append(pieces[row][2])
-            kept.append(row)
+            held.append(row)
     if wrong:
         row = min(wrong)
         at, r = position[row], refs[row]
-        found = genome[chrom[row]][at : at + len(r)]
-        said = (
+        there = genome[chrom[row]][at : at + len(r)]
+        differs = (
             f"{source}: REF differs from the genome in {len(wrong)} of {len(refs)} rows; the first: row {row + 1}, "
-            f"{chrom[row]}:{at + 1}, has REF {r} where the genome holds {found}"
+            f"{chrom[row]}:{at + 1}, has REF {r} where the genome holds {there}"
         )
         if len(wrong) > max_mismatch * len(refs):
             why = _why(genome, chrom, position, refs) or "check the assembly and position_base"
-            raise DataError(f"{said}; more than {max_mismatch:.1%} is refused: {why}")
-        log.warning("%s; these rows are left out", said)
-    rows = np.array(kept, np.int64)
+            raise DataError(f"{differs}; more than {max_mismatch:.1%} is refused: {why}")
+        log.warning("%s; these rows are left out", differs)
+    rows = np.array(held, np.int64)
     begin = np.array(starts, np.int64)
     sequences, alternates = ref_windows.text(), alt_windows.text()
-    at_ = Intervals(strings([chrom[i] for i in kept]), begin, begin + sequences.lengths, strings(["+"] * len(kept)))
+    at_ = Intervals(strings([chrom[i] for i in held]), begin, begin + sequences.lengths, strings(["+"] * len(held)))
     inputs = Inputs(sequences, alternates, first_changes(sequences, alternates, source))
     return inputs, at_, rows
 
 
-def read_variants(
-    genome: str,
-    table: str,
-    *,
-    kind: Kind,
-    target: str | Sequence[str],
-    width: int,
-    classes: Sequence[str] = (),
-    id: str | Sequence[str] = "",
-    group: str | Sequence[str] = "",
-    cluster: str | Sequence[str] = "",
-    strata: Sequence[str] = (),
-    chrom: str = "",
-    position: str = "",
-    ref: str = "",
-    alt: str = "",
-    position_base: int = 1,
-    header: int = 0,
-    values: Mapping[str, str] | None = None,
-    max_mismatch: float = 0.01,
-    check: Callable[[Examples], None] | None = None,
-) -> Examples:
-    """Return an example a row of a table of variants: a VCF, or CSV, TSV, BED, Parquet or a spreadsheet.
+@dataclass(frozen=True, kw_only=True)
+class Variants(Source):
+    """An example a row of a table of variants: a VCF, or CSV, TSV, BED, Parquet or a spreadsheet.
 
     `chrom`, `position`, `ref` and `alt` name the columns; by default they are CHROM, POS, REF and ALT, or their usual
     other names, in any case and with or without a leading '#'. Positions are 1-based, or 0-based with `position_base` =
-    0. Of a VCF every other argument may name a key of INFO, as KEY or INFO/KEY; a flag gives '1' and where it is absent
-    ''. Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by
-    ':'. Without `group` variants whose windows overlap are one group. `values` says what a cell of `target` stands for,
-    as a class of two names; `header` counts the rows above the header of a spreadsheet. `check` is called with all
-    rows, those that are left out among them. Raises DataError as `variant_windows` and `read_table` do.
+    0. Of a VCF every other key may name a key of INFO, as KEY or INFO/KEY; a flag gives '1' and where it is absent ''.
+    Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by ':'.
+    Without `group` variants whose windows overlap are one group. `values` says what a cell of `target` stands for, as a
+    class of two names; `header` counts the rows above the header of a spreadsheet. `width` and `max_mismatch` are those
+    of `variant_windows`.
     """
-    columns = table_columns(table, header=header)
-    chroms = column(columns, chrom, CHROM, table)
-    pos = column(columns, position, _POSITION, table)
-    reference, alternate = column(columns, ref, _REF, table), column(columns, alt, _ALT, table)
-    targets = [field(columns, name, table) for name in ([target] if isinstance(target, str) else target)]
-    if values:
-        targets = [[values.get(cell.strip(), cell) for cell in cells] for cells in targets]
-    ids: Sequence[str] = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(chroms, pos, reference, alternate, strict=True)]
-    if id:
-        # '.' is how a VCF says that there is no ID.
-        named = joined(columns, id, table)
-        ids = [place if name in ("", ".") else name for place, name in zip(ids, named, strict=True)]
-    check_ids(strings(ids), table)
-    more = {name: strings(field(columns, name, table)) for name in strata}
-    contigs, positions = read_genome(genome), _positions(pos, table, position_base)
-    inputs, at, keep = variant_windows(
-        contigs,
-        chrom=chroms,
-        position=positions,
-        ref=reference,
-        alt=alternate,
-        width=width,
-        max_mismatch=max_mismatch,
-        source=table,
-    )
-    named_groups = strings(joined(columns, group, table)) if group else None
-    named_clusters = strings(joined(columns, cluster, table)) if cluster else None
-    measured = parse_targets(
-        targets[0] if isinstance(target, str) else targets, kind=kind, classes=classes, reference=table, column=target
-    )
 
-    def examples(inputs: Inputs, at: Intervals, rows: IntArray) -> Examples:
-        groups = loci(at) if named_groups is None else named_groups[rows]
+    FILES: ClassVar[tuple[str, ...]] = ("genome", "variants")
+
+    genome: str = field_(kw_only=False)
+    variants: str = field_(kw_only=False)
+    target: str | tuple[str, ...]
+    width: int
+    id: str | tuple[str, ...] = ""
+    group: str | tuple[str, ...] = ""
+    cluster: str | tuple[str, ...] = ""
+    strata: tuple[str, ...] = ()
+    chrom: str = ""
+    position: str = ""
+    ref: str = ""
+    alt: str = ""
+    position_base: int = 1
+    header: int = 0
+    values: Mapping[str, str] = field_(default_factory=dict, hash=False)
+    max_mismatch: float = 0.01
+
+    def __call__(self, check: Check | None = None) -> Examples:
+        """Return the examples. Raises DataError as `variant_windows` and `table_examples` do."""
+        table = table_columns(self.variants, header=self.header)
+        changes = self._changes(table)
+        rows = self._rows(table, changes)
+        genome = read_genome(self.genome)
+        inputs, at, keep = variant_windows(
+            genome, changes, width=self.width, max_mismatch=self.max_mismatch, source=self.variants
+        )
+        examples = self._placed(rows, inputs, at, keep)
+        if check and len(examples) < len(rows):  # what was left out has no window, but a row of the table
+            n = [len(genome[name]) for name in changes.chrom]
+            begin = [_start(*row, self.width) for row in zip(n, changes.position, changes.ref, strict=True)]
+            start = np.array(begin, np.int64)
+            every = Intervals(strings(changes.chrom), start, np.minimum(start + self.width, n), strings(["+"] * len(n)))
+            check(self._placed(rows, Inputs(strings(changes.ref)), every, np.arange(len(rows))))
+        elif check:
+            check(examples)
+        return examples
+
+    def _changes(self, table: Mapping[str, Sequence[str]]) -> Changes:
+        where = self.variants
+        chrom, position = column(table, self.chrom, CHROM, where), column(table, self.position, _POSITION, where)
+        ref, alt = column(table, self.ref, _REF, where), column(table, self.alt, _ALT, where)
+        return Changes(chrom, _positions(position, where, self.position_base), ref, alt)
+
+    def _rows(self, table: Mapping[str, Sequence[str]], changes: Changes) -> Examples:
+        """Return all rows of the table, with REF as the sequence, as far as no genome is needed."""
+        where, target = self.variants, self.target
+        cells = [field(table, name, where) for name in ([target] if isinstance(target, str) else target)]
+        if self.values:
+            cells = [[self.values.get(cell.strip(), cell) for cell in values] for values in cells]
+        position = column(table, self.position, _POSITION, where)
+        ids = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(changes.chrom, position, changes.ref, changes.alt, strict=True)]
+        if self.id:
+            # '.' is how a VCF says that there is no ID.
+            named = joined(table, self.id, where)
+            ids = [place if name in ("", ".") else name for place, name in zip(ids, named, strict=True)]
+        check_ids(strings(ids), where)
+        none = strings([""] * len(ids))
         return Examples(
-            ids=strings(ids)[rows],
+            ids=strings(ids),
+            inputs=Inputs(strings(changes.ref)),
+            targets=parse_targets(
+                cells[0] if isinstance(target, str) else cells,
+                kind=self.kind,
+                classes=self.classes,
+                reference=where,
+                column=target,
+            ),
+            groups=strings(joined(table, self.group, where)) if self.group else none,
+            clusters=strings(joined(table, self.cluster, where)) if self.cluster else none,
+            strata={name: strings(field(table, name, where)) for name in self.strata},
+        )
+
+    def _placed(self, rows: Examples, inputs: Inputs, at: Intervals, keep: IntArray) -> Examples:
+        """Return the rows `keep` with their windows; without a group of their own those that overlap are one."""
+        groups = rows.groups[keep] if self.group else loci(at)
+        return Examples(
+            ids=rows.ids[keep],
             inputs=inputs,
-            targets=measured[rows],
+            targets=rows.targets[keep],
             groups=groups,
-            clusters=groups if named_clusters is None else named_clusters[rows],
-            strata={name: held[rows] for name, held in more.items()},
+            clusters=rows.clusters[keep] if self.cluster else groups,
+            strata={name: values[keep] for name, values in rows.strata.items()},
             intervals=at,
         )
-
-    kept = examples(inputs, at, keep)
-    if check and len(kept) < len(ids):  # what was left out has no window, but a row of the table
-        n = [len(contigs[name]) for name in chroms]
-        begin = np.array([_start(*row, width) for row in zip(n, positions, reference, strict=True)], np.int64)
-        end = np.minimum(begin + width, n)
-        check(
-            examples(
-                Inputs(strings(reference)),
-                Intervals(strings(chroms), begin, end, strings(["+"] * len(n))),
-                np.arange(len(ids)),
-            )
-        )
-    elif check:
-        check(kept)
-    return kept
 
 
 def _window(contig: Bases, at: int, ref: str, alt: str, width: int) -> tuple[str, str, int] | None:
@@ -213,12 +229,12 @@ def _why(genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[i
             hits += at >= 0 and genome[chrom[i]][at : at + len(r)] == r
         return hits / len(rows)
 
-    for shift, said in (
+    for shift, why in (
         (1, "REF is one base to the right: the positions are 0-based, say position_base = 0"),
         (-1, "REF is one base to the left: the positions are 1-based, say position_base = 1"),
     ):
         if share(shift) > 0.9:
-            return said
+            return why
     if share(0, turned=True) > 0.9:
         return "REF is that of the other strand: write the alleles of the '+' strand"
     return ""

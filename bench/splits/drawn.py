@@ -14,7 +14,7 @@ from ..dna import similarity
 from ..errors import ConfigError, DataError
 from ..types import Examples, IntArray, StrArray, digest, strings
 from .rules import intervals, stratum
-from .subsets import strata_of
+from .subsets import rows_by_class
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class stratified:
         names = units(examples, examples.groups, same_sequences(examples))
         part = strings(["train"] * len(examples))
         # A unit counts as of the class of the example that it is named after.
-        for rows in strata_of(examples, np.flatnonzero(names == np.asarray(examples.ids))):
+        for rows in rows_by_class(examples, np.flatnonzero(names == np.asarray(examples.ids))):
             of_class = np.isin(names, names[rows])
             part[of_class] = fill(names[of_class], {"test": self.test, "valid": self.valid}, self.seed)
         _check_filled(self, part, names)

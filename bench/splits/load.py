@@ -15,8 +15,10 @@ from ..cache.folder import file_digest
 from ..errors import DataError
 from ..provenance import sources
 from ..sources import concatenate
+from ..sources.declared import Checked
 from ..sources.example_file import cached_examples
 from ..sources.sequences import package_file
+from ..sources.source import Source
 from ..types import PARTS, Examples, Split, Subset, Task, digest, strings
 from .check_targets import check_learnable, check_targets
 from .drawn import is_slow
@@ -118,6 +120,8 @@ def _recipe(source: Any) -> str | None:
     None where the code does not tell what is built, as for a closure; such a source is read afresh.
     """
     arguments = ""
+    if isinstance(source, (Source, Checked)):
+        return digest(repr(source), _code())
     if isinstance(source, functools.partial):
         arguments = repr((source.args, sorted(source.keywords.items())))
         source = source.func

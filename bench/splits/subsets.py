@@ -49,7 +49,7 @@ def draw_shots(examples: Examples, shots: int, seed: int) -> IntArray:
     first = np.where(counts[of_row] <= _SMALL, rank[of_row], single) if len(examples) else single
     order = np.lexsort((single, first))
     place = np.argsort(order)
-    drawn = [rows[np.argsort(place[rows])][:shots] for rows in strata_of(examples, np.arange(len(order)))]
+    drawn = [rows[np.argsort(place[rows])][:shots] for rows in rows_by_class(examples, np.arange(len(order)))]
     return np.sort(np.concatenate(drawn)) if drawn else np.arange(0)
 
 
@@ -80,7 +80,7 @@ def _subset(examples: Examples, size: int, subset: Subset) -> Examples:
 
 def _proportional(examples: Examples, rows: IntArray, size: int, order: np.ndarray[Any, Any]) -> IntArray:
     """Return `size` of the rows, with the classes in their proportions, first in `order` first."""
-    classes = strata_of(examples, rows)
+    classes = rows_by_class(examples, rows)
     shares = _shares([len(c) for c in classes], size)
     chosen = [c[np.argsort(order[c], kind="stable")[:share]] for c, share in zip(classes, shares, strict=True)]
     return np.concatenate(chosen)
@@ -120,7 +120,7 @@ def draw_order(examples: Examples, seed: int) -> NDArray[np.uint64]:
     return out
 
 
-def strata_of(examples: Examples, rows: IntArray) -> list[IntArray]:
+def rows_by_class(examples: Examples, rows: IntArray) -> list[IntArray]:
     """Return the rows by class, where a part should hold the classes in their proportions; else all rows as one."""
     targets = examples.targets[rows]
     if targets.ndim != 1 or targets.dtype.kind not in "iu" or examples.inputs.per_base:

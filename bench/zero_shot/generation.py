@@ -12,7 +12,7 @@ from .alleles import has_bases
 from .rule import rule
 
 
-def continuation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
+def generation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
     """Return the next bases as indices into ACGT, (n, n_bases): each the likeliest after those before it.
 
     NaN throughout for a sequence without a base, and where the model has no probabilities for one of the bases.
@@ -25,7 +25,7 @@ def continuation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
             break
         log_probs = np.asarray(model.next_base_log_probs(strings([grown[i] for i in rows])), np.float64)
         known = np.isfinite(log_probs).all(axis=1)
-        chosen[rows[~known]] = np.nan  # a continuation that stops half-way is none
+        chosen[rows[~known]] = np.nan  # a generation that stops half-way is none
         rows, best = rows[known], log_probs[known].argmax(axis=1)
         chosen[rows, step] = best
         for i, base in zip(rows, best, strict=True):
@@ -37,11 +37,11 @@ def continuation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
     "generate",
     needs="next_base_log_probs",
     sees="prompts",
-    description="The likeliest next base, again and again: a greedy continuation base by base, of tokens of several "
+    description="The likeliest next base, again and again: a greedy generation base by base, of tokens of several "
     "bases the sum over those that begin with it. Prompts are cut on their left to what fits.",
 )
 def generate(model: Any, inputs: Inputs, train: Examples | None, *, n_bases: int) -> FloatArray:
     """Return the next bases as indices into ACGT, (n, n_bases)."""
     if inputs.alternates is not None:
         raise NotApplicable("generate continues sequences, not variants or pairs")
-    return continuation(model, inputs.sequences, n_bases)
+    return generation(model, inputs.sequences, n_bases)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from baserate.errors import ConfigError
 from baserate.evaluate import Worker, evaluate
 from baserate.exposure import exposure_of
 from baserate.plan import Cell, Protocol
-from baserate.registry import TASKS, Registry, get_model, get_task
+from baserate.registry import TASKS, get_model, get_task
 from baserate.splits import load_split
 from baserate.types import Exposure, ModelCard, Task
 
@@ -58,28 +57,27 @@ def donors(file: Path) -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def cards(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder with a card of each species, registered as a suite is."""
-    with Registry.temporarily():
-        for name, file in NAMES.items():
-            with (tmp_path / f"{name}.csv").open("w") as out:
-                csv.writer(out).writerows([("sequence", "label", "gene"), *donors(INTRONS / f"eie.{file}.txt.gz")])
-            (tmp_path / f"{name}.toml").write_text(ONE.format(name=name))
-            card = task_card(tmp_path / f"{name}.toml")
-            TASKS.add(card.id, card, origin="here")
-        yield tmp_path
+def cards(tmp_path: Path) -> Path:
+    """Return a folder with a card of each species, registered as those of a benchmark are."""
+    for name, file in NAMES.items():
+        with (tmp_path / f"{name}.csv").open("w") as out:
+            csv.writer(out).writerows([("sequence", "label", "gene"), *donors(INTRONS / f"eie.{file}.txt.gz")])
+        (tmp_path / f"{name}.toml").write_text(ONE.format(name=name))
+        card = task_card(tmp_path / f"{name}.toml")
+        TASKS.add(card.id, card, origin="here")
+    return tmp_path
 
 
-def union(folder: Path, train: str = '["arabidopsis"]', **tasks: str) -> Task:
+def transfer(folder: Path, train: str = '["arabidopsis"]', **tasks: str) -> Task:
     named = tasks or {name: f"donors.{name}" for name in NAMES}
     text = UNION.format(tasks=", ".join(f'{k} = "{v}"' for k, v in named.items()), train=train)
-    (folder / "union.toml").write_text(text)
-    return task_card(folder / "union.toml")
+    (folder / "transfer.toml").write_text(text)
+    return task_card(folder / "transfer.toml")
 
 
 @real
 def test_each_species_is_tested_as_in_its_own_task_and_the_drop_is_told(cards: Path) -> None:
-    task = union(cards)
+    task = transfer(cards)
     assert task.metrics[:5] == tuple(
         f"mcc:species={s}" for s in ("worm+fly", "arabidopsis", "worm", "fly", "arabidopsis-worm")
     )
@@ -107,7 +105,7 @@ def test_each_species_is_tested_as_in_its_own_task_and_the_drop_is_told(cards: P
 
 @real
 def test_exposure_is_asked_by_species(cards: Path) -> None:
-    task = union(cards)
+    task = transfer(cards)
     split = load_split(task)
     n = int((split.test.strata["species"] == "worm").sum())
     card = ModelCard("m", object, {}, {}, "", str, pretraining=(Exposure("worm", "C", "", ("*",)),))
@@ -139,14 +137,18 @@ def test_human_promoters_and_those_of_a_plant(tmp_path: Path) -> None:
         ("[]", {}, "expected a list of some of"),
         ('["a"]', {"a": "donors.worm"}, "expected a table such as"),
         ('["a"]', {"a": "donors.worm", "b": "donors.wurm"}, "Unknown task 'donors.wurm'. Did you mean 'donors.worm'"),
-        ('["a"]', {"a": "donors.worm", "b": "wt1_exon5_splicing"}, "asks of variants; a union of tasks wanted"),
-        ('["a"]', {"a": "donors.worm", "b": "yeast_coding"}, "has classes .*; the others of the union have decoy, don"),
+        ('["a"]', {"a": "donors.worm", "b": "wt1_exon5_splicing"}, "asks of variants; a transfer between tasks takes"),
+        (
+            '["a"]',
+            {"a": "donors.worm", "b": "yeast_coding"},
+            "has classes .*; the others of the transfer have decoy, don",
+        ),
         ('["a"]', {"a": "donors.worm", "'b-c'": "donors.fly"}, "expected names of letters, digits and _"),
     ],
 )
 def test_what_cannot_be_a_union_is_told(train: str, tasks: dict[str, str], said: str, cards: Path) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
-        load_split(union(cards, train, **tasks))
+        load_split(transfer(cards, train, **tasks))
     assert "\n" not in str(caught.value)
 
 

@@ -1,88 +1,38 @@
-"""A leaderboard as Markdown, CSV and JSON. No clock enters: the same records give the same bytes."""
+"""A leaderboard as Markdown for GitHub. No clock enters: the same records give the same bytes."""
 
 from __future__ import annotations
 
-import csv
 import html
-import io
-import itertools
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
 
-from ..metrics import parse
 from ..types import Estimate
+from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
-from .table import KINDS, Cell, Column, Leaderboard, Row
+from .table import Cell, Column, Leaderboard, Row
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
+from .wording import (
+    BEST,
+    COLLAPSED,
+    NOTHING,
+    STATUS,
+    TIE,
+    arrow,
+    blocks,
+    common_set,
+    each,
+    expression,
+    folded,
+    label,
+    last_line,
+    marks,
+    notes_of,
+    number,
+    titled,
+    trials,
+)
 
-BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
 _FEW_CLUSTERS = 20
-WIDE = 8
-"""Columns past which a table is set in blocks, a suite at a time."""
-STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
-
-
-def number(value: float | None, *, signed: bool = False) -> str:
-    """Return the value with three decimals and a true minus sign; a dash for None."""
-    if value is None:
-        return NOTHING
-    rounded = round(value, 3) + 0.0  # not -0.000
-    text = f"{rounded:+.3f}" if signed else f"{rounded:.3f}"
-    return text.replace("-", "−")
-
-
-def escape(text: str) -> str:
-    """Return the text so that it stands for itself in a Markdown table on GitHub: on one line, with no markup."""
-    plain = html.escape(" ".join(text.split()), quote=False)
-    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
-    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)
-
-
-def to_json(table: Leaderboard) -> str:
-    """Return everything in the leaderboard as JSON."""
-    return json.dumps(asdict(table), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def to_csv(table: Leaderboard) -> str:
-    """Return one line a row, column and metric; gain and rank stand with the primary metric alone."""
-    gains = ("over", "value", "low", "high", "p", "p_adjusted", "verdict")
-    head = (
-        "task column model mode detail kind status metric primary value low high level n n_clusters reason rank".split()
-    )
-    head += [f"gain_{g}" for g in gains] + [f"twin_gain_{g}" for g in gains] + ["flags", "seconds", "run", "error"]
-    head += ["exposure", "exposure_reason", "audit", "audit_reasons", "superseded_by"]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    for row, column, cell in each(table):
-        for i, e in enumerate(cell.estimates or (None,)):
-            what = [column.task, column.name, row.model, row.mode, row.detail, row.kind, cell.status]
-            name = e.metric if e else column.metric if column.metrics else ""
-            values = [e.value, e.low, e.high, e.level, e.n, e.n_clusters, e.reason] if e else [None] * 7
-            own = [cell.rank, *_fields(cell.gain, gains), *_fields(cell.twin_gain, gains)] if i == 0 else [None] * 15
-            end = ["; ".join(cell.notes), cell.seconds, cell.hash, last_line(cell.error)]
-            end += [cell.exposure, cell.exposure_reason, column.audit or NOT_AUDITED]
-            end += ["; ".join(column.audit_reasons), column.superseded_by]
-            writer.writerow([*what, name, i == 0, *values, *own, *end])
-    return out.getvalue()
-
-
-def _fields(gain: Gain | None, names: Sequence[str]) -> list[object]:
-    return [getattr(gain, name) if gain else None for name in names]
-
-
-def each(table: Leaderboard) -> Iterator[tuple[Row, Column, Cell]]:
-    """Return every cell with its row and column, row by row."""
-    for row in table.rows:
-        for column in table.columns:
-            yield row, column, table.cell(row, column)
-
-
-def last_line(error: str) -> str:
-    """Return what a traceback ends with, '' for no error."""
-    return error.strip().splitlines()[-1].strip() if error.strip() else ""
 
 
 def to_markdown(table: Leaderboard) -> str:
@@ -128,24 +78,11 @@ def to_markdown(table: Leaderboard) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def blocks(columns: Sequence[Column]) -> list[tuple[str, tuple[Column, ...]]]:
-    """Return the columns in tables of a readable width with their titles: one without a title where they are few.
-
-    Else the tasks of a suite stand together, in pieces of equal width.
-    """
-    if len(columns) <= WIDE:
-        return [("", tuple(columns))]
-    suites: dict[str, list[Column]] = {}
-    for column in columns:
-        suites.setdefault(column.suite, []).append(column)
-    out = []
-    for suite, members in suites.items():
-        pieces = -(-len(members) // WIDE)
-        edges = [round(i * len(members) / pieces) for i in range(pieces + 1)]
-        for i, (start, end) in enumerate(itertools.pairwise(edges), 1):
-            title = suite or ("Other tasks" if len(suites) > 1 else "Tasks")
-            out.append((f"{title}, {i} of {pieces}" if pieces > 1 else title, tuple(members[start:end])))
-    return out
+def escape(text: str) -> str:
+    """Return the text so that it stands for itself in a Markdown table on GitHub: on one line, with no markup."""
+    plain = html.escape(" ".join(text.split()), quote=False)
+    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)
 
 
 def _grids(
@@ -169,22 +106,22 @@ def _grid(
     heading: Callable[[Column], str],
     content: Callable[[Cell, Column], str],
 ) -> list[str]:
-    lines = ["| Model | Mode | Kind | " + " | ".join(heading(c) for c in columns) + " |"]
-    lines += ["|:--|:--|:--" + "|--:" * len(columns) + "|"]
+    leading = COLUMNS.all().values()
+    lines = ["| " + " | ".join([*(escape(c.name) for c in leading), *map(heading, columns)]) + " |"]
+    lines += ["|" + ":--|" * len(leading) + "--:|" * len(columns)]
     for row in rows:
-        name = escape(row.model) + (f"<br><sub>{escape(row.detail)}</sub>" if row.detail else "")
-        cells = " | ".join(content(table.cell(row, c), c) for c in columns)
-        lines += [f"| {name} | {row.mode} | {KINDS[row.kind]} | {cells} |"]
+        about = [_leading(c.text(row, table)) for c in leading]
+        lines += ["| " + " | ".join([*about, *(content(table.cell(row, c), c) for c in columns)]) + " |"]
     return lines
 
 
-def arrow(metric: str) -> str:
-    """Return the arrow towards better values of a metric, '' where neither direction is."""
-    return {"higher": "↑", "lower": "↓", "": ""}[parse(metric).better]
+def _leading(text: str) -> str:
+    first, *rest = text.split("\n")
+    return escape(first) + "".join(f"<br><sub>{escape(line)}</sub>" for line in rest)
 
 
 def _heading(column: Column) -> str:
-    metric = f"{escape(parse(column.metric).label)} {arrow(column.metric)}" if column.metrics else NOTHING
+    metric = f"{escape(label(column.metric))} {arrow(column.metric)}" if column.metrics else NOTHING
     return f"{_broken(titled(column))}<br>{metric}"
 
 
@@ -192,30 +129,8 @@ def _over(column: Column) -> str:
     return f"{_broken(titled(column))}<br>over {escape(column.best_baseline) or NOTHING}"
 
 
-def titled(column: Column) -> str:
-    """Return the column's name with the sign of an audit that fails."""
-    return column.name + (f" {TAINTED}" if column.audit == "FAIL" else "")
-
-
 def _broken(name: str) -> str:
     return "<br>".join(escape(line) for line in folded(name).split("\n"))
-
-
-def notes_of(table: Leaderboard) -> list[str]:
-    """Return the notes that are told below the table, each once, in the order in which they are numbered from 1."""
-    return list(dict.fromkeys(note for cell in table.cells for note in cell.notes if note != "collapsed"))
-
-
-def marks(cell: Cell, column: Column) -> str:
-    """Return the signs that stand with a cell's number."""
-    own = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
-    return own + warnings(cell, column)
-
-
-def common_set(table: Leaderboard) -> str:
-    """Return, for the legend, how many examples are left out of which columns; '' where none is."""
-    fewer = [f"{column.left_out} of {column.name}" for column in table.columns if column.left_out]
-    return f"Test examples that a compared row cannot score are left out for all: {', '.join(fewer)}." if fewer else ""
 
 
 def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
@@ -271,33 +186,27 @@ def _legend(table: Leaderboard) -> list[str]:
     return [*lines, *trials(table)]
 
 
-def trials(table: Leaderboard) -> list[str]:
-    """Return, for the legend, how many trial runs the table leaves out."""
-    if not table.limited:
-        return []
-    return ["", f"Left out: {table.limited} trial {'run' if table.limited == 1 else 'runs'} made with --limit."]
-
-
 def _tasks(table: Leaderboard) -> list[str]:
     lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Audit | Best baseline | What is asked |"]
     lines += ["|:--|:--|--:|--:|--:|:--|:--|:--|:--|"]
     for c in table.columns:
-        metric = f"{escape(parse(c.metric).label)} {arrow(c.metric)}" if c.metrics else NOTHING
+        metric = f"{escape(label(c.metric))} {arrow(c.metric)}" if c.metrics else NOTHING
         seeds = " ".join(map(str, c.seeds)) or NOTHING
         newer = f"**Superseded by {escape(c.superseded_by)}.** " if c.superseded_by else ""
         audit = (c.audit or NOT_AUDITED) + (f" {TAINTED}" if c.audit == "FAIL" else "")
         about = f"{audit} | {escape(c.best_baseline) or NOTHING} | {newer}{escape(c.description)}"
         train = NOTHING if c.n_train is None else c.n_train
         lines += [f"| {escape(c.name)} | {metric} | {train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
-    told = [f"- {escape(titled(c))}: {escape(line)}" for c in table.columns for line in reasons(c)]
-    lines += ["", "What the audits found:", "", *told] if told else []
-    defined = {m.label: m.definition for c in table.columns for m in (parse(name).metric for name in c.metrics)}
-    return [*lines, "", *(f"- {escape(label)}: {escape(text)}" for label, text in defined.items())]
+    faults = [f"- {escape(titled(c))}: {escape(line)}" for c in table.columns for line in reasons(c)]
+    lines += ["", "What the audits found:", "", *faults] if faults else []
+    known = [e.metric for c in table.columns for name in c.metrics if (e := expression(name))]
+    defined = {metric.label: metric.definition for metric in known}
+    return [*lines, "", *(f"- {escape(name)}: {escape(text)}" for name, text in defined.items())]
 
 
 def _details(table: Leaderboard, column: Column) -> list[str]:
     lines = ["<details>", f"<summary>{html.escape(column.name)}</summary>", ""]
-    heads = [f"{escape(parse(m).label)} {arrow(m)}".rstrip() for m in column.metrics]
+    heads = [f"{escape(label(m))} {arrow(m)}".rstrip() for m in column.metrics]
     lines += ["| Model | Mode | " + " | ".join(heads) + " |", "|:--|:--" + "|--:" * len(heads) + "|"]
     for row in table.rows:
         estimates = table.cell(row, column).estimates
@@ -311,13 +220,3 @@ def _details(table: Leaderboard, column: Column) -> list[str]:
 
 def _estimate(e: Estimate) -> str:
     return number(e.value) + _range(e.low, e.high)
-
-
-def folded(name: str, width: int = 13) -> str:
-    """Return the name broken at underscores and dots into lines of about `width`."""
-    lines = [""]
-    for piece in re.findall(r"[^_.@ ]*[_.@ ]?", name):
-        if lines[-1] and len(lines[-1]) + len(piece) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a prompt says of its own continuation, without any model of DNA."""
+"""What a prompt says of what follows it, without any model of DNA."""
 
 from __future__ import annotations
 

@@ -1,0 +1,143 @@
+"""The fields of the CSV and of the data frame; a package adds one with `@field`, and it follows the built-in ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..registry import Registry, origin_of
+from ..types import Estimate
+from .comparisons import Gain
+from .table import Cell, Column, Leaderboard, Row
+from .trust import NOT_AUDITED
+from .wording import each, last_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DTYPES: dict[type, Any] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a line is about: a metric of a cell; `estimate` is None where the cell has no number.
+
+    `primary` marks the metric that rank and gains are of.
+    """
+
+    table: Leaderboard
+    row: Row
+    column: Column
+    cell: Cell
+    estimate: Estimate | None
+    primary: bool
+
+
+Content = Callable[[Line], Any]
+"""Returns a field's value, None where there is none."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A named value of every line, of one type: `str`, `int`, `float` or `bool`."""
+
+    name: str
+    content: Content
+    type: type
+
+
+FIELDS: Registry[Field] = Registry("leaderboard field")
+"""The fields by name, in the order in which they stand."""
+
+
+def field(name: str, type: type = str) -> Callable[[Content], Content]:
+    """Return a decorator that registers a function of a `Line` as a field whose values are of `type`, or None.
+
+    >>> from baserate.leaderboard import field
+    >>> @field("width", float)                                                        # doctest: +SKIP
+    ... def width(line):
+    ...     return line.estimate and line.estimate.high - line.estimate.low
+    """
+
+    def register(content: Content) -> Content:
+        FIELDS.add(name, Field(name, content, type), origin=origin_of(content))
+        return content
+
+    return register
+
+
+def to_csv(table: Leaderboard) -> str:
+    """Return one line a row, column and metric; gain and rank stand with the primary metric alone."""
+    fields = FIELDS.all().values()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(f.name for f in fields)
+    writer.writerows([f.content(line) for f in fields] for line in _lines(table))
+    return out.getvalue()
+
+
+def to_frame(table: Leaderboard) -> pd.DataFrame:
+    """Return the lines of the CSV as a pandas DataFrame, each field with its type; what there is not is missing."""
+    import pandas as pd
+
+    lines = list(_lines(table))
+    fields = FIELDS.all().values()
+    return pd.DataFrame({f.name: pd.Series([f.content(x) for x in lines], dtype=_DTYPES[f.type]) for f in fields})
+
+
+def _lines(table: Leaderboard) -> Iterator[Line]:
+    for row, column, cell in each(table):
+        for i, estimate in enumerate(cell.estimates or (None,)):
+            yield Line(table, row, column, cell, estimate, i == 0)
+
+
+def _of_estimate(name: str, type: type = str) -> None:
+    field(name, type)(lambda line: getattr(line.estimate, name) if line.estimate else None)
+
+
+def _of_gain(prefix: str, gain_of: Callable[[Cell], Gain | None], name: str, type: type) -> None:
+    def content(line: Line) -> Any:
+        gain = gain_of(line.cell) if line.primary else None
+        return getattr(gain, name) if gain else None
+
+    field(f"{prefix}_{name}", type)(content)
+
+
+field("task")(lambda line: line.column.task)
+field("column")(lambda line: line.column.name)
+field("model")(lambda line: line.row.model)
+field("mode")(lambda line: line.row.mode)
+field("detail")(lambda line: line.row.detail)
+field("kind")(lambda line: line.row.kind)
+field("status")(lambda line: line.cell.status)
+
+
+@field("metric")
+def _metric(line: Line) -> str:
+    if line.estimate:
+        return line.estimate.metric
+    return line.column.metric if line.column.metrics else ""
+
+
+field("primary", bool)(lambda line: line.primary)
+for _name, _type in {"value": float, "low": float, "high": float, "level": float, "n": int, "n_clusters": int}.items():
+    _of_estimate(_name, _type)
+_of_estimate("reason")
+field("rank", int)(lambda line: line.cell.rank if line.primary else None)
+_GAIN = {"over": str, "value": float, "low": float, "high": float, "p": float, "p_adjusted": float, "verdict": str}
+for _name, _type in _GAIN.items():
+    _of_gain("gain", lambda cell: cell.gain, _name, _type)
+for _name, _type in _GAIN.items():
+    _of_gain("twin_gain", lambda cell: cell.twin_gain, _name, _type)
+field("flags")(lambda line: "; ".join(line.cell.notes))
+field("seconds", float)(lambda line: line.cell.seconds)
+field("run")(lambda line: line.cell.hash)
+field("error")(lambda line: last_line(line.cell.error))
+field("exposure")(lambda line: line.cell.exposure)
+field("exposure_reason")(lambda line: line.cell.exposure_reason)
+field("audit")(lambda line: line.column.audit or NOT_AUDITED)
+field("audit_reasons")(lambda line: "; ".join(line.column.audit_reasons))
+field("superseded_by")(lambda line: line.column.superseded_by)

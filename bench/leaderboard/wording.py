@@ -1,0 +1,122 @@
+"""What every rendering of a leaderboard says in the same words: numbers, signs, headings, notes."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+
+from ..errors import ConfigError
+from ..metrics import Better, Expression, parse
+from .table import Cell, Column, Leaderboard, Row
+from .trust import TAINTED, warnings
+
+BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
+WIDE = 8
+"""Columns past which a table is set in blocks, a suite at a time."""
+STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """Return the value with three decimals and a true minus sign; a dash for None."""
+    if value is None:
+        return NOTHING
+    rounded = round(value, 3) + 0.0  # not -0.000
+    text = f"{rounded:+.3f}" if signed else f"{rounded:.3f}"
+    return text.replace("-", "−")
+
+
+def expression(metric: str) -> Expression | None:
+    """Return what the metric's text stands for, None where it names a metric that is not there any more."""
+    try:
+        return parse(metric)
+    except ConfigError:
+        return None
+
+
+def label(metric: str) -> str:
+    """Return the metric as a heading shows it."""
+    known = expression(metric)
+    return known.label if known else metric
+
+
+def better(metric: str) -> Better:
+    """Return whether higher or lower is better in a metric; '' where neither is, or nobody knows."""
+    known = expression(metric)
+    return known.better if known else ""
+
+
+def arrow(metric: str) -> str:
+    """Return the arrow towards better values of a metric, '' where neither direction is."""
+    return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
+
+
+def each(table: Leaderboard) -> Iterator[tuple[Row, Column, Cell]]:
+    """Return every cell with its row and column, row by row."""
+    for row in table.rows:
+        for column in table.columns:
+            yield row, column, table.cell(row, column)
+
+
+def last_line(error: str) -> str:
+    """Return what a traceback ends with, '' for no error."""
+    return error.strip().splitlines()[-1].strip() if error.strip() else ""
+
+
+def titled(column: Column) -> str:
+    """Return the column's name with the sign of an audit that fails."""
+    return column.name + (f" {TAINTED}" if column.audit == "FAIL" else "")
+
+
+def notes_of(table: Leaderboard) -> list[str]:
+    """Return the notes that are told below the table, each once, in the order in which they are numbered from 1."""
+    return list(dict.fromkeys(note for cell in table.cells for note in cell.notes if note != "collapsed"))
+
+
+def marks(cell: Cell, column: Column) -> str:
+    """Return the signs that stand with a cell's number."""
+    own = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
+    return own + warnings(cell, column)
+
+
+def common_set(table: Leaderboard) -> str:
+    """Return, for the legend, how many examples are left out of which columns; '' where none is."""
+    fewer = [f"{column.left_out} of {column.name}" for column in table.columns if column.left_out]
+    return f"Test examples that a compared row cannot score are left out for all: {', '.join(fewer)}." if fewer else ""
+
+
+def trials(table: Leaderboard) -> list[str]:
+    """Return, for the legend, how many trial runs the table leaves out."""
+    if not table.limited:
+        return []
+    return ["", f"Left out: {table.limited} trial {'run' if table.limited == 1 else 'runs'} made with --limit."]
+
+
+def blocks(columns: Sequence[Column]) -> list[tuple[str, tuple[Column, ...]]]:
+    """Return the columns in tables of a readable width with their titles: one without a title where they are few.
+
+    Else the tasks of a suite stand together, in pieces of equal width.
+    """
+    if len(columns) <= WIDE:
+        return [("", tuple(columns))]
+    suites: dict[str, list[Column]] = {}
+    for column in columns:
+        suites.setdefault(column.suite, []).append(column)
+    out = []
+    for suite, members in suites.items():
+        pieces = -(-len(members) // WIDE)
+        edges = [round(i * len(members) / pieces) for i in range(pieces + 1)]
+        for i, (start, end) in enumerate(itertools.pairwise(edges), 1):
+            title = suite or ("Other tasks" if len(suites) > 1 else "Tasks")
+            out.append((f"{title}, {i} of {pieces}" if pieces > 1 else title, tuple(members[start:end])))
+    return out
+
+
+def folded(name: str, width: int = 13) -> str:
+    """Return the name broken at underscores and dots into lines of about `width`."""
+    lines = [""]
+    for piece in re.findall(r"[^_.@ ]*[_.@ ]?", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""Labelled intervals of a genome, from BED files and tables of places: a label each, or a label for each base."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from ..types import Examples, Inputs, Intervals, StrArray, strings
+from .bases import Bins, label_rows, per_base_examples
+from .bed import joined, read_places, table_columns
+from .intervals import EDGES, Edge, loci, read_genome, windows
+from .source import Check, Source
+from .tables import require_column
+from .targets import parse_targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bed(Source):
+    """An example an interval of a BED file or of a table of places, or with `span` one a bin of so many bases.
+
+    `target` is the column of the class, the labels or the measurement: by default 'label', else column 4; a list of
+    labels or measurements may stand in brackets. `targets` is instead a table with the same rows, all of whose columns
+    are measured. `width` re-centres every window to that many bp; with `edge` = 'pad' what lies outside the contig is
+    N. `chrom`, `start`, `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are
+    of the '+' strand. `group` and `cluster` may be several columns; without them intervals that overlap are one. With
+    `span`, `labels` may name an HDF5 file, and `train_ratio` and `seed` are those of `Bins`.
+    """
+
+    FILES: ClassVar[tuple[str, ...]] = ("genome", "bed", "labels", "targets")
+
+    genome: str = field(kw_only=False)
+    bed: str = field(kw_only=False)
+    target: str | tuple[str, ...] = ""
+    width: int = 0
+    strata: tuple[str, ...] = ()
+    group: str | tuple[str, ...] = ""
+    cluster: str | tuple[str, ...] = ""
+    chrom: str = ""
+    start: str = ""
+    end: str = ""
+    position_base: int = 0
+    stranded: bool = True
+    edge: Edge = "refuse"
+    targets: str = ""
+    span: int = 0
+    labels: str = ""
+    train_ratio: float = 0.0
+    seed: int = 0
+
+    def __call__(self, check: Check | None = None) -> Examples:
+        """Return the examples. Raises DataError, naming the file and row, for anything that cannot be used."""
+        if self.edge not in EDGES:
+            raise ConfigError(f"edge = {self.edge!r}; expected one of {', '.join(EDGES)}")
+        columns = table_columns(self.bed)
+        at = self._places(columns)
+        measured, target = self._measured(columns, len(at.chrom))
+        for name in self.strata:
+            require_column(columns, name, self.bed)
+        sequences = windows(read_genome(self.genome), at, source=self.bed, edge=self.edge)
+        groups = strings(joined(columns, self.group, self.bed)) if self.group else loci(at)
+        whole = Examples(
+            ids=_distinct(
+                [f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]
+            ),
+            inputs=Inputs(sequences),
+            targets=np.zeros(len(at.chrom)),
+            groups=groups,
+            clusters=strings(joined(columns, self.cluster, self.bed)) if self.cluster else groups,
+            strata={name: strings(columns[name]) for name in self.strata},
+            intervals=at,
+        )
+        examples = self._of_bases(whole, columns, target) if self.span else self._labelled(whole, measured, target)
+        if check:
+            check(examples)
+        return examples
+
+    def _places(self, columns: Mapping[str, Sequence[str]]) -> Intervals:
+        """Return the window of each row, which may lie outside its contig."""
+        at = read_places(
+            columns, self.bed, chrom=self.chrom, start=self.start, end=self.end, position_base=self.position_base
+        )
+        if not self.stranded:
+            at = replace(at, strand=strings(["+"] * len(at.chrom)))
+        if self.width:
+            first = (at.start + at.end) // 2 - self.width // 2
+            at = Intervals(at.chrom, first, first + self.width, at.strand)
+        return at
+
+    def _measured(
+        self, columns: Mapping[str, Sequence[str]], n: int
+    ) -> tuple[Mapping[str, Sequence[str]], str | tuple[str, ...]]:
+        """Return the table of what was measured, and which of its columns are the target."""
+        target = self.target or ("label" if "label" in columns else "name")
+        measured = columns
+        if self.targets:
+            measured = table_columns(self.targets)
+            target = tuple(measured)
+            if len(measured[target[0]]) != n:
+                raise DataError(f"{self.targets}: {len(measured[target[0]])} rows where {self.bed} has {n}")
+        for name in [] if self.labels else _listed(target):
+            require_column(measured, name, self.targets or self.bed)
+        return measured, target
+
+    def _of_bases(
+        self, whole: Examples, columns: Mapping[str, Sequence[str]], target: str | tuple[str, ...]
+    ) -> Examples:
+        if not isinstance(target, str):
+            raise ConfigError(f"{self.bed}: target = {target!r}; labels of bases are one column, or in an HDF5 file")
+        rows = label_rows(columns.get(target), self.labels, classes=self.classes, reference=self.bed, column=target)
+        bins = Bins(self.kind, self.classes, self.span, self.train_ratio, self.seed)
+        return per_base_examples(whole, rows, bins, self.bed)
+
+    def _labelled(
+        self, whole: Examples, measured: Mapping[str, Sequence[str]], target: str | tuple[str, ...]
+    ) -> Examples:
+        if self.labels or self.train_ratio:
+            raise ConfigError(f"{self.bed}: labels and train_ratio need span, the bases that a label is of")
+        values = [[cell.strip().strip("[]") for cell in measured[name]] for name in _listed(target)]
+        targets = parse_targets(
+            values[0] if isinstance(target, str) else values,
+            kind=self.kind,
+            classes=self.classes,
+            reference=self.targets or self.bed,
+            column=target,
+        )
+        return replace(whole, targets=targets)
+
+
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _distinct(names: list[str]) -> StrArray:
+    """Return the names, the second of two equal ones with '#2' after it, and so on."""
+    seen: Counter[str] = Counter()
+    out = []
+    for name in names:
+        seen[name] += 1
+        out.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return strings(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import subprocess
 import sys
 from collections.abc import Callable
@@ -236,9 +237,21 @@ def test_a_network_is_known_by_its_weights_its_code_and_its_tokens() -> None:
     other = nucleotide_tokens({"A": 1, "C": 0, "G": 2, "T": 3, "N": 4}, pad=5, mask=6)
     assert revision((network(), TOKENS)) == revision((network(), TOKENS))
     assert len({revision(pair) for pair in [(network(), TOKENS), (network(1), TOKENS), (network(), other)]}) == 3
-    kinds: dict[str, Any] = {"Network": Network}
-    exec("class Typed(Network): pass", kinds)  # whose code cannot be read
-    assert revision((kinds["Typed"](), TOKENS)).startswith("unversioned:")
+
+
+def test_a_network_is_known_by_its_code_where_that_can_be_read() -> None:
+    def typed(activation: str, file: str) -> Any:
+        """Return a network of a class that was typed in a notebook's cell."""
+        code = f"class Typed(Network):\n    def forward(self, input_ids):\n        return self.head(x).{activation}()\n"
+        linecache.cache["<cell>"] = (len(code), None, code.splitlines(keepends=True), "<cell>")
+        kinds: dict[str, Any] = {"Network": Network, "__name__": "__main__"}
+        exec(compile(code, file, "exec"), kinds)
+        torch.manual_seed(0)
+        return kinds["Typed"]()
+
+    first, same, changed = (revision((typed(name, "<cell>"), TOKENS)) for name in ("relu", "relu", "gelu"))
+    assert first == same != changed and first != revision((network(), TOKENS))
+    assert revision((typed("relu", "<nowhere>"), TOKENS)).startswith("unversioned:")
 
 
 def test_only_what_is_known_is_taken_for_done(toy_card: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from .checkpoint import modes_of
 if TYPE_CHECKING:
     from ..networks.language_model import LanguageModel
 
-_RELEASED = ("baserate", "sklearn", "torch", "transformers", "xgboost")
+_RELEASED = ("baserate", "builtins", "sklearn", "torch", "transformers", "xgboost")
 """Packages whose classes do not change under one name while somebody works on a model."""
 
 
@@ -158,14 +158,20 @@ def _network_revision(model: LanguageModel) -> str:
 
 
 def _code_of(objects: Iterable[Any]) -> str | None:
-    """Return the names of the objects' classes and the source of the user's own; None where one has no source."""
-    texts = set()
-    for kind in {type(value) for value in objects}:
-        text = f"{kind.__module__}.{kind.__qualname__}"
-        if kind.__module__.partition(".")[0] not in _RELEASED:
-            try:
-                text += inspect.getsource(kind)
-            except (OSError, TypeError):
-                return None
-        texts.add(text)
-    return "\n".join(sorted(texts))
+    """Return the names of the objects' classes and what the user's own of them hold; None where code has no source."""
+    kinds = {kind for value in objects for kind in type(value).__mro__}
+    texts = []
+    for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
+        texts.append(f"{kind.__module__}.{kind.__qualname__}")
+        if kind.__module__.partition(".")[0] in _RELEASED:
+            continue
+        # Method by method, since the source of a class that was typed in a notebook is not to be had as one.
+        for name, value in sorted(vars(kind).items()):
+            if isinstance(value, (bool, int, float, str)) and not name.startswith("__"):
+                texts.append(f"{name} = {value!r}")
+            elif inspect.isfunction(value):
+                try:
+                    texts.append(inspect.getsource(value))
+                except OSError:
+                    return None
+    return "\n".join(texts)

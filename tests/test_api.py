@@ -112,6 +112,15 @@ def test_leaderboards_of_both_ways_are_equal_but_for_the_time(both: tuple[Path, 
     pd.testing.assert_frame_equal(*tables)
 
 
+def test_a_leaderboard_of_records_in_memory_is_that_of_a_folder(both: tuple[Path, Path], toy_card: Path) -> None:
+    options: dict[str, Any] = {"settings": {"layer": [0, -1]}, "seeds": [0, 1], "results": None}
+    models, modes = ["gc_content", "onehot_linear", "baserate_mlm"], ["from_scratch", "linear_probe"]
+    records = br.run(toy_card, models, modes, **options)
+    here, there = (br.leaderboard(results).to_frame().drop(columns="seconds") for results in (records, both[0]))
+    pd.testing.assert_frame_equal(here, there)
+    assert "<table" in br.leaderboard(records)._repr_html_()
+
+
 def test_each_way_reads_what_the_other_has_done(both: tuple[Path, Path], toy_card: Path) -> None:
     files = sorted(both[0].glob("*/*/record.json"))
     before = [file.stat().st_mtime_ns for file in files]

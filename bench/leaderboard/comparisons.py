@@ -17,7 +17,7 @@ from .. import statistics
 from ..cache.folder import cache_dir
 from ..metrics import Prepare, parse
 from ..provenance import sources
-from ..records import Record, read_predictions
+from ..records import Record
 from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
 from ..types import Estimate, FloatArray, StrArray, digest
 from .common import restricted
@@ -66,18 +66,19 @@ def draws_of(
     known = [_read(file, n_resamples) if _intact(r) else None for r, file in zip(records, files, strict=True)]
     missing = [i for i, draws in enumerate(known) if draws is None]
     if missing:
-        models = [restricted(read_predictions(records[i]), ids) for i in missing]
+        models = [restricted(records[i].predictions, ids) for i in missing]
         models = [aligned(m, models[0]) for m in models]
         for i, draws in zip(missing, replicates(models, expression, n_resamples=n_resamples), strict=True):
             known[i] = draws
-            _write(files[i], draws)
+            if records[i].path is not None:  # what is in memory has no digest to be known by
+                _write(files[i], draws)
     return np.stack([d for d in known if d is not None]) if records else np.empty((0, n_resamples))
 
 
 def estimates_on(record: Record, metrics: Sequence[str], ids: StrArray) -> list[Estimate]:
     """Return the metrics of a record over the examples with these `ids`, as `statistics.estimate` does for all."""
     n_resamples = 1000
-    predictions = restricted(read_predictions(record), ids)
+    predictions = restricted(record.predictions, ids)
 
     def draws(metric: str) -> FloatArray:
         kept: FloatArray = draws_of([record], metric, n_resamples=n_resamples, ids=ids)[0]

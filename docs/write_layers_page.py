@@ -16,8 +16,9 @@ BESIDE = ("tasks", "models", "baselines")
 _INTRODUCTION = """\
 # Architecture
 
-What the rooms of baserate are for, and who may import whom: a room imports only from the rows below its own, and rooms of one row never import
-one another. `make check` holds this, and this page is written from the same rows (`.importlinter`) and from the first line of each room.
+What the rooms of baserate are for, and who may import whom: a room imports only from the rows below its own, and rooms
+of one row never import one another. `make check` holds this, and this page is written from the same rows
+(`.importlinter`) and from the first line of each room.
 
 One cell of a table is one sentence of code, in `bench/evaluate.py`:
 
@@ -52,7 +53,12 @@ def page() -> str:
     lines = ["```mermaid", "flowchart TB"]
     names = rows()
     for i, row in enumerate(names):
-        lines += [f"  subgraph row{i} [ ]", "    direction LR", *(f'    {_id(room)}["{room}"]' for room in row), "  end"]
+        lines += [
+            f"  subgraph row{i} [ ]",
+            "    direction LR",
+            *(f'    {_id(room)}["{room}"]' for room in row),
+            "  end",
+        ]
     lines += [f"  row{i} --> row{i + 1}" for i in range(len(names) - 1)]
     lines += ["```", "", "| row | room | what it is for |", "|--:|---|---|"]
     for i, row in enumerate(names, 1):

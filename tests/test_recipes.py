@@ -105,8 +105,8 @@ def test_mode(tmp_path: Path) -> None:
 def test_column_and_field(tmp_path: Path) -> None:
     run(tmp_path, "task", "column", "field", model="onehot_linear")
     assert "| Tasks |" in (tmp_path / "leaderboard.md").read_text()
-    rows = [*csv.DictReader((tmp_path / "leaderboard.csv").open())]
-    assert all(float(row["width"]) > 0 for row in rows)
+    rows = [*csv.DictReader((tmp_path / "leaderboard.csv").read_text().splitlines())]
+    assert [float(row["width"]) for row in rows] == [float(row["high"]) - float(row["low"]) for row in rows]
 
 
 def test_executor(tmp_path: Path) -> None:

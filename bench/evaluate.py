@@ -23,6 +23,7 @@ from .records import SKIPPED, Record, Status, model_snapshot, task_snapshot
 from .registry import load_model
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
+from .threads import wait_asleep
 from .types import FloatArray, ModelCard, Predictions, RunSpec, Split, Task
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,9 @@ class Worker:
     _model_flags: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     _loaded: tuple[ModelCard | None, Any] = field(default=(None, None), init=False)
     _spec: tuple[Cell, RunSpec] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        wait_asleep()
 
     def split(self, task: Task) -> Split:
         """Return the task's split, under the protocol's limit. Raises, each time, what its source raised first."""

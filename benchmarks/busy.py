@@ -2,8 +2,8 @@
 
     python benchmarks/busy.py [--repeats 3]
 
-Peer: the same work with OpenMP's default, threads that spin while they wait (`OMP_WAIT_POLICY=ACTIVE` is not the default
-either: the default spins for a while and then sleeps). The other job is a loop of matrix products on as many threads as
+Peer: the same work with OpenMP's default, by which threads spin for a while before they sleep.
+The other job is a loop of matrix products on as many threads as
 there are cores. Printed are seconds, and as ratios what ours costs where nobody else runs, and how much slower each is
 beside the other job. An idle machine is needed for the first.
 """

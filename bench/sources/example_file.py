@@ -186,16 +186,16 @@ def _batches(columns: list[Strings]) -> Iterator[pa.RecordBatch]:
 
 def _checksum(file: IO[bytes], start: int, end: int) -> int:
     """Return the CRC-32 of a page of every megabyte up to `start`, of the page before it, and of all up to `end`."""
-    found = 0
+    checksum = 0
     for at in [*range(0, start, _STEP), max(0, start - _PAGE)]:
         file.seek(at)
-        found = zlib.crc32(file.read(min(_PAGE, start - at)), found)
+        checksum = zlib.crc32(file.read(min(_PAGE, start - at)), checksum)
     file.seek(start)
     left = end - start
     while left and (block := file.read(min(left, _STEP))):
-        found = zlib.crc32(block, found)
+        checksum = zlib.crc32(block, checksum)
         left -= len(block)
-    return found
+    return checksum
 
 
 def _array(values: NDArray[Any]) -> pa.Array:

@@ -20,6 +20,7 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         OUTPUTS: ("what models gave for sequences", FILES),
         "examples": ("tables of examples, derived from sources", f"*-{_HEX}.*"),
         "draws": ("bootstrap draws of leaderboards", f"*{_HEX}.npy*"),
+        "estimates": ("metrics computed again from stored predictions", f"*{_HEX}.json*"),
         "checks": ("results of model checks", f"{_HEX}.json"),
         "downloads": ("files fetched from the web", f"{_HEX}/*"),
     }

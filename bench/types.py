@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .digests import canonical_json, digest
 from .errors import DataError
 from .frames import examples_frame, predictions_frame
 from .text import Strings as Strings
@@ -36,21 +36,6 @@ def strings(values: Sequence[str] | NDArray[Any]) -> StrArray:
     out = np.empty(len(values), dtype=object)
     out[:] = [str(v) for v in values]
     return out
-
-
-def digest(*parts: bytes | str) -> str:
-    """Return the 16-hex-digit BLAKE2b digest of the parts, each length-prefixed so that joins cannot collide."""
-    h = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        h.update(len(data).to_bytes(8, "little"))
-        h.update(data)
-    return h.hexdigest()
-
-
-def canonical_json(value: object) -> str:
-    """Return JSON with sorted keys and no NaN, the form that is hashed."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,7 +126,9 @@ def test_the_probe_takes_windows_of_a_model_without_states_of_bases() -> None:
     Pooling.embed_sites = property(lambda self: (_ for _ in ()).throw(AttributeError()))  # type: ignore[assignment]
     found = run("linear_probe", pooled, penalties=(1e-3,), context=1)
     y = SPLIT.test.targets
-    assert METRICS.get("auroc")(y[:, [1]], found[:, [1]], np.ones((1, len(y)), int))[0] == 1.0  # a window of the base alone
+    assert (
+        METRICS.get("auroc")(y[:, [1]], found[:, [1]], np.ones((1, len(y)), int))[0] == 1.0
+    )  # a window of the base alone
 
 
 def test_bins_are_the_mean_over_their_bases() -> None:

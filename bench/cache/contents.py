@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from ..digests import canonical_json
 from ..errors import ConfigError, DataError, UnknownName
-from ..types import canonical_json
 from .outputs import FILES, OUTPUTS, Segment
 
 _HEX = "[0-9a-f]" * 16

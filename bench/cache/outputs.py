@@ -23,9 +23,10 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..digests import canonical_json, digest
 from ..errors import ConfigError, DataError
 from ..files import write_whole
-from ..types import IntArray, canonical_json, digest
+from ..types import IntArray
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..digests import digest
 from ..errors import ConfigError
 from ..inhouse import FUNCTIONS, EstimatorModel, FunctionModel
 from ..inhouse.files import rule_for
 from ..networks.families import GENERIC, Head, head_of
 from ..networks.settings import NETWORK
 from ..registry import fixed_revision
-from ..types import ModelCard, digest
+from ..types import ModelCard
 from .checkpoint import modes_of
 
 

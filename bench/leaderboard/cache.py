@@ -15,10 +15,11 @@ import numpy as np
 
 from .. import statistics
 from ..cache.folder import cache_dir
+from ..digests import digest
 from ..metrics import Prepare, parse
 from ..provenance import sources
 from ..records import Record
-from ..types import Estimate, FloatArray, digest
+from ..types import Estimate, FloatArray
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..digests import canonical_json
 from ..records import Record
-from ..types import canonical_json
 from .table import Column, Kind, Row
 
 UNDECLARED = "made before versions were declared"

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cache.folder import cache_dir
+from ..digests import digest
 from ..errors import DataError
 from ..files import write_whole
 from ..text import Ints, Strings, Text, distinct
-from ..types import Examples, Inputs, Intervals, StrArray, digest
+from ..types import Examples, Inputs, Intervals, StrArray
 
 if TYPE_CHECKING:
     import pyarrow as pa

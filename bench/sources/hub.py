@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..cache.folder import file_digest
 from ..cache.remote import ask_hub, by_hand, data_folders, hub_copies, hub_errors, no_network
+from ..digests import digest
 from ..errors import ConfigError, DataError
 from ..progress import activity
-from ..types import PARTS, Part, digest
+from ..types import PARTS, Part
 from .labelled import FASTA, class_folders, is_fasta, read_class_folder, read_labelled_fasta
 from .tables import read_columns
 

@@ -21,10 +21,11 @@ from .plan import Cell, Protocol, run_spec
 from .provenance import environment
 from .records import SKIPPED, Record, Status, model_snapshot, task_snapshot
 from .registry import load_model
+from .results import Predictions, RunSpec
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
 from .threads import wait_asleep
-from .types import FloatArray, ModelCard, Predictions, RunSpec, Split, Task
+from .types import FloatArray, ModelCard, Split, Task
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from .errors import DataError
 from .metrics import Expression, Kernel, parse, weighted_mean_of
-from .types import Estimate, FloatArray, IntArray, Predictions
+from .results import Estimate, Predictions
+from .types import FloatArray, IntArray
 
 MAX_UNDEFINED = 0.05
 """The share of draws that may be undefined before an interval is withheld."""

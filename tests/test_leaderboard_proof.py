@@ -17,8 +17,9 @@ from baserate.metrics import metric
 from baserate.metrics.kernels import mean
 from baserate.records import Record, read_records, write_record
 from baserate.registry import Registry
+from baserate.results import Estimate, Predictions, RunSpec
 from baserate.statistics import estimate
-from baserate.types import Estimate, Predictions, RunSpec, strings
+from baserate.types import strings
 
 TRUTH = np.random.default_rng(0).integers(2, size=120)
 

@@ -19,7 +19,8 @@ from ..digests import digest
 from ..metrics import Prepare, parse
 from ..provenance import sources
 from ..records import Record
-from ..types import Estimate, FloatArray
+from ..results import Estimate
+from ..types import FloatArray
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ import numpy as np
 from ..digests import digest
 from ..errors import ConfigError
 from ..records import Record, read_predictions
+from ..results import Estimate, Predictions
 from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
-from ..types import Estimate, FloatArray, Predictions, StrArray
+from ..types import FloatArray, StrArray
 from .cache import draws_file, is_intact, read_draws, write_draws
 from .common import restricted
 from .proof import is_scaled, not_computed

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ..errors import ConfigError, DataError
 from ..records import Record, read_predictions
+from ..results import Estimate, Predictions
 from ..statistics import UNSCALED, estimate
-from ..types import Estimate, Predictions
 from .cache import estimate_file, is_intact, read_estimate, write_estimate
 
 DIGESTED = 2

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..records import Record, read_records
-from ..types import Estimate, FloatArray
+from ..results import Estimate
+from ..types import FloatArray
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
 from .proof import proven

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from baserate.errors import ConfigError, DuplicateName, MissingExtra, UnknownName
+from baserate.plan import plan
 from baserate.registry import MODELS, TASKS, Registry, get_model, get_task, load_model, model, task, with_params
 from baserate.types import ModelCard, Subset, Task
 
@@ -66,8 +67,9 @@ def test_loader_arguments_are_the_parameters_of_a_model() -> None:
 def test_loader_parameters_need_defaults_and_modes_must_exist() -> None:
     with pytest.raises(ConfigError, match="parameter 'width' of model 'a' must be keyword-only with a default"):
         model("a", modes={}, description="d")(lambda width: None)  # type: ignore[misc, arg-type, return-value]
-    with pytest.raises(ConfigError, match=r"modes of 'b': unknown key 'probe'; did you mean 'linear_probe'"):
-        model("b", modes={"probe": {}}, description="d")(lambda: None)  # type: ignore[dict-item, arg-type, return-value]
+    model("b", modes={"probe": {}}, description="d")(lambda: None)  # type: ignore[dict-item, arg-type, return-value]
+    with pytest.raises(ConfigError, match=r"modes of model 'b': unknown key 'probe'"):
+        plan([], [get_model("b")])
 
 
 def test_missing_package_names_the_command() -> None:
@@ -83,10 +85,10 @@ def test_missing_package_names_the_command() -> None:
         load_model(card)
 
 
-def test_revision_of_a_model_follows_its_source_file(tmp_path: Path) -> None:
-    card = get_model("kmer_logreg")
-    assert card.revision() == card.revision() != get_model("cnn").revision()
-    assert card.revision().startswith("source:")
+def test_a_model_is_known_by_its_declared_version_or_by_its_source_file() -> None:
+    assert with_params(get_model("kmer_logreg"), max_k=3).revision() == "version 1"
+    model("mine", modes={"linear_probe": {}}, description="d")(lambda: None)  # type: ignore[arg-type, return-value]
+    assert get_model("mine").revision().startswith("source:")
 
 
 def test_broken_plugin_is_listed_with_its_reason_and_takes_nothing_down(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from baserate.digests import digest
 from baserate.dna.kmers import OTHER, encode
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, NotApplicable
@@ -17,7 +18,7 @@ from baserate.pretraining.corpus import load as load_corpus
 from baserate.progress import activity
 from baserate.registry import baseline
 from baserate.sources.sequences import package_file
-from baserate.types import FloatArray, Inputs, IntArray, Strings, digest, strings
+from baserate.types import FloatArray, Inputs, IntArray, Strings, strings
 
 MAX_ORDER = 8
 _BLOCK = 1 << 22

@@ -21,9 +21,11 @@ from .plan import Cell, Protocol, run_spec
 from .provenance import environment
 from .records import SKIPPED, Record, Status, model_snapshot, task_snapshot
 from .registry import load_model
+from .results import Predictions, RunSpec
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
-from .types import FloatArray, ModelCard, Predictions, RunSpec, Split, Task
+from .threads import wait_asleep
+from .types import FloatArray, ModelCard, Split, Task
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,9 @@ class Worker:
     _model_flags: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     _loaded: tuple[ModelCard | None, Any] = field(default=(None, None), init=False)
     _spec: tuple[Cell, RunSpec] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        wait_asleep()
 
     def split(self, task: Task) -> Split:
         """Return the task's split, under the protocol's limit. Raises, each time, what its source raised first."""

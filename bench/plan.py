@@ -9,9 +9,10 @@ from typing import Any
 
 from .errors import ConfigError, check_keys
 from .modes import MODES, every_table, mode_settings, versions_of
+from .results import RunSpec
 from .settings import check_values
 from .splits import split_version
-from .types import ModelCard, RunSpec, Split, Task
+from .types import ModelCard, Split, Task
 
 SEEDS = (0, 1, 2)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .types import digest
+from .digests import digest
 
 _ROOT = Path(__file__).resolve().parent
 _PLUMBING = ("capabilities", "errors", "progress", "registry", "text", "types")

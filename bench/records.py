@@ -23,8 +23,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .digests import canonical_json, digest
 from .errors import DataError
-from .types import Estimate, ModelCard, Predictions, RunSpec, Task, canonical_json, digest, strings
+from .results import Estimate, Predictions, RunSpec
+from .types import ModelCard, Task, strings
 
 SCHEMA = 2
 """Since 2 a record holds the digest of its own content. Those of schema 1 can be read for ever."""

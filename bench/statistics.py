@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from .errors import DataError
 from .metrics import Expression, Kernel, parse, weighted_mean_of
-from .types import Estimate, FloatArray, IntArray, Predictions
+from .results import Estimate, Predictions
+from .types import FloatArray, IntArray
 
 MAX_UNDEFINED = 0.05
 """The share of draws that may be undefined before an interval is withheld."""
+
+UNSCALED = "needs predictions on the scale of the targets; a zero-shot score is on its own"
 
 # Draws are taken in blocks of about this many example weights: arrays that stay in the CPU's cache are twice as fast.
 _BLOCK = 1 << 17
@@ -53,7 +56,7 @@ def estimate(
     reason = next((r for r in reasons if r), "")
     if not scaled and parsed.metric.needs == "scale":
         per_seed = (None,) * len(per_seed)
-        reason = f"{parsed.metric.label} needs predictions on the scale of the targets; a zero-shot score is on its own"
+        reason = f"{parsed.metric.label} {UNSCALED}"
     value = low = high = None
     if not reason:
         value = float(np.mean(per_seed))

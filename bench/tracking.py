@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .digests import digest
 from .errors import BaserateError
 from .progress import activity
 from .records import Record
-from .types import digest
 
 EXPERIMENT = "baserate"
 _MARK = ".mirrored.json"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .digests import digest
 from .errors import DataError
-from .frames import examples_frame, predictions_frame
+from .frames import examples_frame
 from .text import Strings as Strings
 from .text import distinct, hash_column
 
@@ -36,21 +36,6 @@ def strings(values: Sequence[str] | NDArray[Any]) -> StrArray:
     out = np.empty(len(values), dtype=object)
     out[:] = [str(v) for v in values]
     return out
-
-
-def digest(*parts: bytes | str) -> str:
-    """Return the 16-hex-digit BLAKE2b digest of the parts, each length-prefixed so that joins cannot collide."""
-    h = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        h.update(len(data).to_bytes(8, "little"))
-        h.update(data)
-    return h.hexdigest()
-
-
-def canonical_json(value: object) -> str:
-    """Return JSON with sorted keys and no NaN, the form that is hashed."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -337,81 +322,3 @@ class ModelCard:
     remote_code: str = ""
     baseline: bool = False
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """All that decides a result; its hash is the run's identity.
-
-    `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are the mode's, every one of them
-    with its value, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule or
-    probe, and the split rule declare: they change where what is computed changes, and not where code is tidied.
-    """
-
-    task: str
-    data: str
-    split: str
-    model: str
-    params: Mapping[str, Any]
-    revision: str
-    mode: str
-    settings: Mapping[str, Any]
-    seeds: tuple[int, ...]
-    train_fraction: float
-    limit: int = 0
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON object that `RunSpec.from_json` reads back; runs before versions were declared have none."""
-        value = asdict(self) | {"seeds": list(self.seeds)}
-        return value if self.versions else {k: v for k, v in value.items() if k != "versions"}
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> RunSpec:
-        """Return the RunSpec that `to_json` wrote."""
-        return RunSpec(**{**value, "seeds": tuple(value["seeds"])})
-
-    @property
-    def hash(self) -> str:
-        """The run's identity: 16 hex digits over every field."""
-        return digest(canonical_json(self.to_json()))
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """A score for every test example and seed, with all that a metric needs: any metric can be recomputed from it.
-
-    `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score. `scored`
-    (n,) is False where the model cannot score an example by its rule (None: it scores all); its scores there are NaN.
-    """
-
-    ids: StrArray
-    targets: NDArray[Any]
-    clusters: StrArray
-    strata: Mapping[str, StrArray]
-    scores: FloatArray
-    seeds: tuple[int, ...]
-    scored: NDArray[np.bool_] | None = None
-
-    def to_frame(self) -> DataFrame:
-        """Return a pandas table of a row a seed and example: id, target, cluster, strata, seed, scores."""
-        return predictions_frame(self)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric's value with its interval; `value` is None where undefined, and `reason` says why.
-
-    `per_seed` holds the value of each seed alone; the interval is a percentile bootstrap over `n_clusters` clusters.
-    """
-
-    metric: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    n_clusters: int
-    per_seed: tuple[float | None, ...] = ()
-    level: float = 0.95
-    method: str = "percentile bootstrap over clusters, 1000 resamples, seed 0"
-    reason: str = ""

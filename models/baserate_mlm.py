@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from baserate.capabilities import Model
+from baserate.digests import digest
 from baserate.networks.settings import NETWORK
 from baserate.pretraining.config import read_config
 from baserate.registry import model
-from baserate.types import Exposure, digest
+from baserate.types import Exposure
 
 CHECKPOINT = Path(__file__).parent / "checkpoints" / "baserate_mlm"
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baserate.digests import digest
 from baserate.dna.sequence import check_sequence
 from baserate.registry import task
 from baserate.sources.declared import code_key
@@ -18,7 +19,7 @@ from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.tables import require_column
 from baserate.sources.targets import parse_targets
 from baserate.splits import by_group
-from baserate.types import Examples, Inputs, Task, digest, strings
+from baserate.types import Examples, Inputs, Task, strings
 
 RECOVERY, NIAH = "GenerTeam/sequence-recovery", "HuggingFaceBio/genome-niah"
 CONTEXT, NEXT = 6144, 30

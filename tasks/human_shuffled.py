@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from baserate.digests import digest
 from baserate.progress import activity
 from baserate.registry import task
 from baserate.splits import by_position
-from baserate.types import Examples, Inputs, Intervals, Subset, Task, digest, strings
+from baserate.types import Examples, Inputs, Intervals, Subset, Task, strings
 
 from .genes import PREMRNA_PLACES, PREMRNAS, human_genes
 from .splice import WIDTH, Gene

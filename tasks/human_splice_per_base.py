@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from baserate.digests import digest
 from baserate.progress import activity
 from baserate.registry import task
-from baserate.types import Examples, Inputs, Intervals, Subset, Task, digest, strings
+from baserate.types import Examples, Inputs, Intervals, Subset, Task, strings
 
 from .genes import PREMRNA_PLACES, PREMRNAS, human_genes
 from .human_splice_sites import SPLIT

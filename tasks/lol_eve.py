@@ -11,13 +11,14 @@ import re
 
 import numpy as np
 
+from baserate.digests import digest
 from baserate.dna.sequence import check_sequence
 from baserate.errors import DataError
 from baserate.registry import task
 from baserate.sources.sequences import package_file
 from baserate.sources.tables import first_changes, require_column
 from baserate.splits import by_group
-from baserate.types import Examples, Inputs, Task, digest, strings
+from baserate.types import Examples, Inputs, Task, strings
 
 FILE = "hub:Marks-lab/LOL-EVE-eQTL_benchmark@main/dataset/data-00000-of-00001.arrow"
 LOW, HIGH = 0.01, 0.99

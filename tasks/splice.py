@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from baserate.digests import digest
 from baserate.progress import activity
-from baserate.types import Examples, FloatArray, Inputs, IntArray, Intervals, digest, strings
+from baserate.types import Examples, FloatArray, Inputs, IntArray, Intervals, strings
 
 log = logging.getLogger(__name__)
 

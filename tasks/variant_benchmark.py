@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from baserate.digests import digest
 from baserate.dna.sequence import check_sequence, reverse_complement
 from baserate.errors import DataError
 from baserate.registry import task
@@ -22,7 +23,7 @@ from baserate.sources.hub import HubSet, content_key, find_hub, read_parts
 from baserate.sources.tables import require_column
 from baserate.sources.targets import parse_targets
 from baserate.splits import by_stratum
-from baserate.types import Examples, Inputs, Task, digest, strings
+from baserate.types import Examples, Inputs, Task, strings
 
 REPOSITORY = "m42-health/variant-benchmark"
 TEST = ("chr21", "chr22", "chrX")

@@ -7,12 +7,13 @@ from collections import Counter
 
 import numpy as np
 
+from baserate.digests import digest
 from baserate.registry import task
 from baserate.sources.genbank import Feature, read_features
 from baserate.sources.intervals import windows
 from baserate.sources.sequences import read_sequences
 from baserate.splits import by_chromosome
-from baserate.types import Examples, Inputs, Intervals, Subset, Task, digest, strings
+from baserate.types import Examples, Inputs, Intervals, Subset, Task, strings
 
 log = logging.getLogger(__name__)
 

@@ -274,6 +274,7 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
     ours = [
         "examples/promoters-0123456789abcdef.parquet",
         "draws/0123456789abcdef.npy",
+        "estimates/0123456789abcdef.json",
         "checks/0123456789abcdef.json",
         "downloads/0123456789abcdef/x.gz",
     ]
@@ -292,11 +293,12 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
         ("outputs", 0, 0),
         ("examples", 1, 5),
         ("draws", 1, 5),
+        ("estimates", 1, 5),
         ("checks", 1, 5),
         ("downloads", 1, 5),
     ]
     assert contents.clear(tmp_path, kind="draws") == 5
-    assert contents.clear(tmp_path) == 15
+    assert contents.clear(tmp_path) == 20
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(theirs)
 
 

@@ -28,8 +28,9 @@ from baserate.leaderboard.markdown import escape
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell, Leaderboard
 from baserate.records import Record, read_predictions, read_record, read_records, write_record
+from baserate.results import Predictions, RunSpec
 from baserate.statistics import estimate, flag_collapsed, replicates
-from baserate.types import Predictions, RunSpec, strings
+from baserate.types import strings
 
 METRICS = ("mcc", "auroc", "mcc:species=human-fly")
 TRUTH = np.random.default_rng(0).integers(2, size=300)

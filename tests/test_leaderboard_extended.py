@@ -18,8 +18,9 @@ from baserate.leaderboard.table import Leaderboard, Row
 from baserate.metrics import METRICS, Kernel, mean, metric, parse
 from baserate.records import Record, write_record
 from baserate.registry import Registry
+from baserate.results import Predictions, RunSpec
 from baserate.statistics import estimate
-from baserate.types import Predictions, RunSpec, strings
+from baserate.types import strings
 
 TRUTH = np.random.default_rng(0).integers(2, size=200)
 

@@ -19,7 +19,7 @@ from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Column, Leaderboard
 from baserate.leaderboard.wording import blocks
 from baserate.records import Record
-from baserate.types import Estimate, RunSpec
+from baserate.results import Estimate, RunSpec
 
 FAILS = {"verdict": "FAIL", "reasons": ["FAIL: 51 of 5,920 test rows are identical", "WARN: gc alone"], "leaks": []}
 RELATIVES = {"status": "clean", "reason": "no corpus; it holds relatives: A. lyrata"}

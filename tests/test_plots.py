@@ -11,7 +11,7 @@ import pytest
 from baserate.leaderboard.comparisons import Gain
 from baserate.leaderboard.plots import plot_leaderboard
 from baserate.leaderboard.table import Cell, Column, Leaderboard, Row
-from baserate.types import Estimate
+from baserate.results import Estimate
 
 ROWS = (
     Row("lm · fine_tune", "lm", "fine_tune", "model"),

@@ -14,7 +14,8 @@ import pytest
 
 from baserate.errors import DataError
 from baserate.records import Record, read_predictions, read_record, read_records, record_folder, write_record
-from baserate.types import Estimate, Predictions, RunSpec, strings
+from baserate.results import Estimate, Predictions, RunSpec
+from baserate.types import strings
 
 FIXTURES = Path(__file__).parent / "fixtures" / "records"
 SPEC = RunSpec("toy@1", "d", "s", "cnn(width=8)", {"width": 8}, "r", "from_scratch", {"lr": 0.1}, (0, 4), 0.9)

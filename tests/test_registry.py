@@ -99,6 +99,12 @@ def test_revision_of_a_model_is_its_version_or_follows_its_source_file(tmp_path:
     assert revisions[0] != revisions[1] and all(r.startswith("source:") for r in revisions)
 
 
+def test_a_model_is_known_by_its_declared_version_or_by_its_source_file() -> None:
+    assert with_params(get_model("kmer_logreg"), max_k=3).revision() == "version 1"
+    model("mine", modes={"linear_probe": {}}, description="d")(lambda: None)  # type: ignore[arg-type, return-value]
+    assert get_model("mine").revision().startswith("source:")
+
+
 def test_broken_plugin_is_listed_with_its_reason_and_takes_nothing_down(tmp_path: Path) -> None:
     """A real distribution with two entry points, one of which raises halfway through."""
     for name, body in {

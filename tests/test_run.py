@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,11 @@ from baserate.modes.job import Job
 from baserate.plan import Cell, Protocol, plan
 from baserate.records import CannotWrite, read_predictions, read_records
 from baserate.registry import Registry
+from baserate.results import Estimate, Predictions
 from baserate.run import Grid, Outcome, Result, run_cell
 from baserate.splits import load_split
 from baserate.statistics import estimate
-from baserate.types import Estimate, Examples, FloatArray, Inputs, ModelCard, Predictions, Split, StrArray, Task
+from baserate.types import Examples, FloatArray, Inputs, ModelCard, Split, StrArray, Task
 
 
 class CountsTata:
@@ -283,7 +285,7 @@ def test_an_estimate_that_is_not_finite_fails_its_cell_alone(
         sound = estimate(predictions, metric, **options)
         return replace(sound, low=float("nan")) if metric == "mcc" and len(predictions.seeds) == 1 else sound
 
-    monkeypatch.setattr("baserate.evaluate.estimate", odd)
+    monkeypatch.setattr(sys.modules["baserate.evaluate"], "estimate", odd)
     results = list(grid_of(tmp_path, seeds=(0,)).each(plan([toy], [GOOD], ["from_scratch"])))
     results += grid_of(tmp_path).each(plan([toy], [GOOD], ["from_scratch"]))
     assert [r.status for r in results] == ["failed", "done"]

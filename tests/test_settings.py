@@ -14,6 +14,7 @@ from baserate.cards.find import find_task
 from baserate.cards.suite import load_suite
 from baserate.cli import main
 from baserate.cli.run import _settings
+from baserate.digests import canonical_json
 from baserate.errors import ConfigError
 from baserate.modes import MODES, mode_settings
 from baserate.networks.settings import EMBEDDING, TRAINING
@@ -22,7 +23,6 @@ from baserate.probes.linear import PENALTIES
 from baserate.probes.probe import PROBES
 from baserate.registry import get_model
 from baserate.settings import Setting, Settings, check_values, defaults
-from baserate.types import canonical_json
 from baserate.zero_shot import RULES
 from baserate.zero_shot.vectors import SIMILARITY
 

@@ -9,8 +9,9 @@ from baserate import statistics
 from baserate.errors import ConfigError, DataError
 from baserate.leaderboard.comparisons import gain
 from baserate.metrics import METRICS
+from baserate.results import Predictions
 from baserate.statistics import aligned, estimate, flag_collapsed, holm, replicates
-from baserate.types import Predictions, strings
+from baserate.types import strings
 
 
 def predictions(signal=1.0, *, n=200, clusters=40, seeds=2, noise=0, k=2):

@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baserate.checks.toys import toy_classes, toy_variants
+from baserate.digests import digest
 from baserate.dna.kmers import encode
 from baserate.errors import DataError
 from baserate.registry import get_model
 from baserate.text import Text, blocks, distinct
-from baserate.types import Inputs, digest, strings
+from baserate.types import Inputs, strings
 from baserate.zero_shot import score
 
 values = st.lists(st.text(alphabet="ACGTNé", max_size=6), max_size=12)

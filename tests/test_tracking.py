@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from baserate.records import Record, read_records, write_record
+from baserate.results import Estimate, Predictions, RunSpec
 from baserate.tracking import TrackingError, default_uri, sync, unmirrored
-from baserate.types import Estimate, Predictions, RunSpec, strings
+from baserate.types import strings
 
 SPEC = RunSpec("toy@1", "d", "s", "cnn", {"width": 8}, "r", "from_scratch", {"lr": 0.1}, (0,), 0.9)
 ESTIMATES = (

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..digests import canonical_json, digest
 from ..errors import DataError
 from ..files import write_whole
 from ..provenance import sources
-from ..types import Split, Task, canonical_json, digest
+from ..types import Split, Task
 from .finding import SCHEMA, Audit
 
 

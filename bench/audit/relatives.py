@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..digests import digest
 from ..dna.similarity import nearest
-from ..types import Examples, FloatArray, Split, Task, digest, strings
+from ..types import Examples, FloatArray, Split, Task, strings
 from .features import inputs_of
 from .finding import MAX_ROWS, Finding, Row, Status, Threshold, percent
 from .hashes import label_text, too_short

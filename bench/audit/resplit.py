@@ -98,17 +98,17 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
     before: dict[str, int] = {part: len(e) for part, e in split}
     made, removed = _by_homology(task, split) if anew else _cleaned(task, split, rules)
     _check(task, made, anew)
-    said = Resplit(folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), anew)
-    said = replace(said, sizes={part: len(e) for part, e in made})
-    _write(task, made, folder, said)
-    return said
+    result = Resplit(folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), anew)
+    result = replace(result, sizes={part: len(e) for part, e in made})
+    _write(task, made, folder, result)
+    return result
 
 
 def _cleaned(task: Task, split: Split, rules: Sequence[str]) -> tuple[Split, list[Removed]]:
     """Return the split without rows that leak, repeat or contradict one another: test first, then what gives way."""
     spread = spread_of(task, np.concatenate([e.targets for _, e in split if len(e)]))
     hashes: dict[Part, InputHashes] = {part: hashes_of(e.inputs, f"hashing {part}") for part, e in split}
-    kept: dict[Part, Examples] = {}
+    cleaned: dict[Part, Examples] = {}
     kept_hashes: dict[Part, InputHashes] = {}
     removed: list[Removed] = []
     parts: dict[Part, Examples] = dict(split)
@@ -117,14 +117,14 @@ def _cleaned(task: Task, split: Split, rules: Sequence[str]) -> tuple[Split, lis
         reasons = strings([""] * len(examples))
         because = strings([""] * len(examples))
         _within(task, examples, own, rules, spread, reasons, because)
-        for other, theirs in kept.items():
+        for other, theirs in cleaned.items():
             _against(task, examples, own, other, theirs, kept_hashes[other], rules, reasons, because)
         gone = np.flatnonzero(reasons != "")
         removed += [Removed(part, examples.ids[i], reasons[i], because[i]) for i in gone]
         rows = np.flatnonzero(reasons == "")
-        kept[part] = examples.take(rows)
+        cleaned[part] = examples.take(rows)
         kept_hashes[part] = InputHashes(own.own[rows], own.either[rows], own.window[rows])
-    return Split(kept["train"], kept["valid"], kept["test"]), removed
+    return Split(cleaned["train"], cleaned["valid"], cleaned["test"]), removed
 
 
 def _within(
@@ -180,9 +180,9 @@ def _against(
         mine, others = inputs_of(task, examples.inputs), inputs_of(task, theirs.inputs)
         rows = np.flatnonzero(reasons == "")
         if len(rows):
-            found = nearest(mine[rows], others)
+            related = nearest(mine[rows], others)
             at = np.full(len(examples), -1, np.int64)
-            at[rows] = np.where(found.similarity >= NEAR, found.index, -1)
+            at[rows] = np.where(related.similarity >= NEAR, related.index, -1)
             mark(at, reason)
         for _ in range(_ROUNDS):  # asked from the other side, a relative or two more may be found
             rows = np.flatnonzero(reasons == "")
@@ -212,9 +212,9 @@ def _by_homology(task: Task, split: Split) -> tuple[Split, list[Removed]]:
     reasons, because = strings([""] * len(whole)), strings([""] * len(whole))
     _within(task, whole, hashes, ("conflicts", "identical"), spread_of(task, whole.targets), reasons, because)
     gone = np.flatnonzero(reasons != "")
-    said = {"its sequence has two labels in this part": "its sequence has two labels"}
-    said |= {"repeats an earlier row of this part": "repeats another row"}
-    removed = [Removed(str(names[i]), whole.ids[i], said[reasons[i]], because[i]) for i in gone]
+    plainly = {"its sequence has two labels in this part": "its sequence has two labels"}
+    plainly |= {"repeats an earlier row of this part": "repeats another row"}
+    removed = [Removed(str(names[i]), whole.ids[i], plainly[reasons[i]], because[i]) for i in gone]
     rows = np.flatnonzero(reasons == "")
     whole, names = whole.take(rows), names[rows]
     relatives = clusters(inputs_of(task, whole.inputs), threshold=NEAR)

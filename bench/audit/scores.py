@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ..errors import BaserateError
 from ..metrics import METRICS
+from ..results import Predictions
 from ..statistics import estimate
-from ..types import Examples, FloatArray, Predictions, Task
+from ..types import Examples, FloatArray, Task
 
 WARN, FAIL = 0.6, 0.9
 """AUROC of a single feature from which a task is a WARN, and a FAIL."""

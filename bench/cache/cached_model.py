@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import FloatArray, IntArray, StrArray, digest, strings
+from ..digests import digest
+from ..types import FloatArray, IntArray, StrArray, strings
 from .outputs import in_chunks, remembered, remembered_all
 
 Rows = NDArray[Any]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from ..digests import canonical_json
 from ..errors import ConfigError, DataError, UnknownName
-from ..types import canonical_json
 from .outputs import FILES, OUTPUTS, Segment
 
 _HEX = "[0-9a-f]" * 16
@@ -20,6 +20,7 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         OUTPUTS: ("what models gave for sequences", FILES),
         "examples": ("tables of examples, derived from sources", f"*-{_HEX}.*"),
         "draws": ("bootstrap draws of leaderboards", f"*{_HEX}.npy*"),
+        "estimates": ("metrics computed again from stored predictions", f"*{_HEX}.json*"),
         "checks": ("results of model checks", f"{_HEX}.json"),
         "downloads": ("files fetched from the web", f"{_HEX}/*"),
     }

@@ -23,9 +23,10 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..digests import canonical_json, digest
 from ..errors import ConfigError, DataError
 from ..files import write_whole
-from ..types import IntArray, canonical_json, digest
+from ..types import IntArray
 
 log = logging.getLogger(__name__)
 
@@ -185,16 +186,16 @@ class Segment:
         """Return the description of an open file. Raises DataError unless its size is what it says."""
         try:
             header = json.loads(file.readline(1 << 20))
-            found = cls(dict(header["key"]), str(header["dtype"]), tuple(header["shape"]), file.tell())
-            expected = found.begin + found.shape[0] * _DIGEST_SIZE + found._row_bytes + _DIGEST_SIZE
+            segment = cls(dict(header["key"]), str(header["dtype"]), tuple(header["shape"]), file.tell())
+            expected = segment.begin + segment.shape[0] * _DIGEST_SIZE + segment._row_bytes + _DIGEST_SIZE
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise DataError("its first line is not as it was written") from error
-        if header.get("schema") != _SCHEMA or found.dtype not in ("<f4", "<f8"):
+        if header.get("schema") != _SCHEMA or segment.dtype not in ("<f4", "<f8"):
             raise DataError("not written by this version of baserate")
         size = os.fstat(file.fileno()).st_size
         if size != expected:
             raise DataError(f"{size} bytes, expected {expected}")
-        return found
+        return segment
 
     @property
     def _row_bytes(self) -> int:

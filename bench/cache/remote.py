@@ -140,13 +140,13 @@ def hub_copies(repository: str, revision: str) -> list[Path]:
     Under each folder of `$BASERATE_DATA_DIR`: `ORG/NAME`, `NAME`, and the layout of the hub's own cache,
     `datasets--ORG--NAME/snapshots/COMMIT`, where the commit is the revision or what the revision's ref names.
     """
-    found = []
+    folders = []
     for folder in data_folders():
         cached = folder / f"datasets--{repository.replace('/', '--')}"
         ref = cached / "refs" / revision
         commit = ref.read_text().strip() if ref.is_file() else revision
-        found += [folder / repository, folder / repository.partition("/")[2], cached / "snapshots" / commit]
-    return [folder for folder in found if folder.is_dir()]
+        folders += [folder / repository, folder / repository.partition("/")[2], cached / "snapshots" / commit]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def by_hand(repository: str, revision: str, *, paths: Sequence[str] = (), include: Sequence[str] = ()) -> str:
@@ -236,9 +236,9 @@ def _unreachable(url: str, name: str, reason: str) -> DataError:
 def data_file(path: str) -> Path:
     """Return the file at `path` below a folder of data, at any depth. Raises DataError where it is nowhere."""
     for folder in data_folders():
-        found = [file for file in [folder / path, *sorted(folder.rglob(path))] if file.is_file()]
-        if found:
-            return found[0]
+        files = [file for file in [folder / path, *sorted(folder.rglob(path))] if file.is_file()]
+        if files:
+            return files[0]
     raise DataError(
         f"data:{path} is in no folder of data; get it (the card's origin says where) and pass --data-dir DIR where "
         f"DIR/{path} is it"
@@ -254,5 +254,5 @@ def data_folders() -> list[Path]:
     return folders
 
 
-def _wrong(file: Path | str, expected: str, found: str, why: str) -> DataError:
-    return DataError(f"{file}: SHA-256 is {found}, expected {expected}: {why}")
+def _wrong(file: Path | str, expected: str, digest: str, why: str) -> DataError:
+    return DataError(f"{file}: SHA-256 is {digest}, expected {expected}: {why}")

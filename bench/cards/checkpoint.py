@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..capabilities import Model
+from ..digests import digest
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
 from ..networks.hub import Access, Location, check_trust, check_weights, read_config
 from ..networks.settings import NETWORK
 from ..registry import fixed_revision
-from ..types import ModelCard, digest
+from ..types import ModelCard
 
 _RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
 NO_ACCESS = Access()

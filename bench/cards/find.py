@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..digests import canonical_json
 from ..errors import ConfigError, DuplicateName, UnknownName, nearest
 from ..inhouse import card_from_file
 from ..networks.hub import Access, locate
 from ..registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
 from ..splits import RULES
-from ..types import ModelCard, Task, canonical_json
+from ..types import ModelCard, Task
 from .checkpoint import NO_ACCESS, checkpoint_card
 from .own_files import run_own_file
 from .task_file import find_in_file

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cache.folder import cache_dir
+from ..digests import digest
 from ..errors import ConfigError, DataError, nearest
 from ..files import write_whole
-from ..types import Task, digest
+from ..types import Task
 from .task import task_from
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..digests import digest
 from ..errors import ConfigError
 from ..inhouse import FUNCTIONS, EstimatorModel, FunctionModel
 from ..inhouse.files import rule_for
 from ..networks.families import GENERIC, head_of
 from ..networks.settings import NETWORK
 from ..registry import fixed_revision
-from ..types import ModelCard, digest
+from ..types import ModelCard
 from .checkpoint import modes_of
 
 if TYPE_CHECKING:

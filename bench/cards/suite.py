@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..digests import canonical_json
 from ..errors import ConfigError, UnknownName, check_keys
 from ..modes import MODES
 from ..networks.hub import Access
 from ..plan import Cell, plan
 from ..registry import task_names
-from ..types import canonical_json
 from .checkpoint import NO_ACCESS
 from .find import find_models, find_tasks, identity_of, with_own_names
 from .task import read_toml

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..digests import canonical_json, digest
 from ..files import write_whole
 from ..provenance import environment
-from ..types import ModelCard, canonical_json, digest
+from ..types import ModelCard
 
 Status = Literal["passed", "failed", "skipped"]
 

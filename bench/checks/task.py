@@ -9,9 +9,10 @@ import numpy as np
 
 from ..errors import NotApplicable, expect
 from ..metrics import parse
+from ..results import Predictions
 from ..splits import load_split
 from ..statistics import estimate
-from ..types import Examples, Predictions, Task
+from ..types import Examples, Task
 
 WANTED = ("description", "split_rule", "citation", "licence", "species", "assembly")
 """What a reader needs in order to trust and cite a task. A card without it runs, and is told what it lacks."""

@@ -10,6 +10,7 @@ import click
 
 from .. import __version__
 from ..errors import BaserateError, nearest
+from ..threads import wait_asleep
 from .audit import audit, resplit
 from .genome import genome
 from .look import cache, check, doctor, list_, show
@@ -30,6 +31,7 @@ class _Group(click.Group):
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 some cells or checks failed, 2 a mistake of the caller, in one line."""
+    wait_asleep()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:

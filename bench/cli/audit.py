@@ -55,33 +55,33 @@ def audit(
     from ..splits import load_split
     from .display import activity_display
 
-    found: list[Audit] = []
+    audits: list[Audit] = []
     lost: dict[str, str] = {}
     cards = find_tasks(tasks)
     for card in cards:
         with activity_display(quiet=quiet or as_json):
             try:
-                found.append(audit_(card, load_split(card, check=False), cache=cache_dir() if cache else None))
+                audits.append(audit_(card, load_split(card, check=False), cache=cache_dir() if cache else None))
             except DataError as error:
                 if len(cards) == 1:
                     raise
                 lost[card.id] = str(error)
                 continue
         if not (quiet or as_json):
-            _print(found[-1])
+            _print(audits[-1])
     if html:
-        _write(html, to_html(found))
-    for one in found if out else ():
+        _write(html, to_html(audits))
+    for one in audits if out else ():
         assert out is not None
         _write(out / f"{one.task}.json", json.dumps(one.to_json(), indent=1, allow_nan=False) + "\n")
         _write(out / f"{one.task}.html", to_html([one]))
     if as_json:
-        click.echo(json.dumps([a.to_json() for a in found], indent=1, allow_nan=False))
-    elif len(found) > 1 and not quiet:
-        _print_all(found)
+        click.echo(json.dumps([a.to_json() for a in audits], indent=1, allow_nan=False))
+    elif len(audits) > 1 and not quiet:
+        _print_all(audits)
     for name, reason in lost.items():
         click.echo(f"baserate: not audited: {name}: {reason}", err=True)
-    failing = {a.task: [leak for leak in a.leaks if leak.startswith("FAIL")] for a in found if fail_on_leak}
+    failing = {a.task: [leak for leak in a.leaks if leak.startswith("FAIL")] for a in audits if fail_on_leak}
     leaking = {name: leaks for name, leaks in failing.items() if leaks}
     for name, leaks in leaking.items():
         click.echo(f"baserate: {name} leaks: {'; '.join(leaks)}", err=True)

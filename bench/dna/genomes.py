@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..digests import digest
 from ..errors import ConfigError, DataError, nearest
 from ..files import write_whole
 from ..progress import activity
-from ..types import digest
 from .assemblies import aliases, canonical, check_assembly, url_of
 from .fasta import PACKED, SUFFIXES, Genome, Scan, scan
 

@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..digests import digest
 from ..errors import ConfigError
 from ..progress import activity
-from ..types import FloatArray, IntArray, digest, strings
+from ..types import FloatArray, IntArray, strings
 from .kmers import encode
 from .sequence import reverse_complement
 

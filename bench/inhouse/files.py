@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ..digests import digest
 from ..errors import BaserateError, ConfigError
-from ..types import ModelCard, digest
+from ..types import ModelCard
 from .functions import CHUNK, FunctionModel
 from .process import TIMEOUT
 from .reading import defined_functions, files_of, parsed, registers, weight_files

@@ -13,7 +13,7 @@ from .columns import COLUMNS, column
 from .fields import FIELDS, field, to_csv
 from .markdown import to_markdown
 from .plots import plot_leaderboard
-from .standings import build_leaderboard
+from .standings import build_leaderboard, tabulate
 from .table import Leaderboard
 from .terminal import print_leaderboard
 
@@ -25,6 +25,7 @@ __all__ = [
     "column",
     "field",
     "print_leaderboard",
+    "tabulate",
     "to_csv",
     "to_json",
     "to_markdown",

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..records import Record
+from ..results import Predictions
 from ..statistics import scored_mask
-from ..types import Predictions, StrArray, strings
+from ..types import StrArray, strings
 
 MIN_SHARE = 0.5
 """The share of a column's examples that a record must score to be compared with the others."""

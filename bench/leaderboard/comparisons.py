@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import logging
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from .. import statistics
-from ..cache.folder import cache_dir
-from ..metrics import Prepare, parse
-from ..provenance import sources
+from ..digests import digest
+from ..errors import ConfigError
 from ..records import Record
+from ..results import Estimate, Predictions
 from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
-from ..types import Estimate, FloatArray, StrArray, digest
+from ..types import FloatArray, StrArray
+from .cache import draws_file, is_intact, read_draws, write_draws
 from .common import restricted
-
-log = logging.getLogger(__name__)
+from .proof import is_scaled, not_computed
 
 ALPHA = 0.05
 Verdict = Literal["better", "worse", "tie", ""]
@@ -50,83 +44,45 @@ def resamples_for(n_gains: int) -> int:
     return 10_000 * max(1, -(-n_gains // 100))
 
 
-def draws_of(
-    records: Sequence[Record], expression: str, *, n_resamples: int, ids: StrArray | None = None
-) -> FloatArray:
+def draws_of(records: Sequence[Record], metric: str, *, n_resamples: int, ids: StrArray | None = None) -> FloatArray:
     """Return a metric of records of one task under the same draws of clusters, (records, draws).
 
     It is over the examples with these `ids`, which every record must have scored; None is all. The draws depend on the
     predictions, the ids and our own code alone, and are kept in the cache under these. Raises DataError where
     predictions were lost or altered.
     """
-    key = [expression, str(n_resamples), _code_digest(parse(expression).metric.of)] + (
-        [] if ids is None else [digest(*ids)]
-    )
-    files = [cache_dir() / "draws" / f"{digest(r.predictions_digest, *key)}.npy" for r in records]
-    known = [_read(file, n_resamples) if _intact(r) else None for r, file in zip(records, files, strict=True)]
+    about = [str(n_resamples)] + ([] if ids is None else [digest(*ids)])
+    files = [draws_file(r, metric, *about) for r in records]
+    known = [read_draws(file, n_resamples) if is_intact(r) else None for r, file in zip(records, files, strict=True)]
     missing = [i for i, draws in enumerate(known) if draws is None]
     if missing:
         models = [restricted(records[i].predictions, ids) for i in missing]
         models = [aligned(m, models[0]) for m in models]
-        for i, draws in zip(missing, replicates(models, expression, n_resamples=n_resamples), strict=True):
+        for i, draws in zip(missing, replicates(models, metric, n_resamples=n_resamples), strict=True):
             known[i] = draws
-            if records[i].path is not None:  # what is in memory has no digest to be known by
-                _write(files[i], draws)
+            if records[i].predictions_digest:
+                write_draws(files[i], draws)
     return np.stack([d for d in known if d is not None]) if records else np.empty((0, n_resamples))
 
 
-def estimates_on(record: Record, metrics: Sequence[str], ids: StrArray) -> list[Estimate]:
-    """Return the metrics of a record over the examples with these `ids`, as `statistics.estimate` does for all."""
-    n_resamples = 1000
+def estimates_on(record: Record, stated: Sequence[Estimate], ids: StrArray) -> list[Estimate]:
+    """Return these estimates of a record over the examples with these `ids`, made as `statistics.estimate` makes all.
+
+    One of a metric that cannot be computed here has no value, and says so.
+    """
     predictions = restricted(record.predictions, ids)
-
-    def draws(metric: str) -> FloatArray:
-        kept: FloatArray = draws_of([record], metric, n_resamples=n_resamples, ids=ids)[0]
-        return kept
-
-    return [estimate(predictions, m, n_resamples=n_resamples, draws=functools.partial(draws, m)) for m in metrics]
+    return [_estimate_on(record, predictions, e, ids) for e in stated]
 
 
-def _intact(record: Record) -> bool:
-    """Return whether the record's predictions are as they were written; reading them says what is wrong if not."""
-    if record.path is None:
-        return True
+def _estimate_on(record: Record, predictions: Predictions, stated: Estimate, ids: StrArray) -> Estimate:
+    def draws() -> FloatArray:
+        own: FloatArray = draws_of([record], stated.metric, n_resamples=1000, ids=ids)[0]
+        return own
+
     try:
-        return digest((record.path / "predictions.parquet").read_bytes()) == record.predictions_digest
-    except OSError:
-        return False
-
-
-@functools.cache
-def _code_digest(prepare: Prepare) -> str:
-    """Return the digest of the code that makes estimates of a metric with this function, wherever that is defined."""
-    own = Path(inspect.unwrap(prepare).__code__.co_filename)
-    if not own.is_file():
-        return uuid.uuid4().hex  # typed at a prompt: nothing computed with it is to be found again
-    files = {file for first in (own, Path(str(statistics.__file__))) for file in sources(first)}
-    return digest(*(file.read_bytes() for file in sorted(files)), np.__version__)
-
-
-def _read(file: Path, n_resamples: int) -> FloatArray | None:
-    try:
-        draws: FloatArray = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return draws if draws.shape == (n_resamples,) and draws.dtype == np.float64 else None
-
-
-def _write(file: Path, draws: FloatArray) -> None:
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as out:
-                np.save(out, draws)
-            beside.replace(file)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        log.warning("cannot keep draws in %s (%s); they are computed again next time", file.parent, error.strerror)
+        return estimate(predictions, stated.metric, draws=draws, scaled=is_scaled(record, stated))
+    except ConfigError as error:
+        return not_computed(stated, error)
 
 
 def gain(apart: FloatArray, *, value: float, over: str, n_clusters: int) -> Gain:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..registry import Registry, origin_of
-from ..types import Estimate
+from ..results import Estimate
 from .comparisons import Gain
 from .table import Cell, Column, Leaderboard, Row
 from .trust import NOT_AUDITED

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from ..types import Estimate
+from ..results import Estimate
 from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
 from .table import Cell, Column, Leaderboard, Row

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..records import Record, read_records
-from ..types import Estimate, FloatArray, canonical_json
+from ..results import Estimate
+from ..types import FloatArray
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
-from .table import KINDS, Cell, Column, Kind, Leaderboard, Row
+from .proof import proven
+from .rows import rows_of, same_versions
+from .table import KINDS, Cell, Column, Leaderboard, Row
 from .trust import audit_of, exposure_in
 from .wording import better
 
@@ -33,30 +36,30 @@ def build_leaderboard(results: str | Path | Iterable[Record]) -> Leaderboard:
 def tabulate(records: Iterable[Record]) -> Leaderboard:
     """Return the leaderboard of `records`, whose order does not matter."""
     everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
-    kept = [r for r in everything if not r.spec.limit]
-    placed = _columns(kept)
-    rows, of_record = _rows(placed)
-    found = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
+    whole = [proven(r) for r in everything if not r.spec.limit]
+    placed = _columns(whole)
+    rows, of_record = rows_of(placed)
+    record = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
     shared = {c: common_examples([r for r in members if r.status == "done"]) for c, members in placed.items()}
-    cells = {(row, c): _cell(row, c, found.get((row, c)), shared[c]) for row in rows for c in placed}
+    cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c]) for row in rows for c in placed}
     columns = {c: replace(_floor(c, rows, cells), left_out=shared[c].left_out) for c in placed}
     n_gains = sum(row.kind != "baseline" and cells[row, c].compared for row in rows for c in placed)
     n_resamples = resamples_for(n_gains)
     for column in placed:
         draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
-        _compare(column, columns[column].best_baseline, rows, cells, found, draws)
+        _compare(column, columns[column].best_baseline, rows, cells, record, draws)
     _adjust(cells)
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
-    commits = {str(r.environment["git_commit"]) for r in kept if r.environment.get("git_commit")}
+    commits = {str(r.environment["git_commit"]) for r in whole if r.environment.get("git_commit")}
     return Leaderboard(
         tuple(columns.values()),
         tuple(rows),
         tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed),
         n_resamples,
-        len(everything) - len(kept),
+        len(everything) - len(whole),
         tuple(sorted(commits)),
-        any(bool(r.environment.get("git_dirty")) for r in kept),
+        any(bool(r.environment.get("git_dirty")) for r in whole),
     )
 
 
@@ -89,74 +92,32 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
 
 def _named(column: Column, alike: Sequence[Column]) -> Column:
     """Return the column with what tells it from the task's other columns in its name."""
-    told = {
+    shown = {
         "seeds": " ".join(map(str, column.seeds)),
         "train_fraction": f"{column.train_fraction:g}",
         "data": column.data[:6],
         "split": column.split[:6],
     }
-    differing = [key for key in told if len({getattr(c, key) for c in alike}) > 1]
-    suffix = ", ".join(f"{key.replace('_', ' ')} {told[key]}" for key in differing)
+    differing = [key for key in shown if len({getattr(c, key) for c in alike}) > 1]
+    suffix = ", ".join(f"{key.replace('_', ' ')} {shown[key]}" for key in differing)
     return replace(column, name=f"{column.name} ({suffix})") if suffix else column
-
-
-def _rows(placed: Mapping[Column, Sequence[Record]]) -> tuple[list[Row], dict[str, Row]]:
-    """Return the rows, and the row of each record by its hash.
-
-    Records of a model in a mode share a row unless two of them meet in a column; then each variant of parameters,
-    settings and weights has a row of its own. Other weights of the same name are another row in any case.
-    """
-    alike: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
-    meet: set[tuple[str, str]] = set()
-    for members in placed.values():
-        seen: set[tuple[str, str]] = set()
-        for r in members:
-            if (r.spec.model, r.spec.mode) in seen:
-                meet.add((r.spec.model, r.spec.mode))
-            seen.add((r.spec.model, r.spec.mode))
-            alike[r.spec.model, r.spec.mode][r.hash] = r
-    rows: dict[str, Row] = {}
-    for key, of_key in sorted(alike.items()):
-        variants = {h: _variant(r) if key in meet else {"revision": r.spec.revision} for h, r in of_key.items()}
-        names = sorted({name for v in variants.values() for name in v})
-        differing = [name for name in names if len({canonical_json(v.get(name)) for v in variants.values()}) > 1]
-        for h, r in of_key.items():
-            detail = ", ".join(f"{name} {_short(variants[h].get(name))}" for name in differing)
-            name = f"{key[0]} · {key[1]}" + (f" ({detail})" if detail else "")
-            rows[h] = Row(name, key[0], key[1], _kind(r), detail)
-    return sorted(set(rows.values()), key=lambda row: row.name), rows
-
-
-def _variant(r: Record) -> dict[str, Any]:
-    return {**r.spec.params, **r.spec.settings, "revision": r.spec.revision}
-
-
-def _short(value: object) -> str:
-    return value[:8] if isinstance(value, str) else canonical_json(value)
-
-
-def _kind(r: Record) -> Kind:
-    """Return which kind of row a record belongs to; what has no pretrained weights is no model in this sense."""
-    if r.model.get("baseline"):
-        return "baseline"
-    return "random" if r.model.get("twin_of") or r.spec.mode == "from_scratch" else "model"
 
 
 def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
     if r is None:
         return Cell(row.name, column.name, "missing")
-    seen, why = exposure_in(r)
-    told: dict[str, Any] = {"hash": r.hash, "seconds": r.seconds, "exposure": seen, "exposure_reason": why}
+    exposure, why = exposure_in(r)
+    about: dict[str, Any] = {"hash": r.hash, "seconds": r.seconds, "exposure": exposure, "exposure_reason": why}
     if r.status != "done":
-        return Cell(row.name, column.name, r.status, error=r.error, **told)
+        return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
-    found = [e for e in r.estimates if e.metric in column.metrics]
+    stated = [e for e in r.estimates if e.metric in column.metrics]
     if shared.ids is not None and not apart:
-        found = estimates_on(r, [e.metric for e in found], shared.ids)
-    mine = {e.metric: e for e in found}
+        stated = estimates_on(r, stated, shared.ids)
+    mine = {e.metric: e for e in stated}
     absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
     estimates = tuple(mine.get(m) or replace(absent, metric=m) for m in column.metrics)
-    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, **told)
+    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, **about)
 
 
 def _sign(column: Column) -> int:
@@ -181,7 +142,7 @@ def _compare(
     best_baseline: str,
     rows: Sequence[Row],
     cells: dict[tuple[Row, Column], Cell],
-    found: Mapping[tuple[Row, Column], Record],
+    record: Mapping[tuple[Row, Column], Record],
     draws_for: Callable[[Sequence[Record], str], FloatArray],
 ) -> None:
     """Put ranks and gains, not yet adjusted, into the cells of a column."""
@@ -190,7 +151,7 @@ def _compare(
     if not scored or not sign:
         return
     values = [sign * (cells[row, column].value or 0.0) for row in scored]
-    draws = sign * draws_for([found[row, column] for row in scored], column.metric)
+    draws = sign * draws_for([record[row, column] for row in scored], column.metric)
     at = {row.name: i for i, row in enumerate(scored)}
 
     def over(i: int, name: str) -> Gain | None:
@@ -201,22 +162,23 @@ def _compare(
         return gain(draws[i] - draws[j], value=values[i] - values[j], over=name, n_clusters=n_clusters)
 
     for i, (row, rank) in enumerate(zip(scored, ranks(values, draws), strict=True)):
-        twin = _twin(found[row, column], column, scored, found) if row.kind == "model" else ""
+        twin = (
+            _twin(record[row, column], {row.name: record[row, column] for row in scored}) if row.kind == "model" else ""
+        )
         own = over(i, best_baseline) if row.kind != "baseline" else None
         cells[row, column] = replace(cells[row, column], rank=rank, gain=own, twin_gain=over(i, twin))
 
 
-def _twin(r: Record, column: Column, rows: Sequence[Row], found: Mapping[tuple[Row, Column], Record]) -> str:
-    """Return the row of the same network with random weights, in the same mode and settings; '' where there is none.
+def _twin(r: Record, others: Mapping[str, Record]) -> str:
+    """Return the row of the same network with random weights, in the same mode, settings and versions; '' for none.
 
     What fine-tuning is to pretrained weights, training from scratch is to random ones.
     """
     mode = "from_scratch" if r.spec.mode == "fine_tune" else r.spec.mode
-    for row in rows:
-        other = found[row, column]
-        same = other.spec.mode == mode and other.spec.settings == r.spec.settings
+    for name, other in others.items():
+        same = other.spec.mode == mode and other.spec.settings == r.spec.settings and same_versions(r, other)
         if same and other.model.get("twin_of") in (r.spec.model, r.model.get("name")):
-            return row.name
+            return name
     return ""
 
 

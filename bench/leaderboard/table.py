@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..types import Estimate
+from ..results import Estimate
 from .comparisons import Gain
 
 if TYPE_CHECKING:

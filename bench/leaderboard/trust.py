@@ -23,9 +23,9 @@ def audit_of(records: Sequence[Record]) -> tuple[str, tuple[str, ...]]:
     Reasons without a verdict say why there is none.
     """
     for verdict in _VERDICTS:
-        found = [r.audit for r in records if r.audit.get("verdict") == verdict]
-        if found:
-            return verdict, tuple(dict.fromkeys(str(line) for a in found for line in a.get("reasons", ())))
+        audits = [r.audit for r in records if r.audit.get("verdict") == verdict]
+        if audits:
+            return verdict, tuple(dict.fromkeys(str(line) for a in audits for line in a.get("reasons", ())))
     return "", tuple(dict.fromkeys(str(line) for r in records for line in r.audit.get("reasons", ())))
 
 
@@ -49,12 +49,12 @@ def explained(table: Leaderboard) -> list[str]:
     """Return what the warning signs in the table mean, a sentence each."""
     shown = "".join(warnings(cell, column) for row in table.rows for column in table.columns
                     for cell in (table.cell(row, column),))  # fmt: skip
-    said = {
+    meaning = {
         TAINTED: f"{TAINTED} the audit of the task fails: see its reasons with the tasks.",
         EXPOSED: f"{EXPOSED} the model saw test examples in pretraining.",
         UNSURE: f"{UNSURE} it is not known whether it did.",
     }
-    lines = [text for sign, text in said.items() if sign in shown]
+    lines = [text for sign, text in meaning.items() if sign in shown]
     if UNSURE in shown and EXPOSED not in shown:
         lines[-1] = f"{UNSURE} it is not known whether the model saw test examples in pretraining."
     old = [f"{c.name} by {c.superseded_by}" for c in table.columns if c.superseded_by]
@@ -63,14 +63,14 @@ def explained(table: Leaderboard) -> list[str]:
 
 def exposures(table: Leaderboard) -> list[tuple[str, str, list[str], str]]:
     """Return (model, status, columns, reason) of the pretrained models with a score, columns of one reason together."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    columns_of: dict[tuple[str, str, str], list[str]] = {}
     for row in table.rows:
         for column in table.columns:
             cell = table.cell(row, column)
             if cell.status == "done" and cell.exposure_reason != NOT_PRETRAINED:
-                names = found.setdefault((row.model, cell.exposure, cell.exposure_reason), [])
+                names = columns_of.setdefault((row.model, cell.exposure, cell.exposure_reason), [])
                 names += [] if column.name in names else [column.name]
-    return [(model, status, names, reason) for (model, status, reason), names in sorted(found.items())]
+    return [(model, status, names, reason) for (model, status, reason), names in sorted(columns_of.items())]
 
 
 def reasons(column: Column) -> list[str]:

@@ -14,8 +14,8 @@ from typing import Any
 
 from ..cache.folder import file_digest
 from ..cache.remote import hub_download, hub_snapshot, no_network
+from ..digests import digest
 from ..errors import ConfigError
-from ..types import digest
 from .families import FAMILIES, published
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")

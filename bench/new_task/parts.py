@@ -34,19 +34,19 @@ def read_parts(reference: str, *, config: str = "") -> tuple[Sample, dict[str, i
     """
     if is_hub_id(reference):
         wanted = HubSet(reference, config=(config,) if config else ())
-        found = find_hub(wanted)
+        where = find_hub(wanted)
     else:
         wanted = HubSet(str(Path(reference).resolve()))
-        found = Found(folder_parts(Path(reference)))
-        missing = next((part for part in ("train", "test") if part not in found.parts), "")
+        where = Found(folder_parts(Path(reference)))
+        missing = next((part for part in ("train", "test") if part not in where.parts), "")
         if missing:
             raise DataError(
                 f"{reference}: a folder without a {missing} file; expected train, valid (or dev) and test, as .csv, "
                 ".tsv, .parquet or .fa"
             )
-    first = next(iter(found.parts.values()))[0]
+    first = next(iter(where.parts.values()))[0]
     commit = _COMMIT.match(first)
-    samples = _samples(wanted, found)
+    samples = _samples(wanted, where)
     names = list(next(iter(samples.values())).columns)
     for part, sample in samples.items():
         if set(sample.columns) != set(names):
@@ -60,8 +60,8 @@ def read_parts(reference: str, *, config: str = "") -> tuple[Sample, dict[str, i
 
 def split_in_parts(roles: Roles, sizes: dict[str, int]) -> list[Guess]:
     """Return the keys of [split] for parts that the files are."""
-    said = ", ".join(f"{part} {n:,}" for part, n in sizes.items())
-    out = [Guess("rule", "predefined", f"a file a part: {said}"), Guess("column", "part")]
+    counts = ", ".join(f"{part} {n:,}" for part, n in sizes.items())
+    out = [Guess("rule", "predefined", f"a file a part: {counts}"), Guess("column", "part")]
     if "valid" not in sizes:
         out.append(Guess("valid_fraction", VALID, "there is no valid file, so it is taken from train"))
     if not roles.sample.whole and "id" in roles.taken.values():
@@ -69,13 +69,13 @@ def split_in_parts(roles: Roles, sizes: dict[str, int]) -> list[Guess]:
     return out
 
 
-def _samples(wanted: HubSet, found: Found) -> dict[str, Sample]:
-    files = {part: found.parts[part] for part in PARTS if part in found.parts}
+def _samples(wanted: HubSet, where: Found) -> dict[str, Sample]:
+    files = {part: where.parts[part] for part in PARTS if part in where.parts}
     tables = all(
         f.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")) for part in files.values() for f in part
     )
     out: dict[str, Sample] = {}
-    if tables and not found.tasks:
+    if tables and not where.tasks:
         for part, references in files.items():
             one = read_sample(package_file(references[0]))
             whole, n = one.whole and len(references) == 1, one.n * len(references)

@@ -199,8 +199,8 @@ def _with_info(columns: dict[str, list[str]]) -> dict[str, list[str]]:
         for text in columns["INFO"]
     ]
     keys = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in columns and key != "."]
-    kept = {name: values for name, values in columns.items() if name not in ("QUAL", "FILTER", "INFO", "FORMAT")}
-    return kept | {key: [row.get(key, "") for row in rows] for key in keys[:200]}
+    fixed = {name: values for name, values in columns.items() if name not in ("QUAL", "FILTER", "INFO", "FORMAT")}
+    return fixed | {key: [row.get(key, "") for row in rows] for key in keys[:200]}
 
 
 def _fasta(head: str, path: Path, *, cut: bool) -> dict[str, list[str]]:

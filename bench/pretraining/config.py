@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..digests import canonical_json, digest
 from ..errors import ConfigError, check_keys
-from ..types import canonical_json, digest
 from .corpus import Corpus
 
 C = TypeVar("C")

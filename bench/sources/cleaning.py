@@ -54,10 +54,10 @@ class Cleaning:
 
     def finish(self) -> tuple[Text, NDArray[np.float64] | None]:
         """Return all sequences (n,) and each one's share of lower case (n,), None where none has any; log a census."""
-        found = census(self._counts)
-        if found:
-            said = ", ".join(f"{letter}: {n}" for letter, n in found.items())
-            log.info("%s: column %r: kept as they are, upper-cased: %s", self.where, self.column, said)
+        letters = census(self._counts)
+        if letters:
+            counts = ", ".join(f"{letter}: {n}" for letter, n in letters.items())
+            log.info("%s: column %r: kept as they are, upper-cased: %s", self.where, self.column, counts)
         table = self._collected.table()
         text = Text.of([]) if table is None else Text(table["sequence"], mapped=self._collected.mapped)
         lower = np.concatenate([np.empty(0), *self._lower])
@@ -109,6 +109,6 @@ def clean_sequences(values: Sequence[str] | Strings, reference: str, column: str
 def census(counts: NDArray[np.int64]) -> dict[str, int]:
     """Return how many letters are ambiguous, by letter, and how many 'lower case'; `counts` (256,) are of bytes."""
     upper = counts[65:91] + counts[97:123]
-    found = {chr(65 + i): int(n) for i, n in enumerate(upper) if n and chr(65 + i) not in "ACGT"}
+    letters = {chr(65 + i): int(n) for i, n in enumerate(upper) if n and chr(65 + i) not in "ACGT"}
     lower = int(counts[97:123].sum())
-    return found | ({"lower case": lower} if lower else {})
+    return letters | ({"lower case": lower} if lower else {})

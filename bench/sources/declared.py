@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..digests import digest
 from ..errors import DataError
-from ..types import Examples, Kind, SplitRule, digest, strings
+from ..types import Examples, Kind, SplitRule, strings
 from . import concatenate
 from .hub import HubSet, content_key, find_hub, read_parts
 from .labelled import is_fasta

@@ -48,12 +48,12 @@ class Delimited:
         done = 0
         quoting = not self.path.name.removesuffix(".gz").endswith(".vcf")
         for block in self.lines:
-            found = None if quoting and b'"' in block else self._plain(block, wanted)
-            if found is None:
+            plain = None if quoting and b'"' in block else self._plain(block, wanted)
+            if plain is None:
                 rest = itertools.chain([block], self.lines)
                 yield from self._parsed(rest, wanted, done, csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
                 return
-            for batch in found:
+            for batch in plain:
                 done += batch.num_rows
                 yield batch
 
@@ -77,8 +77,8 @@ class Delimited:
             )
         except pa.ArrowInvalid:
             return None
-        found: list[pa.RecordBatch] = table.rename_columns(list(wanted)).to_batches()
-        return found
+        batches: list[pa.RecordBatch] = table.rename_columns(list(wanted)).to_batches()
+        return batches
 
     def _parsed(
         self, blocks: Iterator[bytes], wanted: Sequence[str], done: int, quoting: Any

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cache.folder import cache_dir
+from ..digests import digest
 from ..errors import DataError
 from ..files import write_whole
 from ..text import Ints, Strings, Text, distinct
-from ..types import Examples, Inputs, Intervals, StrArray, digest
+from ..types import Examples, Inputs, Intervals, StrArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -186,16 +187,16 @@ def _batches(columns: list[Strings]) -> Iterator[pa.RecordBatch]:
 
 def _checksum(file: IO[bytes], start: int, end: int) -> int:
     """Return the CRC-32 of a page of every megabyte up to `start`, of the page before it, and of all up to `end`."""
-    found = 0
+    checksum = 0
     for at in [*range(0, start, _STEP), max(0, start - _PAGE)]:
         file.seek(at)
-        found = zlib.crc32(file.read(min(_PAGE, start - at)), found)
+        checksum = zlib.crc32(file.read(min(_PAGE, start - at)), checksum)
     file.seek(start)
     left = end - start
     while left and (block := file.read(min(left, _STEP))):
-        found = zlib.crc32(block, found)
+        checksum = zlib.crc32(block, checksum)
         left -= len(block)
-    return found
+    return checksum
 
 
 def _array(values: NDArray[Any]) -> pa.Array:

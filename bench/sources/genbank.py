@@ -55,10 +55,10 @@ def _feature(contig: str, kind: str, location: str, qualifiers: str, where: str)
     inner = where_to.removeprefix("complement(").removeprefix("join(").rstrip(")")
     parts = []
     for piece in inner.split(","):
-        found = _SPAN.fullmatch(piece)
-        if not found:
+        span = _SPAN.fullmatch(piece)
+        if not span:
             raise DataError(f"{where}: location {where_to!r} of a {kind} is not understood")
-        start, end, single = found.groups()
+        start, end, single = span.groups()
         parts.append((int(start or single) - 1, int(end or single)))
     named: dict[str, str] = dict(reversed(_NAME.findall(qualifiers)))
     name = named.get("locus_tag") or named.get("gene") or named.get("note", "")

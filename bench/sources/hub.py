@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..cache.folder import file_digest
 from ..cache.remote import ask_hub, by_hand, data_folders, hub_copies, hub_errors, no_network
+from ..digests import digest
 from ..errors import ConfigError, DataError
 from ..progress import activity
-from ..types import PARTS, Part, digest
+from ..types import PARTS, Part
 from .labelled import FASTA, class_folders, is_fasta, read_class_folder, read_labelled_fasta
 from .tables import read_columns
 
@@ -97,10 +98,10 @@ def find_hub(wanted: HubSet) -> Found:
     partial: list[tuple[Path, Parts]] = []
     copies = hub_copies(wanted.repository, wanted.revision)
     for copy in copies:
-        if found := _in_copy(copy, wanted):
-            if all(part in found.parts for part in wanted.needs):
-                return found
-            partial.append((copy, found.parts))
+        if held := _in_copy(copy, wanted):
+            if all(part in held.parts for part in wanted.needs):
+                return held
+            partial.append((copy, held.parts))
     for place in _unpacked(wanted):
         parts = folder_parts(place)
         if parts and all(part in parts for part in wanted.needs):
@@ -109,11 +110,11 @@ def find_hub(wanted: HubSet) -> Found:
             partial.append((place, parts))
     if partial:
         raise _incomplete(wanted, *max(partial, key=lambda p: len(p[1])))
-    found = _on_hub(wanted)
-    missing = [part for part in wanted.needs if part not in found.parts]
+    on_hub = _on_hub(wanted)
+    missing = [part for part in wanted.needs if part not in on_hub.parts]
     if missing:
-        raise DataError(f"{wanted}: the hub has no {missing[0]} part of it; it has {', '.join(found.parts) or 'none'}")
-    return found
+        raise DataError(f"{wanted}: the hub has no {missing[0]} part of it; it has {', '.join(on_hub.parts) or 'none'}")
+    return on_hub
 
 
 def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
@@ -125,12 +126,12 @@ def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = find_hub(wanted)
-    advance = activity(f"reading {wanted}", sum(map(len, found.parts.values())))
+    held = find_hub(wanted)
+    advance = activity(f"reading {wanted}", sum(map(len, held.parts.values())))
     columns: set[str] = set()
     for part in PARTS:
         pieces = []
-        for reference in found.parts.get(part, ()):
+        for reference in held.parts.get(part, ()):
             pieces.append(_read(reference))
             advance(1)
             columns = columns or set(pieces[-1].column_names)
@@ -140,18 +141,18 @@ def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
                 raise DataError(f"{reference}: its columns are not those of the other files: {', '.join(columns)}")
         if not pieces:
             continue
-        where = found.parts[part][0]
+        where = held.parts[part][0]
         rows = pa.concat_tables(
             [piece.select([name for name in pieces[0].column_names if name in columns]) for piece in pieces]
         )
-        if found.tasks:
+        if held.tasks:
             if "task" not in rows.column_names:
                 raise DataError(
-                    f"{where}: {wanted.repository} has no configuration {found.tasks[0]!r}, its rows no column 'task'"
+                    f"{where}: {wanted.repository} has no configuration {held.tasks[0]!r}, its rows no column 'task'"
                 )
-            rows = rows.filter(pc.is_in(rows["task"], pa.array(found.tasks, rows["task"].type)))
+            rows = rows.filter(pc.is_in(rows["task"], pa.array(held.tasks, rows["task"].type)))
             if not len(rows):
-                raise DataError(f"{where}: column 'task' is {found.tasks[0]!r} in no row")
+                raise DataError(f"{where}: column 'task' is {held.tasks[0]!r} in no row")
         rows = rows.drop_columns([name for name in ("part", "row") if name in rows.column_names])
         rows = rows.append_column("part", pa.array([part] * len(rows), pa.large_string()))
         numbers = pa.array([f"{part}-{i + 1}" for i in range(len(rows))], pa.large_string())
@@ -211,7 +212,7 @@ def _by_name(names: Iterable[str], where: str) -> Parts:
     All are of the best format there is; a part that it lacks is of the next. Raises DataError where a part is there
     under two names, or not all of its shards are.
     """
-    found: dict[str, dict[str, list[tuple[str, str, int]]]] = {}
+    by_ending: dict[str, dict[str, list[tuple[str, str, int]]]] = {}
     for name in sorted(names):
         above, _, file = name.rpartition("/")
         ending = next((f for f in sorted(_FORMATS, key=len, reverse=True) if file.lower().endswith(f)), "")
@@ -219,11 +220,11 @@ def _by_name(names: Iterable[str], where: str) -> Parts:
         called = (above or (shard["part"] if shard else "")).lower()
         part = PART_NAMES.get(called, "")
         if ending and part and "/" not in above:
-            known = found.setdefault(ending, {}).setdefault(part, [])
+            known = by_ending.setdefault(ending, {}).setdefault(part, [])
             known.append((name, f"{called}/" if above else called, int(shard["of"] or 1) if shard and not above else 0))
     parts: dict[str, tuple[str, ...]] = {}
-    for ending in sorted(found, key=lambda ending: (-len(found[ending]), _FORMATS.index(ending))):
-        for part, files in found[ending].items():
+    for ending in sorted(by_ending, key=lambda ending: (-len(by_ending[ending]), _FORMATS.index(ending))):
+        for part, files in by_ending[ending].items():
             if part in parts:
                 continue
             other = next((name for name, called, _ in files if called != files[0][1]), None)
@@ -252,10 +253,10 @@ def _on_hub(wanted: HubSet) -> Found:
                 )
             except LocalEntryNotFoundError:
                 raise error from None
-            found = _in_copy(Path(cached), wanted)
-            if not found:
+            held = _in_copy(Path(cached), wanted)
+            if not held:
                 raise
-            return found
+            return held
     commit = info.sha or wanted.revision
     there = [sibling.rfilename for sibling in info.siblings or ()]
     if wanted.files:
@@ -281,10 +282,10 @@ def _by_datasets(place: str, wanted: HubSet) -> Found:
             known = known or error.known
             continue
         parts: dict[str, tuple[str, ...]] = {}
-        for split, found in files.items():
+        for split, references in files.items():
             if split not in PART_NAMES:
                 raise DataError(f"{wanted}: split {split!r} is no part; expected {', '.join(PART_NAMES)}")
-            parts[PART_NAMES[split]] = tuple(map(_as_reference, found))
+            parts[PART_NAMES[split]] = tuple(map(_as_reference, references))
         return Found(parts, wanted.config if config is None else ())
     raise DataError(f"{wanted}: no such configuration in {place}; there are {', '.join(known[:20])}")
 
@@ -323,7 +324,7 @@ def _data_files(place: str, config: str | None, wanted: HubSet) -> Mapping[str, 
         # Without configurations of its own a repository takes any name, and gives the files of all of them.
         if config is not None and config not in builder.builder_configs:
             raise _NoSuchConfig(list(builder.builder_configs))
-        return {str(split): [str(file) for file in found] for split, found in (files or {}).items()}
+        return {str(split): [str(file) for file in names] for split, names in (files or {}).items()}
 
 
 def _as_reference(file: str) -> str:
@@ -342,13 +343,13 @@ def _incomplete(wanted: HubSet, place: Path, parts: Parts) -> DataError:
     return DataError(f"{wanted}: {file} is missing (there are {there}); {wanted.advice}")
 
 
-def content_key(found: Found) -> str:
+def content_key(held: Found) -> str:
     """Return the digest of which files a data set is read from, by content or commit, and of which task's rows."""
     parts = []
-    for part, references in sorted(found.parts.items()):
+    for part, references in sorted(held.parts.items()):
         for reference in references:
             parts += [part, reference if reference.startswith("hub:") else _content(Path(reference))]
-    return digest(*parts, *found.tasks)
+    return digest(*parts, *held.tasks)
 
 
 def _content(path: Path) -> str:

@@ -190,8 +190,8 @@ def read_transcripts(reference: str) -> list[Transcript]:
             start, end = _integer(low, where, "start") - 1, _integer(high, where, "end")
             if not 0 <= start < end:
                 raise DataError(f"{where}: {low}-{high} is not a 1-based interval")
-            found = (_TRANSCRIPT_ID if is_gtf else _PARENT).search(text)
-            for parent in unquote(found[1]).split(",") if found else [""]:
+            parents = (_TRANSCRIPT_ID if is_gtf else _PARENT).search(text)
+            for parent in unquote(parents[1]).split(",") if parents else [""]:
                 places.setdefault(parent, (chrom, strand))
                 (exons if feature == "exon" else coding).setdefault(parent, []).append((start, end))
                 if is_gtf and parent not in kinds:
@@ -221,8 +221,8 @@ def read_transcripts(reference: str) -> list[Transcript]:
 
 def _attributes(text: str, *, is_gtf: bool) -> dict[str, str]:
     """Return those of column 9 that say what belongs to what, the first of each."""
-    found: list[tuple[str, str]] = (_GTF_ATTRIBUTE if is_gtf else _GFF_ATTRIBUTE).findall(text)
-    return {key: unquote(value) if "%" in value else value for key, value in reversed(found)}
+    pairs: list[tuple[str, str]] = (_GTF_ATTRIBUTE if is_gtf else _GFF_ATTRIBUTE).findall(text)
+    return {key: unquote(value) if "%" in value else value for key, value in reversed(pairs)}
 
 
 def _integer(text: str, where: str, what: str) -> int:

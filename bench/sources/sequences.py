@@ -63,11 +63,11 @@ def package_file(reference: str) -> Path:
 
 
 def _file_on_hub(reference: str) -> Path:
-    found = _HUB.fullmatch(reference)
-    if not found or ".." in found["path"].split("/"):
+    named = _HUB.fullmatch(reference)
+    if not named or ".." in named["path"].split("/"):
         raise ConfigError(f"{reference}: expected hub:ORG/NAME@REVISION/path/of/the/file")
-    revision = urllib.parse.unquote(found["revision"] or "main")
-    return hub_file(found["repository"], found["path"], revision=revision)
+    revision = urllib.parse.unquote(named["revision"] or "main")
+    return hub_file(named["repository"], named["path"], revision=revision)
 
 
 def read_sequences(reference: str) -> dict[str, str]:

@@ -324,14 +324,14 @@ def _written(value: object) -> str:
 
 def _digests(sequences: Text) -> list[str]:
     """Return `types.digest` of each sequence."""
-    found = []
+    digests = []
     for letters, bounds in sequences.letters():
         data = letters.tobytes()
         for start, end in pairwise(bounds.tolist()):
             key = hashlib.blake2b((end - start).to_bytes(8, "little"), digest_size=8)
             key.update(data[start:end])
-            found.append(key.hexdigest())
-    return found
+            digests.append(key.hexdigest())
+    return digests
 
 
 class _Shared:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..digests import digest
 from ..dna import similarity
 from ..errors import ConfigError, DataError
-from ..types import Examples, IntArray, StrArray, digest, strings
+from ..types import Examples, IntArray, StrArray, strings
 from .rules import intervals, stratum
 from .subsets import rows_by_class
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..cache.folder import file_digest
+from ..digests import digest
 from ..errors import DataError
 from ..provenance import sources
 from ..sources import concatenate
@@ -19,7 +20,7 @@ from ..sources.declared import Checked
 from ..sources.example_file import cached_examples
 from ..sources.sequences import package_file
 from ..sources.source import Source
-from ..types import PARTS, Examples, Split, Subset, Task, digest, strings
+from ..types import PARTS, Examples, Split, Subset, Task, strings
 from .check_targets import check_learnable, check_targets
 from .drawn import is_slow
 from .subsets import take_subset

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..digests import digest
 from ..errors import DataError, nearest
-from ..types import Examples, Intervals, Part, SplitRule, StrArray, digest, strings
+from ..types import Examples, Intervals, Part, SplitRule, StrArray, strings
 
 Region = tuple[str, int, int]
 """A chromosome with a 0-based start and an exclusive end."""

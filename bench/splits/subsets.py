@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Examples, IntArray, Split, SplitRule, StrArray, Subset, digest
+from ..digests import digest
+from ..types import Examples, IntArray, Split, SplitRule, StrArray, Subset
 from .rules import stratum
 
 _SMALL = 8

@@ -1,0 +1,98 @@
+"""Whether the estimates that a record states follow from its stored predictions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import ConfigError, DataError
+from ..records import Record, read_predictions
+from ..results import Estimate, Predictions
+from ..statistics import UNSCALED, estimate
+from .cache import estimate_file, is_intact, read_estimate, write_estimate
+
+DIGESTED = 2
+"""The record schema from which on `read_record` checks a digest of all that a record states."""
+
+_NUMBERS = ("value", "low", "high", "n", "n_clusters", "level")
+_ROUNDING = 1e-9
+
+
+def proven(record: Record) -> Record:
+    """Return the record once each of its estimates has been computed again from its predictions and found the same.
+
+    A record of a schema that holds a digest, or one that was never on disk, is returned as it is. A metric that cannot
+    be computed here loses its value, and a flag says why. Raises DataError for an estimate that differs by more than
+    rounding, or that has no predictions to follow from.
+    """
+    if record.path is None or record.schema >= DIGESTED:
+        return record
+    if record.status != "done" or not record.predictions_digest:
+        for stated in record.estimates:
+            if stated.value is not None or record.status != "done":
+                raise DataError(
+                    f"{record.path / 'record.json'}: it states {stated.metric} = {stated.value} and has no predictions "
+                    f"({record.status}); delete {record.path} and run again"
+                )
+        return record
+    predictions = None if is_intact(record) else read_predictions(record)
+    estimates, flags = [], list(record.flags)
+    for stated in record.estimates:
+        try:
+            computed, predictions = _computed(record, stated, predictions)
+        except ConfigError as error:
+            unshown = not_computed(stated, error)
+            estimates.append(unshown)
+            flags.append(unshown.reason)
+            continue
+        _compare(record, stated, computed)
+        estimates.append(stated)
+    return replace(record, estimates=tuple(estimates), flags=tuple(flags))
+
+
+def not_computed(stated: Estimate, error: ConfigError) -> Estimate:
+    """Return the estimate without its value, which nobody can compute here, and with the reason."""
+    reason = f"{stated.metric} is not shown, since it cannot be computed here: {' '.join(str(error).split())}"
+    return Estimate(stated.metric, None, None, None, stated.n, stated.n_clusters, reason=reason)
+
+
+def is_scaled(record: Record, stated: Estimate) -> bool:
+    """Return whether the record's scores were taken to be on the scale of the targets when the estimate was made.
+
+    Of the first schema, zero-shot scores alone were not; a later record says so where it matters, and its digest is
+    what vouches for it.
+    """
+    if record.schema < DIGESTED:
+        return record.spec.mode != "zero_shot"
+    return UNSCALED not in stated.reason
+
+
+def _computed(record: Record, stated: Estimate, predictions: Predictions | None) -> tuple[Estimate, Predictions | None]:
+    """Return the metric by the stored predictions, and these where they had to be read."""
+    metric, scaled = stated.metric, is_scaled(record, stated)
+    file = estimate_file(record, metric, "scaled" if scaled else "unscaled")
+    known = read_estimate(file)
+    if known is None:
+        predictions = predictions or read_predictions(record)
+        known = estimate(predictions, metric, scaled=scaled)
+        write_estimate(file, known)
+    return known, predictions
+
+
+def _compare(record: Record, stated: Estimate, computed: Estimate) -> None:
+    """Raise DataError where the two differ by more than rounding."""
+    pairs = [(name, getattr(stated, name), getattr(computed, name)) for name in _NUMBERS]
+    pairs += [("method", stated.method, computed.method), ("seeds", len(stated.per_seed), len(computed.per_seed))]
+    seeds = zip(record.spec.seeds, stated.per_seed, computed.per_seed, strict=False)
+    pairs += [(f"value of seed {seed}", a, b) for seed, a, b in seeds]
+    for what, a, b in pairs:
+        if not _same(a, b):
+            raise DataError(
+                f"{record.path and record.path / 'record.json'}: the {what} of {stated.metric} is {a!r}, and {b!r} by "
+                f"the stored predictions; undo what changed it, or delete {record.path} and run again"
+            )
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return abs(a - b) <= _ROUNDING * max(1.0, abs(b))
+    return a == b

@@ -1,0 +1,25 @@
+"""How threads of torch, scikit-learn and XGBoost wait for one another.
+
+Their OpenMP teams spin while they wait. Two such teams on the same cores take turns at spinning, and each waits for
+threads that are not running: a training of 9 s was seen to take three minutes. Threads that sleep instead cost next to
+nothing where nobody else wants the cores; `benchmarks/busy.py` measures both.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+log = logging.getLogger(__name__)
+
+
+def wait_asleep() -> None:
+    """Let threads that wait sleep, unless OMP_WAIT_POLICY says otherwise; libraries that are loaded already go on.
+
+    The setting is read when a library with OpenMP is loaded, and is passed on to processes that are started from here.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        if "torch" in sys.modules:
+            log.debug("torch was imported before baserate: its threads spin while they wait")

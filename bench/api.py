@@ -118,7 +118,7 @@ def run(
         random_weights=random_weights,
         access=_access(trust_remote_code, allow_pickle),
     )
-    found = _results(
+    ended = _results(
         planned,
         seeds=seeds,
         limit=limit,
@@ -129,7 +129,7 @@ def run(
         executor=executor,
         progress=progress,
     )
-    return [result.record for result in found if result.record is not None]
+    return [result.record for result in ended if result.record is not None]
 
 
 def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboard:

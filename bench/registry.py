@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -49,8 +50,11 @@ class Registry(Generic[T]):
         self._every.append(self)
 
     def add(self, name: str, value: T, *, origin: str) -> None:
-        """Register `value`. Raises DuplicateName, naming both origins, where `name` is taken."""
-        if name in self._values:
+        """Register `value`. Raises DuplicateName, naming both origins, where `name` is taken.
+
+        What was typed, in a notebook or at a prompt, is replaced by what is typed there next.
+        """
+        if name in self._values and not (_is_typed(origin) and _is_typed(self._origins[name])):
             raise DuplicateName(
                 f"{self.what} {name!r} is defined twice: {self._origins[name]} and {origin}; rename one of them"
             )
@@ -157,6 +161,12 @@ def origin_of(function: Callable[..., Any]) -> str:
     """Return the file and line in which a function was written."""
     code = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _is_typed(origin: str) -> bool:
+    """Return whether what has this origin, as `origin_of` tells it, is in no file."""
+    file, colon, _ = origin.rpartition(":")
+    return bool(colon) and not Path(file).exists()
 
 
 TASKS: Registry[Task] = Registry("task", groups=("baserate.tasks", PLUGINS))

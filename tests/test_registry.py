@@ -47,6 +47,16 @@ def test_duplicate_name_is_refused_naming_both_origins() -> None:
         task(lambda: make_task())
 
 
+def test_what_is_typed_in_a_notebook_is_replaced_when_its_cell_runs_again() -> None:
+    for version in (1, 2):
+        names = {"model": model, "load": None}
+        cell = f"@model('typed', modes={{}}, description='{version}')\ndef load():\n    ..."
+        exec(compile(cell, f"/tmp/ipykernel_7/{version}.py", "exec"), names)
+    assert get_model("typed").description == "2"
+    with pytest.raises(DuplicateName, match="'typed' is defined twice"):
+        model("typed", modes={}, description="d")(lambda: None)  # type: ignore[arg-type, misc, return-value]
+
+
 def test_task_function_must_return_a_task() -> None:
     with pytest.raises(ConfigError, match="returned str, not Task"):
         task(lambda: "nothing")  # type: ignore[arg-type, return-value]

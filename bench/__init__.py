@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from .api import run as run
     from .api import tasks as tasks
     from .errors import BaserateError as BaserateError
+    from .executors import executor as executor
+    from .leaderboard.columns import column as column
+    from .leaderboard.fields import field as field
     from .metrics.metric import metric as metric
     from .modes.mode import mode as mode
     from .probes.probe import probe as probe
@@ -50,6 +53,9 @@ _PUBLIC = {
     "run": "api",
     "tasks": "api",
     "BaserateError": "errors",
+    "executor": "executors",
+    "column": "leaderboard.columns",
+    "field": "leaderboard.fields",
     "metric": "metrics.metric",
     "mode": "modes.mode",
     "probe": "probes.probe",

@@ -39,7 +39,7 @@ class Planned:
 
 
 def evaluate(
-    task: str | Task,
+    task: str | Path | Task,
     model: Any,
     mode: str = "",
     *,
@@ -69,9 +69,14 @@ def evaluate(
         raise ConfigError(f"model {card.name!r} has the modes {', '.join(modes)}; name one, as in mode={modes[0]!r}")
     if mode and mode not in card.modes:
         raise ConfigError(f"model {card.name!r} has no mode {mode!r}; it has {', '.join(card.modes)}")
-    planned = Planned(_plan([task], [card], modes, settings), "run")
     (result,) = _results(
-        planned, seeds=seeds, limit=limit, results=results, audit=audit, cache=cache, progress=progress
+        Planned(_plan([_task(task)], [card], modes, settings), "run"),
+        seeds=seeds,
+        limit=limit,
+        results=results,
+        audit=audit,
+        cache=cache,
+        progress=progress,
     )
     if result.record is None or result.record.status != "done":
         raise BaserateError(f"{result.cell}: {_last_line(result.reason)}")
@@ -79,7 +84,7 @@ def evaluate(
 
 
 def run(
-    tasks: str | Task | Sequence[str | Task] = (),
+    tasks: str | Path | Task | Sequence[str | Path | Task] = (),
     models: Any = (),
     modes: str | Sequence[str] = (),
     *,
@@ -100,13 +105,14 @@ def run(
     """Return the records of models on tasks, in the order of the cells; what is done already is read from `results`.
 
     Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, every mode of
-    a model without `modes`. A cell that fails is a record with its error; one whose data cannot be had has none. With
-    `results` None nothing is written. Raises BaserateError, in one line, for a mistake of the call.
+    a model without `modes`. Objects of yours are what `evaluate` takes, and `{"name": object}` names them. A cell
+    that fails is a record with its error; one whose data cannot be had has none. With `results` None nothing is
+    written. Raises BaserateError, in one line, for a mistake of the call.
     """
     planned = cells_of(
         suite=suite,
         tasks=_listed(tasks),
-        models=_listed(models),
+        models=models if isinstance(models, Mapping) else _listed(models),
         modes=_listed(modes),
         settings=settings,
         random_weights=random_weights,
@@ -146,7 +152,7 @@ def models() -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def load_split(task: str | Task, *, limit: int = 0) -> Split:
+def load_split(task: str | Path | Task, *, limit: int = 0) -> Split:
     """Return the train, valid and test examples of a task; `load_split("yeast_coding").test.to_frame()` shows them."""
     from .splits import load_split as load
 
@@ -163,8 +169,8 @@ def frame_task(frame: pd.DataFrame, name: str, **keys: Any) -> Task:
 def cells_of(
     *,
     suite: str = "",
-    tasks: Sequence[str | Task] = (),
-    models: Sequence[Any] = (),
+    tasks: Sequence[str | Path | Task] = (),
+    models: Sequence[Any] | Mapping[str, Any] = (),
     modes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     random_weights: bool = False,
@@ -186,9 +192,12 @@ def cells_of(
             raise ConfigError("--model, --mode, --set and --random-weights go with --task; a suite names its own")
         loaded = load_suite(suite, granted)
         return Planned(loaded.cells, loaded.name, loaded.seeds)
-    named = [model for model in models if isinstance(model, str)]
-    cards = find_models(named, granted) if named or not models else []
-    cards += [_card(model, access=granted) for model in models if not isinstance(model, str)]
+    if isinstance(models, Mapping):
+        cards = [_card(model, access=granted, name=name) for name, model in models.items()]
+    else:
+        named = [str(model) for model in models if isinstance(model, (str, Path))]
+        cards = find_models(named, granted) if named or not models else []
+        cards += [_card(model, access=granted) for model in models if not isinstance(model, (str, Path))]
     cards = with_twins(cards) if random_weights else cards
     cells = _plan(tasks, cards, modes, settings)
     if not cells:
@@ -197,13 +206,16 @@ def cells_of(
 
 
 def _plan(
-    tasks: Sequence[str | Task], cards: Sequence[ModelCard], modes: Sequence[str], settings: Mapping[str, Any] | None
+    tasks: Sequence[str | Path | Task],
+    cards: Sequence[ModelCard],
+    modes: Sequence[str],
+    settings: Mapping[str, Any] | None,
 ) -> list[Cell]:
     from .cards.find import find_tasks
     from .plan import plan
 
-    named = find_tasks([task for task in tasks if isinstance(task, str)])
-    return plan([*named, *(task for task in tasks if isinstance(task, Task))], cards, modes, settings)
+    named = find_tasks([str(task) for task in tasks if isinstance(task, (str, Path))])
+    return plan([*named, *(_task(task) for task in tasks if not isinstance(task, (str, Path)))], cards, modes, settings)
 
 
 def _results(
@@ -222,7 +234,9 @@ def _results(
     from .plan import SEEDS, Protocol
     from .run import Grid
 
-    protocol = Protocol(seeds=tuple(seeds) or planned.seeds or SEEDS, limit=limit, grid=planned.grid)
+    if limit < 0:
+        raise ConfigError(f"limit = {limit!r}; expected how many examples of each part, 0 for all")
+    protocol = Protocol(seeds=_seeds(seeds) or planned.seeds or SEEDS, limit=limit, grid=planned.grid)
     with _Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),
@@ -235,6 +249,15 @@ def _results(
             finished=bars.finished,
         )
         return list(grid.each(planned.cells))
+
+
+def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
+    chosen = tuple(seeds)
+    if any(isinstance(seed, bool) or not isinstance(seed, int) or seed < 0 for seed in chosen):
+        raise ConfigError(f"seeds = {chosen!r}; expected whole numbers from 0, such as (0, 1, 2)")
+    if len(set(chosen)) != len(chosen):
+        raise ConfigError(f"seeds = {chosen!r}; expected each once")
+    return chosen
 
 
 class _Bars(AbstractContextManager["_Bars"]):
@@ -295,19 +318,25 @@ class _Bars(AbstractContextManager["_Bars"]):
 def _card(model: Any, *, access: Access, name: str = "", revision: str = "") -> ModelCard:
     if isinstance(model, ModelCard):
         return model
-    if isinstance(model, str):
+    if isinstance(model, (str, Path)):
         from .cards.find import find_model
 
-        return find_model(model, access)
+        return find_model(str(model), access)
     from .cards.objects import card_of
 
     return card_of(model, name=name, revision=revision)
 
 
-def _task(task: str | Task) -> Task:
+def _task(task: str | Path | Task) -> Task:
     from .cards.find import find_task
 
-    return task if isinstance(task, Task) else find_task(task)
+    if isinstance(task, Task):
+        return task
+    if isinstance(task, (str, Path)):
+        return find_task(str(task))
+    raise ConfigError(
+        f"a task is a name, a file or a Task, not a {type(task).__name__}; frame_task makes one of a data frame"
+    )
 
 
 def _access(trusted: Sequence[str], allow_pickle: bool) -> Access:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from .cards.own_files import run_inherited_plugins
 from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS
@@ -169,7 +170,8 @@ class Grid:
 
 
 def _prepare(results: Path | None, **options: Any) -> Callable[[Cell], Result]:
-    """Return what runs a cell in this process."""
+    """Return what runs a cell in this process, which may be one that the executor has just started."""
+    run_inherited_plugins()
     return functools.partial(run_cell, worker=Worker(**options), results=results)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -36,6 +37,12 @@ def test_layers_hold() -> None:
     command = [Path(sys.executable).parent / "lint-imports"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_picture_of_the_layers_is_current() -> None:
+    docs = ROOT / "docs"
+    page = runpy.run_path(str(docs / "write_layers_page.py"))["page"]()
+    assert (docs / "architecture.md").read_text(encoding="utf-8") == page, "run: python docs/write_layers_page.py"
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

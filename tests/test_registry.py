@@ -97,6 +97,8 @@ def test_revision_of_a_model_is_its_version_or_follows_its_source_file(tmp_path:
         )
         revisions.append(find_model(str(file)).revision())
     assert revisions[0] != revisions[1] and all(r.startswith("source:") for r in revisions)
+
+
 def test_a_model_is_known_by_its_declared_version_or_by_its_source_file() -> None:
     assert with_params(get_model("kmer_logreg"), max_k=3).revision() == "version 1"
     model("mine", modes={"linear_probe": {}}, description="d")(lambda: None)  # type: ignore[arg-type, return-value]

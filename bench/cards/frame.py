@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cache.folder import cache_dir
 from ..digests import digest
-from ..errors import DataError
+from ..errors import ConfigError, DataError, nearest
 from ..files import write_whole
 from ..types import Task
 from .task import task_from
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_COLUMNS = ("sequence", "target", "alternate", "id", "group", "cluster")
+"""The keys of a [source] that name a column, or several as a list; `strata` is a list of columns too."""
 
 
 def frame_task(
@@ -33,22 +37,39 @@ def frame_task(
     classes (those that the column holds, unless named), and so on. The rows are kept as Parquet in the cache folder
     under their content, which is what the task's fingerprint follows. Raises ConfigError or DataError, in one line.
     """
-    columns = {"sequence": "sequence", "target": "label", **(source or {})}
     where = f"task {name!r} from a data frame"
-    target = columns["target"]
-    if kind == "classification" and "classes" not in keys and target in frame:
-        keys["classes"] = sorted(map(str, frame[target].dropna().unique()))
-    path = _table(frame, where)
+    if not hasattr(frame, "columns"):
+        raise ConfigError(f"{where}: it is a {type(frame).__name__}; expected a pandas DataFrame")
+    columns: dict[str, Any] = {"sequence": "sequence", "target": "label", **(source or {})}
     rule = dict(split) if split else {"rule": "by_homology"}
+    if rule.get("rule") == "predefined":  # the rule looks for the column among the strata
+        part = rule.get("column", "part")
+        columns["strata"] = list(dict.fromkeys([*columns.get("strata", ()), part]))
+    _check_columns(frame, columns, where)
+    target = columns["target"]
+    if kind == "classification" and "classes" not in keys and isinstance(target, str):
+        keys["classes"] = sorted(map(str, frame[target].dropna().unique()))
+    path = _table(frame, name, where)
     return task_from(
         {"name": name, "kind": kind, "source": {"table": str(path), **columns}, "split": rule, **keys}, path, where
     )
 
 
-def _table(frame: pd.DataFrame, where: str) -> Path:
-    """Return the Parquet file of the frame, written unless it is there."""
-    text = frame.to_csv(index=False)
-    path = cache_dir() / "frames" / f"{digest(text)}.parquet"
+def _check_columns(frame: pd.DataFrame, columns: Mapping[str, Any], where: str) -> None:
+    there = [str(column) for column in frame.columns]
+    for key in (*_COLUMNS, "strata"):
+        named = columns.get(key, ())
+        for column in [named] if isinstance(named, str) else named:
+            if column not in there:
+                near = nearest(str(column), there)
+                advice = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(there)}"
+                raise ConfigError(f"{where}: {key}: no column {column!r}; {advice}")
+
+
+def _table(frame: pd.DataFrame, name: str, where: str) -> Path:
+    """Return the Parquet file of the frame, written unless it is there; messages on rows name it."""
+    file = re.sub(r"[^\w.-]", "_", name) + ".parquet"
+    path = cache_dir() / "frames" / digest(frame.to_csv(index=False)) / file
     if not path.exists():
         try:
             write_whole(path, lambda beside: frame.to_parquet(beside, index=False))
@@ -56,5 +77,5 @@ def _table(frame: pd.DataFrame, where: str) -> Path:
             advice = "set BASERATE_CACHE to a writable folder"
             raise DataError(f"{where}: {path.parent}: cannot write ({error.strerror or error}); {advice}") from error
         except Exception as error:
-            raise DataError(f"{where}: cannot be kept as a table: {error}") from error
+            raise DataError(f"{where}: cannot be kept as a table: {str(error).splitlines()[0]}") from error
     return path

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import sys
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..digests import digest
 from ..errors import ConfigError
 from ..inhouse import FUNCTIONS, EstimatorModel, FunctionModel
 from ..inhouse.files import rule_for
-from ..networks.families import GENERIC, Head, head_of
+from ..networks.families import GENERIC, head_of
 from ..networks.settings import NETWORK
 from ..registry import fixed_revision
 from ..types import ModelCard
 from .checkpoint import modes_of
+
+if TYPE_CHECKING:
+    from ..networks.language_model import LanguageModel
+
+_RELEASED = ("baserate", "builtins", "sklearn", "torch", "transformers", "xgboost")
+"""Packages whose classes do not change under one name while somebody works on a model."""
 
 
 @dataclass(frozen=True)
@@ -30,52 +40,63 @@ class Given:
         return self.model
 
 
-def card_of(model: Any, *, name: str = "", revision: str = "", head: Head | None = None) -> ModelCard:
+def card_of(model: Any, *, name: str = "", revision: str = "") -> ModelCard:
     """Return the card of an object of the user's, whose modes are what the object can do.
 
-    It is a scikit-learn estimator on raw sequences; a pair of a network and its tokenizer (`head` 'masked', 'causal' or
-    'none' where its config does not tell); a function `embed(list of str) -> (n, d)`; or any object with methods that
-    are capabilities, such as a FunctionModel. A network is known by the digest of its parameters and an estimator by
-    its parameters; of anything else nobody can tell whether it is the same as last time, so that results are reused
-    only under a `revision` of yours. Raises ConfigError for an object that can do nothing.
+    It is a scikit-learn estimator on raw sequences; a pair of a network and its tokenizer, or what
+    `networks.checkpoint.from_network` makes of them; a function `embed(list of str) -> (n, d)`; or any object with
+    methods that are capabilities, such as a FunctionModel. A network is known by its parameters and its code, an
+    estimator that is to be fitted by its parameters; of anything else nobody can tell whether it is the same as last
+    time, so that results are reused only under a `revision` of yours. Raises ConfigError for an object that can do
+    nothing.
     """
+    if isinstance(model, tuple) and len(model) == 2:
+        model = _language_model(*model, name=name)
+    if getattr(model, "declared", None) is NETWORK:
+        return _network_card(model, name, revision)
     if _is_estimator(model):
         made = EstimatorModel(model)
         fitted = hasattr(made, "predict")
-        modes: dict[str, Mapping[str, Any]] = {"as_is": {}} if fitted else {"from_scratch": {}}
-        known = revision or ("" if fitted else _parameters(model))
-        return _card(made, name or type(model).__name__, modes, known)
-    if isinstance(model, tuple) and len(model) == 2:
-        return _network(*model, name=name, revision=revision, head=head)
-    if callable(model) and not any(hasattr(model, method) for method in (*FUNCTIONS, "fit")):
-        own_name = name or getattr(model, "__name__", "model")
+        known = revision or ("" if fitted else _estimator_revision(model))
+        return _card(made, name or type(model).__name__, {"as_is": {}} if fitted else {"from_scratch": {}}, known)
+    if _is_function(model):
+        own_name = name or getattr(model, "__name__", "").strip("<>") or "function"
         return _card(FunctionModel(embed=model, name=own_name), own_name, {"linear_probe": {}}, revision)
-    modes = _modes(model)
-    if not modes:
-        raise ConfigError(
-            f"{type(model).__name__} can do nothing that a mode needs: give a scikit-learn estimator, a function that "
-            f"embeds, (network, tokenizer), or an object with one of {', '.join((*FUNCTIONS, 'fit'))}"
-        )
+    if isinstance(model, type) or not (modes := _modes(model)):
+        raise ConfigError(f"{_what(model)}; expected {_EXPECTED}")
     return _card(model, name or getattr(model, "name", "") or type(model).__name__, modes, revision)
 
 
-def _network(network: Any, tokenizer: Any, *, name: str, revision: str, head: Head | None) -> ModelCard:
+_EXPECTED = (
+    "a name, a scikit-learn estimator, a function that embeds, (network, tokenizer), or an object with one of "
+    + ", ".join((*FUNCTIONS, "fit"))
+)
+
+
+def _what(model: Any) -> str:
+    if isinstance(model, type):
+        return f"the model is the class {model.__name__} itself, not an object of it"
+    if hasattr(model, "state_dict"):
+        return f"the model is the network {type(model).__name__} without its tokenizer"
+    return f"the model is a {type(model).__name__}, which can do nothing that a mode needs"
+
+
+def _language_model(network: Any, tokenizer: Any, *, name: str) -> LanguageModel:
     from torch import nn
 
     from ..networks.checkpoint import from_network
 
     if not isinstance(network, nn.Module):
-        raise ConfigError(
-            f"a pair is a network and its tokenizer; the first is a {type(network).__name__}, no nn.Module"
-        )
+        raise ConfigError(f"a pair is a network and its tokenizer; the first is a {type(network).__name__}")
     config = getattr(network, "config", None)
-    told = head or (head_of(config.to_dict(), GENERIC) if config is not None and hasattr(config, "to_dict") else "none")
-    own_name = name or type(network).__name__
-    model = from_network(network, tokenizer, name=own_name, head=told)
-    modes = modes_of(told, random_weights=False)
-    known = revision or f"parameters:{model.parameter_hash()}"
-    card = _card(model, own_name, modes, known)
-    return ModelCard(**{**vars(card), "settings": NETWORK, "parameters": sum(p.numel() for p in network.parameters())})
+    head = "none" if config is None or not hasattr(config, "to_dict") else head_of(config.to_dict(), GENERIC)
+    return from_network(network, tokenizer, name=name or type(network).__name__, head=head)
+
+
+def _network_card(model: LanguageModel, name: str, revision: str) -> ModelCard:
+    modes = modes_of(model.head, random_weights=False)
+    card = _card(model, name or model.name, modes, revision or _network_revision(model))
+    return replace(card, settings=NETWORK, parameters=sum(p.numel() for p in model.network.parameters()))
 
 
 def _modes(model: Any) -> dict[str, Mapping[str, Any]]:
@@ -107,7 +128,51 @@ def _is_estimator(model: Any) -> bool:
     return hasattr(model, "get_params") and hasattr(model, "fit") and not isinstance(model, type)
 
 
-def _parameters(model: Any) -> str:
-    """Return a revision from the class and the parameters; '' where one of them is known by its address alone."""
-    text = f"{type(model).__module__}.{type(model).__qualname__}{sorted(model.get_params(deep=True).items())!r}"
-    return "" if " at 0x" in text else f"estimator:{digest(text)}"
+def _is_function(model: Any) -> bool:
+    other = (*FUNCTIONS, "fit", "state_dict")
+    return callable(model) and not isinstance(model, type) and not any(hasattr(model, method) for method in other)
+
+
+def _estimator_revision(model: Any) -> str:
+    """Return a revision from the classes and the parameters; '' where one is known by its address or not at all."""
+    parameters = model.get_params(deep=True)
+    code = _code_of([model, *(value for value in parameters.values() if hasattr(value, "get_params"))])
+    with np.printoptions(threshold=sys.maxsize):
+        text = repr(sorted(parameters.items()))
+    return "" if code is None or " at 0x" in text else f"estimator:{digest(code, text)}"
+
+
+def _network_revision(model: LanguageModel) -> str:
+    """Return a revision from the weights, the classes of the modules and the tokens; '' where the code is unknown."""
+    import torch
+
+    network = model.network
+    code = _code_of(network.modules())
+    if code is None:
+        return ""
+    buffers = [value.detach().cpu().reshape(-1).view(torch.uint8) for value in network.buffers() if value.numel()]
+    tokens = [encoded.ids.tolist() for encoded in model.tokens.encode(["ACGTACGTTGCANNRYACGGGTTTTAAACCC", "N"])]
+    state = (model.parameter_hash(), *(value.numpy().tobytes() for value in buffers))
+    return (
+        f"network:{digest(code, repr(network), repr(getattr(network, 'config', '')), model.head, repr(tokens), *state)}"
+    )
+
+
+def _code_of(objects: Iterable[Any]) -> str | None:
+    """Return the names of the objects' classes and what the user's own of them hold; None where code has no source."""
+    kinds = {kind for value in objects for kind in type(value).__mro__}
+    texts = []
+    for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
+        texts.append(f"{kind.__module__}.{kind.__qualname__}")
+        if kind.__module__.partition(".")[0] in _RELEASED:
+            continue
+        # Method by method, since the source of a class that was typed in a notebook is not to be had as one.
+        for name, value in sorted(vars(kind).items()):
+            if isinstance(value, (bool, int, float, str)) and not name.startswith("__"):
+                texts.append(f"{name} = {value!r}")
+            elif inspect.isfunction(value):
+                try:
+                    texts.append(inspect.getsource(value))
+                except OSError:
+                    return None
+    return "\n".join(texts)

@@ -88,6 +88,12 @@ def plugins_run(files: Sequence[Path]) -> Iterator[None]:
             os.environ[PLUGINS_VARIABLE] = before
 
 
+def run_inherited_plugins() -> None:
+    """Run the plugin files that the process knew from which this one was started."""
+    for file in filter(None, os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)):
+        run_own_file(Path(file))
+
+
 def _changes(card: Task | ModelCard, original: Task | ModelCard) -> bytes:
     """Return the fields in which a card is not the registered one; what they hold of that one goes by its field."""
     changed = {f.name: getattr(card, f.name) for f in fields(card)}

@@ -61,6 +61,7 @@ class FunctionModel:
             "score_variants": score_variants,
             "predict": predict,
         }
+        self.name = name
         if chunk < 1:
             raise ConfigError(f"chunk = {chunk}; expected 1 or more")
         functions = {key: function for key, function in given.items() if function is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..records import Record, read_predictions
+from ..records import Record
 from ..results import Predictions
 from ..statistics import scored_mask
 from ..types import StrArray, strings
@@ -38,7 +38,7 @@ def common_examples(records: Sequence[Record]) -> Common:
     everything: frozenset[str] = frozenset()
     for r in records:
         if r.skips:
-            p = read_predictions(r)
+            p = r.predictions
             everything = frozenset(p.ids)
             scored[r.hash] = frozenset(p.ids[scored_mask(p)])
     compared = {h for h, ids in scored.items() if len(ids) >= MIN_SHARE * len(everything)}

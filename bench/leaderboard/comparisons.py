@@ -10,7 +10,7 @@ import numpy as np
 
 from ..digests import digest
 from ..errors import ConfigError
-from ..records import Record, read_predictions
+from ..records import Record
 from ..results import Estimate, Predictions
 from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
 from ..types import FloatArray, StrArray
@@ -56,11 +56,12 @@ def draws_of(records: Sequence[Record], metric: str, *, n_resamples: int, ids: S
     known = [read_draws(file, n_resamples) if is_intact(r) else None for r, file in zip(records, files, strict=True)]
     missing = [i for i, draws in enumerate(known) if draws is None]
     if missing:
-        models = [restricted(read_predictions(records[i]), ids) for i in missing]
+        models = [restricted(records[i].predictions, ids) for i in missing]
         models = [aligned(m, models[0]) for m in models]
         for i, draws in zip(missing, replicates(models, metric, n_resamples=n_resamples), strict=True):
             known[i] = draws
-            write_draws(files[i], draws)
+            if records[i].path is not None:  # what is in memory has no digest to be known by
+                write_draws(files[i], draws)
     return np.stack([d for d in known if d is not None]) if records else np.empty((0, n_resamples))
 
 
@@ -69,7 +70,7 @@ def estimates_on(record: Record, stated: Sequence[Estimate], ids: StrArray) -> l
 
     One of a metric that cannot be computed here has no value, and says so.
     """
-    predictions = restricted(read_predictions(record), ids)
+    predictions = restricted(record.predictions, ids)
     return [_estimate_on(record, predictions, e, ids) for e in stated]
 
 

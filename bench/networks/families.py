@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..registry import Registry
+from ..registry import PLUGINS, Registry
 from ..types import Exposure
 
 Head = Literal["masked", "causal", "classifier", "none"]
@@ -77,7 +77,7 @@ class Family:
     tested: str = "not run"
 
 
-FAMILIES: Registry[Family] = Registry("family", groups=("baserate.models",))
+FAMILIES: Registry[Family] = Registry("family", groups=("baserate.models", PLUGINS))
 GENERIC = Family("generic", "a checkpoint that follows the conventions of transformers")
 
 

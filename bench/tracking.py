@@ -18,6 +18,7 @@ from typing import Any
 
 from .digests import digest
 from .errors import BaserateError
+from .files import write_whole
 from .progress import activity
 from .records import Record
 
@@ -203,6 +204,4 @@ def _read_marks(results: Path) -> dict[str, list[str]]:
 
 def _write_marks(results: Path, uri: str, identities: list[str]) -> None:
     marks = _read_marks(results) | {uri: sorted(identities)}
-    beside = results / f"{_MARK}.{os.getpid()}"
-    beside.write_text(json.dumps(marks, indent=0))
-    beside.replace(results / _MARK)
+    write_whole(results / _MARK, json.dumps(marks, indent=0))

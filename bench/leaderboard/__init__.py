@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import write_whole
 from .columns import COLUMNS, column
 from .fields import FIELDS, field, to_csv
 from .markdown import to_markdown
@@ -48,30 +47,16 @@ def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
     unchanged = plot.exists() and json_file.exists() and json_file.read_text(encoding="utf-8") == text
     contents = {"leaderboard.md": to_markdown(table), "leaderboard.csv": to_csv(table)}
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            _replace(out / name, content)
+            write_whole(out / name, content)
         if table.columns and not unchanged:
-            _replace(plot, lambda beside: plot_leaderboard(table, beside))
+            write_whole(plot, lambda beside: plot_leaderboard(table, beside, format="png"))
         if not table.columns:
             plot.unlink(missing_ok=True)
         # Last, since it is what tells that the plot is of this table.
-        _replace(json_file, text)
+        write_whole(json_file, text)
     except OSError as error:
         raise DataError(
             f"cannot write the leaderboard in {out}: {error.strerror}; choose another with --out"
         ) from error
     return [*(out / name for name in contents), json_file, *([plot] if table.columns else [])]
-
-
-def _replace(file: Path, content: str | Callable[[Path], None]) -> None:
-    """Put the text, or what the function writes to the path it is given, in place of `file`."""
-    beside = file.with_name(f".{uuid.uuid4().hex[:8]}{file.name}")
-    try:
-        if isinstance(content, str):
-            beside.write_text(content, encoding="utf-8")
-        else:
-            content(beside)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

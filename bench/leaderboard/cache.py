@@ -16,6 +16,7 @@ import numpy as np
 from .. import statistics
 from ..cache.folder import cache_dir
 from ..digests import digest
+from ..files import write_whole
 from ..metrics import Prepare, parse
 from ..provenance import sources
 from ..records import Record
@@ -93,13 +94,7 @@ def _code_digest(prepare: Prepare) -> str:
 
 
 def _write(file: Path, content: bytes) -> None:
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(content)
-            beside.replace(file)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(file, lambda beside: beside.write_bytes(content))
     except OSError as error:
         log.warning("cannot keep results in %s (%s); they are computed again next time", file.parent, error.strerror)

@@ -19,13 +19,14 @@ _MOST_PIXELS = 30_000
 """Height past which the resolution is lowered; the drawing library ends at 65,536."""
 
 
-def plot_leaderboard(table: Leaderboard, path: Path) -> None:
-    """Write the picture to `path`, in the format of its suffix; the same table gives the same bytes.
+def plot_leaderboard(table: Leaderboard, path: Path, *, format: str = "") -> None:
+    """Write the picture to `path`, in the `format` named or else that of its suffix.
 
     Rows stand in the table's order in every panel, so that one can be followed across. The band is the interval of the
     best baseline; a hollow mark is a gain over it that the paired test does not tell from none, and a faint one a score
     over examples of its own.
     """
+    kind = format or path.suffix.removeprefix(".")
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -47,9 +48,9 @@ def plot_leaderboard(table: Leaderboard, path: Path) -> None:
                 panel.set_visible(False)
         _label_rows(panels[::per_line], table.rows)
         _explain(figure, table)
-        figure.savefig(
-            path, metadata={"Software": None} if path.suffix == ".png" else {"Date": None}, facecolor="white"
-        )
+        # No time of making, so that the same table gives the same bytes.
+        metadata = {"Software": None} if kind == "png" else {"Date": None}
+        figure.savefig(path, format=kind, metadata=metadata, facecolor="white")
 
 
 def _draw(panel: Any, table: Leaderboard, column: Column) -> None:

@@ -64,6 +64,10 @@ def test_places_that_the_page_names_are_there() -> None:
     assert len(places) > 20
     for place in places:
         assert (ROOT / place).exists(), place
+    names = re.findall(r"`([A-Z]\w+)` (?:in|of) `([\w/]+\.py)`", PAGE)
+    assert len(names) > 4
+    for name, place in names:
+        assert re.search(rf"^(class )?{name}\b", (ROOT / place).read_text(), re.M), f"{place}: {name}"
 
 
 def test_task(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_missing_cell_is_a_dash_and_a_line_of_the_csv(results: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "names"),
     [
         ({"seeds": (0, 1, 2)}, {"toy@1 (seeds 0 1)", "toy@1 (seeds 0 1 2)"}),
         ({"data": "data1"}, {"toy@1 (data data0)", "toy@1 (data data1)"}),
@@ -170,10 +170,10 @@ def test_missing_cell_is_a_dash_and_a_line_of_the_csv(results: Path) -> None:
     ],
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
 )
-def test_other_protocols_have_a_column_of_their_own(results: Path, change: dict[str, Any], told: set[str]) -> None:
+def test_other_protocols_have_a_column_of_their_own(results: Path, change: dict[str, Any], names: set[str]) -> None:
     put(results, "lm", 1.5, mode="linear_probe", spec=change)
     table = build_leaderboard(results)
-    assert {column.name for column in table.columns} == told
+    assert {column.name for column in table.columns} == names
     assert len(table.rows) == 5, "the row is the same, its protocol differs"
 
 
@@ -289,17 +289,17 @@ def test_every_flag_is_told_once_and_marked_on_its_cell_in_every_rendering(resul
     put(results, "a", mode="fine_tune", flags=("check failed: padding|batch", "truncated 3 of 300"))
     put(results, "b", float("inf"), mode="fine_tune", flags=("remote code", "truncated 3 of 300"))
     table = build_leaderboard(results)
-    told = ["check failed: padding|batch", "truncated 3 of 300", "remote code"]
+    notes = ["check failed: padding|batch", "truncated 3 of 300", "remote code"]
     markdown, out = to_markdown(table), io.StringIO()
     print_leaderboard(table, Console(file=out, width=120))
     (a,) = [line for line in markdown.splitlines() if line.startswith("| a | fine_tune | model |")][:1]
     (b,) = [line for line in markdown.splitlines() if line.startswith("| b | fine_tune | model | 0.000 †")]
     assert "<sup>1,2</sup>" in a and "<sup>3,2</sup>" in b
-    for i, note in enumerate(told):
+    for i, note in enumerate(notes):
         assert markdown.count(f"- <sup>{i + 1}</sup> {escape(note)}") == 1
         assert f"{'¹²³'[i]} {note}\n" in out.getvalue()
     flags = {c["row"]: c["flags"] for c in json.loads(to_json(table))["cells"]}
-    assert flags["a · fine_tune"] == told[:2] and flags["b · fine_tune"] == ["collapsed", "remote code", told[1]]
+    assert flags["a · fine_tune"] == notes[:2] and flags["b · fine_tune"] == ["collapsed", "remote code", notes[1]]
 
 
 def test_definition_of_each_metric_is_told(results: Path) -> None:

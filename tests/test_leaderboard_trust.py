@@ -70,8 +70,8 @@ def test_a_failed_audit_marks_its_column_every_number_in_it_and_gives_its_reason
     assert "‡ gue.tata@1: FAIL: 51 of 5,920 test rows are identical" in text
     row = {r["model"]: r for r in csv.DictReader(io.StringIO(to_csv(table))) if r["task"] == "gue.tata@1"}
     assert row["cnn"]["audit"] == "FAIL" and "51 of 5,920" in row["cnn"]["audit_reasons"]
-    found = {c["name"]: (c["audit"], c["audit_reasons"]) for c in json.loads(to_json(table))["columns"]}
-    assert found["gue.tata@1"] == ("FAIL", FAILS["reasons"]) and found["old@1"] == ("", [])
+    audits = {c["name"]: (c["audit"], c["audit_reasons"]) for c in json.loads(to_json(table))["columns"]}
+    assert audits["gue.tata@1"] == ("FAIL", FAILS["reasons"]) and audits["old@1"] == ("", [])
     assert re.search(r"\| old@1 .*\| not audited \|", markdown) and re.search(r"\| gue.clean@1 .*\| PASS \|", markdown)
 
 

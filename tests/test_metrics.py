@@ -230,9 +230,9 @@ def test_constant_predictions_have_mcc_zero_and_auroc_half():
     ],
 )
 def test_undefined_metric_says_why(name, y, p, reason):
-    found = METRICS.get(name).undefined(np.array(y), np.array(p))
-    assert reason in found
-    assert bool(reason) == bool(found)
+    given = METRICS.get(name).undefined(np.array(y), np.array(p))
+    assert reason in given
+    assert bool(reason) == bool(given)
 
 
 def test_paired_accuracy_looks_at_signs_alone_and_not_at_the_targets():

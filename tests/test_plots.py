@@ -44,8 +44,8 @@ def test_every_task_and_row_is_named_whatever_their_number(n_columns: int, tmp_p
     text = (tmp_path / "p.svg").read_text()
     for i in range(n_columns):
         assert f">task_{i}@1<" in text
-    for said in ("lm · fine tune", "lm · zero shot", "lm_random · fine tune", "k$m$er", "flat", "failed", "undefined"):
-        assert f">{said}<" in text
+    for name in ("lm · fine tune", "lm · zero shot", "lm_random · fine tune", "k$m$er", "flat", "failed", "undefined"):
+        assert f">{name}<" in text
     assert "not told apart from the best baseline" in text and "best baseline, 95 % interval" in text
 
 

@@ -28,6 +28,7 @@ from baserate.leaderboard import build_leaderboard, write_leaderboard
 from baserate.networks.checkpoint import from_network
 from baserate.networks.hub import Location
 from baserate.networks.language_model import LanguageModel
+from baserate.networks.settings import NETWORK
 from baserate.networks.token_tables import NucleotideTokens, Vocabulary
 from baserate.plan import Protocol, plan
 from baserate.records import read_records
@@ -41,6 +42,7 @@ LANGUAGE_MODEL = {"zero_shot": {"rule": "masked_llr"}, "linear_probe": {"layer":
 
 
 def card(load: Callable[[], Any], modes: Any = None, **fields: Any) -> ModelCard:
+    fields.setdefault("settings", {} if isinstance(load, type) else NETWORK)  # a function here makes a network
     return ModelCard("m", load, modes or {"linear_probe": {}}, {}, "d", revision=lambda: "r", **fields)
 
 

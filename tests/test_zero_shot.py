@@ -20,7 +20,7 @@ from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
 from baserate.modes.job import Job
 from baserate.modes.zero_shot import run as zero_shot
 from baserate.registry import get_model, load_model, with_params
-from baserate.sources.variants import variant_windows
+from baserate.sources.variants import Changes, variant_windows
 from baserate.types import Examples, FloatArray, Inputs, IntArray, Split, StrArray, strings
 from baserate.zero_shot import RULES, score
 from baserate.zero_shot.alleles import compare
@@ -283,9 +283,7 @@ def test_a_restored_length_is_told_from_a_substitution(seed: int, at: int, ref: 
     genome = genome[:at] + ref + genome[at + len(ref) :]
     if ref == alt:
         return
-    inputs, _, _ = variant_windows(
-        {"c": genome}, chrom=["c"], position=[at], ref=[ref], alt=[alt], width=width, source="test"
-    )
+    inputs, _, _ = variant_windows({"c": genome}, Changes(["c"], [at], [ref], [alt]), width=width, source="test")
     ((r, a),) = pairs_of(inputs)
     assert len(r) == len(a)
     change = compare(r, a)
@@ -541,11 +539,11 @@ def test_what_cannot_be_is_said_in_one_line() -> None:
         ("maskd_llr", {}, UnknownName, "Did you mean 'masked_llr'"),
         ("masked_llr", {"strand": "both"}, ConfigError, "did you mean 'strands'?"),
         ("native", {"strands": "both"}, ConfigError, "unknown key 'strands'"),
-        ("causal_delta", {"strands": "reverse"}, ConfigError, "expected 'both' or 'forward'"),
+        ("causal_delta", {"strands": "reverse"}, ConfigError, "expected forward or both"),
         ("right_end", {}, NotApplicable, "needs next_base_log_probs, which this Recorder lacks"),
         ("embedding_distance", {}, NotApplicable, "at = 'site' needs embed_sites"),
-        ("embedding_distance", {"distance": "manhattan"}, ConfigError, "expected one of cosine"),
-        ("embedding_distance", {"at": "mean"}, ConfigError, "expected 'site' or 'pooled'"),
+        ("embedding_distance", {"distance": "manhattan"}, ConfigError, "expected cosine, euclidean or inner_product"),
+        ("embedding_distance", {"at": "mean"}, ConfigError, "expected site or pooled"),
         ("likelihood", {"one_pass": True}, ConfigError, "one pass anyway"),
         ("centroid", {}, NotApplicable, "not variants or pairs"),
     ):

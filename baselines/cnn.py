@@ -85,7 +85,7 @@ class CNN:
         network = network.to(device, memory_format=torch.channels_last)
 
         def tensors(part: Examples) -> tuple[NDArray[np.uint8], torch.Tensor]:
-            return _codes(part.inputs, width), head.wanted(part.targets).to(device)
+            return _codes(part.inputs, width), head.as_tensor(part.targets).to(device)
 
         def loss(codes: NDArray[np.uint8], y: torch.Tensor) -> torch.Tensor:
             return head.loss(network(torch.from_numpy(codes).to(device)), y)

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from baserate.cache import contents
-from baserate.cache.outputs import OUTPUTS, in_chunks, remembered, remembered_all, trim
+from baserate.cache.outputs import OUTPUTS, cached, cached_all, in_chunks, trim
 from baserate.errors import ConfigError, DataError, UnknownName
 
 KEY = {"model": "toy", "method": "embed", "layer": -1, "precision": "fp32"}
@@ -56,8 +56,8 @@ def segments(cache: Path) -> list[Path]:
 
 def test_the_second_time_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     model, items = Counting(), ["ACGT", "GGC", "TTTTT"]
-    first = remembered(tmp_path, KEY, items, model.first)
-    second = remembered(tmp_path, KEY, items, model.first)
+    first = cached(tmp_path, KEY, items, model.first)
+    second = cached(tmp_path, KEY, items, model.first)
     assert model.asked == items
     assert first.dtype == second.dtype == np.float32
     np.testing.assert_array_equal(first, expected(items))
@@ -66,17 +66,17 @@ def test_the_second_time_is_read_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_another_list_that_shares_items_computes_the_others_alone(tmp_path: Path) -> None:
     model = Counting()
-    remembered(tmp_path, KEY, ["ACGT", "GGC", "TTTTT"], model.first)
+    cached(tmp_path, KEY, ["ACGT", "GGC", "TTTTT"], model.first)
     model.asked.clear()
     items = ["CCC", "TTTTT", "AAA", "ACGT", "CCC"]
-    np.testing.assert_array_equal(remembered(tmp_path, KEY, items, model.first), expected(items))
+    np.testing.assert_array_equal(cached(tmp_path, KEY, items, model.first), expected(items))
     assert model.asked == ["CCC", "AAA"]
 
 
 def test_duplicates_are_computed_once_without_a_cache_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model, items = Counting(), ["A", "C", "A", "A", "C"]
-    np.testing.assert_array_equal(remembered(None, KEY, items, model.first), expected(items))
+    np.testing.assert_array_equal(cached(None, KEY, items, model.first), expected(items))
     assert model.asked == ["A", "C"]
     assert not list(tmp_path.iterdir())
 
@@ -84,22 +84,22 @@ def test_duplicates_are_computed_once_without_a_cache_too(tmp_path: Path, monkey
 @pytest.mark.parametrize("change", [{"layer": 3}, {"model": "other"}, {"precision": "bf16"}, {"new": None}])
 def test_whatever_is_in_the_key_decides(tmp_path: Path, change: dict[str, Any]) -> None:
     model = Counting()
-    remembered(tmp_path, KEY, ["ACGT"], model.first)
-    remembered(tmp_path, {**KEY, **change}, ["ACGT"], model.first)
-    remembered(tmp_path, dict(reversed(KEY.items())), ["ACGT"], model.first)
+    cached(tmp_path, KEY, ["ACGT"], model.first)
+    cached(tmp_path, {**KEY, **change}, ["ACGT"], model.first)
+    cached(tmp_path, dict(reversed(KEY.items())), ["ACGT"], model.first)
     assert model.asked == ["ACGT", "ACGT"]
 
 
 def test_one_pass_serves_several_keys_and_what_one_lacks_is_computed(tmp_path: Path) -> None:
     model = Counting()
-    remembered(tmp_path, KEY, ["A", "C"], model.first)
+    cached(tmp_path, KEY, ["A", "C"], model.first)
     model.asked.clear()
     model.scale = 1.0
-    first, second = remembered_all(tmp_path, [KEY, OTHER], ["G", "A", "T"], model)
+    first, second = cached_all(tmp_path, [KEY, OTHER], ["G", "A", "T"], model)
     assert model.asked == ["G", "A", "T"]
     np.testing.assert_array_equal(first[1], expected(["A"])[0], "what is known is kept")
     np.testing.assert_array_equal(second, -3 * expected(["G", "A", "T"]))
-    remembered_all(tmp_path, [OTHER, KEY], ["T", "A", "G"], model)
+    cached_all(tmp_path, [OTHER, KEY], ["T", "A", "G"], model)
     assert len(model.asked) == 3
 
 
@@ -110,9 +110,9 @@ def test_scores_are_kept_in_double_precision_with_nan(tmp_path: Path) -> None:
         return np.array([scores.pop(item) for item in items])
 
     items = list(scores)
-    first = remembered(tmp_path, KEY, items, in_chunks(compute, 2))
+    first = cached(tmp_path, KEY, items, in_chunks(compute, 2))
     np.testing.assert_array_equal(first, [0.1, np.nan, -1e-300])
-    np.testing.assert_array_equal(remembered(tmp_path, KEY, items[::-1], in_chunks(compute)), first[::-1])
+    np.testing.assert_array_equal(cached(tmp_path, KEY, items[::-1], in_chunks(compute)), first[::-1])
 
 
 @pytest.mark.parametrize(
@@ -132,16 +132,16 @@ def test_a_damaged_file_is_noticed_and_computed_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[bytes], bytes]
 ) -> None:
     model, items = Counting(), ["ACGT", "GGC", "TTTTT"]
-    remembered(tmp_path, KEY, items, model.first)
+    cached(tmp_path, KEY, items, model.first)
     damaged = next(path for path in segments(tmp_path) if b'"shape":[2,4]' in path.read_bytes())
     damaged.write_bytes(spoil(damaged.read_bytes()))
     model.asked.clear()
     with caplog.at_level(logging.WARNING):
-        np.testing.assert_array_equal(remembered(tmp_path, KEY, items, model.first), expected(items))
+        np.testing.assert_array_equal(cached(tmp_path, KEY, items, model.first), expected(items))
     assert model.asked == ["ACGT", "GGC"]
     assert str(damaged) in caplog.text
     assert not damaged.exists()
-    remembered(tmp_path, KEY, items, model.first)
+    cached(tmp_path, KEY, items, model.first)
     assert len(model.asked) == 2
 
 
@@ -151,7 +151,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_alone(
     (tmp_path / OUTPUTS).write_text("in the way")
     items = ["A", "C", "G"]
     with caplog.at_level(logging.WARNING):
-        np.testing.assert_array_equal(remembered(tmp_path, KEY, items, Counting().first), expected(items))
+        np.testing.assert_array_equal(cached(tmp_path, KEY, items, Counting().first), expected(items))
     assert caplog.text.count("outputs are not kept") == 1
 
 
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_alone(
 )
 def test_other_rows_than_were_asked_for_are_refused(compute: Any, message: str) -> None:
     with pytest.raises(DataError) as raised:
-        remembered_all(None, [KEY], ["A", "C", "G"], compute)
+        cached_all(None, [KEY], ["A", "C", "G"], compute)
     assert message in str(raised.value)
 
 
@@ -174,7 +174,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from baserate.cache.outputs import in_chunks, remembered
+from baserate.cache.outputs import cached, in_chunks
 
 def compute(items):
     time.sleep(float(sys.argv[2]))
@@ -182,7 +182,7 @@ def compute(items):
     return np.array([float(item) for item in items])
 
 n = int(sys.argv[3])
-found = remembered(Path(sys.argv[1]), {"model": "slow"}, [str(i) for i in range(n)], in_chunks(compute, 10))
+found = cached(Path(sys.argv[1]), {"model": "slow"}, [str(i) for i in range(n)], in_chunks(compute, 10))
 assert (found == range(n)).all()
 """
 
@@ -199,7 +199,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         asked.extend(items)
         yield np.array([float(item) for item in items])
 
-    remembered(tmp_path, {"model": "slow"}, [str(i) for i in range(60)], compute)
+    cached(tmp_path, {"model": "slow"}, [str(i) for i in range(60)], compute)
     assert asked[0] in ("30", "40")
     assert asked == [str(i) for i in range(int(asked[0]), 60)]
 
@@ -210,7 +210,7 @@ def test_two_processes_at_once_leave_what_one_would(tmp_path: Path) -> None:
     for process in running:
         process.communicate()
     assert [process.returncode for process in running] == [0, 0]
-    found = remembered(tmp_path, {"model": "slow"}, [str(i) for i in range(300)], lambda items: iter([]))
+    found = cached(tmp_path, {"model": "slow"}, [str(i) for i in range(300)], lambda items: iter([]))
     np.testing.assert_array_equal(found, np.arange(300))
 
 
@@ -219,17 +219,17 @@ def test_the_least_recently_used_make_room_and_those_in_use_stay(
 ) -> None:
     items = ["A" * n for n in range(1, 9)]
     for age, method in enumerate(["old", "older", "oldest"]):
-        remembered(tmp_path, {**KEY, "method": method}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
+        cached(tmp_path, {**KEY, "method": method}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
         for path in segments(tmp_path):
             if path.stat().st_mtime > time.time() - 1000:
                 os.utime(path, (0, time.time() - 10_000 * (age + 1)))
-    remembered(tmp_path, {**KEY, "method": "oldest"}, items[:1], in_chunks(np.array))  # used now
+    cached(tmp_path, {**KEY, "method": "oldest"}, items[:1], in_chunks(np.array))  # used now
     one = segments(tmp_path)[0].stat().st_size
     monkeypatch.setenv("BASERATE_CACHE_GB", str(2.5 * one / 1e9))
-    remembered(tmp_path, {**KEY, "method": "new"}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
+    cached(tmp_path, {**KEY, "method": "new"}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
     assert [e.method for e in contents.entries(tmp_path)] == ["new", "oldest"]
     monkeypatch.setenv("BASERATE_CACHE_GB", "0")
-    remembered(tmp_path, {**KEY, "method": "newest"}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
+    cached(tmp_path, {**KEY, "method": "newest"}, items, in_chunks(lambda x: np.zeros((len(x), 100))))
     assert [e.method for e in contents.entries(tmp_path)] == ["newest"]
     trim(tmp_path, 0)
     assert not segments(tmp_path)
@@ -242,14 +242,14 @@ def test_a_limit_that_is_no_number_is_told_before_anything_is_computed(
     monkeypatch.setenv("BASERATE_CACHE_GB", given)
     model = Counting()
     with pytest.raises(ConfigError, match="BASERATE_CACHE_GB"):
-        remembered(tmp_path, KEY, ["A"], model.first)
+        cached(tmp_path, KEY, ["A"], model.first)
     assert not model.asked
 
 
 def test_entries_tell_what_is_kept_and_clear_removes_what_is_named(tmp_path: Path) -> None:
     model = Counting()
-    remembered_all(tmp_path, [KEY, OTHER], ["A", "C", "G"], model)
-    remembered(tmp_path, {"model": "b", "method": "pll", "strands": [1, -1]}, ["A"], model.first)
+    cached_all(tmp_path, [KEY, OTHER], ["A", "C", "G"], model)
+    cached(tmp_path, {"model": "b", "method": "pll", "strands": [1, -1]}, ["A"], model.first)
     found = {(e.model, e.method, e.settings, e.rows) for e in contents.entries(tmp_path)}
     assert found == {
         ("toy", "embed", "layer=-1 precision=fp32", 3),

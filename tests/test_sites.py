@@ -271,8 +271,8 @@ def test_several_outputs_are_fine_tuned_too(network: Any) -> None:
 
     targets = np.random.default_rng(0).normal(size=(120, 3)) * [50, 1, 0.01] + [7, 0, -3]
     head = head_for(targets, 0)
-    np.testing.assert_allclose(head.scores(head.wanted(targets)), targets, rtol=1e-9)
-    assert abs(float(head.loss(torch.zeros(120, 3), head.wanted(targets))) - 1) < 1e-6
+    np.testing.assert_allclose(head.scores(head.as_tensor(targets)), targets, rtol=1e-9)
+    assert abs(float(head.loss(torch.zeros(120, 3), head.as_tensor(targets))) - 1) < 1e-6
     part = replace(SPLIT.train.take(np.arange(120)), targets=targets)
     assert network.fit(part, part, n_classes=0, seed=0, epochs=1).predict(part.inputs).shape == (120, 3)
 

@@ -1,1 +1,1 @@
-"""What is kept on disk between runs: where, files fetched once, outputs by sequence, what there is."""
+"""The cache on disk: its folder, files fetched once, model outputs by sequence, and a view of what is there."""

@@ -1,4 +1,4 @@
-"""What lies in the cache, how much of it, and its removal; only files that baserate names are seen or touched."""
+"""What is in the cache, its size, and its removal; only files with baserate's names are seen or touched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEX = "[0-9a-f]" * 16
 
 KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        OUTPUTS: ("what models gave for sequences", FILES),
+        OUTPUTS: ("outputs of models for sequences", FILES),
         "examples": ("tables of examples, derived from sources", f"*-{_HEX}.*"),
         "draws": ("bootstrap draws of leaderboards", f"*{_HEX}.npy*"),
         "estimates": ("metrics computed again from stored predictions", f"*{_HEX}.json*"),
@@ -25,12 +25,12 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "downloads": ("files fetched from the web", f"{_HEX}/*"),
     }
 )
-"""What each folder of the cache holds, and the files in it that are ours: a cache may be anybody's folder."""
+"""What is in each folder of the cache, and which files there are baserate's: a cache may be anybody's folder."""
 
 
 @dataclass(frozen=True)
 class KindUse:
-    """How much one kind takes; `used` is when any of it was last used (outputs) or written, in seconds of the epoch."""
+    """The size of one kind; `used` is when any of it was last used (outputs) or written, in seconds of the epoch."""
 
     kind: str
     what: str
@@ -59,7 +59,7 @@ class _File:
 
 
 def kinds(cache: Path) -> list[KindUse]:
-    """Return what each kind takes, in the order of KINDS, those with nothing included."""
+    """Return the size of each kind, in the order of KINDS, empty ones included."""
     out = []
     for kind, (what, _) in KINDS.items():
         files = list(_files(cache, kind))
@@ -74,16 +74,16 @@ def size(cache: Path) -> int:
 
 
 def entries(cache: Path) -> list[Entry]:
-    """Return the outputs under each key, the last used first."""
-    found: dict[str, Entry] = {}
+    """Return the outputs under each key, the most recently used first."""
+    by_key: dict[str, Entry] = {}
     for file in _files(cache, OUTPUTS):
         segment = _described(file.path)
         if segment is None:
             continue
         key = file.path.parent.name
-        before = found.get(key)
+        before = by_key.get(key)
         settings = {k: v for k, v in segment.key.items() if k not in ("model", "method")}
-        found[key] = Entry(
+        by_key[key] = Entry(
             str(segment.key.get("model", "")),
             str(segment.key.get("method", "")),
             " ".join(f"{k}={v if isinstance(v, str) else canonical_json(v)}" for k, v in sorted(settings.items())),
@@ -91,23 +91,23 @@ def entries(cache: Path) -> list[Entry]:
             file.bytes + (before.bytes if before else 0),
             max(file.used, before.used if before else 0.0),
         )
-    return sorted(found.values(), key=lambda e: -e.used)
+    return sorted(by_key.values(), key=lambda e: -e.used)
 
 
 def clear(
     cache: Path, *, kind: str | None = None, model: str | None = None, older_than_days: float | None = None
 ) -> int:
-    """Remove files and return the bytes that this freed: all, or those that meet every condition.
+    """Return how many bytes were freed by removing all files, or those that meet every condition.
 
-    `model` selects among outputs alone. Raises UnknownName for a kind that is none or a model of which
-    nothing is kept, ConfigError for a model with another kind than outputs.
+    `model` selects among outputs only. Raises UnknownName for an unknown kind or a model without cached outputs, and
+    ConfigError for a model with a kind other than outputs.
     """
     if kind is not None and kind not in KINDS:
         raise UnknownName("kind of cached file", kind, KINDS)
     if model is not None and kind not in (None, OUTPUTS):
-        raise ConfigError(f"{kind} are not kept by model; only {OUTPUTS} are")
-    if model is not None and model not in (kept := {entry.model for entry in entries(cache)}):
-        raise UnknownName("model in the cache", model, kept)
+        raise ConfigError(f"{kind} are not stored by model; only {OUTPUTS} are")
+    if model is not None and model not in (models := {entry.model for entry in entries(cache)}):
+        raise UnknownName("model in the cache", model, models)
     chosen = [kind] if kind else [OUTPUTS] if model is not None else list(KINDS)
     before = time.time() - 86_400 * (older_than_days or 0.0)
     freed = 0

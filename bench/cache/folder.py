@@ -1,4 +1,4 @@
-"""Where baserate keeps what it has computed, and the digests of files."""
+"""The folder of baserate's cache, and the digests of files."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ..errors import DataError
 
 
 def cache_dir() -> Path:
-    """Return the folder of cached tables: `$BASERATE_CACHE`, or baserate's own under the user's cache directory."""
-    named = os.environ.get("BASERATE_CACHE")
-    if named:
-        return Path(named).expanduser()
+    """Return the folder of the cache: `$BASERATE_CACHE`, or baserate's own under the user's cache directory."""
+    chosen = os.environ.get("BASERATE_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("baserate", appauthor=False))
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content; a file is read again in one process only when it has changed.
+    """Return the SHA-256 of a file's content; within one process a file is read again only if it has changed.
 
     Raises DataError where it cannot be read.
     """

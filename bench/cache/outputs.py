@@ -1,9 +1,9 @@
-"""What a model gave for each sequence, on disk, so that no task, split, mode or run asks for it twice.
+"""Outputs of models for each sequence, on disk, so that no task, split, mode or run computes them twice.
 
-A folder a key holds segments: files of some rows each, written beside their final name, renamed and never changed. A
-segment is a line of JSON that names its key and the shape of its rows, the digests of its items, the rows, and a digest
-of all of these. So nothing is locked, on network file systems either: two processes that compute the same row leave
-it twice. A segment's time of change is when it was last used.
+Each key has a folder of segments: files of some rows each, written beside their final name, renamed and never changed.
+A segment is a line of JSON with its key and the shape of its rows, the digests of its items, the rows, and a digest of
+all of these. So nothing needs a lock, even on network file systems: two processes that compute the same row store it
+twice. The modification time of a segment is when it was last used.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ log = logging.getLogger(__name__)
 Rows = NDArray[Any]
 R = TypeVar("R")
 Compute = Callable[[list[str]], Iterable[Sequence[Rows]]]
-"""Takes the items that are not known; yields, for one chunk of them after another, the rows of each key."""
+"""Takes the items that are not cached; yields, for one chunk of them after another, the rows of each key."""
 
 CHUNK = 4096
-"""Items that `in_chunks` computes before they are written: what a killed run loses at most."""
+"""How many items `in_chunks` computes before they are written: the most that a killed run loses."""
 
 OUTPUTS = "outputs"
-"""The folder of all this in the cache."""
+"""The folder of outputs in the cache."""
 
 FILES = "[0-9a-f]" * 16 + "/*.rows*"
-"""The files in it that are ours, whole (.rows) or being written (.rows.12345678)."""
+"""The files of baserate in it, whole (.rows) or being written (.rows.12345678)."""
 
 LIMIT_GB = 20.0
 
@@ -50,32 +50,32 @@ _SCHEMA = "outputs/1"
 _DIGEST_SIZE = 16
 
 
-def remembered(
+def cached(
     cache: Path | None,
     key: Mapping[str, Any],
     items: Sequence[str],
     compute: Callable[[list[str]], Iterable[Rows]],
 ) -> Rows:
-    """Return one row an item, (n, ...), of one key: `remembered_all` where `compute` yields the rows of each chunk."""
-    return remembered_all(cache, [key], items, lambda missing: ([rows] for rows in compute(missing)))[0]
+    """Return one row per item, (n, ...), of one key: `cached_all` where `compute` yields the rows of each chunk."""
+    return cached_all(cache, [key], items, lambda missing: ([rows] for rows in compute(missing)))[0]
 
 
-def remembered_all(
+def cached_all(
     cache: Path | None, keys: Sequence[Mapping[str, Any]], items: Sequence[str], compute: Compute
 ) -> list[Rows]:
-    """Return one row an item, (n, ...), for each key, from the folder `cache` where it is there, else from `compute`.
+    """Return one row per item, (n, ...), for each key, from the folder `cache` if it is there, else from `compute`.
 
-    A key holds all that decides a row but the item: 'model', 'method', weights, tokenizer, layer, precision and so on.
+    A key has all that decides a row but the item: 'model', 'method', weights, tokenizer, layer, precision and so on.
     Rows are numbers, float32 or else float64, and may be NaN. An item that is missing under any key is computed, once
-    however often it occurs, and a chunk is written as soon as it is there. Damaged files are computed anew with a
-    warning; a folder that cannot be written costs a warning alone. At the end the least recently used files of other
-    keys are removed until all fit in `$BASERATE_CACHE_GB` (20). Raises DataError where `compute` gives other rows than
-    were asked for.
+    however often it occurs, and a chunk is written as soon as it is computed. Rows of damaged files are computed again
+    with a warning; for a folder that cannot be written there is only a warning. At the end the least recently used
+    files of other keys are removed until all fit in `$BASERATE_CACHE_GB` (20). Raises DataError where `compute`
+    returns other rows than the missing ones.
     """
     limit = None if cache is None else limit_bytes()
     unique = list(dict.fromkeys(items))
-    shelves = [_Shelf(None if cache is None else cache / OUTPUTS, key, unique) for key in keys]
-    missing = np.flatnonzero(~np.all([shelf.known for shelf in shelves], axis=0))
+    tables = [_CachedRows(None if cache is None else cache / OUTPUTS, key, unique) for key in keys]
+    missing = np.flatnonzero(~np.all([table.known for table in tables], axis=0))
     if len(missing):
         done = 0
         for chunk in compute([unique[i] for i in missing]):
@@ -87,22 +87,22 @@ def remembered_all(
                     f"{len(arrays)} arrays of {sorted(sizes)} rows were computed, expected {len(keys)} of one length, "
                     f"with {len(missing)} rows in all"
                 )
-            for shelf, rows in zip(shelves, arrays, strict=True):
-                shelf.add(index, rows)
+            for table, rows in zip(tables, arrays, strict=True):
+                table.add(index, rows)
             done += len(index)
         if done != len(missing):
             raise DataError(f"{done} rows were computed, expected {len(missing)}")
         if cache is not None and limit is not None:
-            trim(cache, limit, keep={shelf.name for shelf in shelves})
+            trim(cache, limit, keep={table.name for table in tables})
     if len(unique) == len(items):
-        return [shelf.rows for shelf in shelves]
+        return [table.rows for table in tables]
     at = {item: i for i, item in enumerate(unique)}
     back = np.array([at[item] for item in items], np.int64)
-    return [shelf.rows[back] for shelf in shelves]
+    return [table.rows[back] for table in tables]
 
 
 def in_chunks(compute: Callable[[list[str]], R], size: int = CHUNK) -> Callable[[list[str]], Iterator[R]]:
-    """Return what computes `size` items at a time with a function of a list, for `remembered` and `remembered_all`."""
+    """Return a function that calls `compute` on `size` items at a time, for `cached` and `cached_all`."""
 
     def chunks(items: list[str]) -> Iterator[R]:
         for start in range(0, len(items), size):
@@ -111,7 +111,7 @@ def in_chunks(compute: Callable[[list[str]], R], size: int = CHUNK) -> Callable[
     return chunks
 
 
-class _Shelf:
+class _CachedRows:
     """The rows of one key: those read, and those added, which are written as they come."""
 
     def __init__(self, folder: Path | None, key: Mapping[str, Any], items: Sequence[str]) -> None:
@@ -125,7 +125,7 @@ class _Shelf:
             self._read(self._folder)
 
     def add(self, index: IntArray, rows: Rows) -> None:
-        """Keep the rows of the items `index` that are not known yet, and write them."""
+        """Add the rows of the items `index` that are not known yet, and write them."""
         new = ~self.known[index]
         index, rows = index[new], rows[new]
         if rows.dtype != np.float32:
@@ -137,25 +137,25 @@ class _Shelf:
             try:
                 _write(self._folder, self._key, [self._digests[i] for i in index], rows)
             except OSError as error:
-                log.warning("%s: outputs are not kept (%s)", self._folder.parent, error.strerror or error)
+                log.warning("%s: outputs are not cached (%s)", self._folder.parent, error.strerror or error)
                 self._folder = None
 
     def _read(self, folder: Path) -> None:
-        wanted = {d: i for i, d in enumerate(self._digests)}
+        positions = {d: i for i, d in enumerate(self._digests)}
         for path in _listed(folder):
             if self.known.all():
                 return
             try:
                 with path.open("rb") as file:
                     segment = Segment.of(file)
-                    at = [wanted.get(d, -1) for d in segment.digests(file)]
+                    at = [positions.get(d, -1) for d in segment.digests(file)]
                     if max(at) >= 0:
                         rows, index = segment.rows(file), np.array(at)
                         self._put(index[index >= 0], rows[index >= 0])
             except FileNotFoundError:  # another process made room
                 continue
             except (OSError, DataError) as error:
-                log.warning("%s: computing again what a damaged cache file held (%s)", path, error)
+                log.warning("%s: computing again the rows of a damaged cache file (%s)", path, error)
                 with contextlib.suppress(OSError):
                     path.unlink()
                 continue
@@ -174,7 +174,7 @@ class _Shelf:
 
 @dataclass(frozen=True)
 class Segment:
-    """What a file of outputs says of itself in its first line."""
+    """The description of a file of outputs, from its first line."""
 
     key: dict[str, Any]
     dtype: str
@@ -183,13 +183,13 @@ class Segment:
 
     @classmethod
     def of(cls, file: BinaryIO) -> Segment:
-        """Return the description of an open file. Raises DataError unless its size is what it says."""
+        """Return the description of an open file. Raises DataError unless it fits the file's size."""
         try:
             header = json.loads(file.readline(1 << 20))
             segment = cls(dict(header["key"]), str(header["dtype"]), tuple(header["shape"]), file.tell())
             expected = segment.begin + segment.shape[0] * _DIGEST_SIZE + segment._row_bytes + _DIGEST_SIZE
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise DataError("its first line is not as it was written") from error
+            raise DataError("its first line is damaged") from error
         if header.get("schema") != _SCHEMA or segment.dtype not in ("<f4", "<f8"):
             raise DataError("not written by this version of baserate")
         size = os.fstat(file.fileno()).st_size
@@ -208,7 +208,7 @@ class Segment:
         return (content[i : i + _DIGEST_SIZE] for i in range(0, len(content), _DIGEST_SIZE))
 
     def rows(self, file: BinaryIO) -> Rows:
-        """Return the rows. Raises DataError where anything in the file is not as it was written."""
+        """Return the rows. Raises DataError where anything in the file has changed since it was written."""
         file.seek(0)
         content = memoryview(file.read())
         if _check(content[:-_DIGEST_SIZE]) != content[-_DIGEST_SIZE:]:
@@ -243,19 +243,19 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def limit_bytes() -> int:
-    """Return how many bytes of outputs are kept: `$BASERATE_CACHE_GB` (1e9 bytes each), 20 by default."""
-    given = os.environ.get("BASERATE_CACHE_GB", str(LIMIT_GB))
+    """Return the most bytes of outputs to store: `$BASERATE_CACHE_GB` (1e9 bytes each), 20 by default."""
+    text = os.environ.get("BASERATE_CACHE_GB", str(LIMIT_GB))
     try:
-        limit = float(given)
+        limit = float(text)
     except ValueError:
         limit = math.nan
     if not 0 <= limit < math.inf:
-        raise ConfigError(f"BASERATE_CACHE_GB = {given!r}: expected a number of gigabytes, such as 20")
+        raise ConfigError(f"BASERATE_CACHE_GB = {text!r}: expected a number of gigabytes, such as 20")
     return int(limit * 1e9)
 
 
 def trim(cache: Path, limit: int, *, keep: Collection[str] = ()) -> None:
-    """Remove the least recently used outputs until they fit in `limit` bytes, those of the keys `keep` never."""
+    """Remove the least recently used outputs until they fit in `limit` bytes, but never those of the keys `keep`."""
     files = []
     for path in (cache / OUTPUTS).glob(FILES):
         with contextlib.suppress(OSError):  # another process made room

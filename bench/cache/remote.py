@@ -1,4 +1,4 @@
-"""Files that are fetched once and known by their content, and files of the Hugging Face hub at a pinned revision."""
+"""Files fetched once and identified by their content, and files of the Hugging Face hub at a pinned revision."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
-"""Seconds without an answer, after which a server counts as not there."""
+"""Seconds without an answer after which a server counts as unreachable."""
 _SILENT = 60.0
-"""Seconds for which a hub that did not answer is not asked again."""
+"""Seconds during which a hub that did not answer is not asked again."""
 _silence: list[tuple[float, Exception]] = []
-"""When the hub did not answer last, and the error that said so."""
+"""When the hub last did not answer, and the error raised then."""
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 T = TypeVar("T")
@@ -35,22 +35,22 @@ T = TypeVar("T")
 def fetch(url: str, *, sha256: str, name: str) -> Path:
     """Return a file whose content has this SHA-256: a local copy, a cached one, or downloaded from `url`.
 
-    Local copies are files called `name` anywhere under the folders of `$BASERATE_DATA_DIR` (as many as there are in
-    PATH's syntax). A download is written beside its final name in the cache and renamed. Raises DataError naming the
-    file with the digest expected and found, or the URL where it cannot be had.
+    Local copies are files called `name` anywhere under the folders of `$BASERATE_DATA_DIR` (one or more, in the syntax
+    of PATH). A download is written beside its final name in the cache and renamed. Raises DataError naming the file
+    with its digest and the one expected, or the URL where it cannot be downloaded.
     """
     local = [path for folder in data_folders() for path in sorted(folder.rglob(name)) if path.is_file()]
     for path in local:
         if file_digest(path) == sha256:
             return path
     if local:
-        raise _wrong(local[0], sha256, file_digest(local[0]), "BASERATE_DATA_DIR holds another version of it")
+        raise _wrong(local[0], sha256, file_digest(local[0]), "BASERATE_DATA_DIR has another version of it")
     cached = cache_dir() / "downloads" / sha256[:16] / name
     if cached.is_file():
-        held = file_digest(cached)
-        if held == sha256:
+        cached_digest = file_digest(cached)
+        if cached_digest == sha256:
             return cached
-        log.warning("%s", _wrong(cached, sha256, held, "it is downloaded again"))
+        log.warning("%s", _wrong(cached, sha256, cached_digest, "it is downloaded again"))
 
     def download(beside: Path) -> None:
         digest = _download(url, beside, name)
@@ -68,7 +68,7 @@ def fetch(url: str, *, sha256: str, name: str) -> Path:
 
 
 def hub_file(repository: str, path: str, *, revision: str = "main") -> Path:
-    """Return a file of a data set on the Hugging Face hub: a local copy's, else downloaded at `revision`.
+    """Return a file of a data set on the Hugging Face hub: from a local copy, else downloaded at `revision`.
 
     Raises DataError, which says how to get the file by hand, where it cannot be had.
     """
@@ -82,24 +82,24 @@ def hub_file(repository: str, path: str, *, revision: str = "main") -> Path:
 def hub_download(repository: str, path: str, *, revision: str | None, repo_type: str) -> Path:
     """Return a file of a repository in the hub's cache, downloaded where it is not there.
 
-    Raises what the hub's client raises. Without network the client alone would ask six times in half a minute; here it
-    asks once. What the cache holds at a commit is not asked for at all.
+    Raises what the hub's client raises. Without a network the client alone would try six times in half a minute; here
+    it tries once. A file that is in the cache at a commit is not requested at all.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     url = hf_hub_url(repository, path, revision=revision, repo_type=repo_type)
-    held = try_to_load_from_cache(repository, path, revision=revision, repo_type=repo_type)
-    if not isinstance(held, str):
+    cached = try_to_load_from_cache(repository, path, revision=revision, repo_type=repo_type)
+    if not isinstance(cached, str):
         ask_hub(lambda: get_hf_file_metadata(url))
     elif _COMMIT.fullmatch(revision or "") or not _in_reach(url):
-        return Path(held)
+        return Path(cached)
     return Path(hf_hub_download(repository, path, revision=revision, repo_type=repo_type))
 
 
 def hub_snapshot(repository: str, commit: str, patterns: Sequence[str]) -> Path:
-    """Return the folder of a model's files at a commit: all that match, or without network those in the hub's cache.
+    """Return the folder of a model's files at a commit: all that match, or without a network those in the cache.
 
-    Raises what the hub's client raises. The client alone would ask for half a minute before it takes what it has.
+    Raises what the hub's client raises. The client alone would try for half a minute before it uses its cache.
     """
     from huggingface_hub import hf_hub_url, snapshot_download
 
@@ -108,7 +108,7 @@ def hub_snapshot(repository: str, commit: str, patterns: Sequence[str]) -> Path:
 
 
 def _in_reach(url: str) -> bool:
-    """Return whether the hub answers, be it with a refusal."""
+    """Return whether the hub answers, even if with a refusal."""
     from huggingface_hub import get_hf_file_metadata
 
     try:
@@ -119,10 +119,10 @@ def _in_reach(url: str) -> bool:
 
 
 def ask_hub(ask: Callable[[], T]) -> T:
-    """Return what `ask()` gets of the hub. Raises what it raises.
+    """Return what `ask()` gets from the hub. Raises what it raises.
 
-    Where a request had no answer none is made for a minute, and the same error is raised: many tasks in a row would
-    each wait for the hub's silence.
+    After a request without an answer none is made for a minute, and the same error is raised: otherwise each of many
+    tasks in a row would wait for an answer.
     """
     if _silence and time.monotonic() - _silence[0][0] < _SILENT:
         raise _silence[0][1].with_traceback(None)
@@ -135,10 +135,10 @@ def ask_hub(ask: Callable[[], T]) -> T:
 
 
 def hub_copies(repository: str, revision: str) -> list[Path]:
-    """Return the local folders that hold a copy of a data set of the hub, the one to prefer first.
+    """Return the local folders with a copy of a data set of the hub, the one to prefer first.
 
     Under each folder of `$BASERATE_DATA_DIR`: `ORG/NAME`, `NAME`, and the layout of the hub's own cache,
-    `datasets--ORG--NAME/snapshots/COMMIT`, where the commit is the revision or what the revision's ref names.
+    `datasets--ORG--NAME/snapshots/COMMIT`, where the commit is the revision or the one that its ref names.
     """
     folders = []
     for folder in data_folders():
@@ -150,7 +150,7 @@ def hub_copies(repository: str, revision: str) -> list[Path]:
 
 
 def by_hand(repository: str, revision: str, *, paths: Sequence[str] = (), include: Sequence[str] = ()) -> str:
-    """Return the advice how to get files of a data set of the hub: all, those at `paths` or those that globs name."""
+    """Return advice on how to get files of a data set of the hub: all, those at `paths` or those that match globs."""
     which = "".join(f" {path}" for path in paths) + "".join(f" --include '{glob}'" for glob in include)
     return (
         f"get it with `hf download {repository}{which} --repo-type dataset --revision {revision} "
@@ -160,7 +160,7 @@ def by_hand(repository: str, revision: str, *, paths: Sequence[str] = (), includ
 
 @contextmanager
 def hub_errors(what: str, advice: str) -> Iterator[None]:
-    """Turn what the hub's clients raise inside the block into a DataError: what is not there, why, the advice."""
+    """Turn errors of the hub's clients inside the block into a DataError: what is missing, why, and the advice."""
     from huggingface_hub import errors
 
     try:
@@ -187,7 +187,7 @@ def hub_errors(what: str, advice: str) -> Iterator[None]:
 
 
 def no_network() -> tuple[type[Exception], ...]:
-    """Return what the hub's client raises where there is no network, whichever HTTP library its version uses."""
+    """Return the errors of the hub's client where there is no network, whichever HTTP library its version uses."""
     libraries = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
     return tuple(library.TransportError for library in libraries)
 
@@ -197,7 +197,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _download(url: str, path: Path, name: str) -> str:
-    """Write what the URL holds to `path` and return its SHA-256. Raises DataError where the URL cannot be read."""
+    """Return the SHA-256 of the URL's content, written to `path`. Raises DataError where the URL cannot be read."""
     digest = hashlib.sha256()
     with path.open("wb") as out:
         for chunk in _chunks(url, name):
@@ -234,19 +234,19 @@ def _unreachable(url: str, name: str, reason: str) -> DataError:
 
 
 def data_file(path: str) -> Path:
-    """Return the file at `path` below a folder of data, at any depth. Raises DataError where it is nowhere."""
+    """Return the file at `path` below a folder of data, at any depth. Raises DataError where there is none."""
     for folder in data_folders():
         files = [file for file in [folder / path, *sorted(folder.rglob(path))] if file.is_file()]
         if files:
             return files[0]
     raise DataError(
-        f"data:{path} is in no folder of data; get it (the card's origin says where) and pass --data-dir DIR where "
-        f"DIR/{path} is it"
+        f"data:{path} is in no folder of data; get it (the card's origin says where) as DIR/{path} and pass "
+        "--data-dir DIR"
     )
 
 
 def data_folders() -> list[Path]:
-    """Return the folders of `$BASERATE_DATA_DIR`. Raises DataError for one that is not there."""
+    """Return the folders of `$BASERATE_DATA_DIR`. Raises DataError for one that does not exist."""
     folders = [Path(f).expanduser() for f in os.environ.get("BASERATE_DATA_DIR", "").split(os.pathsep) if f]
     for folder in folders:
         if not folder.is_dir():

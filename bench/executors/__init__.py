@@ -1,4 +1,4 @@
-"""Where the cells of a grid run: a file an executor."""
+"""Where the cells of a grid run, one file per executor."""
 
 from .executor import EXECUTORS, Executor, executor
 

@@ -1,4 +1,4 @@
-"""What an executor is, and how one is registered."""
+"""What an executor is, and how to register one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ R = TypeVar("R")
 class Executor(Protocol):
     """Runs cells somewhere, and yields the result of each as it ends.
 
-    `prepare()` is called once in each process that runs cells; it returns the function that runs one, which keeps what
-    cells share, such as a loaded model: neighbours in `cells` are often of one model. It can be pickled, and so can the
-    cells and their results; the function that it returns stays where it is. That function raises for what concerns
-    every cell, such as results that cannot be written, and then no further cell is to run.
+    `prepare()` is called once in each process that runs cells; it returns the function that runs one, and which holds
+    what cells share, such as a loaded model: neighbours in `cells` are often of one model. `prepare`, the cells and
+    their results can be pickled; the function that it returns stays in its process. That function raises where no cell
+    can succeed, such as for results that cannot be written, and then no further cell must run.
     """
 
     def __call__(self, cells: Iterable[Cell], prepare: Callable[[], Callable[[Cell], R]]) -> Iterator[R]:

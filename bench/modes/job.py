@@ -22,7 +22,7 @@ class Job:
 
     Each seed trains on its own `train_fraction` of the training clusters, the same for every model, and draws its own
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
-    each seed in every mode. `notes` are what the mode found that a reader of the result must know.
+    each seed in every mode. `notes` are what a reader of the result must know, added by the mode.
     """
 
     task: Task
@@ -48,7 +48,7 @@ class Job:
     def train_rows(self, seed: int) -> IntArray:
         """Return the rows of `split.train` that this seed trains on: whole clusters, drawn without replacement.
 
-        Of a few-shot task they are the seed's own draw of its few examples.
+        In a few-shot task they are the seed's own draw of a few examples.
         """
         rule = self.task.split
         if isinstance(rule, few_shot):
@@ -59,7 +59,7 @@ class Job:
         return np.flatnonzero(np.isin(of_row, drawn))
 
     def model_of(self, seed: int) -> Any:
-        """Return the model for a seed, remembering on disk what it computes of each sequence; a twin is drawn anew."""
+        """Return the model for a seed, its outputs for each sequence cached on disk; a twin is drawn anew."""
         from ..cache.cached_model import CachedModel
 
         model = self.model.redrawn(seed) if self.is_twin else self.model
@@ -72,13 +72,13 @@ class Job:
         return CachedModel(model, self.cache, key)
 
     def parameter_hash(self) -> str:
-        """Return the digest of the model's parameters, '' if it has none; a twin's of all seeds, joined by '+'."""
+        """Return the digest of the model's parameters, '' if it has none; a twin's for every seed, joined by '+'."""
         if self.is_twin:
             return "+".join(self.model.redrawn(seed).parameter_hash() for seed in self.seeds)
         return str(getattr(self.model, "parameter_hash", str)())
 
     def seen(self, inputs: Inputs) -> Inputs:
-        """Return what the model is given: of a task of bases, windows about them unless it reads sites itself."""
+        """Return the inputs as the model takes them: in a task of bases, windows about these unless it reads sites."""
         if not inputs.per_base or getattr(self.model, "reads_sites", False):
             return inputs
         return per_base.windows(inputs, self.settings["context"])

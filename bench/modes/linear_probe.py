@@ -39,11 +39,11 @@ def run(job: Job) -> FloatArray:
     Features are standardised on the seed's training rows. Where `layer` or `pooling` name several candidates, all come
     from one forward pass, and the one with the lowest loss on valid is taken, as is the penalty. With strands = 'both'
     the features are the mean over the two strands. A variant's features are the embedding of ALT minus that of REF; a
-    base's are its own state or, of a model that has none, the embedding of `context` bases about it.
+    base's are its own state or, for a model without states of bases, the embedding of `context` bases about it.
     """
     probe = PROBES.get(job.settings["probe"])
-    own = {name: job.settings[name] for name in probe.settings}
-    embedding = {k: v for k, v in job.settings.items() if k != "probe" and k not in own}
+    probe_settings = {name: job.settings[name] for name in probe.settings}
+    embedding = {k: v for k, v in job.settings.items() if k != "probe" and k not in probe_settings}
     requests, settings = _requests(embedding)
     parts = [examples.inputs for _, examples in job.split]
     scores = []
@@ -61,7 +61,7 @@ def run(job: Job) -> FloatArray:
                 job.split.valid.targets,
                 n_classes=job.n_classes,
                 seed=seed,
-                **own,
+                **probe_settings,
             )
             for x, v in zip(train, valid, strict=True)
         ]
@@ -89,17 +89,17 @@ def _features(
     strands, context = options.pop("strands"), options.pop("context", 0)
     if inputs.per_base:
         if hasattr(model, "embed_sites"):
-            asked = {k: v for k, v in options.items() if k == "max_length"}  # what else there is, is of whole sequences
-            return _of_sites(model, inputs, [layer for layer, _ in requests], asked, both=strands == "both")
+            site_options = {k: v for k, v in options.items() if k == "max_length"}  # the others are for whole sequences
+            return _of_sites(model, inputs, [layer for layer, _ in requests], site_options, both=strands == "both")
         inputs = per_base.windows(inputs, context)
 
     def embed(sequences: Any) -> list[NDArray[np.float32]]:
         if hasattr(model, "embed_all"):
             return [_checked(model, v, len(sequences)) for v in model.embed_all(sequences, requests, **options)]
-        named = [
+        keywords = [
             {k: v for k, v in zip(("layer", "pooling"), request, strict=True) if v is not None} for request in requests
         ]
-        return [_checked(model, model.embed(sequences, **request, **options), len(sequences)) for request in named]
+        return [_checked(model, model.embed(sequences, **request, **options), len(sequences)) for request in keywords]
 
     def both(sequences: Any) -> list[NDArray[np.float32]]:
         forward = embed(sequences)
@@ -118,25 +118,25 @@ def _of_sites(
     model: Any, inputs: Inputs, layers: Sequence[Any], settings: Mapping[str, Any], *, both: bool
 ) -> list[NDArray[np.float32]]:
     """Return the states (n, d) of the bases in each layer, or the mean of those on both strands."""
-    found: dict[Any, NDArray[np.float32]] = {}
+    states: dict[Any, NDArray[np.float32]] = {}
     for layer in layers:
-        if layer not in found:
-            named = dict(settings) if layer is None else {"layer": layer, **settings}
+        if layer not in states:
+            options = dict(settings) if layer is None else {"layer": layer, **settings}
             strands = [inputs, per_base.reversed_sites(inputs)] if both else [inputs]
-            vectors = [_checked(model, per_base.embed_sites(model, part, **named), len(inputs)) for part in strands]
-            found[layer] = np.float32(0.5) * (vectors[0] + vectors[1]) if both else vectors[0]
-    return [found[layer] for layer in layers]
+            vectors = [_checked(model, per_base.embed_sites(model, part, **options), len(inputs)) for part in strands]
+            states[layer] = np.float32(0.5) * (vectors[0] + vectors[1]) if both else vectors[0]
+    return [states[layer] for layer in layers]
 
 
 def _checked(model: Any, vectors: Any, n: int) -> NDArray[np.float32]:
     """Return the vectors as float32 (n, d). Raises DataError where they are not that, or not finite."""
-    found = np.asarray(vectors, dtype=np.float32)
-    if found.ndim != 2 or len(found) != n:
-        raise DataError(f"{_named(model)}: embedding gave {found.shape} for {n} examples, expected (n, d)")
-    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    array = np.asarray(vectors, dtype=np.float32)
+    if array.ndim != 2 or len(array) != n:
+        raise DataError(f"{_named(model)}: embedding gave {array.shape} for {n} examples, expected (n, d)")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):
         raise DataError(f"{_named(model)}: embedding gave a value that is not finite for example {bad[0]}")
-    return found
+    return array
 
 
 def _named(model: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a mode is, how one is registered, and which settings and versions a run in it has."""
+"""What a mode is, how to register one, and which settings and versions a run in it has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..settings import Setting, Settings, count, defaults
 from ..types import FloatArray, ModelCard, Task
 from .job import Job
 
-CONTEXT = count(200, "bases about a site that a model without a state for each base is given; for tasks of bases")
+CONTEXT = count(200, "bases about a site, for a model without a state for each base; in tasks of bases only")
 
 
 def needs_labels(task: Task) -> str:
@@ -29,12 +29,12 @@ def needs_labels(task: Task) -> str:
 class Mode:
     """A way to use a model: the methods that it needs (any one of them), its settings, and what runs it.
 
-    `run(job)` returns scores (seeds, n, outputs). `trains` says whether it learns from the training part, `scaled`
+    `run(job)` returns scores (seeds, n, outputs). `trains` is whether it learns from the training part, `scaled`
     whether its scores are on the scale of the targets, `may_skip` whether an example may be left without a score, and
-    `chooses` whether it takes a list of values of a setting that may be `several`, and chooses one on valid.
+    `chooses` whether a setting that may be `several` can be a list of values, one of which is chosen on valid.
     `part` is the setting that names one of `parts`, a zero-shot rule or a probe, which has settings and a version of
-    its own; `part_for(task, named)` is the one that a task declares where nobody chose. `refuses(task)` says why the
-    mode makes no sense for a task. `version` is raised whenever what the mode computes changes.
+    its own; `part_for(task, default)` returns its name where the user gives none. `refuses(task)` returns why the
+    mode makes no sense for a task, or ''. `version` is raised whenever what the mode computes changes.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Mode:
     settings: Settings = field(default_factory=dict)
     part: str = ""
     parts: Registry[Any] | None = None
-    part_for: Callable[[Task, str], str] = lambda task, named: named
+    part_for: Callable[[Task, str], str] = lambda task, default: default
     refuses: Callable[[Task], str] = needs_labels
     version: int = 1
 
@@ -58,25 +58,25 @@ class Mode:
         if self.trains and not task.trainable:
             raise NotApplicable(f"{task.name} has no training part: it is for zero-shot use")
         if card.variants is not None and card.variants != task.variants:
-            wanted = "variants" if card.variants else "sequences"
-            raise NotApplicable(f"{card.name} works on {wanted} only; {task.name} has none")
+            kind = "variants" if card.variants else "sequences"
+            raise NotApplicable(f"{card.name} works on {kind} only; {task.name} has none")
 
     def check_model(self, model: object, card: ModelCard) -> None:
-        """Raise ConfigError where the loaded model lacks the capability, or takes settings that the card hides."""
+        """Raise ConfigError where the loaded model lacks the capability, or the card does not declare its settings."""
         if self.needs and not any(hasattr(model, method) for method in self.needs):
             raise ConfigError(
                 f"model {card.name!r} declares mode {self.name} but its {type(model).__name__} has no "
                 f"{' or '.join(self.needs)}()"
             )
-        hidden = set(getattr(model, "declared", {}).get(self.name, {})) - set(settings_of(self, card))
-        if hidden:
+        undeclared = set(getattr(model, "declared", {}).get(self.name, {})) - set(settings_of(self, card))
+        if undeclared:
             raise ConfigError(
-                f"model {card.name!r} is a network whose {', '.join(sorted(hidden))} its card does not record; "
+                f"model {card.name!r} is a network, and its card does not declare {', '.join(sorted(undeclared))}; "
                 "write settings=NETWORK (from baserate.networks.settings import NETWORK) beside its modes"
             )
 
     def part_settings(self, name: str) -> Settings:
-        """Return the settings of one of the parts. Raises UnknownName for one that there is not."""
+        """Return the settings of one of the parts. Raises UnknownName for an unknown one."""
         settings: Settings = self.parts.get(name).settings if self.parts else {}
         return settings
 
@@ -97,7 +97,7 @@ def mode(name: str, **about: Any) -> Callable[[Callable[[Job], FloatArray]], Cal
 def settings_of(mode: Mode, card: ModelCard) -> Settings:
     """Return the settings that a card has in a mode, with the card's values as defaults, without those of a part.
 
-    They are the mode's own, those that the card declares for the model's methods, and what the card just sets.
+    They are the mode's own, those that the card declares for the model's methods, and those that it merely sets.
     """
     declared = {**mode.settings, **card.settings.get(mode.name, {})}
     values = card.modes.get(mode.name, {})
@@ -118,8 +118,8 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
     """Return every setting of a run with its value: defaults, then the card's, the task's rule, what the user changed.
 
     A rule or a probe brings its own settings, and a task without variants its own rule. What the user changed counts
-    where the mode, the model or the part knows it; `context` is for tasks of bases. Raises UnknownName for a rule or a
-    probe that there is none of.
+    where the mode, the model or the part has such a setting; `context` is for tasks of bases. Raises UnknownName for
+    an unknown rule or probe.
     """
     mode, changed = MODES.get(name), changed or {}
     table = dict(settings_of(mode, card))
@@ -127,11 +127,11 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
         table.pop("context", None)
     values = defaults(table)
     if mode.part:
-        named = mode.part_for(task, values[mode.part])
-        chosen = changed.get(mode.part, named)
-        own = card.modes.get(mode.name, {}) if chosen == values[mode.part] else {}
+        default = mode.part_for(task, values[mode.part])
+        chosen = changed.get(mode.part, default)
+        card_values = card.modes.get(mode.name, {}) if chosen == values[mode.part] else {}
         part = mode.part_settings(chosen)
-        values |= {**defaults(part), **{k: v for k, v in own.items() if k in part}, mode.part: chosen}
+        values |= {**defaults(part), **{k: v for k, v in card_values.items() if k in part}, mode.part: chosen}
         table |= part
     return values | {k: v for k, v in changed.items() if k in table and k != mode.part}
 
@@ -145,4 +145,4 @@ def versions_of(mode: Mode, settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _undeclared(value: Any) -> Setting:
-    return Setting(value, "declared by the model's card alone", "what the model takes", lambda _: True)
+    return Setting(value, "declared only by the model's card", "a value that the model takes", lambda _: True)

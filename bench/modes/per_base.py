@@ -1,4 +1,4 @@
-"""Tasks of bases: what a model is given that knows sequences and nothing of the bases in them."""
+"""Tasks of bases: inputs for models that take whole sequences and know nothing about the bases in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BLOCK = 4096
 
 
 def windows(inputs: Inputs, context: int) -> Inputs:
-    """Return each site as a sequence of `context` bases about it, with N beyond the ends of what it was cut from.
+    """Return each site as a sequence of `context` bases about it, with N beyond the ends of its sequence.
 
     The middle of the site, `positions + span // 2`, is base `context // 2`, as in a window that a task centres itself.
     """

@@ -20,10 +20,10 @@ def run(job: Job) -> FloatArray:
 
     Raises ConfigError for a setting that the model's fit() does not take.
     """
-    taken = inspect.signature(job.model.fit).parameters.values()
+    parameters = inspect.signature(job.model.fit).parameters.values()
     settings = {name: value for name, value in job.settings.items() if name != "context"}
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
-        check_keys(settings, [parameter.name for parameter in taken], f"settings of {job.card.name}")
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        check_keys(settings, [parameter.name for parameter in parameters], f"settings of {job.card.name}")
     valid, test = (replace(e, inputs=job.seen(e.inputs)) for e in (job.split.valid, job.split.test))
     scores = []
     for seed in job.seeds:

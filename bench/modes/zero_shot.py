@@ -14,19 +14,19 @@ from .job import Job
 from .mode import mode
 
 CONTEXT = 200
-"""Bases about a site that a rule is given of a task of bases."""
+"""How many bases about a site a rule sees in a task of bases."""
 
 
-def _asks_nothing(task: Task) -> str:
-    asks = task.variants or task.zero_shot or task.kind in ("paired", "generation")
-    return "" if asks else f"zero_shot scores variants and pairs; {task.name} has none and declares no rule"
+def _nothing_to_score(task: Task) -> str:
+    has_scores = task.variants or task.zero_shot or task.kind in ("paired", "generation")
+    return "" if has_scores else f"zero_shot scores variants and pairs; {task.name} has none and declares no rule"
 
 
-def _rule_for(task: Task, named: str) -> str:
-    """Return the rule that a task without variants declares, else the one that is named."""
+def _rule_for(task: Task, default: str) -> str:
+    """Return the rule that a task without variants declares, else the default."""
     declared = task.zero_shot or (("generate",) if task.kind == "generation" else ())
-    if not declared or task.variants or (task.kind == "paired" and named == "native"):
-        return named
+    if not declared or task.variants or (task.kind == "paired" and default == "native"):
+        return default
     return declared[0]
 
 
@@ -39,7 +39,7 @@ def _rule_for(task: Task, named: str) -> str:
     part="rule",
     parts=RULES,
     part_for=_rule_for,
-    refuses=_asks_nothing,
+    refuses=_nothing_to_score,
 )
 def run(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores by a rule: ALT over REF, NaN where the rule cannot score.
@@ -49,7 +49,7 @@ def run(job: Job) -> FloatArray:
     settings = dict(job.settings)
     rule, inputs, n = settings.pop("rule"), job.split.test.inputs, len(job.split.test)
     if job.task.kind == "paired":
-        # The two of a pair differ anywhere, even where their source names a site; rules for variants know them by this.
+        # The two of a pair differ anywhere, even where their source names a site; without positions rules know that.
         inputs = replace(inputs, positions=None)
     inputs = per_base.windows(inputs, CONTEXT) if inputs.per_base else inputs
     n_bases = job.split.test.targets.shape[1] if job.task.kind == "generation" else 0
@@ -58,7 +58,7 @@ def run(job: Job) -> FloatArray:
         model = job.model_of(seed)
         if hasattr(model, "learn"):
             model.learn(job.split.train.inputs)
-        found = score(
+        values = score(
             model,
             inputs,
             rule,
@@ -67,5 +67,5 @@ def run(job: Job) -> FloatArray:
             n_bases=n_bases,
             **settings,
         )
-        scores.append(np.asarray(found, dtype=np.float64).reshape(n, -1))
+        scores.append(np.asarray(values, dtype=np.float64).reshape(n, -1))
     return np.stack(scores)

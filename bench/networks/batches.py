@@ -55,7 +55,7 @@ def in_batches(
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             budget = longest * (len(index) // 2)
-            log.warning("out of memory on %d rows of %d tokens; going on with half", len(index), longest)
+            log.warning("out of memory on %d rows of %d tokens; trying half as many", len(index), longest)
             continue
         done(len(index))
         start += len(index)
@@ -67,7 +67,7 @@ def _is_memory(error: RuntimeError) -> bool:
 
 
 def pad(rows: Sequence[NDArray[np.int64]], value: int) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-    """Return the rows as one (n, longest) array, padded on the right, and where it holds tokens; None if unpadded."""
+    """Return the rows as one (n, longest) array, padded on the right, and a mask of its tokens, None if unpadded."""
     lengths = np.array([len(row) for row in rows])
     if lengths.min() == lengths.max():
         return np.stack(rows), None
@@ -78,7 +78,7 @@ def pad(rows: Sequence[NDArray[np.int64]], value: int) -> tuple[NDArray[np.int64
 
 
 def window(length: int, keep: int, *, around: float | None = None) -> slice:
-    """Return the slice of at most `keep` of `length` bases, as central as it can be about offset `around`."""
+    """Return the slice of at most `keep` of `length` bases, centred as nearly as possible on offset `around`."""
     if length <= keep:
         return slice(0, length)
     middle = length / 2 if around is None else around

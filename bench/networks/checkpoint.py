@@ -1,4 +1,4 @@
-"""A checkpoint by name as a language model, and any network with its tokenizer as one."""
+"""Language models from the name of a checkpoint, or from any network with its tokenizer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .loading import check_packages, load, random_network
 from .tokens import Tokens, read_tokens
 
 _UNLIMITED = 10_000_000
-"""Tokenizers say a number beyond any sequence where they set no limit."""
+"""Tokenizers without a limit report a number beyond the length of any sequence."""
 
 
 def open_checkpoint(
@@ -29,8 +29,8 @@ def open_checkpoint(
 ) -> LanguageModel:
     """Return the model that `location` names; with `random_weights`, the same network with weights from `init_seed`.
 
-    Nothing of the model's own code runs and no pickle is read unless `access` allows it. Raises ConfigError, DataError
-    or MissingExtra, in one line, where it cannot be loaded.
+    None of the model's own code runs, and no pickle is read, unless `access` allows it. Raises ConfigError, DataError
+    or MissingExtra, in one line, where the model cannot be loaded.
     """
     content, commit = read_config(location)
     family, _ = identify(location.id, content)
@@ -41,8 +41,8 @@ def open_checkpoint(
         check_own_code(content, location.name)
     folder = fetch(location, commit, pickles=access.allow_pickle, code=trust)
     if not random_weights:
-        own = family.load is not None
-        check_weights(folder, location.name, allow_pickle=access.allow_pickle, own_loader=own)
+        own_loader = family.load is not None
+        check_weights(folder, location.name, allow_pickle=access.allow_pickle, own_loader=own_loader)
     loaded = load(
         folder,
         content,
@@ -82,9 +82,9 @@ def from_network(
     config: Any = None,
     **options: Any,
 ) -> LanguageModel:
-    """Return any network that maps `input_ids` to hidden states and logits, with its tokenizer, as a model.
+    """Return the language model of any network that maps `input_ids` to hidden states and logits, and its tokenizer.
 
-    The tokenizer is one of transformers, or an instance of `networks.tokens.Tokens`. `options` are those of
+    The tokenizer comes from transformers, or is an instance of `networks.tokens.Tokens`. `options` are those of
     LanguageModel. Raises DataError where the vocabulary and the network's embedding do not agree.
     """
     tokens = tokenizer if isinstance(tokenizer, Tokens) else read_tokens(tokenizer, where=name, **family.tokens)
@@ -93,7 +93,7 @@ def from_network(
     vocabulary = tokens.vocabulary
     largest = max(int(vocabulary.dna.max()), vocabulary.mask or 0, *tokens.prefix.tolist(), *tokens.suffix.tolist())
     if rows is not None and largest >= rows:
-        raise DataError(f"{name}: its tokenizer has ids up to {largest}, its embedding {rows} rows")
+        raise DataError(f"{name}: its tokenizer has ids up to {largest}, but its embedding only {rows} rows")
     padding = [i for i in (getattr(config, "pad_token_id", None), vocabulary.pad) if i is not None and i >= 0]
     options.setdefault("pad", next((i for i in padding if rows is None or i < rows), 0))
     options.setdefault("context", _max_tokens(network, config, tokenizer))
@@ -111,7 +111,7 @@ def _embedding_rows(network: nn.Module) -> int | None:
 
 
 def _max_tokens(network: nn.Module, config: Any, tokenizer: Any) -> int | None:
-    """Return the most tokens that fit: the least of what the configuration and the tokenizer say."""
+    """Return the most tokens that fit: the smallest limit that the configuration and the tokenizer state."""
     limits = [getattr(config, key, None) for key in ("max_position_embeddings", "max_seq_len", "n_positions")]
     positions = [n - _first_position(network) for n in limits if isinstance(n, int)]
     longest = getattr(tokenizer, "model_max_length", None)
@@ -120,7 +120,7 @@ def _max_tokens(network: nn.Module, config: Any, tokenizer: Any) -> int | None:
 
 
 def _first_position(network: nn.Module) -> int:
-    """Return the position of the first token: after that of padding in the tables of RoBERTa and its kin, else 0."""
+    """Return the position of the first token: in RoBERTa and its kin the one after that of padding, else 0."""
     for name, module in network.named_modules():
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding) and module.padding_idx is not None:
             return int(module.padding_idx) + 1

@@ -1,4 +1,4 @@
-"""From sequences to vectors: one forward pass a batch serves every layer and pooling that is asked for."""
+"""From sequences to vectors: one forward pass per batch serves all layers and poolings requested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .settings import POOLINGS
 from .tokens import Encoded, Tokens
 
 CHUNK = 4096
-"""Sequences that are encoded, sorted by length and embedded together; memory does not grow beyond them."""
+"""How many sequences are encoded, sorted by length and embedded together; this bounds the memory used."""
 
 
 def embed_all(
@@ -45,7 +45,7 @@ def stream(
     max_length: int | None = None,
     truncation: str = "both",
 ) -> Iterator[list[NDArray[np.float32]]]:
-    """Yield the vectors of each (layer, pooling) for one chunk of sequences after another, in their order."""
+    """Yield the vectors of each (layer, pooling), one chunk of sequences at a time, in the order of the sequences."""
     for _, pooling in requests:
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling = {pooling!r}: expected one of {', '.join(POOLINGS)}")
@@ -55,9 +55,9 @@ def stream(
         check_usable(chunk, first=start)
         unique, back = _unique(chunk)
         encoded = engine.encode(unique, max_length=max_length, truncation=truncation)
-        found = _vectors(engine, encoded, requests)
+        chunk_vectors = _vectors(engine, encoded, requests)
         advance(len(chunk))
-        yield [vectors[back] for vectors in found]
+        yield [vectors[back] for vectors in chunk_vectors]
 
 
 def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
@@ -65,10 +65,10 @@ def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
     check_usable(sequences)
     unique, back = _unique(sequences)
     encoded = engine.encode(unique)
-    found: list[FloatArray] = [np.empty(0)] * len(unique)
+    outputs: list[FloatArray] = [np.empty(0)] * len(unique)
     config = getattr(engine.network, "config", None)
     problem = getattr(config, "problem_type", None)
-    # Heads of decoders read the last token before padding: without an id for it they take one row at a time.
+    # Heads of decoders read the last token before padding: without a padding id they take one row at a time.
     alone = config is not None and getattr(config, "pad_token_id", None) is None
 
     def compute(index: IntArray) -> None:
@@ -79,7 +79,7 @@ def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
         else:
             values = logits if problem == "regression" or logits.shape[-1] == 1 else logits.softmax(-1)
         for i, row in zip(index, values.cpu().numpy(), strict=True):
-            found[i] = row
+            outputs[i] = row
 
     with evaluating(engine.network):
         in_batches(
@@ -89,7 +89,7 @@ def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
             equal=engine.equal_lengths,
             done=activity(f"predicting with {engine.name}", len(unique)),
         )
-    return np.stack(found)[back] if found else np.empty((0, 1))
+    return np.stack(outputs)[back] if outputs else np.empty((0, 1))
 
 
 def pool(
@@ -120,17 +120,16 @@ def _vectors(
     encoded: Sequence[Encoded],
     requests: Sequence[tuple[int, str]],
 ) -> list[NDArray[np.float32]]:
-
-    found: list[NDArray[np.float32] | None] = [None] * len(requests)
+    vectors: list[NDArray[np.float32] | None] = [None] * len(requests)
     backbone = engine.backbone()
 
     def compute(index: IntArray) -> None:
         pooled = pool(engine, backbone, [encoded[i] for i in index], requests)
         for r, states in enumerate(pooled):
             values = states.float().cpu().numpy()
-            out = found[r]
+            out = vectors[r]
             if out is None:
-                out = found[r] = np.empty((len(encoded), values.shape[1]), np.float32)
+                out = vectors[r] = np.empty((len(encoded), values.shape[1]), np.float32)
             out[index] = values
 
     with evaluating(engine.network):
@@ -141,7 +140,7 @@ def _vectors(
             equal=engine.equal_lengths,
             done=lambda n: None,
         )
-    return [vectors for vectors in found if vectors is not None]
+    return [part for part in vectors if part is not None]
 
 
 def logits_of(output: Any) -> Tensor:
@@ -158,7 +157,7 @@ def _layer(engine: Engine, output: Any, layer: int) -> Tensor:
         if every is None and layer == -1:
             raise ConfigError(f"{engine.name}: returns logits and no hidden states, so there is nothing to embed with")
         if every is None:
-            raise ConfigError(f"layer = {layer}: {engine.name} returns its last layer (-1) alone")
+            raise ConfigError(f"layer = {layer}: {engine.name} returns only its last layer (-1)")
         if not -len(every) <= layer < len(every):
             raise ConfigError(f"layer = {layer}: {engine.name} has hidden states 0 to {len(every) - 1}")
         states = every[layer]
@@ -180,15 +179,15 @@ def _last(engine: Engine, output: Any) -> Tensor | None:
 def _every(output: Any) -> Sequence[Tensor] | None:
     """Return the hidden states (n, t, d) of all layers, None where the output has none."""
     if not isinstance(output, tuple):
-        found: Sequence[Tensor] | None = getattr(output, "hidden_states", None)
-        return found
+        states: Sequence[Tensor] | None = getattr(output, "hidden_states", None)
+        return states
     several = (part for part in output if isinstance(part, (tuple, list)) and len(part))
-    # Keys and values kept for the next token come as tuples too, of other shapes.
+    # Cached keys and values come as tuples too, of other shapes.
     return next((p for p in several if all(isinstance(s, Tensor) and s.ndim == 3 for s in p)), None)
 
 
 def _counted(encoded: Sequence[Encoded], width: int, tokens: Tokens) -> NDArray[np.bool_]:
-    """Return which tokens a pooling counts, (n, t): those that spell A, C, G, T alone, else all that spell anything."""
+    """Return a mask (n, t) of the tokens to pool: those that spell only A, C, G, T, else all that spell anything."""
     out = np.zeros((len(encoded), width), bool)
     for i, e in enumerate(encoded):
         known = np.isin(e.ids, tokens.vocabulary.dna) & (e.ends > e.starts)
@@ -215,8 +214,8 @@ def check_usable(sequences: Sequence[str] | Strings, *, first: int = 0) -> None:
     """Raise DataError, naming the row, for a sequence without a single A, C, G or T."""
     for row, sequence in enumerate(sequences, first):
         if not set("ACGTacgt") & set(sequence):
-            shown = f"{sequence[:20]!r}" if sequence else "empty"
-            raise DataError(f"sequence {row} has no A, C, G or T ({shown}), so it cannot be embedded or scored")
+            text = f"{sequence[:20]!r}" if sequence else "empty"
+            raise DataError(f"sequence {row} has no A, C, G or T ({text}), so it cannot be embedded or scored")
 
 
 def _unique(sequences: Sequence[str] | Strings) -> tuple[list[str], IntArray]:

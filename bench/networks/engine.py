@@ -27,9 +27,9 @@ class Engine:
     """A network, its tokens and its device: encodes sequences, cuts them to what fits, runs forward passes.
 
     `network` maps `input_ids` (n, t) to hidden states and logits in the manner of transformers; any `nn.Module` that
-    does so will do. `context` is the most tokens that fit, None where there is no limit; `pad` the id that rows are
-    filled up with, by default the tokenizer's. `precision` is 'fp32', 'bf16' or 'auto': bf16 autocast where the device
-    is faster with it. The weights and the training mode are left alone by every method.
+    does so will do. `context` is the most tokens that fit, None where there is no limit; `pad` is the id that rows are
+    padded with, by default the tokenizer's. `precision` is 'fp32', 'bf16' or 'auto': bf16 autocast where the device is
+    faster with it. No method changes the weights or the training mode.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Engine:
 
     @property
     def equal_lengths(self) -> bool:
-        """Whether a batch may not be padded: the network cannot be told what is padding, or counts it all the same."""
+        """Whether batches must not be padded: the network cannot mask padding, or counts it even when masked."""
         return not (self._takes_mask and self.family.padding) or _counts_padding(getattr(self.network, "config", None))
 
     @property
     def context(self) -> int | None:
-        """The most bases sure to fit, None where there is no limit."""
+        """The most bases that are sure to fit, None where there is no limit."""
         if self.max_tokens is None:
             return None
         fits = self.tokens.bases_in(self.max_tokens)
@@ -77,7 +77,7 @@ class Engine:
 
     @property
     def frame(self) -> int:
-        """How many bases a sequence must be a multiple of for all of them to count in a likelihood."""
+        """The number of bases of which a sequence must be a multiple if all its bases are to count in a likelihood."""
         tokens = self.tokens
         k = tokens.k if isinstance(tokens, KmerTokens) and not tokens.restarts else 1
         return k if self.family.filler else math.lcm(k, self.family.multiple_of)
@@ -101,31 +101,31 @@ class Engine:
     def encode(
         self, sequences: Sequence[str], *, max_length: int | None = None, truncation: str = "both"
     ) -> list[Encoded]:
-        """Return the tokens of the sequences, clipped, and cut further where they are more than fit.
+        """Return the tokens of the sequences, clipped, and cut further where more tokens result than fit.
 
-        How many tokens letters other than A, C, G and T take, and rare subwords, is known only then. Such a cut falls
-        elsewhere in REF than in ALT: likelihoods are of `whole` sequences alone.
+        Only then is it known how many tokens rare subwords and letters other than A, C, G and T take. Such a cut may
+        fall elsewhere in REF than in ALT, so likelihoods use `whole` sequences only.
         """
         cut = self.clipped(sequences, max_length=max_length, truncation=truncation)
         encoded = self.tokens.encode(cut)
-        for i, kept in enumerate(cut):
-            while self.max_tokens is not None and not self.fits(encoded[i]) and len(kept) > 1:
-                keep = len(kept) * self.max_tokens // len(encoded[i].ids) - 1
-                kept = _cut(kept, max(1, keep), truncation, self.family)
-                encoded[i] = self.tokens.encode([kept])[0]
+        for i, sequence in enumerate(cut):
+            while self.max_tokens is not None and not self.fits(encoded[i]) and len(sequence) > 1:
+                keep = len(sequence) * self.max_tokens // len(encoded[i].ids) - 1
+                sequence = _cut(sequence, max(1, keep), truncation, self.family)
+                encoded[i] = self.tokens.encode([sequence])[0]
         return encoded
 
     def whole(self, sequences: Sequence[str]) -> tuple[list[Encoded], IntArray]:
-        """Return the tokens of the sequences, clipped, and which of them (m,) take no more tokens than fit."""
+        """Return the tokens of the sequences, clipped, and the indices (m,) of those whose tokens fit."""
         encoded = self.tokens.encode(self.clipped(sequences))
         return encoded, np.array([i for i, e in enumerate(encoded) if self.fits(e)], np.int64)
 
     def fits(self, encoded: Encoded) -> bool:
-        """Return whether there are no more tokens than the network takes."""
+        """Return whether the network takes so many tokens."""
         return self.max_tokens is None or len(encoded.ids) <= self.max_tokens
 
     def around(self, length: int, middle: float, *, max_length: int | None = None) -> slice:
-        """Return the bases of a sequence, as central about offset `middle` as can be, that fit and need no more cut."""
+        """Return the slice of a sequence that fits without a further cut, as near to `middle` as can be."""
         limit = self.usable(max_length)
         keep = length if limit is None else min(length, limit)
         over = 0 if self.family.filler else keep % self.family.multiple_of
@@ -142,23 +142,25 @@ class Engine:
 
     @property
     def headed(self) -> bool:
-        """Whether the backbone is the whole network, head and all, so that what it returns first are logits."""
+        """Whether the backbone is the whole network, head and all, so that its first output is the logits."""
         return self.head != "none" and self.backbone() is self.network
 
     def forward(self, network: nn.Module, rows: Sequence[IntArray], *, hidden: bool = False) -> tuple[Any, Tensor]:
         """Return the network's output for rows of token ids, padded on the right, and the ids (n, t)."""
         ids, real = pad_rows(rows, self.pad)
         if self.max_tokens is not None and ids.shape[1] > self.max_tokens:
-            raise DataError(f"{self.name}: a sequence takes {ids.shape[1]} tokens, {self.max_tokens} fit; shorten it")
-        given: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self.device)}
+            raise DataError(
+                f"{self.name}: a sequence takes {ids.shape[1]} tokens, but only {self.max_tokens} fit; shorten it"
+            )
+        arguments: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self.device)}
         if real is not None and self._takes_mask:
-            given["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)
+            arguments["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(self.device)
         if hidden and _accepts(network, "output_hidden_states"):
-            given["output_hidden_states"] = True
+            arguments["output_hidden_states"] = True
         if self.compiled and network._compiled_call_impl is None:
             network.compile()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            return network(**given), given["input_ids"]
+            return network(**arguments), arguments["input_ids"]
 
 
 def backbone_of(network: nn.Module, family: Family) -> nn.Module:
@@ -173,7 +175,7 @@ def _accepts(network: nn.Module, argument: str) -> bool:
 
 
 def _counts_padding(config: Any) -> bool:
-    """Return whether masked tokens are counted in a share of all, padding included: ESM's token_dropout before 5.0."""
+    """Return whether padding counts in the share of masked tokens: ESM's token_dropout before transformers 5.0."""
     if getattr(config, "model_type", "") != "esm" or not getattr(config, "token_dropout", False):
         return False
     import transformers
@@ -183,7 +185,7 @@ def _counts_padding(config: Any) -> bool:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put the network in eval mode without gradients, and back."""
+    """Put the network in eval mode without gradients, and restore its mode at the end."""
     before = network.training
     network.eval()
     try:

@@ -1,8 +1,8 @@
-"""What is known of model families before anything is loaded: published checkpoints, and how a family differs.
+"""What is known about model families before anything is loaded: published checkpoints, and how a family differs.
 
-The generic adapter needs none of this for a checkpoint that follows the conventions of `transformers`. A family says
-only where it does not, and lists its checkpoints. Nothing here imports torch; what a family does to a network imports
-it when called.
+The generic adapter needs none of this for a checkpoint that follows the conventions of `transformers`. A family states
+only where it departs from them, and lists its checkpoints. Nothing here imports torch; functions that change a network
+import it when they are called.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Head = Literal["masked", "causal", "classifier", "none"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A published checkpoint: `context` is in bp, `pretraining` says what it saw and which chromosomes it did not.
+    """A published checkpoint: `context` is in bp, `pretraining` states what it saw and which chromosomes it did not.
 
     `revision` is the branch or commit to load where the user names none; '' is the main one.
     """
@@ -42,16 +42,16 @@ class Checkpoint:
 class Family:
     """Where a family of models differs from what the generic adapter expects; every default means "it does not".
 
-    `matches(config)` recognises the family from the content of a config.json; None where that holds nothing that only
-    this family has. `tokens` are arguments of
-    `networks.tokens.read_tokens`, and `tokenizer(folder)` loads a tokenizer that AutoTokenizer cannot. `configure`
-    changes the configuration before the network is built, `finish(network, missing)` mends it afterwards and returns
-    the missing keys that it accounts for. `unexpected` maps patterns of keys that the checkpoint may have beyond the
-    network's to the reason. `backbone` is the attribute of the encoder without its head, `states` turns hidden
-    states (n, t, d) into those of one strand. A length that is not a multiple of `multiple_of` bases is cut, or filled
-    with `filler`. `remote_code` says that it cannot be loaded without code of its own; `requires` maps modules to the
-    command that installs them; `load(folder, seed)` builds (network, config) where transformers cannot, from pickled
-    weights. `quirks` says all this in words, and `tested` what was run on what, for the documentation.
+    `matches(config)` recognises the family from the content of a config.json; None where nothing there is peculiar to
+    this family. `tokens` are arguments of `networks.tokens.read_tokens`, and `tokenizer(folder)` loads a tokenizer
+    that AutoTokenizer cannot. `configure` changes the configuration before the network is built,
+    `finish(network, missing)` mends the network afterwards and returns the missing keys that it accounts for.
+    `unexpected` maps patterns of keys that the checkpoint may have and the network does not to the reason. `backbone`
+    is the attribute of the encoder without its head, `states` turns hidden states (n, t, d) into those of one strand.
+    A length that is not a multiple of `multiple_of` bases is cut, or filled up with `filler`. `remote_code` means that
+    the family cannot be loaded without code of its own; `requires` maps modules to the command that installs them;
+    `load(folder, seed)` builds (network, config) where transformers cannot, from pickled weights. For the
+    documentation, `quirks` describes all this in words, and `tested` what was run with which weights.
     """
 
     name: str
@@ -97,10 +97,10 @@ def published(name: str) -> tuple[Family, Checkpoint] | None:
 
 
 def identify(name: str, config: Mapping[str, Any]) -> tuple[Family, Checkpoint | None]:
-    """Return the family of the checkpoint `name`, and the published one that it is or was made from, None if unknown.
+    """Return the family of the checkpoint `name`, and the published checkpoint that it is or comes from, or None.
 
-    That is the one with the hub id `name`, else the one that `_name_or_path` of its config.json names, alone or at the
-    end of a path; transformers 5 no longer writes it. Else the family is what `recognise` says.
+    That checkpoint is the one with the hub id `name`, else the one that `_name_or_path` of its config.json names, by
+    itself or at the end of a path; transformers 5 no longer writes this key. Otherwise `recognise` finds the family.
     """
     origin = config.get("_name_or_path") or ""
     folded = re.sub(r".*models--([^/]+?)--([^/]+).*", r"\1/\2", origin.replace("\\", "/").rstrip("/"))
@@ -125,8 +125,8 @@ _MAPPED: tuple[tuple[Head, str], ...] = (("masked", "MaskedLM"), ("causal", "Cau
 
 def head_of(config: Mapping[str, Any], family: Family) -> Head:
     """Return which head a checkpoint has, from the content of its config.json."""
-    named = _named_head(config)
-    return family.head if family.head is not None and named != "classifier" else named
+    head = _named_head(config)
+    return family.head if family.head is not None and head != "classifier" else head
 
 
 def _named_head(config: Mapping[str, Any]) -> Head:
@@ -143,5 +143,5 @@ def _named_head(config: Mapping[str, Any]) -> Head:
 
 
 def needs_code(config: Mapping[str, Any], family: Family) -> bool:
-    """Return whether the checkpoint cannot be loaded, or not be trusted to load right, without code of its own."""
+    """Return whether the checkpoint cannot be loaded, or may be loaded wrongly, without code of its own."""
     return bool(config.get("auto_map")) if family is GENERIC else family.remote_code

@@ -38,12 +38,12 @@ def fine_tune(
 ) -> FineTuned:
     """Return a predictor: `network`, all of it trained, with a linear head on pooled states.
 
-    `engine` is that of the model; the settings are those of `networks.settings.TRAINING`.
+    `engine` is the model's; the settings are those of `networks.settings.TRAINING`.
 
-    A variant is predicted from the pooled state of ALT minus that of REF, a base from its own state; a batch then is of
-    `batch_size` windows with all of their bases. Classes are learnt by cross-entropy, labels by that of each, and
-    measurements, standardised, by squared error. Of a random twin a new network is drawn for
-    each seed. The weights are those of the epoch with the lowest loss on `valid`.
+    A variant is predicted from the pooled state of ALT minus that of REF, a base from its own state; for bases a batch
+    is `batch_size` windows with all of their bases. Classes are learnt by cross-entropy, labels by the mean of theirs,
+    and measurements, standardised, by squared error. The weights are those of the epoch with the lowest loss on
+    `valid`.
     """
     head = head_for(train.targets, n_classes)
     width = embed_all(engine, train.inputs.sequences[:1], [(-1, pooling)])[0].shape[1]
@@ -52,18 +52,18 @@ def fine_tune(
         linear = nn.Linear(width, head.width)
     backbone = backbone_of(network, engine.family)
     fitted = FineTuned(engine, backbone, linear.to(engine.device), head, pooling, max_length)
-    shown, held_out = fitted.prepare(train.inputs), fitted.prepare(valid.inputs)
-    t_train, t_valid = head.wanted(train.targets), head.wanted(valid.targets)
+    train_units, valid_units = fitted.prepare(train.inputs), fitted.prepare(valid.inputs)
+    t_train, t_valid = head.as_tensor(train.targets), head.as_tensor(valid.targets)
 
     def batch_loss(index: IntArray) -> Tensor:
-        wanted = t_train[torch.from_numpy(shown.examples(index))].to(engine.device)
-        return head.loss(fitted.head(shown.states(backbone, index)), wanted)
+        targets = t_train[torch.from_numpy(train_units.examples(index))].to(engine.device)
+        return head.loss(fitted.head(train_units.states(backbone, index)), targets)
 
     fit_module(
         nn.ModuleList([fitted.backbone, fitted.head]),
         batch_loss,
-        lambda: head.loss(fitted.outputs(held_out), t_valid).item(),
-        len(shown.lengths),
+        lambda: head.loss(fitted.outputs(valid_units), t_valid).item(),
+        len(train_units.lengths),
         lr=lr,
         epochs=epochs,
         batch_size=batch_size,
@@ -99,7 +99,7 @@ class FineTuned:
         return self._meaning.scores(self.outputs(self.prepare(inputs)))
 
     def prepare(self, inputs: Inputs) -> Units:
-        """Return the tokens of the inputs: a unit an example or, for tasks of bases, one a window with its sites."""
+        """Return the tokens of the inputs, in units of an example or, in tasks of bases, of a window with its sites."""
         if inputs.positions is not None and inputs.alternates is None:
             return Sites(self._engine, inputs, self._max_length)
         return Pooled(self._engine, inputs, self._pooling, self._max_length)
@@ -118,20 +118,20 @@ class FineTuned:
 
 
 class Units(Protocol):
-    """What a batch is made of: `lengths` (units,) in tokens, of `n` examples in all."""
+    """What batches are made of: units of `lengths` (units,) in tokens, with `n` examples in all."""
 
     n: int
     lengths: IntArray
 
     def examples(self, index: IntArray) -> IntArray:
-        """Return the examples of the units at `index`, one unit's after another's."""
+        """Return the examples of the units at `index`, unit by unit."""
 
     def states(self, backbone: nn.Module, index: IntArray) -> Tensor:
-        """Return the state (n, d) that the head reads of each of those examples."""
+        """Return the states (n, d) of those examples, which the head reads."""
 
 
 class Pooled:
-    """Examples by their pooled states: of a sequence, or of ALT minus that of REF."""
+    """Examples by their pooled states: that of a sequence, or that of ALT minus that of REF."""
 
     def __init__(self, engine: Engine, inputs: Inputs, pooling: str, max_length: int | None) -> None:
         self._engine = engine
@@ -149,7 +149,7 @@ class Pooled:
         return index
 
     def states(self, backbone: nn.Module, index: IntArray) -> Tensor:
-        """Return the pooled states (n, d) for one batch; equal rows, as those of REF, run once."""
+        """Return the pooled states (n, d) for one batch; equal rows, such as those of REF, run once."""
         pooled = []
         for column in self._columns:
             rows = [column[i] for i in index]
@@ -177,9 +177,9 @@ class Sites:
         self._cut = cut(
             engine, inputs.sequences, inputs.positions, span=inputs.span, shared=True, max_length=max_length
         )
-        lost = np.flatnonzero(self._cut.window < 0)
-        if len(lost):
-            raise DataError(f"{engine.name}: the window of example {lost[0]} takes more tokens than fit")
+        too_long = np.flatnonzero(self._cut.window < 0)
+        if len(too_long):
+            raise DataError(f"{engine.name}: the window of example {too_long[0]} takes more tokens than fit")
         self._members = self._cut.members()
         self.n = len(inputs)
         self.lengths = np.array([len(e.ids) for e in self._cut.encoded], np.int64)
@@ -201,7 +201,7 @@ class Sites:
 
 
 def of_like_length(engine: Engine, lengths: Sequence[int], compute: Callable[[IntArray], Tensor]) -> Tensor:
-    """Return `compute(index)` (n, d) of all rows, a length at a time for a network that padding disturbs."""
+    """Return `compute(index)` (n, d) of all rows, one length at a time for a network that padding disturbs."""
     if not engine.equal_lengths:
         return compute(np.arange(len(lengths)))
     groups = _by_length(np.asarray(lengths))

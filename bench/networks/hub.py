@@ -47,21 +47,21 @@ class Location:
 
     @property
     def id(self) -> str:
-        """The hub id of a model, or of what its folder is known as; else the folder as it was named."""
+        """The hub id of the model, or the one that its folder is known as; else the folder as the user named it."""
         return self.known_as or self.name
 
     @property
     def label(self) -> str:
-        """The name that tables show: the hub id, or the folder's own name."""
+        """The name that tables show: the hub id, or the name of the folder."""
         return self.folder.resolve().name if self.folder else self.name
 
 
 def locate(name: str) -> Location | None:
-    """Return where the model `name` lies: a local folder, or `org/model`, either with '@revision'; None if neither.
+    """Return where the model `name` is: in a local folder or at `org/model`; None if neither. '@revision' may follow.
 
-    `org/model=folder` is a folder that the user says is a copy of that published checkpoint. Without '@revision' it is
-    the main one, or another where that is known to be wrong. Raises ConfigError where a copy's folder is not there, or
-    is said to be of a checkpoint that is not listed.
+    `org/model=folder` is a folder that the user says is a copy of that published checkpoint. Without '@revision' the
+    revision is the main one, or another where the main one is known to be wrong. Raises ConfigError where the folder of
+    a copy does not exist, or its checkpoint is not listed.
     """
     # A folder may have '@' in its name.
     base, _, revision = (name, "", "") if Path(name).expanduser().is_dir() else name.partition("@")
@@ -81,7 +81,9 @@ def _copy(known: str, folder: str, revision: str) -> Location:
     listed = published(known)
     if listed is None:
         near = difflib.get_close_matches(known, [c.id for f in FAMILIES.all().values() for c in f.checkpoints], 1)
-        raise ConfigError(f"{known}={folder}: {known} is not listed{f'; did you mean {near[0]}?' if near else ''}")
+        raise ConfigError(
+            f"{known}={folder}: {known} is not a listed checkpoint{f'; did you mean {near[0]}?' if near else ''}"
+        )
     path = Path(folder).expanduser()
     if not folder or not path.is_dir():
         raise ConfigError(f"{known}={folder}: no such folder; a checkpoint is a folder with a config.json")
@@ -91,8 +93,8 @@ def _copy(known: str, folder: str, revision: str) -> Location:
 def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
     """Return the content of config.json, and the commit of a hub id or the digest of a folder's files.
 
-    Its `auto_map` is completed by that of tokenizer_config.json, so that it names all code of the checkpoint's own.
-    Raises ConfigError, in one line, where the model or its revision is not there, is gated, or cannot be reached.
+    Its `auto_map` is completed by that of tokenizer_config.json, so that it names all of the checkpoint's own code.
+    Raises ConfigError, in one line, where the model or its revision does not exist, is gated, or cannot be reached.
     """
     if location.folder is not None:
         revision = folder_digest(location.folder)
@@ -100,13 +102,11 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
             raise ConfigError(f"{location.name}: its files have the digest {revision}, not {location.revision}")
         content = _configuration(location.folder / "config.json", location.folder)
         return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
-    with _told(location):
+    with _hub_errors_in_one_line(location):
         from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled
 
         file = hub_download(location.name, "config.json", revision=location.revision or None, repo_type="model")
-        with suppress(
-            EntryNotFoundError, OfflineModeIsEnabled, *no_network()
-        ):  # then it has none, as far as we can tell
+        with suppress(EntryNotFoundError, OfflineModeIsEnabled, *no_network()):  # then it has none, as far as is known
             hub_download(location.name, "tokenizer_config.json", revision=file.parent.name, repo_type="model")
     content = _configuration(file, Path(location.name))
     return _with_tokenizer_code(content, file.with_name("tokenizer_config.json")), file.parent.name
@@ -130,12 +130,12 @@ def _with_tokenizer_code(content: Mapping[str, Any], file: Path) -> Mapping[str,
 def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path:
     """Return the folder with the model's files: a local folder as it is, a hub id's snapshot at `commit`.
 
-    Raises ConfigError where it holds no weights in a format that may be read.
+    Raises ConfigError, in one line, where they cannot be fetched.
     """
     if location.folder is not None:
         folder = location.folder
     else:
-        with _told(location):
+        with _hub_errors_in_one_line(location):
             folder = hub_snapshot(location.name, commit, [*_TEXT, *WEIGHTS, *(_CODE if code else ())])
             if pickles and not _any(folder, WEIGHTS):
                 hub_snapshot(location.name, commit, PICKLES)
@@ -145,7 +145,7 @@ def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path
 def check_weights(folder: Path, where: str, *, allow_pickle: bool, own_loader: bool = False) -> None:
     """Raise ConfigError unless the folder has weights in a format that may be read.
 
-    A family with its `own_loader` reads pickles, and finds them itself.
+    With an `own_loader` the family finds its weights itself, and these are pickles.
     """
     readable = allow_pickle and (own_loader or _any(folder, PICKLES))
     if readable or (_any(folder, WEIGHTS) and not own_loader):
@@ -159,7 +159,7 @@ def check_weights(folder: Path, where: str, *, allow_pickle: bool, own_loader: b
 
 
 def code_digest(folder: Path) -> str:
-    """Return the digest of a folder's Python files, by which its code is pinned."""
+    """Return the digest of a folder's Python files, which pins its code."""
     files = sorted(folder.rglob("*.py"))
     return digest(*(part for f in files for part in (str(f.relative_to(folder)), f.read_bytes())))
 
@@ -167,21 +167,21 @@ def code_digest(folder: Path) -> str:
 def check_trust(location: Location, commit: str, access: Access) -> str:
     """Return the pinned revision whose code the user allowed to run. Raises ConfigError, with the option to pass."""
     pinned = code_digest(location.folder) if location.folder else commit
-    named = {t.rpartition("@")[0]: t.rpartition("@")[2] for t in access.trusted}
+    revisions = {t.rpartition("@")[0]: t.rpartition("@")[2] for t in access.trusted}
     option = f"--trust-remote-code {location.name}@{pinned}"
-    given = named.get(location.name)
-    if given is None:
+    allowed = revisions.get(location.name)
+    if allowed is None:
         if location.name in access.trusted:
             raise ConfigError(f"--trust-remote-code {location.name}: name the revision that you have read: {option}")
-        raise ConfigError(f"{location.name}: needs code of its own to run; read it, then allow it with {option}")
-    if given != pinned:
+        raise ConfigError(f"{location.name}: needs its own code to run; read it, then allow it with {option}")
+    if allowed != pinned:
         what = "its code now has the digest" if location.folder else "it is at commit"
-        raise ConfigError(f"--trust-remote-code {location.name}@{given}: {what} {pinned}; read what changed first")
+        raise ConfigError(f"--trust-remote-code {location.name}@{allowed}: {what} {pinned}; read what changed first")
     return pinned
 
 
 def check_own_code(content: Mapping[str, Any], where: str) -> None:
-    """Raise ConfigError where a configuration takes code from another model, which no revision of this one pins."""
+    """Raise ConfigError where a configuration takes code from another model: no revision of this one pins it."""
     for value in (content.get("auto_map") or {}).values():
         for name in value if isinstance(value, (list, tuple)) else [value]:
             other, dashes, _ = (name or "").rpartition("--")
@@ -200,27 +200,27 @@ def folder_digest(folder: Path) -> str:
 
 
 def _configuration(file: Path, where: Path) -> Mapping[str, Any]:
-    """Return the content of config.json. Raises ConfigError where a key that is read here is not of its type."""
+    """Return the content of config.json. Raises ConfigError where a key that is read here has the wrong type."""
     content = _parse(file, where)
-    named = content.get("architectures") or ()
-    right = {
-        "model_type": ("text", isinstance(content.get("model_type", ""), (str, NoneType))),
-        "_name_or_path": ("text", isinstance(content.get("_name_or_path", ""), (str, NoneType))),
+    architectures = content.get("architectures") or ()
+    expectations = {
+        "model_type": ("a string", isinstance(content.get("model_type", ""), (str, NoneType))),
+        "_name_or_path": ("a string", isinstance(content.get("_name_or_path", ""), (str, NoneType))),
         "vocab_size": ("a whole number", isinstance(content.get("vocab_size", 0), (int, NoneType))),
         "architectures": (
-            "a list of text",
-            isinstance(named, (list, tuple)) and all(isinstance(n, str) for n in named),
+            "a list of strings",
+            isinstance(architectures, (list, tuple)) and all(isinstance(n, str) for n in architectures),
         ),
-        "auto_map": ("an object of names of classes", _is_map(content.get("auto_map"))),
+        "auto_map": ("an object of class names", _is_map(content.get("auto_map"))),
     }
-    for key, (expected, is_right) in right.items():
+    for key, (expected, is_right) in expectations.items():
         if not is_right:
             raise ConfigError(f"{file}: {key}: expected {expected}, not {json.dumps(content[key])[:80]}")
     return content
 
 
 def _is_class(value: Any) -> bool:
-    """Return whether a value of an auto_map names a class, or a tokenizer's slow and fast one; either may be null."""
+    """Return whether a value of an auto_map names a class, or the slow and the fast one; either may be null."""
     return all(v is None or isinstance(v, str) for v in (value if isinstance(value, list) else [value]))
 
 
@@ -245,8 +245,8 @@ def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
 
 
 @contextmanager
-def _told(location: Location) -> Iterator[None]:
-    """Turn what the hub's client raises into one line that says what to do."""
+def _hub_errors_in_one_line(location: Location) -> Iterator[None]:
+    """Turn errors of the hub's client into a ConfigError of one line that says what to do."""
     from huggingface_hub import errors
 
     name = location.name
@@ -262,7 +262,9 @@ def _told(location: Location) -> Iterator[None]:
         raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
         cause = error.__cause__
-        if cause is not None and getattr(cause, "response", None) is not None:  # it is there, and answers with an error
+        if (
+            cause is not None and getattr(cause, "response", None) is not None
+        ):  # the hub is reached, and answers with an error
             raise ConfigError(_unfetched(name, cause)) from error
         raise _out_of_reach(location) from error
     except no_network() as error:

@@ -23,19 +23,19 @@ from .settings import NETWORK, TRAINING
 from .tokens import Tokens
 
 _NUMBERED = re.compile(r"(LABEL_)?\d+", re.IGNORECASE)
-"""Names of classes that say no more than their place."""
+"""Class names that are no more than a number."""
 
 
 class LanguageModel(Engine):
     """A language model of DNA; which of its methods apply depends on its head.
 
-    `redraw(seed)` builds the network with random weights; it is given for a model that is a random twin itself. All
+    `redraw(seed)` builds the network with random weights; only a random twin has it. All
     other parameters are the `Engine`'s.
     """
 
     reads_sites = True
     declared = NETWORK
-    """The settings of its methods, by mode, which a card that loads it declares."""
+    """The settings of its methods, by mode, for the card of the model to declare."""
 
     def __init__(
         self, network: nn.Module, tokens: Tokens, *, redraw: Callable[[int], nn.Module] | None = None, **options: Any
@@ -50,11 +50,11 @@ class LanguageModel(Engine):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the head's classes in their order, empty where it has none or they are numbers alone."""
-        named = getattr(getattr(self.network, "config", None), "id2label", None) or {}
-        if self.head != "classifier" or all(_NUMBERED.fullmatch(str(name)) for name in named.values()):
+        """The names of the head's classes in their order, empty where it has none or they are only numbers."""
+        names = getattr(getattr(self.network, "config", None), "id2label", None) or {}
+        if self.head != "classifier" or all(_NUMBERED.fullmatch(str(name)) for name in names.values()):
             return ()
-        return tuple(str(named[i]) for i in sorted(named, key=int))
+        return tuple(str(names[i]) for i in sorted(names, key=int))
 
     def redrawn(self, seed: int) -> LanguageModel:
         """Return the model with weights drawn from `seed`. Raises NotApplicable unless it is a random twin."""
@@ -65,7 +65,7 @@ class LanguageModel(Engine):
         return other
 
     def n_truncated(self, sequences: Sequence[str] | Strings, *, max_length: int | None = None) -> int:
-        """Return how many sequences are longer than what is used of them: in bases, or in tokens of letters like N."""
+        """Return how many sequences are too long to be used whole: in bases, or in tokens because of letters like N."""
         keep = self.usable(max_length)
         if keep is None:
             return 0
@@ -84,7 +84,7 @@ class LanguageModel(Engine):
         max_length: int | None = None,
         truncation: str = "both",
     ) -> NDArray[np.float32]:
-        """Return one vector a sequence, (n, d): `embed_all` for one layer and pooling."""
+        """Return one vector per sequence, (n, d): `embed_all` for one layer and pooling."""
         return self.embed_all(sequences, [(layer, pooling)], max_length=max_length, truncation=truncation)[0]
 
     def embed_all(
@@ -99,8 +99,8 @@ class LanguageModel(Engine):
 
         `layer` counts hidden states: 0 the embeddings, -1 the last with its final norm. `pooling` is 'mean' or 'max'
         over the tokens that spell A, C, G and T alone, 'last' the last of these, or 'cls' the special token before
-        them. Of an over-long sequence `max_length` bases (the whole context by default) are kept; `truncation` is the
-        side that is cut: 'left', 'right' or 'both'. Raises DataError naming the row for a sequence without a base.
+        them. A longer sequence is cut to `max_length` bases (by default the whole context) on the side that
+        `truncation` names: 'left', 'right' or 'both'. Raises DataError, naming the row, for a sequence without a base.
         """
         return embedding.embed_all(self, sequences, requests, max_length=max_length, truncation=truncation)
 
@@ -116,11 +116,11 @@ class LanguageModel(Engine):
     ) -> NDArray[np.float32]:
         """Return the state of the token that spells base `sites[i]` of sequence i, (n, d).
 
-        With a `span` above 1 it is the mean over the tokens that spell the bases from there on. Equal sequences run
-        once, however many sites they have. Of an over-long one `max_length` bases about the site are kept, the whole
-        context by default; where `shared`, those windows begin on a grid, so that neighbouring sites share a pass, and
-        one that takes more tokens than fit, as letters other than A, C, G and T may, gives way to shorter ones. NaN
-        where such a window is not shared.
+        With a `span` above 1 it is the mean over the tokens that spell so many bases from the site on. Equal sequences
+        run once, however many sites they have. A longer sequence is cut to `max_length` bases about the site, by
+        default to the whole context. Where `shared`, these windows begin on a grid, so that neighbouring sites share a
+        pass, and a window with more tokens than fit, because of letters other than A, C, G and T, gives way to
+        shorter ones. Where not `shared`, the sites of such a window are NaN.
         """
         return sites_of.embed_sites(
             self, sequences, sites, layer=layer, span=span, shared=shared, max_length=max_length
@@ -137,9 +137,9 @@ class LanguageModel(Engine):
     def masked_llr(self, references: Strings, alternates: Strings) -> FloatArray:
         """Return log p(ALT) - log p(REF) (n,), in nats, summed over the tokens that differ, masked together in REF.
 
-        With single-base tokens these are the bases that differ, with k-mers the k-mers that hold them, with overlapping
-        k-mers all that cover them. NaN where lengths differ, where a letter other than A, C, G, T is involved, for
-        subword tokens where the two do not differ in one token alone (the same-slot rule), and where tokens do not fit.
+        With single-base tokens these are the bases that differ, with k-mers the k-mers that contain them, with
+        overlapping k-mers all that cover them. NaN where lengths differ, where a letter other than A, C, G, T is
+        involved, where tokens do not fit, and for subwords unless exactly one token differs (the same-slot rule).
         """
         self._need_head("masked")
         return likelihood.masked_llr(self, references, alternates)
@@ -147,9 +147,9 @@ class LanguageModel(Engine):
     def pseudo_log_likelihood(self, sequences: Strings, *, one_pass: bool = False) -> FloatArray:
         """Return the sum over tokens of log p(token | all others) (n,), in nats (Salazar 2020).
 
-        Each token is masked in turn, or with `one_pass` none is and one forward pass serves all: cheaper by the length
-        of the sequence, and biased, since the network sees what it is asked for. NaN where a sequence, cut to the bases
-        that fit if all are A, C, G and T, takes more tokens than fit.
+        Each token is masked in turn; with `one_pass` none is, and one forward pass serves all: cheaper by a factor of
+        the length, and biased, since the network sees the token that it predicts. NaN where a sequence, cut to the
+        bases that fit if all are A, C, G and T, takes more tokens than fit.
         """
         self._need_head("masked")
         return likelihood.pseudo_log_likelihood(self, sequences, one_pass=one_pass)
@@ -165,7 +165,7 @@ class LanguageModel(Engine):
         return likelihood.log_likelihood(self, sequences, temperature=temperature)
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
-        """Return the log-probabilities of A, C, G, T as the next base, (n, 4), summed over the tokens that begin so.
+        """Return the log-probabilities (n, 4) of A, C, G, T as the next base, summed over tokens that begin with it.
 
         NaN where a sequence takes more tokens than fit.
         """
@@ -173,9 +173,9 @@ class LanguageModel(Engine):
         return likelihood.next_base_log_probs(self, sequences)
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return the probabilities (n, n_classes), or values (n, outputs), of the head that the checkpoint brought.
+        """Return the probabilities (n, n_classes), or values (n, outputs), of the checkpoint's own head.
 
-        Classes are in the order of `labels`; where they do not exclude each other each has a probability of its own.
+        Classes are in the order of `labels`; where they do not exclude each other, each has a probability of its own.
         """
         self._need_head("classifier")
         if inputs.alternates is not None:
@@ -183,7 +183,10 @@ class LanguageModel(Engine):
         return embedding.head_outputs(self, inputs.sequences)
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> FineTuned:
-        """Return a fine-tuned copy with a new linear head; see `networks.settings.TRAINING` for the settings."""
+        """Return a fine-tuned copy with a new linear head; of a random twin, a copy with weights drawn from `seed`.
+
+        The settings are those of `networks.settings.TRAINING`.
+        """
         network = self.redrawn(seed).network if self.random_weights else copy.deepcopy(self.network)
         return fine_tune(self, network, train, valid, n_classes=n_classes, seed=seed, **defaults(TRAINING) | settings)
 
@@ -191,4 +194,4 @@ class LanguageModel(Engine):
         if self.head != head:
             kind = {"masked": "a masked", "causal": "a causal"}.get(head, "a trained classification")
             has = {"none": "no head", "classifier": "a classification head"}.get(self.head, f"a {self.head} head")
-            raise NotApplicable(f"{self.name}: needs {kind} head; it has {has}")
+            raise NotApplicable(f"{self.name}: needs {kind} head, but has {has}")

@@ -1,4 +1,4 @@
-"""What a checkpoint's own code, written for transformers 4, needs to be built and loaded right by transformers 5.
+"""Patches by which transformers 5 correctly builds and loads a checkpoint's own code written for transformers 4.
 
 Without it such code fails to import or, worse, loads with tensors of uninitialised memory: version 5 builds networks on
 the meta device and refills only what it finds in the file, so that tables computed in `__init__` are lost.
@@ -28,10 +28,10 @@ _AUTO = ("AutoModel", "AutoModelForMaskedLM", "AutoModelForCausalLM", "AutoModel
 
 @contextmanager
 def remote_code() -> Iterator[None]:
-    """Build and load a checkpoint's own code as it was meant, and leave no trace of it for the next checkpoint.
+    """Let a checkpoint's own code be built and loaded as it was meant, and leave no trace for the next checkpoint.
 
-    Networks of transformers itself are left alone. What is registered meanwhile for a configuration class (GENA-LM's
-    BERT for that of every BERT) is forgotten at the end.
+    Networks of transformers itself are left alone. Classes registered meanwhile for a configuration class are removed
+    at the end: GENA-LM registers its BERT for the configuration of every BERT.
     """
     import transformers
 
@@ -49,31 +49,31 @@ def remote_code() -> Iterator[None]:
 
 
 def tie_head(network: Any, missing: frozenset[str]) -> frozenset[str]:
-    """Give the head the weights of the embedding where the file has none of its own, and return their key.
+    """Return the keys of the head's weights that the file lacks, after tying the head to the embedding.
 
     Version 4 did so by default; version 5 does it only for networks that declare it in its own way.
     """
     head, table = network.get_output_embeddings(), network.get_input_embeddings()
     if head is None or not isinstance(table, nn.Embedding):
         return frozenset()
-    own = {name for name, value in network.named_parameters(remove_duplicate=False) if value is head.weight}
-    if not own & missing:
+    keys = {name for name, value in network.named_parameters(remove_duplicate=False) if value is head.weight}
+    if not keys & missing:
         return frozenset()
     head.weight = table.weight
-    return frozenset(own & missing)
+    return frozenset(keys & missing)
 
 
 def check_as_stored(network: nn.Module, folder: Path, where: str) -> None:
     """Raise DataError where a parameter differs from the tensor of its name in the folder's weights."""
-    own = dict(network.named_parameters(remove_duplicate=False))
+    parameters = dict(network.named_parameters(remove_duplicate=False))
     prefix = getattr(network, "base_model_prefix", "")
     for name, stored in _tensors(folder):
-        loaded = own.get(name, own.get(f"{prefix}.{name}"))
+        loaded = parameters.get(name, parameters.get(f"{prefix}.{name}"))
         if loaded is not None and loaded.shape == stored.shape:
             if not torch.equal(loaded.detach().cpu().to(stored.dtype), stored):
                 raise DataError(
-                    f"{where}: its own code left {name} other than the file has it; this version of transformers does "
-                    "not load it right"
+                    f"{where}: its own code loaded {name} with other values than the file has; this version of "
+                    "transformers does not load this checkpoint correctly"
                 )
 
 
@@ -156,7 +156,7 @@ def _no_pruning(*args: Any, **kwargs: Any) -> Any:
 
 
 def _adapt(network: Any) -> None:
-    """Give a class written for version 4 the methods that version 5 took away, and accept the arguments it added."""
+    """Give a class written for version 4 the methods that version 5 removed, and let it accept those it added."""
     if "_baserate_adapted" in network.__dict__:
         return
     network._baserate_adapted = True
@@ -179,7 +179,7 @@ def _ties_without_arguments(tie: Callable[..., None]) -> Callable[..., None]:
 
 
 def _registers_first(init: Callable[..., None]) -> Callable[..., None]:
-    """Return `init_weights` for a network whose `__init__` calls it in the place of `post_init`, as was usual."""
+    """Return `init_weights` for a network whose `__init__` calls it instead of `post_init`, as was usual."""
 
     @functools.wraps(init)
     def init_weights(self: Any) -> None:
@@ -192,7 +192,7 @@ def _registers_first(init: Callable[..., None]) -> Callable[..., None]:
 
 
 def _extended_attention_mask(self: Any, mask: Tensor, *args: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
-    """Return what is added to attention scores, (n, 1, 1, t): 0 where `mask` (n, t) is 1, else the least number."""
+    """Return what is added to attention scores, (n, 1, 1, t): 0 where `mask` (n, t) is 1, else the lowest number."""
     dtype = dtype or next(self.parameters()).dtype
     wide = mask[:, None, None, :] if mask.ndim == 2 else mask[:, None]
     return (1.0 - wide.to(dtype)) * torch.finfo(dtype).min

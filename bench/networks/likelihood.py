@@ -21,7 +21,7 @@ from .token_tables import KmerTokens
 from .tokens import Encoded
 
 _AT_ONCE = 1 << 24
-"""Log-probabilities that are held in double precision at a time."""
+"""How many log-probabilities are in memory in double precision at a time."""
 
 _BATCHES = 16
 """How many batches of rows with one token masked are made at a time."""
@@ -38,9 +38,9 @@ def at_slots(
 ) -> FloatArray:
     """Return log-probabilities (nats) at the slots of all rows, one after another: (number of slots, w).
 
-    They are normalised over the tokens that spell A, C, G, T alone, and `places` (number of slots, w) says which of
-    these are wanted; None are the sums over those that begin with A, C, G and T. With `shift` 1 the prediction for a
-    slot is read one token before it, as causal networks give it.
+    They are normalised over the tokens that spell A, C, G, T alone. `places` (number of slots, w) are the positions,
+    among these, of the tokens to return; None returns the sums over the tokens that begin with A, C, G and T. With
+    `shift` 1 the prediction for a slot is read one token before it, as causal networks give it.
     """
     vocabulary = engine.tokens.vocabulary
     dna = torch.from_numpy(vocabulary.dna).to(engine.device)
@@ -48,7 +48,7 @@ def at_slots(
     bounds = np.concatenate([[0], np.cumsum([len(at) for at in slots])]).astype(np.int64)
     out = np.empty((int(bounds[-1]), 4 if places is None else places.shape[1]))
 
-    def wanted(logits: Tensor, which: IntArray) -> Tensor:
+    def select(logits: Tensor, which: IntArray) -> Tensor:
         log_probs = (logits[:, dna].double() / temperature).log_softmax(-1)
         if places is None:
             return torch.stack([log_probs[:, tokens].logsumexp(1) for tokens in begins], 1)
@@ -64,7 +64,7 @@ def at_slots(
         for start in range(0, len(which), size):
             part = slice(start, start + size)
             at = (torch.from_numpy(in_batch[part]).to(engine.device), torch.from_numpy(columns[part]).to(engine.device))
-            out[which[part]] = wanted(logits[at], which[part]).cpu().numpy()
+            out[which[part]] = select(logits[at], which[part]).cpu().numpy()
 
     with evaluating(engine.network):
         lengths = np.array([len(r) for r in rows], np.int64)
@@ -91,14 +91,14 @@ def masked_log_probs(engine: Engine, sequences: Strings, sites: Sequence[IntArra
     slots = [_slots_of(e, at) for e, at in zip(encoded, moved, strict=True)]
     order = np.argsort(engine.tokens.vocabulary.first_base)
     advance = activity(f"scoring with {engine.name}", len(encoded))
-    found: list[FloatArray] = []
+    log_probs: list[FloatArray] = []
     for start in range(0, len(encoded), CHUNK):
         part = slots[start : start + CHUNK]
         rows = [_put(e.ids, at, mask) for e, at in zip(encoded[start : start + CHUNK], part, strict=True)]
         places = np.tile(order, (sum(len(at) for at in part), 1))
-        found += _split(at_slots(engine, rows, part, places), part)
+        log_probs += _split(at_slots(engine, rows, part, places), part)
         advance(len(rows))
-    return found
+    return log_probs
 
 
 def masked_llr(engine: Engine, references: Strings, alternates: Strings) -> FloatArray:
@@ -126,11 +126,11 @@ def masked_llr(engine: Engine, references: Strings, alternates: Strings) -> Floa
             where = [slots[g[0]] for g in groups]
             rows = [_put(of_ref[g[0]].ids, at, mask) for g, at in zip(groups, where, strict=True)]
             places = np.zeros((sum(len(at) for at in where), 1 + max(len(g) for g in groups)), np.int64)
-            for own, g, at in zip(_split(places, where), groups, where, strict=True):
-                own[:, 0] = _place(engine, of_ref[g[0]].ids[at])
-                own[:, 1 : 1 + len(g)] = np.stack([_place(engine, of_alt[j].ids[at]) for j in g], 1)
-            found = _split(at_slots(engine, rows, where, places), where)
-            for g, values in zip(groups, found, strict=True):
+            for columns, g, at in zip(_split(places, where), groups, where, strict=True):
+                columns[:, 0] = _place(engine, of_ref[g[0]].ids[at])
+                columns[:, 1 : 1 + len(g)] = np.stack([_place(engine, of_alt[j].ids[at]) for j in g], 1)
+            log_probs = _split(at_slots(engine, rows, where, places), where)
+            for g, values in zip(groups, log_probs, strict=True):
                 out[[same_length[j] for j in g]] = (values[:, 1 : 1 + len(g)] - values[:, :1]).sum(0)
         advance(len(chunk))
     return out
@@ -149,9 +149,9 @@ def pseudo_log_likelihood(engine: Engine, sequences: Strings, *, one_pass: bool)
         done = 0
         for part in _in_turn(engine, encoded):
             rows = [_put(encoded[j].ids, np.array([slot]), mask) for j, slot in part]
-            own = _place(engine, np.array([encoded[j].ids[slot] for j, slot in part]))
-            found = at_slots(engine, rows, [np.array([slot]) for _, slot in part], own[:, None])
-            np.add.at(totals, index[[j for j, _ in part]], found[:, 0])
+            places = _place(engine, np.array([encoded[j].ids[slot] for j, slot in part]))
+            log_probs = at_slots(engine, rows, [np.array([slot]) for _, slot in part], places[:, None])
+            np.add.at(totals, index[[j for j, _ in part]], log_probs[:, 0])
             advance(part[-1][0] - done)
             done = part[-1][0]
         advance(len(encoded) - done)
@@ -186,15 +186,15 @@ def next_base_log_probs(engine: Engine, sequences: Strings) -> FloatArray:
 
 
 def _totals(engine: Engine, sequences: Strings, *, shift: int, temperature: float) -> FloatArray:
-    """Return the sums of the log-probabilities of each sequence's own tokens, from one pass each."""
+    """Return the sum of the log-probabilities of each sequence's own tokens (n,), from one pass per sequence."""
     check_usable(sequences)
     totals = np.full(len(sequences), np.nan)
     advance = activity(f"scoring with {engine.name}", len(sequences))
     for index, encoded in _chunks(engine, sequences, advance):
         slots = [(at := _scored(engine, e))[at >= shift] for e in encoded]
         places = np.concatenate([_place(engine, e.ids[at]) for e, at in zip(encoded, slots, strict=True)])[:, None]
-        found = at_slots(engine, [e.ids for e in encoded], slots, places, shift=shift, temperature=temperature)
-        totals[index] = [values.sum() for values in _split(found, slots)]
+        log_probs = at_slots(engine, [e.ids for e in encoded], slots, places, shift=shift, temperature=temperature)
+        totals[index] = [values.sum() for values in _split(log_probs, slots)]
         advance(len(index))
     return totals
 
@@ -202,7 +202,7 @@ def _totals(engine: Engine, sequences: Strings, *, shift: int, temperature: floa
 def _chunks(
     engine: Engine, sequences: Strings, advance: Callable[[int], None]
 ) -> Iterator[tuple[IntArray, list[Encoded]]]:
-    """Yield the sequences whose tokens all fit, as their numbers and tokens, so many at a time; the others are done."""
+    """Yield the indices and tokens of sequences whose tokens all fit, a chunk at a time; the others count as done."""
     for start in range(0, len(sequences), CHUNK):
         encoded, fits = engine.whole(list(sequences[start : start + CHUNK]))
         advance(len(encoded) - len(fits))
@@ -211,7 +211,7 @@ def _chunks(
 
 
 def _in_turn(engine: Engine, encoded: Sequence[Encoded]) -> Iterator[list[tuple[int, int]]]:
-    """Yield (sequence, slot) of every token that spells bases, as many at a time as make a few batches of rows."""
+    """Yield (sequence, slot) of every token that spells bases, enough at a time for a few batches of rows."""
     part: list[tuple[int, int]] = []
     tokens = 0
     for j, e in enumerate(encoded):

@@ -1,4 +1,4 @@
-"""A checkpoint's configuration, tokenizer and network from a folder, or a network with random weights."""
+"""Loading a checkpoint's configuration, tokenizer and network from a folder, or a network with random weights."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Loaded:
 
 
 def check_packages(family: Family, where: str) -> None:
-    """Raise MissingExtra, with the command that installs it, where a package that the family needs is not there."""
+    """Raise MissingExtra, with the command that installs it, where a package that the family needs is missing."""
     import importlib.util
 
     for module, command in family.requires.items():
@@ -77,7 +77,7 @@ def load(
             family.configure(config)
         _drop_padding_beyond_vocabulary(config)
         if getattr(config, "is_encoder_decoder", False):
-            raise ConfigError(f"{where}: an encoder with a decoder; networks of one stack alone are supported")
+            raise ConfigError(f"{where}: an encoder-decoder; only networks of a single stack are supported")
         if seed is None:
             network = _pretrained(folder, config, head, family, where, trust)
         else:
@@ -89,7 +89,7 @@ def random_network(config: Any, head: Head, family: Family, *, seed: int, trust:
     """Return the network that `config` describes, with weights drawn from `seed`."""
     auto = _auto_class(config, head, family, trust)
     config = copy.deepcopy(config)
-    config.dtype = torch.float32  # whatever it says: trained weights are widened when they are loaded
+    config.dtype = torch.float32  # whatever the file says: trained weights are widened when they are loaded
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         options = {"trust_remote_code": True} if trust else {}
@@ -138,13 +138,15 @@ def _pretrained(folder: Path, config: Any, head: Head, family: Family, where: st
         pickle.UnpicklingError,
     ) as error:
         if any(isinstance(e, pickle.UnpicklingError) for e in _causes(error)):
-            raise DataError(f"{where}: its pickle holds more than tensors, which could run code: refused") from error
+            raise DataError(
+                f"{where}: its pickle has more than tensors in it, which could run code, so it is refused"
+            ) from error
         raise DataError(f"{where}: its weights cannot be loaded ({_line(error)})") from error
-    found = {kind: {k if isinstance(k, str) else str(k[0]) for k in report.get(kind, ())} for kind in _EXAMINED}
+    unmatched = {kind: {k if isinstance(k, str) else str(k[0]) for k in report.get(kind, ())} for kind in _EXAMINED}
     if family.finish is not None:
-        found["missing_keys"] -= family.finish(network, frozenset(found["missing_keys"]))
+        unmatched["missing_keys"] -= family.finish(network, frozenset(unmatched["missing_keys"]))
     allowed = {"missing_keys": _UNUSED, "unexpected_keys": {**_UNUSED, **family.unexpected}}
-    for kind, keys in found.items():
+    for kind, keys in unmatched.items():
         wrong = sorted(k for k in keys if not any(fnmatch.fnmatch(k, p) for p in allowed.get(kind, ())))
         if wrong:
             raise DataError(f"{where}: {len(wrong)} {kind.replace('_', ' ')}, such as {', '.join(wrong[:3])}")
@@ -172,7 +174,7 @@ def _auto_class(config: Any, head: Head, family: Family, trust: bool) -> Any:
     name = family.auto_class or _AUTO[head]
     mapped = getattr(config, "auto_map", None) or {}
     if trust and not family.auto_class and name not in mapped:
-        # Of a class that it does not map, transformers would build its own of the same model_type: another network.
+        # For a class that is not mapped, transformers would build its own of the same model_type: another network.
         name = next((n for n in _AUTO.values() if n in mapped), name)
     return getattr(transformers, name)
 
@@ -197,7 +199,7 @@ def _read_tokenizer(folder: Path, family: Family, where: str, trust: bool) -> An
         if family.tokenizer is not None:
             return family.tokenizer(folder)
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
-    except Exception as error:  # the reader of tokenizer.json raises nothing more special
+    except Exception as error:  # the reader of tokenizer.json raises nothing more specific
         kind = MissingExtra if isinstance(error, ImportError) else ConfigError
         raise kind(f"{where}: its tokenizer cannot be read ({_line(error)})") from error
 
@@ -228,7 +230,7 @@ def _line(error: BaseException) -> str:
 
 @contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Keep what transformers draws and reports off the terminal; we tell how far things are, and what does not fit."""
+    """Silence the bars and reports of transformers; progress, and weights that do not fit, are reported here."""
     from transformers.utils import logging as hf_logging
 
     shown, verbosity = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()

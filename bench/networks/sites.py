@@ -20,14 +20,14 @@ from .engine import Engine, evaluating
 from .tokens import Encoded
 
 SHARE = 4
-"""Windows of long sequences begin at multiples of the context over this, so that neighbouring sites share a pass."""
+"""Windows of long sequences begin at multiples of the context divided by this, so that neighbours share a pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """The distinct windows (m) that hold n sites, and where in them each site is.
+    """The distinct windows (m) that contain n sites, and where in them each site is.
 
-    Site i is in window `window[i]`, -1 where that takes more tokens than fit, at tokens `first[i]` to before `last[i]`.
+    Site i is in window `window[i]`, at tokens `first[i]` to `last[i]`, half-open; -1 where the window does not fit.
     """
 
     encoded: list[Encoded]
@@ -51,12 +51,12 @@ def cut(
     shared: bool,
     max_length: int | None,
 ) -> Cut:
-    """Return the windows about the sites, centred on them or, where `shared`, about as far off as lets them share one.
+    """Return the windows about the sites, centred on them or, where `shared`, moved so that neighbours share one.
 
     A site is `span` bases from `sites[i]` on. Its tokens are the first that spells its base or, where it has several
-    bases, all that spell one of them. A shared window that takes more tokens than fit gives way to shorter ones; else
-    it is left out, since one of REF must be as long as that of ALT. Raises NotApplicable where a window does not hold
-    so many bases.
+    bases, all that spell one of them. A shared window that takes more tokens than fit gives way to shorter ones; any
+    other is left out, since the window of REF must be as long as that of ALT. Raises NotApplicable where `span` is
+    longer than a window.
     """
     known: dict[tuple[str, int], int] = {}
     windows: list[str] = []
@@ -67,8 +67,8 @@ def cut(
         if span > length:
             raise NotApplicable(f"{engine.name}: a bin of {span} bp is longer than the {length} bp that fit")
         if shared and length < len(sequence):
-            # Off by no more than leaves the site inside, and put inside the sequence only then: a window that an end
-            # has moved already would be moved off its site.
+            # Moved by no more than leaves the site inside, and only then moved into the sequence: a window that an end
+            # of the sequence has moved already would be moved off its site.
             step = max(1, min(length // SHARE, length - span))
             start = int(at + span / 2 - length / 2)
             start = min(max(0, (start + step // 2) // step * step), len(sequence) - length)
@@ -79,28 +79,30 @@ def cut(
     encoded, fits = engine.whole(windows)
     place = np.full(len(windows), -1)
     place[fits] = np.arange(len(fits))
-    found = Cut([encoded[i] for i in fits], place[owner], np.zeros_like(owner), np.ones_like(owner))
-    for e, members in zip(found.encoded, found.members(), strict=True):
+    out = Cut([encoded[i] for i in fits], place[owner], np.zeros_like(owner), np.ones_like(owner))
+    for e, members in zip(out.encoded, out.members(), strict=True):
         at = offset[members]
         first = np.searchsorted(e.ends, at, side="right")
         unspelt = np.flatnonzero((first == len(e.ends)) | (e.starts[np.minimum(first, len(e.ends) - 1)] > at))
         if len(unspelt):
             raise DataError(f"no token spells base {at[unspelt[0]]} of a sequence")
-        found.first[members] = first
+        out.first[members] = first
         last = first + 1 if span == 1 else np.searchsorted(e.starts, at + span, side="left")
-        found.last[members] = np.maximum(last, first + 1)
-    lost = np.flatnonzero(found.window < 0)
+        out.last[members] = np.maximum(last, first + 1)
+    missing = np.flatnonzero(out.window < 0)
     limit = min(n for n in (max_length, engine.context, 1 << 60) if n is not None)
-    if not shared or not len(lost) or limit <= span:
-        return found
-    shorter = cut(engine, sequences[lost], sites[lost], span=span, shared=True, max_length=max(span, limit * 3 // 4))
-    found.window[lost] = np.where(shorter.window < 0, -1, shorter.window + len(found.encoded))
-    found.first[lost], found.last[lost] = shorter.first, shorter.last
-    return Cut(found.encoded + shorter.encoded, found.window, found.first, found.last)
+    if not shared or not len(missing) or limit <= span:
+        return out
+    shorter = cut(
+        engine, sequences[missing], sites[missing], span=span, shared=True, max_length=max(span, limit * 3 // 4)
+    )
+    out.window[missing] = np.where(shorter.window < 0, -1, shorter.window + len(out.encoded))
+    out.first[missing], out.last[missing] = shorter.first, shorter.last
+    return Cut(out.encoded + shorter.encoded, out.window, out.first, out.last)
 
 
 def gather(states: Tensor, rows: IntArray, first: IntArray, last: IntArray) -> Tensor:
-    """Return the mean of `states` (m, t, d) over tokens `first[i]` to before `last[i]` of row `rows[i]`, (n, d)."""
+    """Return the means (n, d) of `states` (m, t, d) over tokens `first[i]` to `last[i]`, half-open, of `rows[i]`."""
     row, a, b = (torch.from_numpy(index).to(states.device) for index in (rows, first, last))
     if (last - first == 1).all():
         return states[row, a]
@@ -109,13 +111,13 @@ def gather(states: Tensor, rows: IntArray, first: IntArray, last: IntArray) -> T
 
 
 def site_states(
-    engine: Engine, backbone: nn.Module, found: Cut, members: Sequence[IntArray], index: IntArray, layer: int
+    engine: Engine, backbone: nn.Module, windows: Cut, members: Sequence[IntArray], index: IntArray, layer: int
 ) -> Tensor:
-    """Return the states of all sites of the windows at `index`, one window's after another's, (n, d)."""
-    (states,) = token_states(engine, backbone, [found.encoded[i] for i in index], [layer])
+    """Return the states of all sites of the windows at `index`, window by window, (n, d)."""
+    (states,) = token_states(engine, backbone, [windows.encoded[i] for i in index], [layer])
     sites = np.concatenate([members[i] for i in index])
     rows = np.repeat(np.arange(len(index)), [len(members[i]) for i in index])
-    return gather(states, rows, found.first[sites], found.last[sites])
+    return gather(states, rows, windows.first[sites], windows.last[sites])
 
 
 def embed_sites(
@@ -134,20 +136,22 @@ def embed_sites(
     advance = activity(f"embedding bases with {engine.name}", len(sequences))
     for start in range(0, len(sequences), CHUNK):
         part = slice(start, start + CHUNK)
-        found = cut(engine, sequences[part], sites[part], span=span, shared=shared, max_length=max_length)
-        members = found.members()
+        windows = cut(engine, sequences[part], sites[part], span=span, shared=shared, max_length=max_length)
+        members = windows.members()
 
-        def compute(index: IntArray, start: int = start, found: Cut = found, members: list[IntArray] = members) -> None:
+        def compute(
+            index: IntArray, start: int = start, windows: Cut = windows, members: list[IntArray] = members
+        ) -> None:
             nonlocal out
-            values = site_states(engine, backbone, found, members, index, layer).float().cpu().numpy()
+            values = site_states(engine, backbone, windows, members, index, layer).float().cpu().numpy()
             if out is None:
                 out = np.full((len(sequences), values.shape[1]), np.nan, np.float32)
             out[start + np.concatenate([members[i] for i in index])] = values
 
-        lengths = np.array([len(e.ids) for e in found.encoded], np.int64)
+        lengths = np.array([len(e.ids) for e in windows.encoded], np.int64)
         with evaluating(engine.network):
             in_batches(lengths, compute, budget=engine.budget, equal=engine.equal_lengths, done=lambda n: None)
-        advance(len(found.window))
+        advance(len(windows.window))
     if out is None:
         width = engine.width or (
             embed_all(engine, strings(["ACGT"]), [(layer, "mean")])[0].shape[1] if len(sequences) else 0

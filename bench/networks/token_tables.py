@@ -68,12 +68,12 @@ class Tokens(ABC):
         """Return the most bases that are sure to fit in `n_tokens`, specials included, if all are A, C, G or T."""
 
     def may_exceed(self, sequence: str, n_tokens: int) -> bool:
-        """Return whether a sequence of no more than `bases_in(n_tokens)` letters may take more tokens all the same."""
+        """Return whether a sequence of at most `bases_in(n_tokens)` letters may still take more than `n_tokens`."""
         return False
 
     @property
     def n_special(self) -> int:
-        """How many special tokens there are around a sequence."""
+        """The number of special tokens around a sequence."""
         return len(self.prefix) + len(self.suffix)
 
     def _framed(self, ids: IntArray, starts: IntArray, ends: IntArray, length: int) -> Encoded:
@@ -138,10 +138,10 @@ def nucleotide_tokens(
 class KmerTokens(Tokens):
     """One token per k bases, side by side: `table` (4^k,) are the ids of the k-mers, A before C before G before T.
 
-    With `restarts` (Nucleotide Transformer) the frame starts anew after a letter other than A, C, G and T, which is a
-    token of its own, or the unknown one, as are the bases too few for a k-mer: `letters` (256,). Unknown letters side
-    by side are one token where `merges`. Otherwise (GENERator) the frame is fixed, and whatever is not a k-mer,
-    the tail included, is the token `unknown`.
+    With `restarts` (Nucleotide Transformer) the frame starts anew after a letter other than A, C, G and T. Such
+    letters, and bases too few for a k-mer, are one token each, by `letters` (256,), or the unknown one; with `merges`,
+    adjacent unknown letters are one token. Without `restarts` (GENERator) the frame is fixed, and whatever is not a
+    k-mer, the tail included, is the token `unknown`.
     """
 
     kind: ClassVar[TokenKind] = "kmer"
@@ -200,7 +200,7 @@ class KmerTokens(Tokens):
         return room if room < k - 1 else (room - k + 2) * k + k - 2
 
     def may_exceed(self, sequence: str, n_tokens: int) -> bool:
-        """Return whether a sequence of no more than `bases_in(n_tokens)` letters may take more tokens all the same."""
+        """Return whether a sequence of at most `bases_in(n_tokens)` letters may still take more than `n_tokens`."""
         if not self.restarts or len(sequence) + self.n_special <= n_tokens:
             return False
         return bool(_CODES[_letters(sequence)].max() > 3)
@@ -210,7 +210,7 @@ class KmerTokens(Tokens):
 class OverlappingTokens(Tokens):
     """A token at every base but the last k - 1, for the k-mer that begins there: `table` (4^k,).
 
-    A k-mer with another letter than A, C, G and T is the token `unknown`, and so is a whole sequence shorter than k.
+    A k-mer with a letter other than A, C, G and T is the token `unknown`, and so is a whole sequence shorter than k.
     """
 
     kind: ClassVar[TokenKind] = "overlapping_kmer"

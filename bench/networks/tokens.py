@@ -37,7 +37,7 @@ _Ids = Callable[[str], list[int]]
 _Fold = Callable[[str], str]
 
 _MARKERS = re.compile(r"^(?:▁|Ġ|##)|</w>$")
-"""What subword vocabularies add to a token to say where in a word it stands."""
+"""What subword vocabularies add to a token to mark where in a word it stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class SubwordTokens(Tokens):
     bases_per_token: float
 
     def encode(self, sequences: Sequence[str]) -> list[Encoded]:
-        """Return the tokens of each sequence. Case does not matter. Raises ConfigError where spans cannot be told."""
+        """Return the tokens of each sequence. Case does not matter. Raises ConfigError where spans cannot be found."""
         if not len(sequences):
             return []
         unknown = _unknown(self.tokenizer)
@@ -73,7 +73,7 @@ class SubwordTokens(Tokens):
             encoded = self._run([sequences[row] for row in rest], return_offsets_mapping=True)
             for row, ids, offsets in zip(rest, encoded["input_ids"], encoded["offset_mapping"], strict=True):
                 spans = np.maximum(np.array(offsets, np.int64).reshape(-1, 2) - len(self.tag), 0)
-                # A token of no letters stands at the end of what is spelled before it.
+                # A token without letters stands at the end of what is spelled before it.
                 here = np.maximum.accumulate(spans[:, 1])
                 none = spans[:, 0] == spans[:, 1]
                 out[row] = Encoded(_ints(ids), np.where(none, here, spans[:, 0]), np.where(none, here, spans[:, 1]))
@@ -83,12 +83,12 @@ class SubwordTokens(Tokens):
         return [encoded for encoded in out if encoded is not None]
 
     def bases_in(self, n_tokens: int) -> int:
-        """Return how many bases fit in `n_tokens`, specials included: an estimate from random DNA, less a tenth."""
+        """Return the number of bases that fit in `n_tokens`, specials included: a tenth less than random DNA needs."""
         return int(max(0, n_tokens - self.n_special) * self.bases_per_token * 0.9)
 
     def may_exceed(self, sequence: str, n_tokens: int) -> bool:
-        """Return whether a sequence of no more than `bases_in(n_tokens)` letters may take more tokens all the same."""
-        # At most a token a letter, and one more for a mark of where a word begins.
+        """Return whether a sequence of at most `bases_in(n_tokens)` letters may still take more than `n_tokens`."""
+        # At most one token per letter, and one more to mark where a word begins.
         return len(sequence) + self.n_special + 1 > n_tokens
 
     def _run(self, sequences: Sequence[str], **options: bool) -> Any:
@@ -103,13 +103,13 @@ class SubwordTokens(Tokens):
         pattern = (
             "([^ACGTacgt]+?)" if i == unknown else f"({re.escape(word)})" for i, word in zip(body, words, strict=True)
         )
-        found = re.fullmatch("".join(pattern), self.fold(sequence))
-        if found is None:
+        match = re.fullmatch("".join(pattern), self.fold(sequence))
+        if match is None:
             raise ConfigError(
                 f"{self.where}: its {type(self.tokenizer).__name__} gives no offsets, and its tokens do not join up to "
                 f"sequence {row} ({sequence[:20]!r})"
             )
-        spans = np.array([found.span(i + 1) for i in range(len(body))], np.int64).reshape(-1, 2)
+        spans = np.array([match.span(i + 1) for i in range(len(body))], np.int64).reshape(-1, 2)
         return self._framed(_ints(body), spans[:, 0], spans[:, 1], len(sequence))
 
 
@@ -122,11 +122,11 @@ def read_tokens(
     prefix: str = "",
     specials: bool = True,
 ) -> Tokens:
-    """Return the tokens of a Hugging Face tokenizer, of the kind found by encoding probes unless `kind` and `k` say it.
+    """Return the tokens of a Hugging Face tokenizer, of `kind` and `k` if given, else of the kind that probes reveal.
 
     `prefix` is text that stands before every sequence, such as a tag; `specials` is whether the tokenizer adds its own
     special tokens. `where` names the tokenizer in errors. Raises ConfigError where it does not spell A, C, G and T, or
-    not in the way that `kind` says.
+    not as tokens of that `kind`.
     """
 
     def ids(text: str) -> list[int]:
@@ -174,10 +174,10 @@ def _nucleotide(tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold) -> N
 
 def _kmer(tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold, k: int) -> KmerTokens | None:
     words = tokenizer.get_vocab()
-    found = _kmer_table(words, fold, k)
-    if found is None:
+    kmers = _kmer_table(words, fold, k)
+    if kmers is None:
         return None
-    size, table = found
+    size, table = kmers
     prefix, suffix = _specials([ids(fold(base * size * 4)) for base in "ACGT"])
     unknown = tokenizer.unk_token_id
     if unknown is None:  # GENERator has one that it does not declare
@@ -205,10 +205,10 @@ def _kmer(tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold, k: int) ->
 
 def _overlapping(tokenizer: PreTrainedTokenizerBase, ids: _Ids, fold: _Fold, k: int) -> OverlappingTokens | None:
     words = tokenizer.get_vocab()
-    found = _kmer_table(words, fold, k)
-    if found is None or tokenizer.unk_token_id is None:
+    kmers = _kmer_table(words, fold, k)
+    if kmers is None or tokenizer.unk_token_id is None:
         return None
-    size, table = found
+    size, table = kmers
 
     def spaced(text: str) -> list[int]:
         return ids(" ".join(text[i : i + size] for i in range(max(1, len(text) - size + 1))))
@@ -287,7 +287,7 @@ def _kmer_table(words: dict[str, int], fold: _Fold, k: int) -> tuple[int, IntArr
 
 
 def _spelled(words: dict[str, int], fold: _Fold) -> dict[int, str]:
-    """Return what the tokens that spell A, C, G and T alone spell, in upper case, by id."""
+    """Return the spelling, in upper case, of each token that spells A, C, G and T alone, by id."""
     bases = set(fold("ACGT"))
     bare = ((_bare(word), i) for word, i in words.items())
     return {i: word.upper() for word, i in bare if word and bases.issuperset(word)}

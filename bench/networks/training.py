@@ -1,4 +1,4 @@
-"""What everything that trains a torch module shares: the device, one training loop, and what outputs mean."""
+"""What all training of torch modules shares: the device, one training loop, and what outputs mean."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ def fit_module(
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """What a network's outputs (n, width) mean: classes, `labels` of which each has a chance, or measurements.
+    """What a network's outputs (n, width) mean: classes, `labels` with a probability each, or measurements.
 
-    Measurements are learnt in units of `scale` from `offset`, (width,), which are those of train.
+    Measurements are learnt standardised: less `offset` (width,), in units of `scale` (width,), both taken from train.
     """
 
     width: int
@@ -123,28 +123,28 @@ class Head:
     offset: FloatArray
     scale: FloatArray
 
-    def wanted(self, targets: NDArray[Any]) -> Tensor:
+    def as_tensor(self, targets: NDArray[Any]) -> Tensor:
         """Return the targets as the loss takes them: indices (n,), or numbers (n, width)."""
         if self.n_classes and not self.labels:
             return torch.from_numpy(targets.astype(np.int64))
         values = targets.reshape(len(targets), -1).astype(np.float64)
         return torch.from_numpy(values if self.labels else (values - self.offset) / self.scale)
 
-    def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
-        """Return the mean cross-entropy, of labels the mean over them, or the mean squared error."""
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean cross-entropy, for labels also over the labels, or the mean squared error."""
         if self.labels:
-            return nn.functional.binary_cross_entropy_with_logits(outputs, wanted.to(outputs.dtype))
+            return nn.functional.binary_cross_entropy_with_logits(outputs, targets.to(outputs.dtype))
         if self.n_classes:
-            return nn.functional.cross_entropy(outputs, wanted)
-        return nn.functional.mse_loss(outputs, wanted.to(outputs.dtype))
+            return nn.functional.cross_entropy(outputs, targets)
+        return nn.functional.mse_loss(outputs, targets.to(outputs.dtype))
 
     def scores(self, outputs: Tensor) -> FloatArray:
         """Return probabilities of classes or labels, or values in the units of the targets, (n, width)."""
         outputs = outputs.detach().double()
         if self.n_classes:
             outputs = outputs.sigmoid() if self.labels else outputs.softmax(-1)
-        found: FloatArray = outputs.cpu().numpy()
-        return found if self.n_classes else found * self.scale + self.offset
+        values: FloatArray = outputs.cpu().numpy()
+        return values if self.n_classes else values * self.scale + self.offset
 
 
 def head_for(targets: NDArray[Any], n_classes: int) -> Head:

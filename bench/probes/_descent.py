@@ -1,4 +1,4 @@
-"""Minimises the penalised loss of a linear model in coordinates where every direction bends alike."""
+"""Minimises the penalised loss of a linear model in coordinates where the curvature is alike in every direction."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ LEADING = 8192
 RANK = 256
 """How many leading eigenvectors that is."""
 ROWS = 8192
-"""How many rows, or columns, are held dense at once."""
+"""How many rows, or columns, are dense in memory at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Features (n, d) to fit on, centred at `centre`, and the way back to the features that they were made of.
+    """Features (n, d) to fit on, centred at `centre`, and the way back to the features that they were made from.
 
     Their covariance is `spread` (r,) along `vectors` (d, r) and `rest` along everything else; without vectors it is
     `rest` (d,) along each axis.
@@ -112,10 +112,10 @@ class Coordinates:
 
 def coordinates(space: Space, curvature: FloatArray, penalty: float) -> Coordinates:
     """Return the variables in which a Hessian of curvature (k, k) x covariance + penalty is the identity."""
-    bends, turn = np.linalg.eigh(curvature)
-    bends = np.maximum(bends, 1e-3 * bends[-1])
-    unit, unit_rest = (1 / np.sqrt(np.outer(bends, values) + penalty) for values in (space.spread, space.rest))
-    return Coordinates(turn, space.vectors, unit, unit_rest, 1 / np.sqrt(bends))
+    curvatures, turn = np.linalg.eigh(curvature)
+    curvatures = np.maximum(curvatures, 1e-3 * curvatures[-1])
+    unit, unit_rest = (1 / np.sqrt(np.outer(curvatures, values) + penalty) for values in (space.spread, space.rest))
+    return Coordinates(turn, space.vectors, unit, unit_rest, 1 / np.sqrt(curvatures))
 
 
 def from_strongest(penalties: Sequence[float]) -> list[float]:
@@ -159,8 +159,8 @@ def walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float],
             return value, change.gradient(gradient, total)
 
         options = {"ftol": tolerance, "gtol": 0.0, "maxiter": 1000, "maxcor": 20}
-        found = minimize(objective, change.pack(w, b), jac=True, method="L-BFGS-B", options=options)
-        w, b = change.unpack(found.x)
+        result = minimize(objective, change.pack(w, b), jac=True, method="L-BFGS-B", options=options)
+        w, b = change.unpack(result.x)
         coefficients = w if space.back is None else space.back(w)
         # The fit is of centred features, in either space.
         yield penalty, coefficients, b - coefficients @ mean
@@ -168,7 +168,7 @@ def walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float],
 
 
 def _rows_space(x: Features, mean: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
-    """Return centred `x` (n < d) in the directions that it spans, (n, r), and what brings (k, r) weights back."""
+    """Return centred `x` (n < d) in the directions that it spans, (n, r), and the map of (k, r) weights back."""
     n, d = x.shape
     inner = np.zeros((n, n))
     by_column: Any = x if isinstance(x, np.ndarray) else x.tocsc()
@@ -177,8 +177,8 @@ def _rows_space(x: Features, mean: FloatArray) -> tuple[FloatArray, Callable[[Fl
         block = (block if isinstance(x, np.ndarray) else block.toarray()).astype(np.float64) - mean[at : at + ROWS]
         inner += block @ block.T
     values, vectors = np.linalg.eigh(inner)
-    kept = values > 1e-12 * max(values[-1], 1e-300)
-    length, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    spanned = values > 1e-12 * max(values[-1], 1e-300)
+    length, vectors = np.sqrt(values[spanned]), vectors[:, spanned]
 
     def back(w: FloatArray) -> FloatArray:
         by_row = (w / length) @ vectors.T
@@ -200,7 +200,7 @@ def _covariance(x: Features, mean: FloatArray, *, precision: Any) -> NDArray[Any
 
 
 def _leading(covariance: NDArray[np.float32]) -> tuple[FloatArray, NDArray[np.float32]]:
-    """Return about the largest 256 eigenvalues with their vectors (d, 256), by subspace iteration (Halko 2011)."""
+    """Return approximately the largest 256 eigenvalues with their vectors (d, 256), by subspace iteration."""
     rng = np.random.default_rng(0)
     basis = rng.standard_normal((len(covariance), RANK)).astype(np.float32)
     for _ in range(4):

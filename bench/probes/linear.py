@@ -20,7 +20,7 @@ from ._descent import EXACT, ROWS, Features, Loss, Step, from_strongest, moments
 from .probe import probe
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
-"""The path of penalties that is tried unless another is given."""
+"""The path of penalties that is tried by default."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,9 @@ class Path:
 class LinearProbe:
     """A fitted linear model of raw features: `coefficients` (k, d), `intercepts` (k,), and the penalty that was chosen.
 
-    `valid_loss` is its loss on valid; `classes` are those that the training labels held; any other of the `n_classes`
+    `valid_loss` is its loss on valid; `classes` are those among the training labels; any other of the `n_classes`
     gets probability 0. With `labels` an example may have several of them, and `classes` are those that some training
-    examples have and some have not; the intercept of any other is infinite, so that it gets its base rate, 0 or 1.
+    examples have and others lack; the intercept of any other is infinite, so that it gets its base rate, 0 or 1.
     """
 
     coefficients: FloatArray
@@ -80,10 +80,10 @@ def fit_probe(
     """Return the logistic (or, with `n_classes` 0, ridge) regression whose penalty has the lowest loss on valid.
 
     Features (n, d), dense or CSR, are scaled to unit variance on train; one that is constant there is not used. Labels
-    (n, n_classes) of 0 and 1 get a logistic regression each, and outputs (n, k) a ridge each, of one penalty. The loss
-    is log-loss, or squared error, the mean over labels or over outputs in units of their variance; of equals the
-    stronger penalty wins, and the path ends once two weaker ones in a row have not been better. Raises DataError for
-    features that are not finite, for too few examples, and for labels that cannot be learned from.
+    (n, n_classes) of 0 and 1 get a logistic regression each, and outputs (n, k) a ridge regression each, all with one
+    penalty. The loss is log-loss or squared error, averaged over labels, or over outputs in units of their variance.
+    Of equal losses that of the stronger penalty wins, and the path ends once two weaker ones in a row are no better.
+    Raises DataError for features that are not finite, too few examples, and labels that cannot be learned from.
     """
     for x, y, part in ((train_x, train_y, "training"), (valid_x, valid_y, "validation")):
         if x.shape[0] != len(y) or not len(y):
@@ -92,7 +92,7 @@ def fit_probe(
             )
         _require_finite(x, f"{part} features")
     mean, deviation = moments(train_x)
-    # A column of one value has a deviation of rounding errors alone.
+    # The deviation of a column of one value is only rounding error.
     used = deviation > 1e-6 * np.abs(mean)
     scale = np.where(used, deviation if standardise else 1.0, np.inf)
     x = _scaled(train_x, scale)
@@ -119,7 +119,7 @@ def fit_probe(
     settings={
         "penalties": Setting(
             PENALTIES,
-            "the penalties that are tried",
+            "the penalties to try",
             "a list of finite numbers above 0",
             lambda value: isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value)),
         )
@@ -142,7 +142,7 @@ def fit(
 def _learnable(
     x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float]
 ) -> tuple[Callable[[FloatArray, FloatArray, float], LinearProbe], Iterator[Step]]:
-    """Return what makes a probe of coefficients, intercepts and penalty, and the fits along the path."""
+    """Return a function that makes a probe from coefficients, intercepts and penalty, and the fits along the path."""
     if not n_classes:
         if y.ndim == 1:
             return lambda w, b, penalty: LinearProbe(w, b, penalty, 0, ()), _ridge(x, y, penalties, tolerance=1e-10)
@@ -157,10 +157,10 @@ def _learnable(
         if classes[0] < 0 or classes[-1] >= n_classes:
             raise DataError(f"class indices run from {classes[0]} to {classes[-1]}; expected 0 to {n_classes - 1}")
         if len(classes) == 1:
-            raise DataError(f"training labels hold class {classes[0]} alone; expected two classes or more")
-        found = tuple(classes.tolist())
+            raise DataError(f"training labels have only class {classes[0]}; expected two classes or more")
+        present = tuple(classes.tolist())
         return (
-            lambda w, b, penalty: LinearProbe(w, b, penalty, n_classes, found),
+            lambda w, b, penalty: LinearProbe(w, b, penalty, n_classes, present),
             _logistic(x, labels, len(classes), penalties, tolerance=1e-7),
         )
     rate = y.mean(axis=0)
@@ -182,7 +182,7 @@ def _learnable(
 def logistic_path(
     x: Features, y: NDArray[Any], n_classes: int, penalties: Sequence[float], *, tolerance: float = 1e-8
 ) -> Path:
-    """Return the logistic (two classes) or multinomial regression for each penalty; `y` (n,) holds every class.
+    """Return the logistic (two classes) or multinomial regression for each penalty; `y` (n,) has every class.
 
     The path is walked from the strongest penalty, each fit starting at the last, by L-BFGS in coordinates where the
     mean Hessian at the start is the identity: one Gram matrix and one eigendecomposition serve all penalties. A fit
@@ -201,9 +201,11 @@ def ridge_path(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tole
 
 
 def _path(steps: Iterator[Step], penalties: Sequence[float]) -> Path:
-    found = {penalty: (w, b) for penalty, w, b in steps}
+    by_penalty = {penalty: (w, b) for penalty, w, b in steps}
     return Path(
-        tuple(penalties), np.stack([found[p][0] for p in penalties]), np.stack([found[p][1] for p in penalties])
+        tuple(penalties),
+        np.stack([by_penalty[p][0] for p in penalties]),
+        np.stack([by_penalty[p][1] for p in penalties]),
     )
 
 
@@ -274,7 +276,7 @@ def _deviation(y: FloatArray) -> FloatArray:
 
 
 def _loss(probe: LinearProbe, predicted: FloatArray, y: NDArray[Any], train_y: NDArray[Any]) -> float:
-    """Return the loss on valid of what was predicted: the mean over examples and over learnt labels or outputs."""
+    """Return the loss of predictions on valid: the mean over examples and over learnt labels or outputs."""
     if probe.n_classes == 0 and y.ndim == 1:
         return float(np.mean((predicted[:, 0] - y) ** 2))
     if probe.n_classes == 0:
@@ -325,4 +327,4 @@ def _require_finite(x: Features, what: str) -> None:
     values = x if isinstance(x, np.ndarray) else x.data
     if not np.isfinite(values).all():
         row = "" if not isinstance(x, np.ndarray) else f" in row {int(np.argmin(np.isfinite(x).all(axis=1)))}"
-        raise DataError(f"{what} hold a value that is not finite{row}")
+        raise DataError(f"{what} contain a value that is not finite{row}")

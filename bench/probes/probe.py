@@ -1,4 +1,4 @@
-"""What a probe is, and how one is registered."""
+"""What a probe is, and how to register one."""
 
 from __future__ import annotations
 

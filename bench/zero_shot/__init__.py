@@ -24,25 +24,27 @@ def score(
     n_bases: int = 0,
     **settings: Any,
 ) -> FloatArray:
-    """Return scores by the rule, (n,), or (n, k) where it gives one a class; NaN where it cannot score an example.
+    """Return scores by the rule, (n,), or (n, k) where it gives one per class; NaN where it cannot score an example.
 
-    The score of a variant or a pair is ALT over REF: higher where the model finds ALT the likelier; `deleterious`
-    negates it. Where the question is which bases follow, of which there are `n_bases`, they are indices into ACGT.
+    The score of a variant or a pair is ALT over REF: higher where the model finds ALT more likely; `deleterious`
+    negates it. With `n_bases` the question is which bases follow, and the scores are their indices into ACGT.
     Raises UnknownName for the rule, ConfigError for a setting that it does not have or cannot use, and NotApplicable
-    where model or inputs lack what it needs.
+    where the model or the inputs lack what it needs.
     """
-    found = RULES.get(rule)
-    check_keys(settings, found.settings, f"zero-shot rule {rule!r}")
-    if found.sees == "variants" and inputs.alternates is None:
+    chosen = RULES.get(rule)
+    check_keys(settings, chosen.settings, f"zero-shot rule {rule!r}")
+    if chosen.sees == "variants" and inputs.alternates is None:
         raise NotApplicable(f"{rule} scores variants and pairs; these inputs have no alternate sequences")
-    if (found.sees == "prompts") != bool(n_bases):
+    if (chosen.sees == "prompts") != bool(n_bases):
         asks = "asks which bases follow" if n_bases else "does not ask which bases follow"
-        raise NotApplicable(f"{rule} scores {found.sees}; the task {asks}")
-    found.check(model)
-    check_values(settings, [found.settings])
-    if found.sees == "prompts":
+        raise NotApplicable(f"{rule} scores {chosen.sees}; the task {asks}")
+    chosen.check(model)
+    check_values(settings, [chosen.settings])
+    if chosen.sees == "prompts":
         settings["n_bases"] = n_bases
-    scores = np.asarray(found.score(model, inputs, train, **{**defaults(found.settings), **settings}), dtype=np.float64)
+    scores = np.asarray(
+        chosen.score(model, inputs, train, **{**defaults(chosen.settings), **settings}), dtype=np.float64
+    )
     if len(scores) != len(inputs):
         raise DataError(f"{name_of(model)}: rule {rule!r} gave {len(scores)} scores for {len(inputs)} examples")
     return -scores if deleterious else scores

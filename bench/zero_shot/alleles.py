@@ -1,4 +1,4 @@
-"""What differs between REF and ALT windows, and the same part of both that fits into a model's context."""
+"""What differs between REF and ALT windows, and the part common to both that fits into a model's context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..types import Inputs, IntArray, StrArray, Strings, strings
 Kind = Literal["none", "snv", "substitution", "indel"]
 
 _RESTORED = 16
-"""Bases on the right by which a window is recognised whose length was restored after an indel."""
+"""How many bases on the right identify a window whose length was restored after an indel."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Change:
 class Pairs:
     """REF and ALT windows (m,) of the examples `rows` (m,) with the change in each, `first` to `last` (m,), inclusive.
 
-    In an indel these are offsets in the longer allele, and on the other strand they mean nothing.
+    For an indel these are offsets in the longer allele, and on the other strand they mean nothing.
     """
 
     rows: IntArray
@@ -98,8 +98,8 @@ def pairs(inputs: Inputs, *, context: int | None = None, frame: int = 1) -> Pair
 def compare(ref: str, alt: str) -> Change:
     """Return the change from REF to ALT.
 
-    Windows of one length that differ up to their right ends, where they hold the same bases some places apart, are an
-    indel after which the length was restored by taking or leaving bases on the right.
+    Windows of one length that differ up to their right ends, where the same bases stand some places apart, are an
+    indel after which the length was restored by adding or dropping bases on the right.
     """
     if ref == alt:
         return Change("none", 0, 0, 0, "")
@@ -122,7 +122,7 @@ def compare(ref: str, alt: str) -> Change:
 
 
 def middle(length: int, context: int | None, frame: int) -> slice:
-    """Return the slice of the central bases that fit into `context`, a multiple of `frame` if there are as many."""
+    """Return the slice of the central bases that fit into `context`, a multiple of `frame` unless it is longer."""
     keep = length if context is None else min(length, context)
     keep = keep - keep % frame or keep
     start = (length - keep) // 2

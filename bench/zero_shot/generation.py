@@ -1,4 +1,4 @@
-"""The bases that a model says follow a sequence."""
+"""The bases that follow a sequence according to a model."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from .rule import rule
 
 
 def generation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
-    """Return the next bases as indices into ACGT, (n, n_bases): each the likeliest after those before it.
+    """Return the next bases as indices into ACGT, (n, n_bases): each the most likely after those before it.
 
     NaN throughout for a sequence without a base, and where the model has no probabilities for one of the bases.
     """
     chosen = np.full((len(sequences), n_bases), np.nan)
-    grown = list(sequences)
-    rows = np.array([i for i, s in enumerate(grown) if has_bases(s)], np.int64)
+    extended = list(sequences)
+    rows = np.array([i for i, s in enumerate(extended) if has_bases(s)], np.int64)
     for step in range(n_bases):
         if not len(rows):
             break
-        log_probs = np.asarray(model.next_base_log_probs(strings([grown[i] for i in rows])), np.float64)
+        log_probs = np.asarray(model.next_base_log_probs(strings([extended[i] for i in rows])), np.float64)
         known = np.isfinite(log_probs).all(axis=1)
-        chosen[rows[~known]] = np.nan  # a generation that stops half-way is none
+        chosen[rows[~known]] = np.nan  # a generation that stops half-way does not count
         rows, best = rows[known], log_probs[known].argmax(axis=1)
         chosen[rows, step] = best
         for i, base in zip(rows, best, strict=True):
-            grown[i] += "ACGT"[base]
+            extended[i] += "ACGT"[base]
     return chosen
 
 
@@ -37,8 +37,8 @@ def generation(model: Any, sequences: Strings, n_bases: int) -> FloatArray:
     "generate",
     needs="next_base_log_probs",
     sees="prompts",
-    description="The likeliest next base, again and again: a greedy generation base by base, of tokens of several "
-    "bases the sum over those that begin with it. Prompts are cut on their left to what fits.",
+    description="Greedy generation, base by base: each time the most likely next base, its probability summed over the "
+    "tokens that begin with it. Prompts are cut on the left to what fits.",
 )
 def generate(model: Any, inputs: Inputs, train: Examples | None, *, n_bases: int) -> FloatArray:
     """Return the next bases as indices into ACGT, (n, n_bases)."""

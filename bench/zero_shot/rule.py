@@ -1,4 +1,4 @@
-"""What a zero-shot rule is, how one is registered, and what rules share: strands, allele pairs, limits of a model."""
+"""What a zero-shot rule is, how to register one, and what rules share: strands, allele pairs, limits of a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALIGNED: tuple[Kind, ...] = ("none", "snv", "substitution")
 STRANDS: Mapping[str, Setting] = {
     "strands": one_of("forward", "both", default="both", about="score the sequence alone or the mean of both strands")
 }
-TEMPERATURE = positive(1.0, "what logits are divided by")
+TEMPERATURE = positive(1.0, "the number that logits are divided by")
 
 Sees = Literal["variants", "sequences", "prompts"]
 Score = Callable[..., FloatArray]
@@ -32,9 +32,9 @@ Score = Callable[..., FloatArray]
 class Rule:
     """A way to score without labels.
 
-    `needs` are methods that the model must have, all of them; 'a or b' is met by either. `sees` says whether the rule
-    is one for variants and pairs, for the sequences of a classification that declares it (`likelihood` takes pairs
-    too), or for prompts, of which it gives the bases that follow. `description` says what is scored and what is
+    `needs` are methods that the model must have, all of them; 'a or b' is met by either. `sees` states whether the
+    rule is for variants and pairs, for the sequences of a classification that declares it (`likelihood` takes pairs
+    too), or for prompts, for which it returns the bases that follow. `description` states what is scored and what is
     skipped. `version` is raised whenever scores change.
     """
 
@@ -79,19 +79,19 @@ def rule(
 def both_strands(
     model: Any, inputs: Inputs, measure: Callable[[Pairs], FloatArray], kinds: tuple[Kind, ...], strands: str
 ) -> FloatArray:
-    """Return the mean of `measure` over the strands on which it is a number, (n,), NaN where a change is of no kind."""
+    """Return the mean of `measure` over the strands where it is a number, (n,), NaN for changes of other kinds."""
     context, frame = limits(model)
-    found = pairs(inputs, context=context, frame=frame).of(kinds)
+    comparable = pairs(inputs, context=context, frame=frame).of(kinds)
     scores = np.full(len(inputs), np.nan)
-    if len(found.rows):
-        scores[found.rows] = mean_over_strands(
-            [measure(found), measure(found.turned())] if strands == "both" else [measure(found)]
+    if len(comparable.rows):
+        scores[comparable.rows] = mean_over_strands(
+            [measure(comparable), measure(comparable.turned())] if strands == "both" else [measure(comparable)]
         )
     return scores
 
 
 def mean_over_strands(strands: Sequence[FloatArray]) -> FloatArray:
-    """Return the mean (n,) over the strands on which there is a number, NaN where there is one on none."""
+    """Return the mean (n,) over the strands on which there is a number, NaN where there is none on either."""
     values = np.stack(strands)
     known = ~np.isnan(values)
     n = known.sum(0)
@@ -101,11 +101,11 @@ def mean_over_strands(strands: Sequence[FloatArray]) -> FloatArray:
 
 
 def change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], FloatArray]:
-    """Return what gives the change from REF to ALT in what `measure` gives for a sequence."""
+    """Return a function of pairs that returns by how much `measure` changes from REF to ALT."""
 
-    def change(found: Pairs) -> FloatArray:
-        values = once(measure, np.concatenate([found.alternates, found.references]))
-        return values[: len(found.rows)] - values[len(found.rows) :]
+    def change(alleles: Pairs) -> FloatArray:
+        values = once(measure, np.concatenate([alleles.alternates, alleles.references]))
+        return values[: len(alleles.rows)] - values[len(alleles.rows) :]
 
     return change
 
@@ -114,17 +114,17 @@ def log_likelihood_of(model: Any, temperature: float) -> Callable[[Strings], Flo
     """Return the model's log-likelihood at a temperature. Raises NotApplicable where it takes none."""
     if temperature == 1:
         return lambda sequences: model.log_likelihood(sequences)
-    taken = inspect.signature(model.log_likelihood).parameters.values()
-    if not any(p.name == "temperature" or p.kind is p.VAR_KEYWORD for p in taken):
+    parameters = inspect.signature(model.log_likelihood).parameters.values()
+    if not any(p.name == "temperature" or p.kind is p.VAR_KEYWORD for p in parameters):
         raise NotApplicable(f"temperature = {temperature}: {name_of(model)}.log_likelihood takes none; leave it at 1")
     return lambda sequences: model.log_likelihood(sequences, temperature=temperature)
 
 
 def limits(model: Any) -> tuple[int | None, int]:
-    """Return the model's context in bases, None if unlimited, and of how many bases a sequence is a multiple."""
+    """Return the model's context in bases, None if unlimited, and the number of bases sequences are a multiple of."""
     return getattr(model, "context", None), getattr(model, "frame", 1)
 
 
 def name_of(model: Any) -> str:
-    """Return what messages call the model."""
+    """Return the model's name for messages."""
     return str(getattr(model, "name", "") or f"this {type(model).__name__}")

@@ -32,11 +32,11 @@ from .vectors import once, unit
     "likelihood",
     needs="log_likelihood or pseudo_log_likelihood",
     sees="sequences",
-    description="Log-likelihood per base, of a masked model the pseudo-log-likelihood, as the score of the last class; "
-    "of a pair ALT minus REF. Sequences without A, C, G or T are skipped.",
+    description="Log-likelihood per base, or pseudo-log-likelihood of a masked model, as the score of the last class; "
+    "for a pair, ALT minus REF. Sequences without A, C, G or T are skipped.",
     settings={
         **STRANDS,
-        "one_pass": flag(False, "of a masked model, take one pass without masks"),
+        "one_pass": flag(False, "for a masked model, take one pass without masks"),
         "temperature": TEMPERATURE,
     },
 )
@@ -44,7 +44,7 @@ def likelihood(
     model: Any, inputs: Inputs, train: Examples | None, *, strands: str, one_pass: bool, temperature: float
 ) -> FloatArray:
     """Return log-likelihoods per base (n,), or their changes from REF to ALT."""
-    # A language model has every method; its head says which of them applies.
+    # A language model has every method; its head decides which of them applies.
     if getattr(model, "head", "") != "masked" and hasattr(model, "log_likelihood"):
         if one_pass:
             raise ConfigError(f"one_pass: {name_of(model)} has a log-likelihood, which is one pass anyway")
@@ -54,8 +54,8 @@ def likelihood(
             raise ConfigError(f"temperature = {temperature}: a pseudo-log-likelihood has none")
 
         def total(sequences: Strings) -> FloatArray:
-            asked = {"one_pass": True} if one_pass else {}
-            values: FloatArray = model.pseudo_log_likelihood(sequences, **asked)
+            options = {"one_pass": True} if one_pass else {}
+            values: FloatArray = model.pseudo_log_likelihood(sequences, **options)
             return values
 
     def per_base(sequences: Strings) -> FloatArray:
@@ -68,9 +68,9 @@ def likelihood(
     rows = np.array([i for i, s in enumerate(inputs.sequences) if has_bases(s)], np.int64)
     if len(rows):
         context, frame = limits(model)
-        kept = strings([s[middle(len(s), context, frame)] for s in inputs.sequences[rows]])
-        turned = [kept, reverse_complements(kept)] if strands == "both" else [kept]
-        scores[rows] = mean_over_strands([once(per_base, column) for column in turned])
+        middles = strings([s[middle(len(s), context, frame)] for s in inputs.sequences[rows]])
+        strands_of = [middles, reverse_complements(middles)] if strands == "both" else [middles]
+        scores[rows] = mean_over_strands([once(per_base, column) for column in strands_of])
     return scores
 
 
@@ -78,13 +78,19 @@ def likelihood(
     "centroid",
     needs="embed",
     sees="sequences",
-    description="Cosine similarity to the mean embedding of each class in train, all standardised on train: of the "
-    "second class minus the first, or one score a class. The sequences of a classification are scored.",
+    description="Cosine similarity to the mean embedding of each class in train, all standardised on train: that of "
+    "the second class minus that of the first, or one score per class. For the sequences of a classification.",
     settings={
         "strands": replace(STRANDS["strands"], default="forward"),
         "layer": layer_setting(-1, "the hidden states that are pooled", several=True),
         "pooling": one_of(
-            "mean", "max", "last", "cls", default="", about="how states are pooled; the model's own if ''", several=True
+            "mean",
+            "max",
+            "last",
+            "cls",
+            default="",
+            about="how states are pooled; '' leaves it to the model",
+            several=True,
         ),
     },
 )
@@ -96,11 +102,11 @@ def centroid(
         raise NotApplicable("centroid scores sequences, not variants or pairs")
     if train is None or not len(train):
         raise NotApplicable("centroid needs training examples, and this task has none")
-    asked: dict[str, Any] = ({} if layer == -1 else {"layer": layer}) | ({"pooling": pooling} if pooling else {})
+    options: dict[str, Any] = ({} if layer == -1 else {"layer": layer}) | ({"pooling": pooling} if pooling else {})
 
     def vectors(sequences: Strings) -> NDArray[np.float64]:
-        turned = [sequences, reverse_complements(sequences)] if strands == "both" else [sequences]
-        mean: NDArray[np.float64] = np.mean([once(lambda s: model.embed(s, **asked), c) for c in turned], axis=0)
+        strands_of = [sequences, reverse_complements(sequences)] if strands == "both" else [sequences]
+        mean: NDArray[np.float64] = np.mean([once(lambda s: model.embed(s, **options), c) for c in strands_of], axis=0)
         return mean
 
     known, targets = vectors(train.inputs.sequences), train.targets

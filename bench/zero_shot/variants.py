@@ -16,14 +16,14 @@ from .rule import ALIGNED, EVERY, STRANDS, TEMPERATURE, both_strands, change_in,
 from .vectors import SIMILARITY, once
 
 _BLOCK = 4096
-"""Pairs that are embedded at a time, which bounds the memory."""
+"""How many pairs are embedded at a time, which bounds the memory."""
 
 
 @rule(
     "native",
     needs="score_variants",
     sees="variants",
-    description="The model's own score of a variant or a pair; what it skips is its affair.",
+    description="The model's own score of a variant or a pair; the model decides which it skips.",
 )
 def native(model: Any, inputs: Inputs, train: Examples | None) -> FloatArray:
     """Return the scores (n,) that the model itself gives."""
@@ -35,15 +35,15 @@ def native(model: Any, inputs: Inputs, train: Examples | None) -> FloatArray:
     needs="masked_llr",
     sees="variants",
     description="log p(ALT) - log p(REF) of a masked model at the tokens that differ, masked together in REF. SNVs and "
-    "substitutions of several bases are scored, with subword tokens those alone that change one token, on the "
+    "substitutions of several bases are scored, with subword tokens only those that change a single token, on the "
     "strands on which they do; indels are skipped.",
     settings=STRANDS,
 )
 def masked_llr(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
     """Return the masked log-likelihood ratios (n,)."""
 
-    def measure(found: Pairs) -> FloatArray:
-        return once(model.masked_llr, found.references, found.alternates)
+    def measure(alleles: Pairs) -> FloatArray:
+        return once(model.masked_llr, alleles.references, alleles.alternates)
 
     return both_strands(model, inputs, measure, ALIGNED, strands)
 
@@ -65,8 +65,8 @@ def pll(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> 
     "pll_one_pass",
     needs="pseudo_log_likelihood",
     sees="variants",
-    description="The same from one pass a window in which nothing is masked: cheap, and biased, since the model sees "
-    "what it is asked for. SNVs, substitutions of several bases and indels are scored.",
+    description="As pll, but from one pass per window in which nothing is masked: cheap, and biased, since the model "
+    "sees the tokens it predicts. SNVs, substitutions of several bases and indels are scored.",
     settings=STRANDS,
 )
 def pll_one_pass(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
@@ -103,16 +103,16 @@ def causal_delta(model: Any, inputs: Inputs, train: Examples | None, *, strands:
 def right_end(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
     """Return the log-likelihood ratios (n,) of the base after the left flank."""
 
-    def measure(found: Pairs) -> FloatArray:
-        out = np.full(len(found.rows), np.nan)
-        lefts = [ref[:at] for ref, at in zip(found.references, found.first, strict=True)]
+    def measure(alleles: Pairs) -> FloatArray:
+        out = np.full(len(alleles.rows), np.nan)
+        lefts = [ref[:at] for ref, at in zip(alleles.references, alleles.first, strict=True)]
         known = np.array([i for i, left in enumerate(lefts) if has_bases(left)], np.int64)
         if len(known):
             log_probs = once(model.next_base_log_probs, strings(lefts)[known])
-            at = found.first[known]
+            at = alleles.first[known]
             alt, ref = (
                 ["ACGT".index(s[i]) for s, i in zip(column[known], at, strict=True)]
-                for column in (found.alternates, found.references)
+                for column in (alleles.alternates, alleles.references)
             )
             each = np.arange(len(known))
             out[known] = log_probs[each, alt] - log_probs[each, ref]
@@ -140,25 +140,25 @@ def embedding_distance(
 ) -> FloatArray:
     """Return minus the distances (n,), or the inner products."""
     if inputs.positions is None:
-        # A distance is never on the side of a pair's real sequence, so a sign would be read into it.
-        raise NotApplicable("embedding_distance says how far a variant goes, not which sequence of a pair is real")
+        # A distance does not point to the real sequence of a pair: its sign would be taken to mean something.
+        raise NotApplicable("embedding_distance measures how far a variant goes, not which sequence of a pair is real")
     if at == "site" and not hasattr(model, "embed_sites"):
         raise NotApplicable(f"at = 'site' needs embed_sites, which {name_of(model)} lacks; use at = 'pooled'")
-    # What a model calls its layers is its own affair; -1 asks for what it gives by itself.
-    asked = {} if layer == -1 else {"layer": layer}
+    # Models number their layers as they like; -1 leaves the choice to the model.
+    options = {} if layer == -1 else {"layer": layer}
 
-    def vectors(sequences: Strings, found: Pairs) -> NDArray[np.float64]:
+    def vectors(sequences: Strings, alleles: Pairs) -> NDArray[np.float64]:
         if at == "site":
-            return once(lambda s, sites: model.embed_sites(s, sites, **asked), sequences, found.first)
-        return once(lambda s: model.embed(s, **asked), sequences)
+            return once(lambda s, sites: model.embed_sites(s, sites, **options), sequences, alleles.first)
+        return once(lambda s: model.embed(s, **options), sequences)
 
-    def measure(found: Pairs) -> FloatArray:
+    def measure(alleles: Pairs) -> FloatArray:
         # Variants of one window stand together, so that its REF is embedded once.
-        order = np.argsort(found.references.astype(str), kind="stable")
+        order = np.argsort(alleles.references.astype(str), kind="stable")
         out = np.empty(len(order))
         for start in range(0, len(order), _BLOCK):
             block = order[start : start + _BLOCK]
-            part = found.take(block)
+            part = alleles.take(block)
             references = vectors(part.references, part)
             out[block] = SIMILARITY[distance](references, vectors(part.alternates, part))
         return out

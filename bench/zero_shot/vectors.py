@@ -1,4 +1,4 @@
-"""Vectors that stand for sequences: each computed once, and how alike two are."""
+"""Vectors of sequences: each computed once, and the similarity of two."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..types import FloatArray, Strings
 
 
 def once(compute: Callable[..., Any], *columns: NDArray[Any] | Strings) -> NDArray[np.float64]:
-    """Return `compute(*columns)`, float64, computed once for rows that are equal."""
+    """Return `compute(*columns)`, float64, computed once for equal rows."""
     first: dict[tuple[Any, ...], int] = {}
     back = np.array([first.setdefault(row, len(first)) for row in zip(*columns, strict=True)], np.int64)
     _, rows = np.unique(back, return_index=True)
@@ -31,4 +31,4 @@ SIMILARITY: Mapping[str, Callable[[NDArray[np.float64], NDArray[np.float64]], Fl
     "euclidean": lambda ref, alt: -np.linalg.norm(alt - ref, axis=-1),
     "inner_product": lambda ref, alt: (ref * alt).sum(-1),
 }
-"""How alike the embeddings of REF and ALT are, (n,), by name."""
+"""Functions that return how similar the embeddings of REF and ALT are, (n,), by name."""

@@ -140,7 +140,7 @@ def test_mutants_of_one_sequence_are_a_family_that_no_split_can_part() -> None:
     found = audit(task(), Split(mutants("train", 200, 0), mutants("valid", 40, 1), mutants("test", 120, 2)))
     near = found.finding("near_test")
     assert near.numbers["share"] > 0.9 and near.numbers["one_family"] and near.status == "WARN"
-    assert "one family" in near.said
+    assert "one family" in near.summary
 
 
 def test_the_other_strand_of_very_short_sequences_is_no_leak() -> None:
@@ -259,7 +259,7 @@ def test_plain_repeats_and_short_rows(base: Split) -> None:
 def test_classes_and_groups(base: Split) -> None:
     few = replace(base.test, targets=np.where(np.arange(len(base.test)) < 1, 1, 0))
     found = audit(task(), replace(base, test=few))
-    assert found.finding("classes").status == "FAIL" or "few test rows of motif" in found.finding("classes").said
+    assert found.finding("classes").status == "FAIL" or "few test rows of motif" in found.finding("classes").summary
     assert found.finding("classes").numbers["counts"]["test"] == {"plain": 199, "motif": 1}
     groups = strings([f"gene{y}" if y else f"g{i}" for i, y in enumerate(base.train.targets)])
     found = audit(task(), replace(base, train=replace(base.train, groups=groups)))
@@ -392,7 +392,7 @@ def test_short_sequences_are_no_relatives_where_shuffled_ones_are_as_similar() -
     made = {p: examples(p, s, np.arange(len(s)) % 2) for p, s in parts.items()}
     found = audit(task(), Split(**made)).finding("near_test")
     assert found.numbers["share"] > 0.05 and abs(found.numbers["share"] - found.numbers["by_chance"]) < 0.05
-    assert found.status != "FAIL" and "are when shuffled" in found.said
+    assert found.status != "FAIL" and "have when shuffled" in found.summary
     leaking = [s[:18] + s[19:] + "A" for s in parts["train"][:160]] + parts["test"][160:]
     made["test"] = examples("test", leaking, np.arange(400) % 2)
     assert audit(task(), Split(**made)).finding("near_test").status == "FAIL"
@@ -407,7 +407,7 @@ def test_labels_of_sequences_that_are_there_thousands_of_times_are_compared_at_o
     targets[[16, 160]] = 1  # AA, which is 0 in all other rows
     found = audit(task(), Split(replace(parts[0], targets=targets), *parts[1:])).finding("conflicts_across")
     assert found.numbers["rows"] == 500 and found.n_rows == 500
-    assert {(row.other, row.said) for row in found.rows} == {("train16", "plain, there motif")}
+    assert {(row.other, row.note) for row in found.rows} == {("train16", "plain, there motif")}
 
 
 def test_two_measurements_contradict_each_other_by_either() -> None:

@@ -187,7 +187,7 @@ def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> Non
     assert [r.check for r in failed] == ["no_sequence_in_two_parts"]
     del columns["name"]
     nameless = new_task(str(write_table(here / "u.csv", {**columns, "part": parts})))
-    assert any("which is refused" in note for note in nameless.notes)
+    assert any("split is refused" in note for note in nameless.notes)
     with pytest.raises(BaserateError, match=r"task u@1: group .* is in both"):
         load_split(nameless.task)
 
@@ -237,7 +237,7 @@ def test_the_index_that_pandas_writes_is_passed_over(here: Path) -> None:
     [
         ({"a": SEQUENCES, "b": SEQUENCES[::-1], "label": LABELS}, "2 columns hold DNA, 'a' (60 bp) and 'b' (60 bp)"),
         ({"a": LABELS, "n": list(range(N))}, "no column holds DNA ('a': 2 values: "),
-        ({"seq": SEQUENCES, "note": [f"n{i}" for i in range(N)]}, "'note' (as many values as rows); --target"),
+        ({"seq": SEQUENCES, "note": [f"n{i}" for i in range(N)]}, "'note' (as many values as rows); name one with --target"),
         ({"seq": SEQUENCES, "label": ["x"] * N}, "no column can be the target: 'label' (always 'x')"),
         ({"seq": SEQUENCES, "x": LABELS, "z": LABELS[::-1]}, "2 columns can be the target: 'x' (2 values: "),
         ({"seq": SEQUENCES}, "no column can be the target; every row needs a label or a measurement"),
@@ -267,7 +267,7 @@ def test_options_settle_what_is_ambiguous(here: Path) -> None:
     file = str(write_table(here / "t.csv", columns))
     made = new_task(file, sequence="a", targets=["dev", "hk"], name="mine")
     assert made.task.kind == "regression" and made.task.classes == ("dev", "hk") and made.path.name == "mine.toml"
-    with pytest.raises(BaserateError, match=r"mine\.toml is there already; --force writes over it"):
+    with pytest.raises(BaserateError, match=r"mine\.toml exists already; --force overwrites it"):
         new_task(file, sequence="a", targets=["x"], name="mine")
     assert new_task(file, sequence="a", targets=["x"], name="mine", force=True).task.kind == "classification"
     with pytest.raises(BaserateError, match=r"--target 'devs': no such column; did you mean 'dev'"):

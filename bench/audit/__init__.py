@@ -1,4 +1,4 @@
-"""What is wrong with a task before any model is run on it: leaks, conflicting labels, shortcuts, balance, content."""
+"""What may be wrong with a task, found before any model runs: leaks, label conflicts, shortcuts, balance, content."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["SCHEMA", "Audit", "Finding", "Row", "Status", "Threshold", "Verdict"
 
 
 def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
-    """Return what is found on the task's split; it is kept under `cache`, and made anew where data or code changed.
+    """Return the audit of the task's split, read from `cache` unless data or code have changed since it was written.
 
-    Raises DataError where there is no test part.
+    Raises DataError where the test part is empty.
     """
     if not len(split.test):
         raise DataError(f"task {task.id}: the test part is empty; see its split rule: {task.split!r}")
     key = key_of(task, split) if cache is not None else ""
-    kept = read_audit(cache, key) if cache is not None else None
-    if kept is not None:
-        return kept
-    made = Audit(
+    cached = read_audit(cache, key) if cache is not None else None
+    if cached is not None:
+        return cached
+    result = Audit(
         task=task.id,
         kind=task.kind,
         metric=task.metrics[0],
@@ -44,10 +44,10 @@ def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
     )
     if cache is not None:
         try:
-            write_audit(cache, key, made)
-        except DataError as error:  # an audit that is not kept is still an audit
-            log.warning("%s; the audit of %s is not kept", error, task.id)
-    return made
+            write_audit(cache, key, result)
+        except DataError as error:  # an audit that cannot be cached is still an audit
+            log.warning("%s; the audit of %s is not cached", error, task.id)
+    return result
 
 
 def _findings(task: Task, split: Split) -> Iterator[Finding]:

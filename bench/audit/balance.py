@@ -1,4 +1,4 @@
-"""Whether there is enough of everything: sizes, classes, groups and clusters, letters, lengths and plain repeats."""
+"""Sizes, class balance, groups and clusters, lengths, other letters and simple repeats of a split."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .finding import MAX_ROWS, Finding, Row, Threshold, percent
 FEW_TEST, FEW_CLUSTERS, FEW_OF_A_CLASS = 100, 20, 10
 SHIFT = Threshold(0.1, 0.4, "the share of rows whose class would have to change", share=True)
 RARE = 0.01
-AMBIGUOUS = Threshold(0.01, 0.25, "test rows in which a tenth or more is not A, C, G or T")
+AMBIGUOUS = Threshold(0.01, 0.25, "test rows in which a tenth or more of the letters is not A, C, G or T")
 SIMPLE = Threshold(0.01, 0.25, "test rows that are one short repeat")
 SHORT = Threshold(0.0, None, "test rows shorter than 10 bases")
 SIMPLICITY = 0.25
-"""Chance that two 3-mers of a sequence are the same, from which it is one short repeat: at most 4 words in effect."""
+"""Probability that two 3-mers of a sequence are equal from which it is one short repeat: about 4 words in effect."""
 
 
 def balance_findings(task: Task, split: Split) -> Iterator[Finding]:
-    """Yield sizes and clusters, the classes of each part, and whether a class is confined to few groups."""
+    """Yield the findings on sizes and clusters, class balance, and classes that are confined to a few groups."""
     yield _size(split)
     if task.kind in ("classification", "multilabel"):
         yield _classes(task, split)
@@ -41,10 +41,10 @@ def _size(split: Split) -> Finding:
         few.append(f"{n} test {'row is' if n == 1 else 'rows are'} few")
     if c < FEW_CLUSTERS:
         few.append(f"{c} test {'cluster is' if c == 1 else 'clusters are'} few for an interval")
-    said = "; ".join(few) if few else f"{n:,} test rows in {c:,} clusters"
+    summary = "; ".join(few) if few else f"{n:,} test rows in {c:,} clusters"
     by = f"WARN below {FEW_TEST} test rows or {FEW_CLUSTERS} clusters"
     numbers = {"rows": sizes, "clusters": clusters, "groups": groups}
-    return Finding("size", "Rows and clusters", "balance", "WARN" if few else "PASS", said, by, numbers)
+    return Finding("size", "Rows and clusters", "balance", "WARN" if few else "PASS", summary, by, numbers)
 
 
 def _class_counts(task: Task, examples: Examples) -> Any:
@@ -66,24 +66,24 @@ def _classes(task: Task, split: Split) -> Finding:
     status = "FAIL" if absent else "WARN" if rare else "PASS"
     if shift is not None and status != "FAIL":
         status = max(status, SHIFT.status(shift), key=("PASS", "WARN", "FAIL").index)
-    said = []
+    summary = []
     if absent:
-        said.append(f"no test row of {_some(absent)}")
+        summary.append(f"no test row of {_some(absent)}")
     if rare:
-        said.append(f"few test rows of {_some(rare)}")
+        summary.append(f"few test rows of {_some(rare)}")
     if shift is not None and SHIFT.status(shift) != "PASS":
-        said.append(f"test has another balance than training (shift {shift:.2f})")
+        summary.append(f"the balance of test differs from that of training (shift {shift:.2f})")
     shares = ", ".join(f"{n}: {percent(c, len(split.test))}" for n, c in list(zip(names, test, strict=True))[:6])
-    by = f"FAIL where test lacks a class; WARN below 1 % or {FEW_OF_A_CLASS} rows of one; of the shift: {SHIFT}"
+    by = f"FAIL where test lacks a class; WARN below 1 % or {FEW_OF_A_CLASS} rows of a class; shift: {SHIFT}"
     numbers = {
         "counts": {p: {n: int(v) for n, v in zip(names, c, strict=True)} for p, c in counts.items()},
         "shift": shift,
     }
-    return Finding("classes", "Balance of classes", "balance", status, "; ".join(said) or shares, by, numbers)  # type: ignore[arg-type]
+    return Finding("classes", "Balance of classes", "balance", status, "; ".join(summary) or shares, by, numbers)  # type: ignore[arg-type]
 
 
 def _groups(task: Task, split: Split) -> Finding:
-    """Return whether the rows of a class come from few groups, so that knowing these is knowing the class."""
+    """Return the finding on classes whose rows come from one or two groups, so that the group gives the class away."""
     names = task.classes
     confined: dict[str, dict[str, int]] = {}
     for part, e in split:
@@ -94,13 +94,13 @@ def _groups(task: Task, split: Split) -> Finding:
             groups, n = len(set(e.groups[mask])), int(mask.sum())
             if n >= 20 and groups <= 2:
                 confined.setdefault(part, {})[name] = groups
-    worst = [f"{name} in {part} ({g})" for part, found in confined.items() for name, g in found.items()]
-    said = (
+    worst = [f"{name} in {part} ({g})" for part, classes in confined.items() for name, g in classes.items()]
+    summary = (
         f"classes confined to one or two groups: {_some(worst)}" if worst else "every class is in three groups or more"
     )
-    by = "WARN where 20 or more rows of a class are of one or two groups"
+    by = "WARN where a class of 20 or more rows comes from one or two groups"
     status = "WARN" if worst else "PASS"
-    return Finding("groups", "Balance of groups", "balance", status, said, by, {"confined": confined})  # type: ignore[arg-type]
+    return Finding("groups", "Balance of groups", "balance", status, summary, by, {"confined": confined})  # type: ignore[arg-type]
 
 
 def _measurements(task: Task, split: Split) -> Finding:
@@ -119,19 +119,19 @@ def _measurements(task: Task, split: Split) -> Finding:
         shift = max(abs(a - b) / s if s else 0.0 for a, b, s in zip(t["mean"], r["mean"], r["sd"], strict=True))
     numbers["shift"] = shift
     status = "FAIL" if "test" in flat else "WARN" if flat or (shift or 0) >= 1 else "PASS"
-    said = f"mean {numbers['test']['mean'][0]:.4g}, sd {numbers['test']['sd'][0]:.4g} in test"
+    summary = f"mean {numbers['test']['mean'][0]:.4g}, sd {numbers['test']['sd'][0]:.4g} in test"
     if flat:
-        said = f"all measurements are equal in {_some(flat)}"
+        summary = f"all measurements are equal in {_some(flat)}"
     elif shift is not None and shift >= 1:
-        said += f"; the mean is {shift:.1f} sd off that of training"
-    by = "FAIL where all test measurements are equal; WARN where the mean is a standard deviation off training's"
-    return Finding("measurements", "Measurements", "balance", status, said, by, numbers)  # type: ignore[arg-type]
+        summary += f"; the mean is {shift:.1f} sd away from that of training"
+    by = "FAIL where all test measurements are equal; WARN where the mean is a standard deviation away from training's"
+    return Finding("measurements", "Measurements", "balance", status, summary, by, numbers)  # type: ignore[arg-type]
 
 
 def content_findings(
     task: Task, split: Split, compositions: Mapping[str, Mapping[str, FloatArray]]
 ) -> Iterator[Finding]:
-    """Yield lengths, letters other than A, C, G and T, and sequences that are one short repeat."""
+    """Yield the findings on lengths, letters other than A, C, G and T, and sequences that are one short repeat."""
     lengths: dict[str, dict[str, int]] = {}
     for part, e in split:
         if len(e):
@@ -142,10 +142,10 @@ def content_findings(
     short = int((values < 10).sum())
     t = lengths["test"]
     spread = f"{t['min']:,} bp" if t["min"] == t["max"] else f"{t['min']:,} to {t['max']:,} bp, median {t['median']:,}"
-    said = f"{spread} in test" + (f"; {short:,} rows are shorter than 10 bases" if short else "")
+    summary = f"{spread} in test" + (f"; {short:,} rows are shorter than 10 bases" if short else "")
     rows = _rows(split.test, values < 10, values, "bp")
     yield Finding(
-        "lengths", "Lengths", "content", SHORT.status(short / len(values)), said, str(SHORT), lengths, rows, short
+        "lengths", "Lengths", "content", SHORT.status(short / len(values)), summary, str(SHORT), lengths, rows, short
     )
     yield _share(
         split,
@@ -155,10 +155,10 @@ def content_findings(
         AMBIGUOUS,
         "letters",
         "Letters",
-        "are a tenth or more not A, C, G or T",
+        "have a tenth or more of letters other than A, C, G and T",
     )
     yield _share(
-        split, compositions, "simplicity", SIMPLICITY, SIMPLE, "simple", "Plain repeats", "are one short repeat"
+        split, compositions, "simplicity", SIMPLICITY, SIMPLE, "simple", "Simple repeats", "are one short repeat"
     )
     del task
 
@@ -181,16 +181,16 @@ def _share(
         numbers["lower_case"] = {p: float(np.mean(v)) for p, v in soft.items() if v is not None} or None
     values = compositions["test"][feature]
     n, total = counts["test"], len(split.test)
-    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) {what}"
+    summary = f"{n:,} of {total:,} test rows ({percent(n, total)}) {what}"
     if feature == "other letters" and numbers["rows_with_any"]["test"]:
-        said += f"; {numbers['rows_with_any']['test']:,} have any such letter"
+        summary += f"; {numbers['rows_with_any']['test']:,} have any such letter"
     rows = _rows(split.test, values >= least, values, "")
-    return Finding(name, title, "content", by.status(n / total), said, str(by), numbers, rows, n)
+    return Finding(name, title, "content", by.status(n / total), summary, str(by), numbers, rows, n)
 
 
 def _rows(examples: Examples, mask: Any, values: FloatArray, unit: str) -> tuple[Row, ...]:
     return tuple(
-        Row("test", examples.ids[i], said=f"{values[i]:.3g} {unit}".strip()) for i in np.flatnonzero(mask)[:MAX_ROWS]
+        Row("test", examples.ids[i], note=f"{values[i]:.3g} {unit}".strip()) for i in np.flatnonzero(mask)[:MAX_ROWS]
     )
 
 

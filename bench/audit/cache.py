@@ -1,4 +1,4 @@
-"""Audits on disk: one for each data, split and code."""
+"""Audits on disk, one for each combination of data, split and code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .finding import SCHEMA, Audit
 
 
 def key_of(task: Task, split: Split) -> str:
-    """Return the digest of all that decides an audit: data, split, places, what is asked, our code, what it runs on."""
+    """Return the digest of all that decides an audit: data, split, places, the task, our code, library versions."""
     places: list[bytes | str] = []
     for _, e in split:
         if e.intervals is not None:
@@ -28,12 +28,12 @@ def key_of(task: Task, split: Split) -> str:
         soft = getattr(e, "soft_masked", None)
         if soft is not None:
             places.append(np.ascontiguousarray(soft).tobytes())
-    asked = [task.id, task.kind, task.classes, task.metrics[:1], task.variants, task.per_base, SCHEMA]
-    return digest(split.data_fingerprint, split.fingerprint, canonical_json(asked), _code(), *places)
+    question = [task.id, task.kind, task.classes, task.metrics[:1], task.variants, task.per_base, SCHEMA]
+    return digest(split.data_fingerprint, split.fingerprint, canonical_json(question), _code(), *places)
 
 
 def read_audit(cache: Path, key: str) -> Audit | None:
-    """Return the audit that is kept under the key, None where there is none that can be read."""
+    """Return the audit stored under the key, or None where there is none or it cannot be read."""
     try:
         return Audit.from_json(json.loads((cache / "audits" / f"{key}.json").read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError):
@@ -41,7 +41,7 @@ def read_audit(cache: Path, key: str) -> Audit | None:
 
 
 def write_audit(cache: Path, key: str, audit: Audit) -> None:
-    """Keep the audit, whole or not at all. Raises DataError where the cache cannot be written."""
+    """Write the audit, whole or not at all. Raises DataError where the cache cannot be written."""
     file = cache / "audits" / f"{key}.json"
     text = json.dumps(audit.to_json(), allow_nan=False)
     try:
@@ -55,6 +55,6 @@ def write_audit(cache: Path, key: str, audit: Audit) -> None:
 @functools.cache
 def _code() -> str:
     folder = Path(__file__).resolve().parent
-    files = {file for own in sorted(folder.glob("*.py")) for file in (own, *sources(own))}
+    files = {file for module in sorted(folder.glob("*.py")) for file in (module, *sources(module))}
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "scikit-learn")]
     return digest(*versions, *(file.read_bytes() for file in sorted(files)))

@@ -15,8 +15,8 @@ from ..types import Examples, Split, Task
 def table_columns(task: Task, split: Split) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the columns of the table, and the keys of [source] that name them.
 
-    Strata keep their names, since metrics may name them; a column of ours whose name is taken gets another. The column
-    that told the parts is left out.
+    Strata keep their names, since metrics may refer to them; a column of ours whose name is taken gets another. The
+    stratum that held the parts is left out.
     """
     parts = [(part, e) for part, e in split if len(e)]
     old = getattr(task.split, "rule", task.split)  # what with_valid carves from
@@ -80,9 +80,9 @@ def _add_targets(
         columns[names["target"]] = [repr(float(t)) for t in targets]
 
 
-def card_text(task: Task, split: Split, names: Mapping[str, Any], said: Sequence[str]) -> str:
-    """Return the card of the task's next version, with a note of what was done."""
-    note = f"Version {task.version + 1} of {task.id}, cleaned: {'; '.join(said)}."
+def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Sequence[str]) -> str:
+    """Return the text of the card of the task's next version, with a note of what was done."""
+    note = f"Version {task.version + 1} of {task.id}, cleaned: {'; '.join(changes)}."
     card: dict[str, Any] = {
         "name": task.name,
         "version": task.version + 1,
@@ -100,8 +100,8 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], said: Sequence
         "zero_shot": list(task.zero_shot),
     }
     lines = [
-        "# Written by `baserate resplit`; removed.csv lists every row that is gone.",
-        *(f"# {s}" for s in said),
+        "# Written by `baserate resplit`; removed.csv lists every removed row.",
+        *(f"# {s}" for s in changes),
         "",
     ]
     lines += [f"{key} = {_toml(value)}" for key, value in card.items() if value not in ("", [], False)]
@@ -113,5 +113,5 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], said: Sequence
 
 
 def _toml(value: Any) -> str:
-    """Return a value in TOML; its strings and lists are written as JSON writes them."""
+    """Return a value as TOML, whose strings and lists are written as in JSON."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Rows that are there twice: between parts, within a part, on the other strand, and with another label."""
+"""Rows that occur twice: across parts, within a part, on the other strand, and with another label."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ VALID_KNOWN = Threshold(0.01, None, "validation rows")
 REPEATED = Threshold(0.01, None, "a part's rows")
 CONFLICTING = Threshold(0.0, 0.01, "a part's rows")
 MEASURED_TWICE = Threshold(0.0, None, "a part's rows")
-"""Measurements of one sequence differ by noise, which no cleaning mends."""
-_CALLED: Mapping[Part, str] = {"train": "training", "valid": "validation", "test": "test"}
+"""Measurements of one sequence differ by noise, which no cleaning can remove."""
+_PART_NAMES: Mapping[Part, str] = {"train": "training", "valid": "validation", "test": "test"}
 WINDOW_KNOWN = Threshold(0.01, None, "test rows")
 
 
 def duplicate_findings(task: Task, split: Split, hashes: Mapping[Part, InputHashes]) -> Iterator[Finding]:
-    """Yield what rows that are equal, on either strand, tell of the split."""
+    """Yield the findings on rows with equal inputs, on either strand."""
     parts: dict[Part, Examples] = dict(split)
     spread = spread_of(task, np.concatenate([e.targets for e in parts.values() if len(e)]))
     yield _known(task, parts, hashes, "test", "identical_test", "identical to a training or validation row", TEST_KNOWN)
@@ -38,7 +38,11 @@ def duplicate_findings(task: Task, split: Split, hashes: Mapping[Part, InputHash
         "the reverse complement of a training or validation row",
         TEST_KNOWN,
     )
-    yield replace(reverse, status="NOTE", said=f"other strands not looked for: {short}") if short else reverse
+    yield (
+        replace(reverse, status="NOTE", summary=f"reverse complements were not searched for: {short}")
+        if short
+        else reverse
+    )
     if len(split.valid):
         yield _known(
             task,
@@ -57,7 +61,7 @@ def duplicate_findings(task: Task, split: Split, hashes: Mapping[Part, InputHash
     if task.kind != "paired":
         for part, examples in split:
             if len(examples):
-                yield _conflicts(task, part, examples, hashes[part].own, spread)
+                yield _conflicts(task, part, examples, hashes[part].exact, spread)
         yield _conflicts_across(task, parts, hashes, spread)
 
 
@@ -70,41 +74,41 @@ def _known(
     what: str,
     by: Threshold,
 ) -> Finding:
-    """Return how many rows of a part are in those that a model learns from, and which these are."""
-    mine, examples = hashes[part], parts[part]
+    """Return the finding on rows of a part that also occur in the parts a model learns from."""
+    part_hashes, examples = hashes[part], parts[part]
     sources: list[Part] = ["train", "valid"] if part == "test" else ["train"]
     matched: dict[Part, IntArray] = {}
     for other in sources:
-        same = first_match(mine.own, hashes[other].own)
+        same = first_match(part_hashes.exact, hashes[other].exact)
         if name == "identical_test":
             matched[other] = same
         else:
-            either = first_match(mine.either, hashes[other].either)
+            either = first_match(part_hashes.either, hashes[other].either)
             matched[other] = np.where(same < 0, either, -1) if name == "reverse_test" else either
-    if name == "reverse_test":  # a row that is there as it stands is told above
-        as_it_stands = np.any([first_match(mine.own, hashes[o].own) >= 0 for o in sources], axis=0)
+    if name == "reverse_test":  # a row that occurs as it stands is reported above
+        as_it_stands = np.any([first_match(part_hashes.exact, hashes[o].exact) >= 0 for o in sources], axis=0)
         matched = {o: np.where(as_it_stands, -1, m) for o, m in matched.items()}
     hit = np.any([m >= 0 for m in matched.values()], axis=0)
     rows, agree = [], 0
     for i in np.flatnonzero(hit):
         other = next(o for o in sources if matched[o][i] >= 0)
         j = int(matched[other][i])
-        mine_said, other_said = (label_text(task, e.targets[k]) for e, k in ((examples, i), (parts[other], j)))
-        agree += mine_said == other_said
-        said = mine_said if mine_said == other_said else f"{mine_said}, there {other_said}"
-        rows.append(Row(part, examples.ids[i], other, parts[other].ids[j], said))
+        label, other_label = (label_text(task, e.targets[k]) for e, k in ((examples, i), (parts[other], j)))
+        agree += label == other_label
+        note = label if label == other_label else f"{label}, there {other_label}"
+        rows.append(Row(part, examples.ids[i], other, parts[other].ids[j], note))
     n, total = len(rows), len(examples)
     numbers: dict[str, Any] = {"rows": n, "of": total, "share": n / total if total else None, "same_label": agree}
     numbers |= {f"{part}-{other}": int((m >= 0).sum()) for other, m in matched.items()}
-    called = _CALLED[part]
-    said = f"{n:,} of {total:,} {called} rows ({percent(n, total)}) {'is' if n == 1 else 'are'} {what}"
-    title = f"{called.capitalize()} rows {what}"
+    part_name = _PART_NAMES[part]
+    summary = f"{n:,} of {total:,} {part_name} rows ({percent(n, total)}) {'is' if n == 1 else 'are'} {what}"
+    title = f"{part_name.capitalize()} rows {what}"
     status = by.status(n / total if total else 0.0)
-    return Finding(name, title, "leakage", status, said, str(by), numbers, tuple(rows[:MAX_ROWS]), n)
+    return Finding(name, title, "leakage", status, summary, str(by), numbers, tuple(rows[:MAX_ROWS]), n)
 
 
 def _windows(parts: Mapping[Part, Examples], hashes: Mapping[Part, InputHashes]) -> Finding:
-    """Return how many test rows ask about a sequence that training asks about too, at another base or allele."""
+    """Return the finding on test rows whose sequence also occurs in training, at another base or allele."""
     test, rows = parts["test"], list[Row]()
     matched = {o: first_match(hashes["test"].window, hashes[o].window) for o in ("train", "valid")}
     hit = np.any([m >= 0 for m in matched.values()], axis=0)
@@ -112,16 +116,16 @@ def _windows(parts: Mapping[Part, Examples], hashes: Mapping[Part, InputHashes])
         other: Part = "train" if matched["train"][i] >= 0 else "valid"
         rows.append(Row("test", test.ids[i], other, parts[other].ids[int(matched[other][i])]))
     n, total = int(hit.sum()), len(test)
-    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) ask about a sequence that training asks about too"
+    summary = f"{n:,} of {total:,} test rows ({percent(n, total)}) have a sequence that training has too"
     numbers = {"rows": n, "of": total, "share": n / total if total else None}
     status = WINDOW_KNOWN.status(n / total if total else 0.0)
-    title = "Test rows on a sequence of training, at another base or allele"
-    return Finding("window_test", title, "leakage", status, said, str(WINDOW_KNOWN), numbers, tuple(rows), n)
+    title = "Test rows with a sequence of training, at another base or allele"
+    return Finding("window_test", title, "leakage", status, summary, str(WINDOW_KNOWN), numbers, tuple(rows), n)
 
 
 def _repeated(task: Task, part: Part, examples: Examples, hashes: InputHashes) -> Finding:
-    """Return how many rows of a part an earlier row repeats, as they stand or on the other strand."""
-    again, earlier = repeats(hashes.own)
+    """Return the finding on rows of a part that repeat an earlier one, as they stand or on the other strand."""
+    again, earlier = repeats(hashes.exact)
     either, first = repeats(hashes.either)
     only_reverse = ~np.isin(either, again)
     n, n_reverse, total = len(again), int(only_reverse.sum()), len(examples)
@@ -129,18 +133,18 @@ def _repeated(task: Task, part: Part, examples: Examples, hashes: InputHashes) -
     pairs += [
         (int(i), int(j), "reverse complement") for i, j in zip(either[only_reverse], first[only_reverse], strict=True)
     ]
-    rows = tuple(Row(part, examples.ids[i], part, examples.ids[j], said) for i, j, said in pairs[:MAX_ROWS])
-    said = f"{n:,} of {total:,} {_CALLED[part]} rows ({percent(n, total)}) repeat an earlier one"
-    said += f", {n_reverse:,} more on the other strand" if n_reverse else ""
+    rows = tuple(Row(part, examples.ids[i], part, examples.ids[j], note) for i, j, note in pairs[:MAX_ROWS])
+    summary = f"{n:,} of {total:,} {_PART_NAMES[part]} rows ({percent(n, total)}) repeat an earlier one"
+    summary += f", {n_reverse:,} more on the other strand" if n_reverse else ""
     numbers = {"rows": n, "reverse_complements": n_reverse, "of": total, "share": n / total}
-    numbers["sequences_repeated"] = len(np.unique(hashes.own[again]))
+    numbers["sequences_repeated"] = len(np.unique(hashes.exact[again]))
     title = f"Repeated rows in {part}"
     return Finding(
         f"repeated_{part}",
         title,
         "labels",
         REPEATED.status(n / total),
-        said,
+        summary,
         str(REPEATED),
         numbers,
         rows,
@@ -149,7 +153,7 @@ def _repeated(task: Task, part: Part, examples: Examples, hashes: InputHashes) -
 
 
 def conflicting(task: Task, hashes: Hashes, targets: NDArray[Any], spread: Any) -> NDArray[np.bool_]:
-    """Return which rows (n,) are of an input that also has a label that contradicts one of its others."""
+    """Return a mask (n,) of the rows whose input occurs with contradictory labels."""
     _, which, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     several = np.flatnonzero(counts[which] > 1)
     out = np.zeros(len(hashes), bool)
@@ -165,7 +169,7 @@ def conflicting(task: Task, hashes: Hashes, targets: NDArray[Any], spread: Any) 
 
 
 def _conflicts(task: Task, part: Part, examples: Examples, hashes: Hashes, spread: Any) -> Finding:
-    """Return how many sequences of a part have two labels there, with their rows."""
+    """Return the finding on sequences that have two labels within a part."""
     mask = conflicting(task, hashes, examples.targets, spread)
     hit = np.flatnonzero(mask)
     first = dict[int, int]()
@@ -173,45 +177,45 @@ def _conflicts(task: Task, part: Part, examples: Examples, hashes: Hashes, sprea
     for i in hit:
         j = first.setdefault(int(hashes[i]), int(i))
         if j != i and len(rows) < MAX_ROWS:
-            said = f"{label_text(task, examples.targets[i])}, there {label_text(task, examples.targets[j])}"
-            rows.append(Row(part, examples.ids[i], part, examples.ids[j], said))
+            note = f"{label_text(task, examples.targets[i])}, there {label_text(task, examples.targets[j])}"
+            rows.append(Row(part, examples.ids[i], part, examples.ids[j], note))
     n, total = len(hit), len(examples)
     some = "1 sequence in {} has" if len(first) == 1 else f"{len(first):,} sequences in {{}} have"
-    said = f"{some.format(part)} rows of different labels ({n:,} of {total:,} rows)"
+    summary = f"{some.format(part)} rows with different labels ({n:,} of {total:,} rows)"
     numbers = {"sequences": len(first), "rows": n, "of": total, "share": n / total}
     by = MEASURED_TWICE if task.kind == "regression" else CONFLICTING
     status = by.status(n / total)
     title = f"One sequence, two labels in {part}"
-    return Finding(f"conflicts_{part}", title, "labels", status, said, str(by), numbers, tuple(rows), n - len(first))
+    return Finding(f"conflicts_{part}", title, "labels", status, summary, str(by), numbers, tuple(rows), n - len(first))
 
 
 def _conflicts_across(
     task: Task, parts: Mapping[Part, Examples], hashes: Mapping[Part, InputHashes], spread: Any
 ) -> Finding:
-    """Return how many test rows are in training or validation with another label."""
+    """Return the finding on test rows that occur in training or validation with another label."""
     test, rows, n_rows = parts["test"], list[Row](), 0
     hit = np.zeros(len(test), bool)
-    mine, asked = hashes["test"].own, test.targets.reshape(len(test), -1).astype(np.float64)
+    test_hashes, test_values = hashes["test"].exact, test.targets.reshape(len(test), -1).astype(np.float64)
     for other in ("train", "valid"):
         if not len(parts[other]):
             continue
-        order = np.argsort(hashes[other].own, kind="stable")
-        values, starts = np.unique(hashes[other].own[order], return_index=True)
-        at = np.minimum(np.searchsorted(values, mine), len(values) - 1)
-        theirs = parts[other].targets.reshape(len(order), -1).astype(np.float64)[order]
-        low, high = (extreme.reduceat(theirs, starts)[at] for extreme in (np.minimum, np.maximum))
-        differs = (np.maximum(asked - low, high - asked) > spread).any(axis=1) & (values[at] == mine)
+        order = np.argsort(hashes[other].exact, kind="stable")
+        values, starts = np.unique(hashes[other].exact[order], return_index=True)
+        at = np.minimum(np.searchsorted(values, test_hashes), len(values) - 1)
+        known_values = parts[other].targets.reshape(len(order), -1).astype(np.float64)[order]
+        low, high = (extreme.reduceat(known_values, starts)[at] for extreme in (np.minimum, np.maximum))
+        differs = (np.maximum(test_values - low, high - test_values) > spread).any(axis=1) & (values[at] == test_hashes)
         for i in np.flatnonzero(differs)[: MAX_ROWS - len(rows)]:
             same = order[starts[at[i]] : starts[at[i] + 1] if at[i] + 1 < len(starts) else None]
             j = next(j for j in same if disagree(task, test.targets[i], parts[other].targets[j], spread))
-            said = f"{label_text(task, test.targets[i])}, there {label_text(task, parts[other].targets[j])}"
-            rows.append(Row("test", test.ids[i], other, parts[other].ids[j], said))
+            note = f"{label_text(task, test.targets[i])}, there {label_text(task, parts[other].targets[j])}"
+            rows.append(Row("test", test.ids[i], other, parts[other].ids[j], note))
         n_rows += int(differs.sum())
         hit |= differs
     n, total = int(hit.sum()), len(test)
-    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are in training or validation with another label"
+    summary = f"{n:,} of {total:,} test rows ({percent(n, total)}) are in training or validation with another label"
     by = MEASURED_TWICE if task.kind == "regression" else CONFLICTING
     status = by.status(n / total if total else 0.0)
     numbers = {"rows": n, "of": total, "share": n / total if total else None}
-    title = "Test rows that are in training with another label"
-    return Finding("conflicts_across", title, "labels", status, said, str(by), numbers, tuple(rows), n_rows)
+    title = "Test rows that are in training or validation with another label"
+    return Finding("conflicts_across", title, "labels", status, summary, str(by), numbers, tuple(rows), n_rows)

@@ -1,4 +1,4 @@
-"""Single features of examples, by which a task may be solved without reading its biology."""
+"""Simple features of examples, by which a task might be solved without any biology."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .hashes import blocks
 from .overlaps import contigs
 
 GC_STEP, CPG_STEP = 0.02, 0.05
-"""To what shares are rounded before anything is learnt: the very fraction, such as 51/110, would tell the length."""
+"""The steps to which shares are rounded before learning: an exact fraction, such as 51/110, would reveal the length."""
 
 BASES_AT_ONCE = 1 << 25
 
@@ -24,8 +24,8 @@ def composition(sequences: Any, doing: str = "counting bases") -> dict[str, Floa
     """Return for each sequence its length, GC share, CpG observed/expected, share of other letters, and simplicity.
 
     CpG observed/expected is count(CG) x bases / (count(C) x count(G)) (Gardiner-Garden & Frommer 1987). Simplicity is
-    the chance that two of a sequence's 3-mers are the same (Simpson 1949): 1 for a homopolymer, 1/64 at random. What
-    is undefined, for want of bases, is 0.
+    the probability that two of a sequence's 3-mers are equal (Simpson 1949): 1 for a homopolymer, 1/64 at random. What
+    is undefined, for lack of bases, is 0.
     """
     n = len(sequences)
     out = {name: np.zeros(n) for name in ("length", "GC", "CpG", "other letters", "simplicity")}
@@ -57,37 +57,37 @@ def composition(sequences: Any, doing: str = "counting bases") -> dict[str, Floa
 Table = Mapping[str, FloatArray]
 
 
-def feature_table(task: Task, examples: Examples, own: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Return the features (n,) of a part by name; `own` is the composition of its sequences.
+def feature_table(task: Task, examples: Examples, base: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Return the features (n,) of a part by name; `base` is the composition of its sequences.
 
-    Of a variant they are also what ALT changes, and of pairs what the real sequence has more than the perturbed.
+    Variants also have the changes that ALT makes; pairs have the differences, real less perturbed.
     """
     inputs = examples.inputs
-    found = {
-        "length": own["length"],
-        "GC": np.round(own["GC"] / GC_STEP),
-        "CpG": np.round(own["CpG"] / CPG_STEP),
-        "other letters": np.round(own["other letters"] * own["length"]),
+    features = {
+        "length": base["length"],
+        "GC": np.round(base["GC"] / GC_STEP),
+        "CpG": np.round(base["CpG"] / CPG_STEP),
+        "other letters": np.round(base["other letters"] * base["length"]),
     }
     if inputs.alternates is not None:
         other = composition(inputs.alternates)
-        change = {name: other[name] - own[name] for name in ("length", "GC", "CpG", "other letters")}
+        change = {name: other[name] - base[name] for name in ("length", "GC", "CpG", "other letters")}
         if task.kind == "paired":
-            found = {name: -values for name, values in change.items()}
+            features = {name: -values for name, values in change.items()}
         else:
-            found |= {f"{name} change": values for name, values in change.items()}
+            features |= {f"{name} change": values for name, values in change.items()}
     if inputs.positions is not None and task.kind != "paired":
-        found["offset in the sequence"] = inputs.positions.astype(np.float64)
+        features["offset in the sequence"] = inputs.positions.astype(np.float64)
     soft = getattr(examples, "soft_masked", None)
     if soft is not None and task.kind != "paired":
-        found["lower case"] = np.asarray(soft, np.float64)
+        features["lower case"] = np.asarray(soft, np.float64)
     if task.kind != "paired":
-        found["row order"] = np.arange(len(examples)) / max(len(examples), 1)
-    return found
+        features["row order"] = np.arange(len(examples)) / max(len(examples), 1)
+    return features
 
 
 def add_positions(tables: Mapping[str, dict[str, FloatArray]], split: Split) -> None:
-    """Add to the features of each part the place of its rows on the genome, in bp, contigs end to end by name."""
+    """Add the feature `position` to each part: where its rows lie on the genome, in bp, contigs placed end to end."""
     parts = {part: e for part, e in split if len(e)}
     if any(e.intervals is None for e in parts.values()):
         return
@@ -104,5 +104,5 @@ def add_positions(tables: Mapping[str, dict[str, FloatArray]], split: Split) -> 
 
 
 def inputs_of(task: Task, inputs: Inputs) -> Any:
-    """Return the sequences that stand for the inputs: the ALT windows of variants, else the sequences."""
+    """Return the sequences that represent the inputs: the ALT windows of variants, else the sequences."""
     return inputs.alternates if task.variants and inputs.alternates is not None else inputs.sequences

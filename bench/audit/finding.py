@@ -1,4 +1,4 @@
-"""What an audit says: findings with their numbers, what they were judged by, the rows that offend; and a verdict."""
+"""What an audit reports: findings, each with its numbers, threshold and offending rows; and a verdict."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from ..errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_ROWS = 1000
-"""Offending rows that a finding keeps; how many there are in all is told beside them."""
+"""How many offending rows a finding lists at most; `n_rows` counts all of them."""
 
 Status = Literal["PASS", "WARN", "FAIL", "NOTE"]
 Verdict = Literal["PASS", "WARN", "FAIL"]
@@ -20,27 +20,27 @@ TOPICS: Mapping[Topic, str] = {
     "labels": "Repeated rows and conflicting labels",
     "shortcuts": "What simple features achieve",
     "balance": "Size and balance",
-    "content": "What the sequences hold",
+    "content": "Content of the sequences",
 }
 _RANK: Mapping[str, int] = {"FAIL": 0, "WARN": 1, "PASS": 2, "NOTE": 3}
 
 
 @dataclass(frozen=True)
 class Row:
-    """An offending example and, where there is one, the example of another row that it offends with."""
+    """An offending example and, where there is one, the other example that it clashes with; `note` says how."""
 
     part: str
     id: str
     other_part: str = ""
     other: str = ""
-    said: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """From which value on a number is a WARN, and from which a FAIL; None where it never is. A WARN of 0 means above 0.
+    """The values from which a number is a WARN and a FAIL; None where it never is. A WARN of 0 means above 0.
 
-    `of` says what the number is, such as 'test rows'; `share` that it is a share of them.
+    `of` names what is counted, such as 'test rows'; with `share` the number is a share of it.
     """
 
     warn: float | None
@@ -49,7 +49,7 @@ class Threshold:
     share: bool = True
 
     def status(self, value: float) -> Verdict:
-        """Return how the value is judged."""
+        """Return the verdict on the value."""
         if self.fail is not None and value >= self.fail:
             return "FAIL"
         if self.warn is not None and (value > 0 if self.warn == 0 else value >= self.warn):
@@ -57,30 +57,30 @@ class Threshold:
         return "PASS"
 
     def __str__(self) -> str:
-        def shown(value: float) -> str:
+        def text(value: float) -> str:
             return f"{100 * value:g} %" if self.share else f"{value:g}"
 
         parts = []
         if self.warn is not None:
-            parts.append("WARN above 0" if self.warn == 0 else f"WARN from {shown(self.warn)}")
+            parts.append("WARN above 0" if self.warn == 0 else f"WARN from {text(self.warn)}")
         if self.fail is not None:
-            parts.append(f"FAIL from {shown(self.fail)}")
+            parts.append(f"FAIL from {text(self.fail)}")
         return f"{', '.join(parts)} {'of' if self.share else 'in'} {self.of}" if parts else "reported, not judged"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `said` is one line; `numbers` holds plain values; NOTE is reported, never judged.
+    """The outcome of one check of an audit: a status, a `summary` of one line, and plain values in `numbers`.
 
-    `rows` are offending examples, at most MAX_ROWS of the `n_rows` there are. `sampled` says what was left out where
-    not every row was looked at.
+    A NOTE is reported, never judged. `rows` are offending examples, at most MAX_ROWS of `n_rows`. `sampled` says which
+    rows were examined where not all were.
     """
 
     name: str
     title: str
     topic: Topic
     status: Status
-    said: str
+    summary: str
     threshold: str = "reported, not judged"
     numbers: Mapping[str, Any] = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
@@ -113,28 +113,28 @@ class Audit:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What was not passed, a line each, the worst first."""
-        return tuple(f"{f.status}: {f.said}" for f in _worst_first(self.findings) if f.status in ("FAIL", "WARN"))
+        """The summary of each finding that did not pass, a line each, the worst first."""
+        return tuple(f"{f.status}: {f.summary}" for f in _worst_first(self.findings) if f.status in ("FAIL", "WARN"))
 
     @property
     def leaks(self) -> tuple[str, ...]:
-        """What is known of test or validation rows from training, a line each, the worst first; empty where nothing."""
-        found = _worst_first([f for f in self.findings if f.topic == "leakage"])
-        return tuple(f"{f.status}: {f.said}" for f in found if f.status in ("FAIL", "WARN"))
+        """The findings on leakage that did not pass, a line each, the worst first."""
+        leakage = _worst_first([f for f in self.findings if f.topic == "leakage"])
+        return tuple(f"{f.status}: {f.summary}" for f in leakage if f.status in ("FAIL", "WARN"))
 
     def in_short(self) -> dict[str, Any]:
-        """Return the verdict, its reasons and the leaks among them: what a record keeps of an audit."""
+        """Return the verdict, its reasons and the leaks among them: the part of an audit that a record stores."""
         return {"verdict": self.verdict, "reasons": list(self.reasons), "leaks": list(self.leaks)}
 
     def finding(self, name: str) -> Finding:
         """Return the finding of that name. Raises KeyError where the audit has none."""
-        for found in self.findings:
-            if found.name == name:
-                return found
+        for finding in self.findings:
+            if finding.name == name:
+                return finding
         raise KeyError(name)
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object that `Audit.from_json` reads back; `verdict` and `reasons` are there to be read."""
+        """Return a JSON object that `Audit.from_json` reads back; `verdict` and `reasons` are added for readers."""
         value = {k: v for k, v in asdict(self).items() if k != "findings"}
         return {**value, **self.in_short(), "findings": [f.to_json() for f in self.findings]}
 
@@ -142,7 +142,7 @@ class Audit:
     def from_json(value: Mapping[str, Any]) -> Audit:
         """Return the audit that `to_json` wrote. Raises DataError for another schema."""
         if value.get("schema") != SCHEMA:
-            raise DataError(f"an audit of schema {value.get('schema')}; expected {SCHEMA}")
+            raise DataError(f"audit of schema {value.get('schema')}, expected {SCHEMA}; run the audit again")
         findings = tuple(Finding(**{**f, "rows": tuple(Row(**row) for row in f["rows"])}) for f in value["findings"])
         derived = ("verdict", "reasons", "leaks")
         return Audit(**{**{k: v for k, v in value.items() if k not in derived}, "findings": findings})

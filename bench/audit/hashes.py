@@ -1,4 +1,4 @@
-"""What makes two examples the same: hashes of the sequences, as they stand and on either strand, and labels as text."""
+"""Hashes of inputs, as they stand and on either strand, by which equal examples are found; labels as text."""
 
 from __future__ import annotations
 
@@ -17,57 +17,57 @@ from ..types import Inputs, Task
 Hashes = NDArray[np.uint64]
 
 SHORT = 20
-"""Bases below which sequences are too short to be related: there are 4 ** 9 words of 9, and a library may hold all."""
+"""Sequences of fewer bases are too short to be related: a library may hold all 4 ** 9 words of 9, for instance."""
 
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class InputHashes:
-    """Hashes (n,) of examples: equal `own` is equal input, equal `either` is equal input on one strand or the other.
+    """Hashes (n,) of examples: inputs are equal where `exact` is, and equal on either strand where `either` is.
 
-    `window` is of the sequence alone, without the alternate or the base that is asked about. Of a million different
-    inputs two share a hash by chance with a probability of 3e-8.
+    `window` covers the sequence alone, without the alternate or the position. Among a million different inputs two
+    share a hash by chance with a probability of 3e-8.
     """
 
-    own: Hashes
+    exact: Hashes
     either: Hashes
     window: Hashes
 
 
 def hashes_of(inputs: Inputs, doing: str) -> InputHashes:
-    """Return the hashes of the inputs; a variant or a pair is known by both sequences, a base by its place in its own.
+    """Return the hashes of the inputs: of both sequences of a variant or pair, and of sequence and position of a base.
 
-    Of sequences of fewer than 20 bases one strand alone is looked at.
+    Sequences of fewer than 20 bases are compared on one strand only.
     """
     n = len(inputs)
-    own, either, window = (np.zeros(n, np.uint64) for _ in range(3))
+    exact, either, window = (np.zeros(n, np.uint64) for _ in range(3))
     advance = activity(doing, n)
-    last, here, there = "", 0, 0
+    last, this_strand, other_strand = "", 0, 0
     for start, sequences in blocks(inputs.sequences):
         others = None if inputs.alternates is None else list(inputs.alternates[start : start + len(sequences)])
         for i, sequence in enumerate(sequences):
             row = start + i
             if sequence != last or not row:  # the bases of one sequence stand together
-                last, here, there = sequence, _hash(sequence), _hash(reverse_complement(sequence))
-            forward, backward = here, there
-            window[row] = min(here, there)
+                last, this_strand, other_strand = sequence, _hash(sequence), _hash(reverse_complement(sequence))
+            forward, backward = this_strand, other_strand
+            window[row] = min(this_strand, other_strand)
             if others is not None:
-                forward = _hash(f"{here}|{_hash(others[i])}")
-                backward = _hash(f"{there}|{_hash(reverse_complement(others[i]))}")
+                forward = _hash(f"{this_strand}|{_hash(others[i])}")
+                backward = _hash(f"{other_strand}|{_hash(reverse_complement(others[i]))}")
             elif inputs.per_base:
                 assert inputs.positions is not None
                 at = int(inputs.positions[row])
-                forward = _hash(f"{here}@{at}")
-                backward = _hash(f"{there}@{len(sequence) - at - inputs.span}")
-            own[row] = forward
+                forward = _hash(f"{this_strand}@{at}")
+                backward = _hash(f"{other_strand}@{len(sequence) - at - inputs.span}")
+            exact[row] = forward
             either[row] = min(forward, backward) if len(sequence) >= SHORT else forward
         advance(len(sequences))
-    return InputHashes(own, either, window)
+    return InputHashes(exact, either, window)
 
 
 def too_short(inputs: Inputs) -> str:
-    """Return that the sequences are short enough to be equal on the other strand by chance, in words, '' if not."""
+    """Return a note where sequences are so short that they may equal a reverse complement by chance, else ''."""
     n = len(inputs)
     if not n:
         return ""
@@ -77,18 +77,18 @@ def too_short(inputs: Inputs) -> str:
 
 
 def blocks(column: Any) -> Iterator[tuple[int, list[str]]]:
-    """Yield a column of text in runs of rows with the first row's number, so that not all of it is str at once."""
+    """Yield a column of text in blocks, each with the number of its first row, so that never all of it is decoded."""
     for start in range(0, len(column), _BLOCK):
         yield start, list(column[start : start + _BLOCK])
 
 
 def joined(hashes: list[InputHashes]) -> InputHashes:
-    """Return the hashes of several parts as those of one."""
-    return InputHashes(*(np.concatenate([getattr(k, name) for k in hashes]) for name in ("own", "either", "window")))
+    """Return the hashes of several parts, concatenated."""
+    return InputHashes(*(np.concatenate([getattr(k, name) for k in hashes]) for name in ("exact", "either", "window")))
 
 
 def first_match(queries: Hashes, references: Hashes) -> NDArray[np.int64]:
-    """Return for each query the first row of `references` with that hash, -1 where none has, (n,)."""
+    """Return for each query the first row of `references` with the same hash, (n,); -1 where there is none."""
     if not len(references):
         return np.full(len(queries), -1, np.int64)
     values, first = np.unique(references, return_index=True)
@@ -97,7 +97,7 @@ def first_match(queries: Hashes, references: Hashes) -> NDArray[np.int64]:
 
 
 def repeats(hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows whose hash an earlier row has, in order, and for each of them that earlier row."""
+    """Return the rows whose hash occurs in an earlier row, in order, and the first such row of each."""
     _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     earlier = first[which]
     rows = np.flatnonzero(earlier != np.arange(len(hashes)))
@@ -107,7 +107,7 @@ def repeats(hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def disagree(task: Task, one: Any, other: Any, spread: Any) -> bool:
     """Return whether two targets of the same input contradict each other.
 
-    Classes and labels do where they differ, measurements where any differs by more than `spread`.
+    Classes and labels do where they differ; measurements do where any differs by more than `spread`.
     """
     if task.kind == "regression":
         return bool(np.any(np.abs(np.asarray(one) - np.asarray(other)) > spread))
@@ -115,12 +115,12 @@ def disagree(task: Task, one: Any, other: Any, spread: Any) -> bool:
 
 
 def spread_of(task: Task, targets: NDArray[Any]) -> Any:
-    """Return the standard deviation of each measurement, by which two of the same input may differ; 0 for labels."""
+    """Return the standard deviation of each measurement, the difference allowed for equal inputs; 0 for labels."""
     return np.std(targets, axis=0) if task.kind == "regression" and len(targets) else 0.0
 
 
 def label_text(task: Task, target: Any) -> str:
-    """Return a target as a reader knows it: the class, the labels that hold, the measurement, the bases."""
+    """Return a target as text: the class, the positive labels, the measurements, or the bases."""
     if task.kind == "classification":
         return task.classes[int(target)] if int(target) < len(task.classes) else str(int(target))
     if task.kind == "multilabel":

@@ -1,4 +1,4 @@
-"""Audits as one HTML page that needs nothing else: no script, no font, no request. Names are escaped."""
+"""Audits as one self-contained HTML page: no script, no font, no request. Names are escaped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Bar:
 
 
 def to_html(audits: Sequence[Audit]) -> str:
-    """Return a page of the audits, with a table of all of them where there are several."""
+    """Return the audits as an HTML page, which begins with a table of contents where there are several."""
     from jinja2 import Environment
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -34,7 +34,7 @@ def to_html(audits: Sequence[Audit]) -> str:
 
 
 def _view(audit: Audit, index: int) -> dict[str, Any]:
-    """Return what the template shows of an audit."""
+    """Return the values of the template for one audit."""
     topics = [
         (topic, title, [_finding(f) for f in audit.findings if f.topic == topic]) for topic, title in TOPICS.items()
     ]
@@ -60,11 +60,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _curve(audit: Audit) -> dict[str, Any] | None:
-    """Return the curve of test rows with a relative of at least each similarity, as points of an SVG."""
-    found = next((f for f in audit.findings if f.name == "near_test" and "curve" in f.numbers), None)
-    if found is None or not found.numbers["of"]:
+    """Return the share of test rows that have a relative of at least each similarity, as points of an SVG."""
+    near = next((f for f in audit.findings if f.name == "near_test" and "curve" in f.numbers), None)
+    if near is None or not near.numbers["of"]:
         return None
-    values = [(float(t), n / found.numbers["of"]) for t, n in found.numbers["curve"].items()]
+    values = [(float(t), n / near.numbers["of"]) for t, n in near.numbers["curve"].items()]
     top = _round_up(max(share for _, share in values))
     low, high = values[0][0], values[-1][0]
 
@@ -75,7 +75,7 @@ def _curve(audit: Audit) -> dict[str, Any] | None:
         return round(12 + (1 - share / top) * (_HEIGHT - _BOTTOM - 12), 1)
 
     points = [
-        {"x": x(t), "y": y(s), "t": f"{t:g}", "label": t in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), "said": f"{100 * s:.2f} %"}
+        {"x": x(t), "y": y(s), "t": f"{t:g}", "label": t in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), "text": f"{100 * s:.2f} %"}
         for t, s in values
     ]
     return {
@@ -87,8 +87,8 @@ def _curve(audit: Audit) -> dict[str, Any] | None:
         "left": _LEFT,
         "right": _WIDTH - 14,
         "base": y(0),
-        "threshold": x(found.numbers["threshold"]),
-        "of": found.numbers["of"],
+        "threshold": x(near.numbers["threshold"]),
+        "of": near.numbers["of"],
     }
 
 
@@ -101,7 +101,7 @@ def _chance(audit: Audit) -> float:
 
 
 def _bars(audit: Audit) -> list[Bar]:
-    """Return a bar for each feature, k-mers and lookup: how far it is from chance to perfect."""
+    """Return a bar for each feature, k-mers and lookup, from chance (0) to perfect (1)."""
     bars, chance = [], _chance(audit)
     for f in audit.findings:
         if f.topic != "shortcuts" or f.numbers.get("rank") is None or f.numbers.get("constant"):

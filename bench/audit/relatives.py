@@ -1,4 +1,4 @@
-"""Test rows with a near relative in training, and what looking up the label of the nearest one achieves."""
+"""Test rows with a near relative in training, and the score of predicting the label of the nearest one."""
 
 from __future__ import annotations
 
@@ -19,67 +19,70 @@ NEAR = 0.8
 """Similarity from which a row counts as a near relative."""
 CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 FAMILY = 0.7
-"""Share of bases that nearly all rows have in common with an average row, which makes them one family."""
+"""Rows are one family where nearly all share this fraction of bases with the consensus of training rows."""
 FAMILY_BASES = 10_000_000
-"""Bases, at most, of the rows of a part that are asked whether they are one family."""
+"""Most bases of a part that are examined to tell whether its rows are one family."""
 LONG, SHUFFLED = 100, 1000
-"""Bases from which on no relatives are there by chance, and of how many shuffled rows chance is told, of shorter."""
-RELATED = Threshold(0.01, 0.25, "test rows, less those by chance")
-VALID_RELATED = Threshold(0.05, None, "validation rows, less those by chance")
+"""Rows of LONG bases or more have no relatives by chance; for shorter rows chance is estimated on SHUFFLED rows."""
+RELATED = Threshold(0.01, 0.25, "test rows, less the share expected by chance")
+VALID_RELATED = Threshold(0.05, None, "validation rows, less the share expected by chance")
 MOST_BASES = 100_000_000
-"""Bases of the rows, at most, that are compared with training."""
+"""Most bases of test or validation that are compared with training."""
 MOST_ROWS = 50_000
 
 
 def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
-    """Yield the near relatives that test and validation rows have in training, and the score of looking labels up."""
+    """Yield the findings on near relatives of test and validation rows in training, and the score of label lookup."""
     short = too_short(split.test.inputs)
     if short or not len(split.train) + len(split.valid):
-        why = f"{short}, and related by chance" if short else "there is no training part"
-        yield Finding("near_test", "Near relatives", "leakage", "NOTE", f"relatives not looked for: {why}")
+        why = f"{short}, so they are related by chance" if short else "there is no training part"
+        yield Finding("near_test", "Near relatives", "leakage", "NOTE", f"relatives were not searched for: {why}")
         return
     rows, sampled = _sample(task, split.test)
     test = split.test if len(rows) == len(split.test) else split.test.take(rows)
     known = [(part, e) for part, e in split if part != "test" and len(e)]
     similarity, part_of, index = np.zeros(len(test)), np.zeros(len(test), np.int64), np.full(len(test), -1, np.int64)
     for p, (_, examples) in enumerate(known):
-        at, found = _nearest(task, test, examples)
-        better = (at >= 0) & (found > similarity)
-        similarity = np.where(better, found, similarity)
+        at, closeness = _nearest(task, test, examples)
+        better = (at >= 0) & (closeness > similarity)
+        similarity = np.where(better, closeness, similarity)
         part_of, index = np.where(better, p, part_of), np.where(better, at, index)
     related = similarity >= NEAR
     listed, agree = list[Row](), 0
     for i in np.flatnonzero(related):
         part, examples = known[part_of[i]]
-        mine, other = label_text(task, test.targets[i]), label_text(task, examples.targets[index[i]])
-        agree += mine == other
+        label, other = label_text(task, test.targets[i]), label_text(task, examples.targets[index[i]])
+        agree += label == other
         if len(listed) < MAX_ROWS:
-            label = mine if mine == other else f"{mine}, there {other}"
-            listed.append(Row("test", test.ids[i], part, examples.ids[index[i]], f"{similarity[i]:.3f}; {label}"))
+            labels = label if label == other else f"{label}, there {other}"
+            listed.append(Row("test", test.ids[i], part, examples.ids[index[i]], f"{similarity[i]:.3f}; {labels}"))
     n, total = int(related.sum()), len(test)
     curve = {f"{t:g}": int((similarity >= t).sum()) for t in CURVE}
     numbers: dict[str, Any] = {"rows": n, "of": total, "share": n / total, "threshold": NEAR, "curve": curve}
     numbers["same_label"] = agree
-    said = f"{n:,} of {total:,} test rows ({percent(n, total)}) are {NEAR:g} or more similar to a row of training"
-    said += f", {agree:,} of these with its label" if n and task.kind in ("classification", "multilabel") else ""
+    summary = f"{n:,} of {total:,} test rows ({percent(n, total)}) have a similarity of {NEAR:g} or more"
+    summary += " to a training or validation row"
+    summary += (
+        f", {agree:,} of these with the same label" if n and task.kind in ("classification", "multilabel") else ""
+    )
     title = "Near relatives of test rows in training or validation"
     chance = _by_chance(task, test, [examples for _, examples in known])
     numbers["by_chance"] = chance
     status: Status = RELATED.status(max(n / total - (chance or 0), 0))
     numbers["one_family"] = status == "FAIL" and _one_family(task, test, known[0][1])
-    said += f"; {percent(chance, 1)} are when shuffled" if chance else ""
+    summary += f"; {percent(chance, 1)} have when shuffled" if chance else ""
     if numbers["one_family"]:
-        status, said = "WARN", f"{said}; all are of one family, which no split can part"
-    yield Finding("near_test", title, "leakage", status, said, str(RELATED), numbers, tuple(listed), n, sampled)
+        status, summary = "WARN", f"{summary}; all belong to one family, which no split can separate"
+    yield Finding("near_test", title, "leakage", status, summary, str(RELATED), numbers, tuple(listed), n, sampled)
     if len(split.valid) and len(split.train):
         yield _valid(task, split)
     yield _lookup(task, test, known, similarity, part_of, index, sampled)
 
 
 def _one_family(task: Task, test: Examples, train: Examples) -> bool:
-    """Return whether nine in ten rows of test are variants of what training rows spell on average.
+    """Return whether nine in ten test rows are variants of the consensus of training rows.
 
-    That is so of the mutants of one sequence: all are of one length, and equal the commonest base at most places.
+    Mutants of one sequence are: all have one length, and the commonest base at most positions.
     """
     length = len(inputs_of(task, test.inputs)[0])
     most = min(1000, FAMILY_BASES // max(length, 1))
@@ -93,9 +96,9 @@ def _one_family(task: Task, test: Examples, train: Examples) -> bool:
 
 
 def _by_chance(task: Task, rows: Examples, known: Sequence[Examples]) -> float | None:
-    """Return the share of rows, each with its bases shuffled, that have a near relative; None where rows are long.
+    """Return the share of rows that have a near relative once their bases are shuffled; None where rows are long.
 
-    Of random bases 15 % of 36 bp have one in 20,000 others, 2 % of 50 bp and none of 70 bp.
+    Among 20,000 random sequences 15 % of those of 36 bp find one, 2 % of 50 bp and none of 70 bp.
     """
     column = inputs_of(task, rows.inputs)
     drawn = [column[int(i)] for i in np.linspace(0, len(column) - 1, SHUFFLED)]
@@ -103,72 +106,73 @@ def _by_chance(task: Task, rows: Examples, known: Sequence[Examples]) -> float |
         return None
     rng = np.random.default_rng(0)
     shuffled = strings(["".join(rng.permutation(list(sequence))) for sequence in drawn])
-    found = [nearest(shuffled, inputs_of(task, e.inputs)).similarity >= NEAR for e in known]
-    return float(np.any(found, axis=0).mean())
+    related = [nearest(shuffled, inputs_of(task, e.inputs)).similarity >= NEAR for e in known]
+    return float(np.any(related, axis=0).mean())
 
 
 def _valid(task: Task, split: Split) -> Finding:
     rows, sampled = _sample(task, split.valid)
     valid = split.valid if len(rows) == len(split.valid) else split.valid.take(rows)
-    at, found = _nearest(task, valid, split.train)
-    hit = np.flatnonzero(found >= NEAR)
+    at, similarity = _nearest(task, valid, split.train)
+    hit = np.flatnonzero(similarity >= NEAR)
     listed = tuple(
-        Row("valid", valid.ids[i], "train", split.train.ids[at[i]], f"{found[i]:.3f}") for i in hit[:MAX_ROWS]
+        Row("valid", valid.ids[i], "train", split.train.ids[at[i]], f"{similarity[i]:.3f}") for i in hit[:MAX_ROWS]
     )
     n, total = len(hit), len(valid)
-    said = f"{n:,} of {total:,} validation rows ({percent(n, total)}) are {NEAR:g} or more similar to a training row"
+    summary = f"{n:,} of {total:,} validation rows ({percent(n, total)}) have a similarity of {NEAR:g} or more"
+    summary += " to a training row"
     chance = _by_chance(task, valid, [split.train])
-    said += f"; {percent(chance, 1)} are when shuffled" if chance else ""
+    summary += f"; {percent(chance, 1)} have when shuffled" if chance else ""
     numbers = {"rows": n, "of": total, "share": n / total, "threshold": NEAR, "by_chance": chance}
     title = "Near relatives of validation rows in training"
     status = VALID_RELATED.status(max(n / total - (chance or 0), 0))
-    return Finding("near_valid", title, "leakage", status, said, str(VALID_RELATED), numbers, listed, n, sampled)
+    return Finding("near_valid", title, "leakage", status, summary, str(VALID_RELATED), numbers, listed, n, sampled)
 
 
 def _lookup(
     task: Task, test: Examples, known: Any, similarity: FloatArray, part_of: Any, index: Any, sampled: str
 ) -> Finding:
-    """Return what the label of the most similar row of training and validation achieves, the mean where none is."""
+    """Return the score of predicting the label of the most similar known row, or the mean where there is none."""
     title = "Lookup: the label of the most similar training or validation row"
     if task.kind in ("paired", "generation") or task.per_base:
-        why = "pairs have no label" if task.kind == "paired" else "a base's label is not its sequence's"
-        why = "next bases are no label" if task.kind == "generation" else why
-        return Finding("lookup", title, "shortcuts", "NOTE", f"lookup not tried: {why}")
+        why = "pairs have no label" if task.kind == "paired" else "a base has another label than its sequence"
+        why = "the next bases are not a label" if task.kind == "generation" else why
+        return Finding("lookup", title, "shortcuts", "NOTE", f"lookup was not tried: {why}")
     labels = [encoded(task, e.targets) for _, e in known]
     predicted = np.tile(np.concatenate(labels).mean(axis=0), (len(test), 1))
-    found = index >= 0
+    has_relative = index >= 0
     for p, values in enumerate(labels):
-        mine = found & (part_of == p)
-        predicted[mine] = values[index[mine]]
+        rows = has_relative & (part_of == p)
+        predicted[rows] = values[index[rows]]
     whole = score(task, test, predicted)
     near = np.flatnonzero(similarity >= NEAR)
     alone = on(test, task, near, predicted) if len(near) else None
     numbers = {
         **whole.to_json(),
-        "rows_with_any": int(found.sum()),
+        "rows_with_any": int(has_relative.sum()),
         "of": len(test),
         "rows_near": len(near),
         "near": alone.to_json() if alone else None,
     }
     metric = task.metrics[0]
-    said = f"Lookup: {metric} {shown(whole.primary)} on test"
+    summary = f"Lookup: {metric} {shown(whole.primary)} on test"
     if alone and alone.primary is not None:
-        said += f", {shown(alone.primary)} on the {len(near):,} rows with a near relative"
-    said += f"; {int(found.sum()):,} of {len(test):,} rows have any relative"
-    return Finding("lookup", title, "shortcuts", "NOTE", said, numbers=numbers, sampled=sampled)
+        summary += f", {shown(alone.primary)} on the {len(near):,} rows with a near relative"
+    summary += f"; {int(has_relative.sum()):,} of {len(test):,} rows have any relative"
+    return Finding("lookup", title, "shortcuts", "NOTE", summary, numbers=numbers, sampled=sampled)
 
 
 def _nearest(task: Task, rows: Examples, known: Examples) -> tuple[Any, FloatArray]:
-    """Return for each row the most similar one of `known` (-1) and their similarity; each sequence is compared once."""
-    asked, which = _distinct(inputs_of(task, rows.inputs))
-    there, _ = _distinct(inputs_of(task, known.inputs))
-    found = nearest(inputs_of(task, rows.inputs)[asked], inputs_of(task, known.inputs)[there])
-    index = np.where(found.index >= 0, there[found.index], -1)
-    return index[which], found.similarity[which]
+    """Return for each row its most similar row of `known`, or -1, and the similarity; no sequence is compared twice."""
+    queries, which = _distinct(inputs_of(task, rows.inputs))
+    references, _ = _distinct(inputs_of(task, known.inputs))
+    matches = nearest(inputs_of(task, rows.inputs)[queries], inputs_of(task, known.inputs)[references])
+    index = np.where(matches.index >= 0, references[matches.index], -1)
+    return index[which], matches.similarity[which]
 
 
 def _distinct(sequences: Any) -> tuple[Any, Any]:
-    """Return the first row of each sequence, in order, and for each row which of these it holds."""
+    """Return the first row of each distinct sequence, in order, and for each row which of these it has."""
     first: dict[str, int] = {}
     rows, which, last, at = list[int](), np.empty(len(sequences), np.int64), "", -1
     for i, sequence in enumerate(sequences):
@@ -181,7 +185,7 @@ def _distinct(sequences: Any) -> tuple[Any, Any]:
 
 
 def _sample(task: Task, examples: Examples) -> tuple[Any, str]:
-    """Return the rows that are compared, and what is said of it where these are not all."""
+    """Return the rows that are compared, and a note on the sample where these are not all."""
     sequences, n = inputs_of(task, examples.inputs), len(examples)
     look = np.linspace(0, n - 1, min(n, 1000)).astype(np.int64)
     mean = float(np.mean([len(sequences[int(i)]) for i in look])) if n else 1.0

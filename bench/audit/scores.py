@@ -1,4 +1,4 @@
-"""What a prediction of test labels achieves: in the task's primary metric, and in AUROC or Spearman's correlation."""
+"""Scores of predictions of the test labels: in the task's primary metric, and as AUROC or Spearman's correlation."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ..statistics import estimate
 from ..types import Examples, FloatArray, Task
 
 WARN, FAIL = 0.6, 0.9
-"""AUROC of a single feature from which a task is a WARN, and a FAIL."""
+"""AUROC of a single feature from which a task gets a WARN, and a FAIL."""
 
 CHANCE_ERRORS = 3.0
-"""Standard errors of chance by which a feature must also be better than chance."""
+"""Standard errors under chance by which a feature must also exceed chance."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Score:
 
 
 def rank_name(task: Task) -> str:
-    """Return what `rank` is for a task of this kind."""
+    """Return the name of the metric that `rank` is for a task of this kind."""
     return {"regression": "spearman", "paired": "paired_accuracy"}.get(task.kind, "auroc")
 
 
 def encoded(task: Task, targets: NDArray[Any]) -> FloatArray:
-    """Return targets as columns of numbers to be averaged (n, k): a 0/1 column a class or label, the measurements."""
+    """Return targets as columns of numbers (n, k): 0 or 1 for each class or label, or the measurements."""
     if task.kind == "classification":
         columns: FloatArray = np.eye(len(task.classes))[targets]
         return columns
@@ -54,27 +54,27 @@ def encoded(task: Task, targets: NDArray[Any]) -> FloatArray:
 
 
 def score(task: Task, examples: Examples, predicted: FloatArray) -> Score:
-    """Return the score of predictions (n, k): class probabilities, those of labels, or measurements."""
+    """Return the score of predictions (n, k): probabilities of classes or labels, or measurements."""
     primary, reason = primary_of(task, examples, predicted)
     rank, error = _rank(task, examples.targets, predicted)
     return Score(primary, rank, error, reason)
 
 
 def primary_of(task: Task, examples: Examples, predicted: FloatArray) -> tuple[float | None, str]:
-    """Return the primary metric of predictions, or None and why there is none."""
+    """Return the primary metric of predictions, or None and the reason."""
     strata = {name: column for name, column in examples.strata.items()}
     given = Predictions(examples.ids, examples.targets, examples.clusters, strata, predicted[None], (0,))
     try:
-        found = estimate(given, task.metrics[0], draws=lambda: np.zeros(1))
+        result = estimate(given, task.metrics[0], draws=lambda: np.zeros(1))
     except BaserateError as error:
         return None, str(error)
-    return found.value, "" if found.value is not None else found.reason
+    return result.value, "" if result.value is not None else result.reason
 
 
 def untrained(task: Task, examples: Examples, feature: FloatArray) -> Score:
-    """Return how well the feature (n,) itself ranks the examples, its sign chosen for each class or label.
+    """Return the score of the feature (n,) itself as a ranking, its sign chosen for each class or label.
 
-    For pairs it is real less perturbed, and the score is the share of pairs that its sign tells apart.
+    For pairs the feature is real less perturbed, and the score is the share of pairs that its sign tells apart.
     """
     if task.kind == "paired":
         wins = float(np.mean((feature > 0) + 0.5 * (feature == 0)))
@@ -82,11 +82,11 @@ def untrained(task: Task, examples: Examples, feature: FloatArray) -> Score:
         return Score(better, better, 0.5 / math.sqrt(max(len(feature), 1)))
     columns = np.repeat(feature[:, None], encoded(task, examples.targets).shape[1], axis=1)
     rank, error = _rank(task, examples.targets, columns, signed=False)
-    return Score(None, rank, error, "nothing was learnt: there is no training part")
+    return Score(None, rank, error, "not trained: there is no training part")
 
 
 def judged(score: Score, task: Task) -> str:
-    """Return the status of a single feature's score: by size, and only where it is clearly better than chance."""
+    """Return the status of a single feature's score, PASS unless it is clearly better than chance."""
     if score.rank is None:
         return "PASS"
     gain = score.rank if rank_name(task) == "spearman" else 2 * score.rank - 1
@@ -100,7 +100,7 @@ def judged(score: Score, task: Task) -> str:
 def _rank(
     task: Task, targets: NDArray[Any], predicted: FloatArray, *, signed: bool = True
 ) -> tuple[float | None, float]:
-    """Return the mean over classes, labels or measurements of AUROC or |Spearman|, and its error under chance."""
+    """Return the mean AUROC or |Spearman| over classes, labels or measurements, and its error under chance."""
     truth = encoded(task, targets)
     if task.kind == "classification" and truth.shape[1] == 2:
         truth, predicted = truth[:, 1:], predicted[:, 1:]
@@ -137,12 +137,12 @@ def shown(value: float | None) -> str:
 
 
 def thresholds(task: Task) -> Mapping[str, float]:
-    """Return from which score on a single feature is a WARN and a FAIL for a task of this kind."""
+    """Return the scores from which a single feature is a WARN and a FAIL for a task of this kind."""
     if rank_name(task) == "spearman":
         return {"WARN": 2 * WARN - 1, "FAIL": 2 * FAIL - 1}
     return {"WARN": WARN, "FAIL": FAIL}
 
 
 def on(examples: Examples, task: Task, rows: NDArray[Any], predicted: FloatArray) -> Score:
-    """Return the score on some rows alone."""
+    """Return the score on the given rows alone."""
     return score(task, examples.take(rows), predicted[rows])

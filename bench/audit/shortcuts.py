@@ -1,4 +1,4 @@
-"""What single features, and k-mers, achieve on test when learnt from train: the shortcuts that a model may take."""
+"""Test scores of single features and of k-mers, learnt from train: the shortcuts that a model may take."""
 
 from __future__ import annotations
 
@@ -19,36 +19,38 @@ from .scores import Score, encoded, judged, rank_name, score, shown, thresholds,
 
 KMERS = (1, 2, 3, 4, 5)
 LEARN_FROM = 20_000
-"""Training rows, at most, that k-mers are learnt from."""
+"""Most training rows that the k-mer model learns from."""
 KMER_BASES = 20_000_000
-"""Bases of training, and of test, at most, whose k-mers are counted for it."""
+"""Most bases of training, and of test, whose k-mers are counted."""
 OUTPUTS = 8
-"""Labels or measurements, at most, that k-mers are asked for."""
+"""Most labels or measurements that the k-mer model predicts."""
 LEAVES = 64
 UNSEEN = ("position", "lower case")
-"""Features that no model of ours sees: a WARN at most."""
+"""Features that models do not see: a WARN at most."""
 UNJUDGED = ("row order",)
 
 
 def shortcut_findings(
     task: Task, split: Split, compositions: Mapping[str, Mapping[str, FloatArray]]
 ) -> Iterator[Finding]:
-    """Yield the score of the majority, of each feature alone and of k-mers; each feature alone is judged."""
+    """Yield the scores of the majority, of each feature alone and of k-mers; single features alone are judged."""
     if task.kind == "generation":
-        yield Finding("shortcuts", "Single features", "shortcuts", "NOTE", "not asked: no feature names the next bases")
+        yield Finding(
+            "shortcuts", "Single features", "shortcuts", "NOTE", "not tried: no feature predicts the next bases"
+        )
         return
     tables: dict[str, dict[str, FloatArray]] = {
         part: feature_table(task, e, compositions[part]) for part, e in split if len(e)
     }
-    if task.kind != "paired":  # both of a pair are of one place
+    if task.kind != "paired":  # both sequences of a pair lie at one place
         add_positions(tables, split)
     learns = bool(len(split.train)) and task.kind != "paired"
     if learns:
         yield _noted(task, "majority", "Majority: the average of the training labels", _majority(task, split))
     advance = activity("learning from single features", len(tables["test"]))
     for name, values in tables["test"].items():
-        found = _learnt(task, split, tables["train"][name], values) if learns else untrained(task, split.test, values)
-        yield _judged(task, name, found, learns, constant=_constant(tables, name))
+        result = _learnt(task, split, tables["train"][name], values) if learns else untrained(task, split.test, values)
+        yield _judged(task, name, result, learns, constant=_constant(tables, name))
         advance(1)
     if learns:
         yield _kmers(task, split)
@@ -60,9 +62,9 @@ def _majority(task: Task, split: Split) -> Score:
 
 
 def _learnt(task: Task, split: Split, train: FloatArray, test: FloatArray) -> Score:
-    """Return the test score of a regression tree of at most 64 leaves on the feature alone.
+    """Return the test score of a regression tree of at most 64 leaves, trained on the feature alone.
 
-    On 0/1 columns its squared error is Gini's impurity, so one learner serves all kinds, and no shape is assumed.
+    On 0/1 columns its squared error is the Gini impurity, so one learner serves all kinds, and no shape is assumed.
     """
     from sklearn.tree import DecisionTreeRegressor
 
@@ -77,8 +79,8 @@ def _constant(tables: Mapping[str, Mapping[str, FloatArray]], name: str) -> bool
     return all(np.ptp(table[name]) == 0 for table in tables.values())
 
 
-def _judged(task: Task, name: str, found: Score, learnt: bool, *, constant: bool) -> Finding:
-    status: Status = judged(found, task)  # type: ignore[assignment]
+def _judged(task: Task, name: str, result: Score, learnt: bool, *, constant: bool) -> Finding:
+    status: Status = judged(result, task)  # type: ignore[assignment]
     limits = thresholds(task)
     by = f"WARN from {limits['WARN']:g}, FAIL from {limits['FAIL']:g} {_LABELS[rank_name(task)]}"
     by += ", if 3 standard errors better than chance"
@@ -87,65 +89,73 @@ def _judged(task: Task, name: str, found: Score, learnt: bool, *, constant: bool
     elif name in UNSEEN:
         status = "WARN" if status == "FAIL" else status
         by = by.split(", FAIL")[0] + f" {_LABELS[rank_name(task)]}, never FAIL: no model sees it"
-    said = f"{name} alone: " + ("the same in all rows" if constant else _said(task, found, learnt))
-    numbers = {**found.to_json(), "feature": name, "constant": constant, "learnt": learnt, "chance_error": found.error}
-    return Finding(f"feature:{name}", f"{name} alone", "shortcuts", status, said, by, numbers)
+    summary = f"{name} alone: " + ("the same in all rows" if constant else _score_text(task, result, learnt))
+    numbers = {
+        **result.to_json(),
+        "feature": name,
+        "constant": constant,
+        "learnt": learnt,
+        "chance_error": result.error,
+    }
+    return Finding(f"feature:{name}", f"{name} alone", "shortcuts", status, summary, by, numbers)
 
 
 _LABELS = {"auroc": "AUROC", "spearman": "|Spearman|", "paired_accuracy": "paired accuracy"}
 
 
-def _said(task: Task, found: Score, learnt: bool) -> str:
-    rank = f"{_LABELS[rank_name(task)]} {shown(found.rank)}"
+def _score_text(task: Task, result: Score, learnt: bool) -> str:
+    rank = f"{_LABELS[rank_name(task)]} {shown(result.rank)}"
     if not learnt:
-        return f"{rank} on test, not learnt, the better sign"
+        return f"{rank} on test, not trained, with the better sign"
     if task.metrics[0] in ("auroc", "spearman"):
         return f"{rank} on test"
-    return f"{task.metrics[0]} {shown(found.primary)}, {rank} on test"
+    return f"{task.metrics[0]} {shown(result.primary)}, {rank} on test"
 
 
-def _noted(task: Task, name: str, title: str, found: Score, sampled: str = "") -> Finding:
-    said = f"{title.partition(':')[0]}: {_said(task, found, True)}"
-    return Finding(name, title, "shortcuts", "NOTE", said, numbers=found.to_json(), sampled=sampled)
+def _noted(task: Task, name: str, title: str, result: Score, sampled: str = "") -> Finding:
+    summary = f"{title.partition(':')[0]}: {_score_text(task, result, True)}"
+    return Finding(name, title, "shortcuts", "NOTE", summary, numbers=result.to_json(), sampled=sampled)
 
 
 def _kmers(task: Task, split: Split) -> Finding:
-    """Return the test score of a linear model of the frequencies of words of 1 to 5 bases."""
+    """Return the test score of a linear model on the frequencies of all words of 1 to 5 bases."""
     title = "k-mers: a linear model of all words of 1 to 5 bases"
     if not len(split.valid) and len(split.train) < 20:
-        return Finding("kmers", title, "shortcuts", "NOTE", "k-mers: not learnt, there are fewer than 20 training rows")
+        return Finding(
+            "kmers", title, "shortcuts", "NOTE", "k-mers: not trained, there are fewer than 20 training rows"
+        )
     train, valid = _evenly(split.train, LEARN_FROM), _evenly(split.valid, LEARN_FROM // 4)
     test = _evenly(split.test, len(split.test))
     fitted, chosen = split.train.take(train), split.valid.take(valid)
     if not len(chosen):
         tenth = np.arange(len(fitted)) % 10 == 0
         chosen, fitted = fitted.take(np.flatnonzero(tenth)), fitted.take(np.flatnonzero(~tenth))
-    asked = split.test.take(test)
-    said = [f"learnt from {len(train):,} of {len(split.train):,} rows"] if len(train) < len(split.train) else []
-    said += [f"asked of {len(test):,} of {len(split.test):,} test rows"] if len(test) < len(split.test) else []
+    tested = split.test.take(test)
+    notes = [f"trained on {len(train):,} of {len(split.train):,} rows"] if len(train) < len(split.train) else []
+    notes += [f"tested on {len(test):,} of {len(split.test):,} test rows"] if len(test) < len(split.test) else []
     outputs = split.train.targets.shape[1] if split.train.targets.ndim == 2 else 1
     if outputs > OUTPUTS:
-        said += [f"the first {OUTPUTS} of {outputs} labels or measurements"]
+        notes += [f"the first {OUTPUTS} of {outputs} labels or measurements"]
         task = replace(task, classes=task.classes[:OUTPUTS])
-        fitted, chosen, asked = (replace(e, targets=e.targets[:, :OUTPUTS]) for e in (fitted, chosen, asked))
+        fitted, chosen, tested = (replace(e, targets=e.targets[:, :OUTPUTS]) for e in (fitted, chosen, tested))
     n_classes = 0 if task.kind == "regression" else min(outputs, OUTPUTS) if outputs > 1 else len(task.classes)
     try:
         x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
         probe = fit_probe(x, fitted.targets, v, chosen.targets, n_classes=n_classes, penalties=PENALTIES)
     except DataError as reason:
-        return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not learnt: {reason}")
-    predicted = probe.predict(_frequencies(asked.inputs))
-    return _noted(task, "kmers", title, score(task, asked, predicted), "; ".join(said))
+        return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not trained: {reason}")
+    predicted = probe.predict(_frequencies(tested.inputs))
+    return _noted(task, "kmers", title, score(task, tested, predicted), "; ".join(notes))
 
 
 def _frequencies(inputs: Inputs) -> Any:
-    """Return k-mer frequencies; of variants those of ALT less those of REF."""
+    """Return k-mer frequencies; for variants, those of ALT less those of REF."""
     x = kmer_features(inputs.sequences, KMERS)
     return x if inputs.alternates is None else (kmer_features(inputs.alternates, KMERS) - x).tocsr()
 
 
 def _evenly(examples: Examples, most: int) -> IntArray:
-    """Return at most `most` rows, evenly spread, whose sequences hold no more bases than are counted."""
+    """Return at most `most` rows, evenly spread, whose sequences have about KMER_BASES bases at most."""
     n = len(examples)
     if not n:
         return np.zeros(0, np.int64)

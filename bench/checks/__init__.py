@@ -1,6 +1,6 @@
-"""What every table takes for granted of a task or a model, as checks that built-in and third-party content must pass.
+"""Checks that every task and every model must pass, built-in or third-party.
 
-From a test suite, in the manner of scikit-learn's `parametrize_with_checks`:
+In a test suite, as with scikit-learn's `parametrize_with_checks`:
 
     from baserate.checks import parametrize_with_checks
     from baserate.registry import get_model, get_task
@@ -29,15 +29,14 @@ __all__ = ["CheckResult", "Status", "checks_for", "faults", "parametrize_with_ch
 
 
 def checks_for(subject: Task | ModelCard) -> Sequence[Callable[[Any], str | None]]:
-    """Return the checks that apply to a task, or to a model; those of a model take it as a `LoadedModel`."""
+    """Return the checks for a task or for a model; those for a model take a `LoadedModel`."""
     return TASK_CHECKS if isinstance(subject, Task) else MODEL_CHECKS
 
 
 def run_checks(subject: Task | ModelCard, *, cache: Path | None = None) -> Iterator[CheckResult]:
-    """Yield the result of each check on the task or model, as it is done; a model is loaded once for all of them.
+    """Yield the result of each check on the task or model as it finishes; a model is loaded once for all of them.
 
-    What failed makes some later checks moot, which are then skipped. Those of a model are kept under `cache`, for
-    `faults`.
+    A check that depends on one that failed is skipped. Results for a model are stored under `cache`, for `faults`.
     """
     checked = subject if isinstance(subject, Task) else LoadedModel(subject)
     results: list[CheckResult] = []
@@ -47,7 +46,7 @@ def run_checks(subject: Task | ModelCard, *, cache: Path | None = None) -> Itera
         before = next((n for n in map(_name, FOLLOWS.get(check, ())) if n in failed), None)
         if before:
             result = CheckResult(
-                subject.name, name, "skipped", f"not tried, as this failed: {before.replace('_', ' ')}"
+                subject.name, name, "skipped", f"not run, because this check failed: {before.replace('_', ' ')}"
             )
         else:
             result = _run(check, checked, subject.name)
@@ -60,9 +59,9 @@ def run_checks(subject: Task | ModelCard, *, cache: Path | None = None) -> Itera
 
 
 def faults(card: ModelCard, cache: Path | None) -> tuple[str, ...]:
-    """Return the names of the checks that the model fails, in words, run once per weights and kept under `cache`.
+    """Return the names of the checks that the model fails, as words, from `cache` where it has them.
 
-    They are run again where the revision or parameters of the model, the versions of what it runs on, or the checks
+    The checks run again where the model's revision or parameters, the versions of its libraries, or the checks
     themselves have changed.
     """
     results = None if cache is None else read_results(cache, card)
@@ -74,7 +73,7 @@ def faults(card: ModelCard, cache: Path | None) -> tuple[str, ...]:
 def parametrize_with_checks(subjects: Sequence[Task | ModelCard]) -> Any:
     """Return a pytest decorator that runs a test with (subject, check) for every check of every subject.
 
-    A check that does not apply, or of a model whose package is not installed, is a skip with its reason. A model is
+    A check that does not apply, or a model whose package is not installed, is skipped with the reason. A model is
     loaded once for checks that run in a row.
     """
     import pytest
@@ -103,18 +102,18 @@ def parametrize_with_checks(subjects: Sequence[Task | ModelCard]) -> Any:
     )
 
 
-def _run(check: Callable[[Any], str | None], subject: Task | LoadedModel, of: str) -> CheckResult:
+def _run(check: Callable[[Any], str | None], subject: Task | LoadedModel, name: str) -> CheckResult:
     try:
-        said = check(subject)
+        detail = check(subject)
     except NotApplicable as reason:
-        return CheckResult(of, _name(check), "skipped", str(reason))
+        return CheckResult(name, _name(check), "skipped", str(reason))
     except BaserateError as error:
-        return CheckResult(of, _name(check), "failed", str(error))
+        return CheckResult(name, _name(check), "failed", str(error))
     except SystemExit as error:
-        return CheckResult(of, _name(check), "failed", f"called sys.exit({error.code!r})")
-    except Exception as error:  # noqa: BLE001 - a model's own bug is a failed check of that model
-        return CheckResult(of, _name(check), "failed", f"{type(error).__name__}: {error}")
-    return CheckResult(of, _name(check), "passed", said or inspect.cleandoc(check.__doc__ or "").splitlines()[0])
+        return CheckResult(name, _name(check), "failed", f"called sys.exit({error.code!r})")
+    except Exception as error:  # noqa: BLE001 - a bug in a model is a failed check of that model
+        return CheckResult(name, _name(check), "failed", f"{type(error).__name__}: {error}")
+    return CheckResult(name, _name(check), "passed", detail or inspect.cleandoc(check.__doc__ or "").splitlines()[0])
 
 
 def _name(check: Callable[[Any], str | None]) -> str:

@@ -1,4 +1,4 @@
-"""A model that is loaded once for all checks, and what it gives for sequences, whatever its methods."""
+"""A model that is loaded once for all checks, and its outputs for sequences, whatever its methods."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ..types import Inputs, ModelCard, StrArray, strings
 from .toys import random_dna, substituted
 
 Rows = NDArray[Any]
-Answers = Mapping[str, Rows]
-"""What a model gives for some sequences: by method, one row a sequence."""
+Outputs = Mapping[str, Rows]
+"""A model's outputs for some sequences by method, one row per sequence."""
 
 TOLERANCE = 1e-4
 BF16_TOLERANCE = 3e-2
-"""Differences that count as none, relative to the largest value of a method; bfloat16 keeps 8 bits of a number."""
+"""Largest difference that counts as none, relative to a method's largest value; bfloat16 has a precision of 8 bits."""
 
 _SHORT = 12
-"""Bases of a sequence whose tokens are masked in turn, which costs a pass each."""
+"""Bases of a sequence whose tokens are masked in turn, at the cost of one pass each."""
 
 
 class LoadedModel:
-    """A model's card with its model, loaded when a check first asks for it; no two models are in memory at once."""
+    """A model's card with its model, which is loaded at first use."""
 
     def __init__(self, card: ModelCard) -> None:
         self.card = card
@@ -35,32 +35,32 @@ class LoadedModel:
 
     @property
     def model(self) -> Any:
-        """The loaded model; one that learns from unlabelled DNA has seen some."""
+        """The loaded model; one that learns from unlabelled DNA has been trained on random DNA."""
         if self._model is None:
             self._model = _ready(self.card)
         return self._model
 
-    def again(self) -> Any:
-        """Return the model loaded anew, which takes the place of the one loaded."""
-        self.let_go()
+    def reload(self) -> Any:
+        """Return the model loaded anew, which replaces the one in memory."""
+        self.unload()
         return self.model
 
-    def let_go(self) -> None:
-        """Forget the model, for another to have its memory; it is loaded again when next asked for."""
+    def unload(self) -> None:
+        """Free the model's memory; the model is loaded again at its next use."""
         self._model = None
         gc.collect()
 
     @property
     def tolerance(self) -> float:
-        """How much two computations of one thing may differ, relative to the largest value."""
+        """How far two computations of the same output may differ, relative to the largest value."""
         return BF16_TOLERANCE if getattr(self.model, "precision", "") == "bf16" else TOLERANCE
 
     def parameter_hash(self) -> str:
-        """Return the digest of the model's parameters, '' where it tells none."""
+        """Return the digest of the model's parameters, '' where it has no `parameter_hash`."""
         return str(getattr(self.model, "parameter_hash", str)())
 
     def n_parameters(self) -> int:
-        """Return how many parameters the network has, by the card where there is no network to ask."""
+        """Return the number of parameters of the network, or that on the card where there is no network."""
         network = getattr(self.model, "network", None)
         return sum(p.numel() for p in network.parameters()) if network is not None else self.card.parameters or 0
 
@@ -74,27 +74,27 @@ class LoadedModel:
         return registered or self.card.twin()  # type: ignore[misc]
 
     def embed(self, sequences: StrArray) -> Rows:
-        """Return the vectors (n, d) that the probe would get. Raises NotApplicable where the model gives none."""
+        """Return the embeddings (n, d) that the probe would get. Raises NotApplicable where the model has none."""
         if not hasattr(self.model, "embed"):
             raise NotApplicable("the model has no embed()")
         return np.asarray(self.model.embed(sequences, **_embedding(self.card)))
 
-    def answers(self, sequences: StrArray) -> Answers:
-        """Return all that the model gives for the sequences, with a base of each substituted where it wants variants.
+    def outputs(self, sequences: StrArray) -> Outputs:
+        """Return the outputs of all methods for the sequences, with one base of each substituted for variant methods.
 
-        Raises NotApplicable where that is nothing, and CheckFailed where a method gives another number of rows.
+        Raises NotApplicable where there is no such method, and CheckFailed where one returns another number of rows.
         """
-        found = dict(self._each(_METHODS, sequences))
-        if not found:
-            raise NotApplicable("the model only trains: it gives nothing for a sequence by itself")
-        return found
+        outputs = dict(self._each(_METHODS, sequences))
+        if not outputs:
+            raise NotApplicable("the model can only be trained: it has no output for a sequence by itself")
+        return outputs
 
-    def answers_to_text(self, sequences: StrArray) -> Answers:
-        """Return what the methods give that take sequences as the user has them. Raises NotApplicable for none."""
-        found = dict(self._each([name for name in _METHODS if name not in _OF_INPUTS], sequences))
-        if not found:
-            raise NotApplicable("the model takes no sequence by itself")
-        return found
+    def outputs_of_text(self, sequences: StrArray) -> Outputs:
+        """Return the outputs of the methods that take sequences as a user writes them, or raise NotApplicable."""
+        outputs = dict(self._each([name for name in _METHODS if name not in _TAKE_INPUTS], sequences))
+        if not outputs:
+            raise NotApplicable("the model has no method that takes sequences")
+        return outputs
 
     def _each(self, names: Sequence[str] | Mapping[str, Any], sequences: StrArray) -> Iterator[tuple[str, Rows]]:
         for name in names:
@@ -103,9 +103,12 @@ class LoadedModel:
                 continue
             try:
                 rows = np.asarray(_METHODS[name](method, self.card, sequences))
-            except NotApplicable:  # such as the likelihood of a model with another head
+            except NotApplicable:  # such as a likelihood, where the model has another head
                 continue
-            expect(rows.ndim and len(rows) == len(sequences), f"{name} gave shape {rows.shape} for {len(sequences)}")
+            expect(
+                rows.ndim and len(rows) == len(sequences),
+                f"{name} returned shape {rows.shape} for {len(sequences)} sequences",
+            )
             yield name, rows
 
 
@@ -116,29 +119,29 @@ def _ready(card: ModelCard) -> Any:
     return model
 
 
-def expect_same(one: Answers, other: Answers, tolerance: float, what: str) -> None:
-    """Raise CheckFailed, naming method and size, where two sets of answers differ by more than `tolerance`."""
+def expect_same(one: Outputs, other: Outputs, tolerance: float, what: str) -> None:
+    """Raise CheckFailed, naming method and difference, where two sets of outputs differ by more than `tolerance`."""
     for name in one:
-        a, b = (np.asarray(answers[name], np.float64) for answers in (one, other))
+        a, b = (np.asarray(outputs[name], np.float64) for outputs in (one, other))
         expect(a.shape == b.shape, f"{name}: {what}: shapes {a.shape} and {b.shape}")
-        expect(np.array_equal(np.isnan(a), np.isnan(b)), f"{name}: {what}: not NaN for the same sequences")
+        expect(np.array_equal(np.isnan(a), np.isnan(b)), f"{name}: {what}: NaN for different sequences")
         scale = max(np.nanmax(np.abs(a), initial=0.0), 1e-9)
         worst = np.nanmax(np.abs(a - b), initial=0.0) / scale
         expect(worst <= tolerance, f"{name}: {what}: they differ by {100 * worst:.2g} % of the largest value")
 
 
-def rows_of(answers: Answers, index: Any) -> Answers:
-    """Return the answers at `index`."""
-    return {name: rows[index] for name, rows in answers.items()}
+def rows_of(outputs: Outputs, index: Any) -> Outputs:
+    """Return the rows of the outputs at `index`."""
+    return {name: rows[index] for name, rows in outputs.items()}
 
 
-def joined(parts: Sequence[Answers]) -> Answers:
-    """Return the answers of several calls, one after another."""
+def joined(parts: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of several calls, concatenated."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _embedding(card: ModelCard) -> dict[str, Any]:
-    """Return the card's settings of an embedding, the first where it names several to choose from."""
+    """Return the card's settings for embeddings, the first value of each that has several."""
     settings = {k: v for k, v in card.modes.get("linear_probe", {}).items() if k not in ("strands", "penalties")}
     return {k: v[0] if isinstance(v, (list, tuple)) else v for k, v in settings.items()}
 
@@ -157,7 +160,7 @@ def _predicted(method: Any, card: ModelCard, sequences: StrArray) -> Any:
         return method(_pairs(sequences))
     try:
         return method(Inputs(sequences))
-    except (NotApplicable, ConfigError):  # a card need not say that its model works on variants
+    except (NotApplicable, ConfigError):  # a card need not declare that its model takes variants
         return method(_pairs(sequences))
 
 
@@ -173,5 +176,5 @@ _METHODS: Mapping[str, Callable[[Any, ModelCard, StrArray], Any]] = {
     "score_variants": lambda method, card, x: method(_pairs(x)),
     "predict": _predicted,
 }
-_OF_INPUTS = ("score_variants", "predict")
-"""Methods that get what a task holds, which is upper-case."""
+_TAKE_INPUTS = ("score_variants", "predict")
+"""Methods whose input comes from a task, where it is upper case already."""

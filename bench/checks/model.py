@@ -1,7 +1,7 @@
-"""What every table takes for granted of a model.
+"""The checks that every model must pass.
 
 A check takes a `LoadedModel`, so that the model is loaded once for all of them. It raises CheckFailed, or NotApplicable
-where it has no say, and may return what it found.
+where it does not apply, and may return a sentence on what it measured.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .weights import check_repeats_are_predicted, check_twin_is_drawn_anew, chec
 Check = Callable[[LoadedModel], str | None]
 
 _LONGEST_TRIED = 20_000
-"""Bases; a context beyond them is not filled to see what happens, for it would take minutes."""
+"""Longest context, in bases, that is exceeded on purpose: a longer one would take minutes."""
 
 _LARGEST_TRAINED = 20_000_000
-"""Parameters; a larger network is not trained to see whether that is reproducible."""
+"""Parameters of the largest network that is trained to see whether training is reproducible."""
 
 
 def check_loads(loaded: LoadedModel) -> None:
@@ -37,40 +37,40 @@ def check_loads(loaded: LoadedModel) -> None:
 
 
 def check_same_call_twice_is_equal(loaded: LoadedModel) -> None:
-    """Asked twice for the same, the model gives the same."""
+    """Two calls with the same sequences give the same outputs."""
     x = random_dna(3, seed=0)
-    expect_same(loaded.answers(x), loaded.answers(x), loaded.tolerance / 100, "two calls with the same sequences")
+    expect_same(loaded.outputs(x), loaded.outputs(x), loaded.tolerance / 100, "two calls with the same sequences")
 
 
 def check_two_loads_are_equal(loaded: LoadedModel) -> None:
-    """Loading twice gives the same weights and the same answers."""
+    """Loading twice gives the same weights and the same outputs."""
     x = random_dna(3, seed=0)
 
-    def found() -> Mapping[str, Any]:
+    def outputs() -> Mapping[str, Any]:
         try:
-            return loaded.answers(x)
+            return loaded.outputs(x)
         except NotApplicable:
             return {}
 
-    before = loaded.parameter_hash(), found()
-    loaded.again()
+    before = loaded.parameter_hash(), outputs()
+    loaded.reload()
     expect(before[0] == loaded.parameter_hash(), "two loads have different weights")
-    expect_same(before[1], found(), loaded.tolerance / 100, "two loads")
+    expect_same(before[1], outputs(), loaded.tolerance / 100, "two loads")
 
 
 def check_order_does_not_matter(loaded: LoadedModel) -> None:
-    """A sequence gives the same whatever its place among others of its length."""
+    """The output for a sequence does not depend on its place among others of its length."""
     x = random_dna(6, seed=1)
-    turned = rows_of(loaded.answers(x[::-1]), slice(None, None, -1))
-    expect_same(loaded.answers(x), turned, loaded.tolerance, "in another order")
+    turned = rows_of(loaded.outputs(x[::-1]), slice(None, None, -1))
+    expect_same(loaded.outputs(x), turned, loaded.tolerance, "in another order")
 
 
 def check_batch_size_does_not_matter(loaded: LoadedModel) -> None:
-    """A sequence gives the same whatever the number of others of its length that are computed with it."""
+    """The output for a sequence does not depend on how many others of its length are in the batch."""
     x = random_dna(5, seed=2)
-    together = loaded.answers(x)
+    together = loaded.outputs(x)
     for size in (1, 2):
-        parts = joined([loaded.answers(x[i : i + size]) for i in range(0, len(x), size)])
+        parts = joined([loaded.outputs(x[i : i + size]) for i in range(0, len(x), size)])
         expect_same(together, parts, loaded.tolerance, f"{len(x)} at a time and {size} at a time")
     if isinstance(getattr(loaded.model, "budget", None), int):
         budget = loaded.model.budget
@@ -78,20 +78,20 @@ def check_batch_size_does_not_matter(loaded: LoadedModel) -> None:
             for fewer in (1, 300):
                 loaded.model.budget = fewer
                 what = f"batches of {budget} and of {fewer} tokens"
-                expect_same(rows_of(together, slice(3)), loaded.answers(x[:3]), loaded.tolerance, what)
+                expect_same(rows_of(together, slice(3)), loaded.outputs(x[:3]), loaded.tolerance, what)
         finally:
             loaded.model.budget = budget
 
 
 def check_alone_is_as_in_a_padded_batch(loaded: LoadedModel) -> str | None:
-    """A sequence gives the same alone and beside longer and shorter ones."""
+    """The output for a sequence is the same alone and in a batch with longer and shorter ones."""
     x = strings(
         [*random_dna(2, seed=3, length=80), *random_dna(2, seed=4, length=31), *random_dna(1, seed=5, length=120)]
     )
-    alone = joined([loaded.answers(x[i : i + 1]) for i in range(len(x))])
-    expect_same(alone, loaded.answers(x), loaded.tolerance, "alone and beside sequences of other lengths")
+    alone = joined([loaded.outputs(x[i : i + 1]) for i in range(len(x))])
+    expect_same(alone, loaded.outputs(x), loaded.tolerance, "alone and beside sequences of other lengths")
     if getattr(loaded.model, "equal_lengths", False):
-        return "Batched by equal length, since its network cannot be told what is padding."
+        return "Sequences are batched by equal length, since the network cannot mask padding."
     return None
 
 
@@ -99,15 +99,15 @@ def check_letters(loaded: LoadedModel) -> None:
     """Lower case counts as upper case, and N is accepted and gives finite numbers."""
     x = random_dna(2, seed=6)
     lower = strings([s.lower() for s in x])
-    expect_same(loaded.answers_to_text(x), loaded.answers_to_text(lower), loaded.tolerance, "in lower case")
-    for name, rows in loaded.answers_to_text(strings(["N" * 10 + x[0][10:], x[1][:40] + "N" * 24])).items():
-        # What is skipped by rule is NaN in a ratio alone.
+    expect_same(loaded.outputs_of_text(x), loaded.outputs_of_text(lower), loaded.tolerance, "in lower case")
+    for name, rows in loaded.outputs_of_text(strings(["N" * 10 + x[0][10:], x[1][:40] + "N" * 24])).items():
+        # Only a ratio is NaN where the rule skips a variant.
         finite = ~np.isinf(rows) if name == "masked_llr" else np.isfinite(rows)
         expect(finite.all(), f"{name}: N gives numbers that are not finite")
 
 
 def check_empty_sequence_is_refused(loaded: LoadedModel) -> None:
-    """An empty sequence raises a BaserateError that tells the row, not a traceback or a vector."""
+    """An empty sequence raises a BaserateError that names the row; it gives no traceback and no embedding."""
     try:
         loaded.embed(strings(["ACGTACGTAC", ""]))
     except NotApplicable:
@@ -121,12 +121,12 @@ def check_long_sequence_is_handled(loaded: LoadedModel) -> str | None:
     """A sequence longer than the context gives finite numbers and counts as truncated, or raises a BaserateError."""
     context = getattr(loaded.model, "context", None) or loaded.card.context
     if context is None:
-        raise NotApplicable("the model has no longest sequence")
+        raise NotApplicable("the model has no limit on the length of a sequence")
     if context > _LONGEST_TRIED:
-        raise NotApplicable(f"{context} bases are too many to try what becomes of more")
+        raise NotApplicable(f"a context of {context} bases is too long to exceed in a check")
     x = random_dna(1, seed=7, length=context + 50)
     try:
-        for name, rows in loaded.answers_to_text(x).items():
+        for name, rows in loaded.outputs_of_text(x).items():
             expect(not np.isinf(rows).any(), f"{name}: a sequence of {context + 50} bases gives infinite numbers")
             expect(name == "masked_llr" or np.isfinite(rows).all(), f"{name}: {context + 50} bases give NaN")
     except CheckFailed:
@@ -142,13 +142,13 @@ def check_vocabulary_spells_dna(loaded: LoadedModel) -> str:
     """Every base, or every k-mer, has a token, and tokens spell a sequence without gaps."""
     tokens = getattr(loaded.model, "tokens", None)
     if tokens is None:
-        raise NotApplicable("the model does not tell its tokens")
+        raise NotApplicable("the model does not expose its tokens")
     words, k = tokens.vocabulary, getattr(tokens, "k", 1)
     n = int((words.lengths == k).sum())
-    expect(n == 4**k, f"{n} tokens spell {k} bases of A, C, G and T, expected {4**k}")
+    expect(n == 4**k, f"{n} tokens spell words of {k} bases, expected {4**k}")
     if k == 1:
         starts = sorted(words.first_base[words.lengths == 1].tolist())
-        expect(starts == [0, 1, 2, 3], "A, C, G and T do not have a token each")
+        expect(starts == [0, 1, 2, 3], "A, C, G and T do not each have a token")
     (sequence,) = random_dna(1, seed=8, length=24 * k)
     (encoded,) = tokens.encode([sequence])
     spelling = encoded.ends > encoded.starts
@@ -165,35 +165,37 @@ def check_probabilities_sum_to_one(loaded: LoadedModel) -> str:
     """The probabilities of A, C, G, T, of all continuations of a sequence, and of all classes, sum to one."""
     x = random_dna(3, seed=9, length=40)
     tolerance = 5e-2 if loaded.tolerance > 1e-3 else 1e-3
-    answers, told = loaded.answers(x), []
+    outputs, summed = loaded.outputs(x), []
     for name in ("masked_log_probs", "next_base_log_probs"):
-        if name in answers:
-            total = np.exp(answers[name].astype(np.float64)).sum(-1)
+        if name in outputs:
+            total = np.exp(outputs[name].astype(np.float64)).sum(-1)
             worst = total.flat[np.abs(total - 1).argmax()]
-            expect(abs(worst - 1) <= tolerance, f"{name}: A, C, G and T have total probability {worst:.3g}")
-            told.append(name)
-    if "predict" in answers and answers["predict"].ndim == 2 and answers["predict"].shape[1] > 1:
-        total = answers["predict"].sum(1)
-        expect(np.abs(total - 1).max() <= tolerance, f"predict: probabilities of classes sum to {total.max():.3g}")
-        told.append("predict")
-    if "log_likelihood" in answers and _spells_bases(loaded):
-        told.append(f"log_likelihood ({_continuations(loaded, tolerance)})")
-    if not told:
+            expect(abs(worst - 1) <= tolerance, f"{name}: the probabilities of A, C, G and T sum to {worst:.3g}")
+            summed.append(name)
+    if "predict" in outputs and outputs["predict"].ndim == 2 and outputs["predict"].shape[1] > 1:
+        total = outputs["predict"].sum(1)
+        expect(
+            np.abs(total - 1).max() <= tolerance, f"predict: the probabilities of the classes sum to {total.max():.3g}"
+        )
+        summed.append("predict")
+    if "log_likelihood" in outputs and _spells_bases(loaded):
+        summed.append(f"log_likelihood ({_continuations(loaded, tolerance)})")
+    if not summed:
         raise NotApplicable("the model gives no probabilities that can be summed")
-    return f"Those of {', '.join(told)} do."
+    return f"Probabilities of {', '.join(summed)} sum to one."
 
 
 def _spells_bases(loaded: LoadedModel) -> bool:
-    """Return whether a likelihood is, or may be, one of single bases: of longer tokens it has no simple sum."""
+    """Return whether likelihoods may be of single bases; those of longer tokens have no simple sum."""
     tokens = getattr(loaded.model, "tokens", None)
     return getattr(loaded.model, "frame", 1) == 1 and (tokens is None or tokens.kind == "nucleotide")
 
 
 def _continuations(loaded: LoadedModel, tolerance: float) -> str:
-    """Return the total probability, in words, of all 64 continuations by three bases, the mean over some sequences.
+    """Return a sentence on the total probability of all 64 continuations by three bases, a mean over some sequences.
 
-    It is 1 where tokens are single bases. Longer tokens spell a continuation in several ways, of which a likelihood
-    counts one, so that a model which does not tell its tokens may have less; it cannot have much more.
+    The total is 1 where tokens are single bases. Longer tokens spell a continuation in several ways, of which a
+    likelihood counts one, so a model that does not expose its tokens may have less, but not much more.
     """
     prefixes = random_dna(4, seed=10, length=20)
     ends = ["".join(bases) for bases in itertools.product("ACGT", repeat=3)]
@@ -201,35 +203,37 @@ def _continuations(loaded: LoadedModel, tolerance: float) -> str:
     after = np.asarray(loaded.model.log_likelihood(strings([p + e for p in prefixes for e in ends])), np.float64)
     totals: FloatArray = np.exp(after.reshape(len(prefixes), -1) - before[:, None]).sum(1)
     mean = float(totals.mean())
-    what = f"all continuations by 3 bases have total probability {mean:.3g}"
+    what = f"the probabilities of all continuations by 3 bases sum to {mean:.3g}"
     if hasattr(loaded.model, "tokens"):
         expect(np.abs(totals - 1).max() <= tolerance, f"log_likelihood: {what}, expected 1")
-    expect(mean <= 2, f"log_likelihood: {what}; a sum of log-probabilities over tokens, in nats, gives at most 1")
+    expect(
+        mean <= 2, f"log_likelihood: {what}, expected 1 or less; is it a sum of log-probabilities over tokens, in nats?"
+    )
     return what
 
 
 def check_strands(loaded: LoadedModel) -> str:
-    """How the vector of a sequence relates to that of its reverse complement; either way is well."""
+    """How the embedding of a sequence compares with that of its reverse complement; either way is fine."""
     x = random_dna(6, seed=11, length=96)
     forward = loaded.embed(x).astype(np.float64)
     reverse = loaded.embed(strings([reverse_complement(s) for s in x])).astype(np.float64)
     scale = max(np.linalg.norm(forward - forward.mean(0), axis=1).mean(), 1e-12)
     apart = float(np.linalg.norm(forward - reverse, axis=1).mean() / scale)
     if np.abs(forward - reverse).max() <= loaded.tolerance * np.abs(forward).max():
-        return "The reverse complement has the same vector."
-    return f"The reverse complement is {apart:.2g} times as far as random sequences are from their mean."
+        return "The reverse complement has the same embedding."
+    return f"The reverse complement is {apart:.2g} times as far away as random sequences are from their mean."
 
 
 def check_fit_is_reproducible(loaded: LoadedModel) -> None:
-    """Fitting twice with one seed gives the same finite scores and leaves the model alone; classes sum to one."""
+    """Fitting twice with one seed gives the same finite scores and leaves the model unchanged; classes sum to one."""
     card = loaded.card
     settings = dict(card.modes.get("from_scratch", card.modes.get("fine_tune", {})))
     if not {"from_scratch", "fine_tune"} & set(card.modes):
-        raise NotApplicable("no mode of the model trains it")
+        raise NotApplicable("the model has no mode that trains it")
     size = loaded.n_parameters()
     if size > _LARGEST_TRAINED:
-        raise NotApplicable(f"{size:,} parameters: training is not tried")
-    # A network learns nothing from so little, but must do it alike.
+        raise NotApplicable(f"{size:,} parameters are too many to train in a check")
+    # A network learns nothing from so little, but must do so reproducibly.
     is_network = hasattr(loaded.model, "network")
     settings |= {"epochs": 1, "batch_size": 8} if is_network else {}
     split = (toy_variants if card.variants else toy_classes)(16 if is_network else 60)
@@ -250,7 +254,7 @@ def check_fit_is_reproducible(loaded: LoadedModel) -> None:
 
 
 def check_variant_scores(loaded: LoadedModel) -> str | None:
-    """Zero-shot scores are one a variant and finite, or NaN for those that the rule skips."""
+    """Each variant gets one zero-shot score, which is finite, or NaN where the rule skips the variant."""
     if "zero_shot" not in loaded.card.modes:
         raise NotApplicable("the model has no zero-shot mode")
     split = toy_variants(60)
@@ -277,8 +281,8 @@ def check_variant_scores(loaded: LoadedModel) -> str | None:
     expect(scores.shape == (1, len(split.test), 1), f"scores have shape {scores.shape}")
     expect(not np.isinf(scores).any(), "scores are infinite")
     skipped = int(np.isnan(scores).sum())
-    expect(skipped < len(split.test), "no single-base variant is scored")
-    return f"{skipped} of {len(split.test)} are skipped." if skipped else None
+    expect(skipped < len(split.test), "no single-base variant got a score")
+    return f"{skipped} of {len(split.test)} variants are skipped." if skipped else None
 
 
 MODEL_CHECKS: tuple[Check, ...] = (
@@ -309,4 +313,4 @@ FOLLOWS: Mapping[Check, tuple[Check, ...]] = {
     check_alone_is_as_in_a_padded_batch: (check_loads, check_same_call_twice_is_equal, *_BATCHES),
     check_repeats_are_predicted: (check_loads, check_weights_are_not_random),
 }
-"""Checks that must have passed for one to tell anything of its own."""
+"""The checks that must have passed before a check runs."""

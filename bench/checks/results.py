@@ -1,4 +1,4 @@
-"""Results of checks, and where those of a model are kept: run once per weights, versions and checks."""
+"""Results of checks, and the cache of those of models: one entry per weights, library versions and checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PACKAGES = ("numpy", "torch", "transformers")
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of one check on one task or model; `detail` says what was found."""
+    """The outcome of one check on one task or model; `detail` is the reason, or what was measured."""
 
     subject: str
     check: str
@@ -37,7 +37,7 @@ class CheckResult:
 
 
 def read_results(cache: Path, card: ModelCard) -> list[CheckResult] | None:
-    """Return the results that are kept for the model as it is now, or None where there are none that can be read."""
+    """Return the cached results for the model as it is now, or None where there are none or they cannot be read."""
     try:
         value = json.loads(_file(cache, card).read_text())
         return [CheckResult(**row) for row in value["results"]]
@@ -46,7 +46,7 @@ def read_results(cache: Path, card: ModelCard) -> list[CheckResult] | None:
 
 
 def write_results(cache: Path, card: ModelCard, results: Sequence[CheckResult]) -> None:
-    """Keep the results, unless the model could not be loaded, which may be mended without a change to the model."""
+    """Cache the results, unless the model could not be loaded: that may be fixed without a change to the model."""
     if any(r.check == "loads" and r.status == "failed" for r in results):
         return
     text = json.dumps({"of": _identity(card), "results": [r.to_json() for r in results]}, indent=1, allow_nan=False)
@@ -58,7 +58,7 @@ def _file(cache: Path, card: ModelCard) -> Path:
 
 
 def _identity(card: ModelCard) -> dict[str, object]:
-    """Return all that decides what the checks find, the device included."""
+    """Return everything that decides the results of the checks, including the device."""
     where = environment()
     return {
         "model": card.name,

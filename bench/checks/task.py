@@ -1,4 +1,4 @@
-"""What every table takes for granted of a task."""
+"""The checks that every task must pass."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..splits import load_split
 from ..statistics import estimate
 from ..types import Examples, Task
 
-WANTED = ("description", "split_rule", "citation", "licence", "species", "assembly")
-"""What a reader needs in order to trust and cite a task. A card without it runs, and is told what it lacks."""
+RECOMMENDED = ("description", "split_rule", "citation", "licence", "species", "assembly")
+"""Keys that a reader needs in order to trust and cite a task; a card without them runs, and a check lists them."""
 
 
 def check_card_is_complete(task: Task) -> None:
@@ -24,8 +24,8 @@ def check_card_is_complete(task: Task) -> None:
     for metric in task.metrics:
         parse(metric)
     if task.kind == "classification":
-        expect(len(task.classes) >= 2, "a classification needs two or more classes")
-    empty = [key for key in WANTED if not getattr(task, key)]
+        expect(len(task.classes) >= 2, "a classification task needs two or more classes")
+    empty = [key for key in RECOMMENDED if not getattr(task, key)]
     if empty:
         raise NotApplicable(f"to fill in before others use it: {', '.join(empty)}")
 
@@ -33,9 +33,12 @@ def check_card_is_complete(task: Task) -> None:
 def check_two_loads_agree(task: Task) -> None:
     """Building the examples twice from the source, past every cache, gives the same content in the same order."""
     if task.subset:
-        raise NotApplicable("a small variant is read from the source of its task")
+        raise NotApplicable("a small variant is read from the source of the whole task")
     first, second = task.source(), task.source()
-    expect(first.fingerprint == second.fingerprint, "two loads of the source differ; fix its order and its seeds")
+    expect(
+        first.fingerprint == second.fingerprint,
+        "two loads of the source differ; make its order and its random draws reproducible",
+    )
 
 
 def check_split_is_sound(task: Task) -> None:
@@ -44,7 +47,7 @@ def check_split_is_sound(task: Task) -> None:
     for (a, one), (b, other) in combinations(split, 2):
         for column in ("ids", "groups"):
             shared = set(getattr(one, column)) & set(getattr(other, column))
-            expect(not shared, f"{len(shared)} {column} are in {a} and in {b}, such as {next(iter(shared), '')!r}")
+            expect(not shared, f"{len(shared)} {column} are in both {a} and {b}, such as {next(iter(shared), '')!r}")
     for part, examples in split:
         expect(
             len(examples) == task.sizes.get(part, len(examples)),
@@ -53,7 +56,7 @@ def check_split_is_sound(task: Task) -> None:
 
 
 def check_sequences_are_clean(task: Task) -> None:
-    """Sequences are upper-case IUPAC letters, none is without A, C, G and T, and ALT differs from REF."""
+    """Sequences are upper-case IUPAC letters, each has an A, C, G or T, and ALT differs from REF."""
     for part, examples in load_split(task):
         columns = [examples.inputs.sequences]
         if examples.inputs.alternates is not None:
@@ -67,7 +70,10 @@ def check_sequences_are_clean(task: Task) -> None:
                     continue
                 last = sequence
                 letters = set(sequence)
-                expect(letters <= set("ACGTRYSWKMBDHVN"), f"{part}: {name} holds {sorted(letters)}; expected IUPAC")
+                expect(
+                    letters <= set("ACGTRYSWKMBDHVN"),
+                    f"{part}: {name} has the letters {sorted(letters)}; expected IUPAC DNA",
+                )
                 expect(letters & set("ACGT"), f"{part}: {name} has no A, C, G or T")
 
 
@@ -82,11 +88,11 @@ def check_no_sequence_in_two_parts(task: Task) -> None:
 
 
 def check_every_class_everywhere(task: Task) -> None:
-    """Every class occurs in every part; labels, each in train, and measurements are finite and vary."""
+    """Every class occurs in every part; targets are finite and vary, each label or measurement at least in train."""
     if task.kind == "paired":
-        raise NotApplicable("a pair has no target: the first of the two is the real one")
+        raise NotApplicable("a pair has no target: the first sequence is always the real one")
     if task.kind == "generation":
-        raise NotApplicable("the bases that follow a prompt are no classes")
+        raise NotApplicable("the bases that follow a prompt are not classes")
     for part, examples in load_split(task):
         if task.kind == "classification":
             counts = np.bincount(examples.targets, minlength=len(task.classes))
@@ -96,12 +102,12 @@ def check_every_class_everywhere(task: Task) -> None:
             expect(np.isfinite(examples.targets).all(), f"{part} has targets that are not finite")
             varies = np.atleast_1d(np.ptp(examples.targets, axis=0) > 0)
             expect(varies.any(), f"{part} has one constant target")
-            flat = [name for name, found in zip(task.classes, varies, strict=False) if not found]
-            expect(part != "train" or varies.all(), f"train has one value alone of {', '.join(flat[:5])}")
+            flat = [name for name, varied in zip(task.classes, varies, strict=False) if not varied]
+            expect(part != "train" or varies.all(), f"train has a single value of {', '.join(flat[:5])}")
 
 
 def check_truth_scores_best(task: Task) -> None:
-    """Scoring the truth itself gives the primary metric 1, or 0 where it is an error."""
+    """Predicting the truth gives a primary metric of 1, or of 0 where the metric is an error."""
     test = load_split(task).test
     if task.kind == "classification":
         truth = np.eye(len(task.classes))[test.targets]
@@ -110,9 +116,12 @@ def check_truth_scores_best(task: Task) -> None:
     predictions = Predictions(
         test.ids, test.targets, test.clusters, test.strata, truth[None].astype(np.float64), seeds=(0,)
     )
-    found = estimate(predictions, task.metrics[0], n_resamples=10)
+    result = estimate(predictions, task.metrics[0], n_resamples=10)
     best = 0 if parse(task.metrics[0]).better == "lower" else 1
-    expect(found.value is not None and abs(found.value - best) < 1e-9, f"{found.metric} of the truth is {found.value}")
+    expect(
+        result.value is not None and abs(result.value - best) < 1e-9,
+        f"{result.metric} of the truth is {result.value}, expected {best}",
+    )
 
 
 TASK_CHECKS: tuple[Callable[[Task], None], ...] = (

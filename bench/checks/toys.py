@@ -1,4 +1,4 @@
-"""Made-up DNA to check models on."""
+"""Synthetic DNA to check models on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def substituted(sequences: StrArray, sites: IntArray) -> StrArray:
 
 
 def toy_classes(n_train: int) -> Split:
-    """Return 40-bp sequences of two classes, the second with a TATAAA in its middle."""
+    """Return 40-bp sequences of two classes, the second with TATAAA in the middle."""
 
     def part(name: str, n: int, seed: int) -> Examples:
         targets = np.arange(n) % 2
@@ -37,7 +37,7 @@ def toy_classes(n_train: int) -> Split:
 
 
 def toy_variants(n_train: int) -> Split:
-    """Return single-base variants in 30-bp windows; the effect is 1 where ALT is G or C, plus a term of position."""
+    """Return single-base variants in 30-bp windows; the effect is 1 where ALT is G or C, plus some for position."""
 
     def part(name: str, n: int, seed: int) -> Examples:
         rng = np.random.default_rng(seed)

@@ -125,7 +125,7 @@ def resplit(task: str, out: Path, rules: tuple[str, ...], split: str | None, as_
     if as_json:
         click.echo(json.dumps(made.to_json(), indent=1))
         return
-    for line in made.said:
+    for line in made.summary:
         click.echo(line)
     click.echo(f"wrote {made.card}; next: baserate audit {made.card}")
 
@@ -149,14 +149,14 @@ def _print(audit: Audit) -> None:
     for topic, title in TOPICS.items():
         table.add_row("", Text(title, "bold"))
         for f in (f for f in audit.findings if f.topic == topic):
-            said = Text(f.said, "dim" if f.status == "NOTE" else "")
+            said = Text(f.summary, "dim" if f.status == "NOTE" else "")
             if f.sampled:
                 said.append(f"  ({f.sampled})", "dim")
             if f.status in ("WARN", "FAIL"):
                 said.append(f"  [{f.threshold}]", "dim")
                 for row in f.rows[:_SHOWN]:
                     other = f" = {row.other_part} {row.other}" if row.other else ""
-                    said.append(f"\n  {row.part} {row.id}{other}  {row.said}", "dim")
+                    said.append(f"\n  {row.part} {row.id}{other}  {row.note}", "dim")
                 if f.n_rows > _SHOWN and f.rows:
                     said.append(f"\n  and {f.n_rows - _SHOWN:,} more: --json, --html", "dim")
             table.add_row(Text(f.status, _STYLES[f.status]), said)

@@ -1,4 +1,4 @@
-"""A commented task card from a look at a data file."""
+"""A commented task card, guessed from a data file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WIDTH = 512
 
 @dataclass(frozen=True)
 class NewTask:
-    """A card that was written: its path, its text, the task that it declares, and what the file looked like."""
+    """A card that was written: its path, its text, the task that it declares, and the sample it was guessed from."""
 
     path: Path
     text: str
@@ -52,18 +52,19 @@ def new_task(
 ) -> NewTask:
     """Return the card that was written for a data file, with every guess and its reason.
 
-    It may be a folder with train, valid and test files, or ORG/NAME of the hub, where `config` names a configuration.
-    `genome` is a FASTA file or a registered name, for intervals and variants. The card goes to `out`, or to NAME.toml
-    in the working directory, whole or not at all. Raises DataError or ConfigError in one line where the file cannot be
-    used or leaves a choice, naming the option that makes it, and where the card is there and `force` is not given.
+    `reference` may also be a folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a
+    configuration. `genome` is a FASTA file or a registered name, for intervals and variants. The card is written to
+    `out`, or to NAME.toml in the working directory, whole or not at all. Raises DataError or ConfigError, in one line,
+    where the file cannot be used, where a choice is open (naming the option that settles it), and where the card exists
+    and `force` is not given.
     """
     path = Path(reference) if is_hub_id(reference) else find_file(reference)
     name = _name(name, path, out)
     target = out or Path(f"{name}.toml")
     if target.suffix != ".toml":
-        raise ConfigError(f"{target}: a card ends in .toml")
+        raise ConfigError(f"{target}: the file of a card must end in .toml")
     if target.exists() and not force:
-        raise ConfigError(f"{target} is there already; --force writes over it, --out names another")
+        raise ConfigError(f"{target} exists already; --force overwrites it, --out names another file")
     if is_hub_id(reference) or path.is_dir():
         sample, sizes, commit = read_parts(reference, config=config)
         roles = roles_of(sample, sequence=sequence, targets=targets)
@@ -89,12 +90,12 @@ def new_task(
     )
 
 
-def _name(asked: str, path: Path, out: Path | None) -> str:
-    """Return the task's name: as asked, else that of the card's file, else that of the data's."""
-    if asked:
-        if not re.fullmatch(r"\w[\w.-]*", asked):
-            raise ConfigError(f"--name {asked!r}: expected letters, digits, '_', '-' and '.'")
-        return asked
+def _name(given: str, path: Path, out: Path | None) -> str:
+    """Return the name of the task: as given, else that of the card's file, else that of the data file."""
+    if given:
+        if not re.fullmatch(r"\w[\w.-]*", given):
+            raise ConfigError(f"--name {given!r}: expected letters, digits, '_', '-' and '.'")
+        return given
     if out is not None:
         return re.sub(r"[^\w-]+", "_", out.stem).strip("_-") or "mine"
     stem = re.split(r"\.(?=[A-Za-z])", path.resolve().name)[0]
@@ -105,68 +106,80 @@ def _task(name: str, roles: Roles) -> list[Guess]:
     column = roles.target
     kind = {
         "classification": f"{len(roles.classes)} classes",
-        "multilabel": f"{len(roles.classes)} labels, of which a row may have several",
+        "multilabel": f"{len(roles.classes)} labels; a row may have several",
         "regression": "numbers",
-        "paired": "two sequences a row and no target",
+        "paired": "two sequences per row and no target",
     }.get(roles.kind, "")
     if roles.kind == "regression" and column is not None and column.holds == "whole numbers":
-        kind = f"whole numbers, {len(column.counts):,} different ones; 'classification' if they are classes"
+        kind = f"{len(column.counts):,} different whole numbers; 'classification' if they are classes"
     out = [Guess("name", name), Guess("version", 1), Guess("kind", roles.kind, kind)]
     if roles.classes:
-        last = "in this order; the last is what a high score means" if len(roles.classes) == 2 else ""
+        last = "in this order; a high score means the last" if len(roles.classes) == 2 else ""
         out.append(Guess("classes", list(roles.classes), last if roles.kind == "classification" else ""))
     changed = roles.form == "variants" or "alternate" in roles.taken.values()
     if changed and roles.kind == "classification" and len(roles.classes) == 2:
-        out.append(Guess("metrics", ["auroc", "auprc", "mcc"], "ranks first: a zero-shot score has no classes"))
-    asked = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
-    out.append(Guess("description", f"{name}: {asked}.", "say in a sentence what is asked and of what"))
+        out.append(
+            Guess("metrics", ["auroc", "auprc", "mcc"], "ranking metrics first: a zero-shot score has no classes")
+        )
+    content = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
+    out.append(Guess("description", f"{name}: {content}.", "say in one sentence what is predicted from what"))
     return out
 
 
 def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -> tuple[list[Guess], bool]:
-    """Return the keys of [source] that name files, and whether the examples will know where they lie."""
+    """Return the keys of [source] that name files, and whether the examples will have coordinates."""
     file = _from_card(path, card)
     if roles.form == "sequences":
         if genome:
-            raise ConfigError(f"--genome {genome!r}: {path} brings its own sequences")
+            raise ConfigError(f"--genome {genome!r}: not needed, {path} has sequences")
         return [Guess("table", file, _read(sample))], False
     if not genome:
         raise ConfigError(
-            f"{path}: holds {roles.form}; --genome names the FASTA file, or the registered genome, in which they lie"
+            f"{path}: holds {roles.form}; name the FASTA file or the registered genome that they refer to with --genome"
         )
     where = Guess("genome", _from_card(Path(genome), card) if os.path.exists(genome) else genome)  # noqa: PTH110
     if roles.form == "variants":
         width = Guess("width", _WIDTH, "bp of genome around each variant")
         start = _column(roles, "start")
         base = 0 if "start" in start.lower() else 1
-        counted = "as the column's name says" if "pos" not in start.lower() else "as in VCF; 0 if the first base is 0"
+        counted = (
+            "judging by the name of the column"
+            if "pos" not in start.lower()
+            else "as in VCF; 0 if the first base is number 0"
+        )
         bases = [] if sample.form == "vcf" else [Guess("position_base", base, counted)]
         return [where, Guess("variants", file, _read(sample)), width, *bases], True
     starts, ends = (sample.columns[_column(roles, role)] for role in ("start", "end"))
     widths = [_whole(e, path) - _whole(s, path) for s, e in zip(starts, ends, strict=True)]
     out = [where, Guess("bed", file, _read(sample))]
     if sample.form != "bed":
-        out.append(Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is in it"))
+        out.append(
+            Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is included")
+        )
     if len(set(widths)) > 1:
         middle = int(median(widths))
         out.append(
-            Guess("width", middle, f"the median; they have {min(widths):,} to {max(widths):,} bp, and length tells")
+            Guess(
+                "width",
+                middle,
+                f"the median of {min(widths):,} to {max(widths):,} bp; one width, since length may reveal the target",
+            )
         )
     return out, True
 
 
 def _parts_source(reference: str, card: Path, config: str, commit: str) -> list[Guess]:
     if not is_hub_id(reference):
-        return [Guess("folder", _from_card(Path(reference), card), "a file a part")]
+        return [Guess("folder", _from_card(Path(reference), card), "one file per part")]
     out = [Guess("hub", reference)]
     if config:
         out.append(Guess("config", config))
-    pinned = "pinned, so that nobody's edit changes the task" if commit else "what `main` is may change: pin a commit"
+    pinned = "pinned, so that no edit changes the task" if commit else "`main` may change: pin a commit"
     return [*out, Guess("revision", commit or "main", pinned)]
 
 
 def _column(roles: Roles, role: str) -> str:
-    return next(name for name, taken in roles.taken.items() if taken == role)
+    return next(name for name, other in roles.taken.items() if other == role)
 
 
 def _whole(text: str, path: Path) -> int:
@@ -179,17 +192,17 @@ def _whole(text: str, path: Path) -> int:
 def _read(sample: Sample) -> str:
     if sample.whole:
         return f"{sample.n:,} rows"
-    return f"about {sample.n:,} rows, of which {len(sample):,} were read to guess"
+    return f"about {sample.n:,} rows, of which {len(sample):,} were read"
 
 
 def _from_card(file: Path, card: Path) -> str:
-    """Return the file as the card names it: relative where it lies in the card's folder or below, else in full."""
+    """Return the path for the card: relative where the file is in the card's folder or below, else absolute."""
     full, folder = file.resolve(), card.parent.resolve()
     return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else str(full)
 
 
 def _write(text: str, path: Path) -> Task:
-    """Return the task of the card, which is written only if it can be loaded."""
+    """Return the task of the card, which is written only if it loads."""
 
     def write(beside: Path) -> None:
         beside.write_text(text, encoding="utf-8")

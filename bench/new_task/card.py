@@ -1,4 +1,4 @@
-"""The text of a new card: TOML with a reason beside every guess, and a commented line for what no file can tell."""
+"""The text of a new card: TOML with a reason beside every guess, and a commented line for each key left to the user."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from .guess import Guess
 
 _HEADER = """\
 # Written by `baserate new task` from {source}.
-# Each guess has its reason beside it; mend what is wrong, then: baserate check {card}
+# Each guess has its reason beside it; correct what is wrong, then run: baserate check {card}
 """
 
 _UNKNOWN = (
-    ("citation", '"..."', "whom to cite: a paper with its doi, a data base with its release, or in-house"),
-    ("licence", '"..."', "such as CC-BY-4.0; in-house where it is not for others"),
+    ("citation", '"..."', "a paper with its DOI, a database with its release, or in-house"),
+    ("licence", '"..."', "such as CC-BY-4.0; in-house if it is not shared"),
     ("species", '["..."]', "such as Homo sapiens"),
-    ("assembly", '["..."]', "such as GRCh38; none where sequences are synthetic"),
+    ("assembly", '["..."]', "such as GRCh38; none if sequences are synthetic"),
 )
-"""What no file tells: key, form, what to write."""
+"""The keys that no data file tells: key, form, what to write."""
 
 
 def card_text(
     *, source: str, card: str, task: Sequence[Guess], table: Sequence[Guess], split: Sequence[Guess], unknown: bool
 ) -> str:
-    """Return the card. `task`, `table` and `split` are its keys in order; `unknown` adds what is left to the user."""
+    """Return the card. `task`, `table` and `split` are its keys in order; `unknown` adds those to fill in."""
     lines = [_HEADER.format(source=_one_line(source), card=_one_line(card)), *_block(task)]
     if unknown:
         lines += [f"# {key} = {form}".ljust(40) + f" # {what}" for key, form, what in _UNKNOWN]
@@ -35,7 +35,7 @@ def card_text(
 
 
 def to_fill_in() -> list[str]:
-    """Return the keys that no file tells."""
+    """Return the keys that the user has to fill in."""
     return [key for key, _, _ in _UNKNOWN]
 
 
@@ -43,7 +43,7 @@ def toml_value(value: Any) -> str:
     """Return a str, bool, number or list of these as TOML."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(toml_value, value))}]"
-    # JSON's escapes are TOML's, but for DEL.
+    # TOML has the escapes of JSON, except for DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

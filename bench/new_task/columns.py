@@ -1,4 +1,4 @@
-"""What a column of text holds: DNA, numbers, labels or names. Content decides; names of columns only break ties."""
+"""What a column of text contains: DNA, numbers, labels or names. Content decides; column names only break ties."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ALTERNATE = ("alt", "alternate", "alternative", "mut", "mutant", "variant", "per
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the sample: what it `holds`, its distinct values with their counts, and how many rows are empty."""
+    """A column of the sample: its kind of content, its distinct values with counts, and how many rows are empty."""
 
     name: str
     values: Sequence[str]
@@ -48,7 +48,7 @@ class Column:
 
     @property
     def key(self) -> str:
-        """The name in lower case, with every run of other signs as one '_'."""
+        """The name in lower case, with every run of punctuation as one '_'."""
         return re.sub(r"[\W_]+", "_", self.name.lower()).strip("_")
 
     def named(self, words: Sequence[str]) -> bool:
@@ -57,34 +57,34 @@ class Column:
 
     @property
     def parts(self) -> bool:
-        """Whether the values are words for the parts of a split, a train and a test among them."""
-        found = {PART_WORDS.get(v.lower(), "") for v in self.counts}
-        return {"train", "test"} <= found and "" not in found
+        """Whether the values name parts of a split, train and test among them."""
+        parts = {PART_WORDS.get(v.lower(), "") for v in self.counts}
+        return {"train", "test"} <= parts and "" not in parts
 
     @property
     def chromosome(self) -> bool:
-        """Whether the values name chromosomes: by the column's name, or as all are chr1, chrX and the like."""
+        """Whether the values name chromosomes, judging by the column's name or because all look like chr1 or chrX."""
         if self.named(CHROMOSOME):
             return bool(self.counts) and len(self.counts) <= max(100, len(self.values) // 4)
         return bool(self.counts) and all(re.fullmatch(r"chr[\dXYMLRIVUn_a-z]{1,12}", v) for v in self.counts)
 
     @property
     def unique(self) -> bool:
-        """Whether every row has a value of its own."""
+        """Whether every row has a different value."""
         return not self.empty and len(self.counts) == len(self.values)
 
     def lengths(self) -> tuple[int, int]:
-        """Return the shortest and the longest value's length; (0, 0) where there is none."""
+        """Return the lengths of the shortest and the longest value, (0, 0) where there is none."""
         sizes = [len(v) for v in self.counts]
         return (min(sizes), max(sizes)) if sizes else (0, 0)
 
     def letters(self) -> str:
-        """Return the letters that occur, sorted, the case kept."""
+        """Return the letters that occur, sorted, in their case."""
         return "".join(sorted(set().union(*self.counts)))
 
 
 def column_of(name: str, values: Sequence[str]) -> Column:
-    """Return what the column holds."""
+    """Return the column with its kind of content."""
     stripped = [v.strip() for v in values]
     counts = Counter(v for v in stripped if v)
     return Column(name, stripped, _holds(counts), counts, len(stripped) - sum(counts.values()))
@@ -117,9 +117,9 @@ def _is_number(text: str) -> bool:
 
 
 def joined_labels(column: Column) -> list[str]:
-    """Return the labels that ';' or ',' join in the column, most frequent first; empty where it holds no lists.
+    """Return the labels that are joined by ';' or ',' in the column, most frequent first; empty where none are.
 
-    Labels combine, so there are no more of them than values; of 'enhancer, strong' and 'enhancer, weak' there are.
+    Labels combine, so there are no more labels than values; 'enhancer, strong' and 'enhancer, weak' are not lists.
     """
     if column.holds != "text" or not any(";" in v or "," in v for v in column.counts):
         return []

@@ -1,4 +1,4 @@
-"""From a sample to a proposed card: which column is what, and why. What cannot be told is an error with candidates."""
+"""From a sample to a proposed card: which column is what, and why. An open choice is an error that lists candidates."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Guess:
 
 @dataclass
 class Roles:
-    """What each column is taken for, as it becomes known; `notes` are warnings for the user."""
+    """The roles of the columns as they become known; `notes` are warnings for the user."""
 
     sample: Sample
     columns: Mapping[str, Column]
@@ -46,7 +46,7 @@ class Roles:
     form: Literal["sequences", "intervals", "variants"] = "sequences"
 
     def take(self, role: str, column: Column, reason: str) -> None:
-        """Note that the column has this role."""
+        """Assign the role to the column."""
         self.taken[column.name] = role
         self.guesses.append(Guess(role, column.name, reason))
 
@@ -56,7 +56,7 @@ class Roles:
 
 
 def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
-    """Return what the columns are taken for. Raises DataError or ConfigError where that cannot be told."""
+    """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told."""
     roles = Roles(sample, {name: column_of(name, values) for name, values in sample.columns.items()})
     for option, names in (("--sequence", [sequence] if sequence else []), ("--target", targets)):
         for name in names:
@@ -77,20 +77,22 @@ def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
 
 
 def _places(roles: Roles) -> dict[str, Column]:
-    """Return the columns that say where a row lies: with ref and alt of variants, with end of intervals; else none.
+    """Return the coordinate columns by role, with ref and alt for variants or end for intervals; else none.
 
-    A table that brings sequences of its own needs no places.
+    A table that has sequences needs no coordinates.
     """
     if any(x.holds == "dna" and x.lengths()[0] >= 10 and not x.named(("ref", "alt")) for x in roles.columns.values()):
         return {}
     usual = {"chrom": CHROM, "start": START, "end": END, "strand": ("strand",), "ref": c.REF, "alt": c.ALT}
     lower = {name.lower().lstrip("#"): column for name, column in reversed(list(roles.columns.items()))}
-    found = {role: lower[name] for role, names in usual.items() if (name := next((n for n in names if n in lower), ""))}
-    if not {"chrom", "start"} <= found.keys() or "numbers" not in found["start"].holds:
+    places = {
+        role: lower[name] for role, names in usual.items() if (name := next((n for n in names if n in lower), ""))
+    }
+    if not {"chrom", "start"} <= places.keys() or "numbers" not in places["start"].holds:
         return {}
-    if {"ref", "alt"} <= found.keys():
-        return {role: column for role, column in found.items() if role not in ("end", "strand")}
-    return {role: column for role, column in found.items() if role not in ("ref", "alt")} if "end" in found else {}
+    if {"ref", "alt"} <= places.keys():
+        return {role: column for role, column in places.items() if role not in ("end", "strand")}
+    return {role: column for role, column in places.items() if role not in ("ref", "alt")} if "end" in places else {}
 
 
 def _require(roles: Roles, name: str, option: str) -> None:
@@ -100,42 +102,44 @@ def _require(roles: Roles, name: str, option: str) -> None:
         raise ConfigError(f"{roles.sample.reference}: {option} {name!r}: no such column; {advice}")
 
 
-def _sequence(roles: Roles, asked: str, has_target: bool) -> None:
+def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     where, dna = roles.sample.reference, [column for column in roles.columns.values() if column.holds == "dna"]
-    if asked:
-        chosen = roles.columns[asked]
+    if given:
+        chosen = roles.columns[given]
         if chosen.holds != "dna" and not all(set(v.upper()) <= set("ACGTUN") for v in chosen.counts):
-            raise DataError(f"{where}: --sequence {asked!r}: holds {such(chosen)}, not DNA")
-        return roles.take("sequence", chosen, "named with --sequence")
+            raise DataError(f"{where}: --sequence {given!r}: the column holds {describe(chosen)}, not DNA")
+        return roles.take("sequence", chosen, "given by --sequence")
     if not dna:
-        raise DataError(f"{where}: no column holds DNA ({_listed(roles.columns.values())}); --sequence names one")
+        raise DataError(f"{where}: no column holds DNA ({_listed(roles.columns.values())}); name one with --sequence")
     pair = _pair(dna)
     if pair:
         ref, alt = pair
-        roles.take("sequence", ref, f"DNA, {_bp(ref)}; of two columns of DNA the one that its name calls the first")
-        roles.take("alternate", alt, f"DNA, {_bp(alt)}; the other one")
+        roles.take("sequence", ref, f"DNA, {_bp(ref)}; the reference of two columns of DNA")
+        roles.take("alternate", alt, f"DNA, {_bp(alt)}; the other of the two")
         if not has_target and not _candidates(roles):
             roles.kind = "paired"
-            roles.notes.append(f"no column is a target, so each row asks which is real: {ref.name!r} or {alt.name!r}")
+            roles.notes.append(
+                f"no column can be the target, so the task is to tell which is real: {ref.name!r} or {alt.name!r}"
+            )
         return None
     named = [column for column in dna if column.named(c.SEQUENCE)] or dna
     if len(named) > 1:
-        found = " and ".join(f"{column.name!r} ({_bp(column)})" for column in named)
+        listed = " and ".join(f"{column.name!r} ({_bp(column)})" for column in named)
         raise DataError(
-            f"{where}: {len(named)} columns hold DNA, {found}; say which with --sequence, or name them ref and alt"
+            f"{where}: {len(named)} columns hold DNA, {listed}; say which with --sequence, or name them ref and alt"
         )
-    only = "the only column of DNA" if len(dna) == 1 else "of the columns of DNA the one that is named so"
+    only = "the only column of DNA" if len(dna) == 1 else "the column of DNA with this name"
     roles.take("sequence", named[0], f"{only}: {_bp(named[0])}, letters {named[0].letters()}")
     if "U" in named[0].letters().upper():
         raise DataError(f"{where}: column {named[0].name!r} holds RNA; write T for U")
     bad = len([v for v in roles.columns[named[0].name].values if not v])
     if bad:
-        roles.notes.append(f"{bad} rows have no sequence; leave them out, a check refuses them")
+        roles.notes.append(f"{bad} rows have no sequence; remove them, or the card does not load")
     return None
 
 
 def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
-    """Return the columns of REF and ALT, or of the real and the perturbed sequence, by their names."""
+    """Return the columns of REF and ALT, or of the real and the perturbed sequence, judging by their names."""
 
     def words(column: Column) -> set[str]:
         return set(column.key.split("_")) | {column.key}
@@ -148,7 +152,7 @@ def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
 
 
 def _candidates(roles: Roles) -> list[Column]:
-    """Return the columns that can be a target: neither DNA nor names, places, parts, nor one value throughout."""
+    """Return the columns that can be a target: not DNA, names, places or parts, and not constant."""
     return [column for column in roles.free() if not _why_not(column)]
 
 
@@ -184,27 +188,27 @@ def _too_many(column: Column) -> bool:
     return len(column.counts) > min(MAX_CLASSES, max(2, rows // 2))
 
 
-def _target(roles: Roles, asked: Sequence[str]) -> None:
+def _target(roles: Roles, given: Sequence[str]) -> None:
     where = roles.sample.reference
-    if asked:
-        return _set_target(roles, [roles.columns[name] for name in asked], "named with --target")
+    if given:
+        return _set_target(roles, [roles.columns[name] for name in given], "given by --target")
     fourth = roles.columns.get("name")
     if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
         return _set_target(roles, [fourth], "column 4 of a BED file")
-    found = _candidates(roles)
-    if not found:
+    candidates = _candidates(roles)
+    if not candidates:
         free = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
-        said = f": {', '.join(free[:8])}" if free else "; every row needs a label or a measurement"
-        raise DataError(f"{where}: no column can be the target{said}" + ("; --target names one" if free else ""))
-    if len(found) == 1:
-        return _set_target(roles, found, "the only column that can be a target")
-    named = [column for column in found if column.named(c.TARGET)]
+        listed = f": {', '.join(free[:8])}" if free else "; every row needs a label or a measurement"
+        raise DataError(f"{where}: no column can be the target{listed}" + ("; name one with --target" if free else ""))
+    if len(candidates) == 1:
+        return _set_target(roles, candidates, "the only column that can be a target")
+    named = [column for column in candidates if column.named(c.TARGET)]
     if len(named) == 1:
-        return _set_target(roles, named, f"of {len(found)} columns that can be a target the one that is named so")
-    if len(found) > 2 and not named and all(set(column.counts) <= {"0", "1"} for column in found):
-        return _set_target(roles, found, f"{len(found)} columns of 0 and 1, so each is a label")
-    candidates = ", ".join(f"{column.name!r} ({such(column)})" for column in (named or found)[:8])
-    raise DataError(f"{where}: {len(named or found)} columns can be the target: {candidates}; --target names it")
+        return _set_target(roles, named, f"of {len(candidates)} columns that can be a target the one with this name")
+    if len(candidates) > 2 and not named and all(set(column.counts) <= {"0", "1"} for column in candidates):
+        return _set_target(roles, candidates, f"{len(candidates)} columns of 0 and 1, one for each label")
+    listed = ", ".join(f"{column.name!r} ({describe(column)})" for column in (named or candidates)[:8])
+    raise DataError(f"{where}: {len(named or candidates)} columns can be the target: {listed}; name it with --target")
 
 
 def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
@@ -215,18 +219,18 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
             only = f"always {next(iter(column.counts))!r}" if column.counts else "empty"
             raise DataError(f"{where}: column {column.name!r} is {only}; a target needs two values or more")
         if column.empty and not joined_labels(column):
-            roles.notes.append(f"{column.empty} of {rows} rows have no {column.name!r}; leave them out")
+            roles.notes.append(f"{column.empty} of {rows} rows have no {column.name!r}; remove them")
         roles.taken[column.name] = "target"
     roles.target = first
     if len(chosen) > 1:
         binary = all(set(column.counts) <= {"0", "1"} for column in chosen)
         if not binary and any(column.holds not in ("numbers", "whole numbers") for column in chosen):
-            raise ConfigError(f"{where}: several --target must all be numbers, or all 0 and 1")
+            raise ConfigError(f"{where}: several --target columns must all be numbers, or all 0 and 1")
         roles.kind = "multilabel" if binary else "regression"
         roles.classes = tuple(column.name for column in chosen)
         roles.guesses.append(Guess("target", [column.name for column in chosen], reason))
         return
-    roles.guesses.append(Guess("target", first.name, f"{reason}: {such(first)}"))
+    roles.guesses.append(Guess("target", first.name, f"{reason}: {describe(first)}"))
     labels = joined_labels(first)
     if labels:
         roles.kind, roles.classes = "multilabel", ordered(labels)
@@ -236,25 +240,25 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
         roles.kind = "regression"
         odd = sum(n for v, n in first.counts.items() if v.lower() in ("nan", "na", "inf", "-inf"))
         if odd:
-            roles.notes.append(f"{odd} of {rows} rows hold no number in {first.name!r}; leave them out")
+            roles.notes.append(f"{odd} of {rows} rows have no number in {first.name!r}; remove them")
         return
     if len(first.counts) > MAX_CLASSES or first.unique or len(first.counts) > max(2, (rows - first.empty) // 2):
         raise DataError(
-            f"{where}: column {first.name!r} has {len(first.counts)} values in {rows} rows, too many for classes "
-            "and they are no numbers"
+            f"{where}: column {first.name!r} has {len(first.counts)} values in {rows} rows: too many for classes, "
+            "and they are not numbers"
         )
     roles.classes = ordered(list(first.counts))
 
 
 def _few_whole(column: Column, rows: int) -> bool:
-    """Return whether the numbers are few enough and whole, so that they are classes."""
+    """Return whether the numbers are whole and few enough to be classes."""
     values = list(column.counts)
     whole = all(re.fullmatch(r"[+-]?\d+(\.0*)?", v) for v in values)
     return whole and len(values) <= 20 and (len(values) == 2 or rows >= 5 * len(values))
 
 
 def ordered(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return class names in order: numbers by value; of words those that say 'not' first, then by alphabet."""
+    """Return class names in order: numbers by value; words alphabetically, negative ones first."""
     try:
         return tuple(sorted(labels, key=lambda v: (float(v), v)))
     except ValueError:
@@ -265,7 +269,7 @@ def _id(roles: Roles) -> None:
     unique = [column for column in roles.free() if column.unique and column.holds in ("text", "whole numbers")]
     named = [column for column in unique if column.named(c.ID)] or [x for x in unique if x.holds == "text"]
     if named and roles.form != "intervals":
-        roles.take("id", named[0], "a value of its own in every row read")
+        roles.take("id", named[0], "different in every row that was read")
 
 
 def _bp(column: Column) -> str:
@@ -273,8 +277,8 @@ def _bp(column: Column) -> str:
     return f"{low} bp" if low == high else f"{low} to {high} bp"
 
 
-def such(column: Column) -> str:
-    """Return what the column holds in a few words."""
+def describe(column: Column) -> str:
+    """Return a short description of the content of a column."""
     if column.holds == "dna":
         return f"DNA, {_bp(column)}"
     if column.holds in ("numbers", "whole numbers") and len(column.counts) > 20:
@@ -289,6 +293,6 @@ def _short(text: str) -> str:
     return text if len(text) <= 24 else f"{text[:20]}...({len(text)})"
 
 
-def _listed(found: Any) -> str:
-    shown = [f"{column.name!r}: {such(column)}" for column in found]
+def _listed(columns: Any) -> str:
+    shown = [f"{column.name!r}: {describe(column)}" for column in columns]
     return "; ".join(shown[:6]) + ("; ..." if len(shown) > 6 else "")

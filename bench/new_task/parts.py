@@ -1,4 +1,4 @@
-"""What lies in parts already: a folder with train, valid and test files, or a data set of the hub."""
+"""Data that are split already: a folder with train, valid and test files, or a data set on the hub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..dna.fasta_text import drop_bare
 from ..errors import DataError
-from ..sources.hub import Found, HubSet, find_hub, folder_parts
+from ..sources.hub import HubFiles, HubSet, find_hub, folder_parts
 from ..sources.hub import read_parts as rows_of_parts
 from ..sources.labelled import is_fasta
 from ..sources.sequences import package_file
@@ -21,37 +21,41 @@ _COMMIT = re.compile(r"hub:[^@]+@(?P<commit>[0-9a-f]{40})/")
 
 
 def is_hub_id(reference: str) -> bool:
-    """Return whether the reference is ORG/NAME and neither a file nor a folder."""
+    """Return whether the reference is ORG/NAME on the hub, and not a file or folder."""
     path = Path(reference)
-    named = bool(_HUB_ID.fullmatch(reference)) and not path.parent.is_dir()
-    return named and not path.exists() and not path.name.lower().endswith((*SUFFIXES, *(f"{s}.gz" for s in SUFFIXES)))
+    looks_like_id = bool(_HUB_ID.fullmatch(reference)) and not path.parent.is_dir()
+    return (
+        looks_like_id
+        and not path.exists()
+        and not path.name.lower().endswith((*SUFFIXES, *(f"{s}.gz" for s in SUFFIXES)))
+    )
 
 
 def read_parts(reference: str, *, config: str = "") -> tuple[Sample, dict[str, int], str]:
-    """Return the first rows of all parts, how many rows each part has about, and the revision that is on the hub.
+    """Return the first rows of all parts, the approximate number of rows of each part, and the commit on the hub.
 
-    Raises DataError where there is no train or no test part, or the parts differ in their columns.
+    Raises DataError where there is no train or no test part, or where the parts differ in their columns.
     """
     if is_hub_id(reference):
-        wanted = HubSet(reference, config=(config,) if config else ())
-        where = find_hub(wanted)
+        dataset = HubSet(reference, config=(config,) if config else ())
+        files = find_hub(dataset)
     else:
-        wanted = HubSet(str(Path(reference).resolve()))
-        where = Found(folder_parts(Path(reference)))
-        missing = next((part for part in ("train", "test") if part not in where.parts), "")
+        dataset = HubSet(str(Path(reference).resolve()))
+        files = HubFiles(folder_parts(Path(reference)))
+        missing = next((part for part in ("train", "test") if part not in files.parts), "")
         if missing:
             raise DataError(
-                f"{reference}: a folder without a {missing} file; expected train, valid (or dev) and test, as .csv, "
+                f"{reference}: no {missing} file in the folder; expected train, valid (or dev) and test, as .csv, "
                 ".tsv, .parquet or .fa"
             )
-    first = next(iter(where.parts.values()))[0]
+    first = next(iter(files.parts.values()))[0]
     commit = _COMMIT.match(first)
-    samples = _samples(wanted, where)
+    samples = _samples(dataset, files)
     names = list(next(iter(samples.values())).columns)
     for part, sample in samples.items():
         if set(sample.columns) != set(names):
             odd = sorted(set(sample.columns) ^ set(names))[0]
-            raise DataError(f"{sample.reference}: column {odd!r} is not in every part, here in {part}")
+            raise DataError(f"{sample.reference}: column {odd!r} is not in every part; see {part}")
     columns = {name: _plain([v for s in samples.values() for v in s.columns[name]]) for name in names}
     sizes = {part: sample.n for part, sample in samples.items()}
     whole = all(sample.whole for sample in samples.values())
@@ -59,29 +63,29 @@ def read_parts(reference: str, *, config: str = "") -> tuple[Sample, dict[str, i
 
 
 def split_in_parts(roles: Roles, sizes: dict[str, int]) -> list[Guess]:
-    """Return the keys of [split] for parts that the files are."""
+    """Return the keys of [split] where each file is a part."""
     counts = ", ".join(f"{part} {n:,}" for part, n in sizes.items())
-    out = [Guess("rule", "predefined", f"a file a part: {counts}"), Guess("column", "part")]
+    out = [Guess("rule", "predefined", f"one file per part: {counts}"), Guess("column", "part")]
     if "valid" not in sizes:
         out.append(Guess("valid_fraction", VALID, "there is no valid file, so it is taken from train"))
     if not roles.sample.whole and "id" in roles.taken.values():
-        roles.notes.append("ids must differ between the files too, of which not every row was read")
+        roles.notes.append("ids must also differ between the files; not every row was checked")
     return out
 
 
-def _samples(wanted: HubSet, where: Found) -> dict[str, Sample]:
-    files = {part: where.parts[part] for part in PARTS if part in where.parts}
+def _samples(dataset: HubSet, located: HubFiles) -> dict[str, Sample]:
+    files = {part: located.parts[part] for part in PARTS if part in located.parts}
     tables = all(
         f.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")) for part in files.values() for f in part
     )
     out: dict[str, Sample] = {}
-    if tables and not where.tasks:
+    if tables and not located.tasks:
         for part, references in files.items():
             one = read_sample(package_file(references[0]))
             whole, n = one.whole and len(references) == 1, one.n * len(references)
             out[part] = Sample(one.reference, one.form, one.columns, whole, n)
         return out
-    for part, table, reference in rows_of_parts(wanted):
+    for part, table, reference in rows_of_parts(dataset):
         columns = {n: table[n].to_pylist() for n in table.column_names if n not in ("part", "row")}
         if is_fasta(reference):
             columns = drop_bare(columns)
@@ -90,7 +94,7 @@ def _samples(wanted: HubSet, where: Found) -> dict[str, Sample]:
 
 
 def _plain(values: list[str]) -> list[str]:
-    """Return labels as they are read from parts: '1' for '1.0' and for 'True'."""
+    """Return labels as the source of a card reads them: '1' for '1.0' and 'True'."""
     plain = [re.sub(r"^(\d+)\.0$", r"\1", v) for v in values]
     if {v.lower() for v in plain} <= {"true", "false"}:
         return ["1" if v.lower() == "true" else "0" for v in plain]

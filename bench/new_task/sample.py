@@ -1,4 +1,4 @@
-"""The first part of a data file, as columns of text: enough to guess what a file of any size holds."""
+"""A sample of a data file as columns of text: enough to guess what a file of any size contains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..sources.json_lines import JSON_LINES, json_columns
 from ..sources.labelled import FASTA
 
 HEAD = 8_000_000
-"""How many bytes of the beginning are read."""
+"""Bytes that are read from the beginning of a file."""
 
 _PIECES, _PIECE = 16, 250_000
 _ROWS = 20_000
@@ -27,10 +27,10 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
 SUFFIXES = (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA, ".parquet", ".pq")
-"""What the names of files that are read end in; all but Parquet may be .gz too."""
+"""Suffixes of the files that can be read; all but Parquet may also be .gz."""
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
-"""What the columns of a BED file without a header are."""
+"""The columns of a BED file without a header."""
 
 Form = Literal["table", "bed", "vcf"]
 
@@ -39,8 +39,8 @@ Form = Literal["table", "bed", "vcf"]
 class Sample:
     """Rows of a file as `columns` of text, by name; `whole` says that these are all of its rows.
 
-    Past the first HEAD bytes pieces from all over the file are taken too, so that a file sorted by its label shows
-    more than one. `n` is the number of rows of the file, estimated from its size where not all were read.
+    Beyond the first HEAD bytes, pieces from all over the file are read too, so that a file sorted by label shows more
+    than one label. `n` is the number of rows of the file, estimated from its size where not all were read.
     """
 
     reference: str
@@ -54,9 +54,9 @@ class Sample:
 
 
 def read_sample(path: Path) -> Sample:
-    """Return the first part of a table (CSV, TSV, VCF, Parquet, JSON lines), a FASTA file or a BED file.
+    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON lines), a FASTA file or a BED file.
 
-    Raises DataError, naming the file and line, where it is none of these or holds nothing.
+    Raises DataError, naming the file and line, where it is none of these or is empty.
     """
     name = path.name.lower().removesuffix(".gz")
     suffix = Path(name).suffix
@@ -84,12 +84,12 @@ def read_sample(path: Path) -> Sample:
 
 def _filled(sample: Sample) -> Sample:
     if not len(sample):
-        raise DataError(f"{sample.reference}: no rows, expected some to guess from")
+        raise DataError(f"{sample.reference}: no rows, expected at least one")
     return sample
 
 
 def _blocks(path: Path, *, seekable: bool) -> tuple[str, list[str], float]:
-    """Return the beginning of a text file, pieces of the rest, both of whole lines, and the share of it they are."""
+    """Return the beginning of a text file, pieces of the rest, both of whole lines, and the share that was read."""
     try:
         size = path.stat().st_size
         if path.name.endswith(".gz"):
@@ -122,7 +122,7 @@ def _whole_lines(block: bytes) -> bytes:
 
 def _text(block: bytes, path: Path) -> str:
     if b"\0" in block[:4096]:
-        raise DataError(f"{path}: holds NUL bytes, so it is not text")
+        raise DataError(f"{path}: has NUL bytes, so it is not text")
     try:
         return block.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -146,7 +146,7 @@ def _delimited(blocks: list[str], path: Path, delimiter: str) -> dict[str, list[
                     _append(columns, row)
     except csv.Error as error:
         raise DataError(f"{path}: line {rows.line_num}: {error}") from error
-    columns.pop("", None)  # the index that pandas writes; no key of a card can name it
+    columns.pop("", None)  # the index that pandas writes; a card cannot name it
     return columns
 
 
@@ -157,7 +157,7 @@ def _check_header(header: list[str], path: Path, delimiter: str) -> None:
         other = next((s for s in _SEPARATORS if s != delimiter and s in header[0]), "")
         if other:
             raise DataError(
-                f"{path}: the header is one column of {_SEPARATORS[delimiter]}, but holds {_SEPARATORS[other]}; "
+                f"{path}: the header has no {_SEPARATORS[delimiter]} but {_SEPARATORS[other]}; "
                 "write .csv with commas, or .tsv with tabs"
             )
     if any(len(name) > 20 and not set(name.upper()) - set("ACGTUN") for name in header):
@@ -193,7 +193,7 @@ def _bed(blocks: list[str], path: Path) -> dict[str, list[str]]:
 
 
 def _with_info(columns: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the columns of a VCF with one for each key of INFO in its place; a flag is '1' or ''."""
+    """Return the columns of a VCF, INFO replaced by a column for each of its keys; a flag is '1' or ''."""
     rows = [
         dict(field.partition("=")[::2] if "=" in field else (field, "1") for field in text.split(";") if field)
         for text in columns["INFO"]
@@ -236,7 +236,7 @@ def _parquet(path: Path) -> Sample:
 
 
 def find_file(text: str) -> Path:
-    """Return the path of a file or folder. Raises DataError, with the nearest name beside it, where there is none."""
+    """Return the path of a file or folder. Raises DataError, with the nearest name beside it, if there is none."""
     path = Path(text)
     if os.path.exists(text):  # noqa: PTH110 - Path raises for what cannot be a path
         return path

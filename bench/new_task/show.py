@@ -1,4 +1,4 @@
-"""What `baserate new task` tells: a preview, what each column was taken for and why, what is left to the user."""
+"""The report of `baserate new task`: a preview, the role of each column and why, and what is left to the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from . import NewTask
 from .columns import Column
-from .guess import such
+from .guess import describe
 
 _ROWS = 3
 
@@ -14,7 +14,7 @@ _ROWS = 3
 def report(made: NewTask) -> str:
     """Return the preview, the guesses with their reasons, and the warnings, as lines of text."""
     sample, task = made.sample, made.task
-    n = f"{sample.n:,} rows, all read" if sample.whole else f"about {sample.n:,} rows; {len(sample):,} were read"
+    n = f"{sample.n:,} rows, all read" if sample.whole else f"about {sample.n:,} rows, {len(sample):,} read"
     lines = [f"{sample.reference}: {n}; {len(made.columns)} columns", ""]
     lines += _table(
         [["column", "holds", *[f"row {i + 1}" for i in range(min(_ROWS, len(sample)))]], *map(_row, made.columns)]
@@ -26,13 +26,13 @@ def report(made: NewTask) -> str:
     lines += _table(
         [[g.key, _some(g.value), g.reason] for g in made.guesses if g.reason and g.key != "description"], "  "
     )
-    lines += ["", *(f"Mind: {note}." for note in made.notes)]
+    lines += ["", *(f"Note: {note}." for note in made.notes)]
     lines.append(f"To fill in before others use it: {', '.join(made.fill_in)}.")
     return "\n".join(lines)
 
 
 def _row(column: Column) -> list[str]:
-    what = such(column)
+    what = describe(column)
     if column.holds == "dna":
         what += f", {column.letters()}"
     if column.empty:

@@ -1,4 +1,4 @@
-"""The split that a new card proposes: the file's own, by chromosome, by group, or at random with its warning."""
+"""The split that a new card proposes: the file's own, by chromosome, by group, by homology, or at random."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .guess import Guess, Roles
 VALID = 0.1
 TEST = 0.2
 MOST = 200_000
-"""How many rows are clustered by homology without being asked to."""
+"""Most rows for which a split by homology is proposed."""
 
 _RANDOM = (
-    "{why}, so rows are split at random, equal sequences together: relatives may lie in train and in test, which "
-    "flatters every score; `baserate audit` finds them, and a column for group = ... keeps them together"
+    "{why}, so rows are split at random, equal sequences together: test sequences may have relatives in train, which "
+    "inflates scores; `baserate audit` finds them, and group = ... keeps the rows of a column's value together"
 )
 
 
 def propose_split(roles: Roles, *, intervals: bool) -> list[Guess]:
     """Return the keys of [split]; adds `group`, `cluster` and `strata` to the guesses for [source].
 
-    `intervals` says that the examples will know where they lie.
+    `intervals` says whether the examples will have coordinates.
     """
     part = next((x for x in roles.free() if x.parts), None)
     chrom = _chromosome(roles)
@@ -37,33 +37,33 @@ def propose_split(roles: Roles, *, intervals: bool) -> list[Guess]:
         if chosen is not None:
             return _by_chromosome(roles, chrom, group, *chosen, intervals=intervals)
     if group is not None:
-        roles.take("group", group, f"{len(group.counts):,} values that recur; a {group.name} is never in two parts")
+        roles.take("group", group, f"{len(group.counts):,} recurring values; no {group.name} is in two parts")
         return _fractions("whole groups, in the order of a hash of their names")
     if intervals:
-        return _fractions("there is one chromosome or too few with every class; windows that overlap stay together")
+        return _fractions("too few chromosomes have every class; overlapping windows stay together")
     why = _unfit_for_homology(roles)
     if not why:
-        return _by_homology("nothing says which rows are related")
+        return _by_homology("no column says which rows are related")
     roles.notes.append(_RANDOM.format(why=why))
     return _fractions("at random, equal sequences together")
 
 
 def _by_homology(why: str) -> list[Guess]:
     return [
-        Guess("rule", "by_homology", f"{why}, so sequences that are alike on either strand stay together"),
-        Guess("threshold", 0.8, "how alike"),
+        Guess("rule", "by_homology", f"{why}, so sequences that are similar on either strand stay together"),
+        Guess("threshold", 0.8, "the similarity"),
         Guess("test", TEST),
         Guess("valid", VALID),
     ]
 
 
 def _unfit_for_homology(roles: Roles) -> str:
-    """Return why clusters of relatives would make no split: too many rows, or all rows are of one family; else ''."""
+    """Return why a split by homology does not suit: too many rows, short sequences, or one family; else ''."""
     if roles.sample.n > MOST:
-        return f'about {roles.sample.n:,} rows are many to compare with one another (rule = "by_homology" does)'
+        return f'about {roles.sample.n:,} rows are too many to compare by default (rule = "by_homology" can)'
     values = list(roles.columns[_name(roles, "sequence")].counts)[:400]
     if max(map(len, values)) < 30:
-        return "the sequences are too short to tell relatives"
+        return "the sequences are too short to recognise relatives"
     pairs = list(zip(values, values[len(values) // 2 :], strict=False))
     alike = [sum(x == y for x, y in zip(a, b, strict=False)) / max(len(a), len(b)) for a, b in pairs]
     return "the sequences are variants of one another" if sum(alike) > 0.6 * len(alike) else ""
@@ -76,78 +76,87 @@ def _fractions(reason: str) -> list[Guess]:
 def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]:
     count = Counter(PART_WORDS[v.lower()] for v in part.values if v)
     roles.taken[part.name] = "strata"
-    roles.guesses.append(Guess("strata", [part.name], "what the split reads"))
+    roles.guesses.append(Guess("strata", [part.name], "read by the split"))
     if group is not None and _straddles(group, [PART_WORDS.get(v.lower(), "") for v in part.values]):
-        roles.notes.append(f"a value of {group.name!r} lies in more than one part of the split, so it is no group here")
+        roles.notes.append(
+            f"values of {group.name!r} occur in more than one part of the split, so it is not used as the group"
+        )
     elif group is not None:
-        roles.take("group", group, f"{len(group.counts):,} values that recur, none in two parts of the split")
+        roles.take("group", group, f"{len(group.counts):,} recurring values, none in two parts of the split")
     _leaks(roles, [PART_WORDS.get(v.lower(), "") for v in part.values])
-    said = ", ".join(f"{name} {n:,}" for name, n in count.items())
-    out = [Guess("rule", "predefined", f"{part.name!r} says the part of each row: {said}"), Guess("column", part.name)]
+    sizes = ", ".join(f"{name} {n:,}" for name, n in count.items())
+    out = [
+        Guess("rule", "predefined", f"{part.name!r} gives the part of each row: {sizes}"),
+        Guess("column", part.name),
+    ]
     if "valid" not in count:
-        out.append(Guess("valid_fraction", VALID, "the file has no valid part, so it is taken from train by group"))
+        out.append(Guess("valid_fraction", VALID, "the file has no valid part, so one is taken from train by group"))
     return out
 
 
 def _leaks(roles: Roles, parts: Sequence[str]) -> None:
-    """Note how many sequences lie in two parts, and keep each row to itself where rows have names."""
+    """Note how many sequences are in two parts; where rows have ids, make each row a group of its own."""
     sequence = next((roles.columns[name] for name, role in roles.taken.items() if role == "sequence"), None)
     if sequence is None or not _straddles(sequence, parts) or "group" in roles.taken.values():
         return
     seen: dict[str, set[str]] = defaultdict(set)
     for value, part in zip(sequence.values, parts, strict=True):
         seen[value].add(part)
-    n = sum(len(found) > 1 for found in seen.values())
-    said = f"{n:,} of the {len(seen):,} sequences read lie in more than one part of the split"
+    n = sum(len(names) > 1 for names in seen.values())
+    shared = f"{n:,} of the {len(seen):,} sequences read are in more than one part of the split"
     name = next((name for name, role in roles.taken.items() if role == "id"), "")
     if name:
-        roles.guesses.append(Guess("group", name, f"the split is kept as it is, although {said}"))
-        roles.notes.append(f"{said}: `baserate audit` counts the leak, `baserate resplit` writes a version without it")
+        roles.guesses.append(Guess("group", name, f"the split is kept as it is, although {shared}"))
+        roles.notes.append(
+            f"{shared}: `baserate audit` counts the leaks, `baserate resplit` writes a version without them"
+        )
     else:
-        roles.notes.append(f"{said}, which is refused: `baserate resplit` writes a version without, or add ids")
+        roles.notes.append(
+            f"{shared}, so the split is refused: `baserate resplit` writes a version without, or add ids"
+        )
 
 
 def _by_chromosome(
     roles: Roles, chrom: Column, group: Column | None, test: list[str], valid: list[str], *, intervals: bool
 ) -> list[Guess]:
-    said = f"{len(chrom.counts)} chromosomes" + ("; those held out have every class" if roles.classes else "")
+    reason = f"{len(chrom.counts)} chromosomes" + ("; valid and test have every class" if roles.classes else "")
     if intervals:
-        out = [Guess("rule", "by_chromosome", said)]
+        out = [Guess("rule", "by_chromosome", reason)]
     elif _straddles(roles.columns[_name(roles, "sequence")], chrom.values):
-        several = "equal sequences lie on several chromosomes"
+        several = "equal sequences occur on several chromosomes"
         if not _unfit_for_homology(roles):
             if group is not None:
-                roles.take("cluster", group, f"{len(group.counts):,} values that recur; what the bootstrap resamples")
+                roles.take("cluster", group, f"{len(group.counts):,} recurring values; resampled by the bootstrap")
             return _by_homology(several)
-        roles.notes.append(f"{several}, so some may be in train and in test: `baserate audit` counts them")
-        roles.take("group", chrom, f"{several}, so these are the groups")
-        out = [Guess("rule", "by_group", said)]
+        roles.notes.append(f"{several}, so some may be in both train and test: `baserate audit` counts them")
+        roles.take("group", chrom, f"{several}, so chromosomes are the groups")
+        out = [Guess("rule", "by_group", reason)]
         if group is not None:
-            roles.take("cluster", group, f"{len(group.counts):,} values that recur; what the bootstrap resamples")
+            roles.take("cluster", group, f"{len(group.counts):,} recurring values; resampled by the bootstrap")
         group = None
     else:
         roles.taken[chrom.name] = "strata"
-        roles.guesses.append(Guess("strata", [chrom.name], "what the split reads"))
-        out = [Guess("rule", "by_stratum", said), Guess("column", chrom.name)]
+        roles.guesses.append(Guess("strata", [chrom.name], "read by the split"))
+        out = [Guess("rule", "by_stratum", reason), Guess("column", chrom.name)]
     if group is not None and not _straddles(group, chrom.values):
-        roles.take("group", group, f"{len(group.counts):,} values that recur, each on one chromosome")
+        roles.take("group", group, f"{len(group.counts):,} recurring values, each on one chromosome")
     out.append(Guess("test", test, f"{_share(chrom, test):.0%} of the rows read"))
     if valid:
         return [*out, Guess("valid", valid, f"{_share(chrom, valid):.0%}")]
-    lacking = "no further chromosome has every class" if roles.classes else "no further chromosome is large enough"
+    lacking = "no other chromosome has every class" if roles.classes else "no other chromosome is large enough"
     return [*out, Guess("valid_fraction", VALID, f"{lacking}; taken from train by group")]
 
 
 def _chromosome(roles: Roles) -> Column | None:
-    placed = next((name for name, role in roles.taken.items() if role == "chrom"), "")
-    if placed:
-        return roles.columns[placed]
-    found = [x for x in roles.free() if x.chromosome]
-    return found[0] if found and not found[0].empty else None
+    assigned = next((name for name, role in roles.taken.items() if role == "chrom"), "")
+    if assigned:
+        return roles.columns[assigned]
+    chromosomes = [x for x in roles.free() if x.chromosome]
+    return chromosomes[0] if chromosomes and not chromosomes[0].empty else None
 
 
 def _group(roles: Roles) -> Column | None:
-    """Return the column of names that recur, by its name."""
+    """Return the column that groups rows, judging by its name and recurring values; None where there is none."""
     rows = len(roles.sample)
     recurring = [x for x in roles.free() if x.named(c.GROUP) and 2 < len(x.counts) < rows and not x.empty]
     return min(recurring, key=lambda x: -len(x.counts), default=None)
@@ -160,11 +169,11 @@ def _labels(roles: Roles) -> Sequence[str]:
 
 
 def _name(roles: Roles, role: str) -> str:
-    return next(name for name, taken in roles.taken.items() if taken == role)
+    return next(name for name, other in roles.taken.items() if other == role)
 
 
 def _straddles(column: Column, parts: Sequence[str]) -> bool:
-    """Return whether a value of the column occurs with two different parts."""
+    """Return whether a value of the column occurs in two parts."""
     seen: dict[str, str] = {}
     return any(seen.setdefault(value, part) != part for value, part in zip(column.values, parts, strict=True))
 
@@ -174,16 +183,17 @@ def _share(column: Column, values: Sequence[str]) -> float:
 
 
 def _hold_out(chrom: Sequence[str], labels: Sequence[str]) -> tuple[list[str], list[str]] | None:
-    """Return the chromosomes for test and for valid, each with every class that occurs; None where that cannot be.
+    """Return the chromosomes for test and for valid, each with every class that occurs; None where there are none.
 
-    Test takes those nearest to 15 % of the rows until it has 10 % and every class, valid to 10 % in the same way.
+    Test takes those nearest to 15 % of the rows until it has 10 % and every class; valid those nearest to 10 %, until
+    it has 5 %.
     """
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     for name, label in zip(chrom, labels, strict=True):
         rows[name][label] += 1
     n, classes = len(chrom), set(labels)
     if len(rows) > 300:
-        return None  # scaffolds, of which no few hold a part of the rows
+        return None  # scaffolds: a few of them do not hold enough rows
 
     def enough(names: Sequence[str], share: float) -> bool:
         have = sum((rows[name] for name in names), Counter())

@@ -76,14 +76,14 @@ class HubSet:
 
 
 @dataclass(frozen=True)
-class Found:
+class HubFiles:
     """The files of a data set, and the name of the task whose rows alone count where they hold those of several."""
 
     parts: Parts
     tasks: tuple[str, ...] = ()
 
 
-def find_hub(wanted: HubSet) -> Found:
+def find_hub(wanted: HubSet) -> HubFiles:
     """Return where the parts of a data set lie: in a local copy, else on the hub.
 
     Raises DataError, in one line that says what to get and where to put it, where a part cannot be had.
@@ -94,7 +94,7 @@ def find_hub(wanted: HubSet) -> Found:
         if lacking:
             there = ", ".join(part for part in PARTS if part in own) or "none of a part"
             raise DataError(f"{wanted.repository}: no {lacking} file; there are {there}")
-        return Found(own)
+        return HubFiles(own)
     partial: list[tuple[Path, Parts]] = []
     copies = hub_copies(wanted.repository, wanted.revision)
     for copy in copies:
@@ -105,7 +105,7 @@ def find_hub(wanted: HubSet) -> Found:
     for place in _unpacked(wanted):
         parts = folder_parts(place)
         if parts and all(part in parts for part in wanted.needs):
-            return Found(parts)
+            return HubFiles(parts)
         if parts:
             partial.append((place, parts))
     if partial:
@@ -167,14 +167,14 @@ def _read(reference: str) -> pyarrow.Table:
     return read_columns(reference)
 
 
-def _in_copy(copy: Path, wanted: HubSet) -> Found | None:
+def _in_copy(copy: Path, wanted: HubSet) -> HubFiles | None:
     """Return what a local copy of the repository holds of the data set; None where it has nothing of it."""
     named = {part: (str(copy / path),) for part, path in wanted.files if (copy / path).is_file()}
     if named:
-        return Found(named)
+        return HubFiles(named)
     for place in _below(copy, wanted):
         if parts := folder_parts(place):
-            return Found(parts)
+            return HubFiles(parts)
     if wanted.files or (wanted.folders and not wanted.config):
         return None
     return _by_datasets(str(copy), wanted)
@@ -236,7 +236,7 @@ def _by_name(names: Iterable[str], where: str) -> Parts:
     return parts
 
 
-def _on_hub(wanted: HubSet) -> Found:
+def _on_hub(wanted: HubSet) -> HubFiles:
     with hub_errors(str(wanted), wanted.advice):
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
@@ -260,11 +260,11 @@ def _on_hub(wanted: HubSet) -> Found:
     commit = info.sha or wanted.revision
     there = [sibling.rfilename for sibling in info.siblings or ()]
     if wanted.files:
-        return Found({part: (_reference(wanted, commit, path),) for part, path in wanted.files if path in there})
+        return HubFiles({part: (_reference(wanted, commit, path),) for part, path in wanted.files if path in there})
     for folder in [PurePosixPath(above) / name for above in ("", *wanted.under) for name in wanted.folders]:
         start = "" if folder == PurePosixPath() else f"{folder}/"
         if parts := _by_name((path.removeprefix(start) for path in there if path.startswith(start)), str(wanted)):
-            return Found({p: tuple(_reference(wanted, commit, start + n) for n in v) for p, v in parts.items()})
+            return HubFiles({p: tuple(_reference(wanted, commit, start + n) for n in v) for p, v in parts.items()})
     return _by_datasets(wanted.repository, wanted)
 
 
@@ -272,7 +272,7 @@ def _reference(wanted: HubSet, commit: str, path: str) -> str:
     return f"hub:{wanted.repository}@{commit}/{path}"
 
 
-def _by_datasets(place: str, wanted: HubSet) -> Found:
+def _by_datasets(place: str, wanted: HubSet) -> HubFiles:
     """Return what `datasets` makes of a repository or of a copy: a configuration's files, or those of all tasks."""
     known: list[str] = []
     for config in (*wanted.config, None):
@@ -286,7 +286,7 @@ def _by_datasets(place: str, wanted: HubSet) -> Found:
             if split not in PART_NAMES:
                 raise DataError(f"{wanted}: split {split!r} is no part; expected {', '.join(PART_NAMES)}")
             parts[PART_NAMES[split]] = tuple(map(_as_reference, references))
-        return Found(parts, wanted.config if config is None else ())
+        return HubFiles(parts, wanted.config if config is None else ())
     raise DataError(f"{wanted}: no such configuration in {place}; there are {', '.join(known[:20])}")
 
 
@@ -343,7 +343,7 @@ def _incomplete(wanted: HubSet, place: Path, parts: Parts) -> DataError:
     return DataError(f"{wanted}: {file} is missing (there are {there}); {wanted.advice}")
 
 
-def content_key(held: Found) -> str:
+def content_key(held: HubFiles) -> str:
     """Return the digest of which files a data set is read from, by content or commit, and of which task's rows."""
     parts = []
     for part, references in sorted(held.parts.items()):

@@ -45,17 +45,22 @@ def run(job: Job) -> FloatArray:
     probe_settings = {name: job.settings[name] for name in probe.settings}
     embedding = {k: v for k, v in job.settings.items() if k != "probe" and k not in probe_settings}
     requests, settings = _requests(embedding)
-    parts = [examples.inputs for _, examples in job.split]
     scores = []
     train, valid, test = ([], [], [])  # type: tuple[list[Any], list[Any], list[Any]]
+    embedded = np.empty(0, np.int64)
     for i, seed in enumerate(job.seeds):
         if i == 0 or job.is_twin:
+            # Training examples that no seed draws are not embedded.
+            seeds = [seed] if job.is_twin else job.seeds
+            embedded = np.unique(np.concatenate([job.train_rows(s) for s in seeds]))
+            parts = (job.split.train.inputs.take(embedded), job.split.valid.inputs, job.split.test.inputs)
             model = job.model_of(seed)
             train, valid, test = (_features(model, inputs, requests, settings) for inputs in parts)
         rows = job.train_rows(seed)
+        at = np.searchsorted(embedded, rows)
         probes = [
             probe.fit(
-                x[rows],
+                x[at],
                 job.split.train.targets[rows],
                 v,
                 job.split.valid.targets,

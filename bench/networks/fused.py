@@ -20,7 +20,7 @@ def with_fused_activations(network: nn.Module) -> nn.Module:
         slow: Any = esm.EsmIntermediate
         for module in network.modules():
             if type(module) is slow:
-                module.__class__ = _fused(slow)
+                module.__class__ = _fused(slow)  # type: ignore[arg-type]
     return network
 
 

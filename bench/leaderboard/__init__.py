@@ -55,7 +55,7 @@ def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
             _replace(plot, lambda beside: plot_leaderboard(table, beside))
         if not table.columns:
             plot.unlink(missing_ok=True)
-        # Last, since it is what tells that the plot is of this table.
+        # Last, since it shows that the plot is of this table.
         _replace(json_file, text)
     except OSError as error:
         raise DataError(

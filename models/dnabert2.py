@@ -37,8 +37,8 @@ def _finish(network: Any, missing: frozenset[str]) -> frozenset[str]:
 
 _QUIRKS = (
     "Its configuration does not name its padding token, which is 3. Its attention kernel does not compile with triton "
-    "from 2.1 on and is switched off. Outputs are tuples, and only the last layer is returned. Query, key and value are "
-    "one projection, Wqkv. Positions are linear biases: longer sequences run, but pretraining saw up to 512 tokens."
+    "from 2.1 on and is switched off. Outputs are tuples, and only the last layer is returned. Query, key and value "
+    "are one projection, Wqkv. Positions are linear biases: longer sequences run, but pretraining saw up to 512 tokens."
 )
 
 DNABERT2 = family(

@@ -122,7 +122,7 @@ def test_a_failed_run_has_no_score(tmp_path: Path) -> None:
     folder = put(tmp_path, "lm", 1.0)
     file = folder / "record.json"
     file.write_text(file.read_text().replace('"status": "done"', '"status": "failed"'))
-    with pytest.raises(DataError, match=r"record.json: it states mcc = 0\.\d+ and has no predictions \(failed\)"):
+    with pytest.raises(DataError, match=r"record.json: it states mcc = 0\.\d+ but has no predictions \(failed\)"):
         build_leaderboard(tmp_path)
 
 

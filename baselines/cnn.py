@@ -97,8 +97,8 @@ class CNN:
         def batch_loss(index: NDArray[np.int64]) -> torch.Tensor:
             batch = codes[index]
             if self.strand_augmentation:
-                turned = rng.random(len(batch)) < 0.5
-                batch[turned] = _complement(batch[turned])
+                flipped = rng.random(len(batch)) < 0.5
+                batch[flipped] = _complement(batch[flipped])
             return loss(_mask(batch, rng), y[torch.from_numpy(index).to(device)])
 
         def valid_loss() -> float:
@@ -133,8 +133,8 @@ def _codes(inputs: Inputs, width: int) -> NDArray[np.uint8]:
 
 def _complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the reverse complement of base codes along the last axis."""
-    turned: NDArray[np.uint8] = np.array([3, 2, 1, 0, 4], dtype=np.uint8)[codes[..., ::-1]]
-    return turned
+    complement: NDArray[np.uint8] = np.array([3, 2, 1, 0, 4], dtype=np.uint8)[codes[..., ::-1]]
+    return complement
 
 
 def _mask(codes: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -106,7 +106,7 @@ def run(
 
     Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, all modes of a
     model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
-    that fails has a record with its error; one whose data cannot be had has none. With `results` None nothing is
+    that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
     written. Raises BaserateError, in one line, for a mistake in the call.
     """
     planned = cells_of(

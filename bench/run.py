@@ -26,8 +26,8 @@ Status = Literal["done", "failed", "not_applicable", "done_before", "no_data", "
 class Result:
     """What became of a cell: its record and, where it is not done, the reason.
 
-    'no_data' means that the task's examples cannot be had, 'leaky' that the task is refused for a leak; neither leaves
-    a record, nor does a cell that fails before its identity is known.
+    'no_data' means that the task's examples are not available, 'leaky' that the task is refused for a leak; neither
+    leaves a record, nor does a cell that fails before its identity is known.
     """
 
     cell: Cell
@@ -44,7 +44,7 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
     """
     try:
         worker.split(cell.task)
-    except (Exception, SystemExit) as error:  # its examples cannot be had; those of other tasks may be
+    except (Exception, SystemExit) as error:  # its examples are not available; those of other tasks may be
         log.debug("%s has no data", cell, exc_info=True)
         return Result(cell, "no_data", reason=error_line(error))
     if leak := worker.leak(cell.task):
@@ -86,7 +86,7 @@ def _done_before(folder: Path) -> Record | None:
 class Outcome:
     """What became of a grid: how many cells were done before, done now, not applicable, and those that failed.
 
-    `no_data` maps tasks whose examples cannot be had to the reason, `leaky` maps refused tasks to the leak.
+    `no_data` maps tasks whose examples are not available to the reason, `leaky` maps refused tasks to the leak.
     """
 
     skipped: int = 0

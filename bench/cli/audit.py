@@ -123,13 +123,13 @@ def resplit(task: str, out: Path, rules: tuple[str, ...], split: str | None, as_
     if len(cards) != 1:
         raise ConfigError(f"{task!r} names {len(cards)} tasks; resplit takes one")
     card = cards[0]
-    made = resplit_(card, load_split(card, check=False), out, rules=rules or RULES, anew=split == "by_homology")
+    cleaned = resplit_(card, load_split(card, check=False), out, rules=rules or RULES, anew=split == "by_homology")
     if as_json:
-        click.echo(json.dumps(made.to_json(), indent=1))
+        click.echo(json.dumps(cleaned.to_json(), indent=1))
         return
-    for line in made.said:
+    for line in cleaned.said:
         click.echo(line)
-    click.echo(f"wrote {made.card}; next: baserate audit {made.card}")
+    click.echo(f"wrote {cleaned.card}; next: baserate audit {cleaned.card}")
 
 
 def _print(audit: Audit) -> None:

@@ -58,10 +58,10 @@ def task(
     from ..new_task import new_task
     from ..new_task.show import report
 
-    made = new_task(
+    card = new_task(
         file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
     )
     if not quiet:
-        click.echo(report(made) + "\n")
-    card = shlex.quote(str(made.path) if made.path.is_absolute() else f"./{made.path}")
-    click.echo(f"baserate check {card}\nbaserate run --task {card}")
+        click.echo(report(card) + "\n")
+    path = shlex.quote(str(card.path) if card.path.is_absolute() else f"./{card.path}")
+    click.echo(f"baserate check {path}\nbaserate run --task {path}")

@@ -156,7 +156,7 @@ class _Worker:
             expired.set()
             _kill(process)
 
-        # The watch covers writing too: a worker that has stopped reading blocks us once the pipe is full.
+        # The watch covers writing too: a worker that has stopped reading blocks the writer once the pipe is full.
         watch = threading.Timer(self._timeout, expire)
         watch.daemon = True
         watch.start()

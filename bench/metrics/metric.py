@@ -193,8 +193,8 @@ def metric(
     """
 
     def register(of: Prepare) -> Prepare:
-        made = Metric(name, label, better, needs, of, definition, labels, must_vary, no_value)
-        METRICS.add(name, made, origin=origin_of(inspect.unwrap(of)))
+        entry = Metric(name, label, better, needs, of, definition, labels, must_vary, no_value)
+        METRICS.add(name, entry, origin=origin_of(inspect.unwrap(of)))
         return of
 
     return register

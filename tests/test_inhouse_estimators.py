@@ -126,7 +126,7 @@ def test_variants_are_pairs_where_the_estimator_says_so() -> None:
     assert len(np.unique(fitted.predict(train.inputs).round(9))) == 2  # a base becomes G, or was one
     with pytest.raises(NotApplicable, match=r"takes \(REF, ALT\) pairs; the task has no variants"):
         pairs.fit(plain, plain, n_classes=0, seed=0)
-    with pytest.raises(NotApplicable, match=r"for variants, EstimatorModel\(variants=True\)"):
+    with pytest.raises(NotApplicable, match=r"for variants, use EstimatorModel\(variants=True\)"):
         EstimatorModel(make_pipeline(words(), Ridge())).fit(train, train, n_classes=0, seed=0)
 
 

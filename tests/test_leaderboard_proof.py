@@ -61,7 +61,7 @@ def test_a_score_edited_by_hand_is_on_no_table(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         build_leaderboard(tmp_path)
     message = str(refused.value)
-    assert f"{folder / 'record.json'}: the value of mcc is 0.999, and {computed!r} by the stored pred" in message
+    assert f"{folder / 'record.json'}: the value of mcc is 0.999, but {computed!r} by the stored pred" in message
     assert "run again" in message and "\n" not in message
 
 

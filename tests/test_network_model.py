@@ -136,7 +136,7 @@ def test_letters_that_take_more_tokens_than_bases_do_are_cut_to_what_fits(name: 
     np.testing.assert_allclose(model.embed(crowded), alone, atol=1e-5)
     assert model.n_truncated(crowded) == 4 and model.n_truncated(crowded, max_length=5000) == 4
     row = np.full(model.max_tokens + 1, int(model.tokens.vocabulary.dna[0]))
-    with pytest.raises(DataError, match=f"takes {len(row)} tokens, {model.max_tokens} fit; shorten it"):
+    with pytest.raises(DataError, match=f"takes {len(row)} tokens, but only {model.max_tokens} fit; shorten it"):
         model.forward(model.network, [row])
 
 

@@ -1,4 +1,4 @@
-"""Built-in baselines, the floor that every table carries. Importing this registers cards and loads nothing heavy."""
+"""Built-in baselines, the floor of every table. Importing this registers cards and loads nothing heavy."""
 
 from baserate.baselines import (
     cnn,

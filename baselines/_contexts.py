@@ -1,4 +1,4 @@
-"""Single-base changes with the bases beside them."""
+"""Single-base changes with their neighbouring bases."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ class Changes:
     """Every substituted base of n variants.
 
     `row` (m,) is the variant; `ref` and `alt` (m, 3) are the base between its two neighbours, in REF and in ALT, as
-    codes A, C, G, T = 0..3, and 4 for any other letter or past the end.
-    `scorable` (n,) is False for an insertion or a deletion, whether or not the length of its window was restored, and
-    for a change to or from a letter of ambiguity.
+    codes A, C, G, T = 0..3, and 4 for any other letter or beyond the ends. `scorable` (n,) is False for an insertion or
+    a deletion, whether or not the length of its window was restored, and for a change to or from an ambiguous letter.
     """
 
     row: IntArray
@@ -31,7 +30,7 @@ class Changes:
     scorable: NDArray[np.bool_]
 
     def total(self, scores: FloatArray) -> FloatArray:
-        """Return the sum over each variant's substitutions of their scores (m,): (n,), NaN where it is not scorable."""
+        """Return the sums (n,) of the substitutions' scores (m,) over each variant, NaN where it is not scorable."""
         sums = np.bincount(self.row, weights=scores, minlength=len(self.scorable)).astype(np.float64)
         return np.where(self.scorable, sums, np.nan)
 
@@ -46,13 +45,13 @@ def changes(inputs: Inputs, who: str) -> Changes:
     ref, alt = separated(inputs.sequences[rows]), separated(inputs.alternates[rows])
     at = np.flatnonzero(ref != alt)
     owner = np.repeat(rows, [len(s) + 1 for s in inputs.sequences[rows]])[at - 1]
-    vague = (ref[at] == OTHER) | (alt[at] == OTHER)
-    scorable[owner[vague]] = False
-    at, owner = at[~vague], owner[~vague]
+    ambiguous = (ref[at] == OTHER) | (alt[at] == OTHER)
+    scorable[owner[ambiguous]] = False
+    at, owner = at[~ambiguous], owner[~ambiguous]
     around = at[:, None] + np.arange(-1, 2)
     return Changes(owner, ref[around], alt[around], scorable)
 
 
 def separated(sequences: Strings) -> Codes:
-    """Return the base codes of all sequences, with an unknown one before the first and after each."""
+    """Return the base codes of all sequences in a row, with an unknown one before the first and after each."""
     return encode(strings(["N" + "".join(f"{s}N" for s in sequences)]))[0]

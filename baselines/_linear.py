@@ -1,4 +1,4 @@
-"""What the linear baselines share: features of sequences or of variants, and a linear model on them."""
+"""What the linear baselines share: features of sequences or variants, and a linear model on them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FittedLinear:
 class LinearBaseline:
     """L2-penalised logistic or ridge regression on features; the penalty is chosen on valid.
 
-    `features_for(train inputs)` returns the features, which may so depend on what training sequences look like.
+    `features_for(train inputs)` returns the features, which may thus depend on the training sequences.
     """
 
     features_for: Callable[[Inputs], Features]

@@ -34,10 +34,10 @@ class Block(nn.Module):
 class Network(nn.Module):
     """Motifs of 15 bp, pooled by 4, four residual blocks, then two views of the map in one hidden layer.
 
-    One view is each channel's mean and maximum, for what may stand anywhere; the other is a few channels at every
-    place, for windows that are centred on a site. With `difference` the inputs are REF and ALT, and the output is that
-    of ALT minus that of REF plus a constant. Two-dimensional convolutions over a height of 1, since these run faster
-    than one-dimensional ones on a CPU.
+    One view is each channel's mean and maximum, for motifs that may be anywhere; the other is a few channels at every
+    position, for windows that are centred on a site. With `difference` the inputs are REF and ALT, and the output is
+    that of ALT minus that of REF plus a constant. The convolutions are two-dimensional over a height of 1, which run
+    faster on a CPU than one-dimensional ones.
     """
 
     def __init__(self, width: int, outputs: int, *, difference: bool) -> None:
@@ -72,8 +72,8 @@ class Network(nn.Module):
         return self.drop(torch.relu(self.hidden(torch.cat([mean, highest, placed], dim=1))))
 
     def drop(self, x: Tensor) -> Tensor:
-        """Return `x` (n, d) after dropout, which drops the same of ALT as of its REF."""
+        """Return `x` (n, d) after dropout, which drops the same units of ALT as of its REF."""
         if not self.difference:
             return self.dropout(x)
-        kept = self.dropout(torch.ones_like(x[: len(x) // 2]))
-        return x * torch.cat([kept, kept])
+        mask = self.dropout(torch.ones_like(x[: len(x) // 2]))
+        return x * torch.cat([mask, mask])

@@ -15,7 +15,7 @@ _TRANSITIONS = frozenset(("AG", "GA", "CT", "TC"))
 
 
 def widest(inputs: Inputs) -> int:
-    """Return the length in bp of the longest sequence, at most 8192. Raises DataError where there is no base at all."""
+    """Return the length in bp of the longest sequence, at most 8192. Raises DataError where all are empty."""
     columns = [inputs.sequences] if inputs.alternates is None else [inputs.sequences, inputs.alternates]
     width = max((len(s) for column in columns for s in column), default=0)
     if width == 0:
@@ -26,7 +26,7 @@ def widest(inputs: Inputs) -> int:
 def aligned_codes(sequences: Strings, width: int) -> NDArray[np.uint8]:
     """Return base codes (n, width): base `len // 2` of each sequence is in column `width // 2`.
 
-    Columns without a base hold the code of a letter that is not A, C, G or T; what falls outside is cut off.
+    Columns without a base have the code of a letter that is not A, C, G or T; bases that fall outside are cut off.
     """
     codes, bounds = encode(sequences)
     length = np.diff(bounds)
@@ -50,21 +50,21 @@ def one_hot(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def substitutions(inputs: Inputs) -> list[tuple[int, int]]:
-    """Return for each variant how many of its changed bases are transitions, and how many are anything else.
+    """Return, for each variant, how many of its changed bases are transitions, and how many are other changes.
 
-    In an insertion or a deletion windows are aligned at both ends, without the bases that restored the length of one:
-    as many changed bases count as were inserted or deleted, beside what still differs. Raises NotApplicable where there
-    are no alternates.
+    For an insertion or a deletion windows are aligned at both ends, without the bases that restored the length of one:
+    inserted or deleted bases count as changed, beside those that still differ. Raises NotApplicable where there are no
+    alternates.
     """
     if inputs.alternates is None:
         raise NotApplicable("these inputs have no alternate sequences; the baseline scores variants")
-    found = []
+    counts = []
     for reference, alternate in zip(inputs.sequences, inputs.alternates, strict=True):
         change = compare(reference, alternate)
         gain = change.alt_end - change.ref_end
         if change.kind == "indel":
             if len(reference) == len(alternate):
-                # ALT lost as many bases on its right as were inserted, or was filled up with as many as were deleted.
+                # ALT lost as many bases on its right as were inserted, or gained as many as were deleted.
                 reference = reference[: len(reference) - max(gain, 0)]
                 alternate = alternate[: len(alternate) - max(-gain, 0)]
             start = _shared(reference, alternate)
@@ -72,10 +72,10 @@ def substitutions(inputs: Inputs) -> list[tuple[int, int]]:
             reference, alternate = (s[start : len(s) - end] for s in (reference, alternate))
         changed = [a + b for a, b in zip(reference, alternate, strict=False) if a != b]
         transitions = sum(pair in _TRANSITIONS for pair in changed)
-        found.append((transitions, len(changed) - transitions + abs(gain)))
-    return found
+        counts.append((transitions, len(changed) - transitions + abs(gain)))
+    return counts
 
 
 def _shared(a: str, b: str) -> int:
-    """Return how many letters `a` and `b` begin with alike."""
+    """Return how many letters `a` and `b` share at their beginning."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -22,9 +22,9 @@ BATCH = 64
 PREDICT_BATCH = 256
 EPOCHS = (8, 15)
 PRESENTED = 20_000
-"""How many examples training shows in all, within the bounds of EPOCHS."""
+"""How many examples the network sees in training in all, within the bounds of EPOCHS."""
 MASKED = 0.2
-"""The share of bases that a training example does not show, drawn anew each time."""
+"""The share of bases that are masked in a training example, drawn anew each time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,37 +35,37 @@ class _Fitted:
     both_strands: bool
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return probabilities (n, n_classes), or values (n, outputs); both strands are averaged where trained so."""
+        """Return probabilities (n, n_classes), or values (n, outputs): strand means if trained on both strands."""
         codes = _codes(inputs, self.width)
-        found = self._one_strand(codes)
+        scores = self._one_strand(codes)
         if self.both_strands:
-            found = (found + self._one_strand(_complement(codes))) / 2
-        return found
+            scores = (scores + self._one_strand(_complement(codes))) / 2
+        return scores
 
     def _one_strand(self, codes: NDArray[np.uint8]) -> FloatArray:
         import torch
 
         device = next(self.network.parameters()).device
-        found = []
+        scores = []
         with torch.no_grad():
             for at in range(0, len(codes), PREDICT_BATCH):
                 outputs = self.network(torch.from_numpy(codes[at : at + PREDICT_BATCH]).to(device))
-                found.append(self.head.scores(outputs))
-        return np.concatenate([np.zeros((0, self.head.width)), *found])
+                scores.append(self.head.scores(outputs))
+        return np.concatenate([np.zeros((0, self.head.width)), *scores])
 
 
 @dataclass(frozen=True)
 class CNN:
     """A small residual network on one-hot bases, trained with early stopping on valid.
 
-    A variant's output is that of ALT minus that of REF, by one network, plus a constant.
+    A variant's output is that of ALT minus that of REF, from the same network, plus a constant.
     """
 
     strand_augmentation: bool
     device: str
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> _Fitted:
-        """Return the fitted predictor; `seed` draws the initial weights, the order of examples and what is masked."""
+        """Return the fitted predictor; `seed` draws the initial weights, the order of examples and the masks."""
         import torch
 
         from baserate.baselines._network import Network
@@ -97,8 +97,8 @@ class CNN:
         def batch_loss(index: NDArray[np.int64]) -> torch.Tensor:
             batch = codes[index]
             if self.strand_augmentation:
-                turned = rng.random(len(batch)) < 0.5
-                batch[turned] = _complement(batch[turned])
+                flipped = rng.random(len(batch)) < 0.5
+                batch[flipped] = _complement(batch[flipped])
             return loss(_mask(batch, rng), y[torch.from_numpy(index).to(device)])
 
         def valid_loss() -> float:
@@ -133,12 +133,12 @@ def _codes(inputs: Inputs, width: int) -> NDArray[np.uint8]:
 
 def _complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the reverse complement of base codes along the last axis."""
-    turned: NDArray[np.uint8] = np.array([3, 2, 1, 0, 4], dtype=np.uint8)[codes[..., ::-1]]
-    return turned
+    complement: NDArray[np.uint8] = np.array([3, 2, 1, 0, 4], dtype=np.uint8)[codes[..., ::-1]]
+    return complement
 
 
 def _mask(codes: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return `codes` with a share of positions unknown, the same in REF and ALT, never one where the two differ."""
+    """Return `codes` with a share of positions masked, the same in REF and ALT, but none where the two differ."""
     hidden = rng.random((len(codes), 1, codes.shape[2])) < MASKED
     if codes.shape[1] == 2:
         hidden &= codes[:, :1] == codes[:, 1:]

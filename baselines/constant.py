@@ -1,4 +1,4 @@
-"""The base rate itself: the same answer for every example."""
+"""The base rate itself: the same prediction for every example."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from baserate.types import Examples, FloatArray, Inputs
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    answer: FloatArray
+    prediction: FloatArray
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        return np.tile(self.answer, (len(inputs), 1))
+        return np.tile(self.prediction, (len(inputs), 1))
 
 
 class Constant:
-    """Answers with the class or label frequencies, or the mean targets, of train; untrained, with 0."""
+    """Predicts the class or label frequencies, or the mean targets, of train; untrained, 0."""
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> _Fitted:
         """Return the constant predictor. Raises DataError where train is empty."""

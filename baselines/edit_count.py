@@ -1,4 +1,4 @@
-"""How much a variant changes, whatever it changes."""
+"""How many bases a variant changes, whichever they are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class EditCount:
     """Scores a variant by the number of bases that it changes."""
 
     def score_variants(self, inputs: Inputs) -> FloatArray:
-        """Return minus the number of bases that are substituted, inserted or deleted, (n,): lower changes more."""
+        """Return minus the number of bases that are substituted, inserted or deleted, (n,): lower for more changes."""
         return np.array([-float(sum(counts)) for counts in substitutions(inputs)], dtype=np.float64)
 
 

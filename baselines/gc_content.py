@@ -1,4 +1,4 @@
-"""What base composition alone tells: GC, and how depleted CpG is."""
+"""What base composition alone predicts: GC content, and the depletion of CpG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What short words tell, wherever they stand."""
+"""What short words predict, wherever they are in the sequence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load(*, max_k: int = 6) -> LinearBaseline:
     def features_for(train: Inputs) -> Features:
         """Return frequencies scaled so that the variances of all words of length k sum to 2**k on train.
 
-        Scaling each word by itself would make most of the rarest, and no scaling would leave long words unheard.
+        Scaling each word by itself would give the rarest words most weight, and no scaling would give long words none.
         """
         x = featurise(train, lambda sequences: kmer_features(sequences, ks))
         mean = np.asarray(x.mean(axis=0, dtype=np.float64)).ravel()

@@ -1,4 +1,4 @@
-"""What combinations of short words tell."""
+"""What combinations of short words predict."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ class _Fitted:
         import xgboost
 
         data = xgboost.DMatrix(_features(inputs, self.max_k), nthread=_threads())
-        found = np.asarray(self.booster.predict(data), dtype=np.float64).reshape(len(inputs), -1)
+        outputs = np.asarray(self.booster.predict(data), dtype=np.float64).reshape(len(inputs), -1)
         if not self.n_classes:
-            return found * self.scale + self.offset
+            return outputs * self.scale + self.offset
         if self.labels:
-            return found
-        return np.hstack([1 - found, found]) if self.n_classes == 2 else found / found.sum(axis=1, keepdims=True)
+            return outputs
+        return (
+            np.hstack([1 - outputs, outputs]) if self.n_classes == 2 else outputs / outputs.sum(axis=1, keepdims=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ class KmerXGBoost:
             raise DataError(f"there are {len(y)} training and {len(valid)} validation examples; expected some of both")
         labels = bool(n_classes) and y.ndim == 2
         if n_classes and not labels and len(np.unique(y)) == 1:
-            raise DataError(f"training labels hold class {y[0]} alone; expected two classes or more")
+            raise DataError(f"training labels have only class {y[0]}; expected two classes or more")
         if not np.isfinite(y.astype(np.float64)).all():
             raise DataError("a training target is not finite")
         offset, scale = np.zeros(1), np.ones(1)
-        if y.ndim == 2 and not n_classes:  # outputs in other units count alike
+        if y.ndim == 2 and not n_classes:  # so that outputs in different units count alike
             offset, scale = y.mean(axis=0), np.where(np.ptp(y, axis=0) > 0, y.std(axis=0), 1.0)
         base = float(y.mean()) if y.ndim == 1 else 0.0
         objective: dict[str, Any] = {"objective": "reg:squarederror", "base_score": base}
@@ -115,8 +117,8 @@ def _features(inputs: Inputs, max_k: int) -> Any:
 
 def _threads() -> int:
     """Return the number of threads: OMP_NUM_THREADS where it is set, else the cores, at most 8."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdigit() and int(given) else min(8, os.cpu_count() or 1)
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    return int(value) if value.isdigit() and int(value) else min(8, os.cpu_count() or 1)
 
 
 @baseline(

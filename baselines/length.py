@@ -1,4 +1,4 @@
-"""What the length of a sequence alone tells."""
+"""What the length of a sequence alone predicts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def length_features(sequences: Strings) -> FloatArray:
     "length",
     version=1,
     modes={"from_scratch": {}},
-    description="A linear model of sequence length (for a variant, of its change) and its logarithm; no base is seen.",
+    description="A linear model of sequence length (for a variant, of its change) and its logarithm; it sees no base.",
 )
 def load() -> LinearBaseline:
     """Return the length baseline."""

@@ -1,4 +1,4 @@
-"""What a table of short words knows of DNA: a Markov chain, the language model that every other one must beat."""
+"""What a table of short words knows about DNA: a Markov chain, the language model that all others must beat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from baserate.types import FloatArray, Inputs, IntArray, Strings, strings
 
 MAX_ORDER = 8
 _BLOCK = 1 << 22
-"""Bases that are worked on together, which bounds the memory."""
+"""How many bases are processed together, which bounds the memory."""
 
 _GRAIN = 2.0**-36
 """Log-probabilities are multiples of this, so that sums below 65,536 nats are exact whatever the order of the words.
@@ -46,11 +46,11 @@ class Chain:
 
     @property
     def order(self) -> int:
-        """How many bases a base depends on."""
+        """The number of bases on which a base depends."""
         return len(self.log_probs) - 1
 
     def log_likelihood(self, sequences: Strings) -> FloatArray:
-        """Return the log-likelihood of each sequence as it is written, (n,), in nats.
+        """Return the log-likelihood of each sequence on the strand as written, (n,), in nats.
 
         A base with fewer known bases on its left than the order, at the start or after a letter other than A, C, G, T,
         is predicted from as many as there are; such a letter itself adds nothing.
@@ -60,7 +60,7 @@ class Chain:
             codes, owner = _separated(sequences[rows])
             each = np.zeros(len(codes))
             for length, (word, known) in enumerate(_words(codes, self.order + 1)):
-                # Longer contexts overwrite what shorter ones said, wherever all of their bases are known.
+                # Longer contexts overwrite the values of shorter ones, wherever all of their bases are known.
                 each[length:][known] = self.log_probs[length].ravel()[word[known]]
             out[rows] = np.bincount(owner, weights=each, minlength=rows.stop - rows.start)
         return out
@@ -81,10 +81,10 @@ class Chain:
 
 
 def fit_chain(counts: Sequence[FloatArray], pseudocount: float) -> Chain:
-    """Return the chain of given word counts: `counts[j]` (4**(j + 1),) are those of words of j + 1 bases.
+    """Return the chain for word counts: `counts[j]` (4**(j + 1),) are those of words of j + 1 bases.
 
     Each context is seen 4 x `pseudocount` times beforehand, with the bases that the context without its leftmost base
-    predicts (a hierarchical Dirichlet prior: MacKay & Peto 1995), so that rare contexts are left to shorter ones.
+    predicts (a hierarchical Dirichlet prior: MacKay & Peto 1995), so that rare contexts rely on shorter ones.
     """
     log_probs: list[FloatArray] = []
     prior: FloatArray = np.full((1, 4), 0.25)
@@ -107,13 +107,13 @@ def count_words(pieces: Sequence[Codes], longest: int) -> list[FloatArray]:
             before = min(start, longest - 1)
             block = piece[start - before : start + _BLOCK]
             for length, (word, known) in enumerate(_words(block, longest)):
-                new = slice(max(0, before - length), None)  # a word belongs to the block that holds its last base
+                new = slice(max(0, before - length), None)  # a word belongs to the block that has its last base
                 counts[length] += np.bincount(word[new][known[new]], minlength=len(counts[length]))
     return [each + each[_reverse_complements(length)] for length, each in enumerate(counts, 1)]
 
 
 class Markov:
-    """A Markov chain that learns the task's training DNA, or corpora of its own, from both strands alike."""
+    """A Markov chain that learns from both strands of the task's training DNA, or of corpora of its own."""
 
     def __init__(self, *, order: int, pseudocount: float, corpus: str) -> None:
         if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= MAX_ORDER:
@@ -126,7 +126,7 @@ class Markov:
         self._chain: Chain | None = None
 
     def learn(self, inputs: Inputs) -> None:
-        """Count the words of the distinct training sequences (REF alone, real alone), or of the corpora if there are.
+        """Count the words of the distinct training sequences (only REF, only real ones), unless there are corpora.
 
         Raises NotApplicable where there is nothing to learn from.
         """
@@ -135,7 +135,7 @@ class Markov:
         distinct = strings(np.unique(inputs.sequences.astype(str)))
         if not len(distinct):
             raise NotApplicable(
-                "markov has no DNA to learn from, for the task has no training part; give it a corpus, the path of a "
+                "markov has no DNA to learn from, since the task has no training part; give it a corpus, the path of a "
                 "pretraining configuration: --model 'markov(corpus=\"pretrain.toml\")'"
             )
         pieces = [_separated(distinct[rows])[0] for rows in _blocks(distinct)]
@@ -151,7 +151,7 @@ class Markov:
         return self._chain
 
     def log_likelihood(self, sequences: Strings) -> FloatArray:
-        """Return the log-likelihood of each sequence as it is written, (n,), in nats."""
+        """Return the log-likelihood of each sequence on the strand as written, (n,), in nats."""
         return self.chain.log_likelihood(sequences)
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
@@ -173,29 +173,29 @@ class Markov:
 
 
 def _count_corpora(config: PretrainConfig, longest: int) -> list[FloatArray]:
-    """Return the word counts of what the configuration trains on: the corpora in proportion to their weights.
+    """Return the word counts of the configuration's training DNA: the corpora in proportion to their weights.
 
-    What is held out of training there is held out here. The counts sum to about twice the number of bases.
+    DNA that the configuration holds out of training is held out here. The counts sum to about twice the bases.
     """
     t = config.training
     advance = activity("counting words of the corpora", len(config.corpora))
-    found = []
+    per_corpus = []
     for corpus in config.corpora:
         spans = load_corpus(
             corpus, length=t.crop, valid_fraction=t.valid_fraction, n_valid=t.valid_windows, seed=t.seed
         )
-        found.append((spans.weight, spans.n_train, count_words(spans.train, longest)))
+        per_corpus.append((spans.weight, spans.n_train, count_words(spans.train, longest)))
         advance(1)
-    bases = sum(n for _, n, _ in found)
-    weights = sum(weight for weight, _, _ in found)
-    scaled = [[c * (bases * weight / weights / n) for c in counts] for weight, n, counts in found]
+    bases = sum(n for _, n, _ in per_corpus)
+    weights = sum(weight for weight, _, _ in per_corpus)
+    scaled = [[c * (bases * weight / weights / n) for c in counts] for weight, n, counts in per_corpus]
     return [np.sum(of_length, axis=0) for of_length in zip(*scaled, strict=True)]
 
 
 def _words(codes: Codes, longest: int) -> Iterator[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
-    """Yield for words of 1, 2, .. `longest` bases the number that each spells and whether all its bases are known.
+    """Yield, for words of 1, 2, ... `longest` bases, the number that each spells and whether all its bases are known.
 
-    Word i of j bases is `codes[i : i + j]`; where it is not known its number means nothing.
+    Word i of j bases is `codes[i : i + j]`; where a base is unknown the number means nothing.
     """
     word, known = codes.astype(np.int32), codes < OTHER
     yield word, known
@@ -216,7 +216,7 @@ def _reverse_complements(length: int) -> IntArray:
 
 
 def _blocks(sequences: Strings) -> Iterator[slice]:
-    """Yield slices of rows that hold about `_BLOCK` bases each."""
+    """Yield slices of rows with about `_BLOCK` bases each."""
     start = size = 0
     for row, sequence in enumerate(sequences):
         if size and size + len(sequence) > _BLOCK:

@@ -1,6 +1,6 @@
-"""How well a sequence is spelt as a splice site: the maximum-entropy models of Yeo & Burge 2004.
+"""How well a sequence resembles a splice site: the maximum-entropy models of Yeo & Burge 2004.
 
-The models are tables of counts, not ours to ship: they are read from the package maxentpy where it is installed.
+The models are tables that may not be shipped with baserate: they are read from the package maxentpy, if installed.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _AG = np.array([[0.9903, 0.0032, 0.0034, 0.0030], [0.0027, 0.0037, 0.9905, 0.003
 _FACTORS = (((0, 7), 1), ((7, 14), 1), ((14, 21), 1), ((4, 11), 1), ((11, 18), 1))
 _OVERLAPS = (((4, 7), -1), ((7, 11), -1), ((11, 14), -1), ((14, 18), -1))
 _PARTS = (*_FACTORS, *_OVERLAPS)
-"""Columns, of the 21 around AG, that each acceptor table reads, and whether it multiplies or, an overlap, divides."""
+"""The columns, of the 21 around AG, that each acceptor table reads, and whether it multiplies or (overlaps) divides."""
 
 
 @functools.cache
 def tables() -> tuple[FloatArray, tuple[FloatArray, ...]]:
     """Return the donor's probability ratios by its 7 free bases, (4**7,), and the nine tables of the acceptor.
 
-    Raises MissingExtra, with the command that installs it, where maxentpy is not there, and DataError for other files
+    Raises MissingExtra, with the command that installs it, where maxentpy is missing, and DataError for files other
     than those of its version 0.0.3.
     """
     try:
@@ -64,20 +64,20 @@ def read_donor_table(path: Path) -> FloatArray:
 
 def read_acceptor_tables(path: Path) -> tuple[FloatArray, ...]:
     """Return the nine tables in a file of lines `TABLE WORD RATIO`, a word being the number that its bases spell."""
-    found = [np.full(4 ** (stop - start), np.nan) for (start, stop), _ in _PARTS]
+    arrays = [np.full(4 ** (stop - start), np.nan) for (start, stop), _ in _PARTS]
     for number, line in enumerate(path.read_text().splitlines(), 1):
         try:
             table, word, ratio = line.split()
-            found[int(table)][int(word)] = float(ratio)
+            arrays[int(table)][int(word)] = float(ratio)
         except (ValueError, IndexError):
             raise DataError(f"{path}: line {number}: expected table, word and number, found {line[:40]!r}") from None
-    return tuple(_complete(table, path, f"acceptor table {i}") for i, table in enumerate(found))
+    return tuple(_complete(table, path, f"acceptor table {i}") for i, table in enumerate(arrays))
 
 
 def donor_scores(codes: NDArray[np.uint8], table: FloatArray) -> FloatArray:
     """Return score5 (log2 odds) of every 9 bases in each row of `codes` (n, width): (n, width - 8).
 
-    It is -inf where a base is not known. Column j is that of the boundary before base j + 3.
+    It is -inf where a base is unknown. Column j is for the boundary before base j + 3.
     """
     sites = np.lib.stride_tricks.sliding_window_view(codes, sum(DONOR), axis=1)
     free = np.delete(sites, (3, 4), axis=2)
@@ -88,7 +88,7 @@ def donor_scores(codes: NDArray[np.uint8], table: FloatArray) -> FloatArray:
 def acceptor_scores(codes: NDArray[np.uint8], parts: tuple[FloatArray, ...]) -> FloatArray:
     """Return score3 (log2 odds) of every 23 bases in each row of `codes` (n, width): (n, width - 22).
 
-    It is -inf where a base is not known. Column j is that of the boundary before base j + 20.
+    It is -inf where a base is unknown. Column j is for the boundary before base j + 20.
     """
     sites = np.lib.stride_tricks.sliding_window_view(codes, sum(ACCEPTOR), axis=1)
     free = np.delete(sites, (18, 19), axis=2)
@@ -99,10 +99,10 @@ def acceptor_scores(codes: NDArray[np.uint8], parts: tuple[FloatArray, ...]) -> 
 
 
 def best_scores(sequences: Strings, *, reach: int | None) -> FloatArray:
-    """Return the best donor and the best acceptor score of each sequence, (n, 2), on the strand that is written.
+    """Return the best donor and the best acceptor score of each sequence, (n, 2), on the strand as written.
 
-    They are the best of the boundaries within `reach` bases of the centre (base `len // 2` is the first after it), or
-    of all with None; 0, the odds of no information, where none can be read.
+    They are the best over the boundaries within `reach` bases of the centre (base `len // 2` is the first after it), or
+    over all with None; 0, the log odds of no information, where no boundary can be scored.
     """
     out = np.zeros((len(sequences), 2))
     lengths = np.array([len(s) for s in sequences])
@@ -128,7 +128,7 @@ def _best(codes: NDArray[np.uint8], centre: int, *, reach: int) -> FloatArray:
 
 
 class MaxEntScan(LinearBaseline):
-    """A linear model of the best donor and acceptor score about the centre; untrained, their change over the window."""
+    """A linear model of the best donor and acceptor scores at the centre; untrained, their change in the window."""
 
     def score_variants(self, inputs: Inputs) -> FloatArray:
         """Return the best score5 plus the best score3 in ALT minus the same in REF, (n,), on the strand as written."""
@@ -141,7 +141,7 @@ class MaxEntScan(LinearBaseline):
 
 
 def _numbers(codes: NDArray[np.uint8], start: int, stop: int) -> IntArray:
-    """Return the number that columns start..stop of the last axis spell, unknown bases read as A."""
+    """Return the number that columns start..stop of the last axis spell, with unknown bases read as A."""
     word: IntArray = np.zeros(codes.shape[:-1], np.int64)
     for column in range(start, stop):
         word = word * 4 + codes[..., column] % OTHER
@@ -165,7 +165,7 @@ def _complete(table: FloatArray, path: Path, what: str) -> FloatArray:
     version=1,
     modes={"from_scratch": {}, "zero_shot": {"rule": "native"}},
     description="A linear model of the best MaxEntScan donor and acceptor score (score5, score3) within `reach` bases "
-    "of the centre, on the strand that is written. Zero-shot, for variants: the change of both over the whole window.",
+    "of the centre, on the strand as written. Zero-shot, for variants: the change of both over the whole window.",
     pretraining=(Exposure("splice sites of 1,821 human transcripts", "Homo sapiens", "", ()),),
     citation="Yeo & Burge 2004, J Comput Biol 11:377",
 )

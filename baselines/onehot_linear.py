@@ -1,4 +1,4 @@
-"""What each base at each position tells on its own: a position weight matrix that is fitted to the labels."""
+"""What each base at each position predicts on its own: a position weight matrix fitted to the labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a prompt says of what follows it, without any model of DNA."""
+"""What a prompt itself predicts about the bases that follow, without any model of DNA."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from baserate.registry import baseline
 from baserate.types import FloatArray, Strings
 
 LONGEST, SHORTEST = 32, 8
-"""Bases of the end of a prompt that are looked for further up in it."""
+"""How many bases of the end of a prompt are searched for earlier in it, at most and at least."""
 
 
 class CommonBase:
-    """Says that the commonest base of the sequence comes next."""
+    """Predicts that the most common base of the sequence comes next."""
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
-        """Return the logarithms of the shares of A, C, G and T in each sequence, (n, 4), each counted once more."""
+        """Return the logarithms of the shares of A, C, G and T in each sequence, (n, 4), with 1 added to each count."""
         counts = np.array([[s.upper().count(base) for base in "ACGT"] for s in sequences], np.float64)
         counts = counts.reshape(-1, 4) + 1
         shares: FloatArray = np.log(counts / counts.sum(axis=1, keepdims=True))
@@ -23,10 +23,10 @@ class CommonBase:
 
 
 class PromptCopy(CommonBase):
-    """Copies what followed the last time that the sequence's end occurred in it, else says the commonest base."""
+    """Copies what followed the last occurrence of the sequence's end in it, else predicts the most common base."""
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
-        """Return log-probabilities (n, 4): .97 for the base that is copied, or the shares of bases, in nats."""
+        """Return log-probabilities (n, 4), in nats: of .97 for the base that is copied, or of the shares of bases."""
         out = super().next_base_log_probs(sequences)
         for row, sequence in enumerate(sequences):
             base = _copied(sequence.upper())
@@ -49,7 +49,7 @@ def _copied(sequence: str) -> str:
     "common_base",
     version=1,
     modes={"zero_shot": {"rule": "generate"}},
-    description="The commonest base of the prompt, over and over.",
+    description="The most common base of the prompt, over and over.",
     variants=False,
 )
 def load_common_base() -> CommonBase:
@@ -61,8 +61,8 @@ def load_common_base() -> CommonBase:
     "prompt_copy",
     version=1,
     modes={"zero_shot": {"rule": "generate"}},
-    description="What followed in the prompt the last time that its end occurred there: copying, which retrieves an "
-    "exact repeat without a model of DNA.",
+    description="Copies what followed the last earlier occurrence of the prompt's end in it, which retrieves an exact "
+    "repeat without a model of DNA.",
     variants=False,
 )
 def load_prompt_copy() -> PromptCopy:

@@ -1,4 +1,4 @@
-"""A position weight matrix a class, in closed form: no training but counting."""
+"""One position weight matrix per class, in closed form: no training but counting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Matrices:
     log_prior: FloatArray
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return class probabilities (n, classes), if positions were independent of one another given the class."""
+        """Return class probabilities (n, classes), as if positions were independent given the class."""
         width = self.log_odds.shape[1]
         codes = aligned_codes(inputs.sequences, width)
         totals = np.stack([odds[np.arange(width), codes].sum(axis=1) for odds in self.log_odds], axis=1)
@@ -35,7 +35,7 @@ class Matrices:
 
 @dataclass(frozen=True)
 class PositionWeightMatrix:
-    """Fits a matrix a class on aligned sequences; `window` is how many central columns are read, 0 for all."""
+    """Fits one matrix per class on aligned sequences; `window` is how many central columns are read, 0 for all."""
 
     pseudocount: float
     window: int
@@ -47,13 +47,13 @@ class PositionWeightMatrix:
         """
         check_keys(settings, (), "settings of from_scratch")
         if n_classes == 0 or train.targets.ndim == 2 or train.inputs.alternates is not None:
-            raise NotApplicable("pwm needs one class a sequence; it fits neither measurements, labels nor variants")
+            raise NotApplicable("pwm needs one class per sequence; it fits neither measurements, labels nor variants")
         if not len(train):
             raise DataError("there are no training examples")
         lengths = {len(s) for s in train.inputs.sequences}
         if len(lengths) > 1:
             raise NotApplicable(
-                f"pwm needs aligned sequences of one length; those of train have {min(lengths)} to {max(lengths)} bp"
+                f"pwm needs aligned sequences of one length; those in train have {min(lengths)} to {max(lengths)} bp"
             )
         (length,) = lengths
         width = min(self.window or length, length)
@@ -76,8 +76,8 @@ class PositionWeightMatrix:
     "pwm",
     version=1,
     modes={"from_scratch": {}},
-    description="A position weight matrix a class, counted from sequences of one length: log-odds of the base at each "
-    "position over the background, summed, with the class frequencies.",
+    description="One position weight matrix per class, counted from sequences of one length: log-odds of the base at "
+    "each position over the background, summed, with the class frequencies.",
     variants=False,
     citation="Staden 1984, Nucleic Acids Res 12:505",
 )

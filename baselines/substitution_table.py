@@ -16,7 +16,7 @@ RATES = {
     ("C", "G"): 0.00085,
     ("C", "T"): 0.0027,
 }
-"""Substitutions a site on the human lineage by REF and ALT, each with its complement, outside CpG for C to T.
+"""Substitutions per site on the human lineage by REF and ALT, each with its complement, outside CpG for C to T.
 
 Pozzoli et al. 2008, table 2, fixed substitutions: the mean over their regions of low GC (0.96 Mb) and high GC (0.44
 Mb), weighted by size, to two digits.
@@ -47,19 +47,19 @@ class SubstitutionTable:
     def score_variants(self, inputs: Inputs) -> FloatArray:
         """Return the log of the rates of each variant's substitutions over that of a CpG transition, summed, (n,).
 
-        Lower is rarer; no change, like a CpG transition, scores 0. The neighbours are those in REF; one past the end
-        of the window makes no CpG. NaN for a variant that changes the length.
+        Lower is rarer; no change scores 0, as does a CpG transition. The neighbours are those in REF; beyond the window
+        there is no CpG. NaN for a variant that changes the length.
         """
-        found = changes(inputs, "substitution_table")
-        before, ref, after = found.ref.T
-        return found.total(self._log_rates[before, ref, after, found.alt[:, 1]])
+        substitutions = changes(inputs, "substitution_table")
+        before, ref, after = substitutions.ref.T
+        return substitutions.total(self._log_rates[before, ref, after, substitutions.alt[:, 1]])
 
 
 @baseline(
     "substitution_table",
     version=1,
     modes={"zero_shot": {"rule": "native"}},
-    description="The log of how often each substitution is made on the human lineage, from a fixed table of seven "
+    description="The log of how often each substitution occurs on the human lineage, from a fixed table of seven "
     "kinds: C to T inside CpG, and six outside it. Insertions and deletions are not scored.",
     variants=True,
     citation="Pozzoli et al. 2008, BMC Evol Biol 8:99 (table 2)",

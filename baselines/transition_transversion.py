@@ -1,4 +1,4 @@
-"""The oldest rule about substitutions: transitions are the milder ones."""
+"""The oldest rule about substitutions: transitions are milder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from baserate.types import FloatArray, Inputs
 
 
 class TransitionTransversion:
-    """Scores a variant by the kind of its substitutions alone."""
+    """Scores a variant only by the kinds of its substitutions."""
 
     def score_variants(self, inputs: Inputs) -> FloatArray:
-        """Return minus the number of transversions plus half of the transitions, (n,): lower is the more disruptive.
+        """Return minus the number of transversions plus half of the transitions, (n,): lower is more disruptive.
 
-        A transition (A-G, C-T) costs 0.5, a transversion or a change of length 1 a base; no change scores 0.
+        A transition (A-G, C-T) costs 0.5, a transversion or a change of length 1 per base; no change scores 0.
         """
         return np.array(
             [-(other + 0.5 * transitions) for transitions, other in substitutions(inputs)], dtype=np.float64

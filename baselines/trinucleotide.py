@@ -1,4 +1,4 @@
-"""How common a base is between its two neighbours: the shortest context that knows of CpG."""
+"""How common a base is between its two neighbours: the shortest context that reflects CpG depletion."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Trinucleotide:
         """
         distinct = strings(np.unique(inputs.sequences.astype(str)))
         if not len(distinct):
-            raise NotApplicable("trinucleotide has no DNA to learn from, for the task has no training part")
+            raise NotApplicable("trinucleotide has no DNA to learn from, since the task has no training part")
         codes = separated(distinct)
         known = (codes[:-2] < OTHER) & (codes[1:-1] < OTHER) & (codes[2:] < OTHER)
         word = np.ravel_multi_index((codes[:-2][known], codes[1:-1][known], codes[2:][known]), (4, 4, 4))
         forward = np.bincount(word, minlength=64).reshape(4, 4, 4)
         counts = np.zeros((OTHER + 1,) * 3)
         counts[:4, :4, :4] = forward + forward[::-1, ::-1, ::-1].transpose(2, 1, 0) + self.pseudocount
-        # A neighbour that is not known may be any base.
+        # An unknown neighbour may be any base.
         counts[OTHER] = counts[:OTHER].sum(axis=0)
         counts[:, :, OTHER] = counts[:, :, :OTHER].sum(axis=2)
         with np.errstate(divide="ignore"):
@@ -43,14 +43,14 @@ class Trinucleotide:
     def score_variants(self, inputs: Inputs) -> FloatArray:
         """Return log frequency of the ALT minus that of the REF trinucleotide, (n,), summed over substitutions.
 
-        NaN for a variant that changes the length. Adjacent substitutions are each seen between the neighbours that
-        their own sequence has.
+        NaN for a variant that changes the length. Each of several adjacent substitutions has the neighbours of its own
+        sequence, REF or ALT.
         """
         if self._log_counts is None:
             raise ConfigError("trinucleotide has learnt nothing yet: call learn(inputs) first")
-        found = changes(inputs, "trinucleotide")
-        ref, alt = (self._log_counts[tuple(codes.T)] for codes in (found.ref, found.alt))
-        return found.total(alt - ref)
+        substitutions = changes(inputs, "trinucleotide")
+        ref, alt = (self._log_counts[tuple(codes.T)] for codes in (substitutions.ref, substitutions.alt))
+        return substitutions.total(alt - ref)
 
 
 @baseline(
@@ -62,5 +62,5 @@ class Trinucleotide:
     variants=True,
 )
 def load(*, pseudocount: float = 1.0) -> Trinucleotide:
-    """Return the trinucleotide baseline; `pseudocount` is added to the count of each of the 64."""
+    """Return the trinucleotide baseline; `pseudocount` is added to the count of each of the 64 trinucleotides."""
     return Trinucleotide(pseudocount=pseudocount)

@@ -67,7 +67,7 @@ _PUBLIC = {
     "task": "registry",
     "rule": "zero_shot.rule",
 }
-"""Every public name, and the module that has it."""
+"""Every public name, and the module that defines it."""
 
 __all__ = [*_PUBLIC]
 

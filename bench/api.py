@@ -1,4 +1,4 @@
-"""What scripts and notebooks call, and the command line too: names in, records out.
+"""The functions that scripts, notebooks and the command line call: names in, records out.
 
 import baserate as br
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Planned:
-    """The cells of a call, the name that their records carry, and the seeds that a suite asks for, () for none."""
+    """The cells of a call, the name of the grid in their records, and the seeds that a suite sets, () for none."""
 
     cells: list[Cell]
     grid: str
@@ -59,9 +59,9 @@ def evaluate(
 
     `model` is a name as `--model` takes it, a card, or an object of yours: a scikit-learn estimator, a function that
     embeds a list of str, a pair of a network and its tokenizer, or anything with the methods of a model; `name` is then
-    what the record calls it, and `revision` what tells this version of it from others. The record is written under
-    `results` where that is given, and taken from there where it is done already; its predictions are at
-    `record.predictions` in either case. Raises BaserateError, in one line, for a mistake and for a cell that fails.
+    its name in the record, and `revision` distinguishes this version of it from others. The record is written under
+    `results` if that is given, and read from there if it exists already; its predictions are at `record.predictions`
+    in either case. Raises BaserateError, in one line, for a mistake and for a cell that fails.
     """
     card = _card(model, name=name, revision=revision, access=_access(trust_remote_code, allow_pickle))
     modes = (mode,) if mode else tuple(card.modes)
@@ -104,10 +104,10 @@ def run(
 ) -> list[Record]:
     """Return the records of models on tasks, in the order of the cells; what is done already is read from `results`.
 
-    Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, every mode of
-    a model without `modes`. Objects of yours are what `evaluate` takes, and `{"name": object}` names them. A cell
-    that fails is a record with its error; one whose data cannot be had has none. With `results` None nothing is
-    written. Raises BaserateError, in one line, for a mistake of the call.
+    Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, all modes of a
+    model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
+    that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
+    written. Raises BaserateError, in one line, for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -118,7 +118,7 @@ def run(
         random_weights=random_weights,
         access=_access(trust_remote_code, allow_pickle),
     )
-    ended = _results(
+    cell_results = _results(
         planned,
         seeds=seeds,
         limit=limit,
@@ -129,7 +129,7 @@ def run(
         executor=executor,
         progress=progress,
     )
-    return [result.record for result in ended if result.record is not None]
+    return [result.record for result in cell_results if result.record is not None]
 
 
 def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboard:
@@ -140,7 +140,7 @@ def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboa
 
 
 def tasks() -> pd.DataFrame:
-    """Return the registered tasks as a data frame: name, what is asked, sizes, whether there is a small variant."""
+    """Return the registered tasks as a data frame: name, question, sizes, whether there is a small variant."""
     return _frame("tasks")
 
 
@@ -161,9 +161,9 @@ def load_split(task: str | Path | Task, *, limit: int = 0) -> Split:
 
 def frame_task(frame: pd.DataFrame, name: str, **keys: Any) -> Task:
     """Return the task whose examples are the rows of a data frame; see `cards.frame.frame_task` for the keywords."""
-    from .cards.frame import frame_task as made
+    from .cards.frame import frame_task as from_frame
 
-    return made(frame, name, **keys)
+    return from_frame(frame, name, **keys)
 
 
 def cells_of(
@@ -178,7 +178,7 @@ def cells_of(
 ) -> Planned:
     """Return the cells that a call names: those of a suite, or of tasks x models x modes.
 
-    Raises ConfigError where it names both or neither, or nothing that can be run.
+    Raises ConfigError where the call names both or neither, or nothing that can be run.
     """
     from .cards.checkpoint import NO_ACCESS
     from .cards.find import find_models, with_twins
@@ -195,8 +195,8 @@ def cells_of(
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]
     else:
-        named = [str(model) for model in models if isinstance(model, (str, Path))]
-        cards = find_models(named, granted) if named or not models else []
+        names = [str(model) for model in models if isinstance(model, (str, Path))]
+        cards = find_models(names, granted) if names or not models else []
         cards += [_card(model, access=granted) for model in models if not isinstance(model, (str, Path))]
     cards = with_twins(cards) if random_weights else cards
     cells = _plan(tasks, cards, modes, settings)
@@ -214,8 +214,10 @@ def _plan(
     from .cards.find import find_tasks
     from .plan import plan
 
-    named = find_tasks([str(task) for task in tasks if isinstance(task, (str, Path))])
-    return plan([*named, *(_task(task) for task in tasks if not isinstance(task, (str, Path)))], cards, modes, settings)
+    named_tasks = find_tasks([str(task) for task in tasks if isinstance(task, (str, Path))])
+    return plan(
+        [*named_tasks, *(_task(task) for task in tasks if not isinstance(task, (str, Path)))], cards, modes, settings
+    )
 
 
 def _results(
@@ -235,7 +237,7 @@ def _results(
     from .run import Grid
 
     if limit < 0:
-        raise ConfigError(f"limit = {limit!r}; expected how many examples of each part, 0 for all")
+        raise ConfigError(f"limit = {limit!r}; expected the number of examples per part, 0 for all")
     protocol = Protocol(seeds=_seeds(seeds) or planned.seeds or SEEDS, limit=limit, grid=planned.grid)
     with _Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
@@ -256,12 +258,12 @@ def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     if any(isinstance(seed, bool) or not isinstance(seed, int) or seed < 0 for seed in chosen):
         raise ConfigError(f"seeds = {chosen!r}; expected whole numbers from 0, such as (0, 1, 2)")
     if len(set(chosen)) != len(chosen):
-        raise ConfigError(f"seeds = {chosen!r}; expected each once")
+        raise ConfigError(f"seeds = {chosen!r}; expected each seed once")
     return chosen
 
 
 class _Bars(AbstractContextManager["_Bars"]):
-    """A bar for the cells and one for what a cell does: a widget in a notebook, text in a terminal, else nothing."""
+    """A bar for the cells and one for the work in a cell: a widget in a notebook, text in a terminal, else nothing."""
 
     def __init__(self, total: int, *, shown: bool) -> None:
         from .progress import listening
@@ -309,7 +311,7 @@ class _Bars(AbstractContextManager["_Bars"]):
 
         seen = self._shown and ("ipykernel" in sys.modules or sys.stderr.isatty())
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that widgets are not installed, so that the bar is text
+            warnings.simplefilter("ignore")  # which says that widgets are not installed, so that the bar is text
             from tqdm.auto import tqdm
 
             return tqdm(**options, disable=not seen)
@@ -335,7 +337,7 @@ def _task(task: str | Path | Task) -> Task:
     if isinstance(task, (str, Path)):
         return find_task(str(task))
     raise ConfigError(
-        f"a task is a name, a file or a Task, not a {type(task).__name__}; frame_task makes one of a data frame"
+        f"a task is a name, a file or a Task, not a {type(task).__name__}; frame_task makes one from a data frame"
     )
 
 
@@ -354,7 +356,7 @@ def _frame(kind: str) -> pd.DataFrame:
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return one thing as a list of it; a pair of a network and its tokenizer is one thing."""
+    """Return the value as a list; a pair of a network and its tokenizer is one item."""
     if isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "parameters"):
         return [value]
     return list(value) if isinstance(value, (list, tuple)) else [value]

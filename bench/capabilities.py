@@ -1,4 +1,4 @@
-"""What a model can do. A model has one or more of these, and a mode or a zero-shot rule names the one that it needs."""
+"""What a model can do. A model has one or more of these capabilities, and a mode or a rule names the one it needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Embedder(Protocol):
     """A model that turns sequences into vectors."""
 
     def embed(self, sequences: Strings, **settings: Any) -> NDArray[np.float32]:
-        """Return one vector a sequence, (n, d), the same whatever the batch it is computed in.
+        """Return one vector per sequence, (n, d), which must not depend on the batch it is computed in.
 
         `settings` are those that the model's card names for the mode, such as `layer` and `pooling`.
         """
@@ -25,8 +25,8 @@ class Embedder(Protocol):
 class SiteEmbedder(Protocol):
     """A model that also gives the vector of the token at a base.
 
-    It may take `span`, the number of bases from each site on whose mean is asked for, and `shared`, by which it may
-    compute neighbouring sites of a long sequence from one window.
+    It may take `span`, the number of bases from each site on to average over, and `shared`, which allows it to compute
+    neighbouring sites of a long sequence from one window.
     """
 
     def embed_sites(self, sequences: Strings, sites: IntArray, **settings: Any) -> NDArray[np.float32]:
@@ -46,13 +46,13 @@ class MaskedModel(Protocol):
     def pseudo_log_likelihood(self, sequences: Strings, *, one_pass: bool = False) -> FloatArray:
         """Return the sum over tokens of log p(token | all others) (n,), in nats.
 
-        Each token is masked in turn, or with `one_pass` none is and one forward pass serves all.
+        Each token is masked in turn; with `one_pass` none is, and one forward pass serves all.
         """
 
 
 @runtime_checkable
 class CausalModel(Protocol):
-    """A model that gives a sequence a log-likelihood."""
+    """A model that computes the log-likelihood of a sequence."""
 
     def log_likelihood(self, sequences: Strings) -> FloatArray:
         """Return the log-likelihood of each sequence (n,), in nats, summed over its tokens."""
@@ -71,15 +71,15 @@ class VariantScorer(Protocol):
     """A model that scores variants, or pairs, by a rule of its own."""
 
     def score_variants(self, inputs: Inputs) -> FloatArray:
-        """Return one score a variant, (n,), ALT over REF: higher where ALT is the likelier, NaN where it has none."""
+        """Return one score per variant, (n,), ALT over REF: higher where ALT is more likely, NaN for no score."""
 
 
 @runtime_checkable
 class Learner(Protocol):
-    """A model that looks at unlabelled training DNA before it scores anything, such as a Markov chain."""
+    """A model that learns from unlabelled training DNA before it scores anything, such as a Markov chain."""
 
     def learn(self, inputs: Inputs) -> None:
-        """Fit on the training inputs of a task, which may be none. No label is seen."""
+        """Fit on the training inputs of a task, which may be empty, without labels."""
 
 
 @runtime_checkable
@@ -98,8 +98,8 @@ Predictor = Classifier
 class Trainable(Protocol):
     """A model that learns from labels.
 
-    For a task of bases it is given windows centred on them, unless it has an attribute `reads_sites` that is true: then
-    it gets whole sequences with `positions` and `span`, and so does what it returns.
+    In a task of bases it gets windows centred on them, unless it has an attribute `reads_sites` that is true: then it
+    gets whole sequences with `positions` and `span`, and so does the predictor that it returns.
     """
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> Predictor:

@@ -36,11 +36,11 @@ MISSING = "package missing"
 def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     """Return the cell's finished record and its predictions on the test examples.
 
-    Raises NotApplicable where the mode makes no sense here or scores no example, and whatever else goes wrong: the
-    examples that cannot be had, the model that cannot be loaded or that fails.
+    Raises NotApplicable where the mode makes no sense here or scores no example, and any error of the task's source or
+    of the model.
     """
     mode, split, spec = MODES.get(cell.mode), worker.split(cell.task), worker.spec(cell)
-    begun = worker.begin(cell)
+    unfinished = worker.begin(cell)
     mode.check(cell.task, cell.card)
     model_flags = worker.model_flags(cell.card)
     start = time.perf_counter()
@@ -52,7 +52,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     scored = _scored(cell, scores) if mode.may_skip else None
     predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
     record = replace(
-        begun,
+        unfinished,
         status="done",
         estimates=tuple(estimate(predictions, metric, scaled=mode.scaled) for metric in cell.task.metrics),
         flags=_flags(job, predictions) + model_flags,
@@ -64,8 +64,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
 def without_result(cell: Cell, worker: Worker, error: Exception | SystemExit, start: float) -> Record:
     """Return the finished record of a cell that ended in `error`: not applicable, or failed with the reason.
 
-    A baseline that lacks its package is not applicable, since a machine without it must not fail a grid in which nobody
-    named that baseline. The split of the cell's task must be there.
+    A baseline whose package is missing is not applicable, since a grid that does not name the baseline must not fail
+    on a machine without the package. The split of the cell's task must be there.
     """
     missing = isinstance(error, MissingExtra)
     not_applicable = isinstance(error, NotApplicable) or (missing and cell.card.baseline)
@@ -76,11 +76,11 @@ def without_result(cell: Cell, worker: Worker, error: Exception | SystemExit, st
 
 @dataclass
 class Worker:
-    """What a process keeps between cells: each task's split and audit, each model's flags, and the one loaded model.
+    """What a process shares between cells: each task's split and audit, each model's flags, and the one loaded model.
 
-    Outputs of models are kept under `cache`, None for nowhere. `audited` and `checked` say whether tasks are audited
-    and models checked; the examples that a trial (`protocol.limit`) cuts are not audited. With `refuse_leaks` a task is
-    audited in whole, whatever the limit, and `leak` tells why none of its cells may run.
+    Outputs of models are cached under `cache`, or nowhere with None. `audited` and `checked` are whether tasks are
+    audited and models checked; a trial (`protocol.limit`) is not audited. With `refuse_leaks` the whole task is
+    audited, whatever the limit, and `leak` returns why none of its cells may run.
     """
 
     protocol: Protocol
@@ -98,7 +98,7 @@ class Worker:
         wait_asleep()
 
     def split(self, task: Task) -> Split:
-        """Return the task's split, under the protocol's limit. Raises, each time, what its source raised first."""
+        """Return the task's split, under the protocol's limit. Raises, each time, what its source raised at first."""
         if task.id not in self._splits:
             try:
                 self._splits[task.id] = load_split(task, limit=self.protocol.limit)
@@ -116,7 +116,7 @@ class Worker:
         return self._spec[1]
 
     def audit(self, task: Task) -> Mapping[str, Any]:
-        """Return what records keep of the task's audit: verdict, reasons and leaks; {} where none is wanted."""
+        """Return what records store of the task's audit: verdict, reasons and leaks; {} where none is asked for."""
         from .audit import audit
         from .cache.folder import cache_dir
 
@@ -143,7 +143,7 @@ class Worker:
     def model_flags(self, card: ModelCard) -> tuple[str, ...]:
         """Return the flags of all records of a model: whose code it ran, and the checks that it fails."""
         if card.name not in self._model_flags:
-            self._loaded = (None, None)  # a check loads the model itself, and two may not fit into memory
+            self._loaded = (None, None)  # a check loads the model itself, and two may not fit in memory
             self._model_flags[card.name] = self._flags_of(card)
         return self._model_flags[card.name]
 
@@ -168,7 +168,7 @@ class Worker:
         return self._loaded[1]
 
     def begin(self, cell: Cell) -> Record:
-        """Return a record of the cell as it stands before anything is computed."""
+        """Return the record of the cell before anything is computed."""
         return Record(
             spec=self.spec(cell),
             status="failed",
@@ -187,16 +187,16 @@ class Worker:
             return {"status": "unknown", "reason": f"not known: {error_line(error)}"}
 
     def finish(self, cell: Cell, record: Record, start: float) -> Record:
-        """Return the record with what the cell has cost since `start`, and with where it was made."""
+        """Return the record with the cost of the cell since `start`, and with where it was made."""
         seconds = round(time.perf_counter() - start, 3)
         # 'auto' leaves the precision of a network to the device.
         precision = getattr(self._loaded[1], "precision", "") if self._loaded[0] is cell.card else ""
-        made = environment() | ({"precision": str(precision)} if precision else {})
-        return replace(record, seconds=seconds, peak_memory_mb=_peak_memory_mb(), environment=made)
+        where = environment() | ({"precision": str(precision)} if precision else {})
+        return replace(record, seconds=seconds, peak_memory_mb=_peak_memory_mb(), environment=where)
 
 
 def error_text(error: Exception | SystemExit) -> str:
-    """Return the caller's mistake as its one line, and a bug with its traceback."""
+    """Return one line for a mistake of the caller, and the traceback for a bug."""
     if isinstance(error, BaserateError | SystemExit):
         return error_line(error)
     return "".join(traceback.format_exception(error)).strip()
@@ -213,14 +213,14 @@ def error_line(error: Exception | SystemExit) -> str:
 
 
 def _warn(what: str, error: Exception | SystemExit) -> None:
-    """Log what an unforeseen error cost a record, with its traceback where it is a bug."""
+    """Log what a record lacks because of an unforeseen error, with its traceback where it is a bug."""
     log.warning("%s: %s", what, error_line(error), exc_info=None if isinstance(error, BaserateError) else error)
 
 
 def _scored(cell: Cell, scores: FloatArray) -> NDArray[np.bool_] | None:
-    """Return which examples a mode that may skip could score, None where it is all of them.
+    """Return which examples a mode that may skip some could score, None where it scored all.
 
-    Raises NotApplicable where it is none. In other modes a score that is not finite is a fault, not an omission.
+    Raises NotApplicable where it scored none. In other modes a score that is not finite is a fault, not an omission.
     """
     scored = np.asarray(~np.isnan(scores).all(axis=(0, 2)))
     if not scored.any():
@@ -231,7 +231,7 @@ def _scored(cell: Cell, scores: FloatArray) -> NDArray[np.bool_] | None:
 
 
 def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
-    """Return what a reader must know of the result: collapsed, skipped, truncated, and what the mode noted."""
+    """Return what a reader must know about the result: collapsed, skipped, truncated, and the mode's notes."""
     n = len(predictions.ids)
     flags = ["collapsed"] if flag_collapsed(predictions) else []
     if predictions.scored is not None:
@@ -244,7 +244,7 @@ def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
 
 
 def _peak_memory_mb() -> float:
-    """Return the peak resident memory of the process so far, in MiB; 0 where the system does not tell."""
+    """Return the peak resident memory of the process so far, in MiB; 0 where the system does not report it."""
     try:
         import resource
     except ImportError:

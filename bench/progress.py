@@ -1,4 +1,4 @@
-"""How far slow work has come. Library code says what it does; whoever runs it decides whether to draw anything."""
+"""Progress of slow work. Library code reports what it does; its caller decides whether to draw anything."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Protocol
 
 
 class Advance(Protocol):
-    """Is called as examples are done: with how many more, and how things stand, such as 'epoch 3 · loss 0.412'."""
+    """Is called as examples are done: with how many more, and with the state, such as 'epoch 3 · loss 0.412'."""
 
     def __call__(self, n: int, now: str = "", /) -> None:
         """Show that `n` more are done."""
 
 
 Listener = Callable[[str, int], Advance]
-"""Takes what is being done and how many examples it has in all; returns the function to call as they are done."""
+"""Takes what is being done and the number of examples in all; returns the function to call as they are done."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 

@@ -1,4 +1,4 @@
-"""Which code made a result: the digest of a function's file and of those of our modules that it computes with."""
+"""Which code made a result: digests of source files, and the environment."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from .digests import digest
 
 _ROOT = Path(__file__).resolve().parent
 _PLUMBING = ("capabilities", "errors", "progress", "registry", "text", "types")
-"""Our modules that compute nothing: a change in them leaves every result as it is."""
+"""Modules of baserate that compute nothing: a change in them leaves every result as it is."""
 
 
 def source_digest(function: Callable[..., Any]) -> str:
     """Return 'source:' and the digest of the function's file and of those beside it that it imports.
 
-    Nothing is imported: a file's imports are read from its text. Of our own modules none counts: what they compute is
-    known by declared versions.
+    Nothing is imported: a file's imports are read from its text. Modules of baserate do not count: declared versions
+    stand for what they compute.
     """
     files = sorted(own_sources(Path(function.__code__.co_filename)), key=lambda file: (file.name, str(file)))
     return "source:" + digest(*(file.read_bytes() for file in files))
 
 
 def own_sources(first: Path) -> frozenset[Path]:
-    """Return the file and those of `sources` that are no part of baserate."""
+    """Return the file and those of its `sources` that are not part of baserate."""
     return frozenset(file for file in sources(first) if file == first or not _is_ours(file))
 
 
 @functools.cache
 def engine_digest(family_file: str = "") -> str:
-    """Return the digest of what decides, beside its weights, what a model gives for a sequence.
+    """Return the digest of what decides, beside its weights, a model's output for a sequence.
 
-    That is our code that runs networks and in-house models, the file of the model's family, and the versions of the
-    packages below them.
+    That is the code of baserate that runs networks and in-house models, the file of the model's family, and the
+    versions of the packages that they use.
     """
     folders = (_ROOT / "networks", _ROOT / "inhouse")
     files = sorted(file for folder in folders for file in folder.glob("*.py"))
@@ -59,22 +59,22 @@ def _version(package: str) -> str:
 
 @functools.cache
 def sources(first: Path) -> frozenset[Path]:
-    """Return the file, those beside it and those of our modules that it imports to compute with, and these in turn."""
-    found: set[Path] = set()
+    """Return the file, and the files beside it and modules of baserate that it imports, directly or not."""
+    files: set[Path] = set()
     waiting = [first]
     while waiting:
         file = waiting.pop()
-        if file not in found:
-            found.add(file)
+        if file not in files:
+            files.add(file)
             waiting += [module for name in _imported(file) if (module := _module_file(name)) is not None]
             waiting += _beside(file)
-    return frozenset(found)
+    return frozenset(files)
 
 
 @functools.cache
 def _imported(file: Path) -> list[list[str]]:
-    """Return the parts after 'baserate' of every name of ours that the file imports, attributes among them."""
-    found = []
+    """Return the parts after 'baserate' of every name in it that the file imports, including attributes."""
+    names = []
     for node in ast.walk(ast.parse(file.read_bytes())):
         if not isinstance(node, ast.ImportFrom):
             continue
@@ -86,8 +86,8 @@ def _imported(file: Path) -> list[list[str]]:
         else:
             parts = parts[1:]
         for alias in node.names:
-            found.append([*parts, alias.name])
-    return found
+            names.append([*parts, alias.name])
+    return names
 
 
 def _is_ours(file: Path) -> bool:
@@ -113,7 +113,7 @@ def _beside(file: Path) -> list[Path]:
 
 
 def _module_file(parts: list[str]) -> Path | None:
-    """Return the file of the innermost module that the parts name; None for plumbing and for a package of content."""
+    """Return the file of the innermost module that the parts name; None for plumbing and packages of content."""
     if not parts or parts[0] in _PLUMBING:
         return None
     spec = importlib.util.find_spec(f"baserate.{parts[0]}")
@@ -134,7 +134,7 @@ _PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformer
 
 
 def environment() -> dict[str, Any]:
-    """Return where results are made: git commit and dirty flag of baserate's checkout, versions, machine, device."""
+    """Return where results are made: commit and dirty flag of baserate's checkout, versions, machine, device."""
     return {
         **_git(Path(__file__).resolve().parent),
         "packages": _versions(),
@@ -172,7 +172,7 @@ def _git(folder: Path) -> dict[str, Any]:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
-        # Installed inside somebody else's checkout, we are not tracked there, and its commit is not ours.
+        # Installed inside another checkout, baserate is not tracked there, and that commit is not its own.
         git("ls-files", "--error-unmatch", Path(__file__).name)
         return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):

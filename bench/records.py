@@ -1,8 +1,8 @@
 """Records: self-describing results on disk. A record is read back without the task or the model, any metric recomputed.
 
-A folder a run, `RESULTS/<task@version>/<model>.<mode>.<hash>/`, holds `record.json` and, unless the run failed,
-`predictions.parquet`. It is written in a hidden folder beside and renamed, so that a folder that exists is whole; who
-reads ignores hidden folders, and who writes sweeps those of dead processes.
+The folder of a run, `RESULTS/<task@version>/<model>.<mode>.<hash>/`, has `record.json` and, unless the run failed,
+`predictions.parquet`. It is written as a hidden folder beside and renamed, so that a folder that exists is whole;
+readers ignore hidden folders, and writers sweep those of dead processes.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from .results import Estimate, Predictions, RunSpec
 from .types import ModelCard, Task, strings
 
 SCHEMA = 2
-"""Since 2 a record holds the digest of its own content. Those of schema 1 can be read for ever."""
+"""From schema 2 on a record has the digest of its own content. Records of schema 1 can be read for ever."""
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
-"""How the flag of a record begins that did not score every example, as in 'skipped 12 of 300'."""
+"""The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""
 _BESIDE = ".writing-"
 _STALE = 86_400
-"""Seconds after which a folder of a process that cannot be asked for counts as left behind."""
+"""Seconds after which the folder of a process that may be on another machine counts as left behind."""
 
 
 class CannotWrite(DataError):
-    """Results that cannot be written at all: no cell of a grid can leave a record."""
+    """Results cannot be written at all: no cell of a grid can leave a record."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Record:
 
     `task` and `model` are snapshots of the cards; `flags` are warnings such as 'collapsed'; `parameter_hash` proves
     which weights were loaded; `environment` has the git commit, package versions and device; `seconds` covers the
-    cell, `peak_memory_mb` the process until then; `grid` names the suite; `path` is the folder that it was read from.
-    `digest` is that of the record's content where it was read from disk; `in_memory` are the predictions of a record
-    that is not on disk.
-    `audit` holds the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons; `exposure` says whether the
-    model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both are empty where nobody asked.
+    cell, `peak_memory_mb` the process until then; `grid` names the suite; `path` is the folder that the record was
+    read from. `digest` is that of the record's content where it was read from disk; `in_memory` are the predictions of
+    a record that is not on disk. `audit` has the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons;
+    `exposure` says whether the model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both
+    are empty where they were not asked for.
     """
 
     spec: RunSpec
@@ -81,7 +81,7 @@ class Record:
         return read_predictions(self) if self.in_memory is None else self.in_memory
 
     def _repr_html_(self) -> str:
-        """Return the record as a small table for a notebook: a row a metric, or one with the error."""
+        """Return the record as a small table for a notebook: one row per metric, or one with the error."""
         rows = [
             (e.metric, e.reason or "undefined" if e.value is None else f"{e.value:.3f}", _interval(e))
             for e in self.estimates
@@ -108,7 +108,7 @@ class Record:
 
 
 def task_snapshot(task: Task) -> dict[str, Any]:
-    """Return what a record keeps of a task: enough to print a table and to recompute its metrics."""
+    """Return what a record stores of a task: enough to print a table and to recompute its metrics."""
     keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin")
@@ -116,7 +116,7 @@ def task_snapshot(task: Task) -> dict[str, Any]:
 
 
 def model_snapshot(card: ModelCard) -> dict[str, Any]:
-    """Return what a record keeps of a model's card."""
+    """Return what a record stores of a model's card."""
     keys = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation", "twin_of", "baseline")
     return _plain_dict(
         {key: getattr(card, key) for key in keys} | {"pretraining": [asdict(e) for e in card.pretraining]}
@@ -124,7 +124,7 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
 
 
 def record_folder(results: Path, spec: RunSpec) -> Path:
-    """Return the folder in which the run's record lies or will lie."""
+    """Return the folder of the run's record, whether or not it is written yet."""
     model = re.sub(r"[^\w.=+-]+", "_", spec.model).lstrip("._")  # a leading dot would hide the folder
     return results / spec.task / f"{model}.{spec.mode}.{spec.hash[:8]}"
 
@@ -133,7 +133,7 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
     """Return the folder of the record, written whole or not at all; an earlier record of the run is replaced.
 
     Raises CannotWrite where `results` cannot be written, DataError for an estimate that is not finite, and ValueError
-    or TypeError for whatever else of the record JSON or parquet cannot hold.
+    or TypeError for anything else in the record that JSON or parquet cannot represent.
     """
     _check_finite(record)
     folder = record_folder(results, record.spec)
@@ -151,7 +151,7 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
             text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
             (beside / "record.json").write_text(text + "\n")
             beside.chmod(0o755)
-            if folder.exists():  # moved away rather than removed: half of a record would be in everyone's way
+            if folder.exists():  # moved away rather than removed: half a record would be in everyone's way
                 folder.rename(beside.with_name(f"{beside.name}.old"))
             beside.rename(folder)
         finally:
@@ -181,7 +181,7 @@ def _host() -> str:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what writers that are dead have left in the folder."""
+    """Remove what dead writers have left in the folder."""
     for path in folder.glob(f"{_BESIDE}*"):
         host, _, process = path.name.removeprefix(_BESIDE).partition(".")
         pid = process.partition(".")[0]
@@ -195,7 +195,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    """Return whether a process of this machine runs; True where the system cannot tell."""
+    """Return whether a process runs on this machine; True where the system cannot tell."""
     if os.name != "posix":
         return True
     try:
@@ -210,7 +210,7 @@ def _is_alive(pid: int) -> bool:
 def read_record(folder: Path) -> Record:
     """Return the record in `folder`.
 
-    Raises DataError, in one line, where it is corrupt, of a schema that is not known, or edited since it was written.
+    Raises DataError, in one line, where it is corrupt, of an unknown schema, or edited since it was written.
     """
     file = folder / "record.json"
     try:
@@ -223,8 +223,8 @@ def read_record(folder: Path) -> Record:
             raise DataError(f"{file}: edited since it was written; delete {folder} and run again")
         value["spec"] = RunSpec.from_json(value["spec"])
         estimates = tuple(Estimate(**{**e, "per_seed": tuple(e["per_seed"])}) for e in value["estimates"])
-        given = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
-        record = Record(**given)
+        fields = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
+        record = Record(**fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
     if record_folder(folder.parent.parent, record.spec) != folder:
@@ -285,7 +285,7 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
 
 def _to_json(record: Record) -> dict[str, Any]:
-    """Return what is written of a record: all but its digest, as the newest schema has it."""
+    """Return what is written of a record, in the newest schema: all but its digest."""
     elsewhere = ("path", "in_memory", "digest", "spec", "estimates")
     value = {k: v for k, v in record.__dict__.items() if k not in elsewhere}
     estimates = [asdict(e) for e in record.estimates]

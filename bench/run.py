@@ -1,4 +1,4 @@
-"""From cells to records: a cell whose failure is its own, and a grid of them."""
+"""From cells to records: one cell, whose failure is its own, or a grid of cells."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Status = Literal["done", "failed", "not_applicable", "done_before", "no_data", "
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a cell: its record, and of a cell that is not done the reason.
+    """What became of a cell: its record and, where it is not done, the reason.
 
-    'no_data' is a task whose examples cannot be had, 'leaky' one that is refused for a leak; nothing is recorded of
-    either, nor of a cell that fails before its identity is known.
+    'no_data' means that the task's examples are not available, 'leaky' that the task is refused for a leak; neither
+    leaves a record, nor does a cell that fails before its identity is known.
     """
 
     cell: Cell
@@ -37,14 +37,14 @@ class Result:
 
 
 def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
-    """Return what became of the cell. Its record is written under `results`, where a cell done before is not run again.
+    """Return what became of the cell, with its record written under `results`; a cell done before is not run again.
 
     Whatever goes wrong with the cell is in the result. Raises CannotWrite where `results` cannot be written at all, and
     DataError where the cell's record there is corrupt.
     """
     try:
         worker.split(cell.task)
-    except (Exception, SystemExit) as error:  # its examples are not here; other tasks' may be
+    except (Exception, SystemExit) as error:  # its examples are not available; those of other tasks may be
         log.debug("%s has no data", cell, exc_info=True)
         return Result(cell, "no_data", reason=error_line(error))
     if leak := worker.leak(cell.task):
@@ -75,7 +75,7 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
 
 
 def _done_before(folder: Path) -> Record | None:
-    """Return the record in `folder`, None where there is none or its cell is to be tried again."""
+    """Return the record in `folder`, None where there is none or the cell is to be tried again."""
     if not (folder / "record.json").exists():
         return None
     record = read_record(folder)
@@ -86,7 +86,7 @@ def _done_before(folder: Path) -> Record | None:
 class Outcome:
     """What became of a grid: how many cells were done before, done now, not applicable, and those that failed.
 
-    `no_data` maps the tasks whose examples cannot be had to the reason, `leaky` those that are refused to the leak.
+    `no_data` maps tasks whose examples are not available to the reason, `leaky` maps refused tasks to the leak.
     """
 
     skipped: int = 0
@@ -110,8 +110,8 @@ class Outcome:
 class Grid:
     """Runs cells by an executor, and writes a record for each under `results`; the same cells again are skipped.
 
-    `protocol` to `refuse_leaks` are what each `Worker` is made with. `started(cell)` is called when a cell is taken by
-    the executor, `finished(result)` when it has ended.
+    The fields from `protocol` to `refuse_leaks` are passed to each `Worker`. `started(cell)` is called when the
+    executor takes a cell, `finished(result)` when it has ended.
     """
 
     results: Path | None
@@ -144,7 +144,7 @@ class Grid:
     def each(self, cells: Iterable[Cell]) -> Iterator[Result]:
         """Yield the result of each cell as it ends.
 
-        Raises ConfigError for a cell that is there twice or an unknown executor, and DataError where `results` cannot
+        Raises ConfigError for a cell that is listed twice or an unknown executor, and DataError where `results` cannot
         be written.
         """
         chosen = list(cells)
@@ -170,7 +170,7 @@ class Grid:
 
 
 def _prepare(results: Path | None, **options: Any) -> Callable[[Cell], Result]:
-    """Return what runs a cell in this process, which may be one that the executor has just started."""
+    """Return the function that runs a cell in this process, which the executor may just have started."""
     run_inherited_plugins()
     return functools.partial(run_cell, worker=Worker(**options), results=results)
 
@@ -182,5 +182,7 @@ def _check_unique(cells: Sequence[Cell]) -> None:
         key = (cell.task.id, cell.card.name, cell.mode, repr(sorted(cell.settings.items())))
         if key in seen:
             changed = "".join(f", {name} = {value!r}" for name, value in sorted(cell.settings.items()))
-            raise ConfigError(f"{cell.task.id} · {cell.card.name} · {cell.mode}{changed} is there twice; expected once")
+            raise ConfigError(
+                f"{cell.task.id} · {cell.card.name} · {cell.mode}{changed} is listed twice; expected once"
+            )
         seen.add(key)

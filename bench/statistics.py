@@ -1,8 +1,8 @@
-"""Estimates with intervals, and differences of two models on the same examples, by one seeded cluster bootstrap.
+"""Estimates with intervals, and differences of two models on the same examples, from one seeded cluster bootstrap.
 
 Clusters are drawn with replacement and every example of a drawn cluster comes along (Davison & Hinkley 1997,
-section 3.8). The draws depend on the number of clusters and the seed alone, so that all models of a task see the
-same ones and their differences are paired. Examples that a model did not score are no part of anything here.
+section 3.8). The draws depend only on the number of clusters and the seed, so that all models of a task see the same
+ones and their differences are paired. Examples that a model did not score are left out everywhere here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MAX_UNDEFINED = 0.05
 
 UNSCALED = "needs predictions on the scale of the targets; a zero-shot score is on its own"
 
-# Draws are taken in blocks of about this many example weights: arrays that stay in the CPU's cache are twice as fast.
+# Draws come in blocks of about this many example weights: arrays that stay in the CPU's cache are twice as fast.
 _BLOCK = 1 << 17
 _MIN_DRAWS = 256
-_KEPT = 2_000_000
-"""Counts of clusters in draws, at most, that are kept for the next metric of the same task (16 MB)."""
+_MAX_CACHED = 2_000_000
+"""The most counts of clusters in draws that are cached for the next metric of the same task (16 MB)."""
 
 
 def estimate(
@@ -43,9 +43,9 @@ def estimate(
 ) -> Estimate:
     """Return a metric's mean over seeds with a percentile interval over clusters (Efron & Tibshirani 1993, ch. 13).
 
-    It is over the examples that were scored. A draw in which the metric is undefined is left out; past 5 % of them the
-    interval is None and `reason` says so. `draws` gives what `replicates` would, (n_resamples,), where that is kept;
-    `scaled` is whether scores are on the scale of the targets, as those of a zero-shot rule are not.
+    It covers the examples that were scored. Draws in which the metric is undefined are left out; where these are more
+    than 5 %, the interval is None and `reason` says so. `draws()` returns what `replicates` would, (n_resamples,),
+    where that is cached; `scaled` is whether scores are on the scale of the targets: those of a zero-shot rule are not.
     Raises ConfigError for an unknown metric, stratum column or value.
     """
     parsed = parse(expression, predictions.strata)
@@ -75,7 +75,7 @@ def replicates(models: Sequence[Predictions], expression: str, *, n_resamples: i
     names = np.unique(models[0].clusters[scored_mask(models[0])].astype(str))
     kernels = []
     for model in models:
-        # A cluster without a scored example has no place among the names; none of its rows is looked at.
+        # A cluster without a scored example is not among the names; none of its rows is used.
         cluster = np.searchsorted(names, model.clusters.astype(str))
         parsed = parse(expression, model.strata)
         kernels.append([_kernel(model, s, parsed, cluster, len(names)) for s in range(len(model.seeds))])
@@ -111,12 +111,12 @@ def aligned(b: Predictions, a: Predictions) -> Predictions:
             scores=b.scores[:, order],
             scored=None if b.scored is None else b.scored[order],
         )
-    for what, mine, other in (("target", a.targets, b.targets), ("cluster", a.clusters, b.clusters)):
-        if not np.array_equal(mine, other):
-            differs = mine != other if mine.shape == other.shape else np.ones(len(mine), bool)
-            i = int(np.flatnonzero(differs.reshape(len(mine), -1).any(axis=1))[0])
+    for what, left, right in (("target", a.targets, b.targets), ("cluster", a.clusters, b.clusters)):
+        if not np.array_equal(left, right):
+            differs = left != right if left.shape == right.shape else np.ones(len(left), bool)
+            i = int(np.flatnonzero(differs.reshape(len(left), -1).any(axis=1))[0])
             raise DataError(
-                f"cannot pair predictions: the {what} of {a.ids[i]!r} is {mine[i]!r} in one, {other[i]!r} in the other"
+                f"cannot pair predictions: the {what} of {a.ids[i]!r} is {left[i]!r} in one, {right[i]!r} in the other"
             )
     return b
 
@@ -125,23 +125,23 @@ def interval(draws: FloatArray, *, n_clusters: int, level: float = 0.95) -> tupl
     """Return the percentile interval of the draws that are defined, or None, None and why there is none."""
     if n_clusters < 2:
         return None, None, f"no interval: {n_clusters} cluster to resample"
-    kept = draws[np.isfinite(draws)]
-    lost = 1 - len(kept) / len(draws)
-    if lost > MAX_UNDEFINED:
-        return None, None, f"no interval: undefined in {lost:.0%} of the resamples"
-    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    defined = draws[np.isfinite(draws)]
+    undefined = 1 - len(defined) / len(draws)
+    if undefined > MAX_UNDEFINED:
+        return None, None, f"no interval: undefined in {undefined:.0%} of the resamples"
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high), ""
 
 
 def two_sided_p(draws: FloatArray) -> float:
-    """Return the two-sided bootstrap p of a difference of 0, given its draws.
+    """Return the two-sided bootstrap p-value of a difference of 0, given its draws.
 
     It is twice the smaller share of draws on either side, each with one draw more so that it is never 0 (Davison &
     Hinkley 1997, section 4.2); it falls below 0.05 where the 95 % percentile interval leaves 0 out.
     """
-    kept = draws[np.isfinite(draws)]
-    tail = min(int((kept <= 0).sum()), int((kept >= 0).sum()))
-    return min(1.0, 2 * (tail + 1) / (len(kept) + 1))
+    defined = draws[np.isfinite(draws)]
+    tail = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return min(1.0, 2 * (tail + 1) / (len(defined) + 1))
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:
@@ -159,7 +159,7 @@ def scored_mask(predictions: Predictions) -> NDArray[np.bool_]:
 
 
 def flag_collapsed(predictions: Predictions) -> bool:
-    """Return whether a seed's scores are not finite, or equal to within 1e-6 of the largest, where it scores at all."""
+    """Return whether a seed's scores of examples are not finite, or all equal to within 1e-6 of the largest."""
     for scores in predictions.scores[:, scored_mask(predictions)]:
         if not np.isfinite(scores).all():
             return True
@@ -171,17 +171,21 @@ def flag_collapsed(predictions: Predictions) -> bool:
 def _draws(n_clusters: int, n_resamples: int, seed: int, *, rows: int) -> Iterable[FloatArray]:
     """Return how often each cluster is drawn, (clusters, draws), in blocks; the draws do not depend on the blocks."""
     block = min(n_resamples, max(_MIN_DRAWS, _BLOCK // max(rows, n_clusters, 1)))
-    few = n_clusters * n_resamples <= _KEPT
-    return _kept(n_clusters, n_resamples, seed, block) if few else _drawn(n_clusters, n_resamples, seed, block)
+    few = n_clusters * n_resamples <= _MAX_CACHED
+    return (
+        _cached_draws(n_clusters, n_resamples, seed, block)
+        if few
+        else _make_draws(n_clusters, n_resamples, seed, block)
+    )
 
 
 @functools.lru_cache(maxsize=1)
-def _kept(n_clusters: int, n_resamples: int, seed: int, block: int) -> tuple[FloatArray, ...]:
-    """Return the blocks, once for all metrics of a task."""
-    return tuple(_drawn(n_clusters, n_resamples, seed, block))
+def _cached_draws(n_clusters: int, n_resamples: int, seed: int, block: int) -> tuple[FloatArray, ...]:
+    """Return the blocks, made once for all metrics of a task."""
+    return tuple(_make_draws(n_clusters, n_resamples, seed, block))
 
 
-def _drawn(n_clusters: int, n_resamples: int, seed: int, block: int) -> Iterator[FloatArray]:
+def _make_draws(n_clusters: int, n_resamples: int, seed: int, block: int) -> Iterator[FloatArray]:
     rng = np.random.default_rng(seed)
     for start in range(0, n_resamples, block):
         b = min(block, n_resamples - start)
@@ -191,7 +195,7 @@ def _drawn(n_clusters: int, n_resamples: int, seed: int, block: int) -> Iterator
 
 
 def _kernel(model: Predictions, s: int, expression: Expression, cluster: IntArray, n_clusters: int) -> Kernel:
-    """Return the kernel of an expression for seed number `s`: a mean over strata, less a mean over others."""
+    """Return the kernel of an expression for seed number `s`: a mean over strata, minus a mean over others."""
     left, right = _sides(model, expression)
 
     def prepare(rows: IntArray) -> Kernel:
@@ -227,7 +231,7 @@ def _point(model: Predictions, s: int, expression: Expression) -> tuple[float | 
 
 
 def _sides(model: Predictions, expression: Expression) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the strata that are averaged and those taken off; a weighted mean leaves out what cannot be answered."""
+    """Return the strata averaged and those subtracted; a weighted mean leaves out those that cannot be answered."""
     left, right = expression.sides(model.strata)
     if not expression.weighted:
         return left, right
@@ -237,16 +241,16 @@ def _sides(model: Predictions, expression: Expression) -> tuple[tuple[str, ...],
 
 def _unanswerable(model: Predictions, expression: Expression) -> list[tuple[str, str]]:
     """Return the strata on whose targets the metric does not exist, each with the reason."""
-    found = []
+    reasons = []
     for value in expression.sides(model.strata)[0]:
         targets = model.targets[_rows(model, expression, value)]
         reason = expression.metric.unanswerable(targets, model.scores.shape[2])
-        found += [(value, reason)] if reason else []
-    return found
+        reasons += [(value, reason)] if reason else []
+    return reasons
 
 
 def _remark(model: Predictions, expression: Expression) -> str:
-    """Return what a reader must know of a value that exists: the strata, labels or outputs that it leaves out."""
+    """Return what a reader must know about a value that exists: the strata, labels or outputs that it leaves out."""
     if expression.weighted:
         strata, n = expression.sides(model.strata)[0], len(_unanswerable(model, expression))
         return f"{n} of {len(strata)} values of {expression.column} left out, for want of a class" if n else ""
@@ -260,7 +264,7 @@ def _rows(model: Predictions, expression: Expression, stratum: str | None) -> In
 
 
 def _used(model: Predictions, expression: Expression) -> NDArray[np.bool_]:
-    """Return which examples the expression is about, a (n,) mask."""
+    """Return which examples the expression covers, a (n,) mask."""
     left, right = _sides(model, expression)
     rows = scored_mask(model)
     return rows & np.isin(model.strata[expression.column].astype(str), [*left, *right]) if left else rows

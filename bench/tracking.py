@@ -1,6 +1,6 @@
-"""A copy of every record in MLflow: a parent run a grid, a child a cell. Nothing is ever read back from it as a result.
+"""A copy of every record in MLflow: a parent run per grid, a child per cell. Results are never read back from it.
 
-Syncing twice adds nothing: a run is known by the tag `baserate.hash`, the digest of its record's content.
+Syncing twice adds nothing: the tag `baserate.hash` of a run identifies its record's content.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _MARK = ".mirrored.json"
 
 
 class TrackingError(BaserateError):
-    """MLflow could not be reached or refused; the records are whole all the same."""
+    """MLflow could not be reached, or refused; the records themselves are complete."""
 
 
 @dataclass(frozen=True)
 class Mirrored:
-    """How many records were copied now and how many had been before."""
+    """How many records were copied now, and how many were there already."""
 
     copied: int
     known: int
@@ -44,7 +44,7 @@ def default_uri(results: Path) -> str:
 
 
 def unmirrored(records: Sequence[Record], results: Path, uri: str) -> list[Record]:
-    """Return the records that were not yet copied to `uri` from here, without importing MLflow or asking it."""
+    """Return the records not yet copied to `uri` from here, without importing MLflow or asking it."""
     marked = _read_marks(results).get(uri, [])
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         return list(records)
@@ -52,7 +52,7 @@ def unmirrored(records: Sequence[Record], results: Path, uri: str) -> list[Recor
 
 
 def sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
-    """Return how many records were copied to MLflow at `uri`; those that it has already are left alone.
+    """Return how many records were copied to MLflow at `uri`; those that it already has are left alone.
 
     Raises TrackingError, in one line, where the store or server cannot be used.
     """
@@ -128,13 +128,13 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
             environment = Path(folder) / "environment.json"
             environment.write_text(json.dumps(dict(record.environment), indent=1, sort_keys=True))
             client.log_artifact(run.info.run_id, str(environment))
-    # The tag comes last: a copy that broke off has none, and is made again.
+    # The tag comes last: an unfinished copy has none, and is made again.
     client.log_batch(run.info.run_id, tags=[RunTag("baserate.hash", _identity(record))])
     client.set_terminated(run.info.run_id, "FAILED" if record.status == "failed" else "FINISHED")
 
 
 def _identity(record: Record) -> str:
-    """Return what tells one copy from another: a run that was made again after a failure is copied again."""
+    """Return what identifies a copy: a run that was made again after a failure is copied again."""
     return f"{record.hash}.{digest(record.status, record.predictions_digest, record.error)}"
 
 
@@ -166,7 +166,7 @@ def _write_ahead(file: Path) -> None:
 
 @contextmanager
 def quiet_mlflow() -> Iterator[None]:
-    """Keep MLflow from phoning home, from retrying for minutes, and its start-up chatter from the terminal."""
+    """Keep MLflow from phoning home, from retrying for minutes, and from chattering on the terminal at its start."""
     settings = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",

@@ -1,4 +1,4 @@
-"""Built-in models, and what is known of published ones."""
+"""Built-in models, and what is known about published ones."""
 
 from . import (
     baserate_mlm,

@@ -20,13 +20,12 @@ _UNKNOWN, _MASK, _BEGIN = 4, 5, 6
 
 
 class MarkovNetwork(nn.Module):
-    """Maps token ids (n, t), of which the first begins the sequence, to log-probabilities of the bases (n, t, 4).
+    """Maps token ids (n, t), the first of which begins the sequence, to log-probabilities of the bases (n, t, 4).
 
     `table` (4, 4, 4) is p(base | two bases before it); the sequence is a stretch of an endless one. With the causal
     head slot i holds log p(base after it | all bases up to it); with the masked head log p(its base | all others),
-    masked or not, so that one pass gives the exact pseudo-log-likelihood. Tokens that are no base, masks and padding
-    among them, are bases that nobody has seen and are summed over (the forward-backward algorithm, Rabiner 1989, Proc
-    IEEE 77:257).
+    masked or not, so that one pass gives the exact pseudo-log-likelihood. Tokens other than bases, such as masks and
+    padding, are unknown bases, and are summed over (the forward-backward algorithm, Rabiner 1989, Proc IEEE 77:257).
     """
 
     def __init__(self, table: NDArray[np.float64], head: Head) -> None:
@@ -50,12 +49,12 @@ class MarkovNetwork(nn.Module):
             probs = torch.stack([pair.sum(1) for pair in ahead], 1)
         else:
             after = torch.ones_like(ahead[0])
-            found = []
+            backward = []
             for i in reversed(range(bases.shape[1])):
-                found.append((ahead[i] * after).sum(1))
+                backward.append((ahead[i] * after).sum(1))
                 after = torch.einsum("bcd,nd,ncd->nbc", self.table, seen[:, i], after)
                 after = after / after.amax((1, 2), keepdim=True)
-            probs = torch.stack([ahead[0].sum(1), *reversed(found)], 1)
+            probs = torch.stack([ahead[0].sum(1), *reversed(backward)], 1)
         logits = (probs / probs.sum(2, keepdim=True)).log()
         return SimpleNamespace(logits=logits, last_hidden_state=logits, hidden_states=(logits,))
 

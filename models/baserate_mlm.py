@@ -1,4 +1,4 @@
-"""The in-house masked language model and its twin with random weights, from the checkpoint shipped beside this file."""
+"""The in-house masked language model and its random twin, from the checkpoint shipped beside this file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TRAINING = {"epochs": 4}
 
 
 def _pretraining() -> tuple[Exposure, ...]:
-    """Return what the shipped configuration says was seen."""
+    """Return what the model saw in pretraining, by the shipped configuration."""
     return tuple(corpus.exposure for corpus in read_config(CHECKPOINT / "pretrain.toml").corpora)
 
 
@@ -52,7 +52,7 @@ def load() -> Model:
     "baserate_mlm_random",
     modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "from_scratch": _TRAINING},
     settings=NETWORK,
-    description=f"{_SHAPE}, never trained: what the architecture gives without pretraining.",
+    description=f"{_SHAPE}, never trained: what the architecture achieves without pretraining.",
     revision=_twin_revision,
     parameters=1_207_971,
     context=1024,

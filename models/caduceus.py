@@ -15,13 +15,13 @@ _ANGIOSPERMS_16 = (Exposure("16 angiosperm genomes", "16 angiosperms", "", ("*",
 _ANGIOSPERMS_65 = (Exposure("65 angiosperm genomes, around genes", "65 angiosperms", "", ("*",)),)
 _CITATION = "Schiff et al. 2024, arXiv:2403.03234"
 _QUIRKS = (
-    "Needs mamba-ssm and causal-conv1d, hence a CUDA device. The fused norm names its weights otherwise and would "
-    "leave them untrained without a word: it is switched off. No special tokens are added, as in pretraining. The "
-    "network takes no attention mask: batches hold sequences of one length. The head is tied to the embedding."
+    "Needs mamba-ssm and causal-conv1d, hence a CUDA device. The fused norm has other names for its weights and "
+    "would silently leave them untrained: it is switched off. No special tokens are added, as in pretraining. The "
+    "network takes no attention mask: batches have sequences of one length. The head is tied to the embedding."
 )
 _HALVES = (
-    " States have 2d channels: d of the strand that is given, and d of its reverse complement in reverse order. What "
-    "is used is the mean of the first half and of the second read backwards, the same for either strand."
+    " States have 2d channels: d of the strand that is given, and d of its reverse complement in reverse order. The "
+    "mean of the first half and of the second read backwards is used, which is the same for either strand."
 )
 
 
@@ -30,13 +30,13 @@ def _configure(config: Any) -> None:
 
 
 def _finish(network: Any, missing: frozenset[str]) -> frozenset[str]:
-    """Tie the head, which for the equivariant networks is not a plain layer, where the file has none of its own."""
+    """Return the head's keys that the file lacks, after tying the head, not a plain layer in equivariant networks."""
     head = frozenset(key for key in missing if key.startswith("lm_head."))
     if head:
-        own = getattr(network.lm_head, "set_weight", None)
+        set_weight = getattr(network.lm_head, "set_weight", None)
         table = network.get_input_embeddings().weight
-        if own is not None:
-            own(table)
+        if set_weight is not None:
+            set_weight(table)
         else:
             network.lm_head.weight = table
     return head
@@ -99,7 +99,7 @@ PS = family(
         checkpoints=_human("ps"),
         states=both_strands,
         quirks=_QUIRKS + _HALVES,
-        tested="not run: mamba-ssm cannot be installed without CUDA; the halves are tested on states made by hand",
+        tested="not run: mamba-ssm cannot be installed without CUDA; the halves are tested on hand-made states",
     )
 )
 
@@ -126,7 +126,7 @@ PLANT = family(
         states=both_strands,
         remote_code=True,
         requires=_REQUIRES,
-        quirks="As Caduceus-PS, for which a folder that does not name its id is taken.",
+        quirks="As Caduceus-PS; a folder that does not name its id is taken for that.",
         tested="not run: mamba-ssm cannot be installed without CUDA",
     )
 )

@@ -15,7 +15,7 @@ _PARAMETERS = {3: 86_095_941, 4: 86_243_589, 5: 86_834_181, 6: 89_196_549}
 
 
 def _matches(config: Mapping[str, Any]) -> bool:
-    """Return whether it is a BERT whose vocabulary is the k-mers of one k and the five special tokens."""
+    """Return whether it is a BERT whose vocabulary has the size of the k-mers of one k and five special tokens."""
     sizes = {4**k + _SPECIALS for k in _PARAMETERS}
     return config.get("model_type", "bert") == "bert" and config.get("vocab_size") in sizes
 
@@ -51,7 +51,7 @@ DNABERT = family(
         tokenizer=_tokenizer,
         quirks=(
             "Its tokenizer_config asks for lower case, which turns every k-mer into the unknown token, and "
-            "AutoTokenizer fails on it altogether: BertTokenizer is read with do_lower_case=False. Sequences are "
+            "AutoTokenizer cannot read it at all: BertTokenizer is read with do_lower_case=False. Sequences are "
             "written as k-mers at every base. One substitution changes k tokens: all of them are masked together, as "
             "they were in pretraining."
         ),

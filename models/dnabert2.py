@@ -1,4 +1,4 @@
-"""DNABERT-2 and DNABERT-S: BERT with linear biases and byte pairs, from code of their own."""
+"""DNABERT-2 and DNABERT-S: BERT with linear biases and byte pairs, with code of their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _configure(config: Any) -> None:
 
 
 def _finish(network: Any, missing: frozenset[str]) -> frozenset[str]:
-    """Turn the triton kernel off, which current versions of triton refuse to compile; PyTorch's attention is used."""
+    """Return the tied head's keys; the triton kernel, which current triton refuses to compile, is switched off."""
     from baserate.networks.legacy import tie_head
 
     code = sys.modules[type(network).__module__]
@@ -36,9 +36,9 @@ def _finish(network: Any, missing: frozenset[str]) -> frozenset[str]:
 
 
 _QUIRKS = (
-    "Its configuration names no padding token, which is 3. Its attention kernel does not compile with triton from 2.1 "
-    "on and is switched off. Outputs are tuples, and only the last layer is returned. Query, key and value are one "
-    "projection, Wqkv. Positions are linear biases: longer sequences run, but pretraining saw up to 512 tokens."
+    "Its configuration does not name its padding token, which is 3. Its attention kernel does not compile with triton "
+    "from 2.1 on and is switched off. Outputs are tuples, and only the last layer is returned. Query, key and value "
+    "are one projection, Wqkv. Positions are linear biases: longer sequences run, but pretraining saw up to 512 tokens."
 )
 
 DNABERT2 = family(
@@ -86,8 +86,8 @@ DNABERT_S = family(
         remote_code=True,
         requires={"einops": "pip install einops"},
         quirks=(
-            "The code of DNABERT-2; its authors give it for embeddings, so no head is read. A folder that does not "
-            "name its id is taken for DNABERT-2."
+            "The code of DNABERT-2; its authors publish it for embeddings, so no head is read. A folder that does "
+            "not name its id is taken for DNABERT-2."
         ),
         tested="not run: neither its code nor its published weights",
     )

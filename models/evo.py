@@ -17,7 +17,7 @@ _OPENGENOME2 = (Exposure("OpenGenome2", "all domains of life", "", ("*",)),)
 
 
 def _bytes(folder: Path) -> Any:
-    """Return the tokens of both: a base is its ASCII code, and nothing stands around a sequence."""
+    """Return the tokens of both models: a base is its ASCII code, and there are no special tokens."""
     import numpy as np
 
     from baserate.networks.token_tables import NucleotideTokens
@@ -37,20 +37,20 @@ def _configure(config: Any) -> None:
 
 
 def with_states(network: Any) -> Any:
-    """Return the network, its outputs now with the states before its head: what its `backbone.norm` gives.
+    """Return the network, its outputs now with the states before its head: the output of its `backbone.norm`.
 
     Its class is replaced by one that derives from it, so that copies of the network keep it.
     """
 
     class WithStates(type(network)):  # type: ignore[misc]
         def forward(self, input_ids: Any = None, attention_mask: Any = None, **options: Any) -> Any:
-            kept: list[Any] = []
-            handle = self.backbone.norm.register_forward_hook(lambda module, given, states: kept.append(states))
+            captured: list[Any] = []
+            handle = self.backbone.norm.register_forward_hook(lambda module, inputs, states: captured.append(states))
             try:
                 output = super().forward(input_ids=input_ids, attention_mask=attention_mask, **options)
             finally:
                 handle.remove()
-            output["hidden_states"] = (kept[0],)
+            output["hidden_states"] = (captured[0],)
             return output
 
     network.__class__ = WithStates
@@ -72,7 +72,7 @@ EVO1 = family(
                 f"togethercomputer/{name}",
                 parameters=7_000_000_000,
                 context=context,
-                tokenizer="bytes, one a base",
+                tokenizer="bytes, one per base",
                 head="causal",
                 pretraining=_OPENGENOME,
                 licence="Apache-2.0",
@@ -90,8 +90,8 @@ EVO1 = family(
         unexpected={"*fftconv*": "tables that are computed", "*twiddle_factors*": "tables that are computed"},
         quirks=(
             "The revision 1.1_fix is read unless another is named: the main one has projections permuted. Its "
-            "tokenizer uses what NumPy 2.3 took away, and is replaced by a table of bytes. The network returns no "
-            "hidden states: those before its head are read where its last norm gives them."
+            "tokenizer uses what NumPy 2.3 removed, and is replaced by a table of bytes. The network returns no "
+            "hidden states: those before its head are read at the output of its last norm."
         ),
         tested="not run: it needs flash-attn; a stand-in is tested",
     )
@@ -99,7 +99,7 @@ EVO1 = family(
 
 
 def _name(folder: Path) -> str:
-    """Return the model's name: that of a `.pt` file in the folder, or of the repository that it is a snapshot of."""
+    """Return the model's name: that of a `.pt` file in the folder, or of the repository that the folder is from."""
     files = sorted(folder.glob("*.pt"))
     if files:
         return files[0].stem
@@ -142,14 +142,14 @@ def _load(folder: Path, seed: int | None) -> tuple[Any, Any]:
             self.network = striped
 
         def forward(self, input_ids: Any, output_hidden_states: bool = False) -> CausalLMOutput:
-            kept: list[Any] = []
+            captured: list[Any] = []
             layer = self.network.get_submodule(block)
-            handle = layer.register_forward_hook(lambda module, given, states: kept.append(states))
+            handle = layer.register_forward_hook(lambda module, inputs, states: captured.append(states))
             try:
                 logits = self.network(input_ids)
             finally:
                 handle.remove()
-            states = kept[0][0] if isinstance(kept[0], tuple) else kept[0]
+            states = captured[0][0] if isinstance(captured[0], tuple) else captured[0]
             return CausalLMOutput(logits=logits[0] if isinstance(logits, tuple) else logits, hidden_states=(states,))
 
     config.max_seq_len = config.max_seqlen
@@ -179,7 +179,7 @@ EVO2 = family(
                 f"arcinstitute/{name}",
                 parameters=parameters,
                 context=context,
-                tokenizer="bytes, one a base",
+                tokenizer="bytes, one per base",
                 head="causal",
                 pretraining=_OPENGENOME2,
                 licence="Apache-2.0",

@@ -57,7 +57,7 @@ GENA_LM = family(
         backbone="bert",
         remote_code=True,
         quirks=(
-            "The norm stands before each layer, which BERT of transformers ignores without a word: its own code is "
+            "The norm stands before each layer, which BERT of transformers silently ignores: its own code is "
             "needed. AutoModel returns the masked model; the encoder is its `bert`. Its registration for every BERT "
             "is undone after loading. Held-out chromosomes differ: 22 and Y for bert-base and bigbird-base-sparse, 7 "
             "and 10 for all -t2t. The weights are pickles. Fine-tuned heads are branches of the repositories "
@@ -79,7 +79,7 @@ GENA_BIGBIRD = family(
         padding=False,
         quirks=(
             "BigBird of transformers. Which blocks attend to each other depends on the length of the batch, padding "
-            "included, so batches hold one length. bigbird-base-sparse and -sparse-t2t need kernels of DeepSpeed 0.6 "
+            "included, so a batch has one length. bigbird-base-sparse and -sparse-t2t need kernels of DeepSpeed 0.6 "
             "that no current GPU image has, and are not supported."
         ),
         tested="BigBird of transformers on a tiny checkpoint with random weights; published weights not run",

@@ -41,7 +41,7 @@ GENERATOR = family(
         multiple_of=_SIX,
         remote_code=True,
         quirks=(
-            "Bases that do not fill a 6-mer become an unknown token, after which predictions degenerate: sequences "
+            "Bases that do not fill a 6-mer become an unknown token, and predictions degenerate after it: sequences "
             "are cut on the left to a multiple of 6, so that the frame ends where the sequence does. The next base is "
             "the sum over the 6-mers that begin with it. Needs its own code for the tokenizer."
         ),
@@ -67,7 +67,7 @@ GENERANNO = family(
         ),
         head="masked",
         remote_code=True,
-        quirks="Needs its own code. The annotators made from it are token classifiers and not supported.",
+        quirks="Needs its own code. The annotators made from it are token classifiers and are not supported.",
         tested="not run: neither its code nor its published weights",
     )
 )

@@ -1,4 +1,4 @@
-"""GPN: convolutions over single nucleotides, from a package of its own."""
+"""GPN: convolutions over single nucleotides, with a package of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ GPN = family(
         requires={"gpn": 'pip install "git+https://github.com/songlab-cal/gpn.git"'},
         quirks=(
             "Its classes are registered by `import gpn.model`, before anything is read. The vocabulary is in lower "
-            "case, which is given to it. GPN-MSA, GPN-Star (which need an alignment) and PhyloGPN are not supported."
+            "case, and so are the sequences given to it. GPN-MSA, GPN-Star (which need an alignment) and PhyloGPN "
+            "are not supported."
         ),
         tested="not run: its package is not on PyPI",
     )

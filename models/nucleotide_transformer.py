@@ -31,7 +31,7 @@ def _checkpoint(name: str, parameters: int, tokens: int, pretraining: tuple[Expo
 
 
 def _is_v1(config: Mapping[str, Any]) -> bool:
-    """Return whether it is ESM with learned positions; AgroNT's files bring code of their own for the same network."""
+    """Return whether it is ESM with learned positions; AgroNT's files have code of their own for the same network."""
     learned = config.get("position_embedding_type") != "rotary"
     sized = config.get("vocab_size") in (_VOCABULARY, _VOCABULARY_2)
     return config.get("model_type") == "esm" and sized and (learned or not config.get("auto_map"))
@@ -71,7 +71,7 @@ V1 = family(
         quirks=(
             "ESM of transformers. An N or other letter breaks the frame of 6-mers, and the bases too few for a 6-mer "
             "are tokens of one base. Only `<cls>` is added. A whole sequence in lower case would be one unknown token: "
-            "case is read away. AgroNT's weights are pickles, and its repository brings code of its own, which is not "
+            "case is ignored. AgroNT's weights are pickles, and its repository has code of its own, which is not "
             "run: it is read as ESM of transformers."
         ),
         tested=(
@@ -98,10 +98,10 @@ V2 = family(
         remote_code=True,
         quirks=(
             "Its feed-forward layers are not those of ESM in transformers, which would fail on their shapes: its own "
-            "code is needed, which exists for the masked model alone. That code was written for transformers 4; what "
-            "it misses in 5 is put back while it loads."
+            "code is needed, which exists only for the masked model. That code was written for transformers 4; what "
+            "it lacks in 5 is put back while it loads."
         ),
-        tested="not run: neither its code nor its published weights; code in the same manner is tested on a stand-in",
+        tested="not run: neither its code nor its published weights; similar code is tested on a stand-in",
     )
 )
 
@@ -138,9 +138,9 @@ V3 = family(
         padding=False,
         remote_code=True,
         quirks=(
-            "The length has to be a multiple of 128, and the network never saw padding: sequences are filled with N "
-            "on the right, and batches hold one length. Layers between the first and the last are shorter than the "
-            "sequence; ask for the last. Its code lies in a repository of its own, InstaDeepAI/ntv3_base_model "
+            "The length has to be a multiple of 128, and the network never saw padding: sequences are filled up with N "
+            "on the right, and batches have one length. Layers between the first and the last are shorter than the "
+            "sequence; use the last. Its code is in a repository of its own, InstaDeepAI/ntv3_base_model "
             "(gated): see above. The post-trained checkpoints need a species and are not supported."
         ),
         tested="not run: neither its code nor its published weights; filling with N is tested",

@@ -132,7 +132,7 @@ def test_bad_training_data_is_said(name: str) -> None:
 @pytest.mark.parametrize("name", ["gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost"])
 def test_one_class_in_training_is_said(name: str) -> None:
     good = _motif(20, seed=1, length=30)
-    with pytest.raises(DataError, match="hold class 1 alone"):
+    with pytest.raises(DataError, match="have only class 1"):
         _scores(name, good.take(np.arange(1, 20, 2)), good, good.inputs, n_classes=2)
 
 

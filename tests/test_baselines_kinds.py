@@ -60,5 +60,5 @@ def test_every_output_is_predicted_in_its_own_units(name: str) -> None:
 
 
 def test_matrices_of_classes_do_not_fit_labels() -> None:
-    with pytest.raises(NotApplicable, match="pwm needs one class a sequence"):
+    with pytest.raises(NotApplicable, match="pwm needs one class per sequence"):
         _scores("pwm", "multilabel")

@@ -339,7 +339,7 @@ def test_matrix_of_two_sequences_by_hand() -> None:
 
 def test_where_a_matrix_makes_no_sense_is_said() -> None:
     two = _examples(["ACGT", "ACGTA"], [0, 1])
-    with pytest.raises(NotApplicable, match="one length; those of train have 4 to 5 bp"):
+    with pytest.raises(NotApplicable, match="one length; those in train have 4 to 5 bp"):
         pwm.load().fit(two, two, n_classes=2, seed=0)
     with pytest.raises(NotApplicable, match="neither measurements, labels nor variants"):
         pwm.load().fit(two, two, n_classes=0, seed=0)

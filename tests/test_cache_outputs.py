@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_alone(
     items = ["A", "C", "G"]
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(cached(tmp_path, KEY, items, Counting().first), expected(items))
-    assert caplog.text.count("outputs are not kept") == 1
+    assert caplog.text.count("outputs are not cached") == 1
 
 
 @pytest.mark.parametrize(
@@ -305,5 +305,5 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
 def test_clear_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="'draws'"):
         contents.clear(tmp_path, kind="draw")
-    with pytest.raises(ConfigError, match="not kept by model"):
+    with pytest.raises(ConfigError, match="not stored by model"):
         contents.clear(tmp_path, kind="draws", model="toy")

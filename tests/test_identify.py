@@ -84,7 +84,9 @@ def test_a_copy_is_loaded_as_the_family_that_it_is_said_to_be(tmp_path: Path) ->
 
 
 def test_copies_of_what_is_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"PoetschLab/GROVE is not listed; did you mean PoetschLab/GROVER\?"):
+    with pytest.raises(
+        ConfigError, match=r"PoetschLab/GROVE is not a listed checkpoint; did you mean PoetschLab/GROVER\?"
+    ):
         locate(f"PoetschLab/GROVE={tmp_path}")
     for folder in ("", tmp_path / "gone"):
         with pytest.raises(ConfigError, match=f"PoetschLab/GROVER={folder}: no such folder"):
@@ -98,14 +100,14 @@ def test_copies_of_what_is_not_there_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"model_type": ["bert"]}, r"config\.json: model_type: expected text, not \[\"bert\"\]"),
-        ({"architectures": 7}, "architectures: expected a list of text, not 7"),
-        ({"architectures": "BertModel"}, "architectures: expected a list of text"),
-        ({"architectures": [None]}, "architectures: expected a list of text"),
-        ({"auto_map": 3}, "auto_map: expected an object of names of classes, not 3"),
+        ({"model_type": ["bert"]}, r"config\.json: model_type: expected a string, not \[\"bert\"\]"),
+        ({"architectures": 7}, "architectures: expected a list of strings, not 7"),
+        ({"architectures": "BertModel"}, "architectures: expected a list of strings"),
+        ({"architectures": [None]}, "architectures: expected a list of strings"),
+        ({"auto_map": 3}, "auto_map: expected an object of class names, not 3"),
         ({"auto_map": {"AutoModel": 3}}, "auto_map: expected an object"),
         ({"vocab_size": [4096]}, "vocab_size: expected a whole number"),
-        ({"_name_or_path": 3}, "_name_or_path: expected text"),
+        ({"_name_or_path": 3}, "_name_or_path: expected a string"),
     ],
 )
 def test_keys_of_a_wrong_type_are_named(tmp_path: Path, wrong: Mapping[str, Any], message: str) -> None:

@@ -126,7 +126,7 @@ def test_variants_are_pairs_where_the_estimator_says_so() -> None:
     assert len(np.unique(fitted.predict(train.inputs).round(9))) == 2  # a base becomes G, or was one
     with pytest.raises(NotApplicable, match=r"takes \(REF, ALT\) pairs; the task has no variants"):
         pairs.fit(plain, plain, n_classes=0, seed=0)
-    with pytest.raises(NotApplicable, match=r"for variants, EstimatorModel\(variants=True\)"):
+    with pytest.raises(NotApplicable, match=r"for variants, use EstimatorModel\(variants=True\)"):
         EstimatorModel(make_pipeline(words(), Ridge())).fit(train, train, n_classes=0, seed=0)
 
 
@@ -157,16 +157,16 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
     classes, measured = examples(20, 2), examples(20, 0)
     with pytest.raises(ConfigError, match="expected a scikit-learn estimator"):
         EstimatorModel(LogisticRegression)
-    with pytest.raises(NotApplicable, match="the estimator Pipeline is no classifier; the task has classes"):
+    with pytest.raises(NotApplicable, match="the estimator Pipeline is not a classifier; the task has classes"):
         EstimatorModel(make_pipeline(words(), Ridge())).fit(classes, classes, n_classes=2, seed=0)
     with pytest.raises(NotApplicable, match="is a classifier; the task has measurements"):
         EstimatorModel(make_pipeline(words(), SVC())).fit(measured, measured, n_classes=0, seed=0)
-    with pytest.raises(NotApplicable, match="NearestNeighbors is no classifier"):
+    with pytest.raises(NotApplicable, match="NearestNeighbors is not a classifier"):
         EstimatorModel(NearestNeighbors()).fit(classes, classes, n_classes=2, seed=0)
     one = examples(20, 2, targets=np.zeros(20, np.int64))
     with pytest.raises(DataError, match=r"Pipeline.fit on 20 examples: This solver needs samples of at least 2"):
         EstimatorModel(make_pipeline(words(), LogisticRegression())).fit(one, one, n_classes=2, seed=0)
     ovo = EstimatorModel(make_pipeline(words(), SVC(decision_function_shape="ovo")))
     four = examples(40, 4)
-    with pytest.raises(DataError, match=r"scores of shape \(40, 6\), expected \(40, 4\): one a class"):
+    with pytest.raises(DataError, match=r"scores of shape \(40, 6\), expected \(40, 4\): one per class"):
         ovo.fit(four, four, n_classes=4, seed=0).predict(four.inputs)

@@ -179,7 +179,7 @@ def test_arrays_and_tensors_cross_the_pipe(tmp_path: Path) -> None:
     ("what", "message"),
     [
         ("EXIT", r"faults.py in .*: the worker ended with exit code 3 during log_likelihood\(\); its .*about to leave"),
-        ("QUIT", r"exit code 1 during log_likelihood\(\); its last words: no more"),
+        ("QUIT", r"exit code 1 during log_likelihood\(\); its last line on stderr: no more"),
         ("SEGV", r"the worker was killed by SIGSEGV during log_likelihood\(\); it wrote nothing to stderr"),
         ("RAISE", r"faults.py in .*: log_likelihood\(\) raised ValueError: two lines \(line 19\)"),
         ("RAGGED", r"raised ValueError: its rows have different lengths"),
@@ -204,7 +204,7 @@ def test_silence_ends_at_the_time_out_with_all_that_it_started(faults: Path, bar
         model: Any = there
         worker, start = pid_of(model), time.monotonic()
         with pytest.raises(
-            BaserateError, match=r"gave no answer within 0\.5 s and was stopped; its last words: \d+"
+            BaserateError, match=r"gave no answer within 0\.5 s and was stopped; its last line on stderr: \d+"
         ) as e:
             model.log_likelihood(strings(["SLEEP"]))
         assert time.monotonic() - start < 1.5
@@ -215,7 +215,7 @@ def test_silence_ends_at_the_time_out_with_all_that_it_started(faults: Path, bar
 def test_a_crash_leaves_no_child_behind(faults: Path, bare: str) -> None:
     with SubprocessModel(bare, faults, timeout=20) as there:
         with pytest.raises(
-            BaserateError, match=r"exit code 4 during log_likelihood\(\); its last words: \d+"
+            BaserateError, match=r"exit code 4 during log_likelihood\(\); its last line on stderr: \d+"
         ) as caught:
             there.log_likelihood(strings(["FORK"]))  # type: ignore[attr-defined]
         assert gone(int(str(caught.value).split()[-1]))
@@ -307,7 +307,7 @@ def test_what_cannot_be_started_is_one_line(kmers: Path, bare: str, tmp_path: Pa
             SubprocessModel(bare, kmers, timeout=bad)
     with pytest.raises(ConfigError, match=r"timeout = 0; expected seconds"):
         load_model(find_model(f"{kmers}(python={bare!r}, timeout=0)"))
-    with pytest.raises(ConfigError, match=r"kmers.py: timeout = 2 limits a file that another python=\.\.\. runs"):
+    with pytest.raises(ConfigError, match=r"kmers.py: timeout = 2 limits a file run by another python=\.\.\."):
         load_model(find_model(f"{kmers}(timeout=2)"))
     with pytest.raises(ConfigError, match="values being literals"):
         find_model(f"{kmers}(python={bare!r}, timeout=1e999)")
@@ -315,14 +315,16 @@ def test_what_cannot_be_started_is_one_line(kmers: Path, bare: str, tmp_path: Pa
     with pytest.raises(BaserateError, match=r"loading the file gave no answer within 0\.3 s"):
         SubprocessModel(bare, kmers, timeout=0.3)
     with pytest.raises(
-        BaserateError, match=r"loading the file gave '\"\"\".*', which is no answer; python must be"
+        BaserateError, match=r"loading the file gave '\"\"\".*', which is not an answer; python must be"
     ) as e:
         SubprocessModel("/bin/cat", tmp_path / "kmers.py", timeout=20)
     assert "\n" not in str(e.value)
     not_python = tmp_path / "python"
     not_python.write_text("#!/bin/sh\necho this is no python >&2\nexit 5\n")
     not_python.chmod(0o755)
-    with pytest.raises(BaserateError, match=r"exit code 5 during loading the file; its last words: this is no python"):
+    with pytest.raises(
+        BaserateError, match=r"exit code 5 during loading the file; its last line on stderr: this is no python"
+    ):
         SubprocessModel(not_python, tmp_path / "kmers.py", timeout=20)
 
 

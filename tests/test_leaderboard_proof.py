@@ -61,7 +61,7 @@ def test_a_score_edited_by_hand_is_on_no_table(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         build_leaderboard(tmp_path)
     message = str(refused.value)
-    assert f"{folder / 'record.json'}: the value of mcc is 0.999, and {computed!r} by the stored pred" in message
+    assert f"{folder / 'record.json'}: the value of mcc is 0.999, but {computed!r} by the stored pred" in message
     assert "run again" in message and "\n" not in message
 
 
@@ -122,7 +122,7 @@ def test_a_failed_run_has_no_score(tmp_path: Path) -> None:
     folder = put(tmp_path, "lm", 1.0)
     file = folder / "record.json"
     file.write_text(file.read_text().replace('"status": "done"', '"status": "failed"'))
-    with pytest.raises(DataError, match=r"record.json: it states mcc = 0\.\d+ and has no predictions \(failed\)"):
+    with pytest.raises(DataError, match=r"record.json: it states mcc = 0\.\d+ but has no predictions \(failed\)"):
         build_leaderboard(tmp_path)
 
 

@@ -221,7 +221,7 @@ def test_constant_predictions_have_mcc_zero_and_auroc_half():
         ("auroc", [[0, 1], [0, 1]], [[0.2, 0.8]] * 2, "no label is both 0 and 1"),
         ("auroc", [[0, 1], [1, 0]], [[0.2]] * 2, "needs a score for each of 2 labels"),
         ("mcc", [[0, 1], [1, 0]], [[0.2, 1.8]] * 2, "needs probabilities of the labels"),
-        ("accuracy", [[0, 1], [1, 0]], [[0.2, 0.8]] * 2, "needs one class an example; these are labels"),
+        ("accuracy", [[0, 1], [1, 0]], [[0.2, 0.8]] * 2, "needs one class per example; these are labels"),
         ("f1_micro", [0, 1], [[0.2, 0.8]] * 2, "needs labels"),
         ("f1_micro", [[0, 0], [0, 0]], [[0.2, 0.3]] * 2, "no label is set or predicted"),
         ("recovery", [0, 1], [[0.0], [1.0]], "needs a base for each"),

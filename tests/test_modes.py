@@ -51,10 +51,10 @@ def test_the_classes_of_a_head_are_matched_by_name_or_by_order(task: Task, label
 
 
 def test_a_head_of_other_classes_does_not_apply(task: Task) -> None:
-    with pytest.raises(NotApplicable, match="its head tells donor, acceptor; toy_motif plain, motif"):
+    with pytest.raises(NotApplicable, match="its head predicts donor, acceptor; toy_motif needs plain, motif"):
         MODES.get("as_is").run(job(task, Head("donor", "acceptor")))
     three = replace(task, classes=("plain", "motif", "other"))
-    with pytest.raises(NotApplicable, match="its head gives 2 scores, toy_motif needs 3"):
+    with pytest.raises(NotApplicable, match="its head gives 2 scores; toy_motif needs 3"):
         MODES.get("as_is").run(Job(three, CARD, Head(), load_split(task), {}, (0,), 0.9))
 
 
@@ -62,7 +62,7 @@ def test_a_head_of_other_classes_does_not_apply(task: Task) -> None:
     ("scores", "kind", "message"),
     [
         ([0.7, 0.7], "classification", "predict gave 0.7, 0.7 for example 0; expected class probabilities of sum 1"),
-        ([0.7, 1.7], "multilabel", "predict gave 0.7, 1.7 for example 0; expected a probability a label"),
+        ([0.7, 1.7], "multilabel", "predict gave 0.7, 1.7 for example 0; expected one probability per label"),
         ([0.7, 0.7], "multilabel", ""),
     ],
 )

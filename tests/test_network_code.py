@@ -207,7 +207,7 @@ def test_a_network_in_its_own_code_gives_what_its_weights_say(parts: tuple[str, 
     expected = np.stack([states[at].mean(0).numpy() for states, at in zip(last, known, strict=True)])
     np.testing.assert_allclose(model.embed(MIXED), expected, rtol=1e-4, atol=1e-5)
     if parts is TUPLES:
-        with pytest.raises(ConfigError, match=r"layer = 0: odd returns its last layer .-1. alone"):
+        with pytest.raises(ConfigError, match=r"layer = 0: odd returns only its last layer .-1."):
             model.embed(MIXED, layer=0)
     else:
         expected = np.stack([states[at].mean(0).numpy() for states, at in zip(first, known, strict=True)])
@@ -266,7 +266,7 @@ def test_code_runs_only_where_the_model_and_its_revision_are_named(tmp_path: Pat
     option = f"--trust-remote-code {folder}@{pinned}"
     for trusted in ((), ("other/model@" + pinned,)):
         message = refused(*trusted)
-        assert message == f"{folder}: needs code of its own to run; read it, then allow it with {option}"
+        assert message == f"{folder}: needs its own code to run; read it, then allow it with {option}"
     assert f"name the revision that you have read: {option}" in refused(str(folder))
     assert f"its code now has the digest {pinned}; read what changed first" in refused(f"{folder}@0123456789abcdef")
     opened(folder, Access(trusted=("other/model@1", f"{folder}@{pinned}")))
@@ -282,7 +282,7 @@ def test_code_runs_only_where_the_model_and_its_revision_are_named(tmp_path: Pat
 def test_a_random_twin_runs_the_code_of_its_own_folder(tmp_path: Path) -> None:
     # Not that of the model which a saved configuration says it came from.
     folder = odd(tmp_path / "odd", _name_or_path="someone/else")
-    with pytest.raises(ConfigError, match="needs code of its own to run"):
+    with pytest.raises(ConfigError, match="needs its own code to run"):
         opened(folder, random_weights=True)
     twin = opened(folder, trusting(folder), random_weights=True)
     hashes = {twin.redrawn(seed).parameter_hash() for seed in (1, 2, 1)}

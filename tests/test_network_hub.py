@@ -267,7 +267,7 @@ def test_code_of_the_hub_is_not_even_fetched_without_trust(hub: Hub, tmp_path: P
     (hub.folder / "config.json").write_text(json.dumps(content))
     (hub.folder / "modeling_odd.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     option = f"--trust-remote-code org/tiny@{COMMIT}"
-    assert refusal("org/tiny").endswith(f"needs code of its own to run; read it, then allow it with {option}")
+    assert refusal("org/tiny").endswith(f"needs its own code to run; read it, then allow it with {option}")
     assert refusal("org/tiny", Access(trusted=("org/tiny",))).endswith(
         f"name the revision that you have read: {option}"
     )

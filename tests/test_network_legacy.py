@@ -152,5 +152,5 @@ def test_code_that_spoils_its_own_weights_is_refused(folder: Path, tmp_path: Pat
     )
     assert spoilt != CODE
     (other / "modeling_old.py").write_text(spoilt)
-    with pytest.raises(DataError, match=r"its own code left words\.weight other than the file has it"):
+    with pytest.raises(DataError, match=r"its own code loaded words\.weight with other values than the file has"):
         opened(other)

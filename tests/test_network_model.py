@@ -136,7 +136,7 @@ def test_letters_that_take_more_tokens_than_bases_do_are_cut_to_what_fits(name: 
     np.testing.assert_allclose(model.embed(crowded), alone, atol=1e-5)
     assert model.n_truncated(crowded) == 4 and model.n_truncated(crowded, max_length=5000) == 4
     row = np.full(model.max_tokens + 1, int(model.tokens.vocabulary.dna[0]))
-    with pytest.raises(DataError, match=f"takes {len(row)} tokens, {model.max_tokens} fit; shorten it"):
+    with pytest.raises(DataError, match=f"takes {len(row)} tokens, but only {model.max_tokens} fit; shorten it"):
         model.forward(model.network, [row])
 
 
@@ -176,7 +176,7 @@ def test_likelihoods_are_finite_and_do_not_depend_on_the_batch(
         np.testing.assert_allclose(values, found[key], rtol=1e-4, atol=1e-5)
     if model.head == "causal":
         assert (found["ll"] < 0).all()
-        with pytest.raises(NotApplicable, match="needs a masked head; it has a causal head"):
+        with pytest.raises(NotApplicable, match="needs a masked head, but has a causal head"):
             model.masked_llr(x, y)
     else:
         assert (found["pll"] < 0).all()
@@ -263,7 +263,7 @@ def test_a_head_of_its_own_predicts_as_transformers_does(
         monkeypatch.setattr(model, "budget", budget)
         np.testing.assert_allclose(model.predict(Inputs(x)), expected.numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(model.embed(x), literal(folder, LAYOUTS[layout], x), rtol=1e-4, atol=1e-5)
-    with pytest.raises(NotApplicable, match="needs a masked head; it has a classification head"):
+    with pytest.raises(NotApplicable, match="needs a masked head, but has a classification head"):
         model.masked_llr(x, x)
 
 
@@ -460,7 +460,7 @@ def test_a_network_that_shows_no_states_cannot_embed(make: Any) -> None:
     with pytest.raises(ConfigError, match="bare: returns logits and no hidden states"):
         model.embed(MIXED)
     plain = from_network(Scarce(10**9, RuntimeError()), tokens, name="plain", device="cpu", precision="fp32")
-    with pytest.raises(ConfigError, match=r"layer = 1: plain returns its last layer .-1. alone"):
+    with pytest.raises(ConfigError, match=r"layer = 1: plain returns only its last layer .-1."):
         plain.embed(MIXED, layer=1)
 
 

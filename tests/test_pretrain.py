@@ -214,7 +214,7 @@ def test_a_damaged_state_or_a_finished_checkpoint_is_not_overwritten(config: Pat
         pretrain(config, out, device="cpu")
     (out / "resume.pt").unlink()
     before = (out / "model.safetensors").read_bytes()
-    with pytest.raises(ConfigError, match="holds a finished checkpoint"):
+    with pytest.raises(ConfigError, match="has a finished checkpoint"):
         pretrain(config, out, device="cpu")
     assert (out / "model.safetensors").read_bytes() == before
 

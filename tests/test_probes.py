@@ -154,12 +154,15 @@ def test_a_class_that_training_lacks_gets_probability_zero() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_x": np.array([[1.0, np.nan], [0, 1]])}, "training features hold a value that is not finite in row 0"),
+        (
+            {"train_x": np.array([[1.0, np.nan], [0, 1]])},
+            "training features contain a value that is not finite in row 0",
+        ),
         (
             {"valid_x": np.array([[1.0, 0], [0, np.inf]])},
-            "validation features hold a value that is not finite in row 1",
+            "validation features contain a value that is not finite in row 1",
         ),
-        ({"train_y": np.array([1, 1])}, "hold class 1 alone"),
+        ({"train_y": np.array([1, 1])}, "have only class 1"),
         ({"train_y": np.array([0, 2])}, "class indices run from 0 to 2; expected 0 to 1"),
         ({"train_y": np.array([0])}, "training features have 2 rows and labels 1"),
         ({"valid_x": np.zeros((0, 2)), "valid_y": np.zeros(0)}, "validation features have 0 rows"),

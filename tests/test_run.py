@@ -303,7 +303,7 @@ def test_results_that_cannot_be_written_stop_the_grid(toy: Task, tmp_path: Path)
 
 def test_a_cell_that_is_there_twice_is_refused(toy: Task, tmp_path: Path) -> None:
     other = replace(GOOD, description="another of that name")
-    with pytest.raises(ConfigError, match=r"toy_motif@1 · good · from_scratch is there twice"):
+    with pytest.raises(ConfigError, match=r"toy_motif@1 · good · from_scratch is listed twice"):
         grid_of(tmp_path).run(plan([toy], [GOOD, other], ["from_scratch"]))
     assert not list(tmp_path.iterdir())
 

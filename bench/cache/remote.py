@@ -70,7 +70,7 @@ def fetch(url: str, *, sha256: str, name: str) -> Path:
 def hub_file(repository: str, path: str, *, revision: str = "main") -> Path:
     """Return a file of a data set on the Hugging Face hub: from a local copy, else downloaded at `revision`.
 
-    Raises DataError, which says how to get the file by hand, where it cannot be had.
+    Raises DataError, which says how to get the file by hand, where it is not available.
     """
     for copy in hub_copies(repository, revision):
         if (copy / path).is_file():

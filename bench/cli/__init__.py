@@ -1,4 +1,4 @@
-"""The command line: it parses, resolves names to cards, calls the library and prints. Imports wait."""
+"""The command line: it parses, resolves names to cards, calls the library and prints. It imports late."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .training import pretrain
 
 
 class _Group(click.Group):
-    """A group whose unknown commands are answered with the nearest one."""
+    """A group that answers an unknown command with the nearest one."""
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         command = super().get_command(ctx, name)
@@ -30,7 +30,7 @@ class _Group(click.Group):
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 some cells or checks failed, 2 a mistake of the caller, in one line."""
+    """Run the command line; exit with 0 for success, 1 for failed cells or checks, 2 for a mistake of the caller."""
     wait_asleep()
     try:
         code = cli.main(standalone_mode=False)
@@ -39,7 +39,7 @@ def main() -> None:
     except BaserateError as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the same command goes on where it stopped", err=True)
+        click.echo("interrupted; the same command continues where it stopped", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -59,7 +59,7 @@ def _fail(message: str) -> None:
     metavar="FILE.py",
     type=click.Path(path_type=Path),
     envvar="BASERATE_PLUGINS",
-    help="Run a file of yours first, which registers a metric, a rule, a task... (BASERATE_PLUGINS); repeatable.",
+    help="First run a file of yours that registers a metric, a rule, a task... (BASERATE_PLUGINS); repeatable.",
 )
 @click.pass_context
 def cli(context: click.Context, verbose: bool, plugins: tuple[Path, ...]) -> None:
@@ -70,9 +70,9 @@ def cli(context: click.Context, verbose: bool, plugins: tuple[Path, ...]) -> Non
       baserate run --suite quickstart          run a suite, resume it, print its leaderboard
       baserate run --task yeast_coding --model kmer_logreg --model cnn
       baserate run --task './mine.toml' --model './my_checkpoint'
-      baserate list tasks                      what there is
-      baserate --plugin ./mine.py list         what there is with your own file
-      baserate doctor                          what is missing, and how to mend it
+      baserate list tasks                      list what there is
+      baserate --plugin ./mine.py list         the same with your own file
+      baserate doctor                          show what is missing, and how to fix it
     """
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, format="%(message)s")
     for noisy in ("matplotlib", "numba", "h5py", "urllib3", "git"):

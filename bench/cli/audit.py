@@ -1,4 +1,4 @@
-"""Commands that tell what is wrong with a task, and write a version of it that is not."""
+"""Commands that report what is wrong with a task, and write a cleaned version of it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ _SHOWN = 3
 
 @click.command()
 @click.argument("tasks", nargs=-1, required=True)
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write one page of all audits.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write a .json and a .html a task here.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write all audits as one page.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write a .json and a .html per task here."
+)
 @click.option("--fail-on-leak", is_flag=True, help="Exit with 1, and say why, where leakage is a FAIL.")
 @click.option(
-    "--cache/--no-cache", default=True, help="Keep audits on disk; one is made anew when data or code changed."
+    "--cache/--no-cache", default=True, help="Cache audits on disk; one is made again when data or code change."
 )
 @data_dir_option
 @quiet_option
@@ -56,7 +58,7 @@ def audit(
     from .display import activity_display
 
     audits: list[Audit] = []
-    lost: dict[str, str] = {}
+    not_audited: dict[str, str] = {}
     cards = find_tasks(tasks)
     for card in cards:
         with activity_display(quiet=quiet or as_json):
@@ -65,7 +67,7 @@ def audit(
             except DataError as error:
                 if len(cards) == 1:
                     raise
-                lost[card.id] = str(error)
+                not_audited[card.id] = str(error)
                 continue
         if not (quiet or as_json):
             _print(audits[-1])
@@ -79,13 +81,13 @@ def audit(
         click.echo(json.dumps([a.to_json() for a in audits], indent=1, allow_nan=False))
     elif len(audits) > 1 and not quiet:
         _print_all(audits)
-    for name, reason in lost.items():
+    for name, reason in not_audited.items():
         click.echo(f"baserate: not audited: {name}: {reason}", err=True)
     failing = {a.task: [leak for leak in a.leaks if leak.startswith("FAIL")] for a in audits if fail_on_leak}
     leaking = {name: leaks for name, leaks in failing.items() if leaks}
     for name, leaks in leaking.items():
         click.echo(f"baserate: {name} leaks: {'; '.join(leaks)}", err=True)
-    return 1 if leaking or lost else 0
+    return 1 if leaking or not_audited else 0
 
 
 @click.command()
@@ -121,17 +123,17 @@ def resplit(task: str, out: Path, rules: tuple[str, ...], split: str | None, as_
     if len(cards) != 1:
         raise ConfigError(f"{task!r} names {len(cards)} tasks; resplit takes one")
     card = cards[0]
-    made = resplit_(card, load_split(card, check=False), out, rules=rules or RULES, anew=split == "by_homology")
+    cleaned = resplit_(card, load_split(card, check=False), out, rules=rules or RULES, anew=split == "by_homology")
     if as_json:
-        click.echo(json.dumps(made.to_json(), indent=1))
+        click.echo(json.dumps(cleaned.to_json(), indent=1))
         return
-    for line in made.summary:
+    for line in cleaned.summary:
         click.echo(line)
-    click.echo(f"wrote {made.card}; next: baserate audit {made.card}")
+    click.echo(f"wrote {cleaned.card}; next: baserate audit {cleaned.card}")
 
 
 def _print(audit: Audit) -> None:
-    """Print an audit, a finding a line, with some of the rows that offend."""
+    """Print an audit, one finding per line, with some of the offending rows."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -149,17 +151,17 @@ def _print(audit: Audit) -> None:
     for topic, title in TOPICS.items():
         table.add_row("", Text(title, "bold"))
         for f in (f for f in audit.findings if f.topic == topic):
-            said = Text(f.summary, "dim" if f.status == "NOTE" else "")
+            line = Text(f.summary, "dim" if f.status == "NOTE" else "")
             if f.sampled:
-                said.append(f"  ({f.sampled})", "dim")
+                line.append(f"  ({f.sampled})", "dim")
             if f.status in ("WARN", "FAIL"):
-                said.append(f"  [{f.threshold}]", "dim")
+                line.append(f"  [{f.threshold}]", "dim")
                 for row in f.rows[:_SHOWN]:
                     other = f" = {row.other_part} {row.other}" if row.other else ""
-                    said.append(f"\n  {row.part} {row.id}{other}  {row.note}", "dim")
+                    line.append(f"\n  {row.part} {row.id}{other}  {row.note}", "dim")
                 if f.n_rows > _SHOWN and f.rows:
-                    said.append(f"\n  and {f.n_rows - _SHOWN:,} more: --json, --html", "dim")
-            table.add_row(Text(f.status, _STYLES[f.status]), said)
+                    line.append(f"\n  and {f.n_rows - _SHOWN:,} more: --json, --html", "dim")
+            table.add_row(Text(f.status, _STYLES[f.status]), line)
     console.print(table, "")
 
 

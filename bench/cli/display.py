@@ -38,7 +38,7 @@ _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
 
 class _Rate(ProgressColumn):
-    """Examples a second of the current activity."""
+    """Examples per second of the current activity."""
 
     def render(self, task: Bar) -> Text:
         speed = task.finished_speed or task.speed
@@ -56,7 +56,7 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,  # which else leaves an empty line in a log
+        disable=not console.is_terminal,  # which would otherwise leave an empty line in a log
     )
 
 
@@ -72,8 +72,8 @@ class _Activities:
         bar = self._bar = self._progress.add_task(f"  {escape(doing)}", total=total)
 
         def advance(n: int, now: str = "") -> None:
-            shown = f"  {escape(f'{doing} · {now}')}" if now else None
-            self._progress.update(bar, advance=n, description=shown)
+            description = f"  {escape(f'{doing} · {now}')}" if now else None
+            self._progress.update(bar, advance=n, description=description)
 
         return advance
 
@@ -117,12 +117,12 @@ class GridDisplay:
         self._progress.update(self._total, description=f"[bold]{escape(str(cell))}")
 
     def note(self, text: str) -> None:
-        """Print a line on what concerns many cells, such as an audit that fails."""
+        """Print a line about many cells, such as on an audit that fails."""
         self._activities.clear()
         self._console.print(Text(f"! {text}", "yellow"), soft_wrap=True)
 
     def finished(self, result: Result) -> None:
-        """Count the cell, and print a line on it if it was run now, after one on a task whose audit fails."""
+        """Count the cell, and print a line about it if it was run now, after one on its task where the audit fails."""
         self._activities.clear()
         self._progress.advance(self._total)
         if result.record is None or result.status == "done_before":
@@ -136,7 +136,7 @@ class GridDisplay:
 
 
 def _failures(record: Record) -> list[str]:
-    """Return what the audit of the record's task fails for."""
+    """Return the reasons why the audit of the record's task fails."""
     if record.audit.get("verdict") != "FAIL":
         return []
     return [reason.removeprefix("FAIL: ") for reason in record.audit["reasons"] if reason.startswith("FAIL")]
@@ -175,10 +175,10 @@ def print_outcome(outcome: Outcome, results: Path, tracking: str, *, quiet: bool
 
 
 def print_listing(listing: Mapping[str, Any]) -> None:
-    """Print what is registered, a table a kind, and what failed to load."""
+    """Print what is registered, one table per kind, and what failed to load."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 160  # what is piped on has no edge
+        console.width = 160  # piped output has no right edge
     for kind, rows in listing.items():
         if kind == "broken" or not rows:
             continue
@@ -189,25 +189,25 @@ def print_listing(listing: Mapping[str, Any]) -> None:
             number = isinstance(value, int) and not isinstance(value, bool)
             table.add_column(key, justify="right" if number else "left", no_wrap=key != "description")
         for row in rows:
-            table.add_row(*(escape(_shown(v)) for v in row.values()))
+            table.add_row(*(escape(_as_text(v)) for v in row.values()))
         console.print(table, "")
     for point, reason in listing.get("broken", {}).items():
         console.print(Text(f"not loaded: {point}: {reason}", "red"))
 
 
 def print_card(card: Mapping[str, Any]) -> None:
-    """Print a card, a field a row."""
+    """Print a card, one field per row."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in card.items():
         if value not in ("", None, (), [], {}):
-            table.add_row(key, escape(_shown(value)))
+            table.add_row(key, escape(_as_text(value)))
     Console(highlight=False).print(table)
 
 
 def print_check(result: CheckResult, *, quiet: bool) -> None:
-    """Print a check's outcome on one line; only a failure is told when quiet, and in full."""
+    """Print a check's outcome on one line, a failure in full; when quiet, failures only."""
     if quiet and result.status != "failed":
         return
     mark, style = {"passed": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("–", "dim")}[result.status]
@@ -218,17 +218,17 @@ def print_check(result: CheckResult, *, quiet: bool) -> None:
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Print the doctor's findings, with the command that mends each."""
+    """Print the doctor's findings, with the command that fixes each."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
-        fix = Text(f"  mend: {finding.fix}", "bold") if finding.fix else Text()
+        fix = Text(f"  fix: {finding.fix}", "bold") if finding.fix else Text()
         status = Text(finding.status, _STYLES[finding.status])
         table.add_row(status, finding.topic, Text.assemble(finding.detail, fix))
     Console(highlight=False).print(table)
 
 
 def print_cache(folder: Path, kinds: Sequence[KindUse], entries: Sequence[Entry]) -> None:
-    """Print what the cache holds by kind, and of the outputs of models which they are."""
+    """Print the contents of the cache by kind, and then the outputs of models."""
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("kind", "what", "files", "MB", "last used"):
@@ -250,13 +250,13 @@ def _day(seconds: float | None) -> str:
     return "" if seconds is None else time.strftime("%Y-%m-%d", time.localtime(seconds))
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+        return ", ".join(f"{k} {_as_text(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(_shown(v) for v in value)
+        return ", ".join(_as_text(v) for v in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -24,7 +24,7 @@ def genome() -> None:
 @click.argument("name")
 @click.argument("source", metavar="PATH|URL")
 @click.option("--sha256", default="", help="Refuse a file with another SHA-256, packed or unpacked.")
-@click.option("--truncated", is_flag=True, help="Accept chromosomes that are cut off; their start must be there.")
+@click.option("--truncated", is_flag=True, help="Accept chromosomes that are cut off at the end.")
 @quiet_option
 def add(name: str, source: str, sha256: str, truncated: bool, quiet: bool) -> None:
     """Register a FASTA file (.fa, .fa.gz, .fa.xz) as NAME: check it, index it, and unpack it if need be.
@@ -56,21 +56,21 @@ def list_(as_json: bool) -> None:
     """
     from ..dna.genomes import genomes_dir, registered
 
-    found = registered()
+    genomes = registered()
     if as_json:
-        click.echo(json.dumps([known.to_json() for known in found], indent=1))
+        click.echo(json.dumps([known.to_json() for known in genomes], indent=1))
         return
-    for known in found:
+    for known in genomes:
         total = sum(known.contigs.values())
         click.echo(f"{known.name}  {len(known.contigs):,} contigs  {total:,} bp  {known.path}  {known.note}".rstrip())
-    if not found:
+    if not genomes:
         click.echo(f"no genome in {genomes_dir()}: baserate genome add NAME PATH|URL")
 
 
 @genome.command("remove")
 @click.argument("name")
 def remove(name: str) -> None:
-    """Forget a genome and remove its unpacked copy; a FASTA file of yours stays.
+    """Forget a genome and remove its unpacked copy; your own FASTA file stays.
 
     \b
     Example:

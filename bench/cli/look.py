@@ -1,4 +1,4 @@
-"""Commands that look: at cards, conformance, the installation and the cache."""
+"""Commands that show cards, checks, the installation and the cache."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def list_(what: str, as_json: bool) -> None:
     from ..cards.listing import listing, shortened
     from .display import print_listing
 
-    found = listing()
-    chosen = {key: value for key, value in found.items() if what in ("all", key) or key == "broken"}
+    everything = listing()
+    chosen = {key: value for key, value in everything.items() if what in ("all", key) or key == "broken"}
     if as_json:
         click.echo(json.dumps(chosen, indent=1))
         return
@@ -40,7 +40,7 @@ def list_(what: str, as_json: bool) -> None:
         chosen["tasks"] = shortened(chosen["tasks"])
     print_listing(chosen)
     if n:
-        click.echo(f"{n} published checkpoints run by their id as well: baserate list checkpoints")
+        click.echo(f"{n} published checkpoints can be run by their id as well: baserate list checkpoints")
 
 
 @click.command()
@@ -90,7 +90,7 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         for subject in [find(name, access) for name in names]:
             if isinstance(subject, Task):
-                load_split(subject)  # what cannot be read is a mistake told once, not by every check
+                load_split(subject)  # so that what cannot be read is reported once, not by every check
             for result in run_checks(subject, cache=cache_dir()):
                 results.append(result)
                 if not as_json:
@@ -103,7 +103,7 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Tell versions, devices, caches and plugins, what is missing, and the command that mends it.
+    """Show versions, devices, caches and plugins, what is missing, and the command that fixes it.
 
     \b
     Example:
@@ -120,14 +120,16 @@ def doctor(as_json: bool) -> int:
 @click.command()
 @click.option("--clear", is_flag=True, help="Remove what the other options choose: all, if none is given.")
 @click.option("--kind", help="Only this kind, such as outputs.")
-@click.option("--model", help="Only what this model gave.")
-@click.option("--older-than", "days", type=click.FloatRange(min=0), help="Only what was not used for this many days.")
+@click.option("--model", help="Only the outputs of this model.")
+@click.option(
+    "--older-than", "days", type=click.FloatRange(min=0), help="Only what has not been used for this many days."
+)
 @json_option
 def cache(clear: bool, kind: str | None, model: str | None, days: float | None, as_json: bool) -> None:
-    """Show what is cached and how much it takes, or remove it; nothing that is removed is lost, only slower.
+    """Show what is cached and how large it is, or remove it; what is removed is computed again when needed.
 
     \b
-    Outputs of models are kept within 20 GB, the least recently used going first; BASERATE_CACHE_GB changes that.
+    Outputs of models take at most 20 GB, the least recently used are removed first; BASERATE_CACHE_GB sets the limit.
 
     \b
     Examples:
@@ -148,7 +150,7 @@ def cache(clear: bool, kind: str | None, model: str | None, days: float | None, 
         raise ConfigError("--kind, --model and --older-than choose what --clear removes")
     kinds, entries = contents.kinds(folder), contents.entries(folder)
     if as_json:
-        found = {"folder": str(folder), "kinds": [vars(k) for k in kinds], "outputs": [vars(e) for e in entries]}
-        click.echo(json.dumps(found, indent=1))
+        content = {"folder": str(folder), "kinds": [vars(k) for k in kinds], "outputs": [vars(e) for e in entries]}
+        click.echo(json.dumps(content, indent=1))
     else:
         print_cache(folder, kinds, entries)

@@ -1,4 +1,4 @@
-"""Commands that write something for the user to go on with."""
+"""Commands that write a first version for the user to edit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .options import data_dir_option, quiet_option
 
 @click.group()
 def new() -> None:
-    """Write a card for what is yours.
+    """Write a card for your own data.
 
     \b
     Example:
@@ -27,9 +27,9 @@ def new() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The card to write.  [default: NAME.toml]")
 @click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
 @click.option("--sequence", default="", help="The column of the DNA.")
-@click.option("--config", default="", help="Which configuration of a data set of the hub.")
+@click.option("--config", default="", help="The configuration of a data set on the hub.")
 @data_dir_option
-@click.option("--force", is_flag=True, help="Write over a card that is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
 def task(
     file: str,
@@ -42,11 +42,11 @@ def task(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Write a commented task card after a look at FILE: a table, FASTA, BED or VCF, a folder, a hub id.
+    """Write a commented task card for FILE: a table, FASTA, BED or VCF, a folder, a hub id.
 
     \b
-    Only the first part of a big file is read. Nothing is asked: what the file leaves open ends in one line that
-    names the option.
+    Only the first part of a big file is read. No questions are asked: where the file leaves something open, one
+    line names the option to give.
 
     \b
     Examples:
@@ -58,10 +58,10 @@ def task(
     from ..new_task import new_task
     from ..new_task.show import report
 
-    made = new_task(
+    card = new_task(
         file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
     )
     if not quiet:
-        click.echo(report(made) + "\n")
-    card = shlex.quote(str(made.path) if made.path.is_absolute() else f"./{made.path}")
-    click.echo(f"baserate check {card}\nbaserate run --task {card}")
+        click.echo(report(card) + "\n")
+    path = shlex.quote(str(card.path) if card.path.is_absolute() else f"./{card.path}")
+    click.echo(f"baserate check {path}\nbaserate run --task {path}")

@@ -11,11 +11,11 @@ _DATA_DIR = "BASERATE_DATA_DIR"
 
 
 def _search_first(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
-    """Put the folders before those of BASERATE_DATA_DIR for this command and the processes that it starts."""
+    """Put the folders before those of BASERATE_DATA_DIR, for this command and the processes that it starts."""
     if folders:
         before = os.environ.get(_DATA_DIR, "")
-        named = [str(folder.resolve()) for folder in folders]
-        os.environ[_DATA_DIR] = os.pathsep.join([*named, *filter(None, [before])])
+        paths = [str(folder.resolve()) for folder in folders]
+        os.environ[_DATA_DIR] = os.pathsep.join([*paths, *filter(None, [before])])
         context.call_on_close(lambda: os.environ.update({_DATA_DIR: before}))
 
 
@@ -37,7 +37,7 @@ trust_option = click.option(
     metavar="MODEL@REVISION",
     help="Run the model's own code, which you have read at that revision; repeatable.",
 )
-pickle_option = click.option("--allow-pickle", is_flag=True, help="Read pickled weights where nothing else is there.")
+pickle_option = click.option("--allow-pickle", is_flag=True, help="Read pickled weights where there are no others.")
 uri_option = click.option(
     "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; 'none' for no copy. [default: sqlite]"
 )

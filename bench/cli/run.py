@@ -1,4 +1,4 @@
-"""Commands that make results and tables of them."""
+"""Commands that make results, and tables of results."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ RESULTS = Path("results")
     "--mode",
     "modes",
     multiple=True,
-    help="zero_shot, linear_probe, fine_tune, from_scratch, as_is; every mode of a model if none.",
+    help="zero_shot, linear_probe, fine_tune, from_scratch, as_is; all modes of a model if none.",
 )
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Change a setting of the modes that know it, such as rule=pll, layer=3 or layer=[0,3,6]; repeatable.",
+    help="Change a setting of the modes that have it, such as rule=pll, layer=3 or layer=[0,3,6]; repeatable.",
 )
 @click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
 @click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2]")
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
 )
-@click.option("--audit/--no-audit", "audited", default=True, help="Audit each task once, and keep what is found.")
-@click.option("--fail-on-leak", is_flag=True, help="Run no cell of a task whose test data training data leak into.")
+@click.option("--audit/--no-audit", "audited", default=True, help="Audit each task once, and record the findings.")
+@click.option("--fail-on-leak", is_flag=True, help="Do not run tasks whose training data leak into test data.")
 @data_dir_option
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
-@click.option("--cache/--no-cache", default=True, help="Keep embeddings and likelihoods on disk across runs.")
+@click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")
 @click.option("--executor", default="serial", show_default=True, help="Where cells run; packages may add others.")
 @trust_option
 @pickle_option
@@ -74,7 +74,7 @@ def run(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Run models on tasks, write a record a cell, print the leaderboard. The same command again resumes.
+    """Run models on tasks, write a record per cell, print the leaderboard. The same command again resumes.
 
     \b
     Examples:
@@ -158,7 +158,7 @@ def _seeds(text: str | None) -> tuple[int, ...]:
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return what --set says: a value is true, false or a literal of Python where it reads as one, else text."""
+    """Return the settings of --set: a value is true, false or a Python literal where it reads as one, else text."""
     import ast
 
     out: dict[str, Any] = {}
@@ -215,7 +215,7 @@ def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> 
 @uri_option
 @quiet_option
 def track(results: Path, tracking_uri: str | None, quiet: bool) -> None:
-    """Copy records to MLflow; those that it has already are left alone.
+    """Copy records to MLflow; those that it already has are left alone.
 
     \b
     Examples:

@@ -12,10 +12,14 @@ from .options import quiet_option, uri_option
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The checkpoint folder; resumed if it is one."
+    "--out", type=click.Path(path_type=Path), required=True, help="The checkpoint folder; a run in it is resumed."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:<index>.")
-@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Stop then; the same command goes on.")
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after this time; the same command continues.",
+)
 @uri_option
 @quiet_option
 def pretrain(

@@ -1,4 +1,4 @@
-"""A scikit-learn estimator on raw sequences as a model."""
+"""Scikit-learn estimators of raw sequences as models."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .functions import upper_case
 
 
 class EstimatorModel:
-    """An estimator or Pipeline whose X is a list of str, or with `variants` of (REF, ALT) pairs of str.
+    """An estimator or Pipeline whose X is a list of str or, with `variants`, of (REF, ALT) pairs of str.
 
-    `fit` trains a clone. An estimator that has been fitted has `predict` as well, and is then used as it is; where it
-    was fitted on names of classes, `classes` are the task's, in the task's order. Fitted on labels (n, k), it has those
-    of the task in their order. Raises ConfigError for an object that is no scikit-learn estimator.
+    `fit` trains a clone. If the estimator is fitted already, the model has `predict` as well, and uses it as it is;
+    where it was fitted on names of classes, `classes` are the task's, in the task's order. If it was fitted on labels
+    (n, k), they are the task's labels in their order. Raises ConfigError unless it is a scikit-learn estimator.
     """
 
     def __init__(self, estimator: Any, *, variants: bool = False, classes: Sequence[str] = ()) -> None:
@@ -29,22 +29,22 @@ class EstimatorModel:
             raise ConfigError(f"expected a scikit-learn estimator such as make_pipeline(...), got {estimator!r}")
         self.estimator = estimator
         self.variants = variants
-        # A mode looks at which methods are there.
+        # Modes look at which methods there are.
         if _is_fitted(estimator):
             labels = _n_labels(estimator)
             columns = None if labels else _columns(estimator, classes)
             self.predict = Fitted(estimator, columns, variants, labels if columns is None else len(classes)).predict
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Fitted:
-        """Return a clone fitted on `train`, every `random_state` in it being `seed`; `valid` is not used.
+        """Return a clone fitted on `train`, with `seed` as every `random_state` in it; `valid` is not used.
 
-        Raises NotApplicable where the estimator is not for such a task, and DataError where it cannot be fitted.
+        Raises NotApplicable where the estimator does not suit the task, and DataError where it cannot be fitted.
         """
         from sklearn.base import clone, is_classifier
 
         name = type(self.estimator).__name__
         if is_classifier(self.estimator) != bool(n_classes):
-            kinds = ("is no classifier", "has classes") if n_classes else ("is a classifier", "has measurements")
+            kinds = ("is not a classifier", "has classes") if n_classes else ("is a classifier", "has measurements")
             raise NotApplicable(f"the estimator {name} {kinds[0]}; the task {kinds[1]}")
         estimator = clone(self.estimator)
         random = [p for p in estimator.get_params(deep=True) if p == "random_state" or p.endswith("__random_state")]
@@ -65,7 +65,7 @@ class EstimatorModel:
 class Fitted:
     """A fitted estimator; `columns` are the class index of each of its outputs, None for labels and for a regression.
 
-    Classes that it has not seen, of `n_classes` (0: as many as it has), get probability 0.
+    Of `n_classes` (0: as many as it has), those that it has not seen get probability 0.
     """
 
     estimator: Any
@@ -83,7 +83,7 @@ class Fitted:
             values = np.asarray(self.estimator.predict(x), np.float64)
             if values.ndim not in (1, 2) or len(values) != len(x) or not values.size:
                 raise DataError(
-                    f"{name}.predict gave shape {values.shape} for {len(x)} examples, expected a row of values each"
+                    f"{name}.predict gave shape {values.shape} for {len(x)} examples, expected a row of values for each"
                 )
             values = values.reshape(len(x), -1)
         else:
@@ -99,7 +99,9 @@ def _features(inputs: Inputs, variants: bool) -> list[Any]:
     if variants != (inputs.alternates is not None):
         if variants:
             raise NotApplicable("the estimator takes (REF, ALT) pairs; the task has no variants")
-        raise NotApplicable("the estimator takes one sequence an example; for variants, EstimatorModel(variants=True)")
+        raise NotApplicable(
+            "the estimator takes one sequence per example; for variants, use EstimatorModel(variants=True)"
+        )
     sequences = upper_case(inputs.sequences, "inputs of the estimator")
     if inputs.alternates is None:
         return sequences
@@ -110,23 +112,23 @@ def _label_probabilities(estimator: Any, x: list[Any], k: int) -> FloatArray:
     """Return the probability of each label (n, k): the estimator's own, or the logistic of its decision function."""
     name = type(estimator).__name__
     if hasattr(estimator, "predict_proba"):
-        found = estimator.predict_proba(x)
-        if isinstance(found, list):  # an array a label, with a column for each of its values
-            seen = [list(values) for values in (estimator[-1] if hasattr(estimator, "steps") else estimator).classes_]
-            columns = [p[:, v.index(1)] if 1 in v else np.zeros(len(x)) for p, v in zip(found, seen, strict=True)]
-            found = np.stack(columns, axis=1)
+        outputs = estimator.predict_proba(x)
+        if isinstance(outputs, list):  # one array per label, with a column for each of its values
+            known = [list(values) for values in (estimator[-1] if hasattr(estimator, "steps") else estimator).classes_]
+            columns = [p[:, v.index(1)] if 1 in v else np.zeros(len(x)) for p, v in zip(outputs, known, strict=True)]
+            outputs = np.stack(columns, axis=1)
     elif hasattr(estimator, "decision_function"):
-        found = 1 / (1 + np.exp(-np.asarray(estimator.decision_function(x), np.float64)))
+        outputs = 1 / (1 + np.exp(-np.asarray(estimator.decision_function(x), np.float64)))
     else:
-        found = estimator.predict(x)
-    values = np.asarray(found, np.float64)
+        outputs = estimator.predict(x)
+    values = np.asarray(outputs, np.float64)
     if values.shape != (len(x), k):
         raise DataError(f"{name} gave shape {values.shape} for {len(x)} examples of {k} labels")
     return values
 
 
 def _probabilities(estimator: Any, x: list[Any], k: int) -> FloatArray:
-    """Return probabilities (n, k) of the estimator's own, or the softmax of its decision function."""
+    """Return the estimator's own probabilities (n, k), or the softmax of its decision function."""
     name = type(estimator).__name__
     if hasattr(estimator, "predict_proba"):
         values = np.asarray(estimator.predict_proba(x), np.float64)
@@ -138,25 +140,25 @@ def _probabilities(estimator: Any, x: list[Any], k: int) -> FloatArray:
         values /= values.sum(axis=1, keepdims=True)
     else:
         raise NotApplicable(
-            f"the estimator {name} has neither predict_proba nor decision_function, so it ranks nothing"
+            f"the estimator {name} has neither predict_proba nor decision_function, so it gives no scores"
         )
     if values.shape != (len(x), k):
-        raise DataError(f"{name} gave scores of shape {values.shape}, expected {(len(x), k)}: one a class")
+        raise DataError(f"{name} gave scores of shape {values.shape}, expected {(len(x), k)}: one per class")
     return values
 
 
 def _n_labels(estimator: Any) -> int:
-    """Return how many labels a fitted estimator gives each example, 0 where it gives one class or a value."""
+    """Return how many labels a fitted estimator predicts for each example, 0 where it predicts one class or a value."""
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
     known = getattr(last, "classes_", ())
-    # Estimators tell it in three ways.
+    # Estimators show it in three ways.
     several = isinstance(known, list) or getattr(last, "multilabel_", False)
     several = several or getattr(getattr(last, "_label_binarizer", None), "y_type_", "") == "multilabel-indicator"
     return len(known) if several else 0
 
 
 def _columns(estimator: Any, names: Sequence[str]) -> NDArray[np.int64] | None:
-    """Return the class index of each class that a fitted estimator knows, None where it is no classifier."""
+    """Return the class index of each class that a fitted estimator knows, None where it is not a classifier."""
     from sklearn.base import is_classifier
 
     if not is_classifier(estimator):
@@ -164,8 +166,10 @@ def _columns(estimator: Any, names: Sequence[str]) -> NDArray[np.int64] | None:
     known = np.asarray(estimator.classes_)
     if not names:
         if known.dtype.kind not in "iu" or known.min() < 0:
-            shown = ", ".join(repr(str(c)) for c in known[:5])
-            raise ConfigError(f"the estimator was fitted on classes {shown}; name the task's in order: classes=(...)")
+            first_classes = ", ".join(repr(str(c)) for c in known[:5])
+            raise ConfigError(
+                f"the estimator was fitted on classes {first_classes}; name the task's in order: classes=(...)"
+            )
         return known.astype(np.int64)
     unknown = [str(c) for c in known if str(c) not in names]
     if unknown:

@@ -1,4 +1,4 @@
-"""A Python file that defines plain functions at its top level, as a model. A card is read off it without running it."""
+"""A Python file of plain functions as a model. Its card is read from its text, without running it."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _RULES = {
     "log_likelihood": "causal_delta",
     "next_base_log_probs": "right_end",
 }
-"""The zero-shot rule that each function serves; of several functions the first here decides the default."""
+"""The zero-shot rule that each function serves; where a model has several, the first here is the default."""
 
 
 def rule_for(functions: Collection[str]) -> str:
-    """Return the zero-shot rule that a model with these methods is scored by unless told otherwise, '' for none."""
+    """Return the default zero-shot rule of a model with these methods, '' for none."""
     return next((rule for name, rule in _RULES.items() if name in functions), "")
 
 
 def card_from_file(path: str | Path) -> ModelCard | None:
     """Return the card of a file of plain functions, or None where it registers its content with decorators.
 
-    Nothing of the file runs: which functions it defines or assigns at its top level decides the modes. The parameter
+    None of the file runs: the functions that it defines or assigns at its top level decide the modes. The parameter
     `python` is the interpreter that will run it, '' for this one. The revision is the digest of the file, of those
     beside it that it imports, and of those that it names in a top-level list `FILES`, such as its weights. Raises
-    ConfigError where the file is neither.
+    ConfigError where the file does neither.
     """
     path = Path(path)
     tree = parsed(path)
@@ -53,7 +53,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
     if "predict" in functions:
         modes["as_is"] = {}
     if functions == ("embed_sites",):
-        raise ConfigError(f"{path}: embed_sites() alone serves no mode; define embed() too, for tasks of sequences")
+        raise ConfigError(f"{path}: embed_sites() by itself serves no mode; define embed() too, for tasks of sequences")
     if "embed" in functions:
         modes["linear_probe"] = {}
     file, weights = path.absolute(), [w.absolute() for w in weight_files(path, tree)]
@@ -74,10 +74,10 @@ def _revision(file: Path, weights: tuple[Path, ...]) -> str:
 def model_from_file(
     path: str | Path, *, python: str = "", timeout: float = TIMEOUT, chunk: int = CHUNK
 ) -> FunctionModel:
-    """Return the model that the functions of a file make, run in this process or by the interpreter `python`.
+    """Return the model of a file's functions, run in this process or by the interpreter `python`.
 
     Modules beside the file can be imported at its top level. Raises ConfigError where it cannot be run, and for a
-    `timeout` without the `python` that it limits.
+    `timeout` without a `python` for it to limit.
     """
     path = Path(path)
     if python:
@@ -85,17 +85,17 @@ def model_from_file(
 
         return SubprocessModel(python, path, timeout=timeout, chunk=chunk)
     if timeout != TIMEOUT:
-        raise ConfigError(f"{path}: timeout = {timeout!r} limits a file that another python=... runs; name that too")
+        raise ConfigError(f"{path}: timeout = {timeout!r} limits a file run by another python=...; name that too")
     names = defined_functions(path)
     module = run_file(path)
     return FunctionModel(**{name: getattr(module, name) for name in names}, chunk=chunk, name=path.name)
 
 
 def run_file(path: Path) -> Any:
-    """Return the module that a user's own file makes, run because the user named it.
+    """Return the module of a user's own file, which runs because the user named it.
 
     Modules beside it can be imported while it runs. Raises ConfigError, in one line that names file and line, where it
-    raises or exits, or where it got another module than the one beside it.
+    raises or exits, or where it imported a module other than the one beside it.
     """
     name = f"baserate_file_{digest(str(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
@@ -121,7 +121,7 @@ def run_file(path: Path) -> Any:
 
 
 def _line(path: Path, error: BaseException) -> str:
-    """Return the file with the last of its lines that ran into the error, as `mine.py:12`."""
+    """Return the file with the last of its lines in the error's traceback, as in `mine.py:12`."""
     if isinstance(error, SyntaxError) and error.filename == str(path.resolve()):
         return f"{path}:{error.lineno}"
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if _is_of(frame, path)]
@@ -133,12 +133,12 @@ def _is_of(frame: FrameType, path: Path) -> bool:
 
 
 def _check_neighbours(path: Path) -> None:
-    """Raise ConfigError where a module that the file imports is in use from elsewhere: Python has one for each name."""
+    """Raise ConfigError where a module that the file imports is loaded from elsewhere: Python has one per name."""
     folder = path.resolve().parent
     for file in files_of(path.resolve()):
         inner = file.parent if file.name == "__init__.py" else file
         used = getattr(sys.modules.get(inner.stem), "__file__", None)
         if inner.parent == folder and used and Path(used).resolve() != file.resolve():
             raise ConfigError(
-                f"{path}: imports {inner.stem} from beside it, but another is in use, {used}; rename one of the two"
+                f"{path}: imports {inner.stem} from beside it, but {used} has that name already; rename one of the two"
             )

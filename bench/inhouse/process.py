@@ -1,7 +1,7 @@
-"""A file of functions run by another Python interpreter, so that models whose packages conflict share one table.
+"""A file of functions run by another Python interpreter, so that models whose packages conflict can share a table.
 
-The worker's death, its prints and its silence are its own: each becomes one error here, and the next request starts a
-fresh worker. POSIX: time-outs kill the worker's process group.
+A worker that dies, hangs or writes something else than an answer causes one error here, and the next request starts a
+fresh worker. Only on POSIX: time-outs kill the worker's process group.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from .functions import CHUNK, FunctionModel
 from .reading import defined_functions
 
 TIMEOUT = 600.0
-"""Seconds that a file in another environment may take for a chunk of examples, unless told otherwise."""
+"""Seconds that a file in another environment may take for a chunk of examples, by default."""
 _WORKER = Path(__file__).with_name("worker.py")
 _GRACE = 5.0
-"""Seconds that a worker has to end by itself once its pipe is closed."""
+"""Seconds that a worker gets to end by itself once its pipe is closed."""
 _TAIL = 8192
-"""Bytes of stderr that are kept."""
+"""How many bytes of stderr are stored."""
 
 
 class SubprocessModel(FunctionModel):
-    """The functions of `file` as a model, run by the interpreter `python`, which needs no package of ours.
+    """The functions of `file` as a model, run by the interpreter `python`, which needs no package of baserate's.
 
     `timeout` is how many seconds a chunk of examples, or loading the file, may take. The worker ends with `close()`,
     with the `with` block, with the object or with the process, whichever comes first. Raises ConfigError where the
@@ -67,15 +67,15 @@ class SubprocessModel(FunctionModel):
 
 
 class _Remote:
-    """A function of the worker's file that is called like one of ours, with the signature that it has there."""
+    """A function of the worker's file that is called like a local one, with the signature that it has there."""
 
     def __init__(self, worker: _Worker, name: str, signature: inspect.Signature) -> None:
         self.__signature__ = signature
         self._worker = worker
         self._name = name
 
-    def __call__(self, *columns: Any, **named: Any) -> NDArray[Any]:
-        return self._worker.call(self._name, columns, named)
+    def __call__(self, *columns: Any, **keywords: Any) -> NDArray[Any]:
+        return self._worker.call(self._name, columns, keywords)
 
 
 class _Worker:
@@ -84,19 +84,19 @@ class _Worker:
     def __init__(self, python: str, file: Path, names: tuple[str, ...], timeout: float) -> None:
         if not isinstance(timeout, int | float) or not 0 < timeout <= threading.TIMEOUT_MAX:
             raise ConfigError(f"timeout = {timeout!r}; expected seconds, from above 0 to {threading.TIMEOUT_MAX:.0f}")
-        found = shutil.which(Path(python).expanduser())
-        if found is None:
+        interpreter = shutil.which(Path(python).expanduser())
+        if interpreter is None:
             raise ConfigError(f"python = {python!r}: no such interpreter; give the path of an environment's bin/python")
-        self._python, self._file, self._names, self._timeout = found, file, names, timeout
+        self._python, self._file, self._names, self._timeout = interpreter, file, names, timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr = _Tail()
         self.signatures = self._start()
 
-    def call(self, name: str, columns: tuple[Any, ...], named: Mapping[str, Any]) -> NDArray[Any]:
-        """Return what the function gives. Raises BaserateError where it raises, dies or takes too long."""
+    def call(self, name: str, columns: tuple[Any, ...], keywords: Mapping[str, Any]) -> NDArray[Any]:
+        """Return the function's result. Raises BaserateError where it raises, dies or takes too long."""
         if self._process is None:
             self._start()
-        request = {"call": name, "columns": columns, "named": named}
+        request = {"call": name, "columns": columns, "named": keywords}
         answer = self._exchange(f"{name}()", json.dumps(request).encode("ascii") + b"\n")
         if "error" in answer:
             raise BaserateError(f"{self}: {name}() raised {_error_text(answer)}")
@@ -112,7 +112,7 @@ class _Worker:
         return f"{self._file} in {self._python}"
 
     def _start(self) -> dict[str, inspect.Signature]:
-        # Search paths of this environment would lead the other one to packages that it was made to avoid.
+        # The search paths of this environment would lead the other one to packages that it is meant to avoid.
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")}
         command = [self._python, "-u", str(_WORKER), str(self._file.resolve()), ",".join(self._names)]
         try:
@@ -147,7 +147,7 @@ class _Worker:
         }
 
     def _exchange(self, doing: str, request: bytes) -> dict[str, Any]:
-        """Return the worker's answer. Raises BaserateError, and leaves no worker, where none came."""
+        """Return the worker's answer. Raises BaserateError, and leaves no worker, where there is none."""
         process = self._process
         assert process and process.stdin and process.stdout
         expired = threading.Event()
@@ -156,7 +156,7 @@ class _Worker:
             expired.set()
             _kill(process)
 
-        # The watch covers writing too: a worker that has stopped reading blocks us once the pipe is full.
+        # The watch covers writing too: a worker that has stopped reading blocks the writer once the pipe is full.
         watch = threading.Timer(self._timeout, expire)
         watch.daemon = True
         watch.start()
@@ -169,7 +169,7 @@ class _Worker:
             if not line.endswith(b"\n"):
                 _reap(process)
         except BaseException:
-            _kill(process)  # its answer, if it came, would be taken for that to the next request
+            _kill(process)  # a late answer would be taken for that to the next request
             self.stop()
             raise
         finally:
@@ -182,9 +182,9 @@ class _Worker:
                     return answer
             _kill(process)  # it may be writing more than anybody reads
             self.stop()
-            told = line[:60].decode(errors="replace").strip()
+            start = line[:60].decode(errors="replace").strip()
             raise BaserateError(
-                f"{self}: {doing} gave {told!r}, which is no answer; python must be a Python interpreter"
+                f"{self}: {doing} gave {start!r}, which is not an answer; python must be a Python interpreter"
             )
         self.stop()
         if expired.is_set():
@@ -200,17 +200,17 @@ class _Tail:
     """The end of what a process wrote to stderr."""
 
     def __init__(self) -> None:
-        self._kept = b""
+        self._bytes = b""
 
     def follow(self, stream: IO[bytes]) -> None:
         """Read until the stream ends, so that the writer never waits."""
         with stream:
             while chunk := os.read(stream.fileno(), _TAIL):
-                self._kept = (self._kept + chunk)[-_TAIL:]
+                self._bytes = (self._bytes + chunk)[-_TAIL:]
 
     def __str__(self) -> str:
-        lines = [line.strip() for line in self._kept.decode(errors="replace").splitlines() if line.strip()]
-        return f"its last words: {lines[-1][:300]}" if lines else "it wrote nothing to stderr"
+        lines = [line.strip() for line in self._bytes.decode(errors="replace").splitlines() if line.strip()]
+        return f"its last line on stderr: {lines[-1][:300]}" if lines else "it wrote nothing to stderr"
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -220,7 +220,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the worker's end and kill what it leaves behind, while its group cannot be anybody else's."""
+    """Wait for the worker to end and kill what it leaves behind, while no other process can have its group."""
     if hasattr(os, "waitid"):
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         _kill(process)

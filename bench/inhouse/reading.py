@@ -14,21 +14,21 @@ _DECORATORS = ("task", "model", "baseline")
 
 
 def defined_functions(path: Path) -> tuple[str, ...]:
-    """Return which functions of a model the file defines or assigns at its top level; what it imports is not counted.
+    """Return the functions of a model that the file defines or assigns at its top level; imports do not count.
 
     Raises ConfigError where there is none.
     """
-    found = _top_level(parsed(path))
-    functions = tuple(name for name in FUNCTIONS if name in found)
+    names = _top_level(parsed(path))
+    functions = tuple(name for name in FUNCTIONS if name in names)
     if not functions:
-        near = [(name, close[0]) for name in found if (close := nearest(name, FUNCTIONS))]
+        near = [(name, close[0]) for name in names if (close := nearest(name, FUNCTIONS))]
         advice = f"; did you mean {near[0][1]}() by {near[0][0]}()?" if near else ", and registers no model"
         raise ConfigError(f"{path}: defines none of {', '.join(f'{f}()' for f in FUNCTIONS)}{advice}")
     return functions
 
 
 def parsed(path: Path) -> ast.Module:
-    """Return the syntax tree of the file. Raises ConfigError, naming the line, where it is no Python."""
+    """Return the syntax tree of the file. Raises ConfigError, naming the line, where it is not Python."""
     if path.suffix != ".py":
         raise ConfigError(f"{path}: expected a Python file, .py")
     try:
@@ -52,14 +52,14 @@ def _top_level(tree: ast.Module) -> list[str]:
 
 
 def _targets(node: ast.stmt) -> list[ast.expr]:
-    """Return what a plain or an annotated assignment gives its value to, nothing for other statements."""
+    """Return the targets of a plain or an annotated assignment, nothing for other statements."""
     if isinstance(node, ast.AnnAssign):
         return [node.target] if node.value is not None else []
     return node.targets if isinstance(node, ast.Assign) else []
 
 
 def registers(tree: ast.Module) -> bool:
-    """Return whether the file registers its content with one of our decorators."""
+    """Return whether the file registers its content with one of baserate's decorators."""
     for node in tree.body:
         for decorator in getattr(node, "decorator_list", []):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -70,7 +70,7 @@ def registers(tree: ast.Module) -> bool:
 
 
 def weight_files(path: Path, tree: ast.Module) -> list[Path]:
-    """Return the files that `FILES` names. Raises ConfigError where that cannot be told without running the file."""
+    """Return the files that `FILES` names. Raises ConfigError where only running the file could show them."""
     setting = [node for node in tree.body if "FILES" in _bound(node)]
     if not setting:
         return []
@@ -87,12 +87,12 @@ def weight_files(path: Path, tree: ast.Module) -> list[Path]:
     files = [path.parent / name for name in names]
     for file in files:
         if not file.is_file():
-            raise ConfigError(f"{path}: FILES names {str(file)!r}, which is no file")
+            raise ConfigError(f"{path}: FILES names {str(file)!r}, which is not a file")
     return files
 
 
 def _bound(node: ast.AST) -> set[str]:
-    """Return the names that a statement binds in its module, those in its blocks among them."""
+    """Return the names that a statement binds in its module, including those in its blocks."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Name):

@@ -1,10 +1,10 @@
-"""The far end of a SubprocessModel: runs in another interpreter, Python 3.8 or newer, with its standard library alone.
+"""The far end of a SubprocessModel: runs in another interpreter, Python 3.8 or newer, with only its standard library.
 
     python worker.py FILE NAME,NAME,...
 
-It reads a request a line from stdin, {"call": ..., "columns": [...], "named": {...}}, and writes an
-answer a line to what was stdout: {"type", "shape", "data"} with the values as base64 of little-endian floats, or
-{"error", "line"}. The first answer tells the parameters of each function.
+It reads one request per line from stdin, {"call": ..., "columns": [...], "named": {...}}, and writes one answer per
+line to what was stdout: {"type", "shape", "data"} with the values as base64 of little-endian floats, or {"error",
+"line"}. The first answer lists the parameters of each function.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def main(file: str, names: list[str]) -> int:
     try:
         module = _load(file)
         functions = {name: getattr(module, name) for name in names}
-        told = {name: _parameters(function) for name, function in functions.items()}
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other side tells the user
+        parameters = {name: _parameters(function) for name, function in functions.items()}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other side reports it
         _send(replies, _failure(error, file))
         return 1
-    _send(replies, {"functions": told})
+    _send(replies, {"functions": parameters})
     for line in requests:
         request = json.loads(line)
         try:
@@ -53,7 +53,7 @@ def _take_pipes() -> tuple[IO[bytes], IO[bytes]]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    # A child that outlives us must not keep the pipe open, or our end would go unnoticed.
+    # A child that outlives this process must not keep the pipe open, or nobody would notice the end.
     os.register_at_fork(after_in_child=replies.close)
     return requests, replies
 
@@ -76,7 +76,7 @@ def _parameters(function: Any) -> list[list[Any]]:
 
 
 def _encode(value: Any) -> dict[str, Any]:
-    """Return the answer that carries an array, a tensor or nested lists of numbers."""
+    """Return the answer for an array, a tensor or nested lists of numbers."""
     numpy = sys.modules.get("numpy")
     if hasattr(value, "detach"):  # a torch tensor
         value = value.detach().cpu().double()
@@ -117,8 +117,8 @@ def _answer(kind: str, shape: tuple[int, ...], data: bytes) -> dict[str, Any]:
 def _failure(error: Exception, file: str) -> dict[str, Any]:
     traceback.print_exc()
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    told = traceback.format_exception_only(type(error), error)[-1].strip()
-    return {"error": told, "line": lines[-1] if lines else 0}
+    text = traceback.format_exception_only(type(error), error)[-1].strip()
+    return {"error": text, "line": lines[-1] if lines else 0}
 
 
 def _send(replies: IO[bytes], answer: dict[str, Any]) -> None:

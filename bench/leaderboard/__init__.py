@@ -53,7 +53,7 @@ def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
             write_whole(plot, lambda beside: plot_leaderboard(table, beside, format="png"))
         if not table.columns:
             plot.unlink(missing_ok=True)
-        # Last, since it is what tells that the plot is of this table.
+        # Last, since it shows that the plot is of this table.
         write_whole(json_file, text)
     except OSError as error:
         raise DataError(

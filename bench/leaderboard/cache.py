@@ -1,4 +1,4 @@
-"""Draws and estimates kept on disk, under the predictions and the code that they come from."""
+"""Draws and estimates cached on disk, by the predictions and the code that they come from."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def is_intact(record: Record) -> bool:
 
 
 def draws_file(record: Record, metric: str, *about: str) -> Path:
-    """Return where draws of a metric are kept, by the record's predictions, our code and what they are `about`."""
+    """Return the file of cached draws of a metric, by the record's predictions, the code and what they are `about`."""
     return cache_dir() / "draws" / f"{_key(record, metric, *about)}.npy"
 
 
 def estimate_file(record: Record, metric: str, *about: str) -> Path:
-    """Return where a metric computed from the record's predictions is kept."""
+    """Return the file of a cached metric computed from the record's predictions."""
     return cache_dir() / "estimates" / f"{_key(record, metric, *about)}.json"
 
 
@@ -59,7 +59,7 @@ def read_draws(file: Path, n_resamples: int) -> FloatArray | None:
 
 
 def write_draws(file: Path, draws: FloatArray) -> None:
-    """Keep the draws; where that cannot be, say so in the log."""
+    """Cache the draws; where that fails, log a warning."""
     content = io.BytesIO()
     np.save(content, draws)
     _write(file, content.getvalue())
@@ -75,7 +75,7 @@ def read_estimate(file: Path) -> Estimate | None:
 
 
 def write_estimate(file: Path, estimate: Estimate) -> None:
-    """Keep the estimate; where that cannot be, say so in the log."""
+    """Cache the estimate; where that fails, log a warning."""
     _write(file, json.dumps(asdict(estimate), sort_keys=True).encode())
 
 
@@ -86,10 +86,10 @@ def _key(record: Record, metric: str, *about: str) -> str:
 @functools.cache
 def _code_digest(prepare: Prepare) -> str:
     """Return the digest of the code that makes estimates of a metric with this function, wherever that is defined."""
-    own = Path(inspect.unwrap(prepare).__code__.co_filename)
-    if not own.is_file():
-        return uuid.uuid4().hex  # typed at a prompt: nothing computed with it is to be found again
-    files = {file for first in (own, Path(str(statistics.__file__))) for file in sources(first)}
+    source = Path(inspect.unwrap(prepare).__code__.co_filename)
+    if not source.is_file():
+        return uuid.uuid4().hex  # typed at a prompt: nothing computed with it can be used again
+    files = {file for first in (source, Path(str(statistics.__file__))) for file in sources(first)}
     return digest(*(file.read_bytes() for file in sorted(files)), np.__version__)
 
 
@@ -97,4 +97,6 @@ def _write(file: Path, content: bytes) -> None:
     try:
         write_whole(file, lambda beside: beside.write_bytes(content))
     except OSError as error:
-        log.warning("cannot keep results in %s (%s); they are computed again next time", file.parent, error.strerror)
+        log.warning(
+            "cannot cache results in %s (%s); they will be computed again next time", file.parent, error.strerror
+        )

@@ -1,4 +1,4 @@
-"""The columns that lead the tables people read; a package adds one with `@column`, and it follows the built-in ones."""
+"""The columns before the scores in tables; a package adds one with `@column`, and it follows the built-in ones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..registry import Registry, origin_of
 from .table import KINDS, Leaderboard, Row
 
 Text = Callable[[Row, Leaderboard], str]
-"""Returns what the column says of a row; lines after the first are set small below it."""
+"""Returns the column's text for a row; lines after the first are set small below it."""
 
 
 @dataclass(frozen=True)
 class LeadingColumn:
-    """A column before the scores; `terminal` says whether it stands on the terminal too, where room is short."""
+    """A column before the scores; `terminal` is whether the terminal shows it too, where space is short."""
 
     name: str
     text: Text
@@ -51,6 +51,6 @@ def _mode(row: Row, table: Leaderboard) -> str:
     return row.mode
 
 
-@column("Kind", terminal=False)  # there it is told by the colour
+@column("Kind", terminal=False)  # there the colour shows it
 def _kind(row: Row, table: Leaderboard) -> str:
     return KINDS[row.kind]

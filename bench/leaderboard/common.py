@@ -20,7 +20,7 @@ MIN_SHARE = 0.5
 class Common:
     """The ids of the examples that all compared records score, sorted; None where these are all of them.
 
-    `left_out` counts the other examples; `apart` holds the hashes of the records that are not compared.
+    `left_out` counts the other examples; `apart` has the hashes of the records that are not compared.
     """
 
     ids: StrArray | None = None
@@ -50,8 +50,8 @@ def common_examples(records: Sequence[Record]) -> Common:
 
 
 def restricted(predictions: Predictions, ids: StrArray | None) -> Predictions:
-    """Return the predictions with no other examples scored than those with these ids; None is all."""
+    """Return the predictions with no examples scored but those with these ids; None means all."""
     if ids is None:
         return predictions
-    wanted = np.isin(predictions.ids.astype(str), ids.astype(str))
-    return replace(predictions, scored=scored_mask(predictions) & wanted)
+    selected = np.isin(predictions.ids.astype(str), ids.astype(str))
+    return replace(predictions, scored=scored_mask(predictions) & selected)

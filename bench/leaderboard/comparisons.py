@@ -40,16 +40,16 @@ class Gain:
 
 
 def resamples_for(n_gains: int) -> int:
-    """Return how many draws let `n_gains` p-values survive Holm's correction: the least p is 2 / (draws + 1)."""
+    """Return how many draws allow `n_gains` p-values to survive Holm's correction: the least p is 2 / (draws + 1)."""
     return 10_000 * max(1, -(-n_gains // 100))
 
 
 def draws_of(records: Sequence[Record], metric: str, *, n_resamples: int, ids: StrArray | None = None) -> FloatArray:
     """Return a metric of records of one task under the same draws of clusters, (records, draws).
 
-    It is over the examples with these `ids`, which every record must have scored; None is all. The draws depend on the
-    predictions, the ids and our own code alone, and are kept in the cache under these. Raises DataError where
-    predictions were lost or altered.
+    It covers the examples with these `ids`, which every record must have scored; None means all. The draws depend only
+    on the predictions, the ids and baserate's code, and are cached by these. Raises DataError where predictions are
+    missing or altered.
     """
     about = [str(n_resamples)] + ([] if ids is None else [digest(*ids)])
     files = [draws_file(r, metric, *about) for r in records]
@@ -66,9 +66,9 @@ def draws_of(records: Sequence[Record], metric: str, *, n_resamples: int, ids: S
 
 
 def estimates_on(record: Record, stated: Sequence[Estimate], ids: StrArray) -> list[Estimate]:
-    """Return these estimates of a record over the examples with these `ids`, made as `statistics.estimate` makes all.
+    """Return these estimates of a record over the examples with these `ids`, computed by `statistics.estimate`.
 
-    One of a metric that cannot be computed here has no value, and says so.
+    Where a metric cannot be computed here its estimate has no value, and the reason says so.
     """
     predictions = restricted(record.predictions, ids)
     return [_estimate_on(record, predictions, e, ids) for e in stated]
@@ -76,8 +76,8 @@ def estimates_on(record: Record, stated: Sequence[Estimate], ids: StrArray) -> l
 
 def _estimate_on(record: Record, predictions: Predictions, stated: Estimate, ids: StrArray) -> Estimate:
     def draws() -> FloatArray:
-        own: FloatArray = draws_of([record], stated.metric, n_resamples=1000, ids=ids)[0]
-        return own
+        values: FloatArray = draws_of([record], stated.metric, n_resamples=1000, ids=ids)[0]
+        return values
 
     try:
         return estimate(predictions, stated.metric, draws=draws, scaled=is_scaled(record, stated))
@@ -106,7 +106,7 @@ def adjusted(gains: Sequence[Gain]) -> list[Gain]:
 
 
 def ranks(values: Sequence[float], draws: FloatArray) -> list[int]:
-    """Return each row's rank; rows not told apart from the best of their group share one.
+    """Return each row's rank; rows that cannot be told apart from the best of their group share it.
 
     `values` (rows,) and `draws` (rows, draws) are signed so that higher is better. The best row and all that do not
     differ from it (paired, Holm over the group's tests) have rank 1; the best of the others leads the next group, whose

@@ -23,9 +23,9 @@ _DTYPES: dict[type, Any] = {str: "string", int: "Int64", float: "float64", bool:
 
 @dataclass(frozen=True)
 class Line:
-    """What a line is about: a metric of a cell; `estimate` is None where the cell has no number.
+    """What a line shows: one metric of a cell; `estimate` is None where the cell has no number.
 
-    `primary` marks the metric that rank and gains are of.
+    `primary` marks the metric by which rank and gains are made.
     """
 
     table: Leaderboard
@@ -70,7 +70,7 @@ def field(name: str, type: type = str) -> Callable[[Content], Content]:
 
 
 def to_csv(table: Leaderboard) -> str:
-    """Return one line a row, column and metric; gain and rank stand with the primary metric alone."""
+    """Return one line per row, column and metric; gain and rank stand only with the primary metric."""
     fields = FIELDS.all().values()
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -80,7 +80,7 @@ def to_csv(table: Leaderboard) -> str:
 
 
 def to_frame(table: Leaderboard) -> pd.DataFrame:
-    """Return the lines of the CSV as a pandas DataFrame, each field with its type; what there is not is missing."""
+    """Return the lines of the CSV as a pandas DataFrame, each field with its type; absent values are missing."""
     import pandas as pd
 
     lines = list(_lines(table))
@@ -94,11 +94,11 @@ def _lines(table: Leaderboard) -> Iterator[Line]:
             yield Line(table, row, column, cell, estimate, i == 0)
 
 
-def _of_estimate(name: str, type: type = str) -> None:
+def _add_estimate_field(name: str, type: type = str) -> None:
     field(name, type)(lambda line: getattr(line.estimate, name) if line.estimate else None)
 
 
-def _of_gain(prefix: str, gain_of: Callable[[Cell], Gain | None], name: str, type: type) -> None:
+def _add_gain_field(prefix: str, gain_of: Callable[[Cell], Gain | None], name: str, type: type) -> None:
     def content(line: Line) -> Any:
         gain = gain_of(line.cell) if line.primary else None
         return getattr(gain, name) if gain else None
@@ -124,14 +124,14 @@ def _metric(line: Line) -> str:
 
 field("primary", bool)(lambda line: line.primary)
 for _name, _type in {"value": float, "low": float, "high": float, "level": float, "n": int, "n_clusters": int}.items():
-    _of_estimate(_name, _type)
-_of_estimate("reason")
+    _add_estimate_field(_name, _type)
+_add_estimate_field("reason")
 field("rank", int)(lambda line: line.cell.rank if line.primary else None)
 _GAIN = {"over": str, "value": float, "low": float, "high": float, "p": float, "p_adjusted": float, "verdict": str}
 for _name, _type in _GAIN.items():
-    _of_gain("gain", lambda cell: cell.gain, _name, _type)
+    _add_gain_field("gain", lambda cell: cell.gain, _name, _type)
 for _name, _type in _GAIN.items():
-    _of_gain("twin_gain", lambda cell: cell.twin_gain, _name, _type)
+    _add_gain_field("twin_gain", lambda cell: cell.twin_gain, _name, _type)
 field("flags")(lambda line: "; ".join(line.cell.notes))
 field("seconds", float)(lambda line: line.cell.seconds)
 field("run")(lambda line: line.cell.hash)

@@ -1,4 +1,4 @@
-"""A leaderboard as Markdown for GitHub. No clock enters: the same records give the same bytes."""
+"""A leaderboard as Markdown for GitHub. It has no dates: the same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _grids(
     heading: Callable[[Column], str],
     content: Callable[[Cell, Column], str],
 ) -> list[str]:
-    """Return a table a block; every row stands in each, so that what was not run is seen."""
+    """Return one table per block, each with every row, so that missing runs can be seen."""
     lines: list[str] = []
     for title, columns in blocks(table.columns):
         lines += [""] * bool(lines) + ([f"### {escape(title)}", ""] if title else [])
@@ -122,14 +122,14 @@ def _leading(text: str) -> str:
 
 def _heading(column: Column) -> str:
     metric = f"{escape(label(column.metric))} {arrow(column.metric)}" if column.metrics else NOTHING
-    return f"{_broken(titled(column))}<br>{metric}"
+    return f"{_wrapped(titled(column))}<br>{metric}"
 
 
 def _over(column: Column) -> str:
-    return f"{_broken(titled(column))}<br>over {escape(column.best_baseline) or NOTHING}"
+    return f"{_wrapped(titled(column))}<br>over {escape(column.best_baseline) or NOTHING}"
 
 
-def _broken(name: str) -> str:
+def _wrapped(name: str) -> str:
     return "<br>".join(escape(line) for line in folded(name).split("\n"))
 
 

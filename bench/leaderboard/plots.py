@@ -1,4 +1,4 @@
-"""The picture of a leaderboard: a panel a task, a dot and an interval a row, and the floor as a band."""
+"""The plot of a leaderboard: a panel for each task, a dot and an interval for each row, and the floor as a band."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _KIND_NAMES: dict[Kind, str] = {"model": "model", "random": "same network, rando
 _INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
 _PER_LINE, _MANY, _PER_LINE_OF_MANY = 3, 24, 6
 _MOST_PIXELS = 30_000
-"""Height past which the resolution is lowered; the drawing library ends at 65,536."""
+"""The height above which the resolution is lowered; the drawing library's limit is 65,536."""
 
 
 def plot_leaderboard(table: Leaderboard, path: Path, *, format: str = "") -> None:
     """Write the picture to `path`, in the `format` named or else that of its suffix.
 
     Rows stand in the table's order in every panel, so that one can be followed across. The band is the interval of the
-    best baseline; a hollow mark is a gain over it that the paired test does not tell from none, and a faint one a score
-    over examples of its own.
+    best baseline; a hollow mark is a gain over it that the paired test does not tell from zero, and a faint one a score
+    over fewer examples.
     """
     kind = format or path.suffix.removeprefix(".")
     import matplotlib
@@ -102,7 +102,7 @@ def _boundaries(rows: tuple[Row, ...]) -> list[float]:
 
 
 def _label_rows(panels: Any, rows: tuple[Row, ...]) -> None:
-    """Name the rows at the left of each line of panels; the mode is told where it is not plainly a baseline's."""
+    """Name the rows at the left of each line of panels, with the mode unless it is the usual one of a baseline."""
     for panel in panels:
         panel.set_yticks(range(len(rows)))
         panel.set_yticklabels([_row_name(row) for row in rows])
@@ -119,22 +119,22 @@ def _explain(figure: Any, table: Leaderboard) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    there = [kind for kind in _COLOURS if any(row.kind == kind for row in table.rows)]
-    shown: list[Any] = [
-        Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_KIND_NAMES[k]) for k in there
+    kinds = [kind for kind in _COLOURS if any(row.kind == kind for row in table.rows)]
+    handles: list[Any] = [
+        Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_KIND_NAMES[k]) for k in kinds
     ]
     if any(cell.gain is not None and cell.gain.verdict == "tie" for cell in table.cells):
         hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": _INK, "mew": 1.3, "ls": "none"}
-        shown.append(Line2D([], [], label="not told apart from the best baseline", **hollow))
+        handles.append(Line2D([], [], label="not told apart from the best baseline", **hollow))
     if any(cell.apart for cell in table.cells):
-        shown.append(
+        handles.append(
             Line2D([], [], label="over fewer examples: not compared", color=_INK, marker="o", ms=5, alpha=0.35)
         )
     if any(column.best_baseline for column in table.columns):
-        shown.append(Patch(color=_BAND, label="best baseline, 95 % interval"))
+        handles.append(Patch(color=_BAND, label="best baseline, 95 % interval"))
     if any(column.audit == "FAIL" for column in table.columns):
-        shown.append(Line2D([], [], label=f"{TAINTED} the task's audit fails", ls="none"))
-    columns = len(shown) if len(table.columns) >= _PER_LINE else 1
+        handles.append(Line2D([], [], label=f"{TAINTED} the task's audit fails", ls="none"))
+    columns = len(handles) if len(table.columns) >= _PER_LINE else 1
     figure.legend(
-        handles=shown, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.6, columnspacing=1.4
+        handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.6, columnspacing=1.4
     )

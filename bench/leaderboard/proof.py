@@ -11,7 +11,7 @@ from ..statistics import UNSCALED, estimate
 from .cache import estimate_file, is_intact, read_estimate, write_estimate
 
 DIGESTED = 2
-"""The record schema from which on `read_record` checks a digest of all that a record states."""
+"""The first record schema in which `read_record` checks a digest of all that a record states."""
 
 _NUMBERS = ("value", "low", "high", "n", "n_clusters", "level")
 _ROUNDING = 1e-9
@@ -20,8 +20,8 @@ _ROUNDING = 1e-9
 def proven(record: Record) -> Record:
     """Return the record once each of its estimates has been computed again from its predictions and found the same.
 
-    A record of a schema that holds a digest, or one that was never on disk, is returned as it is. A metric that cannot
-    be computed here loses its value, and a flag says why. Raises DataError for an estimate that differs by more than
+    A record of a schema with a digest, or one that was never on disk, is returned as it is. A metric that cannot be
+    computed here loses its value, and a flag says why. Raises DataError for an estimate that differs by more than
     rounding, or that has no predictions to follow from.
     """
     if record.path is None or record.schema >= DIGESTED:
@@ -30,7 +30,7 @@ def proven(record: Record) -> Record:
         for stated in record.estimates:
             if stated.value is not None or record.status != "done":
                 raise DataError(
-                    f"{record.path / 'record.json'}: it states {stated.metric} = {stated.value} and has no predictions "
+                    f"{record.path / 'record.json'}: it states {stated.metric} = {stated.value} but has no predictions "
                     f"({record.status}); delete {record.path} and run again"
                 )
         return record
@@ -50,7 +50,7 @@ def proven(record: Record) -> Record:
 
 
 def not_computed(stated: Estimate, error: ConfigError) -> Estimate:
-    """Return the estimate without its value, which nobody can compute here, and with the reason."""
+    """Return the estimate without its value, which cannot be computed here, and with the reason."""
     reason = f"{stated.metric} is not shown, since it cannot be computed here: {' '.join(str(error).split())}"
     return Estimate(stated.metric, None, None, None, stated.n, stated.n_clusters, reason=reason)
 
@@ -58,8 +58,8 @@ def not_computed(stated: Estimate, error: ConfigError) -> Estimate:
 def is_scaled(record: Record, stated: Estimate) -> bool:
     """Return whether the record's scores were taken to be on the scale of the targets when the estimate was made.
 
-    Of the first schema, zero-shot scores alone were not; a later record says so where it matters, and its digest is
-    what vouches for it.
+    In the first schema only zero-shot scores were not; a later record says so where it matters, and its digest vouches
+    for it.
     """
     if record.schema < DIGESTED:
         return record.spec.mode != "zero_shot"
@@ -67,7 +67,7 @@ def is_scaled(record: Record, stated: Estimate) -> bool:
 
 
 def _computed(record: Record, stated: Estimate, predictions: Predictions | None) -> tuple[Estimate, Predictions | None]:
-    """Return the metric by the stored predictions, and these where they had to be read."""
+    """Return the metric by the stored predictions, and these predictions where they had to be read."""
     metric, scaled = stated.metric, is_scaled(record, stated)
     file = estimate_file(record, metric, "scaled" if scaled else "unscaled")
     known = read_estimate(file)
@@ -87,8 +87,8 @@ def _compare(record: Record, stated: Estimate, computed: Estimate) -> None:
     for what, a, b in pairs:
         if not _same(a, b):
             raise DataError(
-                f"{record.path and record.path / 'record.json'}: the {what} of {stated.metric} is {a!r}, and {b!r} by "
-                f"the stored predictions; undo what changed it, or delete {record.path} and run again"
+                f"{record.path and record.path / 'record.json'}: the {what} of {stated.metric} is {a!r}, but {b!r} by "
+                f"the stored predictions; undo the change, or delete {record.path} and run again"
             )
 
 

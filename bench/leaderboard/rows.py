@@ -1,4 +1,4 @@
-"""Which records share a row, and what a row of its own says of how it differs."""
+"""Which records share a row, and how the detail of a row says what sets it apart."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def rows_of(placed: Mapping[Column, Sequence[Record]]) -> tuple[list[Row], dict[
 
 
 def same_versions(a: Record, b: Record) -> bool:
-    """Return whether what the two have in common was computed by the same versions; of two modes each has its own."""
+    """Return whether the parts that both have in common are of the same versions; two modes have nothing in common."""
     if bool(a.spec.versions) != bool(b.spec.versions):
         return False
-    theirs = _parts(b)
-    return all(theirs.get(part, version) == version for part, version in _parts(a).items())
+    versions_of_b = _parts(b)
+    return all(versions_of_b.get(part, version) == version for part, version in _parts(a).items())
 
 
 def _details(records: Sequence[Record], *, apart: bool) -> dict[str, str]:
-    """Return, by hash, what tells each record of a model in a mode from those that do not share its row.
+    """Return, by hash, what sets each record of a model in a mode apart from those that do not share its row.
 
-    Records without declared versions do not state every setting, and are told from each other alone.
+    Records without declared versions do not state every setting, and are compared only with each other.
     """
     groups = [[r for r in records if bool(r.spec.versions) == declared] for declared in (True, False)]
     mixed = all(groups)
@@ -65,20 +65,22 @@ def _details(records: Sequence[Record], *, apart: bool) -> dict[str, str]:
 
 
 def _versions(records: Sequence[Record], *, every: bool) -> list[list[str]]:
-    """Return, for each record, the versions that tell it from the others.
+    """Return, for each record, the versions that set it apart from the others.
 
     The rule that drew a split differs from task to task: its version counts only where `every` does.
     """
     parts = [{part: v for part, v in _parts(r).items() if every or part[0] != "split"} for r in records]
     known: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for own in parts:
-        for part, version in own.items():
+    for versions in parts:
+        for part, version in versions.items():
             known[part].add(version)
-    return [[f"{part[0]} version {v}" for part, v in sorted(own.items()) if len(known[part]) > 1] for own in parts]
+    return [
+        [f"{part[0]} version {v}" for part, v in sorted(versions.items()) if len(known[part]) > 1] for versions in parts
+    ]
 
 
 def _parts(r: Record) -> dict[tuple[str, str], str]:
-    """Return the versions by what has them, such as ('probe', 'linear'); what has another name is another thing."""
+    """Return the versions by what they are of, such as ('probe', 'linear'); two names are two different things."""
     names = {"mode": r.spec.mode, **{k: str(v) for k, v in r.spec.settings.items() if k in r.spec.versions}}
     return {(what, names.get(what, "")): version for what, version in r.spec.versions.items()}
 
@@ -92,7 +94,7 @@ def _short(value: object) -> str:
 
 
 def _kind(r: Record) -> Kind:
-    """Return which kind of row a record belongs to; what has no pretrained weights is no model in this sense."""
+    """Return which kind of row a record belongs to; only what has pretrained weights is a 'model'."""
     if r.model.get("baseline"):
         return "baseline"
     return "random" if r.model.get("twin_of") or r.spec.mode == "from_scratch" else "model"

@@ -75,31 +75,33 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
     for (task, data, split), members in sorted(by_examples.items()):
         trained = {(r.spec.seeds, r.spec.train_fraction) for r in members if r.spec.train_fraction}
         for seeds, fraction in sorted(trained) or [((), 0.0)]:
-            mine = [
+            own_records = [
                 r
                 for r in members
                 if not r.spec.train_fraction or (r.spec.seeds, r.spec.train_fraction) == (seeds, fraction)
             ]
-            about = mine[0].task
-            metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in mine for e in r.estimates[:1])
+            about = own_records[0].task
+            metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in own_records for e in r.estimates[:1])
             description, n_train = str(about.get("description", "")), (about.get("sizes") or {}).get("train")
-            verdict, why = audit_of(mine)
-            newer = next((str(r.task["superseded_by"]) for r in mine if r.task.get("superseded_by")), "")
+            verdict, why = audit_of(own_records)
+            newer = next((str(r.task["superseded_by"]) for r in own_records if r.task.get("superseded_by")), "")
             column = Column(task, task, data, split, seeds, fraction, metrics, description, n_train)
-            columns.append((replace(column, audit=verdict, audit_reasons=why, superseded_by=newer), mine))
-    return {_named(c, [other for other, _ in columns if other.task == c.task]): mine for c, mine in columns}
+            columns.append((replace(column, audit=verdict, audit_reasons=why, superseded_by=newer), own_records))
+    return {
+        _with_full_name(c, [other for other, _ in columns if other.task == c.task]): members for c, members in columns
+    }
 
 
-def _named(column: Column, alike: Sequence[Column]) -> Column:
-    """Return the column with what tells it from the task's other columns in its name."""
-    shown = {
+def _with_full_name(column: Column, alike: Sequence[Column]) -> Column:
+    """Return the column, its name completed by what sets it apart from the task's other columns."""
+    parts = {
         "seeds": " ".join(map(str, column.seeds)),
         "train_fraction": f"{column.train_fraction:g}",
         "data": column.data[:6],
         "split": column.split[:6],
     }
-    differing = [key for key in shown if len({getattr(c, key) for c in alike}) > 1]
-    suffix = ", ".join(f"{key.replace('_', ' ')} {shown[key]}" for key in differing)
+    differing = [key for key in parts if len({getattr(c, key) for c in alike}) > 1]
+    suffix = ", ".join(f"{key.replace('_', ' ')} {parts[key]}" for key in differing)
     return replace(column, name=f"{column.name} ({suffix})") if suffix else column
 
 
@@ -114,14 +116,14 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
     stated = [e for e in r.estimates if e.metric in column.metrics]
     if shared.ids is not None and not apart:
         stated = estimates_on(r, stated, shared.ids)
-    mine = {e.metric: e for e in stated}
+    by_metric = {e.metric: e for e in stated}
     absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
-    estimates = tuple(mine.get(m) or replace(absent, metric=m) for m in column.metrics)
+    estimates = tuple(by_metric.get(m) or replace(absent, metric=m) for m in column.metrics)
     return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, **about)
 
 
 def _sign(column: Column) -> int:
-    """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither."""
+    """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither is."""
     return {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
 
 
@@ -145,7 +147,7 @@ def _compare(
     record: Mapping[tuple[Row, Column], Record],
     draws_for: Callable[[Sequence[Record], str], FloatArray],
 ) -> None:
-    """Put ranks and gains, not yet adjusted, into the cells of a column."""
+    """Put ranks and unadjusted gains into the cells of a column."""
     sign = _sign(column)
     scored = [row for row in rows if cells[row, column].compared and cells[row, column].estimates[0].low is not None]
     if not scored or not sign:
@@ -165,8 +167,8 @@ def _compare(
         twin = (
             _twin(record[row, column], {row.name: record[row, column] for row in scored}) if row.kind == "model" else ""
         )
-        own = over(i, best_baseline) if row.kind != "baseline" else None
-        cells[row, column] = replace(cells[row, column], rank=rank, gain=own, twin_gain=over(i, twin))
+        baseline_gain = over(i, best_baseline) if row.kind != "baseline" else None
+        cells[row, column] = replace(cells[row, column], rank=rank, gain=baseline_gain, twin_gain=over(i, twin))
 
 
 def _twin(r: Record, others: Mapping[str, Record]) -> str:
@@ -184,8 +186,8 @@ def _twin(r: Record, others: Mapping[str, Record]) -> str:
 
 def _adjust(cells: dict[tuple[Row, Column], Cell]) -> None:
     """Adjust all gains over baselines for each other, and all gains over twins for each other."""
-    own = {key: cell.gain for key, cell in cells.items() if cell.gain}
-    for key, settled in zip(own, adjusted(list(own.values())), strict=True):
+    gains = {key: cell.gain for key, cell in cells.items() if cell.gain}
+    for key, settled in zip(gains, adjusted(list(gains.values())), strict=True):
         cells[key] = replace(cells[key], gain=settled)
     twins = {key: cell.twin_gain for key, cell in cells.items() if cell.twin_gain}
     for key, settled in zip(twins, adjusted(list(twins.values())), strict=True):
@@ -193,5 +195,5 @@ def _adjust(cells: dict[tuple[Row, Column], Cell]) -> None:
 
 
 def _mean_rank(cells: Sequence[Cell]) -> float:
-    have = [cell.rank for cell in cells if cell.rank is not None]
-    return sum(have) / len(have) if have else float("inf")
+    known = [cell.rank for cell in cells if cell.rank is not None]
+    return sum(known) / len(known) if known else float("inf")

@@ -17,7 +17,7 @@ Kind = Literal["model", "random", "baseline"]
 
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
 
-APART = "scores too few of the examples: its number is over its own, and is compared with no other"
+APART = "scores too few of the examples: its number covers those alone, and is not compared with others"
 
 CellStatus = Literal["done", "failed", "not_applicable", "missing"]
 
@@ -27,8 +27,8 @@ class Column:
     """A task under one protocol: the same examples, split, seeds and share of training data.
 
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
-    row that gains are taken over, '' where no baseline has a score. `n` counts the test examples that the primary
-    metric is over, `left_out` those that some compared row could not score, which are left out for every such row.
+    row over which gains are taken, '' where no baseline has a score. `n` counts the test examples that the primary
+    metric covers, `left_out` those that some compared row could not score, which are left out for every such row.
     """
 
     name: str
@@ -49,8 +49,8 @@ class Column:
     superseded_by: str = ""
 
     @property
-    def suite(self) -> str:
-        """The suite of a task that is called `suite.task`, '' of any other."""
+    def benchmark(self) -> str:
+        """The benchmark of a task that is called `benchmark.task`, '' for any other task."""
         first, dot, _ = self.task.partition("@")[0].partition("(")[0].removesuffix(".small").partition(".")
         return first if dot else ""
 
@@ -62,7 +62,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A model in a mode. `name` is unique in the table; `detail` says what tells it from its like, if any."""
+    """A model in a mode. `name` is unique in the table; `detail` is what sets it apart from similar rows, if any."""
 
     name: str
     model: str
@@ -77,7 +77,7 @@ class Cell:
 
     `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
     the best baseline, `twin_gain` over the same network with random weights. `apart` marks a row that scores too few
-    of the examples to be compared: its estimates are over its own. `exposure` is 'clean', 'exposed' or 'unknown'.
+    of the examples to be compared: its estimates cover only those. `exposure` is 'clean', 'exposed' or 'unknown'.
     """
 
     row: str
@@ -102,18 +102,18 @@ class Cell:
 
     @property
     def compared(self) -> bool:
-        """Whether there is a score on the same examples as the other rows'."""
+        """Whether there is a score on the same examples as in the other rows."""
         return self.value is not None and not self.apart
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must be known beside the number: the record's flags, and whether it stands apart."""
+        """What a reader must know beside the number: the record's flags, and whether it is not compared."""
         return (*self.flags, *((APART,) if self.apart else ()))
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Rows, columns and one cell for each pair; `limited` counts the trial runs that were refused."""
+    """Rows, columns and one cell for each pair; `limited` counts the trial runs that were left out."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -128,7 +128,7 @@ class Leaderboard:
         return self._at[row.name, column.name]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame of one row a cell and metric, with the fields of the CSV as numbers and text."""
+        """Return a pandas DataFrame of one row per cell and metric, with the fields of the CSV as numbers and text."""
         from .fields import to_frame
 
         return to_frame(self)

@@ -50,17 +50,17 @@ def print_leaderboard(table: Leaderboard, console: Console | None = None) -> Non
     wide = max(1, (console.width - names) // 15)
     notes = notes_of(table)
     pieces = [(t, c[i : i + wide]) for t, c in blocks(table.columns) for i in range(0, len(c), wide)]
-    for title, shown in pieces:
+    for title, piece in pieces:
         drawn = Table(
             box=SIMPLE_HEAD, header_style="bold", pad_edge=False, title=escape(title) or None, title_justify="left"
         )
         for leader in leading:
             drawn.add_column(escape(leader.name))
-        for column in shown:
+        for column in piece:
             metric = f"{folded(label(column.metric))} {arrow(column.metric)}" if column.metrics else ""
             drawn.add_column(Text(f"{folded(titled(column))}\n{metric}"), justify="right")
         for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
-            cells = [_terminal_cell(table.cell(row, column), column, notes) for column in shown]
+            cells = [_terminal_cell(table.cell(row, column), column, notes) for column in piece]
             drawn.add_row(
                 *map(Text, about[row]),
                 *(Text(text, style=style) for text, style in cells),

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 TAINTED, EXPOSED, UNSURE = "‡", "●", "○"
 NOT_AUDITED = "not audited"
 NOT_PRETRAINED = "not pretrained"
-_NAMED = 4
+_MOST_LISTED = 4
 _VERDICTS = ("FAIL", "WARN", "PASS")
 
 
 def audit_of(records: Sequence[Record]) -> tuple[str, tuple[str, ...]]:
-    """Return the worst verdict that records of one task and split carry, with its reasons; '' where none was audited.
+    """Return the worst verdict in the records of one task and split, with its reasons; '' where none was audited.
 
     Reasons without a verdict say why there is none.
     """
@@ -30,7 +30,7 @@ def audit_of(records: Sequence[Record]) -> tuple[str, tuple[str, ...]]:
 
 
 def exposure_in(record: Record) -> tuple[str, str]:
-    """Return the record's exposure and why; of a record that does not say it, what its kind of model tells."""
+    """Return the record's exposure and why; where the record does not state it, what follows from the kind of model."""
     if record.exposure:
         return str(record.exposure["status"]), str(record.exposure["reason"])
     if record.model.get("baseline") or record.model.get("twin_of") or record.spec.mode == "from_scratch":
@@ -39,23 +39,23 @@ def exposure_in(record: Record) -> tuple[str, str]:
 
 
 def warnings(cell: Cell, column: Column) -> str:
-    """Return the signs that warn of a cell's number: the task's audit fails, the model saw the test, or may have."""
+    """Return the signs that warn about a cell: the task's audit fails, the model saw the test, or may have."""
     if cell.status != "done":
         return ""
     return (TAINTED if column.audit == "FAIL" else "") + {"exposed": EXPOSED, "unknown": UNSURE}.get(cell.exposure, "")
 
 
 def explained(table: Leaderboard) -> list[str]:
-    """Return what the warning signs in the table mean, a sentence each."""
-    shown = "".join(warnings(cell, column) for row in table.rows for column in table.columns
+    """Return what the warning signs in the table mean, one sentence each."""
+    signs = "".join(warnings(cell, column) for row in table.rows for column in table.columns
                     for cell in (table.cell(row, column),))  # fmt: skip
     meaning = {
         TAINTED: f"{TAINTED} the audit of the task fails: see its reasons with the tasks.",
         EXPOSED: f"{EXPOSED} the model saw test examples in pretraining.",
         UNSURE: f"{UNSURE} it is not known whether it did.",
     }
-    lines = [text for sign, text in meaning.items() if sign in shown]
-    if UNSURE in shown and EXPOSED not in shown:
+    lines = [text for sign, text in meaning.items() if sign in signs]
+    if UNSURE in signs and EXPOSED not in signs:
         lines[-1] = f"{UNSURE} it is not known whether the model saw test examples in pretraining."
     old = [f"{c.name} by {c.superseded_by}" for c in table.columns if c.superseded_by]
     return lines + ([f"Superseded: {some(old)}."] if old else [])
@@ -74,14 +74,17 @@ def exposures(table: Leaderboard) -> list[tuple[str, str, list[str], str]]:
 
 
 def reasons(column: Column) -> list[str]:
-    """Return why a column's audit does not pass, a line each; the first few where there are many."""
+    """Return why a column's audit does not pass, one reason per line; the first few where there are many."""
     lines = list(column.audit_reasons)
-    if len(lines) <= _NAMED:
+    if len(lines) <= _MOST_LISTED:
         return lines
-    return [*lines[:_NAMED], f"and {len(lines) - _NAMED} more: `baserate audit {column.task.partition('@')[0]}`"]
+    return [
+        *lines[:_MOST_LISTED],
+        f"and {len(lines) - _MOST_LISTED} more: `baserate audit {column.task.partition('@')[0]}`",
+    ]
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the names in a line, the first few where there are many."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    """Return the names on one line, the first few where there are many."""
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more

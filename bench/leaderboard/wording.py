@@ -1,4 +1,4 @@
-"""What every rendering of a leaderboard says in the same words: numbers, signs, headings, notes."""
+"""The words that all renderings of a leaderboard share: numbers, signs, headings, notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .trust import TAINTED, warnings
 
 BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
 WIDE = 8
-"""Columns past which a table is set in blocks, a suite at a time."""
+"""The number of columns above which a table is split into blocks, one per benchmark."""
 STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
 
 
@@ -27,7 +27,7 @@ def number(value: float | None, *, signed: bool = False) -> str:
 
 
 def expression(metric: str) -> Expression | None:
-    """Return what the metric's text stands for, None where it names a metric that is not there any more."""
+    """Return the metric's expression, None where it names a metric that no longer exists."""
     try:
         return parse(metric)
     except ConfigError:
@@ -41,42 +41,42 @@ def label(metric: str) -> str:
 
 
 def better(metric: str) -> Better:
-    """Return whether higher or lower is better in a metric; '' where neither is, or nobody knows."""
+    """Return whether higher or lower is better in a metric; '' where neither is, or the metric is unknown."""
     known = expression(metric)
     return known.better if known else ""
 
 
 def arrow(metric: str) -> str:
-    """Return the arrow towards better values of a metric, '' where neither direction is."""
+    """Return the arrow towards better values of a metric, '' where neither direction is better."""
     return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
 
 
 def each(table: Leaderboard) -> Iterator[tuple[Row, Column, Cell]]:
-    """Return every cell with its row and column, row by row."""
+    """Yield every cell with its row and column, row by row."""
     for row in table.rows:
         for column in table.columns:
             yield row, column, table.cell(row, column)
 
 
 def last_line(error: str) -> str:
-    """Return what a traceback ends with, '' for no error."""
+    """Return the last line of a traceback, '' for no error."""
     return error.strip().splitlines()[-1].strip() if error.strip() else ""
 
 
 def titled(column: Column) -> str:
-    """Return the column's name with the sign of an audit that fails."""
+    """Return the column's name, with a sign where the audit fails."""
     return column.name + (f" {TAINTED}" if column.audit == "FAIL" else "")
 
 
 def notes_of(table: Leaderboard) -> list[str]:
-    """Return the notes that are told below the table, each once, in the order in which they are numbered from 1."""
+    """Return the notes below the table, each once, in the order in which they are numbered from 1."""
     return list(dict.fromkeys(note for cell in table.cells for note in cell.notes if note != "collapsed"))
 
 
 def marks(cell: Cell, column: Column) -> str:
     """Return the signs that stand with a cell's number."""
-    own = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
-    return own + warnings(cell, column)
+    signs = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
+    return signs + warnings(cell, column)
 
 
 def common_set(table: Leaderboard) -> str:
@@ -93,21 +93,21 @@ def trials(table: Leaderboard) -> list[str]:
 
 
 def blocks(columns: Sequence[Column]) -> list[tuple[str, tuple[Column, ...]]]:
-    """Return the columns in tables of a readable width with their titles: one without a title where they are few.
+    """Return blocks of columns of a readable width with their titles: one without a title where columns are few.
 
-    Else the tasks of a suite stand together, in pieces of equal width.
+    Otherwise the tasks of a benchmark stand together, in pieces of equal width.
     """
     if len(columns) <= WIDE:
         return [("", tuple(columns))]
-    suites: dict[str, list[Column]] = {}
+    benchmarks: dict[str, list[Column]] = {}
     for column in columns:
-        suites.setdefault(column.suite, []).append(column)
+        benchmarks.setdefault(column.benchmark, []).append(column)
     out = []
-    for suite, members in suites.items():
+    for benchmark, members in benchmarks.items():
         pieces = -(-len(members) // WIDE)
         edges = [round(i * len(members) / pieces) for i in range(pieces + 1)]
         for i, (start, end) in enumerate(itertools.pairwise(edges), 1):
-            title = suite or ("Other tasks" if len(suites) > 1 else "Tasks")
+            title = benchmark or ("Other tasks" if len(benchmarks) > 1 else "Tasks")
             out.append((f"{title}, {i} of {pieces}" if pieces > 1 else title, tuple(members[start:end])))
     return out
 

@@ -1,7 +1,7 @@
-"""Metrics under integer weights, in vectorised numpy, and the expressions that tasks name them by.
+"""Metrics under integer weights, in vectorised numpy, and the expressions by which tasks name them.
 
 A weight is how often an example was drawn: a metric under weights equals the metric on the data with each example
-repeated that often. A metric is prepared once for its data and then evaluated for many draws, held as `counts`
+repeated that often. A metric is prepared once for its data and then evaluated for many draws, given as `counts`
 (clusters, draws). Inside this package NaN marks a draw in which a metric is undefined; it never leaves.
 """
 

@@ -1,4 +1,4 @@
-"""The metrics that are built in, each a function that prepares its data and returns what evaluates draws of them."""
+"""The built-in metrics, each a function that prepares its data and returns a kernel that evaluates draws of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _confusion(targets: NDArray[Any], scores: FloatArray) -> FloatArray:
     better="higher",
     needs="classes",
     labels=True,
-    definition="Matthews correlation of k classes (Gorodkin 2004); of labels the mean over them, called above .5",
+    definition="Matthews correlation of k classes (Gorodkin 2004); for labels the mean over them, called above .5",
 )
 def mcc(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of the multi-class Matthews correlation of the top class."""
@@ -113,7 +113,7 @@ def auprc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kerne
     definition="share of examples whose top class is right",
 )
 def accuracy(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
-    """Return the kernel of the share of right top classes."""
+    """Return the kernel of the share of examples whose top class is right."""
     right = scores.argmax(axis=1) == targets
     return mean(right.astype(np.float64), cluster, n_clusters)
 
@@ -133,11 +133,11 @@ def _no_class_1(targets: NDArray[Any], scores: FloatArray) -> str:
     labels=True,
     must_vary="labels",
     no_value=_no_class_1,
-    definition="F1 of class 1; for k > 2 the macro mean over classes that are present or predicted; of labels the "
+    definition="F1 of class 1; for k > 2 the macro mean over classes that are present or predicted; for labels the "
     "macro mean, called above .5",
 )
 def f1(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
-    """Return the kernel of F1: of class 1 of two, else the mean over classes that are present or predicted."""
+    """Return the kernel of F1: that of class 1 of two, else the mean over classes present or predicted."""
     k = scores.shape[1]
 
     def finish(sums: FloatArray) -> FloatArray:
@@ -162,7 +162,7 @@ def _no_label(targets: NDArray[Any], scores: FloatArray) -> str:
     better="higher",
     needs="labels",
     no_value=_no_label,
-    definition="F1 of all labels of all examples taken together, called above .5",
+    definition="F1 of all labels of all examples together, called above .5",
 )
 def f1_micro(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of F1 over all labels (n, k) together, called above .5."""
@@ -179,7 +179,7 @@ def f1_micro(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clu
     labels=True,
     must_vary="never",
     definition="mean squared error of the class probabilities (Brier 1950): 0 to 1 for two classes, 0 to 2 for more; "
-    "of labels the mean over them",
+    "for labels the mean over them",
 )
 def brier(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of the squared error of class probabilities, halved for two classes."""
@@ -210,7 +210,7 @@ def ece(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters
     label="Spearman",
     better="higher",
     needs="value",
-    definition="Spearman's rank correlation, ties at midranks; of several outputs the mean",
+    definition="Spearman's rank correlation, ties at midranks; for several outputs the mean",
 )
 def spearman(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of Spearman's correlation with the first column of scores."""
@@ -248,7 +248,7 @@ def spearman(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clu
     label="Pearson",
     better="higher",
     needs="value",
-    definition="Pearson's correlation; of several the mean",
+    definition="Pearson's correlation; for several outputs the mean",
 )
 def pearson(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of Pearson's correlation with the first column of scores."""
@@ -258,7 +258,7 @@ def pearson(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clus
     def finish(sums: FloatArray) -> FloatArray:
         n, sx, sy, sxx, syy, sxy = sums
         vx, vy = sxx - sx**2 / n, syy - sy**2 / n
-        # A draw of equal values leaves a variance of rounding errors alone.
+        # The variance of a draw of equal values is only rounding error.
         exists = (vx > 1e-12 * sxx) & (vy > 1e-12 * syy) & (not flat)
         return np.where(exists, (sxy - sx * sy / n) / np.sqrt(np.where(exists, vx * vy, 1.0)), np.nan)
 
@@ -334,10 +334,10 @@ def paired_accuracy(targets: NDArray[Any], scores: FloatArray, cluster: IntArray
     label="Recovery",
     better="higher",
     needs="bases",
-    definition="share of the following bases that are predicted right; chance is about .25",
+    definition="share of the following bases that are predicted correctly; chance is about .25",
 )
 def recovery(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
-    """Return the kernel of the share of bases (n, k) predicted right."""
+    """Return the kernel of the share of bases (n, k) predicted correctly."""
     return mean((np.rint(scores) == targets).mean(axis=1), cluster, n_clusters)
 
 
@@ -346,8 +346,8 @@ def recovery(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clu
     label="Exact match",
     better="higher",
     needs="bases",
-    definition="share of examples all of whose following bases are predicted right",
+    definition="share of examples whose following bases are all predicted correctly",
 )
 def exact_match(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
-    """Return the kernel of the share of examples whose bases are all predicted right."""
+    """Return the kernel of the share of examples whose bases are all predicted correctly."""
     return mean((np.rint(scores) == targets).all(axis=1).astype(np.float64), cluster, n_clusters)

@@ -1,4 +1,4 @@
-"""How tasks name metrics: of all examples, or of strata."""
+"""How tasks name metrics: over all examples, or over strata."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .metric import METRICS, Better, Metric
 
 @dataclass(frozen=True)
 class Expression:
-    """A metric, of all examples or of strata: `mcc`, `mcc:species=human`, `spearman:background=*`, `mcc:species=a-b`.
+    """A metric over all examples or strata: `mcc`, `mcc:species=human`, `spearman:background=*`, `mcc:species=a-b`.
 
     `terms` is what follows `column=`: `*` for the mean over all values of the column, `a+b` for the mean over those
     listed, `a-b` for a difference of two such means. `*n` is the mean over all values weighted by how many examples
@@ -31,7 +31,7 @@ class Expression:
 
     @property
     def weighted(self) -> bool:
-        """Whether the strata count by how many examples they have."""
+        """Whether strata are weighted by how many examples they have."""
         return self.terms == "*n"
 
     @property
@@ -51,15 +51,15 @@ class Expression:
         return "" if "-" in self.terms else self.metric.better
 
     def sides(self, strata: Mapping[str, StrArray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the strata whose mean is taken and those whose mean is taken off it; both empty for all examples.
+        """Return the strata whose mean is taken and those whose mean is subtracted; both empty for all examples.
 
-        A value that itself holds '+' or '-' is found where `terms` is that value alone. Raises ConfigError for a
-        column or a value that is not there.
+        A value with '+' or '-' in it is recognised where `terms` is that value alone. Raises ConfigError for a column
+        or a value that does not exist.
         """
         if not self.column:
             return (), ()
         if self.column not in strata:
-            raise UnknownName("stratum column", self.column, strata, f"It is named by metric {self.text!r}.")
+            raise UnknownName("stratum column", self.column, strata, f"Metric {self.text!r} names it.")
         known = sorted(set(strata[self.column]))
         if self.terms in ("*", "*n"):
             return tuple(known), ()
@@ -69,7 +69,7 @@ class Expression:
         sides = tuple(tuple(side.split("+")) if side else () for side in (left, right))
         for value in (*sides[0], *sides[1]):
             if value not in known:
-                raise UnknownName(f"value of {self.column!r}", value, known, f"It is named by metric {self.text!r}.")
+                raise UnknownName(f"value of {self.column!r}", value, known, f"Metric {self.text!r} names it.")
         return sides[0], sides[1]
 
 
@@ -87,5 +87,5 @@ def parse(text: str, strata: Iterable[str] | None = None) -> Expression:
     if not column or not equals or not all(v for side in terms.split("-") for v in side.split("+")):
         raise ConfigError(f"metric {text!r}: expected NAME:COLUMN=VALUE, with '*', '*n', 'a', 'a+b' or 'a-b' for VALUE")
     if strata is not None and column not in strata:
-        raise UnknownName("stratum column", column, strata, f"It is named by metric {text!r}.")
+        raise UnknownName("stratum column", column, strata, f"Metric {text!r} names it.")
     return Expression(metric, column, terms)

@@ -1,4 +1,4 @@
-"""What metrics are made of: kernels, prepared once for their data and then evaluated for many draws of clusters."""
+"""Kernels of metrics: prepared once for their data and then evaluated for many draws of clusters."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sum_ties(weights: FloatArray, starts: IntArray) -> FloatArray:
 
 
 def running_sums(weights: FloatArray) -> FloatArray:
-    """Return sums over all rows down to each; row by row is up to 7 times faster than cumsum where rows are long."""
+    """Return the cumulative sums over rows; row by row is up to 7 times faster than cumsum where rows are long."""
     if weights.shape[1] < 200:
         return np.cumsum(weights, axis=0)
     sums = weights.copy()
@@ -60,7 +60,7 @@ def running_sums(weights: FloatArray) -> FloatArray:
 
 
 def one_vs_rest(binary: Callable[[NDArray[Any], FloatArray, IntArray], Kernel]) -> Prepare:
-    """Return what prepares a ranking metric of classes: of class 1 of two, or the plain mean over three and more."""
+    """Return the function that prepares a ranking metric: for class 1 of two, or the plain mean over three or more."""
 
     @functools.wraps(binary)
     def prepare(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
@@ -81,7 +81,7 @@ def where_both(kernel: Kernel, label: NDArray[Any], cluster: IntArray, n_cluster
 
 
 def mean_of(kernels: Sequence[Kernel]) -> Kernel:
-    """Return the kernel of the mean over `kernels`, in each draw over those that are defined there."""
+    """Return the kernel of the mean over `kernels`, in each draw over those defined there."""
 
     def kernel(counts: FloatArray) -> FloatArray:
         total, known = np.zeros(counts.shape[1]), np.zeros(counts.shape[1])
@@ -96,9 +96,9 @@ def mean_of(kernels: Sequence[Kernel]) -> Kernel:
 
 
 def weighted_mean_of(kernels: Sequence[Kernel], sizes: Sequence[FloatArray]) -> Kernel:
-    """Return the kernel of the mean of `kernels` weighted by how many of their examples a draw holds.
+    """Return the kernel of the mean of `kernels` weighted by how many of their examples a draw has.
 
-    `sizes[i]` (clusters,) is how many examples of each cluster kernel i is about.
+    `sizes[i]` (clusters,) is how many examples of each cluster kernel i covers.
     """
 
     def kernel(counts: FloatArray) -> FloatArray:

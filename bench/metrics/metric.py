@@ -1,4 +1,4 @@
-"""What a metric is: what it needs, how it is computed under weights, why it may not exist, and how it is registered."""
+"""What a metric is: what it needs, how it is computed under weights, why it may not exist, and how to register one."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def _always_a_value(targets: NDArray[Any], scores: FloatArray) -> str:
 class Metric:
     """A metric: `of(targets, scores, cluster, n_clusters)` returns the kernel for one seed's scores (n, outputs).
 
-    `needs` is 'classes' for one score a class, 'probabilities' where these must also sum to 1, 'ranking' for scores
-    that order examples (one of a binary target, or one a class), 'labels' for a probability of each of several labels,
-    'value' for one number an example, 'scale' where it must also be on the scale of the targets, 'pair' for one whose
-    sign alone matters, 'bases' for predicted bases. `labels` says that `of`, given one label, has a mean over several;
-    the mean over several outputs is taken of every 'value' and 'scale'.
+    `needs` is 'classes' for one score per class, 'probabilities' where these must also sum to 1, 'ranking' for scores
+    that order examples (one for a binary target, or one per class), 'labels' for a probability of each of several
+    labels, 'value' for one number per example, 'scale' where it must also be on the scale of the targets, 'pair' for
+    one of which only the sign matters, 'bases' for predicted bases. `labels` means that `of`, which takes one label,
+    is averaged over several; every 'value' and 'scale' is averaged over several outputs.
 
-    `must_vary` is 'always' where nothing can be said of targets of one value, be they classes, a label or an output;
-    'labels' where only a label must be both 0 and 1 to have a place in the mean over several; 'never' where any
-    targets will do. `no_value(targets, scores)` returns why there is no value for targets and scores that are otherwise
-    as needed, and '' where there is one. `definition` is what a reader of a table is told.
+    `must_vary` is 'always' where targets of a single value allow no score, be they classes, a label or an output;
+    'labels' where only a label must be both 0 and 1 to count in the mean over several; 'never' where any targets will
+    do. `no_value(targets, scores)` returns why there is no value for targets and scores that are otherwise as needed,
+    and '' where there is one. `definition` is what tables explain the metric with.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Metric:
     def prepare(self, targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
         """Return the kernel for scores (n, outputs) of targets (n,), or (n, k): a mean over the k labels or outputs.
 
-        Labels of one value alone, and outputs that do not vary, have no place in the mean.
+        Labels of a single value, and outputs that do not vary, do not count in the mean.
         """
         if targets.ndim == 1 or self.needs in ("labels", "bases"):
             return self.of(targets, scores, cluster, n_clusters)
@@ -82,7 +82,7 @@ class Metric:
         return self._misfit(targets, scores) or self.unanswerable(targets, k) or self._unscorable(targets, scores)
 
     def unanswerable(self, targets: NDArray[Any], outputs: int) -> str:
-        """Return why no scores whatever would have the metric on these targets, or ''."""
+        """Return why the metric exists for no scores at all on these targets, or ''."""
         if not len(targets):
             return "there are no examples"
         if self.needs in ("pair", "bases", "labels"):
@@ -101,7 +101,7 @@ class Metric:
         return "the targets hold only one class" if self.must_vary == "always" and len(present) < 2 else ""
 
     def left_out(self, targets: NDArray[Any]) -> str:
-        """Return how many labels or outputs have no place in the mean, '' where all have."""
+        """Return how many labels or outputs do not count in the mean, '' where all do."""
         if targets.ndim == 1 or self.needs in ("pair", "bases", "labels"):
             return ""
         k, counted = targets.shape[1], len(self._counted(targets))
@@ -123,7 +123,7 @@ class Metric:
         return scores[:, j : j + 1]
 
     def _misfit(self, targets: NDArray[Any], scores: FloatArray) -> str:
-        """Return why scores of this form cannot be of targets of that form."""
+        """Return why scores of this form do not fit targets of that form, or ''."""
         k = scores.shape[1]
         width = 1 if targets.ndim == 1 else targets.shape[1]
         labels = targets.ndim == 2 and targets.dtype.kind in "iu"
@@ -134,12 +134,12 @@ class Metric:
                 return f"{self.label} needs measurements; these are labels"
             if k != width:
                 return (
-                    f"{self.label} needs {'one value' if width == 1 else f'{width} values'} an example; there are {k}"
+                    f"{self.label} needs {'one value' if width == 1 else f'{width} values'} per example; there are {k}"
                 )
             return ""
         if targets.ndim == 2:
             if not labels or not (self.labels or self.needs == "labels"):
-                return f"{self.label} needs one class an example; these are {'labels' if labels else 'measurements'}"
+                return f"{self.label} needs one class per example; these are {'labels' if labels else 'measurements'}"
             if k != width:
                 return f"{self.label} needs a score for each of {width} labels; there are {k}"
             if not np.isin(targets, (0, 1)).all():
@@ -148,9 +148,9 @@ class Metric:
                 return f"{self.label} needs probabilities of the labels"
             return ""
         if self.needs == "labels":
-            return f"{self.label} needs labels, of which an example may have several; these are classes"
+            return f"{self.label} needs labels, several of which an example may have; these are classes"
         if self.needs != "ranking" and k == 1:
-            return f"{self.label} needs a score for each class; there is one score an example"
+            return f"{self.label} needs a score for each class; there is one score per example"
         if not np.isin(targets, np.arange(max(k, 2))).all():
             return f"targets must be class indices below {max(k, 2)}"
         if self.needs == "probabilities" and not (scores.min() >= -1e-6 and np.allclose(scores.sum(1), 1, atol=1e-3)):
@@ -158,7 +158,7 @@ class Metric:
         return ""
 
     def _unscorable(self, targets: NDArray[Any], scores: FloatArray) -> str:
-        """Return why the metric does not exist for these scores, though it might for others."""
+        """Return why the metric does not exist for these scores, though it might for others, or ''."""
         if self.needs == "value":
             columns = self._counted(targets) if targets.ndim == 2 else np.arange(1)
             flat = [j for j in columns if np.ptp(scores[:, j]) == 0]
@@ -193,8 +193,8 @@ def metric(
     """
 
     def register(of: Prepare) -> Prepare:
-        made = Metric(name, label, better, needs, of, definition, labels, must_vary, no_value)
-        METRICS.add(name, made, origin=origin_of(inspect.unwrap(of)))
+        entry = Metric(name, label, better, needs, of, definition, labels, must_vary, no_value)
+        METRICS.add(name, entry, origin=origin_of(inspect.unwrap(of)))
         return of
 
     return register

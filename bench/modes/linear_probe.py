@@ -25,7 +25,7 @@ from .mode import CONTEXT, mode
     settings={
         "probe": Setting("linear", "what is fitted on the embeddings", "the name of a probe", is_text),
         "strands": one_of(
-            "forward", "both", default="forward", about="embed the sequence alone or take the mean of both strands"
+            "forward", "both", default="forward", about="embed the sequence as given or take the mean of both strands"
         ),
         "context": CONTEXT,
     },
@@ -137,12 +137,12 @@ def _checked(model: Any, vectors: Any, n: int) -> NDArray[np.float32]:
     """Return the vectors as float32 (n, d). Raises DataError where they are not that, or not finite."""
     array = np.asarray(vectors, dtype=np.float32)
     if array.ndim != 2 or len(array) != n:
-        raise DataError(f"{_named(model)}: embedding gave {array.shape} for {n} examples, expected (n, d)")
+        raise DataError(f"{_name_of(model)}: embedding gave {array.shape} for {n} examples, expected (n, d)")
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):
-        raise DataError(f"{_named(model)}: embedding gave a value that is not finite for example {bad[0]}")
+        raise DataError(f"{_name_of(model)}: embedding gave a value that is not finite for example {bad[0]}")
     return array
 
 
-def _named(model: Any) -> str:
+def _name_of(model: Any) -> str:
     return str(getattr(model, "name", "") or type(model).__name__)

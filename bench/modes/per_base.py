@@ -35,15 +35,15 @@ def reversed_sites(inputs: Inputs) -> Inputs:
 
     assert inputs.positions is not None
     known: dict[str, str] = {}
-    turned = [known[s] if s in known else known.setdefault(s, reverse_complement(s)) for s in inputs.sequences]
-    lengths = np.array([len(s) for s in turned], np.int64)
-    return Inputs(strings(turned), positions=lengths - inputs.positions - inputs.span, span=inputs.span)
+    sequences = [known[s] if s in known else known.setdefault(s, reverse_complement(s)) for s in inputs.sequences]
+    lengths = np.array([len(s) for s in sequences], np.int64)
+    return Inputs(strings(sequences), positions=lengths - inputs.positions - inputs.span, span=inputs.span)
 
 
 def embed_sites(model: Any, inputs: Inputs, **settings: Any) -> NDArray[np.float32]:
     """Return the state of each site (n, d): of its base, or the mean over the bases of its bin.
 
-    A model that does not take `span` is asked for every base of a bin; `shared` is left out where it is not taken.
+    A model that does not take `span` embeds every base of a bin; `shared` is passed only to a model that takes it.
     """
     assert inputs.positions is not None
     parameters = inspect.signature(model.embed_sites).parameters

@@ -69,7 +69,7 @@ def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
     config = getattr(engine.network, "config", None)
     problem = getattr(config, "problem_type", None)
     # Heads of decoders read the last token before padding: without a padding id they take one row at a time.
-    alone = config is not None and getattr(config, "pad_token_id", None) is None
+    one_row_at_a_time = config is not None and getattr(config, "pad_token_id", None) is None
 
     def compute(index: IntArray) -> None:
         output, _ = engine.forward(engine.network, [encoded[i].ids for i in index])
@@ -85,7 +85,7 @@ def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
         in_batches(
             np.array([len(e.ids) for e in encoded], np.int64),
             compute,
-            budget=1 if alone else engine.budget,
+            budget=1 if one_row_at_a_time else engine.budget,
             equal=engine.equal_lengths,
             done=activity(f"predicting with {engine.name}", len(unique)),
         )

@@ -234,12 +234,12 @@ def without_progress_bars() -> Iterator[None]:
     """Silence the bars and reports of transformers; progress, and weights that do not fit, are reported here."""
     from transformers.utils import logging as hf_logging
 
-    shown, verbosity = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()
+    had_bars, verbosity = hf_logging.is_progress_bar_enabled(), hf_logging.get_verbosity()
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()
     try:
         yield
     finally:
         hf_logging.set_verbosity(verbosity)
-        if shown:
+        if had_bars:
             hf_logging.enable_progress_bar()

@@ -134,7 +134,7 @@ def read_tokens(
 
     words = tokenizer.get_vocab()
     upper, lower = (sum(map(set(bases).issuperset, words)) for bases in ("ACGT", "acgt"))
-    # By count, as byte-level vocabularies spell either case but merge one alone.
+    # By count, as byte-level vocabularies spell either case but merge only one.
     fold = str.lower if lower > upper else str.upper
     readers: dict[TokenKind, Callable[[], Tokens | None]] = {
         "nucleotide": partial(_nucleotide, tokenizer, ids, fold),

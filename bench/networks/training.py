@@ -50,7 +50,7 @@ def fit_module(
     """Return the epoch, counted from 1, with the lowest `valid_loss`, leaving its weights in `module`, in eval mode.
 
     `batch_loss(index)` is the mean loss of the training examples at `index` out of `n`; `valid_loss()` is called after
-    each epoch in eval mode without gradients. AdamW (Loshchilov & Hutter 2019; matrices alone decay), linear warm-up
+    each epoch in eval mode without gradients. AdamW (Loshchilov & Hutter 2019; only matrices decay), linear warm-up
     over the share `warmup` of all steps, then cosine decay to 0; gradients are clipped to norm 1; training stops after
     `patience` epochs without a better `valid_loss`. Nothing depends on, or changes, torch's global random state.
     Raises BaserateError where a loss is not finite or there is nothing to train on.

@@ -1,4 +1,4 @@
-"""The configuration of `baserate pretrain`: TOML with the tables [model], [training] and one [[corpus]] or more."""
+"""The configuration of `baserate pretrain`: TOML with [model], [training] and one or more [[corpus]] tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How it is trained: warm-up, constant rate, then a linear decay to zero over the last `decay` of the steps."""
+    """How to train: warm-up, a constant rate, then a linear decay to zero over the last share `decay` of the steps."""
 
     steps: int
     batch: int = 16
@@ -56,7 +56,7 @@ class PretrainConfig:
 
     @property
     def identity(self) -> str:
-        """What a resumed run must share; the number of steps and the cadences may change."""
+        """The digest of what a resumed run must share; the number of steps and the intervals may change."""
         free = {"steps", "log_every", "valid_every", "checkpoint_every"}
         training = {k: v for k, v in asdict(self.training).items() if k not in free}
         return digest(canonical_json([asdict(self.model), training, [asdict(c) for c in self.corpora]]))
@@ -81,19 +81,19 @@ def read_config(path: Path) -> PretrainConfig:
     return config
 
 
-def _section(kind: type[C], given: Mapping[str, Any], where: str) -> C:
+def _section(kind: type[C], table: Mapping[str, Any], where: str) -> C:
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
-    check_keys(given, known, where)
+    check_keys(table, known, where)
     shape = {"int": int, "float": (int, float), "str": str, "tuple[str, ...]": list}
     for name, f in known.items():
         expected = shape.get(str(f.type), str)
-        if name not in given:
+        if name not in table:
             if f.default is not f.default_factory:
                 continue
             raise ConfigError(f"{where}: {name!r} is missing")
-        if not isinstance(given[name], expected) or isinstance(given[name], bool):  # type: ignore[arg-type]
-            raise ConfigError(f"{where}: {name} = {given[name]!r}, expected {f.type}")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        if not isinstance(table[name], expected) or isinstance(table[name], bool):  # type: ignore[arg-type]
+            raise ConfigError(f"{where}: {name} = {table[name]!r}, expected {f.type}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
 
 
 def _check(config: PretrainConfig, where: str) -> None:
@@ -103,7 +103,7 @@ def _check(config: PretrainConfig, where: str) -> None:
         "[training] crop + 2 must fit in [model] context": t.crop + 2 <= m.context,
         "[training] mask_rate must lie in (0, 1)": 0 < t.mask_rate < 1,
         "[training] decay and valid_fraction must lie in [0, 1)": 0 <= t.decay < 1 and 0 <= t.valid_fraction < 1,
-        "[training] steps, batch and the cadences must be positive": min(
+        "[training] steps, batch, crop and the intervals must be positive": min(
             t.steps, t.batch, t.crop, t.log_every, t.valid_every, t.checkpoint_every
         )
         > 0,

@@ -1,4 +1,4 @@
-"""Pretraining corpora: which DNA is drawn from, with what weight, and batches that depend on (seed, step) alone."""
+"""Pretraining corpora: which DNA is sampled, with what weight, and batches that depend only on (seed, step)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CHUNK = 20_000
 """How many consecutive bases are held out together, so that a held-out window does not overlap one trained on."""
 
 MAX_UNKNOWN = 0.1
-"""The share of unknown bases past which a window is drawn again."""
+"""The share of unknown bases above which a window is drawn again."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """One source of DNA: a reference as for `read_sequences`, and which of its contigs or regions may be seen.
+    """One source of DNA: a file as for `read_sequences`, and which of its contigs or regions may be seen.
 
-    `include` holds contig names or glob patterns, and regions `NAME:START-END` (0-based half-open), which select a
+    `include` has contig names or glob patterns, and regions `NAME:START-END` (0-based half-open), which select a
     slice of the contig called NAME, or whole contigs that are themselves named as intervals inside the region.
     """
 
@@ -49,7 +49,7 @@ class Corpus:
 
     @property
     def exposure(self) -> Exposure:
-        """What a model card records of this corpus."""
+        """What a model card records about this corpus."""
         return Exposure(self.name, self.species, self.assembly, self.include, self.level)
 
 
@@ -64,7 +64,7 @@ class Spans:
 
     @property
     def n_train(self) -> int:
-        """How many bases may be drawn from."""
+        """The number of bases to draw windows from."""
         return sum(map(len, self.train))
 
 
@@ -72,22 +72,24 @@ def select(sequences: Mapping[str, str], corpus: Corpus) -> dict[str, str]:
     """Return the included sequences by region. Raises ConfigError for a pattern that selects nothing."""
     chosen: dict[str, str] = {}
     for pattern in corpus.include:
-        found = {name: s for name, s in sequences.items() if fnmatchcase(name, pattern)}
-        region = None if found else _REGION.fullmatch(pattern)
+        selected = {name: s for name, s in sequences.items() if fnmatchcase(name, pattern)}
+        region = None if selected else _REGION.fullmatch(pattern)
         if region:
             start, end = int(region["start"]), int(region["end"])
             if region["name"] in sequences:
-                found = {pattern: _slice(sequences[region["name"]], start, end, f"corpus {corpus.name!r}: {pattern}")}
+                selected = {
+                    pattern: _slice(sequences[region["name"]], start, end, f"corpus {corpus.name!r}: {pattern}")
+                }
             for name, sequence in sequences.items():
                 inside = _INTERVAL_NAME.fullmatch(name)
                 if inside and inside["name"] == region["name"]:
                     if start <= int(inside["start"]) and int(inside["end"]) <= end:
-                        found[name] = sequence
-        if not found:
+                        selected[name] = sequence
+        if not selected:
             near = nearest(pattern, sequences)
             advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(list(sequences)[:5])}, ..."
-            raise ConfigError(f"corpus {corpus.name!r}: {pattern!r} selects nothing of {corpus.fasta}; {advice}")
-        chosen |= found
+            raise ConfigError(f"corpus {corpus.name!r}: {pattern!r} selects nothing in {corpus.fasta}; {advice}")
+        chosen |= selected
     return chosen
 
 
@@ -117,7 +119,7 @@ def load(corpus: Corpus, *, length: int, valid_fraction: float, n_valid: int, se
 
 
 def draw(spans: list[Spans], rng: np.random.Generator, *, n: int, length: int) -> Codes:
-    """Return n windows (n, length): a corpus by its weight, a position uniformly, either strand alike."""
+    """Return n windows (n, length): corpora by their weights, positions uniformly, both strands equally often."""
     weights = np.array([s.weight for s in spans])
     out = np.empty((n, length), np.uint8)
     for row, which in enumerate(rng.choice(len(spans), size=n, p=weights / weights.sum())):

@@ -1,7 +1,7 @@
 """`pretrain` trains a single-nucleotide masked language model and leaves a directory in Hugging Face layout.
 
-The configuration is TOML with the tables [model], [training] and one [[corpus]] or more. A batch depends on the seed
-and the step alone, so a run that was stopped and resumed ends in the same weights as one that was not.
+The configuration is TOML with the tables [model], [training] and one or more [[corpus]]. A batch depends only on the
+seed and the step, so a run that was stopped and resumed ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", "A", "C", "G", "T", "N", "<mas
 CLS, PAD, EOS, MASK = (VOCABULARY.index(token) for token in ("<cls>", "<pad>", "<eos>", "<mask>"))
 FIRST_BASE = VOCABULARY.index("A")
 IGNORED = -100
-"""The label of a position that the loss leaves out, as PyTorch's cross-entropy has it."""
+"""The label of a position that the loss leaves out, as in PyTorch's cross-entropy."""
 
 SHIPPED = ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json", "pretrain.toml", "log.jsonl")
-"""The files of a finished checkpoint; `resume.pt` is left behind."""
+"""The files of a checkpoint to pass on; `resume.pt` is not among them."""
 
 
 def learning_rate(step: int, training: TrainingConfig) -> float:
@@ -77,8 +77,8 @@ def pretrain(
 ) -> Path:
     """Return `out`, a checkpoint directory: config, safetensors, tokenizer, the configuration and `log.jsonl`.
 
-    A run that finds its own unfinished checkpoint in `out` goes on from there. `max_minutes` stops early, at a
-    checkpoint that a later call resumes. Raises ConfigError where `out` holds a run of another configuration.
+    A run that finds its own unfinished checkpoint in `out` continues from there. `max_minutes` stops early, at a
+    checkpoint that a later call resumes. Raises ConfigError where `out` has a run of another configuration.
     """
     import torch
 
@@ -185,18 +185,18 @@ def _loss(
     import torch
 
     states = model.esm(input_ids=torch.from_numpy(tokens).to(place)).last_hidden_state
-    wanted = torch.from_numpy(labels).to(place)
-    at = wanted != IGNORED
-    return torch.nn.functional.cross_entropy(model.lm_head(states[at]), wanted[at])
+    targets = torch.from_numpy(labels).to(place)
+    at = targets != IGNORED
+    return torch.nn.functional.cross_entropy(model.lm_head(states[at]), targets[at])
 
 
 def _validate(
     model: EsmForMaskedLM, spans: list[Spans], training: TrainingConfig, place: torch.device
 ) -> dict[str, float]:
-    """Return the loss on each corpus's held-out windows, the same masks each time, and their weighted mean."""
+    """Return the loss on each corpus's held-out windows, with the same masks each time, and the weighted mean."""
     import torch
 
-    found: dict[str, float] = {}
+    losses: dict[str, float] = {}
     model.eval()
     with torch.inference_mode():
         for corpus in spans:
@@ -208,13 +208,13 @@ def _validate(
                 * np.count_nonzero(labels[i : i + 16] != IGNORED)
                 for i in range(0, len(tokens), 16)
             )
-            found[corpus.name] = float(total / np.count_nonzero(labels != IGNORED))
+            losses[corpus.name] = float(total / np.count_nonzero(labels != IGNORED))
     model.train()
-    if not found:
+    if not losses:
         return {}
-    weights = np.array([s.weight for s in spans if s.name in found])
-    mean = float(np.dot(weights / weights.sum(), list(found.values())))
-    return {"valid_loss": round(mean, 5)} | {f"valid_loss/{name}": round(v, 5) for name, v in found.items()}
+    weights = np.array([s.weight for s in spans if s.name in losses])
+    mean = float(np.dot(weights / weights.sum(), list(losses.values())))
+    return {"valid_loss": round(mean, 5)} | {f"valid_loss/{name}": round(v, 5) for name, v in losses.items()}
 
 
 def _resumable(out: Path, config: PretrainConfig) -> dict[str, Any] | None:
@@ -223,7 +223,7 @@ def _resumable(out: Path, config: PretrainConfig) -> dict[str, Any] | None:
     path = out / "resume.pt"
     if not path.exists():
         if (out / "model.safetensors").exists():
-            raise ConfigError(f"{out}: holds a finished checkpoint without resume.pt; give another --out")
+            raise ConfigError(f"{out}: has a finished checkpoint without resume.pt; give another --out")
         return None
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
@@ -232,7 +232,7 @@ def _resumable(out: Path, config: PretrainConfig) -> dict[str, Any] | None:
         raise DataError(f"{path}: cannot be resumed from ({error}); remove it to start again") from error
     if identity != config.identity:
         raise ConfigError(
-            f"{out}: was begun with another configuration; only steps and the cadences may change on resume"
+            f"{out}: was begun with another configuration; only steps and the intervals may change on resume"
         )
     return state
 
@@ -256,7 +256,7 @@ def _save(
     text: str,
     rows: list[dict[str, Any]],
 ) -> None:
-    """Write every file beside its place and rename it; `resume.pt` holds all that a resumed run needs."""
+    """Write every file beside its place and rename it; `resume.pt` has all that a resumed run needs."""
     import torch
 
     from ..networks.loading import without_progress_bars
@@ -280,7 +280,7 @@ def _save(
 
 
 class _Mirror:
-    """A copy of the log in MLflow; a server that fails is warned about once and costs the run nothing."""
+    """A copy of the log in MLflow; where a server fails, there is one warning and the run goes on."""
 
     def __init__(self, uri: str, config: PretrainConfig, step: int) -> None:
         self._uri = uri
@@ -301,8 +301,8 @@ class _Mirror:
         from mlflow.entities import Param
 
         self._client = MlflowClient(tracking_uri=self._uri)
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        experiment = found.experiment_id if found else self._client.create_experiment(EXPERIMENT)
+        existing = self._client.get_experiment_by_name(EXPERIMENT)
+        experiment = existing.experiment_id if existing else self._client.create_experiment(EXPERIMENT)
         run = self._client.create_run(experiment, run_name=f"pretrain from step {step}")
         params = asdict(config.model) | asdict(config.training)
         self._client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])

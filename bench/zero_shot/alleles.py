@@ -55,7 +55,7 @@ class Pairs:
         r, a = self.references[index], self.alternates[index]
         return Pairs(self.rows[index], r, a, self.kinds[index], self.first[index], self.last[index])
 
-    def turned(self) -> Pairs:
+    def on_other_strand(self) -> Pairs:
         """Return the pairs on the other strand."""
         end = np.array([len(s) - 1 for s in self.references], np.int64)
         references, alternates = reverse_complements(self.references), reverse_complements(self.alternates)

@@ -19,7 +19,9 @@ from .vectors import once
 EVERY: tuple[Kind, ...] = ("none", "snv", "substitution", "indel")
 ALIGNED: tuple[Kind, ...] = ("none", "snv", "substitution")
 STRANDS: Mapping[str, Setting] = {
-    "strands": one_of("forward", "both", default="both", about="score the sequence alone or the mean of both strands")
+    "strands": one_of(
+        "forward", "both", default="both", about="score the sequence as given or the mean of both strands"
+    )
 }
 TEMPERATURE = positive(1.0, "the number that logits are divided by")
 
@@ -69,8 +71,8 @@ def rule(
 
     def register(score: Score) -> Score:
         methods = (needs,) if isinstance(needs, str) else needs
-        made = Rule(name, methods, score, sees, description, settings or {}, version)
-        RULES.add(name, made, origin=origin_of(score))
+        entry = Rule(name, methods, score, sees, description, settings or {}, version)
+        RULES.add(name, entry, origin=origin_of(score))
         return score
 
     return register
@@ -85,7 +87,7 @@ def both_strands(
     scores = np.full(len(inputs), np.nan)
     if len(comparable.rows):
         scores[comparable.rows] = mean_over_strands(
-            [measure(comparable), measure(comparable.turned())] if strands == "both" else [measure(comparable)]
+            [measure(comparable), measure(comparable.on_other_strand())] if strands == "both" else [measure(comparable)]
         )
     return scores
 

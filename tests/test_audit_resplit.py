@@ -155,7 +155,7 @@ def test_every_kind_is_read_back_as_it_was(kind: str, tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten_or_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         resplit(task(), dirty(), tmp_path / "there")
     with pytest.raises(NotApplicable, match="bases of shared sequences"):
         resplit(task(per_base=True), dirty(), tmp_path / "v")

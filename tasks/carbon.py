@@ -44,7 +44,7 @@ class Prompts:
     Of the answer the first `asked` bases are asked for, or all where that is 0. `stratum` is a column to report by.
     """
 
-    wanted: HubSet
+    dataset: HubSet
     prompt: str
     answer: str
     context: int = 0
@@ -53,7 +53,7 @@ class Prompts:
 
     def __call__(self) -> Examples:
         """Return the prompts with the bases that follow. Raises DataError naming the row."""
-        _, table, where = next(read_parts(self.wanted))
+        _, table, where = next(read_parts(self.dataset))
         columns = {name: table[name].to_pylist() for name in table.column_names}
         for name in filter(None, (self.prompt, self.answer, self.stratum)):
             require_column(columns, name, where)
@@ -75,7 +75,7 @@ class Prompts:
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
-        return content_key(find_hub(self.wanted)), repr(self), code_key(__file__)
+        return content_key(find_hub(self.dataset)), repr(self), code_key(__file__)
 
 
 def _declare(
@@ -99,7 +99,7 @@ def _declare(
             assembly=("not stated",),
             sizes={"train": 0, "valid": 0},
             published=metrics[0],
-            origin=f"{source.wanted.repository} at {source.wanted.revision}",
+            origin=f"{source.dataset.repository} at {source.dataset.revision}",
             loaded="a few rows in its layout",
         )
 

@@ -201,6 +201,6 @@ def test_a_named_file_that_is_missing_is_told_with_the_command_that_gets_it(data
     train.unlink()
     with pytest.raises(DataError) as told:
         load_split(task)
-    assert f"{train} is missing (there are arabidopsis_thaliana_test.fa)" in str(told.value)
+    assert f"{train} is missing (the folder has arabidopsis_thaliana_test.fa)" in str(told.value)
     files = "poly_a/arabidopsis_thaliana_test.fa poly_a/arabidopsis_thaliana_train.fa"
     assert f"`hf download InstaDeepAI/plant-genomic-benchmark {files} --repo-type dataset" in str(told.value)

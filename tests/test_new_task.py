@@ -300,7 +300,7 @@ def test_a_folder_with_a_file_a_part(here: Path, ending: str) -> None:
     (here / "mine" / f"test{ending}").unlink()
     with pytest.raises(BaserateError, match="mine: no test file in the folder; expected train, valid"):
         new_task("mine", force=True)
-    with pytest.raises(BaserateError, match="mine: no test file; there are train, valid"):
+    with pytest.raises(BaserateError, match="mine: no test file; it has train, valid"):
         load_split(made.task)
 
 

@@ -231,9 +231,9 @@ def test_no_network_and_no_copy_is_one_line(data: Path, tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("dev.csv", "valid.csv"), "dev.csv and valid.csv are both the valid part; keep one of them"),
+        (("dev.csv", "valid.csv"), "dev.csv and valid.csv are both the valid part; keep only one"),
         (("train.csv", "train/0000.csv"), "train.csv and train/0000.csv are both the train part"),
-        (("train-00000-of-00002.csv",), "1 files such as train-00000-of-00002.csv, whose name says 2"),
+        (("train-00000-of-00002.csv",), "1 files such as train-00000-of-00002.csv; expected 2 by its name"),
     ],
 )
 def test_a_part_twice_or_not_whole_is_refused(names: tuple[str, ...], said: str, data: Path) -> None:

@@ -164,7 +164,7 @@ def test_equal_sequences_of_train_and_test_are_kept_as_their_authors_split_them(
     ("mistake", "said"),
     [
         ("too few", "gue.prom_core_tata|train has 30 rows, expected 4,904|2db3b738|--data-dir DIR"),
-        ("no train", "/GUE/prom/prom_core_tata/train.csv is missing|there are dev.csv, test.csv|hf download"),
+        ("no train", "/GUE/prom/prom_core_tata/train.csv is missing|the folder has dev.csv, test.csv|hf download"),
         ("another class", "test.csv: row 3: 'label' is '7'; expected one of '0', '1'"),
         ("no column", "train.csv: no column 'label'; did you mean 'labels'?"),
         ("not DNA", "test.csv: row 2: column 'sequence'"),

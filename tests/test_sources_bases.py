@@ -98,7 +98,7 @@ def test_labels_of_an_hdf5_file_share_its_rows(tmp_path: Path, monkeypatch: pyte
         ("", "", {"span": 3}, "row 1: 8 bp are not a whole number of bins of 3 bp"),
         ("", "", {"train_ratio": 2.0}, "labels and train_ratio need span"),
         ("", "", {"edge": "wrap"}, "expected one of refuse, pad"),
-        ("", "", {"span": 1, "kind": "paired"}, "cannot be of kind 'paired'"),
+        ("", "", {"span": 1, "kind": "paired"}, "cannot have kind 'paired'"),
         ("", "", {"span": 1, "strata": (), "train_ratio": 1.0}, "needs the column 'split' among strata"),
         ("12\t20", "12\t21", {"span": 1}, "row 3: chr1:12-21 is outside the contig of 20 bp"),
         ("\tstart", "\tbegin", {}, "no column 'start'"),

@@ -201,7 +201,7 @@ def test_the_hub_is_asked_for_the_files_of_the_parts_at_one_commit(
 
 def test_a_part_that_the_hub_lacks_is_told(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_hub({"a/test.csv": ROWS}, tmp_path, monkeypatch)
-    with pytest.raises(DataError, match="lab/set@main: the hub has no train part of it; it has test"):
+    with pytest.raises(DataError, match="lab/set@main: no train part on the hub; it has test"):
         find_hub(HubSet("lab/set", folders=("a",), needs=("train", "test")))
 
 
@@ -259,7 +259,7 @@ def test_parts_with_other_numbers_of_labels_are_refused(kind: Kind, data: Path) 
     for part, label in (("train", "0;1;1"), ("test", "0;1")):
         (data / f"lab/set/{part}.csv").write_text(f"sequence,label\nACGT,{label}\n")
     source = HubSource(HubSet("lab/set", folders=(".",)), kind, ())
-    with pytest.raises(DataError, match=r"test.csv: row 1 holds 2 values of the target, in the other parts 3"):
+    with pytest.raises(DataError, match=r"test.csv: row 1 has 2 target values, the other parts have 3"):
         source()
 
 

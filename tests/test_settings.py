@@ -136,8 +136,8 @@ def test_wrong_value_is_one_line_and_nothing_is_written(
     [
         (["layer"], "--set 'layer': expected NAME=VALUE"),
         (["layer=1", "layer=2"], "--set 'layer=2': layer is set already, to 1"),
-        (["layer=[1,2]"], "layer = [1, 2]: a list is for linear_probe to choose from; expected a whole number"),
-        (["pooling=['mean','max']"], "a list is for linear_probe to choose from; expected mean, max, last or cls"),
+        (["layer=[1,2]"], "layer = [1, 2]: only linear_probe can choose from a list; expected a whole number"),
+        (["pooling=['mean','max']"], "only linear_probe can choose from a list; expected mean, max, last or cls"),
         (["epochs=1"], "settings: unknown key 'epochs'"),
     ],
 )

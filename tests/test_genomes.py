@@ -125,7 +125,7 @@ def test_removing_keeps_the_users_file_and_a_read_only_folder_will_do(tmp_path: 
         (">a\n>b\nAC\n", "contig 'a' has no sequence"),
         (">a\nAC\n>a\nAC\n", "contig 'a' occurs more than once"),
         (">a\nAC\n> \nAC\n", "a header without a name after contig 'a'"),
-        (">a\nACXT\n", "contig 'a' holds 'X', not an IUPAC DNA letter"),
+        (">a\nACXT\n", "contig 'a' has 'X', which is not an IUPAC DNA letter"),
         (">a\nACGT\nAC\nACGT\n", "lines of contig 'a' have different lengths"),
         (">a\nAC\nACGT\n", "lines of contig 'a' have different lengths"),
         (">a\n\nACGT\n", "lines of contig 'a' have different lengths"),

@@ -162,7 +162,7 @@ def test_what_zero_shot_alone_cannot_use_is_said(
         ("{ layer = 1979-05-27 }", "expected a whole number"),
         ("{ layer = { at = 1 } }", "expected a whole number"),
         ("{ truncation = 'midle' }", "truncation = 'midle': expected left, right or both"),
-        ("['layer']", "settings are ['layer']: expected names with values, such as layer = 3"),
+        ("['layer']", "settings = ['layer']; expected names with values, such as layer = 3"),
     ],
 )
 def test_a_suite_with_a_wrong_value_is_refused(settings: str, said: str, tmp_path: Path) -> None:

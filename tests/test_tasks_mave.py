@@ -84,7 +84,7 @@ def test_the_utrs_that_were_read_most_are_the_test(tmp_path: Path, monkeypatch: 
         assert list(found.strata["part"]) == ["test", "test", "train", "train", "train"]
         assert found.inputs.sequences[0] == "C" * 49 + "T"
     monkeypatch.setattr(reporter_assays, "UTRS_TEST", 7)
-    with pytest.raises(DataError, match="5 rows, of which the 7 read most are test: none is left"):
+    with pytest.raises(DataError, match="5 rows, of which the 7 with most reads are test; none left"):
         reporter_assays.utrs()
 
 

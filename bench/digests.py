@@ -1,4 +1,4 @@
-"""Digests, and the JSON that is digested."""
+"""Digests, and the JSON form that is digested."""
 
 from __future__ import annotations
 

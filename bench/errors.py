@@ -1,4 +1,4 @@
-"""Errors that the caller can act on; everything else is a bug of ours."""
+"""Errors that the caller can act on; any other exception is a bug."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import difflib
 from collections.abc import Iterable
 
 _FEW = 20
-"""So many names are listed where none resembles the one asked for."""
+"""Most names that are listed where none resembles the unknown one."""
 
 
 class BaserateError(Exception):
-    """A mistake of the caller's, told in one line: what was wrong, what was expected, what to do.
+    """A mistake of the caller's, in one line: what is wrong, what was expected, what to do.
 
     The command line prints the message alone and exits with 2.
     """
 
 
 class DataError(BaserateError):
-    """A file, a table or an array holds something that cannot be used."""
+    """A file, a table or an array has content that cannot be used."""
 
 
 class ConfigError(BaserateError):
@@ -49,7 +49,7 @@ class MissingExtra(BaserateError):
 
 
 class NotApplicable(BaserateError):
-    """A mode cannot run on this task or model; such a cell is said, never scored."""
+    """A mode cannot run on this task or model; such a cell is reported, never scored."""
 
 
 class CheckFailed(BaserateError):

@@ -1,4 +1,4 @@
-"""Whether a model saw the test examples of a task in pretraining: its card's corpora against where the examples lie."""
+"""Whether a model saw the test examples of a task in pretraining, from its card's corpora and their coordinates."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _CHROMOSOME_STRATA = ("chromosome", "chrom", "chr")
 
 @dataclass(frozen=True)
 class Exposed:
-    """Whether a model saw the test examples of a task in pretraining, and why this is said of it."""
+    """Whether a model saw the test examples of a task in pretraining, and the reason for the verdict."""
 
     status: ExposureStatus
     reason: str
 
     def to_json(self) -> dict[str, str]:
-        """Return what a record keeps of it."""
+        """Return the status and reason as a JSON object."""
         return {"status": self.status, "reason": self.reason}
 
 
@@ -64,16 +64,20 @@ class _Places:
 def exposure_of(card: ModelCard, task: Task, split: Split, *, mode: str | None = None) -> Exposed:
     """Return whether pretraining held the test examples of the task: 'exposed', 'clean', or 'unknown'.
 
-    Exposed is one test example or more inside a corpus, or a corpus that is named as the task is (a glob may be used):
-    its labels were seen. Clean is that the corpora are known and hold none of the examples; whether they hold DNA of
-    relatives is said. Where assemblies differ chromosomes are compared by name, where the task gives no coordinates the
-    species. What is not pretrained is clean: baselines, networks with random weights, and models in mode from_scratch.
+    'exposed' means that test examples are in a corpus, or that a corpus is named after the task (perhaps as a glob), so
+    that its labels were seen. 'clean' means that the corpora are known and have none of the examples; the reason
+    mentions DNA of related species. Where assemblies differ, chromosomes are compared by name; where the task has no
+    coordinates, species are. Without pretraining the status is 'clean': baselines, networks with random weights, and
+    models in mode from_scratch.
     """
     if not card.pretraining and (card.baseline or card.twin_of or mode == "from_scratch"):
         return Exposed("clean", "not pretrained")
     if not card.pretraining:
         return Exposed("unknown", "the model's card does not say what it was pretrained on")
-    names = (task.name, task.name.partition("(")[0].removesuffix(".small"))  # of a variant the whole task's too
+    names = (
+        task.name,
+        task.name.partition("(")[0].removesuffix(".small"),
+    )  # for a variant, also the name of the whole task
     known = (*names, *(f"{name}@{task.version}" for name in names))
     labels = [e.corpus for e in card.pretraining if any(fnmatchcase(n, e.corpus) or n == e.corpus for n in known)]
     if labels:
@@ -85,17 +89,19 @@ def exposure_of(card: ModelCard, task: Task, split: Split, *, mode: str | None =
     relatives: list[str] = []
     for rows, places in _of_species(task, split.test):
         for corpus in card.pretraining:
-            found, note = _met(corpus, places)
-            state[rows] = np.maximum(state[rows], found)
-            worst = int(found.max(initial=_CLEAN))
+            state_in_corpus, note = _seen_in(corpus, places)
+            state[rows] = np.maximum(state[rows], state_in_corpus)
+            worst = int(state_in_corpus.max(initial=_CLEAN))
             if worst and places.species not in (of := why[worst].setdefault(note, [])):
                 of.append(places.species)
             if not worst and related(corpus.species, places.species):
                 relatives += [corpus.species] if corpus.species not in relatives else []
-    return _told(state, why, relatives)
+    return _verdict(state, why, relatives)
 
 
-def _told(state: NDArray[np.int8], why: Mapping[int, Mapping[str, Sequence[str]]], relatives: Sequence[str]) -> Exposed:
+def _verdict(
+    state: NDArray[np.int8], why: Mapping[int, Mapping[str, Sequence[str]]], relatives: Sequence[str]
+) -> Exposed:
     n, seen = len(state), int((state == _SEEN).sum())
     if seen:
         share = "all" if seen == n else f"{seen} of {n}"
@@ -107,18 +113,20 @@ def _told(state: NDArray[np.int8], why: Mapping[int, Mapping[str, Sequence[str]]
 
 
 def _of_species(task: Task, test: Examples) -> Iterator[tuple[NDArray[np.intp], _Places]]:
-    """Yield the rows and places of the test examples of each species; of every species where the task does not tell."""
-    named = test.strata.get("species")
-    names = list(dict.fromkeys(named)) if named is not None else []
-    own = {name: [s for s in task.species if belongs(name, s)] for name in names}
+    """Yield the rows and places of the test examples of each species; all rows where rows do not name a species."""
+    species_of_row = test.strata.get("species")
+    names = list(dict.fromkeys(species_of_row)) if species_of_row is not None else []
+    species_of_name = {name: [s for s in task.species if belongs(name, s)] for name in names}
     chrom = test.intervals.chrom if test.intervals is not None else None
     for stratum in _CHROMOSOME_STRATA:
         chrom = test.strata.get(stratum) if chrom is None else chrom
     aligned = len(task.assembly) == len(task.species)
     for i, species in enumerate(task.species):
         rows = np.arange(len(test))
-        if named is not None and len(task.species) > 1:
-            rows = np.flatnonzero([not own[name] or species in own[name] for name in named])
+        if species_of_row is not None and len(task.species) > 1:
+            rows = np.flatnonzero(
+                [not species_of_name[name] or species in species_of_name[name] for name in species_of_row]
+            )
         if not len(rows):
             continue
         at = test.intervals.take(rows) if test.intervals is not None else None
@@ -135,10 +143,10 @@ def _of_species(task: Task, test: Examples) -> Iterator[tuple[NDArray[np.intp], 
         )
 
 
-def _met(corpus: Exposure, places: _Places) -> tuple[NDArray[np.int8], str]:
-    """Return for each example whether the corpus holds it, and in words the corpus or what is not known of it."""
+def _seen_in(corpus: Exposure, places: _Places) -> tuple[NDArray[np.int8], str]:
+    """Return for each example whether the corpus has it, and the name of the corpus or what is unknown about it."""
     none = np.zeros(places.n, np.int8)
-    named = f"{corpus.corpus} ({corpus.species})"
+    corpus_name = f"{corpus.corpus} ({corpus.species})"
     covered = same_species(corpus.species, places.species)
     if covered is None and any(belongs(group, places.species) for group in corpus.held_out):
         covered = False
@@ -147,49 +155,52 @@ def _met(corpus: Exposure, places: _Places) -> tuple[NDArray[np.int8], str]:
     if not covered:
         return none, ""
     if "*" in corpus.regions and not corpus.held_out:
-        return none + _SEEN, named
+        return none + _SEEN, corpus_name
     if not corpus.regions:
-        return none + _UNSURE, f"{named}: it is not said which regions were seen"
+        return none + _UNSURE, f"{corpus_name}: it is not said which regions were seen"
     if places.chrom is None:
-        return none + _UNSURE, f"{named} holds a part of the genome, and the task does not say where its examples lie"
+        return (
+            none + _UNSURE,
+            f"{corpus_name} has a part of the genome, and the task does not say where its examples lie",
+        )
     same = _assembly(corpus.assembly) == _assembly(places.assembly) != ""
-    found = np.maximum.reduce([_inside(region, places, exact=same) for region in corpus.regions])
+    state = np.maximum.reduce([_inside(region, places, exact=same) for region in corpus.regions])
     for region in corpus.held_out:
         spared = _inside(region, places, exact=same, whole=True)
-        found = np.where(spared == _SEEN, _CLEAN, np.where(spared == _UNSURE, np.minimum(found, _UNSURE), found))
-    if (found == _SEEN).any():
-        return found, named if same else f"{named}, by chromosome as its assembly is another"
-    return found, f"{named}: its regions are not named as the task's contigs are"
+        state = np.where(spared == _SEEN, _CLEAN, np.where(spared == _UNSURE, np.minimum(state, _UNSURE), state))
+    if (state == _SEEN).any():
+        return state, corpus_name if same else f"{corpus_name}, by chromosome as its assembly is another"
+    return state, f"{corpus_name}: its regions are not named as the task's contigs are"
 
 
 def _inside(region: str, places: _Places, *, exact: bool, whole: bool = False) -> NDArray[np.int8]:
     """Return for each example whether it lies in the region: _SEEN, _CLEAN, or _UNSURE where names cannot be compared.
 
-    A range counts as the whole chromosome where coordinates are not `exact`. With `whole` the example has to lie in it
-    from end to end, and then a range that is not exact holds nothing.
+    A range counts as the whole chromosome where coordinates are not `exact`. With `whole` the example has to lie in the
+    region from end to end, and a range that is not exact contains nothing.
     """
     assert places.chrom is not None
     parsed = _REGION.fullmatch(region)
     pattern = _contig(parsed["name"] if parsed else region)
     chroms, of = np.unique(places.chrom.astype(str), return_inverse=True)
     names = [_contig(str(c)) for c in chroms]
-    found: NDArray[np.int8] = np.array([_same_contig(name, pattern) for name in names], np.int8)[of]
-    if not parsed and ":" in region:  # such as chr1:5M-6M, which is no range to us
-        return np.full_like(found, _CLEAN if whole else _UNSURE)
+    state: NDArray[np.int8] = np.array([_same_contig(name, pattern) for name in names], np.int8)[of]
+    if not parsed and ":" in region:  # such as chr1:5M-6M, which is not parsed as a range
+        return np.full_like(state, _CLEAN if whole else _UNSURE)
     if not parsed:
-        return found
+        return state
     if not exact or places.start is None or places.end is None:
-        return np.zeros_like(found) if whole else found
+        return np.zeros_like(state) if whole else state
     start, end = (int(parsed[key].replace(",", "")) for key in ("start", "end"))
     if whole:
         over = (places.start >= start) & (places.end <= end)
     else:
         over = (places.start < end) & (places.end > start)
-    return np.where(over | (found == _UNSURE), found, _CLEAN).astype(np.int8)
+    return np.where(over | (state == _UNSURE), state, _CLEAN).astype(np.int8)
 
 
 def _contig(name: str) -> str:
-    """Return the name in the form that is compared: chr1, Chr01 and 1 are one."""
+    """Return the name in the form that is compared: chr1, Chr01 and 1 are equal."""
     bare = re.sub(r"^(chromosome_?|chr_?)(?=.)", "", name.strip().lower())
     bare = re.sub(r"^0+(?=\d)", "", bare)
     return "mt" if bare == "m" else bare
@@ -203,7 +214,7 @@ def _same_contig(name: str, pattern: str) -> int:
 
 
 def _style(name: str) -> str:
-    """Return how a contig is named: names of different styles may mean one contig."""
+    """Return the style of a contig's name; names of different styles may mean the same contig."""
     if name in ("x", "mt", "y"):
         return "either"  # the sex chromosome, or ten in Roman numerals
     for style, form in (("numbered", _NUMBERED), ("roman", _ROMAN), ("accession", _ACCESSION)):
@@ -213,6 +224,6 @@ def _style(name: str) -> str:
 
 
 def _assembly(name: str) -> str:
-    """Return one name in lower case for all that an assembly has, without a patch number: GRCh38.p14 is hg38."""
+    """Return the canonical name of an assembly in lower case, without a patch number: hg38 for GRCh38.p14."""
     folded = canonical(re.sub(r"\.p\d+$", "", name.strip().lower()))
     return _ASSEMBLIES.get(folded, folded)

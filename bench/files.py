@@ -11,11 +11,11 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
-    """Return once `path` holds all of the content; until then nothing of it is there, and another file stays.
+    """Write all of the content to `path` or nothing; until it is complete, an existing file stays.
 
-    The content is text, or a function that writes a file or a folder at the path that it is given: beside `path`, of
-    the name `.NAME.` and eight digits, and renamed when it is done. Folders above are made. A folder takes the place of
-    none but an empty one. Raises OSError where it cannot be written, and what the function raises; nothing is left.
+    The content is text, or a function that writes a file or a folder at the path it is passed: beside `path`, named
+    `.NAME.` and eight digits, and renamed when complete. Parent folders are created. A folder replaces only an empty
+    folder. Raises OSError where it cannot be written, and what the function raises; no temporary file is left.
     """
     beside = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex[:8]}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
             with beside.open("w", encoding="utf-8", newline="") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())  # else a loss of power may leave the name without the text
+                os.fsync(file.fileno())  # otherwise a power failure may leave an empty file
         else:
             content(beside)
         beside.replace(path)

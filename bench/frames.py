@@ -1,4 +1,4 @@
-"""Tables of pandas, for whoever analyses results further. Importing this does not import pandas."""
+"""Results as pandas tables. Importing this module does not import pandas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def predictions_frame(predictions: Any) -> DataFrame:
-    """Return `Predictions` as a tidy table: a row a seed and example, seeds one after another.
+    """Return `Predictions` as a tidy table: a row per seed and example, seeds one after another.
 
     Columns are id, target (target_0, target_1, ... where there are several), cluster, each stratum by its name (after
     'stratum_' where that is taken), `scored` where examples were skipped, seed, and score (score_0, score_1, ...).
@@ -25,12 +25,12 @@ def predictions_frame(predictions: Any) -> DataFrame:
     scores = [_numbered("score", of_seed) for of_seed in predictions.scores]
     taken = {*columns, "seed", *scores[0]}
     columns |= {f"stratum_{k}" if k in taken else k: column for k, column in predictions.strata.items()}
-    parts = [pd.DataFrame({**columns, "seed": s, **mine}) for s, mine in zip(predictions.seeds, scores, strict=True)]
+    parts = [pd.DataFrame({**columns, "seed": s, **score}) for s, score in zip(predictions.seeds, scores, strict=True)]
     return pd.concat(parts, ignore_index=True)
 
 
 def examples_frame(examples: Any) -> DataFrame:
-    """Return `Examples` as a tidy table, a row an example.
+    """Return `Examples` as a tidy table, a row per example.
 
     Columns are id, sequence, alternate and position where there are any, target (target_0, ...), group, cluster, and
     each stratum by its name (after 'stratum_' where that is taken).

@@ -1,4 +1,4 @@
-"""Which cells are to be run, and all that decides the result of each."""
+"""The cells of a run, and everything that decides the result of each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Cell:
 
     @functools.cached_property
     def resolved(self) -> Mapping[str, Any]:
-        """Every setting of the run with its value, the defaults among them."""
+        """Every setting of the run with its value, including defaults."""
         return mode_settings(self.mode, self.card, self.task, self.settings)
 
 
@@ -54,15 +54,15 @@ def plan(
     modes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
-    """Return the cells of tasks x models x modes (all modes of a model if none are named), a model's cells together.
+    """Return the cells of tasks x models x modes (all modes of a model if none is given), a model's cells together.
 
-    `settings` are changed in every mode that knows them; of a list of layers or poolings linear_probe chooses one, and
-    other modes keep their own. Raises ConfigError for a mode that there is not, and for a setting or a value that no
-    cell of the plan can use.
+    `settings` apply to every mode that has them; from a list of layers or poolings linear_probe chooses one, and other
+    modes keep their defaults. Raises ConfigError for an unknown mode, and for a setting or a value that no cell of the
+    plan can use.
     """
     changed = {} if settings is None else settings
     if not isinstance(changed, Mapping):
-        raise ConfigError(f"settings are {changed!r}: expected names with values, such as layer = 3")
+        raise ConfigError(f"settings = {changed!r}; expected names with values, such as layer = 3")
     for name in modes:
         MODES.get(name)
     for card in cards:
@@ -76,16 +76,16 @@ def plan(
     lists = {name for name, value in changed.items() if name in several and isinstance(value, (list, tuple))}
     cells = []
     for card, mode in pairs:
-        mine = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
-        cells += [Cell(task, card, mode.name, mine) for task in tasks]
+        used = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
+        cells += [Cell(task, card, mode.name, used) for task in tasks]
     for name, value in changed.items():
         if cells and not any(name in cell.resolved for cell in cells):
-            raise ConfigError(f"settings: {name} = {value!r} is of no use here: no rule or mode of this run has it")
+            raise ConfigError(f"settings: {name} = {value!r} has no effect: no rule or mode of this run has it")
     return cells
 
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
-    """Return all that decides the cell's result. Without training: no training share, and one seed unless a twin."""
+    """Return everything that decides the cell's result; a mode without training has one seed, unless for a twin."""
     mode = MODES.get(cell.mode)
     return RunSpec(
         task=cell.task.id,

@@ -1,7 +1,7 @@
-"""The one place where things are found by name: tasks and models here, metrics, rules, probes, modes where they live.
+"""Registries of things by name: those of tasks and models; metrics, rules, probes and modes have theirs elsewhere.
 
 Content registers itself with the decorators below when its module is imported. Modules are found through the entry
-points `baserate.tasks`, `baserate.models` and `baserate.baselines`, built-in ones like a third party's. Registering
+points `baserate.tasks`, `baserate.models` and `baserate.baselines`, those of third parties included. Registering
 builds a card and imports nothing heavy.
 """
 
@@ -33,8 +33,8 @@ PLUGINS = "baserate.plugins"
 class Registry(Generic[T]):
     """Named things with the place where each was defined. A second definition of a name is refused, never silent.
 
-    What is built in lies in `builtin`, a module or a package all of whose modules register; others come through the
-    entry points of `groups`, or from a file of the user's. Both are imported when the registry is first looked at.
+    Built-in values are registered by `builtin`, a module or a package with all its modules; others by the entry points
+    of `groups`, or by a file of the user's. The first two are imported when the registry is first used.
     """
 
     _every: ClassVar[list[Registry[Any]]] = []
@@ -62,13 +62,13 @@ class Registry(Generic[T]):
         self._origins[name] = origin
 
     def put(self, name: str, value: T) -> None:
-        """Put `value` in the place of the one registered as `name`."""
+        """Replace the value registered as `name`."""
         self._values[name] = value
 
     def all(self) -> Mapping[str, T]:
-        """Return every value by name, loading what is built in and the entry points on the first call.
+        """Return every value by name; the first call loads built-in values and entry points.
 
-        An entry point that fails to load registers nothing and is kept in `broken` with its reason.
+        An entry point that fails to load registers nothing, and `broken` has the reason.
         """
         if not self._loaded:
             self._loaded = True
@@ -79,7 +79,7 @@ class Registry(Generic[T]):
         return MappingProxyType(self._values)
 
     def get(self, name: str) -> T:
-        """Return the value registered as `name`. Raises UnknownName with the nearest names and with what is broken."""
+        """Return the value registered as `name`. Raises UnknownName with the nearest names and the broken plugins."""
         values = self.all()
         if name not in values:
             raise UnknownName(self.what, name, values, hint=self.not_loaded())
@@ -95,19 +95,19 @@ class Registry(Generic[T]):
         return {point: why for group in self._groups for point, why in self._broken.get(group, {}).items()}
 
     def not_loaded(self) -> str:
-        """Return, for messages, which entry points failed to load; '' where none did."""
+        """Return a sentence on the entry points that failed to load, '' where none did."""
         return " ".join(f"Not loaded: {point} ({reason})." for point, reason in self.broken.items())
 
     @classmethod
     def load_all(cls) -> None:
-        """Load what is built in and the entry points of every registry that there is."""
+        """Load the built-in values and the entry points of every registry."""
         for registry in list(cls._every):
             registry.all()
 
     @classmethod
     @contextmanager
     def temporarily(cls) -> Iterator[None]:
-        """Undo, when the block ends, whatever is registered inside it in any registry."""
+        """Undo all registrations, in any registry, when the block ends."""
         cls.load_all()
         before = cls._snapshot()
         try:
@@ -118,7 +118,7 @@ class Registry(Generic[T]):
     @classmethod
     @contextmanager
     def all_or_nothing(cls) -> Iterator[None]:
-        """Undo, where the block raises, whatever was registered inside it in any registry."""
+        """Undo all registrations, in any registry, if the block raises."""
         before = cls._snapshot()
         try:
             yield
@@ -144,7 +144,7 @@ class Registry(Generic[T]):
             try:
                 with cls.all_or_nothing():
                     point.load()
-            except Exception as error:  # noqa: BLE001 - a broken plugin is listed and takes nothing down
+            except Exception as error:  # noqa: BLE001 - a broken plugin is listed and breaks nothing else
                 source = f"{point.dist.name} " if point.dist else ""
                 cls._broken[group][f"{source}{point.group}:{point.name}"] = f"{type(error).__name__}: {error}"
 
@@ -152,13 +152,13 @@ class Registry(Generic[T]):
 def _import_all(name: str) -> None:
     """Import the module and, of a package, every module in it whose name has no leading underscore."""
     module = importlib.import_module(name)
-    for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        if not found.name.startswith("_"):
-            importlib.import_module(f"{name}.{found.name}")
+    for info in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        if not info.name.startswith("_"):
+            importlib.import_module(f"{name}.{info.name}")
 
 
 def origin_of(function: Callable[..., Any]) -> str:
-    """Return the file and line in which a function was written."""
+    """Return the file and line in which a function is defined."""
     code = function.__code__
     return f"{code.co_filename}:{code.co_firstlineno}"
 
@@ -282,7 +282,7 @@ def baseline(
 
 
 def _revision(load: Callable[..., Model], version: int | None) -> Callable[[], str]:
-    """Return what tells a model's revision that has no weights to digest."""
+    """Return the function that gives the revision of a model without a digest of weights."""
     return (
         functools.partial(source_digest, load)
         if version is None
@@ -291,14 +291,14 @@ def _revision(load: Callable[..., Model], version: int | None) -> Callable[[], s
 
 
 def fixed_revision(revision: str) -> str:
-    """Return the revision itself: one that no parameter changes."""
+    """Return the revision itself, which no parameter changes."""
     return revision
 
 
 def get_task(name: str) -> Task:
     """Return the task called `name`, `name@2`, `name.small` or `name.small@2`; without a version, the newest.
 
-    Raises UnknownName with the nearest names and with what failed to load.
+    Raises UnknownName with the nearest names and the plugins that failed to load.
     """
     base, _, version = name.partition("@")
     stem = base.removesuffix(".small")
@@ -311,8 +311,8 @@ def get_task(name: str) -> Task:
             ids or benchmark or task_names(),
             hint=f"`baserate list tasks` shows all. {TASKS.not_loaded()}".rstrip(),
         )
-    found = TASKS.get(f"{stem}@{version}" if version else max(ids, key=lambda i: TASKS.get(i).version))
-    return found.small_variant() if stem != base else found
+    card = TASKS.get(f"{stem}@{version}" if version else max(ids, key=lambda i: TASKS.get(i).version))
+    return card.small_variant() if stem != base else card
 
 
 def get_model(name: str) -> ModelCard:
@@ -325,7 +325,7 @@ def get_model(name: str) -> ModelCard:
 
 
 def with_params(card: ModelCard, **params: Any) -> ModelCard:
-    """Return the card with some of its loader's keyword arguments changed, and named so: `markov(order=3)`."""
+    """Return the card with some of its loader's keyword arguments changed, and renamed, such as `markov(order=3)`."""
     if not params:
         return card
     check_keys(params, card.params, f"parameters of model {card.name!r}")
@@ -336,7 +336,7 @@ def with_params(card: ModelCard, **params: Any) -> ModelCard:
 
 
 def load_model(card: ModelCard) -> Model:
-    """Return the loaded model. Raises MissingExtra, with the command that installs it, where a package is not there."""
+    """Return the loaded model. Raises MissingExtra, with the command that installs it, where a package is missing."""
     try:
         return card.load(**card.params)
     except ModuleNotFoundError as error:

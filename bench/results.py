@@ -1,4 +1,4 @@
-"""What comes of a run: all that decides it, its predictions, and what is estimated from them."""
+"""The values of a run: what decides it, its predictions, and the estimates from them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """All that decides a result; its hash is the run's identity.
+    """Everything that decides a result; its hash is the run's identity.
 
-    `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are the mode's, every one of them
-    with its value, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule or
-    probe, and the split rule declare: they change where what is computed changes, and not where code is tidied.
+    `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are all settings of the mode
+    with their values, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule
+    or probe, and the split rule declare: they change when the computation changes, not when code is tidied.
     """
 
     task: str
@@ -57,7 +57,7 @@ class RunSpec:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """A score for every test example and seed, with all that a metric needs: any metric can be recomputed from it.
+    """A score for every test example and seed, with all that a metric needs, so that any metric can be recomputed.
 
     `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score. `scored`
     (n,) is False where the model cannot score an example by its rule (None: it scores all); its scores there are NaN.
@@ -72,7 +72,7 @@ class Predictions:
     scored: NDArray[np.bool_] | None = None
 
     def to_frame(self) -> DataFrame:
-        """Return a pandas table of a row a seed and example: id, target, cluster, strata, seed, scores."""
+        """Return a pandas table with a row per seed and example: id, target, cluster, strata, seed, scores."""
         return predictions_frame(self)
 
 

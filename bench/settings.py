@@ -1,4 +1,4 @@
-"""Settings: what a mode, a rule, a probe or a model's fit() can be told, declared once with default, type and range.
+"""Settings of modes, rules, probes and a model's fit(), each declared once with default, type and range.
 
 One table serves the defaults of a run, the checks of what a user sets, the identity of the run and the docs.
 """
@@ -17,10 +17,10 @@ from .errors import ConfigError, nearest
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its default, what a value must be in words and as a test, and what it does.
+    """One setting: its default, what it does, and what a value must be, in words and as a test.
 
-    `choices` are the texts that it may be, if it is a text. Where there may be `several`, a mode that chooses on valid
-    takes a list of values.
+    `choices` are the allowed texts of a setting that is text. With `several`, a mode that chooses on valid accepts a
+    list of values.
     """
 
     default: Any
@@ -31,11 +31,11 @@ class Setting:
     several: bool = False
 
     def fault(self, value: Any, *, chosen_among: bool = False) -> str:
-        """Return what is wrong with the value, '' where nothing is; a list is right only where it is `chosen_among`."""
+        """Return what is wrong with the value, '' for a valid one; a list is valid only if `chosen_among`."""
         many = self.several and isinstance(value, (list, tuple))
         values = value if many else (value,)
         if many and not chosen_among:
-            return f"a list is for linear_probe to choose from; expected {self.expected}"
+            return f"only linear_probe can choose from a list; expected {self.expected}"
         if values and all(map(self._allowed, values)):
             return ""
         unknown = next((v for v in values if isinstance(v, str) and v not in self.choices), "")
@@ -60,10 +60,10 @@ def defaults(table: Settings) -> dict[str, Any]:
 
 
 def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chosen_among: bool = False) -> None:
-    """Raise ConfigError for the first value that is wrong in every table that has its name.
+    """Raise ConfigError for the first value that is invalid in every table with its name.
 
-    The message names the setting, the value and what is expected. A list of values of a setting that may be `several`
-    is right where one is `chosen_among` them.
+    The message names the setting, the value and what is expected. For a setting with `several`, a list of values is
+    valid if one is `chosen_among` them.
     """
     every = list(tables)
     for name, value in values.items():
@@ -79,7 +79,7 @@ def one_of(*choices: str, default: str, about: str, several: bool = False) -> Se
 
 
 def count(default: int | None, about: str) -> Setting:
-    """Return a setting that is a whole number from 1; None, where it is the default, says that there is no limit."""
+    """Return a setting that is a whole number from 1; None, where it is the default, means no limit."""
     return Setting(default, about, "a whole number from 1", _is_count)
 
 
@@ -134,7 +134,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    # A whole number beyond the largest float would be one that cannot be computed with.
+    # A whole number beyond the largest float cannot be converted to one.
     return (_is_whole(value) or isinstance(value, float)) and abs(value) <= sys.float_info.max
 
 

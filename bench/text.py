@@ -1,7 +1,7 @@
 """A column of text in Arrow's layout: blocks of letters and where each value begins, in memory or mapped from a file.
 
 A million short sequences as Python strings cost a third more than their letters, and windows of 100 kb do not fit at
-all; here they stay as they lie on disk, and are decoded a block at a time when somebody looks at them.
+all; here they stay as they are on disk, and are decoded a block at a time when they are used.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 1 << 22
 _BLOCK_ROWS = 4096
-_LOOKED_AT = 1 << 26
+_RELEASE_EVERY = 1 << 26
 
 Ints = NDArray[np.int64]
 
 
 class Text:
-    """(n,) values of text that are not held as Python strings; it does what an object array of str does.
+    """(n,) values of text that are not stored as Python strings, with the interface of an object array of str.
 
-    It iterates, compares and indexes alike: a number gives a str; a slice, an integer array or a mask gives a Text of
-    the same letters, of which nothing is copied. `np.asarray(text)` decodes it all into an object array.
+    It iterates, compares and indexes like one: a number gives a str; a slice, an integer array or a mask gives a Text
+    that shares the letters. `np.asarray(text)` decodes it all into an object array.
 
     Args:
         column: an Arrow array, chunked or not, of string or large_string without nulls.
-        rows: which of its values this is, in this order; all of them where it is None.
-        mapped: the file that the letters lie in; what was read of it is given back as a long column is gone through, so
-            that the memory that a process is seen to hold does not grow with the file.
+        rows: the indices of its values, in order; None for all.
+        mapped: the file of the letters; pages are released while iterating over a long column, so that the resident
+            memory of the process does not grow with the file.
     """
 
     __slots__ = ("_chunks", "_mapped", "_rows", "_starts")
@@ -53,7 +53,7 @@ class Text:
 
     @staticmethod
     def of(values: Sequence[str] | NDArray[Any]) -> Text:
-        """Return the values, which are then held once more, as letters."""
+        """Return the values as a Text, which copies them."""
         chunks = []
         for start in range(0, len(values), _BLOCK_ROWS):
             encoded = [v.encode() for v in values[start : start + _BLOCK_ROWS]]
@@ -64,7 +64,7 @@ class Text:
 
     @staticmethod
     def concatenate(parts: Sequence[Text | NDArray[Any]]) -> Text:
-        """Return the values of all parts, one after another; nothing of a Text is copied."""
+        """Return the concatenated values of all parts; a Text is not copied."""
         texts = [part if isinstance(part, Text) else Text.of(part) for part in parts]
         bases = np.cumsum([0, *(text._starts[-1] for text in texts)])
         indexed = any(text._rows is not None for text in texts)
@@ -91,23 +91,25 @@ class Text:
                 raise IndexError(f"index {index} is out of bounds for {n} values")
             return self._decoded(int(index) % n, int(index) % n + 1)[0]
         if isinstance(index, slice):
-            wanted = np.arange(*index.indices(n), dtype=np.int64)
+            index_array = np.arange(*index.indices(n), dtype=np.int64)
         else:
-            wanted = np.asarray(index)
-            if wanted.dtype == np.bool_:
-                if wanted.shape != (n,):
-                    raise IndexError(f"a mask of shape {wanted.shape} for {n} values")
-                wanted = np.flatnonzero(wanted)
-            elif wanted.size == 0:
-                wanted = np.empty(0, np.int64)
-            elif wanted.dtype.kind not in "iu" or wanted.ndim != 1:
+            index_array = np.asarray(index)
+            if index_array.dtype == np.bool_:
+                if index_array.shape != (n,):
+                    raise IndexError(f"a mask of shape {index_array.shape} for {n} values")
+                index_array = np.flatnonzero(index_array)
+            elif index_array.size == 0:
+                index_array = np.empty(0, np.int64)
+            elif index_array.dtype.kind not in "iu" or index_array.ndim != 1:
                 raise IndexError(
-                    f"expected a number, a slice, (m,) integers or a mask, got {wanted.dtype} {wanted.shape}"
+                    f"expected a number, a slice, (m,) integers or a mask, got {index_array.dtype} {index_array.shape}"
                 )
-            elif wanted.min() < -n or wanted.max() >= n:
-                raise IndexError(f"an index from {wanted.min()} to {wanted.max()} is out of bounds for {n} values")
-            wanted = np.where(wanted < 0, wanted + n, wanted).astype(np.int64, copy=False)
-        return _made(self._chunks, wanted if self._rows is None else self._rows[wanted], self._mapped)
+            elif index_array.min() < -n or index_array.max() >= n:
+                raise IndexError(
+                    f"an index from {index_array.min()} to {index_array.max()} is out of bounds for {n} values"
+                )
+            index_array = np.where(index_array < 0, index_array + n, index_array).astype(np.int64, copy=False)
+        return _made(self._chunks, index_array if self._rows is None else self._rows[index_array], self._mapped)
 
     def __eq__(self, other: object) -> NDArray[np.bool_]:  # type: ignore[override]
         if isinstance(other, str):
@@ -124,7 +126,7 @@ class Text:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
-            raise ValueError("a Text is decoded when it becomes an array, which copies it")
+            raise ValueError("a Text cannot become an array without a copy")
         stored, index = self.stored()
         out = np.empty(len(stored), dtype=object)
         at = 0
@@ -143,12 +145,12 @@ class Text:
 
     @property
     def shape(self) -> tuple[int]:
-        """(n,), as of an array."""
+        """(n,), as for an array."""
         return (len(self),)
 
     @property
     def lengths(self) -> Ints:
-        """The bytes of each value, (n,), which of DNA are its bases; nothing is decoded."""
+        """The length of each value in bytes, (n,), without decoding; for DNA, its bases."""
         of_all = [np.diff(offsets) for offsets, _ in self._chunks]
         lengths: Ints = np.concatenate([np.empty(0, np.int64), *of_all])
         return lengths if self._rows is None else lengths[self._rows]
@@ -162,16 +164,16 @@ class Text:
         return np.asarray(self, dtype=dtype)
 
     def blocks(self) -> Iterator[list[str]]:
-        """Yield all values in lists of a few megabytes; rows of one stored value, next to one another, are one str."""
+        """Yield all values in lists of a few megabytes; adjacent rows with one stored value share one str."""
         last: tuple[int, str] | None = None
         for start, stop in self._spans(shared=True):
             if self._rows is None or stop == start + 1 or (np.diff(rows := self._rows[start:stop]) != 0).all():
                 yield self._decoded(start, stop)
                 continue
-            kept, index = np.unique(rows, return_inverse=True)
-            values = _made(self._chunks, kept, ())._decoded(0, len(kept))
-            if last is not None and last[0] in kept:
-                values[int(np.searchsorted(kept, last[0]))] = last[1]
+            stored_rows, index = np.unique(rows, return_inverse=True)
+            values = _made(self._chunks, stored_rows, ())._decoded(0, len(stored_rows))
+            if last is not None and last[0] in stored_rows:
+                values[int(np.searchsorted(stored_rows, last[0]))] = last[1]
             block = [values[i] for i in index.tolist()]
             last = int(rows[-1]), block[-1]
             yield block
@@ -189,15 +191,15 @@ class Text:
             yield np.frombuffer(b"".join(pieces), np.uint8), bounds
 
     def stored(self) -> tuple[Text, Ints | None]:
-        """Return the values that lie in memory or on disk, each once, and the one of each row (None: all in order)."""
+        """Return the stored values, each once, and the index of each row's value among them (None: all in order)."""
         if self._rows is None:
             return self, None
-        kept, index = np.unique(self._rows, return_inverse=True)
-        whole = len(kept) == self._starts[-1]
-        return _made(self._chunks, None if whole else kept, self._mapped), index.astype(np.int64).reshape(-1)
+        stored_rows, index = np.unique(self._rows, return_inverse=True)
+        whole = len(stored_rows) == self._starts[-1]
+        return _made(self._chunks, None if whole else stored_rows, self._mapped), index.astype(np.int64).reshape(-1)
 
     def column(self) -> pyarrow.ChunkedArray:
-        """Return the values as an Arrow column of large_string; letters that are in order are not copied."""
+        """Return the values as an Arrow column of large_string; contiguous letters are not copied."""
         import pyarrow as pa
 
         chunks = self._chunks if self._rows is None else [(bounds, letters) for letters, bounds in self.letters()]
@@ -220,8 +222,8 @@ class Text:
         return np.arange(self._starts[-1], dtype=np.int64) if self._rows is None else self._rows
 
     def _spans(self, *, shared: bool = False) -> Iterator[tuple[int, int]]:
-        """Yield ranges of rows that hold a few megabytes each; a repeated row counts once where it is `shared`."""
-        n, at, looked_at = len(self), 0, 0
+        """Yield ranges of rows of a few megabytes each; with `shared` a repeated row counts once."""
+        n, at, n_read = len(self), 0, 0
         lengths = self.lengths
         if shared and self._rows is not None:
             lengths[1:][np.diff(self._rows) == 0] = 0
@@ -232,13 +234,13 @@ class Text:
             stop = min(max(stop, at + 1), at + _BLOCK_ROWS, n)
             yield at, stop
             at = stop
-            looked_at += int(ends[stop - 1]) - before
-            if looked_at > _LOOKED_AT or at == n:
-                self._give_back()
-                looked_at = 0
+            n_read += int(ends[stop - 1]) - before
+            if n_read > _RELEASE_EVERY or at == n:
+                self._release()
+                n_read = 0
 
-    def _give_back(self) -> None:
-        """Tell the system that pages of mapped files are not needed; what still looks at them reads them again."""
+    def _release(self) -> None:
+        """Release the pages of mapped files; they are read again where they are still used."""
         for mapped in self._mapped:
             if hasattr(mmap, "MADV_DONTNEED"):  # Windows has none
                 mapped.madvise(mmap.MADV_DONTNEED)
@@ -250,15 +252,15 @@ class Text:
         local = rows - self._starts[which]
         begin, end = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
         for chunk in np.unique(which):
-            here = which == chunk
-            begin[here] = self._chunks[chunk][0][local[here]]
-            end[here] = self._chunks[chunk][0][local[here] + 1]
+            in_chunk = which == chunk
+            begin[in_chunk] = self._chunks[chunk][0][local[in_chunk]]
+            end[in_chunk] = self._chunks[chunk][0][local[in_chunk] + 1]
         letters = [data for _, data in self._chunks]
         pieces = [letters[w][a:b] for w, a, b in zip(which.tolist(), begin.tolist(), end.tolist(), strict=True)]
         return pieces
 
     def _run(self, start: int, stop: int) -> tuple[Ints, memoryview] | None:
-        """Return the bounds and the letters of rows that lie one after another; None where they do not."""
+        """Return the bounds and the letters of contiguous rows, None where they are not contiguous."""
         if self._rows is not None:
             rows = self._rows[start:stop]
             if (np.diff(rows) != 1).any():
@@ -283,11 +285,11 @@ class Text:
 
 
 Strings = NDArray[np.object_] | Text
-"""(n,) values of text: a Text is used as an object array of str is, and `np.asarray` makes one of either."""
+"""(n,) values of text: an object array of str or a Text; `np.asarray` makes the former of both."""
 
 
 def blocks(column: Strings) -> Iterator[Sequence[str]]:
-    """Yield the values of a column of text a few thousand at a time, so that a Text is not decoded whole."""
+    """Yield the values of a column of text a few thousand at a time, so that a Text is never decoded whole."""
     if isinstance(column, Text):
         yield from column.blocks()
     else:
@@ -296,7 +298,7 @@ def blocks(column: Strings) -> Iterator[Sequence[str]]:
 
 
 def distinct(column: Strings) -> tuple[Strings, Ints]:
-    """Return the distinct values in the order in which they first occur, and which of them each row is, (n,)."""
+    """Return the distinct values in order of first occurrence, and the index of each row's value among them, (n,)."""
     values: Strings = column
     index = None
     if isinstance(column, Text):
@@ -314,7 +316,7 @@ def distinct(column: Strings) -> tuple[Strings, Ints]:
 
 
 def hash_column(hasher: Any, column: Strings) -> None:
-    """Hash a column as `types.digest` hashes its values joined by line feeds, without joining them all."""
+    """Update the hasher as `digest` does with the values joined by line feeds, without joining them."""
     if isinstance(column, Text):
         size = int(column.lengths.sum())
     else:

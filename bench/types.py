@@ -1,4 +1,4 @@
-"""The nouns that every other module shares. Values are frozen; nothing here reads a file or imports a heavy library."""
+"""The values that all other modules share. They are frozen; nothing here reads a file or imports a heavy library."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FloatArray = NDArray[np.float64]
 Part = Literal["train", "valid", "test"]
 PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Kind = Literal["classification", "multilabel", "regression", "paired", "generation"]
-"""What a target is: a class, several labels, a measurement or several, nothing where the question is which of two
-sequences is the real one, or the bases that follow a sequence."""
+"""What is predicted: a class, several labels, one or more measurements, which of two sequences is the real one, or the
+bases that follow a sequence."""
 
 
 def strings(values: Sequence[str] | NDArray[Any]) -> StrArray:
-    """Return a (n,) object array of str, the form in which every column of text is held."""
+    """Return a (n,) object array of str, the form of every column of text."""
     out = np.empty(len(values), dtype=object)
     out[:] = [str(v) for v in values]
     return out
@@ -45,8 +45,7 @@ class Inputs:
     `sequences` (n,) are upper-case IUPAC DNA, an object array of str or a `Text` that may lie on disk; for a variant
     task they are the REF windows, `alternates` (n,) the ALT windows and `positions` (n,) the 0-based offset of the
     first base that differs. For a paired task `sequences` are real and `alternates` perturbed. For a per-base task
-    `positions` is the base that is asked about, or the first of the `span` bases of a bin, and there are no
-    `alternates`.
+    `positions` is the base to predict, or the first of the `span` bases of a bin, and there are no `alternates`.
     """
 
     sequences: Strings
@@ -97,9 +96,9 @@ class Examples:
 
     `targets` are class indices (n,) int64, labels (n, k) int64 of 0 and 1, measurements (n,) or (n, k) float64, or for
     generation the next bases (n, k) as int64 indices into ACGT. `groups` must not straddle a split; `clusters`
-    are what the bootstrap resamples (at least as coarse as dependent examples are); `strata` are named columns of text
+    are what the bootstrap resamples (dependent examples must share one); `strata` are named columns of text
     to report by. `soft_masked` (n,) is the share of a sequence's letters that its source writes in lower case, None
-    where it writes none so; no model sees it. Raises DataError where lengths differ or an id occurs twice.
+    if the source has none; models do not see it. Raises DataError where lengths differ or an id occurs twice.
     """
 
     ids: StrArray
@@ -149,7 +148,7 @@ class Examples:
     def fingerprint(self) -> str:
         """The digest of everything a result can depend on: ids, inputs, targets, groups, clusters and strata.
 
-        Where a task asks of a base, positions are among the inputs, and a sequence of many examples is read once.
+        For per-base tasks it includes positions, and a sequence shared by many examples is read once.
         """
         inputs = self.inputs
         columns: list[Strings] = [self.ids, inputs.sequences, self.groups, self.clusters]
@@ -212,14 +211,14 @@ SplitRule = Callable[[Examples], StrArray]
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked and on what: where examples come from, how they are split, which metrics (the first is primary).
+    """A task: where its examples come from, how they are split, and its metrics (the first is primary).
 
     `source()` returns the examples of all parts; it is slow, so its result is cached under the content of `files`.
     A corrected task is a new version, and the old one names it in `superseded_by`; a version is never edited.
     `classes` names the classes, the labels, or the outputs of a regression with several. `per_base` says that an
     example is a base or a bin of its sequence. `published` is the metric that the task's own benchmark reports, one of
-    `metrics`; `origin` says where the data come from, with the pinned revision, and `loaded` what of them the loader
-    has been tried on.
+    `metrics`; `origin` says where the data come from, with the pinned revision, and `loaded` which data the
+    loader has been tested on.
     `deleterious` says that a higher target, or the last class, is the more harmful variant: zero-shot scores, which are
     ALT over REF, are then negated. `zero_shot` names the rules by which a task without variants may be scored without
     training, such as 'likelihood' or 'centroid'; the first is the default.
@@ -254,12 +253,12 @@ class Task:
 
     @property
     def id(self) -> str:
-        """`name@version`, by which records and leaderboards know the task."""
+        """`name@version`, which identifies the task in records and leaderboards."""
         return f"{self.name}@{self.version}"
 
     @property
     def trainable(self) -> bool:
-        """Whether there is a training part; a task may be for zero-shot use alone."""
+        """Whether there is a training part; a task may be for zero-shot use only."""
         return self.sizes.get("train", 1) > 0
 
     def small_variant(self) -> Task:
@@ -280,7 +279,7 @@ class Task:
 class Exposure:
     """DNA seen in pretraining; `level` is 'train' (those regions) or 'homologous' (relatives of a test region).
 
-    `regions` are names, globs or ranges; `held_out` are those of them that were left out.
+    `regions` are names, globs or ranges; `held_out` are regions that were left out.
     """
 
     corpus: str
@@ -293,13 +292,13 @@ class Exposure:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a model without loading it. `load(**params)` imports what is heavy and returns the model.
+    """What is known of a model without loading it. `load(**params)` imports heavy packages and returns the model.
 
     `modes` maps each mode that the model supports to the settings that differ from the defaults; `settings` are, by
     mode, the tables (`settings.Setting`) of what the model's own methods take.
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
-    random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose own code the
-    user allowed to run, '' where none did.
+    random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose custom code
+    the user allowed to run, '' for none.
     """
 
     name: str

@@ -123,7 +123,7 @@ def _sizes(expect: Mapping[str, Any]) -> str:
 
 def _revision(task: Task) -> str:
     if isinstance(task.source, HubSource):
-        wanted = task.source.wanted
+        wanted = task.source.dataset
         return f"`{wanted.repository}` at `{wanted.revision[:8]}`"
     return task.origin
 

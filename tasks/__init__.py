@@ -1,6 +1,6 @@
 """Built-in tasks. Importing a module registers its card; data is read when the card's source is called.
 
-The TOML files beside this one are benchmarks of tasks that others published.
+The TOML files beside this one are published benchmarks.
 """
 
 from pathlib import Path

@@ -26,7 +26,7 @@ LOCUS = 10_000
 
 
 def examples() -> Examples:
-    """Return a promoter a gene, and as many windows of equal GC away from every TSS."""
+    """Return one promoter per gene, and as many windows of equal GC far from every TSS."""
     genome = read_sequences(ARABIDOPSIS)
     transcripts = annotation(ARABIDOPSIS_GENES)
     (chrom,) = {transcript.chrom for transcript in transcripts}
@@ -87,18 +87,18 @@ def _promoters(transcripts: tuple[Transcript, ...]) -> list[tuple[int, str]]:
     for transcript in transcripts:
         if transcript.kind == "mRNA" and transcript.biotype == "protein_coding" and transcript.coding:
             by_gene[transcript.gene].append(transcript)
-    found = set()
+    starts = set()
     for mrnas in by_gene.values():
         forward = mrnas[0].strand == "+"
         first = min(mrnas, key=lambda t: t.tss if forward else -t.tss)
         start_codon = first.coding[0][0] if forward else first.coding[-1][1] - 1
         if first.tss != start_codon:
-            found.add((first.tss, first.strand))
-    return sorted(found)
+            starts.add((first.tss, first.strand))
+    return sorted(starts)
 
 
 def _gc_counts(contig: str) -> IntArray:
-    """Return how many of the WIDTH bases from each position on are G or C, or -1 where one is no A, C, G or T."""
+    """Return how many of the WIDTH bases from each position on are G or C, or -1 where another letter occurs."""
     letters = np.frombuffer(contig.encode(), np.uint8)
     counts: IntArray = _windowed(np.isin(letters, list(b"GC")))
     counts[_windowed(~np.isin(letters, list(b"ACGT"))) > 0] = -1
@@ -116,14 +116,14 @@ def _matched(gc: IntArray, promoters: IntArray, tss: IntArray) -> IntArray:
     rng = np.random.default_rng(0)
     chosen: list[int] = []
     for block in range(0, len(gc), BLOCK):
-        wanted = promoters[(promoters >= block) & (promoters < block + BLOCK)]
+        promoters_of_block = promoters[(promoters >= block) & (promoters < block + BLOCK)]
         free = np.arange(block + int(rng.integers(WIDTH)), min(block + BLOCK - WIDTH, len(gc)), WIDTH)
         nearest = np.searchsorted(tss, free)
         after = tss[np.minimum(nearest, len(tss) - 1)] - (free + WIDTH)
         before = free - tss[np.maximum(nearest - 1, 0)]
         far = ((after >= AWAY) | (nearest == len(tss))) & ((before >= AWAY) | (nearest == 0))
         free = rng.permutation(free[far & (gc[free] >= 0)])
-        for start in rng.permutation(wanted):
+        for start in rng.permutation(promoters_of_block):
             if len(free):
                 best = int(np.abs(gc[free] - gc[start]).argmin())
                 chosen.append(int(free[best]))

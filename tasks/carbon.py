@@ -1,4 +1,4 @@
-"""What follows? Sequence recovery of GENERator and Carbon, and Carbon's retrieval from long contexts.
+"""Generation tasks: sequence recovery of GENERator and Carbon, and Carbon's retrieval from long contexts.
 
 The perturbations of the same benchmark are in carbon.toml. As published, generation is greedy by token; here it is
 greedy by base, so that models of any tokenizer answer the same question.
@@ -23,7 +23,7 @@ from baserate.types import Examples, Inputs, Task, strings
 
 RECOVERY, NIAH = "GenerTeam/sequence-recovery", "HuggingFaceBio/genome-niah"
 CONTEXT, NEXT = 6144, 30
-"""Bases of a context that recovery gives, and that it asks for: the defaults of Carbon's script."""
+"""Bases of the prompt and of the answer in sequence recovery: the defaults of Carbon's script."""
 
 KINGDOMS = ("eukaryote", "bacteria", "others")
 CONTEXTS = {"4k": 4096, "8k": 8192, "16k": 16384, "32k": 32768, "64k": 65536, "128k": 131072}
@@ -39,21 +39,21 @@ DISTRACTORS = {
 
 @dataclass(frozen=True)
 class Prompts:
-    """The examples of one data set: `prompt` and `answer` name its columns; `context` bases at the end are given.
+    """The examples of one data set: `prompt` and `answer` name its columns; a prompt is the last `context` bases.
 
-    Of the answer the first `asked` bases are asked for, or all where that is 0. `stratum` is a column to report by.
+    The target is the first `answer_bases` bases of the answer, or all for 0. `stratum` is a column to report by.
     """
 
-    wanted: HubSet
+    dataset: HubSet
     prompt: str
     answer: str
     context: int = 0
-    asked: int = 0
+    answer_bases: int = 0
     stratum: str = ""
 
     def __call__(self) -> Examples:
         """Return the prompts with the bases that follow. Raises DataError naming the row."""
-        _, table, where = next(read_parts(self.wanted))
+        _, table, where = next(read_parts(self.dataset))
         columns = {name: table[name].to_pylist() for name in table.column_names}
         for name in filter(None, (self.prompt, self.answer, self.stratum)):
             require_column(columns, name, where)
@@ -61,7 +61,7 @@ class Prompts:
             check_sequence(text[-self.context :] if self.context else text, f"{where}: row {row}: {self.prompt!r}")
             for row, text in enumerate(columns[self.prompt], 1)
         ]
-        answers = [text[: self.asked] if self.asked else text for text in columns[self.answer]]
+        answers = [text[: self.answer_bases] if self.answer_bases else text for text in columns[self.answer]]
         targets = parse_targets(answers, kind="generation", classes=(), reference=where, column=self.answer)
         groups = strings([digest(prompt) for prompt in prompts])
         return Examples(
@@ -75,7 +75,7 @@ class Prompts:
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
-        return content_key(find_hub(self.wanted)), repr(self), code_key(__file__)
+        return content_key(find_hub(self.dataset)), repr(self), code_key(__file__)
 
 
 def _declare(
@@ -99,7 +99,7 @@ def _declare(
             assembly=("not stated",),
             sizes={"train": 0, "valid": 0},
             published=metrics[0],
-            origin=f"{source.wanted.repository} at {source.wanted.revision}",
+            origin=f"{source.dataset.repository} at {source.dataset.revision}",
             loaded="a few rows in its layout",
         )
 

@@ -37,9 +37,9 @@ def human_genes() -> tuple[Gene, ...]:
     places = {}
     everywhere: dict[tuple[str, str], list[IntArray]] = defaultdict(list)
     for name, label in labels.items():
-        found = _PLACE.fullmatch(name)
-        assert found, name
-        chrom, start, end, strand, gene = found.groups()
+        place = _PLACE.fullmatch(name)
+        assert place, name
+        chrom, start, end, strand, gene = place.groups()
         acceptors, donors = np.flatnonzero(label == 1), np.flatnonzero(label == 2) + 1
         places[name] = chrom, int(start), int(end), strand, gene, acceptors, donors
         both = np.concatenate([acceptors, donors])
@@ -55,7 +55,7 @@ def human_genes() -> tuple[Gene, ...]:
             sequence=sequences[name],
             acceptors=acceptors,
             donors=donors,
-            shunned=_within(known[chrom, strand], start, end, strand),
+            annotated=_within(known[chrom, strand], start, end, strand),
         )
         for name, (chrom, start, end, strand, gene, acceptors, donors) in places.items()
     )
@@ -105,7 +105,7 @@ def annotated_genes(species: str, fasta: str, reference: str) -> tuple[Gene, ...
                 sequence=piece if strand == "+" else reverse_complement(piece),
                 acceptors=_within(boundaries["acceptor"], start, end, strand),
                 donors=_within(boundaries["donor"], start, end, strand),
-                shunned=_within(known.get((chrom, strand), np.empty(0, np.int64)), start, end, strand),
+                annotated=_within(known.get((chrom, strand), np.empty(0, np.int64)), start, end, strand),
             )
         )
     return tuple(genes)

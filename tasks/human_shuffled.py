@@ -1,4 +1,4 @@
-"""Human genes against shuffles of themselves: does a model know DNA from letters in the same numbers?"""
+"""Human genes against shuffles of themselves: can a model tell DNA from shuffled letters?"""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ def shuffle_dinucleotides(sequence: str, rng: np.random.Generator) -> str:
     if len(sequence) < 3:
         return sequence
     steps: dict[str, list[str]] = {}
-    for here, there in itertools.pairwise(sequence):
-        steps.setdefault(here, []).append(there)
+    for letter, following in itertools.pairwise(sequence):
+        steps.setdefault(letter, []).append(following)
     end = sequence[-1]
     while True:
-        last = {here: int(rng.integers(len(steps[here]))) for here in sorted(steps) if here != end}
-        if all(_reaches(here, end, {a: steps[a][i] for a, i in last.items()}) for here in last):
+        last = {letter: int(rng.integers(len(steps[letter]))) for letter in sorted(steps) if letter != end}
+        if all(_reaches(letter, end, {a: steps[a][i] for a, i in last.items()}) for letter in last):
             break
-    for here, choices in steps.items():
-        final = [choices.pop(last[here])] if here in last else []
-        steps[here] = [choices[i] for i in rng.permutation(len(choices))] + final
+    for letter, choices in steps.items():
+        final = [choices.pop(last[letter])] if letter in last else []
+        steps[letter] = [choices[i] for i in rng.permutation(len(choices))] + final
     taken = dict.fromkeys(steps, 0)
     walk = [sequence[0]]
     for _ in range(len(sequence) - 1):
-        here = walk[-1]
-        walk.append(steps[here][taken[here]])
-        taken[here] += 1
+        letter = walk[-1]
+        walk.append(steps[letter][taken[letter]])
+        taken[letter] += 1
     return "".join(walk)
 
 
 def pairs(genes: Sequence[Gene]) -> Examples:
-    """Return up to six windows of 400 bp a gene, each against one shuffle of its letters and one of its dinucleotides.
+    """Return up to six windows of 400 bp per gene, each against a shuffle of its letters and one of its dinucleotides.
 
     Windows lie at multiples of 400 bp from the transcript's start, are drawn by a hash of the gene's name, and hold A,
     C, G and T alone; of windows with the same sequence the first is kept.
@@ -107,11 +107,11 @@ def examples() -> Examples:
     return pairs(human_genes())
 
 
-def _reaches(here: str, end: str, leave: dict[str, str]) -> bool:
-    """Whether following `leave` from `here` comes to `end`."""
+def _reaches(letter: str, end: str, leave: dict[str, str]) -> bool:
+    """Whether following `leave` from `letter` comes to `end`."""
     for _ in range(len(leave)):
-        here = leave[here]
-        if here == end:
+        letter = leave[letter]
+        if letter == end:
             return True
     return False
 

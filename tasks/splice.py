@@ -42,7 +42,7 @@ _LETTERS[np.frombuffer(b"ACGT", np.uint8)] = np.arange(4)
 class Gene:
     """A gene's DNA on the transcript's strand, from genome position `start`, with the boundaries of its splice sites.
 
-    `shunned` are all annotated sites on this strand, of any transcript and gene: no negative is put near one. Windows
+    `annotated` are all annotated sites on this strand, of any transcript and gene: no negative is near one. Windows
     are centred at least half their width from either end of `sequence`.
     """
 
@@ -54,7 +54,7 @@ class Gene:
     sequence: str
     acceptors: IntArray
     donors: IntArray
-    shunned: IntArray
+    annotated: IntArray
 
     @functools.cached_property
     def codes(self) -> NDArray[np.uint8]:
@@ -72,7 +72,7 @@ def splice_examples(genes: Sequence[Gene], *, fit_on: Callable[[Gene], bool], pe
     Of a gene's negatives half are decoys, GT or AG positions each chosen to score like one of its real sites under a
     matrix fitted on the genes where `fit_on` is true, and half are positions drawn at random. `per_gene` bounds the
     sites taken of each kind (0 takes all). Windows that would leave the sequence, and sequences that occur more than
-    once, are left out. What is drawn for a gene depends on its name alone.
+    once, are left out. The draws for a gene depend on its name alone.
     """
     matrices = {kind: fit_matrix((g for g in genes if fit_on(g)), kind) for kind in _COLUMNS}
     rows: list[tuple[Gene, int, int, str]] = []
@@ -84,9 +84,9 @@ def splice_examples(genes: Sequence[Gene], *, fit_on: Callable[[Gene], bool], pe
     count: dict[str, int] = {}
     for window in windows:
         count[window] = count.get(window, 0) + 1
-    kept = [i for i, window in enumerate(windows) if count[window] == 1]
-    log.info("%d windows of %d left out: their sequence occurs more than once", len(rows) - len(kept), len(rows))
-    return _examples([rows[i] for i in kept], [windows[i] for i in kept])
+    unique = [i for i, window in enumerate(windows) if count[window] == 1]
+    log.info("%d windows of %d left out: their sequence occurs more than once", len(rows) - len(unique), len(rows))
+    return _examples([rows[i] for i in unique], [windows[i] for i in unique])
 
 
 def fit_matrix(genes: Iterable[Gene], kind: str) -> IntArray:
@@ -132,14 +132,14 @@ def _choose(gene: Gene, matrices: dict[str, IntArray], per_gene: int) -> list[tu
         half = sites[: (len(sites) + rng.integers(2)) // 2]
         free = candidates[kind]
         scores = score(codes, free, matrices[kind], kind)
-        for wanted in score(codes, half, matrices[kind], kind):
+        for site_score in score(codes, half, matrices[kind], kind):
             if not len(free):
                 break
-            best = int(np.abs(scores - wanted).argmin())
+            best = int(np.abs(scores - site_score).argmin())
             decoys.add(int(free[best]))
             free, scores = np.delete(free, best), np.delete(scores, best)
     chosen += [(at, 0, "decoy") for at in sorted(decoys)]
-    anywhere = _away(np.arange(_FLANK, len(codes) - _FLANK + 1), gene.shunned)
+    anywhere = _away(np.arange(_FLANK, len(codes) - _FLANK + 1), gene.annotated)
     anywhere = anywhere[~np.isin(anywhere, sorted(decoys))]
     n_random = min(max(0, n_sites - len(decoys)), len(anywhere))
     chosen += [(int(at), 0, "random") for at in np.sort(rng.choice(anywhere, n_random, replace=False))]
@@ -150,17 +150,17 @@ def _candidates(gene: Gene, codes: NDArray[np.uint8], kind: str) -> IntArray:
     """Return the boundaries after AG, or before GT, that are far enough from every annotated site."""
     first, second = (0, 2) if kind == "acceptor" else (2, 3)
     at = np.flatnonzero((codes[:-1] == first) & (codes[1:] == second)) + (2 if kind == "acceptor" else 0)
-    return _away(_inside(at, len(codes)), gene.shunned)
+    return _away(_inside(at, len(codes)), gene.annotated)
 
 
 def _inside(at: IntArray, length: int) -> IntArray:
     return at[(at >= _FLANK) & (at <= length - _FLANK)]
 
 
-def _away(at: IntArray, shunned: IntArray) -> IntArray:
-    if not len(shunned):
+def _away(at: IntArray, annotated: IntArray) -> IntArray:
+    if not len(annotated):
         return at
-    sites = np.sort(shunned)
+    sites = np.sort(annotated)
     right = np.searchsorted(sites, at)
     after = sites[np.minimum(right, len(sites) - 1)] - at
     before = at - sites[np.maximum(right - 1, 0)]

@@ -1,4 +1,4 @@
-"""Splice sites learnt from human genes, asked of human, plant and fly genes."""
+"""Splice sites: trained on human genes, tested on human, plant and fly genes."""
 
 from __future__ import annotations
 

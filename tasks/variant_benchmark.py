@@ -51,7 +51,7 @@ class Annotated:
 
     def __call__(self) -> Examples:
         """Return the variants with windows of the '+' strand. Raises DataError naming the row."""
-        _, table, where = next(read_parts(self._wanted()))
+        _, table, where = next(read_parts(self._dataset()))
         columns = {name: table[name].to_pylist() for name in table.column_names}
         for name in (*_COLUMNS, "chrom", "label"):
             require_column(columns, name, where)
@@ -75,9 +75,9 @@ class Annotated:
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
-        return content_key(find_hub(self._wanted())), repr(self), code_key(__file__)
+        return content_key(find_hub(self._dataset())), repr(self), code_key(__file__)
 
-    def _wanted(self) -> HubSet:
+    def _dataset(self) -> HubSet:
         return HubSet(REPOSITORY, config=(self.config,), folders=(self.config,), needs=("train",))
 
 

@@ -28,13 +28,13 @@ def examples() -> Examples:
     rows = _rows()
     wild = {background: (sequence, index) for background, position, sequence, index, _ in rows if position == 0}
     shared = {s for s, n in Counter(sequence for _, _, sequence, _, _ in rows).items() if n > 1}
-    kept = [row for row in rows if row[1] != 0 and row[2] not in shared]
-    dropped = len(rows) - len(wild) - len(kept)
+    unique_rows = [row for row in rows if row[1] != 0 and row[2] not in shared]
+    dropped = len(rows) - len(wild) - len(unique_rows)
     log.info("%s: %d variants left out: their sequence occurs in more than one background", TABLE, dropped)
-    ref = [wild[background][0] for background, *_ in kept]
-    alt = [sequence for _, _, sequence, _, _ in kept]
+    ref = [wild[background][0] for background, *_ in unique_rows]
+    alt = [sequence for _, _, sequence, _, _ in unique_rows]
     changed = [[i for i in range(len(r)) if r[i] != a[i]] for r, a in zip(ref, alt, strict=True)]
-    backgrounds = strings([row[0] for row in kept])
+    backgrounds = strings([row[0] for row in unique_rows])
     ids = [
         f"{name}:" + "+".join(f"{r[i]}{i}{a[i]}" for i in at)
         for name, r, a, at in zip(backgrounds, ref, alt, changed, strict=True)
@@ -42,9 +42,9 @@ def examples() -> Examples:
     return Examples(
         ids=strings(ids),
         inputs=Inputs(strings(ref), strings(alt), np.array([at[0] for at in changed], np.int64)),
-        targets=np.array([math.log2(index / wild[background][1]) for background, _, _, index, _ in kept]),
+        targets=np.array([math.log2(index / wild[background][1]) for background, _, _, index, _ in unique_rows]),
         groups=backgrounds,
-        clusters=strings([f"position {position}" for _, position, *_ in kept]),
+        clusters=strings([f"position {position}" for _, position, *_ in unique_rows]),
         strata={"background": backgrounds, "substitutions": strings([str(len(at)) for at in changed])},
     )
 

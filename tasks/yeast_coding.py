@@ -28,17 +28,17 @@ Window = tuple[str, int, str, int]
 
 
 def examples() -> Examples:
-    """Return windows of protein-coding genes and of intergenic regions, equally many a chromosome."""
+    """Return windows of protein-coding genes and of intergenic regions, equally many per chromosome."""
     genome = read_sequences(YEAST)
     features = read_features(YEAST, (*_ANNOTATED, *_TRANSPOSONS))
     rows: list[Window] = []
     for contig in sorted(genome):
-        here = [feature for feature in features if feature.contig == contig]
+        on_contig = [feature for feature in features if feature.contig == contig]
         rng = np.random.default_rng(int(digest("yeast_coding", contig), 16))
-        coding, between = _coding(here, rng), _intergenic(here, len(genome[contig]), rng)
+        coding, between = _coding(on_contig, rng), _intergenic(on_contig, len(genome[contig]), rng)
         n = min(len(coding), len(between))
-        for found in (coding, between):
-            rows += [found[i] for i in sorted(rng.choice(len(found), n, replace=False))]
+        for windows_of_class in (coding, between):
+            rows += [windows_of_class[i] for i in sorted(rng.choice(len(windows_of_class), n, replace=False))]
     strand = np.random.default_rng(0).choice(["+", "-"], len(rows))
     start = np.array([row[1] for row in rows], np.int64)
     at = Intervals(strings([row[0] for row in rows]), start, start + WIDTH, strings(list(strand)))
@@ -93,7 +93,7 @@ def _coding(features: list[Feature], rng: np.random.Generator) -> list[Window]:
 
 
 def _intergenic(features: list[Feature], length: int, rng: np.random.Generator) -> list[Window]:
-    """Return windows in the gaps between features, the slack of a gap shared at random around them."""
+    """Return windows in the gaps between features, placed at random in each gap."""
     out: list[Window] = []
     end = 0
     spans = sorted((f.parts[0][0], f.parts[-1][1]) for f in features)

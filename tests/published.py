@@ -40,7 +40,7 @@ def row_of(task: Task) -> dict[str, str]:
         "zero_shot": ";".join(task.zero_shot),
         "split": repr(task.split),
         "small": repr(task.small) if task.small else "",
-        "source": str(source.wanted) if source else "",
+        "source": str(source.dataset) if source else "",
         "species": ";".join(task.species),
         "assembly": ";".join(task.assembly),
     }
@@ -154,7 +154,7 @@ AS_PUBLISHED: Mapping[str, Callable[[Path, Task, str, Sequence[Row]], None]] = {
 def wanted(task: Task) -> Any:
     """Return what a task's source wants of its repository."""
     assert isinstance(task.source, HubSource)
-    return task.source.wanted
+    return task.source.dataset
 
 
 def has_valid(task: Task) -> bool:

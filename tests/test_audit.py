@@ -424,9 +424,9 @@ def test_json_is_read_back_and_holds_no_nan(base: Split) -> None:
     found = audit(task(), planted(base, "test", {0: (base.train.inputs.sequences[0], 0)}))
     text = json.dumps(found.to_json(), allow_nan=False)
     assert Audit.from_json(json.loads(text)) == Audit.from_json(found.to_json())
-    assert json.loads(text)["schema"] == 1 and json.loads(text)["verdict"] == "WARN"
-    with pytest.raises(DataError, match="schema 2; expected 1"):
-        Audit.from_json({**found.to_json(), "schema": 2})
+    assert json.loads(text)["schema"] == 2 and json.loads(text)["verdict"] == "WARN"
+    with pytest.raises(DataError, match="schema 1, expected 2"):
+        Audit.from_json({**found.to_json(), "schema": 1})
 
 
 def test_the_page_escapes_names_and_asks_for_nothing(base: Split) -> None:

@@ -62,7 +62,7 @@ def test_files_and_json(leaking: Path, toy_card: Path, tmp_path: Path) -> None:
 
 def test_a_cleaned_version_passes_the_gate(leaking: Path, tmp_path: Path) -> None:
     result = run("resplit", leaking, "--out", tmp_path / "v2")
-    assert "removed 1 of train: identical to a row of test" in result.stdout and "toy_leak.toml" in result.stdout
+    assert "removed 1 row of train: identical to a row of test" in result.stdout and "toy_leak.toml" in result.stdout
     assert run("audit", tmp_path / "v2" / "toy_leak.toml", "--fail-on-leak").return_value == 0
     shown = json.loads(run("resplit", leaking, "--out", tmp_path / "v3", "--json").stdout)
     assert shown["removed"] == [{"part": "train", "reason": "identical to a row of test, on either strand", "rows": 1}]
@@ -79,7 +79,7 @@ def test_mistakes_are_one_line_and_exit_2(leaking: Path, tmp_path: Path, capsys:
         return capsys.readouterr().err
 
     (tmp_path / "v2").mkdir()
-    assert "is there already" in fails("resplit", leaking, "--out", tmp_path / "v2")
+    assert "exists already" in fails("resplit", leaking, "--out", tmp_path / "v2")
     assert "cannot be written" in fails("audit", leaking, "--html", "/proc/nowhere/a.html")
     assert "Did you mean" in fails("audit", "yeast_codin")
     message = fails("resplit", leaking, "--out", tmp_path / "v3", "--rule", "identicle")

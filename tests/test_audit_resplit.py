@@ -155,16 +155,16 @@ def test_every_kind_is_read_back_as_it_was(kind: str, tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten_or_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         resplit(task(), dirty(), tmp_path / "there")
     with pytest.raises(NotApplicable, match="bases of shared sequences"):
         resplit(task(per_base=True), dirty(), tmp_path / "v")
-    with pytest.raises(ConfigError, match=r"\(shots=4\): a variant, .* clean planted"):
+    with pytest.raises(ConfigError, match=r"\(shots=4\) is a variant of a task .* clean planted"):
         resplit(replace(task(), name="planted(shots=4)"), dirty(), tmp_path / "v")
     split = dirty()
     same = replace(split, train=replace(split.train, groups=strings(["test0"] * 60)), valid=split.valid)
     same = replace(same, test=replace(split.test, groups=strings(["test0"] * 40)))
-    with pytest.raises(DataError, match="nothing would be left of train; try --split by_homology"):
+    with pytest.raises(DataError, match="no row of train would be left; try --split by_homology"):
         resplit(task(), same, tmp_path / "v")
     with pytest.raises(ConfigError, match=r"would be in .* add --rule groups"):
         resplit(task(), same, tmp_path / "v", rules=["identical"])

@@ -164,7 +164,7 @@ def test_equal_sequences_of_train_and_test_are_kept_as_their_authors_split_them(
     ("mistake", "said"),
     [
         ("too few", "gue.prom_core_tata|train has 30 rows, expected 4,904|2db3b738|--data-dir DIR"),
-        ("no train", "/GUE/prom/prom_core_tata/train.csv is missing|there are dev.csv, test.csv|hf download"),
+        ("no train", "/GUE/prom/prom_core_tata/train.csv is missing|the folder has dev.csv, test.csv|hf download"),
         ("another class", "test.csv: row 3: 'label' is '7'; expected one of '0', '1'"),
         ("no column", "train.csv: no column 'label'; did you mean 'labels'?"),
         ("not DNA", "test.csv: row 2: column 'sequence'"),
@@ -201,6 +201,6 @@ def test_a_named_file_that_is_missing_is_told_with_the_command_that_gets_it(data
     train.unlink()
     with pytest.raises(DataError) as told:
         load_split(task)
-    assert f"{train} is missing (there are arabidopsis_thaliana_test.fa)" in str(told.value)
+    assert f"{train} is missing (the folder has arabidopsis_thaliana_test.fa)" in str(told.value)
     files = "poly_a/arabidopsis_thaliana_test.fa poly_a/arabidopsis_thaliana_train.fa"
     assert f"`hf download InstaDeepAI/plant-genomic-benchmark {files} --repo-type dataset" in str(told.value)

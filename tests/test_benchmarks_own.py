@@ -66,7 +66,7 @@ def test_a_benchmark_of_ones_own(data: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('name = "mine"', "", "key 'name' is missing, which the names of the tasks begin with"),
+        ('name = "mine"', "", "key 'name' is missing; the names of the tasks begin with it"),
         (
             "[tasks.a]",
             "[tasks.a]\nmetricks = []",
@@ -80,7 +80,7 @@ def test_a_benchmark_of_ones_own(data: Path) -> None:
         ('hub = "leannmlindsey/GUE"', 'hub = "GUE"', "hub = 'GUE'; expected ORG/NAME"),
         ('under = ["GUE"]', 'fodlers = ["x"]', "[source]: unknown key 'fodlers'; did you mean 'folders'?"),
         ('under = ["GUE"]', 'files = { dev = "x" }', "files = {'dev': 'x'}; expected a path for each of train"),
-        ('published = "accuracy"', 'published = "f1"', "published = 'f1' is none of metrics"),
+        ('published = "accuracy"', 'published = "f1"', "published = 'f1'; expected one of metrics"),
         ("[tasks.other]", "[task.other]", "unknown key 'task'; did you mean 'tasks'?"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_repository_without_the_configuration_is_told(config: str, data: Path)
         )
     card = data / "mine.toml"
     card.write_text(f'name = "s"\nkind = "regression"\n[source]\nhub = "lab/set"\nconfig = "{config}"\n')
-    said = {"wrong": "there are left, right", "a": "no configuration 'a', its rows no column 'task'"}
+    said = {"wrong": "it has left, right", "a": "no configuration 'a', and no column 'task'"}
     with pytest.raises(DataError, match=said[config]):
         load_split(find_in_file(card)[0])
 

@@ -29,7 +29,7 @@ def test_toml_card_gives_the_task_that_it_declares(toy_card: Path) -> None:
     [
         ('kind = "classification"', 'kind = "clasification"', "kind = 'clasification'; expected 'classification'"),
         ('kind = "classification"', "", "key 'kind' is missing"),
-        ('classes = ["plain", "motif"]', "", "a classification needs classes"),
+        ('classes = ["plain", "motif"]', "", "a classification task needs classes"),
         ('classes = ["plain", "motif"]', 'classes = ["plain", "other"]', "'motif'"),
         ("description", "descriptoin", "unknown key 'descriptoin'; did you mean 'description'?"),
         ('sequence = "seq"', 'sequences = "seq"', "[source]: unknown key 'sequences'; did you mean 'sequence'?"),

@@ -159,7 +159,7 @@ def test_a_broken_network_fails_the_check_about_it(build: Any, check: str, said:
 
 def test_what_a_failure_makes_moot_is_not_tried() -> None:
     found = statuses(card(lambda: network(AlwaysDrops), LANGUAGE_MODEL))
-    assert found["letters"] == ("skipped", "not tried, as this failed: same call twice is equal")
+    assert found["letters"] == ("skipped", "not run, because this check failed: same call twice is equal")
     found = statuses(card(object, LANGUAGE_MODEL))
     assert found["loads"][0] == "failed" and {s for s, _ in list(found.values())[1:]} == {"skipped"}
 
@@ -208,7 +208,7 @@ def test_checkpoints_of_every_kind_of_token_fail_nothing_but_that_they_were_neve
     found = statuses(checkpoint_card(Location(str(folder), folder, "")))
     assert {c for c, (s, _) in found.items() if s == "failed"} == {"repeats_are_predicted"}, found
     if LAYOUTS[name].head == "causal" and LAYOUTS[name].tokenizer != "bpe":
-        assert "by 3 bases have total probability 1)" in found["probabilities_sum_to_one"][1]
+        assert "by 3 bases sum to 1)" in found["probabilities_sum_to_one"][1]
 
 
 def test_a_twin_that_is_not_drawn_anew_is_told() -> None:
@@ -291,7 +291,7 @@ def test_likelihoods_that_do_not_sum_to_one_are_told() -> None:
     summed = statuses(card(lambda: FunctionModel(log_likelihood=lambda x: per_base(x, np.sum)), modes))
     assert summed["probabilities_sum_to_one"] == (
         "passed",
-        "Those of log_likelihood (all continuations by 3 bases have total probability 1) do.",
+        "Sums to one: log_likelihood (all continuations by 3 bases sum to 1).",
     )
     mean = statuses(card(lambda: FunctionModel(log_likelihood=lambda x: per_base(x, np.mean)), modes))
     assert {c for c, (s, _) in mean.items() if s == "failed"} == {"probabilities_sum_to_one"}

@@ -125,7 +125,7 @@ def test_removing_keeps_the_users_file_and_a_read_only_folder_will_do(tmp_path: 
         (">a\n>b\nAC\n", "contig 'a' has no sequence"),
         (">a\nAC\n>a\nAC\n", "contig 'a' occurs more than once"),
         (">a\nAC\n> \nAC\n", "a header without a name after contig 'a'"),
-        (">a\nACXT\n", "contig 'a' holds 'X', not an IUPAC DNA letter"),
+        (">a\nACXT\n", "contig 'a' has 'X', which is not an IUPAC DNA letter"),
         (">a\nACGT\nAC\nACGT\n", "lines of contig 'a' have different lengths"),
         (">a\nAC\nACGT\n", "lines of contig 'a' have different lengths"),
         (">a\n\nACGT\n", "lines of contig 'a' have different lengths"),
@@ -188,10 +188,10 @@ def test_an_assembly_is_not_taken_for_another() -> None:
     few = {"chr20": 63_025_520, "chrX": 155_270_560}
     assert check_assembly("hg19", few, truncated=False, where="f").endswith("chr21, chr22, chrY")
     short = {"chr20": 63_025_520, "chrX": 69_999_930}
-    with pytest.raises(DataError, match="another assembly; the start of the chromosome alone is taken with --truncat"):
+    with pytest.raises(DataError, match="another assembly; --truncated accepts the start"):
         check_assembly("hg19", short, truncated=False, where="f")
     assert check_assembly("hg19", short, truncated=True, where="f")
-    with pytest.raises(DataError, match="holds no chromosome of hg19"):
+    with pytest.raises(DataError, match="no chromosome of hg19"):
         check_assembly("hg19", {"I": 5}, truncated=False, where="f")
     assert all(len(set(lengths.values())) == len(lengths) for lengths in LENGTHS.values())
 

@@ -136,8 +136,8 @@ def test_wrong_value_is_one_line_and_nothing_is_written(
     [
         (["layer"], "--set 'layer': expected NAME=VALUE"),
         (["layer=1", "layer=2"], "--set 'layer=2': layer is set already, to 1"),
-        (["layer=[1,2]"], "layer = [1, 2]: a list is for linear_probe to choose from; expected a whole number"),
-        (["pooling=['mean','max']"], "a list is for linear_probe to choose from; expected mean, max, last or cls"),
+        (["layer=[1,2]"], "layer = [1, 2]: only linear_probe can choose from a list; expected a whole number"),
+        (["pooling=['mean','max']"], "only linear_probe can choose from a list; expected mean, max, last or cls"),
         (["epochs=1"], "settings: unknown key 'epochs'"),
     ],
 )
@@ -162,7 +162,7 @@ def test_what_zero_shot_alone_cannot_use_is_said(
         ("{ layer = 1979-05-27 }", "expected a whole number"),
         ("{ layer = { at = 1 } }", "expected a whole number"),
         ("{ truncation = 'midle' }", "truncation = 'midle': expected left, right or both"),
-        ("['layer']", "settings are ['layer']: expected names with values, such as layer = 3"),
+        ("['layer']", "settings = ['layer']; expected names with values, such as layer = 3"),
     ],
 )
 def test_a_suite_with_a_wrong_value_is_refused(settings: str, said: str, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_labels_of_an_hdf5_file_share_its_rows(tmp_path: Path, monkeypatch: pyte
         short = text.replace("16\t20", "14\t20").replace("8\t16", "6\t14")
         File.__init__ = lambda self, path, mode: dict.__init__(self, labels=np.ones((3, 4), int))  # type: ignore[method-assign]
         read(tmp_path, short, span=2, labels=str(tmp_path / "a.hdf5"), classes=["no", "yes"])
-    with pytest.raises(DataError, match="3 intervals, and labels of 2"):
+    with pytest.raises(DataError, match="3 intervals, but labels for 2"):
         File.__init__ = lambda self, path, mode: dict.__init__(self, labels=np.ones((2, 4), int))  # type: ignore[method-assign]
         read(tmp_path, text, span=2, labels=str(tmp_path / "a.hdf5"), classes=["no", "yes"])
 
@@ -95,10 +95,10 @@ def test_labels_of_an_hdf5_file_share_its_rows(tmp_path: Path, monkeypatch: pyte
     [
         ("00110022", "0011002", {"span": 1}, "row 1: 7 labels where 8 bp in bins of 1 need 8"),
         ("00110022", "001100x2", {"span": 1}, "row 1: 'label' holds 'x', expected one of 0, 1"),
-        ("", "", {"span": 3}, "row 1: 8 bp are no whole number of bins of 3 bp"),
+        ("", "", {"span": 3}, "row 1: 8 bp are not a whole number of bins of 3 bp"),
         ("", "", {"train_ratio": 2.0}, "labels and train_ratio need span"),
         ("", "", {"edge": "wrap"}, "expected one of refuse, pad"),
-        ("", "", {"span": 1, "kind": "paired"}, "cannot be of kind 'paired'"),
+        ("", "", {"span": 1, "kind": "paired"}, "cannot have kind 'paired'"),
         ("", "", {"span": 1, "strata": (), "train_ratio": 1.0}, "needs the column 'split' among strata"),
         ("12\t20", "12\t21", {"span": 1}, "row 3: chr1:12-21 is outside the contig of 20 bp"),
         ("\tstart", "\tbegin", {}, "no column 'start'"),

@@ -100,8 +100,8 @@ def test_keys_are_the_fields_and_each_has_a_type(kind: str) -> None:
     ("source", "message"),
     [
         ('table = "t.csv"\nsequense = "s"', r"mine.toml: \[source\]: unknown key 'sequense'; did you mean 'sequence'"),
-        ('bed = "t.bed"', r"mine.toml: \[source\] lacks genome = ..."),
-        ('genome = "g.fa"\nvariants = "v.csv"\nwidth = 8', r"mine.toml: \[source\] lacks target = ..."),
+        ('bed = "t.bed"', r"mine.toml: \[source\]: key 'genome' is missing"),
+        ('genome = "g.fa"\nvariants = "v.csv"\nwidth = 8', r"mine.toml: \[source\]: key 'target' is missing"),
         ('genome = "g.fa"\nbed = "t.bed"\nwidth = "8"', r"\[source\] width = '8'; expected a whole number"),
         ('genome = "g.fa"\nbed = "t.bed"\nedge = "cut"', r"\[source\] edge = 'cut'; expected 'refuse' or 'pad'"),
         (

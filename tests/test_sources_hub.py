@@ -201,7 +201,7 @@ def test_the_hub_is_asked_for_the_files_of_the_parts_at_one_commit(
 
 def test_a_part_that_the_hub_lacks_is_told(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_hub({"a/test.csv": ROWS}, tmp_path, monkeypatch)
-    with pytest.raises(DataError, match="lab/set@main: the hub has no train part of it; it has test"):
+    with pytest.raises(DataError, match="lab/set@main: no train part on the hub; it has test"):
         find_hub(HubSet("lab/set", folders=("a",), needs=("train", "test")))
 
 
@@ -231,9 +231,9 @@ def test_no_network_and_no_copy_is_one_line(data: Path, tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("dev.csv", "valid.csv"), "dev.csv and valid.csv are both the valid part; keep one of them"),
+        (("dev.csv", "valid.csv"), "dev.csv and valid.csv are both the valid part; keep only one"),
         (("train.csv", "train/0000.csv"), "train.csv and train/0000.csv are both the train part"),
-        (("train-00000-of-00002.csv",), "1 files such as train-00000-of-00002.csv, whose name says 2"),
+        (("train-00000-of-00002.csv",), "1 files such as train-00000-of-00002.csv; expected 2 by its name"),
     ],
 )
 def test_a_part_twice_or_not_whole_is_refused(names: tuple[str, ...], said: str, data: Path) -> None:
@@ -259,7 +259,7 @@ def test_parts_with_other_numbers_of_labels_are_refused(kind: Kind, data: Path) 
     for part, label in (("train", "0;1;1"), ("test", "0;1")):
         (data / f"lab/set/{part}.csv").write_text(f"sequence,label\nACGT,{label}\n")
     source = HubSource(HubSet("lab/set", folders=(".",)), kind, ())
-    with pytest.raises(DataError, match=r"test.csv: row 1 holds 2 values of the target, in the other parts 3"):
+    with pytest.raises(DataError, match=r"test.csv: row 1 has 2 target values, the other parts have 3"):
         source()
 
 

@@ -55,7 +55,7 @@ def test_windows_are_half_open_and_stranded() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (("1", 0, 4, "+"), "bed: row 2: the genome holds no contig '1'; did you mean 'chr1'?"),
+        (("1", 0, 4, "+"), "bed: row 2: the genome has no contig '1'; did you mean 'chr1'?"),
         (("chr2", 0, 4, "+"), "did you mean '2'?"),
         (("scaffold_9", 0, 4, "+"), "contigs: chr1, 2"),
         (("chr1", 10, 17, "+"), "bed: row 2: chr1:10-17 is outside the contig of 16 bp"),

@@ -83,7 +83,7 @@ def test_variant_table_finds_the_changed_position(tmp_path: Path) -> None:
         ("neither", "", {}, "row 1: 'label' is ''; expected one of"),
         ("", "", {"kind": "regression"}, "row 1: 'label' is 'neither', expected a number"),
         ("neither", "nan", {"kind": "regression"}, "row 1: 'label' is 'nan'; leave out rows without a measurement"),
-        ("b,acgn", "a,acgn", {}, "row 2: id 'a' occurs already in row 1; ids must be unique"),
+        ("b,acgn", "a,acgn", {}, "row 2: id 'a' is also in row 1; ids must be unique"),
         ("b,acgn", " ,acgn", {}, "row 2: the id is empty"),
         ("acgn", "acgx", {}, "row 2: column 'seq': 'X' at position 3 is not an IUPAC DNA letter"),
         ("acgn", "ACGU", {}, "row 2: column 'seq' holds RNA; write T for U"),
@@ -92,7 +92,7 @@ def test_variant_table_finds_the_changed_position(tmp_path: Path) -> None:
         ("name,seq", "name,name", {}, "column 'name' occurs more than once"),
         (GOOD, "name,seq,label,gene\n", {}, "the table has no rows"),
         (GOOD, "", {}, "empty, expected a header line"),
-        ("", "", {"classes": ()}, "a classification needs `classes`"),
+        ("", "", {"classes": ()}, "a classification task needs `classes`"),
         ("", "", {"alternate": "seq"}, "row 1: REF and ALT sequences are equal"),
     ],
 )
@@ -124,7 +124,9 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
 def test_letters_are_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "baserate"):
         examples = read(write(tmp_path, GOOD))
-    assert "column 'seq': kept as they are, upper-cased: N: 1, R: 1, lower case: 4" in caplog.text
+    assert (
+        "column 'seq': ambiguous and lower-case letters, kept as upper case: N: 1, R: 1, lower case: 4" in caplog.text
+    )
     assert examples.soft_masked is not None and examples.soft_masked.tolist() == [0, 1, 0]
     caplog.clear()
     with caplog.at_level(logging.INFO, "baserate"):
@@ -167,14 +169,14 @@ def test_blocks_of_any_size_give_what_pythons_parser_gives(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("t.csv", b'sequence,label\nACGT,0\n"AC', "row 2: a quote that is never closed: the file is cut off, or"),
+        ("t.csv", b'sequence,label\nACGT,0\n"AC', "row 2: a quote is never closed; the file is cut off or"),
         ("t.csv", b'sequence,label\nACGT,0\n"AC"G,1\n', "row 2: ',' expected after '\"'"),
         ("t.csv", b'sequence,"label\nACGT,0\n', "the header line: unexpected end of data"),
-        ("t.csv", b"sequence,label\nAC\0GT,0\n", "byte 17 is NUL; this is not text, or it is damaged"),
+        ("t.csv", b"sequence,label\nAC\0GT,0\n", "byte 17 is NUL; the file is damaged or not text"),
         ("t.csv", b"sequence,label\nACGT,0\nAC\xff,1\n", "byte 24 is not UTF-8 text"),
         ("t.csv", "sequence,label\nACGT,0\n".encode("utf-16"), "byte 0 is not UTF-8 text"),
-        ("t.csv", b"sequence\tlabel\nACGT\t0\n", "its columns are separated by tabs; a .csv file has commas"),
-        ("t.tsv", b"sequence,label\nACGT,0\n", "its columns are separated by commas; a .tsv file has tabs"),
+        ("t.csv", b"sequence\tlabel\nACGT\t0\n", "its columns are separated by tabs; expected commas in a .csv file"),
+        ("t.tsv", b"sequence,label\nACGT,0\n", "its columns are separated by commas; expected tabs in a .tsv file"),
         ("t.csv", b"sequence,label\n" + b"ACGT,0\n" * 30 + b"ACGT\n", "row 31: 1 fields where the header has 2"),
         ("t.csv", b"sequence,label\n" + b'"ACGT",0\n' * 30 + b"ACGT,0,1\n", "row 31: 3 fields where the header has 2"),
         ("t.csv", b"sequence,label\n" + b"ACGT,0\n" * 30 + b"ACXT,0\n", "row 31: column 'sequence': 'X' at position 2"),

@@ -52,8 +52,7 @@ def test_ref_mismatches_are_counted_and_refused_past_the_threshold(
         read(genome, wrong)
     said = str(error.value)
     assert (
-        "REF differs from the genome in 1 of 4 rows; the first: row 4, chr1:1, has REF G where the genome holds A"
-        in said
+        "REF differs from the genome in 1 of 4 rows; the first: row 4, chr1:1, has REF G where the genome has A" in said
     )
     assert "more than 1.0% is refused: check the assembly and position_base" in said and "\n" not in said
     with caplog.at_level(logging.WARNING, "baserate"):
@@ -83,17 +82,17 @@ def test_rows_are_counted_before_those_of_another_ref_are_left_out(genome: str, 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("chr1\t5", "2\t5", "row 1: the genome holds no contig '2'; contigs: chr1, chrN"),
+        ("chr1\t5", "2\t5", "row 1: the genome has no contig '2'; contigs: chr1, chrN"),
         ("chr1\t5", "chr1\t21", "row 1: chr1:21 is outside the contig of 20 bp"),
         ("chr1\t5", "chr1\t0", "row 1: POS is 0; VCF positions start at 1"),
         ("chr1\t5", "chr1\tfive", "row 1: POS is 'five', expected a whole number"),
-        ("T\tC", "T\tC,G", "row 1: ALT is 'C,G'; split alleles into a row each"),
+        ("T\tC", "T\tC,G", "row 1: ALT is 'C,G'; write each allele in a row of its own"),
         ("T\tC", "T\t", "row 1: ALT is empty; write an indel with the base before it"),
         ("T\tC", "T\t<DEL>", "row 1: ALT: '<' at position 0 is not an IUPAC DNA letter"),
         ("T\tC", "T\tT", "row 1: REF and ALT are both 'T'"),
         ("POS", "PO", "no column 'pos'; did you mean 'PO'?"),
         ("effect", "efect", "no column 'effect'; did you mean 'efect'?"),
-        ("chr1\t6\tGC\tG", "chr1\t5\tT\tC", "row 2: id 'chr1:5:T>C' occurs already in row 1"),
+        ("chr1\t6\tGC\tG", "chr1\t5\tT\tC", "row 2: id 'chr1:5:T>C' is also in row 1"),
     ],
 )
 def test_mistakes_are_told_by_row(genome: str, old: str, new: str, said: str) -> None:
@@ -117,9 +116,9 @@ def test_another_base_of_positions_and_the_other_strand_are_told(genome: str) ->
         return "\n".join(["#CHROM\tPOS\tREF\tALT\teffect", *lines]) + "\n"
 
     assert len(read(genome, table(0))) == len(read(genome, table(-1), position_base=0)) == 16
-    with pytest.raises(DataError, match="the positions are 0-based, say position_base = 0"):
+    with pytest.raises(DataError, match="positions are 0-based, set position_base = 0"):
         read(genome, table(-1))
-    with pytest.raises(DataError, match="the positions are 1-based, say position_base = 1"):
+    with pytest.raises(DataError, match="positions are 1-based, set position_base = 1"):
         read(genome, table(0), position_base=0)
     with pytest.raises(DataError, match="write the alleles of the '\\+' strand"):
         read(genome, table(0, "TGCA"))
@@ -142,7 +141,7 @@ def test_a_vcf_proper_gives_its_info_its_ids_and_contigs_by_either_name(genome: 
     assert packed.fingerprint == examples.fingerprint
     labelled = read(genome, vcf, target="CLN", kind="classification", classes=["benign", "pathogenic"])
     assert labelled.targets.tolist() == [0, 1]
-    with pytest.raises(DataError, match="no column and no key of INFO 'AFF'; did you mean 'AF'"):
+    with pytest.raises(DataError, match="no column or key of INFO is named 'AFF'; did you mean 'AF'"):
         read(genome, vcf, target="AFF")
 
 

@@ -148,7 +148,7 @@ def test_rules_by_place_need_intervals_and_one_chromosome_a_group() -> None:
         ({"classes": ("no", "yes", "maybe")}, "no training example of class 'maybe'"),
         ({"classes": ("no",)}, "targets must be class indices 0 to 0, found int64 from 0 to 1"),
         ({"kind": "regression"}, "targets must be finite floats, found int64"),
-        ({"source": lambda: examples().take(slice(0, 0))}, "the source gave no examples"),
+        ({"source": lambda: examples().take(slice(0, 0))}, "the source returned no examples"),
     ],
 )
 def test_unsound_split_is_refused_in_one_line_that_names_the_task(changed: dict[str, Any], said: str | None) -> None:

@@ -74,7 +74,7 @@ def test_text_in_arrow_reads_like_lists():
         ([["1"], ["2"]], "classification", ["a", "b"], "a classification task has one target column"),
         (["ACG", "AC"], "generation", "y", "row 2: 'y' has 2 bases where row 1 has 3"),
         (["ACN"], "generation", "y", "row 1: 'y' is 'ACN', expected the bases"),
-        (["1"], "paired", "y", "a pair has no target"),
+        (["1"], "paired", "y", "a paired task has no target"),
         ([], "regression", [], "name one column"),
     ],
 )
@@ -121,7 +121,7 @@ def task_of(found, kind, classes=LABELS, **changed):
         ("multilabel", np.zeros((40, 2), int), "for each of 3 labels, found int64 of shape .40, 2."),
         ("multilabel", np.full((40, 3), 2), "labels must be 0 or 1, found 2 to 2"),
         ("multilabel", np.zeros((40, 3), int), "no training example has a label"),
-        ("regression", np.zeros((40, 2)), "2 measurements an example where classes names 3"),
+        ("regression", np.zeros((40, 2)), "2 measurements per example, but classes names 3"),
         ("regression", np.full((40, 3), np.nan), "finite floats"),
         ("generation", np.zeros((40, 0), int), "the bases that follow"),
         ("generation", np.full((40, 3), 4), "next bases must be 0 to 3"),

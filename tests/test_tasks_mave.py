@@ -67,7 +67,7 @@ def test_unusable_rows_are_told(rows: list[str], said: str, tmp_path: Path, monk
 def test_another_version_of_the_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASERATE_DATA_DIR", str(tmp_path))
     made = library(tmp_path, "test,1,0,0,0,0,0,0,0,0,0,ATG")
-    with pytest.raises(DataError, match="1 rows, expected 2: it is another version, or cut off"):
+    with pytest.raises(DataError, match="1 rows, expected 2; the file is of another version, or cut off"):
         examples(Library(made.file, "x", "", "set", 2))
 
 
@@ -84,7 +84,7 @@ def test_the_utrs_that_were_read_most_are_the_test(tmp_path: Path, monkeypatch: 
         assert list(found.strata["part"]) == ["test", "test", "train", "train", "train"]
         assert found.inputs.sequences[0] == "C" * 49 + "T"
     monkeypatch.setattr(reporter_assays, "UTRS_TEST", 7)
-    with pytest.raises(DataError, match="5 rows, of which the 7 read most are test: none is left"):
+    with pytest.raises(DataError, match="5 rows, of which the 7 with most reads are test; none left"):
         reporter_assays.utrs()
 
 

@@ -111,7 +111,7 @@ def test_every_common_snp_has_its_ref_where_the_genome_does(folder: Path, snps: 
     for name in ("hg19", "GRCh37"):
         assert len(Variants(name, str(folder / "snps.csv"), **options)()) == 7273  # type: ignore[arg-type]
     text(folder / "bed.csv", [{**s, "pos": s["pos"] - 1, "y": 1} for s in snps])
-    with pytest.raises(DataError, match="the positions are 0-based, say position_base = 0"):
+    with pytest.raises(DataError, match="positions are 0-based, set position_base = 0"):
         Variants("hg19", str(folder / "bed.csv"), **options)()  # type: ignore[arg-type]
     zero = Variants("hg19", str(folder / "bed.csv"), position_base=0, **options)()  # type: ignore[arg-type]
     assert len(zero) == 7273

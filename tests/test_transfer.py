@@ -132,16 +132,16 @@ def test_human_promoters_and_those_of_a_plant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "tasks", "said"),
     [
-        ('["mouse"]', {}, r"train = \['mouse'\]; expected a list of some of arabidopsis, worm, fly, not of all"),
-        ('["arabidopsis", "worm", "fly"]', {}, "not of all"),
-        ("[]", {}, "expected a list of some of"),
+        ('["mouse"]', {}, r"train = \['mouse'\]; expected a list of some, but not all, of arabidopsis, worm, fly"),
+        ('["arabidopsis", "worm", "fly"]', {}, "but not all"),
+        ("[]", {}, "expected a list of some, but"),
         ('["a"]', {"a": "donors.worm"}, "expected a table such as"),
         ('["a"]', {"a": "donors.worm", "b": "donors.wurm"}, "Unknown task 'donors.wurm'. Did you mean 'donors.worm'"),
-        ('["a"]', {"a": "donors.worm", "b": "wt1_exon5_splicing"}, "asks of variants; a transfer between tasks takes"),
+        ('["a"]', {"a": "donors.worm", "b": "wt1_exon5_splicing"}, "is on variants; expected a .* task on sequences"),
         (
             '["a"]',
             {"a": "donors.worm", "b": "yeast_coding"},
-            "has classes .*; the others of the transfer have decoy, don",
+            "has classes .*; the transfer has decoy, don",
         ),
         ('["a"]', {"a": "donors.worm", "'b-c'": "donors.fly"}, "expected names of letters, digits and _"),
     ],

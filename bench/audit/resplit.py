@@ -61,7 +61,10 @@ class Resplit:
     def summary(self) -> tuple[str, ...]:
         """What was done, as lines of text."""
         counts = Counter((r.part, r.reason) for r in self.removed)
-        lines = [f"removed {n:,} rows of {part}: {reason}" for (part, reason), n in sorted(counts.items())]
+        lines = [
+            f"removed {n:,} {'row' if n == 1 else 'rows'} of {part}: {reason}"
+            for (part, reason), n in sorted(counts.items())
+        ]
         sizes = ", ".join(f"{part} {n:,} (was {self.before[part]:,})" for part, n in self.sizes.items())
         how = f"new split by clusters of relatives (similarity {NEAR:g} or more)" if self.new_split else "split kept"
         return (*(lines or ["no row had to be removed"]), f"{how}: {sizes}")

@@ -1,1 +1,1 @@
-"""From what a user names or writes to Task, ModelCard and Suite."""
+"""Tasks, model cards and suites from the names, files and objects that a user gives."""

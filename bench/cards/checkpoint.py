@@ -1,4 +1,4 @@
-"""A card for any checkpoint: a local folder, or an id on the hub, with or without '@revision'."""
+"""Cards of checkpoints: a local folder, or an id on the hub with or without '@revision'."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NO_ACCESS = Access()
 
 
 def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_weights: bool = False) -> ModelCard:
-    """Return the card of the checkpoint at `location`, from its config.json and from what is published of it.
+    """Return the card of the checkpoint at `location`, from its config.json and what is published about it.
 
     Its revision is the commit on the hub, or the digest of the folder's files. With `random_weights` it is the card of
-    the same network with weights drawn anew for each seed. Raises ConfigError, in one line, where the checkpoint cannot
-    be found, or needs code of its own or pickles that the user did not allow.
+    the same network with random weights, drawn anew for each seed. Raises ConfigError, in one line, where the
+    checkpoint cannot be found, or needs custom code or pickles that the user did not allow.
     """
     content, commit = read_config(location)
     family, facts = identify(location.id, content)
@@ -67,12 +67,12 @@ def _open(
 def _description(location: Location, family: Family, facts: Checkpoint | None) -> str:
     if facts is None:
         return f"checkpoint {location.name}"
-    known = facts.id.lower() == location.id.lower()
-    return family.description if known else f"checkpoint {location.name}, made from {facts.id}"
+    is_published = facts.id.lower() == location.id.lower()
+    return family.description if is_published else f"checkpoint {location.name}, made from {facts.id}"
 
 
 def modes_of(head: Head, *, random_weights: bool) -> Mapping[str, Mapping[str, Any]]:
-    """Return the modes of a network by its head, with the zero-shot rule that suits it."""
+    """Return the modes of a network with this head, with the zero-shot rule that suits it."""
     modes: dict[str, Mapping[str, Any]] = {}
     if head in _RULES:
         modes["zero_shot"] = {"rule": _RULES[head]}

@@ -1,4 +1,4 @@
-"""From what a user names to cards: registered names and globs, TOML cards, Python files, checkpoint folders, suites."""
+"""Cards by name: registered names and globs, TOML cards, Python files, checkpoint folders, suites."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _CARD = re.compile(r"(?P<file>.+\.toml)(:(?P<task>[^/]+))?")
 
 
 def find_task(name: str) -> Task:
-    """Return the registered task `name`, or the one in a file `./mine.toml`, `./tasks.toml:name` or `./mine.py`.
+    """Return the registered task `name`, or the task in a file: `./mine.toml`, `./tasks.toml:name` or `./mine.py`.
 
-    `name(shots=16)` learns from few examples, `name(split="by_homology", threshold=0.8)` is split by another rule.
+    `name(shots=16)` trains on few examples, `name(split="by_homology", threshold=0.8)` is split by another rule.
     """
     base, settings = _parse_call(name, _is_task)
     if settings:
@@ -46,18 +46,18 @@ def find_task(name: str) -> Task:
 
 
 def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
-    """Return the registered model `name`, a checkpoint's (a folder or a hub id), or the one in `./mine.py`.
+    """Return the card of a registered model, of a checkpoint (a folder or a hub id), or of the model in `./mine.py`.
 
     A Python file registers a model, or just defines functions such as `embed`. `name(k=4)` sets the loader's keyword
-    arguments. `access` is what the user allowed a checkpoint. What would take the name of a registered model is named
-    as it was typed.
+    arguments. `access` is what the user allows a checkpoint to do. A card whose name would be that of a registered
+    model is named as it was typed.
     """
     base, params = _parse_call(name)
     if Path(base).suffix == ".py":
-        own = card_from_file(base)
-        card = own or _only(_run_file(Path(base), MODELS), Path(base), "model")
-        if own and own.name in MODELS.all():
-            card = replace(own, name=base)
+        in_file = card_from_file(base)
+        card = in_file or _only(_run_file(Path(base), MODELS), Path(base), "model")
+        if in_file and in_file.name in MODELS.all():
+            card = replace(in_file, name=base)
     elif base not in MODELS.all() and (location := locate(base)):
         card = checkpoint_card(location, access)
         if card.name in MODELS.all():
@@ -70,10 +70,10 @@ def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
 
 
 def twin_card(card: ModelCard) -> ModelCard:
-    """Return the card of the same network with random weights. Raises ConfigError where there is no network to draw."""
+    """Return the card of the same network with random weights. Raises ConfigError for a model that is no network."""
     registered = [c for c in MODELS.all().values() if c.twin_of and MODELS.get(c.twin_of).load is card.load]
     if not registered and card.twin is None:
-        raise ConfigError(f"{card.name}: not a network that baserate builds, so it has no twin with random weights")
+        raise ConfigError(f"{card.name} is not a network that baserate builds, so it has no twin with random weights")
     twin: ModelCard = registered[0] if registered else card.twin()  # type: ignore[misc]
     if twin.twin_of == card.name:
         return twin
@@ -82,7 +82,7 @@ def twin_card(card: ModelCard) -> ModelCard:
 
 
 def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
-    """Return the task or the model called `name`. Raises UnknownName with the nearest of both kinds."""
+    """Return the task or the model called `name`. Raises UnknownName with the nearest names of both kinds."""
     task = _parse_call(name, _is_task)[0]
     if _is_card(task) or task.partition("@")[0] in task_names():
         return find_task(name)
@@ -98,53 +98,53 @@ def find(name: str, access: Access = NO_ACCESS) -> Task | ModelCard:
 
 
 def find_tasks(patterns: Sequence[str]) -> list[Task]:
-    """Return the tasks that names, globs and files give, each once; of a file of several all, or `FILE.toml:GLOB`.
+    """Return the tasks that names, globs and files select, each once; `FILE.toml:GLOB` selects some tasks of a file.
 
-    Raises UnknownName where one gives none, and DuplicateName, with both origins, for two tasks of one name.
+    Raises UnknownName where one selects none, and DuplicateName, with both origins, for two tasks of one name.
     """
-    found: dict[str, tuple[Task, str]] = {}
+    selected: dict[str, tuple[Task, str]] = {}
     for pattern in patterns:
         in_file = None if pattern.endswith(")") else _in_card(pattern)
         for task in _select("tasks", [pattern], task_names(), find_task) if in_file is None else in_file:
             origin = _origin(task, pattern)
-            first = found.setdefault(task.id, (task, origin))[1]
+            first = selected.setdefault(task.id, (task, origin))[1]
             if _file(first) != _file(origin):
                 raise DuplicateName(f"task {task.id!r} is defined twice: {first} and {origin}; rename one of them")
-    return [task for task, _ in found.values()]
+    return [task for task, _ in selected.values()]
 
 
 def find_models(
     patterns: Sequence[str], access: Access = NO_ACCESS, *, random_weights: bool = False
 ) -> list[ModelCard]:
-    """Return the models that names, globs, folders and hub ids give, each once; all baselines where none is given.
+    """Return the models that names, globs, folders and hub ids select, each once; without any, all baselines.
 
     With `random_weights` every model that is a network is followed by its random twin.
     """
     if not patterns:
         return [card for card in MODELS.all().values() if card.baseline]
-    cards = with_own_names(
+    cards = with_distinct_names(
         _select("models", patterns, list(MODELS.all()), functools.partial(find_model, access=access))
     )
     return with_twins(cards) if random_weights else cards
 
 
 def with_twins(cards: Sequence[ModelCard]) -> list[ModelCard]:
-    """Return the cards and, after them, the random twin of every network. Raises ConfigError where there is none."""
+    """Return the cards and then the random twin of every pretrained network. Raises ConfigError where there is none."""
     twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
     if not twins:
-        raise ConfigError("--random-weights: none of the models named is a pretrained network")
-    return with_own_names(list({identity_of(card): card for card in (*cards, *twins)}.values()))
+        raise ConfigError("--random-weights: none of the selected models is a pretrained network")
+    return with_distinct_names(list({identity_of(card): card for card in (*cards, *twins)}.values()))
 
 
 def _origin(task: Task, pattern: str) -> str:
-    """Return where the task that `pattern` gave is defined: a card, or the file and line that registers it."""
+    """Return where the task that `pattern` selected is defined: its card, or the file and line that registers it."""
     card = _CARD.fullmatch(_parse_call(pattern, _is_task)[0])
     name, _, version = task.id.rpartition("@")
     return card["file"] if card else TASKS.origin(f"{name.partition('(')[0].removesuffix('.small')}@{version}")
 
 
 def _file(origin: str) -> Path:
-    """Return the file of an origin, whether or not it says a line."""
+    """Return the file of an origin, which may end with a line number."""
     file, _, line = origin.rpartition(":")
     return Path(file if line.isdigit() else origin).resolve()
 
@@ -154,13 +154,13 @@ def _is_card(name: str) -> bool:
 
 
 def _in_card(name: str) -> list[Task] | None:
-    """Return the tasks of `FILE.toml`, or those that `FILE.toml:GLOB` names; None for any other name."""
-    found = _CARD.fullmatch(name)
-    return find_in_file(Path(found["file"]), found["task"] or "") if found else None
+    """Return the tasks of `FILE.toml`, or those that `FILE.toml:GLOB` selects; None for any other name."""
+    card = _CARD.fullmatch(name)
+    return find_in_file(Path(card["file"]), card["task"] or "") if card else None
 
 
 def _select(what: str, patterns: Sequence[str], names: Sequence[str], get: Callable[[str], C]) -> list[C]:
-    found: dict[tuple[str, str], C] = {}
+    selected: dict[tuple[str, str], C] = {}
     for pattern in patterns:
         is_glob = any(c in pattern for c in "*?[") and not (pattern.endswith(")") or _is_path(pattern))
         matches = sorted(fnmatch.filter(names, pattern)) if is_glob else [pattern]
@@ -172,8 +172,8 @@ def _select(what: str, patterns: Sequence[str], names: Sequence[str], get: Calla
             )
         for match in matches:
             card = get(match)
-            found.setdefault(identity_of(card), card)
-    return list(found.values())
+            selected.setdefault(identity_of(card), card)
+    return list(selected.values())
 
 
 def identity_of(card: Task | ModelCard) -> tuple[str, str]:
@@ -181,10 +181,10 @@ def identity_of(card: Task | ModelCard) -> tuple[str, str]:
     return card.name, card.id if isinstance(card, Task) else card.revision()
 
 
-def with_own_names(cards: Sequence[ModelCard]) -> list[ModelCard]:
-    """Return the cards with names of their own: of those that share one, all but a registered one get their revision.
+def with_distinct_names(cards: Sequence[ModelCard]) -> list[ModelCard]:
+    """Return the cards under distinct names: where several share a name, the unregistered ones get their revision.
 
-    Two checkpoints of one name, or two revisions of one, are two rows.
+    So two checkpoints of one name, or two revisions of one checkpoint, are two rows.
     """
     count = Counter(card.name for card in cards)
     registered = [card.load for card in MODELS.all().values()]
@@ -197,7 +197,7 @@ def with_own_names(cards: Sequence[ModelCard]) -> list[ModelCard]:
 
 
 def _is_path(text: str) -> bool:
-    """Return whether `text` names a file or folder: one that is there, or what no registered name looks like."""
+    """Return whether `text` is a path: of a file or folder that exists, or written as no registered name is."""
     return text.startswith((".", "/", "~")) or text.endswith("/") or _exists(text)
 
 
@@ -206,9 +206,9 @@ def _exists(text: str) -> bool:
 
 
 def _parse_call(text: str, is_known: Callable[[str], bool] | None = None) -> tuple[str, dict[str, Any]]:
-    """Return the name and the keyword arguments of 'name(k=4, strand=True)'; only literals are read.
+    """Return the name and the keyword arguments of 'name(k=4, strand=True)'; values are literals.
 
-    Names of files may have parentheses too: the name is the longest that is there or registered.
+    File names may contain parentheses too: the name is the longest prefix that exists or is registered.
     """
     is_known = is_known or _is_model
     if not text.endswith(")") or is_known(text):
@@ -219,11 +219,11 @@ def _parse_call(text: str, is_known: Callable[[str], bool] | None = None) -> tup
         call = ast.parse(f"f({text[end + 1 : -1]})", mode="eval").body
         if isinstance(call, ast.Call) and not call.args and all(k.arg for k in call.keywords):
             params = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-            canonical_json(params)  # which records can hold: no infinity, no bytes
+            canonical_json(params)  # raises for what a record cannot hold, such as infinity or bytes
             return text[:end], params
     except (SyntaxError, ValueError, TypeError):
         pass
-    raise ConfigError(f"cannot read {text!r}; expected name(key=value, ...), the values being literals")
+    raise ConfigError(f"cannot read {text!r}; expected name(key=value, ...) with literal values")
 
 
 def _is_task(name: str) -> bool:
@@ -239,7 +239,7 @@ def _is_model(name: str) -> bool:
 
 
 def _run_file(path: Path, registry: Registry[C]) -> list[C]:
-    """Return the cards that a user's own Python file registers. It is run, because the user named it, and once."""
+    """Return the cards that a user's Python file registers, running it first unless it has been run."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     registry.all()

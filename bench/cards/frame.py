@@ -1,4 +1,4 @@
-"""A task from a data frame, through the same door as one from a file."""
+"""A task from a data frame, built as one from a file is."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def frame_task(
     split: Mapping[str, Any] | None = None,
     **keys: Any,
 ) -> Task:
-    """Return the task whose examples are the rows of a data frame, checked as a card of a file is.
+    """Return the task whose examples are the rows of a data frame, checked as a card in a file is.
 
-    `source` names its columns as a card's [source] does (`sequence` and `label` unless it says others), `split` is a
-    card's [split], by homology unless it says another, and further `keys` are those of a card: metrics, description,
-    classes (those that the column holds, unless named), and so on. The rows are kept as Parquet in the cache folder
-    under their content, which is what the task's fingerprint follows. Raises ConfigError or DataError, in one line.
+    `source` names the columns as a card's [source] does (by default `sequence` and `label`), `split` is a card's
+    [split] (by default by homology), and further `keys` are those of a card: metrics, description, classes (by default
+    those in the column), and so on. The rows are stored as Parquet in the cache folder, under a digest of their
+    content. Raises ConfigError or DataError, in one line.
     """
     where = f"task {name!r} from a data frame"
     if not hasattr(frame, "columns"):
-        raise ConfigError(f"{where}: it is a {type(frame).__name__}; expected a pandas DataFrame")
+        raise ConfigError(f"{where}: got a {type(frame).__name__}, expected a pandas DataFrame")
     columns: dict[str, Any] = {"sequence": "sequence", "target": "label", **(source or {})}
     rule = dict(split) if split else {"rule": "by_homology"}
-    if rule.get("rule") == "predefined":  # the rule looks for the column among the strata
+    if rule.get("rule") == "predefined":  # the rule looks the column up among the strata
         part = rule.get("column", "part")
         columns["strata"] = list(dict.fromkeys([*columns.get("strata", ()), part]))
     _check_columns(frame, columns, where)
@@ -56,18 +56,18 @@ def frame_task(
 
 
 def _check_columns(frame: pd.DataFrame, columns: Mapping[str, Any], where: str) -> None:
-    there = [str(column) for column in frame.columns]
+    known = [str(column) for column in frame.columns]
     for key in (*_COLUMNS, "strata"):
-        named = columns.get(key, ())
-        for column in [named] if isinstance(named, str) else named:
-            if column not in there:
-                near = nearest(str(column), there)
-                advice = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(there)}"
+        names = columns.get(key, ())
+        for column in [names] if isinstance(names, str) else names:
+            if column not in known:
+                near = nearest(str(column), known)
+                advice = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(known)}"
                 raise ConfigError(f"{where}: {key}: no column {column!r}; {advice}")
 
 
 def _table(frame: pd.DataFrame, name: str, where: str) -> Path:
-    """Return the Parquet file of the frame, written unless it is there; messages on rows name it."""
+    """Return the Parquet file of the frame, written unless it exists; messages about rows name it."""
     file = re.sub(r"[^\w.-]", "_", name) + ".parquet"
     path = cache_dir() / "frames" / digest(frame.to_csv(index=False)) / file
     if not path.exists():
@@ -75,7 +75,9 @@ def _table(frame: pd.DataFrame, name: str, where: str) -> Path:
             write_whole(path, lambda beside: frame.to_parquet(beside, index=False))
         except OSError as error:
             advice = "set BASERATE_CACHE to a writable folder"
-            raise DataError(f"{where}: {path.parent}: cannot write ({error.strerror or error}); {advice}") from error
+            raise DataError(
+                f"{where}: {path.parent}: cannot be written ({error.strerror or error}); {advice}"
+            ) from error
         except Exception as error:
-            raise DataError(f"{where}: cannot be kept as a table: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{where}: cannot be stored as a Parquet table: {str(error).splitlines()[0]}") from error
     return path

@@ -1,4 +1,4 @@
-"""What there is, as rows of plain values for people and programs."""
+"""What is registered, as rows of plain values for people and programs."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def listing() -> dict[str, Any]:
         for f in FAMILIES.all().values()
         for c in f.checkpoints
     ]
-    named = [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
+    suite_rows = [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
     broken = {**TASKS.broken, **MODELS.broken}
-    return {"tasks": tasks, **models, "checkpoints": hub, "suites": named, "broken": broken}
+    return {"tasks": tasks, **models, "checkpoints": hub, "suites": suite_rows, "broken": broken}
 
 
 def shortened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of tasks with those of a benchmark in one, called `benchmark.*`."""
+    """Return the rows of tasks with those of each benchmark merged into one row, `benchmark.*`."""
     out: dict[str, dict[str, Any]] = {}
     for row in rows:
         benchmark, dot, _ = str(row["name"]).partition(".")
@@ -66,7 +66,7 @@ def shortened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return the card of a task, model, published checkpoint or suite as plain values; nothing is fetched."""
+    """Return the card of a task, model, published checkpoint or suite as plain values; nothing is downloaded."""
     if name in suites():
         suite = load_suite(name)
         return {"name": name, "description": suite.description, "seeds": suite.seeds, "cells": [*map(str, suite.cells)]}

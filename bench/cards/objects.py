@@ -1,4 +1,4 @@
-"""Cards of what a script or a notebook holds already: an estimator, functions, a network with its tokenizer."""
+"""Cards of objects in a script or notebook: an estimator, functions, a network with its tokenizer."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from ..networks.language_model import LanguageModel
 
 _RELEASED = ("baserate", "builtins", "sklearn", "torch", "transformers", "xgboost")
-"""Packages whose classes do not change under one name while somebody works on a model."""
+"""Packages whose classes stay the same while a user works on a model."""
 
 
 @dataclass(frozen=True)
-class Given:
-    """Loads the model that it holds."""
+class LoadedObject:
+    """The loader of a card whose model is in memory already."""
 
     model: Any
 
@@ -41,29 +41,30 @@ class Given:
 
 
 def card_of(model: Any, *, name: str = "", revision: str = "") -> ModelCard:
-    """Return the card of an object of the user's, whose modes are what the object can do.
+    """Return the card of a model object, with the modes that the object supports.
 
-    It is a scikit-learn estimator on raw sequences; a pair of a network and its tokenizer, or what
+    The object is a scikit-learn estimator on raw sequences; a pair (network, tokenizer), or what
     `networks.checkpoint.from_network` makes of them; a function `embed(list of str) -> (n, d)`; or any object with
-    methods that are capabilities, such as a FunctionModel. A network is known by its parameters and its code, an
-    estimator that is to be fitted by its parameters; of anything else nobody can tell whether it is the same as last
-    time, so that results are reused only under a `revision` of yours. Raises ConfigError for an object that can do
-    nothing.
+    the methods of a capability, such as a FunctionModel. A network is identified by its parameters and code, an
+    unfitted estimator by its parameters. Anything else cannot be recognised, so its results are reused only if you
+    give a `revision`. Raises ConfigError for an object without a usable method.
     """
     if isinstance(model, tuple) and len(model) == 2:
         model = _language_model(*model, name=name)
     if getattr(model, "declared", None) is NETWORK:
         return _network_card(model, name, revision)
     if _is_estimator(model):
-        made = EstimatorModel(model)
-        fitted = hasattr(made, "predict")
-        known = revision or ("" if fitted else _estimator_revision(model))
-        return _card(made, name or type(model).__name__, {"as_is": {}} if fitted else {"from_scratch": {}}, known)
+        estimator = EstimatorModel(model)
+        fitted = hasattr(estimator, "predict")
+        identity = revision or ("" if fitted else _estimator_revision(model))
+        return _card(
+            estimator, name or type(model).__name__, {"as_is": {}} if fitted else {"from_scratch": {}}, identity
+        )
     if _is_function(model):
-        own_name = name or getattr(model, "__name__", "").strip("<>") or "function"
-        return _card(FunctionModel(embed=model, name=own_name), own_name, {"linear_probe": {}}, revision)
+        function_name = name or getattr(model, "__name__", "").strip("<>") or "function"
+        return _card(FunctionModel(embed=model, name=function_name), function_name, {"linear_probe": {}}, revision)
     if isinstance(model, type) or not (modes := _modes(model)):
-        raise ConfigError(f"{_what(model)}; expected {_EXPECTED}")
+        raise ConfigError(f"{_fault(model)}; expected {_EXPECTED}")
     return _card(model, name or getattr(model, "name", "") or type(model).__name__, modes, revision)
 
 
@@ -73,12 +74,12 @@ _EXPECTED = (
 )
 
 
-def _what(model: Any) -> str:
+def _fault(model: Any) -> str:
     if isinstance(model, type):
-        return f"the model is the class {model.__name__} itself, not an object of it"
+        return f"the model is the class {model.__name__} itself, not an instance"
     if hasattr(model, "state_dict"):
         return f"the model is the network {type(model).__name__} without its tokenizer"
-    return f"the model is a {type(model).__name__}, which can do nothing that a mode needs"
+    return f"the model is a {type(model).__name__}, which has no method that a mode can use"
 
 
 def _language_model(network: Any, tokenizer: Any, *, name: str) -> LanguageModel:
@@ -87,7 +88,7 @@ def _language_model(network: Any, tokenizer: Any, *, name: str) -> LanguageModel
     from ..networks.checkpoint import from_network
 
     if not isinstance(network, nn.Module):
-        raise ConfigError(f"a pair is a network and its tokenizer; the first is a {type(network).__name__}")
+        raise ConfigError(f"expected a pair (network, tokenizer); the first is a {type(network).__name__}")
     config = getattr(network, "config", None)
     head = "none" if config is None or not hasattr(config, "to_dict") else head_of(config.to_dict(), GENERIC)
     return from_network(network, tokenizer, name=name or type(network).__name__, head=head)
@@ -116,7 +117,7 @@ def _modes(model: Any) -> dict[str, Mapping[str, Any]]:
 def _card(model: Any, name: str, modes: Mapping[str, Mapping[str, Any]], revision: str) -> ModelCard:
     return ModelCard(
         name=name,
-        load=Given(model),
+        load=LoadedObject(model),
         modes=modes,
         params={},
         description=f"{type(model).__name__}, from a script",
@@ -134,7 +135,7 @@ def _is_function(model: Any) -> bool:
 
 
 def _estimator_revision(model: Any) -> str:
-    """Return a revision from the classes and the parameters; '' where one is known by its address or not at all."""
+    """Return a revision from the classes and the parameters; '' where one of them has no stable repr."""
     parameters = model.get_params(deep=True)
     code = _code_of([model, *(value for value in parameters.values() if hasattr(value, "get_params"))])
     with np.printoptions(threshold=sys.maxsize):
@@ -159,14 +160,14 @@ def _network_revision(model: LanguageModel) -> str:
 
 
 def _code_of(objects: Iterable[Any]) -> str | None:
-    """Return the names of the objects' classes and what the user's own of them hold; None where code has no source."""
+    """Return the names of the objects' classes and the source of user-defined ones, or None where that is missing."""
     kinds = {kind for value in objects for kind in type(value).__mro__}
     texts = []
     for kind in sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)):
         texts.append(f"{kind.__module__}.{kind.__qualname__}")
         if kind.__module__.partition(".")[0] in _RELEASED:
             continue
-        # Method by method, since the source of a class that was typed in a notebook is not to be had as one.
+        # Method by method, since inspect cannot find the source of a whole class that was defined in a notebook.
         for name, value in sorted(vars(kind).items()):
             if isinstance(value, (bool, int, float, str)) and not name.startswith("__"):
                 texts.append(f"{name} = {value!r}")

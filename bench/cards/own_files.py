@@ -1,4 +1,4 @@
-"""A user's own Python file that registers content: run once, and its cards work in a process that never ran it."""
+"""Python files of the user's that register tasks or models. Their cards pickle for processes that never ran them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..registry import MODELS, TASKS, Registry
 from ..types import ModelCard, Task
 
 PLUGINS_VARIABLE = "BASERATE_PLUGINS"
-"""The environment variable by which processes started from here know the plugin files of this one."""
+"""The environment variable that passes the plugin files to child processes."""
 
 _FILES: Registry[Path] = Registry("file", groups=())
 
@@ -26,8 +26,8 @@ _FILES: Registry[Path] = Registry("file", groups=())
 class OwnTask(Task):
     """A task that the user's `file` registers as `registered`.
 
-    It pickles as that name and what was changed since, whatever the file holds: where the file was not run, unpickling
-    runs it.
+    It pickles as the file, that name and the fields that were changed since; unpickling runs the file where it has not
+    been run.
     """
 
     file: Path = Path()
@@ -39,7 +39,7 @@ class OwnTask(Task):
 
 @dataclass(frozen=True)
 class OwnModel(ModelCard):
-    """A model that the user's `file` registers as `registered`; it pickles as an `OwnTask` does."""
+    """A model that the user's `file` registers as `registered`; it pickles like an `OwnTask`."""
 
     file: Path = Path()
     registered: str = ""
@@ -49,9 +49,9 @@ class OwnModel(ModelCard):
 
 
 def run_own_file(path: Path) -> None:
-    """Run a user's file, once, so that what it registers is found by name.
+    """Run a user's file, unless it has been run, so that what it registers is found by name.
 
-    Raises ConfigError or DuplicateName, in one line, where it cannot be run; nothing of it is registered then.
+    Raises ConfigError or DuplicateName, in one line, where it cannot be run; nothing is registered then.
     """
     Registry.load_all()  # first, so that undoing a file that fails undoes nothing else
     full = path.resolve()
@@ -69,7 +69,7 @@ def run_own_file(path: Path) -> None:
 
 @contextmanager
 def plugins_run(files: Sequence[Path]) -> Iterator[None]:
-    """Run files of the user's that register anything; processes started inside the block find them in the environment.
+    """Run plugin files of the user's; child processes started inside the block find them in the environment.
 
     Raises ConfigError or DuplicateName, in one line that names file and line, where one cannot be run.
     """
@@ -89,13 +89,13 @@ def plugins_run(files: Sequence[Path]) -> Iterator[None]:
 
 
 def run_inherited_plugins() -> None:
-    """Run the plugin files that the process knew from which this one was started."""
+    """Run the plugin files of the parent process."""
     for file in filter(None, os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep)):
         run_own_file(Path(file))
 
 
 def _changes(card: Task | ModelCard, original: Task | ModelCard) -> bytes:
-    """Return the fields in which a card is not the registered one; what they hold of that one goes by its field."""
+    """Return, pickled, the fields in which a card differs from the registered one, whose functions go by field name."""
     changed = {f.name: getattr(card, f.name) for f in fields(card)}
     changed = {name: value for name, value in changed.items() if value is not getattr(original, name)}
     out = io.BytesIO()
@@ -104,23 +104,23 @@ def _changes(card: Task | ModelCard, original: Task | ModelCard) -> bytes:
 
 
 def _restored(file: Path, what: str, name: str, changes: bytes) -> Task | ModelCard:
-    """Return the card that `_changes` was made of. Raises ConfigError where the file does not register it any more."""
+    """Return the card that was pickled with `_changes`. Raises ConfigError if the file no longer registers it."""
     run_own_file(file)
     registered: Any = (TASKS if what == "task" else MODELS).all()
     if name not in registered:
-        raise ConfigError(f"{file}: registers no {what} {name!r} any more")
+        raise ConfigError(f"{file}: no longer registers the {what} {name!r}")
     card: Task | ModelCard = registered[name]
     changed = _Restored(io.BytesIO(changes), card).load()
     return replace(card, **changed) if changed else card
 
 
 class _Changes(pickle.Pickler):
-    """Writes the functions of a registered card by the names of its fields: no other process can import them."""
+    """Writes the functions of a registered card as names of its fields, since other processes cannot import them."""
 
     def __init__(self, file: io.BytesIO, card: Task | ModelCard) -> None:
         super().__init__(file)
-        held = {f.name: getattr(card, f.name) for f in fields(card)}
-        self._names = {id(value): name for name, value in held.items() if callable(value)}
+        values = {f.name: getattr(card, f.name) for f in fields(card)}
+        self._names = {id(value): name for name, value in values.items() if callable(value)}
 
     def persistent_id(self, value: Any) -> str | None:
         return self._names.get(id(value))

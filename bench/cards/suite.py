@@ -12,7 +12,7 @@ from ..networks.hub import Access
 from ..plan import Cell, plan
 from ..registry import task_names
 from .checkpoint import NO_ACCESS
-from .find import find_models, find_tasks, identity_of, with_own_names
+from .find import find_models, find_tasks, identity_of, with_distinct_names
 from .task import read_toml
 
 _SUITES = Path(__file__).parent.parent / "suites"
@@ -47,7 +47,7 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     value = read_toml(path)
     check_keys(value, ("description", "seeds", "cells"), str(path))
     planned: list[Cell] = []
-    named: list[str] = []
+    patterns: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
         where = f"{path}: cells block {i + 1}"
         check_keys(block, ("tasks", "models", "modes", "settings", "random_weights"), where)
@@ -56,14 +56,14 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
             MODES.get(mode)
         models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
         planned += plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {}))
-        named += block.get("tasks", [])
-    find_tasks(named)  # which raises where two blocks have two tasks of one name
+        patterns += block.get("tasks", [])
+    find_tasks(patterns)  # raises where two blocks have different tasks of one name
     if not planned:
         raise ConfigError(f"{path}: the suite has no cells")
     cards = {identity_of(cell.card): cell.card for cell in planned}
-    apart = dict(zip(cards, with_own_names(list(cards.values())), strict=True))
+    distinct = dict(zip(cards, with_distinct_names(list(cards.values())), strict=True))
     cells: dict[tuple[str, str, str], Cell] = {}
-    for cell in (replace(cell, card=apart[identity_of(cell.card)]) for cell in planned):
+    for cell in (replace(cell, card=distinct[identity_of(cell.card)]) for cell in planned):
         cells.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)
     by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
     ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])

@@ -1,4 +1,4 @@
-"""A task from a TOML table: every key is checked, and each mistake told by file and key."""
+"""A task from a TOML table: every key is checked, and an error names file and key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..metrics import parse
 from ..splits import RULES, with_valid
 from ..types import Examples, SplitRule, Task
 from ..zero_shot import RULES as ZERO_SHOT
-from .source import Asked, Counts, file_source, hub_source
+from .source import CardContext, Counts, file_source, hub_source
 from .transfer import transfer_from, transfer_metrics
 from .values import TOML, check_values, frozen
 
@@ -25,10 +25,10 @@ METRICS = {
     "paired": ("paired_accuracy",),
     "generation": ("recovery", "exact_match"),
 }
-"""What is reported of a task whose card names no metrics; the first is primary."""
+"""The metrics of a task whose card names none; the first is primary."""
 
 VALID = 0.1
-"""The share of the examples that is taken out of train as valid where the authors of a data set made no such part."""
+"""The share of the examples that is moved from train to valid where a data set has no validation part."""
 
 _TYPES: Mapping[str, type] = {
     "name": str,
@@ -53,45 +53,45 @@ _TYPES: Mapping[str, type] = {
     "expect": dict,
 }
 KEYS = tuple(_TYPES)
-"""What a card may hold. `length` is for the reader: bp."""
+"""The keys of a card. `length`, in bp, is for readers only."""
 
 
 def task_card(path: Path) -> Task:
-    """Return the task that a TOML file declares; paths in it are relative to it. Raises ConfigError naming the key."""
+    """Return the task that a TOML file declares; its paths are relative to it. Raises ConfigError naming the key."""
     return task_from(read_toml(path), path, str(path))
 
 
 def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
-    """Return the task that a table of the file at `path` declares. Raises ConfigError that begins with `where`."""
+    """Return the task that a table declares, with paths relative to `path`. Raises ConfigError, begun by `where`."""
     check_keys(card, KEYS, where)
     for key in ("name", "kind", "source"):
         if key not in card:
             raise ConfigError(f"{where}: key {key!r} is missing")
     for key, value in card.items():
-        wanted = _TYPES[key]
-        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            expected = TOML.get(wanted, f"a list, such as [{value!r}]")
+        expected_type = _TYPES[key]
+        if not isinstance(value, expected_type) or (expected_type is int and isinstance(value, bool)):
+            expected = TOML.get(expected_type, f"a list, such as [{value!r}]")
             raise ConfigError(f"{where}: {key} = {value!r}; expected {expected}")
     for key in ("metrics", "zero_shot", "species", "assembly"):
         odd = next((v for v in card.get(key, ()) if not isinstance(v, str) or not v), None)
         if odd is not None or (key == "metrics" and not card.get(key, METRICS)):
-            raise ConfigError(f"{where}: {key} = {card[key]!r}; expected a list of text in quotes")
+            raise ConfigError(f"{where}: {key} = {card[key]!r}; expected a list of texts in quotes")
     odd = next((v for v in card.get("classes", ()) if not isinstance(v, (str, int)) or v == ""), None)
     if odd is not None or len(set(map(str, card.get("classes", ())))) < len(card.get("classes", ())):
-        raise ConfigError(f"{where}: classes = {card['classes']!r}; expected a list of names, all different")
+        raise ConfigError(f"{where}: classes = {card['classes']!r}; expected a list of different names")
     if not re.fullmatch(r"\w[\w.-]*", card["name"]):
         raise ConfigError(f"{where}: name = {card['name']!r}; expected letters, digits, '_', '-' and '.'")
     kind, classes = card["kind"], tuple(map(str, card.get("classes", ())))
     if kind not in METRICS:
         raise ConfigError(f"{where}: kind = {kind!r}; expected {', '.join(map(repr, METRICS))}")
     if kind == "classification" and len(classes) < 2:
-        raise ConfigError(f"{where}: a classification needs classes = [...] with two or more names")
+        raise ConfigError(f"{where}: a classification task needs classes = [...] with two or more names")
     transfer = None
     if "tasks" in card["source"]:
         transfer = transfer_from(card["source"], kind=kind, classes=classes, where=where)
     metrics = tuple(card.get("metrics", METRICS[kind] if transfer is None else transfer_metrics(transfer)))
     if card.get("published", "") not in ("", *metrics):
-        raise ConfigError(f"{where}: published = {card['published']!r} is none of metrics = {list(metrics)}")
+        raise ConfigError(f"{where}: published = {card['published']!r}; expected one of metrics = {list(metrics)}")
     for key, names, find in (("metrics", metrics, parse), ("zero_shot", card.get("zero_shot", ()), ZERO_SHOT.get)):
         for name in names:
             try:
@@ -109,8 +109,10 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
     if transfer is not None:
         source, origin = transfer, f"the tasks {', '.join(name for _, name in transfer.members)}"
     else:
-        asked = Asked(path, where, kind, classes, counts, rule, "split" not in card, bool(card.get("published")))
-        source, files, origin = (hub_source if on_hub else file_source)(card["source"], asked)
+        context = CardContext(
+            path, where, kind, classes, counts, rule, "split" not in card, bool(card.get("published"))
+        )
+        source, files, origin = (hub_source if on_hub else file_source)(card["source"], context)
     if "valid_fraction" in split:
         rule = with_valid(rule, split["valid_fraction"])
     return Task(
@@ -140,7 +142,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
 
 
 def _counts(value: Mapping[str, Any], classes: tuple[str, ...], where: str) -> Counts:
-    """Return the rows that [expect] says, by part, each as a number or a number for each class."""
+    """Return the numbers of rows in [expect], by part: one number, or one for each class."""
     check_keys(value, ("train", "valid", "test", "rows"), f"{where}: [expect]")
     for part, n in value.items():
         ints = n if isinstance(n, list) else [n]
@@ -152,7 +154,7 @@ def _counts(value: Mapping[str, Any], classes: tuple[str, ...], where: str) -> C
 
 
 def _sizes(counts: Counts, split: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many examples the parts will have, as far as [expect] says and nothing is carved out of train."""
+    """Return the sizes of the parts, as far as [expect] gives them and no valid part is carved out of train."""
     sizes = {part: n if isinstance(n, int) else sum(n) for part, n in counts if part != "rows"}
     if split.get("rule") == "all_test":
         sizes |= {"train": 0, "valid": 0}
@@ -161,7 +163,7 @@ def _sizes(counts: Counts, split: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
-    """Return the split rule of a card, without the valid part that it carves out of train."""
+    """Return the split rule of a card, without `valid_fraction`."""
     name = str(value.get("rule", ""))
     if name not in RULES:
         near = nearest(name, RULES)
@@ -188,7 +190,7 @@ def _number(value: Any) -> float:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file. Raises ConfigError, naming the line, where it is none."""
+    """Return the content of a TOML file. Raises ConfigError, naming the line, where it is not TOML."""
     try:
         with path.open("rb") as file:
             return tomllib.load(file)

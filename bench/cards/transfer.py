@@ -1,4 +1,4 @@
-"""The examples of several tasks as one, to train on one species and test on others."""
+"""Transfer tasks: the examples of several tasks together, to train on one species and test on others."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _BASES = ("mcc", "auroc")
 
 @dataclass(frozen=True)
 class Transfer:
-    """Examples of the registered tasks that `members` names, each by the name that stratum `species` gives them.
+    """The source of a transfer: `members` are pairs of a species and a registered task.
 
-    Of the members in `train` every part is taken as it is there, of the others the test part alone, so that a model is
-    tested on the same examples as in their own task. Stratum `part` says which part an example is of.
+    Members in `train` give all their parts, the others their test part only, so that a model is tested on the same
+    examples as in each member's own task. The strata `species` and `part` say where an example comes from.
     """
 
     members: tuple[tuple[str, str], ...]
@@ -29,7 +29,7 @@ class Transfer:
     classes: tuple[str, ...]
 
     def __call__(self) -> Examples:
-        """Return the examples, member by member. Raises ConfigError where two members do not ask the same."""
+        """Return the examples, member by member. Raises ConfigError where two members do not fit together."""
         gathered = []
         for species, name in self.members:
             task = get_task(name)
@@ -41,22 +41,21 @@ class Transfer:
 
     def _check(self, task: Task) -> None:
         if task.kind != self.kind or task.variants or task.per_base:
-            what = "variants" if task.variants else "single bases" if task.per_base else f"a {task.kind}"
+            kind = "variants" if task.variants else "single bases" if task.per_base else f"a {task.kind}"
             raise ConfigError(
-                f"task {task.id} asks of {what}; a transfer between tasks takes sequences and a {self.kind}"
+                f"task {task.id} is on {kind}; expected a {self.kind} task on sequences, as the transfer's card says"
             )
-        named = not all(name.isdigit() for name in task.classes)
-        if len(task.classes) != len(self.classes) or (named and task.classes != self.classes):
+        has_names = not all(name.isdigit() for name in task.classes)
+        if len(task.classes) != len(self.classes) or (has_names and task.classes != self.classes):
             raise ConfigError(
-                f"task {task.id} has classes {', '.join(task.classes)}; the others of the transfer have "
-                f"{', '.join(self.classes)}"
+                f"task {task.id} has classes {', '.join(task.classes)}; the transfer has {', '.join(self.classes)}"
             )
 
 
 def transfer_from(value: Mapping[str, Any], *, kind: Kind, classes: tuple[str, ...], where: str) -> Transfer:
     """Return the transfer that a card's [source] declares: tasks = {human = "a", mouse = "b"} and train = ["human"].
 
-    Raises ConfigError, which begins with `where`, for what cannot be one.
+    Raises ConfigError, which begins with `where`, for a wrong value.
     """
     check_keys(value, ("tasks", "train"), f"{where}: [source]")
     members, train = value["tasks"], value.get("train")
@@ -64,7 +63,7 @@ def transfer_from(value: Mapping[str, Any], *, kind: Kind, classes: tuple[str, .
         raise ConfigError(f'{where}: [source] tasks = {members!r}; expected a table such as {{human = "a", fly = "b"}}')
     if not isinstance(train, list) or not train or not set(map(str, train)) < set(members):
         raise ConfigError(
-            f"{where}: [source] train = {train!r}; expected a list of some of {', '.join(members)}, not of all"
+            f"{where}: [source] train = {train!r}; expected a list of some, but not all, of {', '.join(members)}"
         )
     if any(not name.isidentifier() for name in members):
         raise ConfigError(f"{where}: [source] tasks: {', '.join(members)}: expected names of letters, digits and _")
@@ -72,16 +71,16 @@ def transfer_from(value: Mapping[str, Any], *, kind: Kind, classes: tuple[str, .
 
 
 def transfer_metrics(transfer: Transfer) -> tuple[str, ...]:
-    """Return the metrics of a transfer: the mean over the species not trained on, each species, and each drop."""
+    """Return the metrics of a transfer: the mean over species not trained on, each species, and each drop."""
     others = [species for species, _ in transfer.members if species not in transfer.train]
     scopes = ["+".join(others), *transfer.train, *(others if len(others) > 1 else ())]
-    scopes += [f"{own}-{other}" for own in transfer.train for other in others]
+    scopes += [f"{trained}-{other}" for trained in transfer.train for other in others]
     bases = ("spearman", "pearson") if transfer.kind == "regression" else _BASES
     return tuple(f"{base}:species={scope}" for base in bases for scope in scopes)
 
 
 def _labelled(examples: Examples, species: str, part: str) -> Examples:
-    """Return the examples with names of their species, so that those of two tasks are not taken for the same."""
+    """Return the examples with ids, groups and clusters that begin with the species, so that members never collide."""
     n = len(examples)
     ids, groups, clusters = (
         strings([f"{species}:{name}" for name in column])

@@ -1,4 +1,4 @@
-"""Whether the values of a card are of the types of a dataclass's fields; a mistake names file and key."""
+"""Checks of the values of a card against the types of a dataclass's fields; an error names file and key."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ TOML = {
     bool: "true or false",
     dict: "a table, such as [source]",
 }
-"""What a value of each type is called."""
+"""The name of each type in error messages."""
 
 _LARGEST = 2**53
 
 
 def check_values(values: Mapping[str, Any], of: Any, where: str) -> None:
-    """Raise ConfigError for the first value that the field of its name in the dataclass `of` does not take.
+    """Raise ConfigError for the first value that does not fit the field of its name in the dataclass `of`.
 
-    Text must not be empty unless it is so by default. Numbers are finite and below 2^53, lists hold one type.
+    Text must not be empty unless the default is. Numbers are finite and below 2^53, lists hold one type.
     """
     hints = _hints(of)
     for field in fields(of):
@@ -35,17 +35,17 @@ def check_values(values: Mapping[str, Any], of: Any, where: str) -> None:
             continue
         value, hint = values[field.name], hints[field.name]
         if not _fits(value, hint) or (value in ("", [], ()) and field.default not in ("", ())):
-            raise ConfigError(f"{where} {field.name} = {value!r}; expected {_called(hint)}")
+            raise ConfigError(f"{where} {field.name} = {value!r}; expected {_type_name(hint)}")
 
 
 @functools.cache
 def _hints(of: Any) -> dict[str, Any]:
-    """Return the types of the fields; a benchmark asks them once a task."""
+    """Return the types of the fields, cached since a benchmark needs them for each task."""
     return typing.get_type_hints(of)
 
 
 def frozen(value: Any) -> Any:
-    """Return the value with tuples for lists, at any depth of lists, and of a table's own values."""
+    """Return the value with tuples in place of lists, nested ones and those in a table included."""
     if isinstance(value, Mapping):
         return {key: frozen(one) for key, one in value.items()}
     return tuple(frozen(v) for v in value) if isinstance(value, list) else value
@@ -79,16 +79,16 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def _called(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_called(one) for one in arguments)
+        return " or ".join(_type_name(one) for one in arguments)
     if origin is typing.Literal:
         return " or ".join(map(repr, arguments))
     if origin is tuple and arguments[-1:] != (...,):
-        return f"[{', '.join(_called(one) for one in arguments)}]"
+        return f"[{', '.join(_type_name(one) for one in arguments)}]"
     if origin is Mapping:
-        return f"a table, each value {_called(arguments[1])}"
+        return f"a table, each value {_type_name(arguments[1])}"
     if origin in (tuple, list):
-        return f"a list of {_called(arguments[0])}"
+        return f"a list of {_type_name(arguments[0])}"
     return TOML.get(hint, "another value")

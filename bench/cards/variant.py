@@ -1,4 +1,4 @@
-"""A task split by another rule, or learnt from few examples: a task of its own, with a name of its own."""
+"""Variants of a task: split by another rule, or trained on few examples, under a name of their own."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from .values import check_values
 
 
 def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> Task:
-    """Return the task as `NAME(shots=16)` or `NAME(split='by_homology', threshold=0.8)` asks for it.
+    """Return the variant of a task that `NAME(shots=16)` or `NAME(split='by_homology', threshold=0.8)` describes.
 
-    `shots` are few-shot examples a class; `split` names one of `rules`, and the other settings are that rule's. The
-    name says them all, so that results are never mixed with the task's own. Raises ConfigError naming the setting.
+    `shots` is the number of training examples per class; `split` names one of `rules`, and the other settings are that
+    rule's. The name lists them all, so that results are never mixed with the task's own. Raises ConfigError naming the
+    setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -31,9 +32,9 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
     shots = given.get("shots")
     if shots is not None:
         if not isinstance(shots, int) or isinstance(shots, bool) or shots < 1:
-            raise ConfigError(f"{where}: shots = {shots!r}; expected a whole number of examples a class, such as 16")
+            raise ConfigError(f"{where}: shots = {shots!r}; expected a whole number of examples per class, such as 16")
         if sizes.get("train") == 0:
-            raise ConfigError(f"{where}: shots = {shots}: the task has no training part")
+            raise ConfigError(f"{where}: shots = {shots}; the task has no training part")
         rule = few_shot(rule, shots)
         sizes = {part: n for part, n in sizes.items() if part == "test"}
     shown = ",".join(f"{key}={_plain(value)}" for key, value in sorted(given.items()))
@@ -50,13 +51,13 @@ def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> Spl
     check_keys(arguments, [f.name for f in fields(rules[name])], f"{where}, split {name}")
     check_values(arguments, rules[name], f"{where}, split {name}:")
     try:
-        made: SplitRule = rules[name](**arguments)
+        rule: SplitRule = rules[name](**arguments)
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{where}, split {name}: {error}") from None
-    return made
+    return rule
 
 
 def _plain(value: Any) -> str:
-    """Return a value as a part of a name that can be a folder's."""
+    """Return a value as text that can be part of a folder's name."""
     text = "+".join(map(_plain, value)) if isinstance(value, tuple) else str(value)
     return re.sub(r"[^\w.+-]", "_", text)

@@ -182,7 +182,7 @@ def check_probabilities_sum_to_one(loaded: LoadedModel) -> str:
         summed.append(f"log_likelihood ({_continuations(loaded, tolerance)})")
     if not summed:
         raise NotApplicable("the model gives no probabilities that can be summed")
-    return f"Probabilities of {', '.join(summed)} sum to one."
+    return f"Sums to one: {', '.join(summed)}."
 
 
 def _spells_bases(loaded: LoadedModel) -> bool:
@@ -203,7 +203,7 @@ def _continuations(loaded: LoadedModel, tolerance: float) -> str:
     after = np.asarray(loaded.model.log_likelihood(strings([p + e for p in prefixes for e in ends])), np.float64)
     totals: FloatArray = np.exp(after.reshape(len(prefixes), -1) - before[:, None]).sum(1)
     mean = float(totals.mean())
-    what = f"the probabilities of all continuations by 3 bases sum to {mean:.3g}"
+    what = f"all continuations by 3 bases sum to {mean:.3g}"
     if hasattr(loaded.model, "tokens"):
         expect(np.abs(totals - 1).max() <= tolerance, f"log_likelihood: {what}, expected 1")
     expect(

@@ -1,1 +1,1 @@
-"""DNA itself, without examples: strands and letters, k-mers, similarity, FASTA, genomes, assemblies, taxa."""
+"""DNA apart from examples: strands and letters, k-mers, similarity, FASTA, genomes, assemblies, taxa."""

@@ -1,4 +1,4 @@
-"""Alignments through a shared seed and searches by them, as machine code. Imported only where it runs."""
+"""Alignments through a shared seed, and searches that use them, as machine code. Imported only when it runs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ..types import FloatArray, IntArray
 from ._seeds import Codes, Index, compiled
 
 _BAND = 256
-"""Bases by which an alignment may leave the diagonal of its seed."""
+"""Bases by which an alignment may stray from the diagonal of its seed."""
 
 _NEAR = 16
-"""Diagonals so near one another count as one."""
+"""Diagonals within this many bases of one another count as one."""
 
 _DROP = 16
 """An extension ends where its score has fallen this far below its best."""
 
 _UNGAPPED, _ENOUGH = 4, 40
-"""What the ungapped extension of a seed must score above the seed's own weight before gaps are tried, and in all."""
+"""Score that a seed's ungapped extension must add to the seed's weight, and largest total needed, to try gaps."""
 
 
 @compiled
@@ -51,13 +51,13 @@ def _ungapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int,
 def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, way: int, work: IntArray) -> Any:
     """Return matches and columns of the best alignment that starts at (a, b), by the greedy method for DNA.
 
-    `far[k]` is how many bases of a are used where `d` differences end on diagonal k, at most; from there on, bases are
-    passed as long as they match (Zhang, Schwartz, Wagner and Miller 2000, J Comput Biol 7:203).
+    `far[k]` is the most bases of a that `d` differences can use on diagonal k; from there, bases are passed while they
+    match (Zhang, Schwartz, Wagner and Miller 2000, J Comput Biol 7:203).
     """
-    far, gaps, was, had = work[0], work[1], work[2], work[3]
+    far, gaps, before, gaps_before = work[0], work[1], work[2], work[3]
     low = high = _BAND + 1  # of diagonals in reach; diagonal k is column k + _BAND + 1
     far[:] = -1
-    was[:] = -1
+    before[:] = -1
     far[low], gaps[low] = 0, 0
     d = best = matches = columns = 0
     while True:
@@ -65,11 +65,11 @@ def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, w
         for c in range(low, high + 1):
             i, g, k = far[c], gaps[c], c - _BAND - 1
             if d:
-                i, g = was[c] + 1 if was[c] >= 0 else -1, had[c]
-                if was[c + 1] >= 0 and was[c + 1] + 1 > i:
-                    i, g = was[c + 1] + 1, had[c + 1] + 1
-                if was[c - 1] > i:
-                    i, g = was[c - 1], had[c - 1] + 1
+                i, g = before[c] + 1 if before[c] >= 0 else -1, gaps_before[c]
+                if before[c + 1] >= 0 and before[c + 1] + 1 > i:
+                    i, g = before[c + 1] + 1, gaps_before[c + 1] + 1
+                if before[c - 1] > i:
+                    i, g = before[c - 1], gaps_before[c - 1] + 1
             j = i + k
             if i < 0 or j < 0 or i > left_a or j > left_b or i + j - 5 * d < best - 2 * _DROP:
                 far[c] = -1
@@ -90,10 +90,10 @@ def _gapped(codes: Codes, a: int, b: int, sign: int, left_a: int, left_b: int, w
         if last < 0:
             return matches, columns
         for c in range(low, high + 1):
-            was[c], had[c] = far[c], gaps[c]
-        was[low - 1] = was[high + 1] = -1
+            before[c], gaps_before[c] = far[c], gaps[c]
+        before[low - 1] = before[high + 1] = -1
         low, high, d = max(first - 1, 1), min(last + 1, 2 * _BAND + 1), d + 1
-        was[low - 1] = was[high + 1] = -1
+        before[low - 1] = before[high + 1] = -1
 
 
 @compiled
@@ -109,10 +109,10 @@ def align(
     least: int,
     buffer: IntArray,
 ) -> tuple[Any, Any]:
-    """Return matches and columns of the alignment of two rows through the seed at offsets a and b; 0 where it is none.
+    """Return matches and columns of the alignment of two rows through the seed at offsets a and b; 0 for none.
 
     The seed is anchored at its first base as row a reads it, and extended both ways, with gaps only where it scores
-    `least` without them: matches less mismatches.
+    at least `least` (matches less mismatches) without them.
     """
     start_a, end_a, start_b, end_b = bounds[row_a], bounds[row_a + 1], bounds[row_b], bounds[row_b + 1]
     if same:
@@ -174,14 +174,13 @@ def relatives(
 ) -> tuple[IntArray, FloatArray, int]:
     """Return the pairs of rows (m, 2) that the seeds of `index` found, their similarity, and how many were capped.
 
-    A pair may come twice. Each row that has a seed is compared with the next `cap` rows that have it, or the next
-    `beyond` where more than these have it; with `spanning`,
-    only where `parent` does not join them yet. `seen` is a memory of what was compared, and may forget. `keys` holds
-    the seeds of each row, sorted, from `starts[row]` on: `rate` of them all. Two rows that share less than a third of
-    the seeds to be expected at `threshold` are not aligned.
+    A pair may occur twice. Each row with a seed is compared with the next `cap` rows that have it, or the next `beyond`
+    where more have it; with `spanning`, only where `parent` does not join them yet. `seen` is a lossy memory of what
+    was compared. `keys` has the sorted seeds of each row from `starts[row]` on, the fraction `rate` of all. Two rows
+    that share less than a third of the seeds expected at `threshold` are not aligned.
     """
     intact = rate * threshold**weight / 3
-    pairs, found = np.empty((1024, 2), np.int64), np.empty(1024, np.float64)
+    pairs, similarities = np.empty((1024, 2), np.int64), np.empty(1024, np.float64)
     buffer = np.empty((4, 2 * _BAND + 3), np.int64)
     offsets, rows = np.empty(1024, np.int64), np.empty(1024, np.int64)
     slots = np.uint64(len(seen) - 1)
@@ -226,20 +225,22 @@ def relatives(
                 if _shared(keys, starts, ra, rb) < int(intact * (coverage * shorter - span)):
                     seen[slot] = pair
                     continue
-                wanted = int((2 * threshold - 1) * coverage * shorter / 4)  # a relative scores it before its first gap
-                least = max(weight + _UNGAPPED, min(_ENOUGH, wanted))
+                expected = int(
+                    (2 * threshold - 1) * coverage * shorter / 4
+                )  # what a relative scores before its first gap
+                least = max(weight + _UNGAPPED, min(_ENOUGH, expected))
                 matches, columns = align(codes, bounds, ra, rb, a, b, span, same, least, buffer)
                 similarity = matches / max(columns, coverage * shorter)
                 if similarity < threshold:
                     seen[near] = where
                     continue
                 seen[slot] = pair
-                if n == len(found):
-                    pairs, found = np.concatenate((pairs, pairs)), np.concatenate((found, found))
-                pairs[n, 0], pairs[n, 1], found[n] = ra, rb, similarity
+                if n == len(similarities):
+                    pairs, similarities = np.concatenate((pairs, pairs)), np.concatenate((similarities, similarities))
+                pairs[n, 0], pairs[n, 1], similarities[n] = ra, rb, similarity
                 n += 1
                 parent[_root(parent, rb)] = _root(parent, ra)
-    return pairs[:n], found[:n], capped
+    return pairs[:n], similarities[:n], capped
 
 
 @compiled
@@ -260,11 +261,11 @@ def best_matches(
     index_of: IntArray,
     strand_of: IntArray,
 ) -> int:
-    """Return how many seeds of queries were capped, having put each query's best reference into the last four arrays.
+    """Return how many seeds of queries were capped, having written each query's best reference to the last four arrays.
 
-    Rows from `first` on are references; `queries` are the seeds of the rows before, in order of their offsets. A
-    seed's first `cap` references count. The `tries` references with the most seeds in common are aligned, each through
-    the diagonal that most of these lie on, at the first of as many seeds that gives an alignment.
+    Rows from `first` on are references; `queries` are the seeds of the rows before, in order of their offsets. Only
+    the first `cap` references of a seed count. The `tries` references that share most seeds are aligned, each on the
+    diagonal with most of them, through the first of `tries` seeds that gives an alignment.
     """
     buffer = np.empty((4, 2 * _BAND + 3), np.int64)
     counts = np.zeros(len(bounds), np.int64)
@@ -310,15 +311,15 @@ def best_matches(
             if most == 0:
                 break
             counts[other] = 0
-            mine = np.flatnonzero(hit_row[:hits] == other)
-            lines = np.sort(hit_line[mine])
+            hits_of_other = np.flatnonzero(hit_row[:hits] == other)
+            lines = np.sort(hit_line[hits_of_other])
             line, longest, length = lines[0], 0, 0
             for i in range(len(lines)):
                 length = length + 1 if i and lines[i] == lines[i - 1] else 1
                 if length > longest:
                     line, longest = lines[i], length
-            left = tries  # a seed may agree by chance, or where too little around it does
-            for h in mine:
+            left = tries  # a seed may match by chance, or where too little around it matches
+            for h in hits_of_other:
                 if hit_line[h] == line and left:
                     left -= 1
                     same = line % 2 == 1

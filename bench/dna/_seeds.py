@@ -1,4 +1,4 @@
-"""Seeds of DNA and sets of k-mers, as machine code. Imported only where it runs.
+"""Seeds of DNA and sets of k-mers, as machine code. Imported only when it runs.
 
 A seed is a spaced word: `mask` says which bases of a window of `span` count. Masks are palindromes, so that the
 reverse complement of a seed is the seed of the reverse complement, and one key serves both strands. An index is a
@@ -21,7 +21,7 @@ Index = NDArray[np.uint64]
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function as machine code, kept on disk where a folder can be written."""
+    """Return the function as machine code, cached on disk where a folder is writable."""
     try:
         return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:
@@ -38,9 +38,9 @@ def _key(forward: Any, backward: Any, mask: Any, both: bool) -> Any:
 
 @compiled
 def seeds(codes: Codes, bounds: IntArray, span: int, mask: Any, both: bool, low: int, high: int, out: Index) -> int:
-    """Return how many seeds have a key in [low, high), having written them to `out` as far as it goes, in order.
+    """Return how many seeds have a key in [low, high), having written them, in order, to `out` as far as they fit.
 
-    A seed never spans two sequences, nor a letter other than A, C, G, T.
+    A seed never spans two sequences or a letter other than A, C, G, T.
     """
     full = np.uint64((1 << (2 * span)) - 1) if span < 32 else ~np.uint64(0)
     top, two = np.uint64(2 * (span - 1)), np.uint64(2)
@@ -68,9 +68,9 @@ def seeds(codes: Codes, bounds: IntArray, span: int, mask: Any, both: bool, low:
 
 @compiled
 def overlap(
-    codes: Codes, bounds: IntArray, rows: IntArray, others: IntArray, k: int, both: bool, kept: int
+    codes: Codes, bounds: IntArray, rows: IntArray, others: IntArray, k: int, both: bool, limit: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the Jaccard index and the containment of the sets of k-mers of each two rows; 0 where one has none."""
+    """Return the Jaccard index and the containment of the k-mer sets of each pair of rows; 0 where a row has none."""
     jaccard, containment = np.zeros(len(rows)), np.zeros(len(rows))
     mask = np.uint64((1 << (2 * k)) - 1) if k < 32 else ~np.uint64(0)
     longest = 0
@@ -78,8 +78,8 @@ def overlap(
         longest = max(longest, bounds[rows[i] + 1] - bounds[rows[i]], bounds[others[i] + 1] - bounds[others[i]])
     x, y = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
     for i in range(len(rows)):
-        a = np.unique(x[: seeds(codes, bounds[rows[i] : rows[i] + 2], k, mask, both, 0, kept, x)] >> np.uint64(32))
-        b = np.unique(y[: seeds(codes, bounds[others[i] : others[i] + 2], k, mask, both, 0, kept, y)] >> np.uint64(32))
+        a = np.unique(x[: seeds(codes, bounds[rows[i] : rows[i] + 2], k, mask, both, 0, limit, x)] >> np.uint64(32))
+        b = np.unique(y[: seeds(codes, bounds[others[i] : others[i] + 2], k, mask, both, 0, limit, y)] >> np.uint64(32))
         if len(a) == 0 or len(b) == 0:
             continue
         at = np.searchsorted(b, a)

@@ -1,4 +1,4 @@
-"""What is known of reference assemblies: their names, the lengths of their chromosomes, and other names of a contig."""
+"""Reference assemblies: their names, the lengths of their chromosomes, and the aliases of contigs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SYNONYMS = {
     "grcm39": "mm39",
 }
 _YORUBA = 16571
-"""Length of chrM in UCSC's hg19: another sequence than GRCh37's MT, so the one must not be read for the other."""
+"""Length of chrM in UCSC's hg19, which differs from MT of GRCh37, so neither must be an alias of the other."""
 
 _PLAIN = re.compile(r"(?:chr(?:omosome)?_?)?(\w{1,5})", re.IGNORECASE)
 _ACCESSION = re.compile(r"\bNC_\d{6}\.\d+\b")
@@ -65,7 +65,7 @@ def canonical(name: str) -> str:
 
 
 def url_of(name: str) -> str:
-    """Return where UCSC keeps the FASTA of an assembly, '' where we know of none."""
+    """Return the URL of the FASTA of an assembly at UCSC, '' for an unknown assembly."""
     name = canonical(name)
     return f"https://hgdownload.soe.ucsc.edu/goldenPath/{name}/bigZips/{name}.fa.gz" if name in LENGTHS else ""
 
@@ -80,18 +80,18 @@ class Entry:
 
 
 def aliases(contigs: list[Entry]) -> dict[str, str]:
-    """Return other names of contigs with the name in the file: '1' for 'chr1' and back, MT for chrM, accessions.
+    """Return the aliases of contigs, with the name in the file: '1' for 'chr1' and back, MT for chrM, accessions.
 
-    Accessions and numbers of chromosomes are read from the headers. A name that two contigs could have is nobody's.
+    Accessions and chromosome numbers are read from the headers. A name that would suit two contigs is no alias.
     """
     names = {contig.name for contig in contigs}
-    found: dict[str, str] = {}
+    target_of: dict[str, str] = {}
     doubtful: set[str] = set()
     for contig in contigs:
         for other in _other_names(contig):
-            if found.setdefault(other, contig.name) != contig.name:
+            if target_of.setdefault(other, contig.name) != contig.name:
                 doubtful.add(other)
-    return {other: name for other, name in found.items() if other not in names | doubtful}
+    return {other: name for other, name in target_of.items() if other not in names | doubtful}
 
 
 def _other_names(contig: Entry) -> list[str]:
@@ -114,26 +114,26 @@ def _other_names(contig: Entry) -> list[str]:
 
 
 def check_assembly(name: str, contigs: Mapping[str, int], *, truncated: bool, where: str) -> str:
-    """Return a note of the chromosomes that the FASTA lacks, '' where it has all or the assembly is not known to us.
+    """Return a note of the chromosomes that the FASTA lacks, '' where it has all or the assembly is unknown.
 
-    `contigs` are lengths by every name and alias. Raises DataError where a chromosome has another length than that of
-    assembly `name`, unless it is shorter, `truncated` is set and it is of no other assembly that we know.
+    `contigs` are lengths by name and alias. Raises DataError where a chromosome does not have the length it has in
+    assembly `name`, unless `truncated` is set, it is shorter, and its length is of no other known assembly.
     """
     if name not in LENGTHS:
         return ""
     missing = []
     for chromosome, length in LENGTHS[name].items():
-        found = contigs.get(f"chr{chromosome}")
-        if found is None:
+        actual = contigs.get(f"chr{chromosome}")
+        if actual is None:
             missing.append(f"chr{chromosome}")
-        elif found != length:
-            others = [a for a, lengths in LENGTHS.items() if lengths.get(chromosome) == found]
-            said = f"{where}: chr{chromosome} has {found:,} bp where {name} has {length:,}"
+        elif actual != length:
+            others = [a for a, lengths in LENGTHS.items() if lengths.get(chromosome) == actual]
+            difference = f"{where}: chr{chromosome} has {actual:,} bp where {name} has {length:,}"
             if others:
-                raise DataError(f"{said}: this is {others[0]}; baserate genome add {others[0]} {where}")
-            if found > length or not truncated:
-                advice = "" if found > length else "; the start of the chromosome alone is taken with --truncated"
-                raise DataError(f"{said}: another assembly{advice}")
+                raise DataError(f"{difference}: this is {others[0]}; baserate genome add {others[0]} {where}")
+            if actual > length or not truncated:
+                advice = "" if actual > length else "; --truncated accepts the start of a chromosome"
+                raise DataError(f"{difference}: it is another assembly{advice}")
     if len(missing) == len(LENGTHS[name]):
-        raise DataError(f"{where}: holds no chromosome of {name}; its contigs: {', '.join(list(contigs)[:5])}")
+        raise DataError(f"{where}: no chromosome of {name}; its contigs are {', '.join(list(contigs)[:5])}")
     return f"{name} without {', '.join(missing)}" if missing else ""

@@ -1,4 +1,4 @@
-"""FASTA files too large to hold: read through once to check and index them, then window by window."""
+"""FASTA files too large for memory: read once to check and index them, then window by window."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LETTERS = b"ACGTRYSWKMBDHVNacgtryswkmbdhvn\r\n"
 
 
 class Bases(Protocol):
-    """A contig: its length in bp, and any stretch of it as text. A str is one."""
+    """A contig: its length in bp, and slices of it as text. A str is one."""
 
     def __len__(self) -> int: ...
 
@@ -53,7 +53,7 @@ class Indexed:
 
 @dataclass(frozen=True)
 class Scan:
-    """What one pass over a FASTA file found: the SHA-256 of its text and of the file as it is packed, its contigs."""
+    """The result of one pass over a FASTA file: the SHA-256 of its text and of the packed file, and its contigs."""
 
     sha256: str
     packed_sha256: str
@@ -61,7 +61,7 @@ class Scan:
 
 
 class Contig:
-    """A contig that is read from its file as it is sliced, upper case."""
+    """A contig whose slices are read from its file, in upper case."""
 
     def __init__(self, faidx: pyfaidx.Faidx, name: str, length: int) -> None:
         self._faidx, self._name, self._length = faidx, name, length
@@ -77,7 +77,7 @@ class Contig:
 
 
 class Genome(Mapping[str, Contig]):
-    """The contigs of an indexed FASTA file by name; another name of a contig finds it, but is not listed."""
+    """The contigs of an indexed FASTA file by name; aliases find a contig, but are not listed."""
 
     def __init__(self, path: Path, index: Path, contigs: Mapping[str, int], aliases: Mapping[str, str]) -> None:
         import pyfaidx
@@ -102,7 +102,7 @@ class Genome(Mapping[str, Contig]):
 
 
 class Aliased(Mapping[str, str]):
-    """Sequences in memory by name, found by their other names as well."""
+    """Sequences in memory by name; aliases find them too, but are not listed."""
 
     def __init__(self, sequences: Mapping[str, str], other: Mapping[str, str]) -> None:
         self._sequences, self._other = sequences, other
@@ -121,7 +121,7 @@ class Aliased(Mapping[str, str]):
 
 
 class _Hashing:
-    """A file that is hashed, and tells its progress, as it is read."""
+    """A file that is hashed, and reports its progress, as it is read."""
 
     def __init__(self, file: BinaryIO, advance: Advance) -> None:
         self._file, self._advance = file, advance
@@ -135,10 +135,10 @@ class _Hashing:
 
 
 def scan(path: Path, *, unpack: Path | None = None) -> Scan:
-    """Return what a FASTA file holds, plain or packed with gzip or xz, and write its text to `unpack` where given.
+    """Return the index and digests of a FASTA file, plain or packed (gzip, xz); write its text to `unpack` if given.
 
     Raises DataError, naming file and contig, where it is damaged, a letter is not IUPAC DNA, a contig has no sequence
-    or occurs twice, or lines are of different lengths, so that it cannot be indexed.
+    or occurs twice, or lines have different lengths, so that it cannot be indexed.
     """
     try:
         with path.open("rb") as raw:
@@ -188,7 +188,7 @@ def _index(pieces: Iterable[bytes], where: str) -> list[Indexed]:
 
 
 class _Contigs:
-    """The contigs found so far in a FASTA text that is added a block of whole lines at a time."""
+    """The contigs so far of a FASTA text that is added in blocks of whole lines."""
 
     def __init__(self, where: str) -> None:
         self._where, self._offset = where, 0
@@ -235,7 +235,9 @@ class _Contigs:
             return
         bad = block.translate(None, _LETTERS)
         if bad:
-            raise DataError(f"{self._where}: contig {self._header[0]!r} holds {chr(bad[0])!r}, not an IUPAC DNA letter")
+            raise DataError(
+                f"{self._where}: contig {self._header[0]!r} has {chr(bad[0])!r}, which is not an IUPAC DNA letter"
+            )
         lengths = np.where(ends == starts, 0, ends - starts - (data[ends - 1] == ord("\r")))
         filled = np.flatnonzero(lengths)
         if len(filled) and not self._bases and not self._short:

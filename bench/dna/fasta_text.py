@@ -1,4 +1,4 @@
-"""FASTA as text: its records, and what their headers say."""
+"""FASTA as text: its records, and the fields of their headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BARE = re.compile(r"field\d+")
 
 
 class Record(NamedTuple):
-    """A sequence, with its header and the line on which that stands, from 1."""
+    """A sequence with its header, and the line number of the header, from 1."""
 
     header: str
     sequence: str
@@ -21,7 +21,7 @@ class Record(NamedTuple):
 
 
 def fasta_records(lines: Iterable[str], where: str) -> Iterator[Record]:
-    """Yield the records of FASTA, letters as they are; blanks and blank lines count for nothing.
+    """Yield the records of FASTA, letters as they are, without blanks and blank lines.
 
     Raises DataError, naming the line, where the text is not FASTA or a record has no name or no sequence.
     """
@@ -54,11 +54,11 @@ def fasta_records(lines: Iterable[str], where: str) -> Iterator[Record]:
 
 
 def header_columns(headers: Sequence[str]) -> dict[str, list[str]]:
-    """Return what the headers say as columns: `id`, and one for each further field.
+    """Return the fields of the headers as columns: `id`, and one for each further field.
 
-    Fields are parted by '|' or by blanks; `gene=abc` is column 'gene', a bare one 'field2', 'field3' and so on. Where
-    headers have not all the same fields, what follows the first word is the column 'description', or, if all are parted
-    by '|', as those with one label or several are, the bare fields of each are joined by ';' as the column 'label'.
+    Fields are separated by '|' or by blanks; `gene=abc` is the column 'gene', a bare field is 'field2', 'field3' and so
+    on. Where headers differ in their fields, the text after the first word is the column 'description'; but where all
+    use '|', as headers with one or more labels do, the bare fields of each are joined by ';' as the column 'label'.
     """
     fields = [_fields(header) for header in headers]
     names = _names(fields[0]) if fields else ["id"]
@@ -72,7 +72,7 @@ def header_columns(headers: Sequence[str]) -> dict[str, list[str]]:
 
 
 def add_label(columns: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the columns of `header_columns` with 'label', the bare fields joined by ';', where none is called so."""
+    """Return the columns of `header_columns` with 'label', the bare fields joined by ';', unless it exists."""
     bare = [values for name, values in columns.items() if _BARE.fullmatch(name)]
     if "label" in columns or not bare:
         return columns
@@ -80,7 +80,7 @@ def add_label(columns: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def drop_bare(columns: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the columns without those of bare fields, where their label holds them."""
+    """Return the columns without the bare fields, if there is a label made of them."""
     if "label" not in columns:
         return columns
     return {name: values for name, values in columns.items() if not _BARE.fullmatch(name)}

@@ -1,7 +1,7 @@
-"""Reference genomes known by name: `baserate genome add hg38 PATH` once, `genome = "hg38"` in every task.
+"""Reference genomes by name: `baserate genome add hg38 PATH` once, `genome = "hg38"` in every task.
 
 A registered genome is a folder with its index, its contigs and the SHA-256 of its text; an unpacked FASTA stays where
-it is. A path to a FASTA file serves wherever a name does.
+it is. A path to a FASTA file can be used in place of a name.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Registered:
-    """A genome's record: its name, where it came from, where its text lies, the SHA-256 of that, contigs in bp.
+    """The record of a genome: its name, source, path, the SHA-256 of its text, and the lengths of its contigs in bp.
 
-    `size` and `modified` (ns) of the file tell whether it may have changed since. `note` says what it lacks.
+    `size` and `modified` (ns) tell whether the file may have changed since. `note` says which chromosomes it lacks.
     """
 
     name: str
@@ -45,19 +45,19 @@ class Registered:
 
     @property
     def folder(self) -> Path:
-        """Where the record and the index are kept."""
+        """The folder of the record and the index."""
         return genomes_dir() / self.name
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object of all that is known."""
+        """Return the record as a JSON object."""
         return {"schema": _SCHEMA, **asdict(self)}
 
 
 def genomes_dir() -> Path:
-    """Return the folder of registered genomes: `$BASERATE_GENOMES`, or baserate's own under the user's data."""
-    named = os.environ.get("BASERATE_GENOMES")
-    if named:
-        return Path(named).expanduser()
+    """Return the folder of registered genomes: `$BASERATE_GENOMES`, or one in the user's data folder."""
+    configured = os.environ.get("BASERATE_GENOMES")
+    if configured:
+        return Path(configured).expanduser()
     from platformdirs import user_data_dir
 
     return Path(user_data_dir("baserate", appauthor=False)) / "genomes"
@@ -72,22 +72,24 @@ def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = Fa
     """Return the record of a FASTA file, plain or packed (.gz, .xz), at a path or URL, registered as `name`.
 
     A packed file is unpacked once into the registry; a plain one stays where it is. `sha256` is checked against the
-    file and against its text. Raises DataError where the file cannot be used, the digest differs, or chromosomes have
-    not the lengths of the assembly of that name (see `check_assembly`), ConfigError for a name that is taken.
+    file and against its text. Raises DataError where the file cannot be used, the digest differs, or chromosomes do
+    not have the lengths of the assembly `name` (see `check_assembly`), ConfigError where the name is taken.
     """
     name = canonical(name)
     if not is_name(name):
         raise ConfigError(f"genome name {name!r}: expected letters, digits, '_', '-' and '.', not a file name")
     taken = genomes_dir() / name / "genome.json"
     if taken.is_file():
-        raise ConfigError(f"genome {name!r} is registered already, from {_read(taken).source}; baserate genome remove")
+        raise ConfigError(
+            f"genome {name!r} is registered already, from {_read(taken).source}; see baserate genome remove"
+        )
     url = "://" in source
     _check_suffix(source)
 
     def write(staging: Path) -> None:
         staging.mkdir()
         file = _download(source) if url else Path(source).expanduser().resolve()
-        own = url or file.suffix in PACKED
+        in_registry = url or file.suffix in PACKED
         read = scan(file, unpack=staging / "genome.fa" if file.suffix in PACKED else None)
         if sha256 and sha256.lower() not in (read.sha256, read.packed_sha256):
             raise DataError(f"{source}: SHA-256 is {read.packed_sha256} ({read.sha256} unpacked), expected {sha256}")
@@ -96,9 +98,9 @@ def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = Fa
         note = check_assembly(name, every, truncated=truncated, where=source)
         if url:
             file.unlink() if file.suffix in PACKED else file.replace(staging / "genome.fa")
-        text = staging / "genome.fa" if own else file
+        text = staging / "genome.fa" if in_registry else file
         status = text.stat()
-        where = str(genomes_dir() / name / "genome.fa") if own else str(file)
+        where = str(genomes_dir() / name / "genome.fa") if in_registry else str(file)
         known = Registered(name, source, where, read.sha256, status.st_size, status.st_mtime_ns, lengths, other, note)
         _write_index(staging, known, read)
 
@@ -112,7 +114,7 @@ def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = Fa
 
 
 def remove_genome(name: str) -> Registered:
-    """Remove a genome's record, its index and its unpacked copy, and return what it was; a file of yours stays."""
+    """Return the record of a genome after removing it, with its index and unpacked copy; the user's file stays."""
     known = find_genome(name)
     shutil.rmtree(known.folder)
     return known
@@ -129,20 +131,20 @@ def find_genome(name: str) -> Registered:
     if not path.is_file():
         near = nearest(name, [known.name for known in registered()])
         url, known_as = url_of(name), canonical(name)
-        said = f"genome {name!r} is not registered: baserate genome add {known_as} PATH|URL"
-        raise DataError(said + (f" (such as {url})" if url else f"; did you mean {near[0]!r}?" if near else ""))
+        message = f"genome {name!r} is not registered: baserate genome add {known_as} PATH|URL"
+        raise DataError(message + (f" (such as {url})" if url else f"; did you mean {near[0]!r}?" if near else ""))
     return _read(path)
 
 
 def digest_file(name: str) -> Path:
-    """Return the file that holds a genome's SHA-256: what a cache of windows is keyed by."""
+    """Return the file with a genome's SHA-256, by which windows are cached."""
     return find_genome(name).folder / "sha256"
 
 
 def open_genome(reference: str) -> Genome:
     """Return the contigs of a registered genome, or of an unpacked FASTA file, read only where they are sliced.
 
-    Raises DataError where the genome is not registered, or its file is gone or has changed since.
+    Raises DataError where the genome is not registered, or its file is missing or has changed.
     """
     if is_name(reference) and not Path(reference).is_file():
         known = _unchanged(find_genome(reference))
@@ -154,7 +156,7 @@ def _open_path(path: Path) -> Genome:
     """Return the contigs of a FASTA file, indexed beside the registered genomes, since its folder may be read-only."""
     _check_suffix(str(path))
     if path.suffix in PACKED:
-        raise DataError(f"{path}: packed; unpack it, or register it: baserate genome add NAME {path}")
+        raise DataError(f"{path}: is packed; unpack it, or register it: baserate genome add NAME {path}")
     try:
         path, status = path.resolve(), path.stat()
     except OSError as error:
@@ -170,7 +172,7 @@ def _open_path(path: Path) -> Genome:
         def write(beside: Path) -> None:
             beside.mkdir()
             _write_index(beside, known, read)
-            shutil.rmtree(folder, ignore_errors=True)  # one without its record
+            shutil.rmtree(folder, ignore_errors=True)  # a folder that has no record
 
         try:
             write_whole(folder, write)
@@ -196,14 +198,16 @@ def _read(path: Path) -> Registered:
     try:
         value = json.loads(path.read_text())
         if value.pop("schema") != _SCHEMA:
-            raise DataError(f"{path}: of another version of baserate; remove {path.parent} and add the genome again")
+            raise DataError(
+                f"{path}: written by another version of baserate; remove {path.parent} and add the genome again"
+            )
         return Registered(**value)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); remove {path.parent} and add the genome again") from error
 
 
 def _unchanged(known: Registered) -> Registered:
-    """Return the record, having read the file through again where its size or time has changed."""
+    """Return the record, after reading the file again where its size or time has changed."""
     path = Path(known.path)
     again = f"baserate genome remove {known.name}, then baserate genome add {known.name} {known.source}"
     try:
@@ -225,13 +229,13 @@ def _check_suffix(source: str) -> None:
     for suffix in PACKED:
         plain = plain.removesuffix(suffix)
     if source.endswith(".2bit"):
-        raise DataError(f"{source}: .2bit is not read; fetch the .fa.gz, or convert it with twoBitToFa")
+        raise DataError(f"{source}: .2bit is not supported; fetch the .fa.gz, or convert it with twoBitToFa")
     if not plain.endswith(SUFFIXES):
         raise DataError(f"{source}: expected FASTA: {', '.join(SUFFIXES)}, or one of these with .gz or .xz")
 
 
 def _download(url: str) -> Path:
-    """Return a file with what the URL holds; what an interrupted download left is continued."""
+    """Return the file downloaded from the URL; an interrupted download is continued."""
     import http.client
     import urllib.error
     import urllib.request
@@ -254,7 +258,9 @@ def _download(url: str) -> Path:
                     got += len(chunk)
                     advance(len(chunk))
             if left and got != left:
-                raise DataError(f"{url}: cut off after {got:,} of {left:,} bytes; the same command goes on from there")
+                raise DataError(
+                    f"{url}: cut off after {got:,} of {left:,} bytes; run the same command again to continue"
+                )
     except urllib.error.HTTPError as error:
         with error:
             if error.code != 416:  # 416: nothing is left to fetch

@@ -61,7 +61,7 @@ def _joined(sequences: Strings) -> tuple[NDArray[np.uint8], IntArray]:
 
 
 def count_kmers(sequences: Strings, k: int) -> csr_matrix:
-    """Return the counts of overlapping k-mers, a (n, 4**k) CSR matrix of int32 with columns in alphabetical order.
+    """Return the counts of overlapping k-mers: a CSR matrix (n, 4**k) of int32 with columns in alphabetical order.
 
     A window with a letter other than A, C, G, T is not counted, so a sequence that is shorter than `k`, or all N, has
     an empty row. Raises ConfigError for `k` outside 1..10.
@@ -75,10 +75,10 @@ def count_kmers(sequences: Strings, k: int) -> csr_matrix:
     indptr = np.zeros(len(bounds), dtype=width)
     indices = np.empty(len(letters), dtype=width)
     counts = np.empty(len(letters), dtype=np.int32)
-    found = _compiled()(letters, bounds, k, indptr, indices, counts) if len(letters) else 0
+    n_entries = _compiled()(letters, bounds, k, indptr, indices, counts) if len(letters) else 0
     matrix = csr_matrix((len(sequences), 4**k), dtype=np.int32)
     # Set, not passed to the constructor, which would check the arrays once more.
-    matrix.data, matrix.indices, matrix.indptr = counts[:found], indices[:found], indptr
+    matrix.data, matrix.indices, matrix.indptr = counts[:n_entries], indices[:n_entries], indptr
     matrix.has_canonical_format = True
     return matrix
 
@@ -149,11 +149,11 @@ def _count(
 
 @functools.cache
 def _compiled() -> Callable[..., int]:
-    """Return `_count` as machine code, kept by numba beside this file, or in the user's cache if that is read-only."""
+    """Return `_count` as machine code, cached by numba beside this file, or for the user if that is read-only."""
     import numba
 
     try:
         compiled: Callable[..., int] = numba.njit(cache=True, nogil=True)(_count)
-    except RuntimeError:  # no folder that can be written: compile anew in each process
+    except RuntimeError:  # no writable folder: compile in each process
         compiled = numba.njit(nogil=True)(_count)
     return compiled

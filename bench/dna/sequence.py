@@ -1,4 +1,4 @@
-"""DNA as text: the letters that it may hold, and its other strand."""
+"""DNA as text: its letters, and the other strand."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from ..errors import DataError
 
 IUPAC = "ACGTRYSWKMBDHVN"
-"""The letters that a DNA sequence may hold, upper case; all but the first four are ambiguous."""
+"""The letters of DNA sequences, in upper case; all but the first four are ambiguous."""
 
 _COMPLEMENT = str.maketrans("ACGTURYSWKMBDHVNacgturyswkmbdhvn", "TGCAAYRSWMKVHDBNtgcaayrswmkvhdbn")
 _NOT_IUPAC = re.compile(f"[^{IUPAC}]")
 
 
 def reverse_complement(sequence: str) -> str:
-    """Return the other strand, read 5' to 3'; IUPAC letters and U are complemented, the case is kept."""
+    """Return the other strand, read 5' to 3'; IUPAC letters and U are complemented, case is preserved."""
     return sequence.translate(_COMPLEMENT)[::-1]
 
 

@@ -1,13 +1,13 @@
-"""Which sequences are nearly the same: the relatives of a sequence, the pairs, and the clusters of a set.
+"""Similar sequences: the nearest relative of a sequence, and the similar pairs and clusters of a set.
 
-The similarity of two sequences is matches / max(columns, coverage * shorter length) of their best local alignment that
-was found: the share of identical bases in the part that aligns, where this part counts as at least `coverage` (half,
-unless told otherwise) of the shorter sequence. So .8 means that half of the shorter one is 80 % identical to the other,
-and 1 that half of it or more is the same. N and other letters match nothing. Both strands are compared.
+The similarity of two sequences is matches / max(columns, coverage * shorter length) of the best local alignment found:
+the share of identical bases in the aligned part, which counts as at least `coverage` (by default half) of the shorter
+sequence. So .8 may mean that half of the shorter one is 80 % identical to the other, and 1 that half of it or more is
+identical. N and other letters match nothing. Both strands are compared.
 
 Alignments start from seeds, spaced words of 8 to 16 bases that both sequences have, and may leave the seed's diagonal
-by 256 bases; a match scores 2, a mismatch -3, a gapped base -4, and they end where the score falls by 32. Pairs without
-a common seed are not found, so what is found is a lower bound; `docs/decisions/0010-similarity.md` has the recall.
+by 256 bases; a match scores 2, a mismatch -3, a gapped base -4, and an alignment ends where its score has fallen by 32.
+Pairs without a common seed are not found, so similarities are lower bounds: see `docs/decisions/0010-similarity.md`.
 Sequences that are identical, on either strand, are always found, whatever their length or letters.
 """
 
@@ -29,14 +29,14 @@ from .sequence import reverse_complement
 
 COVERAGE = 0.5
 CAP = 64
-"""How many references that share a seed with a query are looked at; of more, the first."""
+"""References with a seed of a query that are considered; of more, the first."""
 LINKS = 8
-"""With how many others a sequence is compared for each seed that it shares with them; of more, the next."""
+"""Sequences with a common seed that a sequence is compared with; of more, the next."""
 TRIES = 8
 BLOCK = 1 << 24
-"""How many seeds are sorted at once: 128 MiB."""
+"""Seeds that are sorted at once: 128 MiB."""
 WORDS = 4096
-"""Seeds kept of a sequence on average; of longer ones a sample is kept, chosen by hash."""
+"""Average number of seeds per sequence; long sequences are sampled by hash."""
 
 _MASKS = {
     1 << 16: "111010010111",
@@ -45,7 +45,7 @@ _MASKS = {
     1 << 27: "11110101100110101111",
     1 << 60: "111100110101101011001111",
 }
-"""The mask of the seeds by how many bases there are at most: of fewer, lighter ones agree by chance as rarely."""
+"""The mask of the seeds by the largest total of bases: among fewer bases, lighter seeds match by chance as rarely."""
 _KEYS = 1 << 32
 
 
@@ -55,8 +55,8 @@ class Neighbours:
 
     `index` is -1 where none was found, and everything else is then 0. `identity` is matches / columns of the alignment,
     `coverage` columns / length of the shorter, `strand` 1 or -1. `jaccard` and `containment` are of the sets of
-    canonical k-mers: shared / all of both, and shared / those of the one that has fewer.
-    `capped` counts the seeds whose references were too many to follow all.
+    canonical k-mers: shared / union, and shared / the smaller set.
+    `capped` counts the seeds with too many references to consider all.
     """
 
     index: IntArray
@@ -82,7 +82,7 @@ class Pairs:
 
 
 def distinct(sequences: Any, *, both_strands: bool = True) -> IntArray:
-    """Return for each sequence the first row that holds it, on either strand."""
+    """Return for each sequence the first row with the same sequence, on either strand."""
     first: dict[str, int] = {}
     rows = np.empty(len(sequences), np.int64)
     for i, sequence in enumerate(sequences):
@@ -107,16 +107,16 @@ def nearest(
     for low, high in _chunks(references):
         r_codes, r_bounds = encode(references[low:high])
         codes, bounds = np.concatenate((q_codes, r_codes)), np.concatenate((q_bounds, q_bounds[-1] + r_bounds[1:]))
-        weight, mask, kept = _plan(r_bounds)
-        table = _indexed(r_codes, r_bounds, mask, both_strands, 0, kept) + np.uint64(q_bounds[-1])
+        weight, mask, limit = _plan(r_bounds)
+        table = _indexed(r_codes, r_bounds, mask, both_strands, 0, limit) + np.uint64(q_bounds[-1])
         table.sort()
-        asked = _indexed(q_codes, q_bounds, mask, both_strands, 0, kept)
-        found = np.full(n, -1)
+        query_seeds = _indexed(q_codes, q_bounds, mask, both_strands, 0, limit)
+        matched = np.full(n, -1)
         capped += _alignment.best_matches(
             codes,
             bounds,
             n,
-            asked,
+            query_seeds,
             table,
             len(mask),
             _bits(mask),
@@ -126,10 +126,10 @@ def nearest(
             TRIES,
             best,
             columns,
-            found,
+            matched,
             strand,
         )
-        index = np.where(found >= 0, found + low, index)
+        index = np.where(matched >= 0, matched + low, index)
         advance(high - low)
     _exact(queries, references, both_strands, best, columns, index, strand)
     hit = np.flatnonzero(index >= 0)
@@ -140,7 +140,7 @@ def nearest(
     identity, covered, jaccard, containment = np.zeros((4, n))
     identity[hit] = np.minimum(best[hit] * np.maximum(columns[hit], coverage * shorter) / long, 1)
     covered[hit] = np.minimum(columns[hit] / np.maximum(shorter, 1), 1)
-    jaccard[hit], containment[hit] = _seeds.overlap(codes, bounds, rows, others, k, both_strands, _kept(bounds))
+    jaccard[hit], containment[hit] = _seeds.overlap(codes, bounds, rows, others, k, both_strands, _key_limit(bounds))
     advance(n)
     return Neighbours(index, best, identity, covered, jaccard, containment, strand, int(capped))
 
@@ -148,8 +148,8 @@ def nearest(
 def similar_pairs(sequences: Any, *, threshold: float, coverage: float = COVERAGE, both_strands: bool = True) -> Pairs:
     """Return the pairs of sequences whose similarity is at least `threshold`.
 
-    Of identical sequences each is paired with the first, and only that one with others. Of sequences that share a seed
-    with more than 8 others not every pair is tried; those seeds are counted.
+    Identical sequences are each paired with the first of them, and only that one with others. Where more than 8 others
+    share a seed, not every pair is tried; those seeds are counted.
     """
     first = distinct(sequences, both_strands=both_strands)
     copies = np.flatnonzero(first != np.arange(len(first)))
@@ -185,29 +185,29 @@ def _relatives(
     from . import _alignment
 
     check(threshold=threshold, coverage=coverage)
-    kept_rows = np.flatnonzero(first == np.arange(len(first)))
-    codes, bounds = encode(strings([sequences[i] for i in kept_rows]))
-    weight, mask, kept = _plan(bounds)
-    blocks = max(1, -(-len(codes) * kept // (_KEYS * BLOCK)))
+    distinct_rows = np.flatnonzero(first == np.arange(len(first)))
+    codes, bounds = encode(strings([sequences[i] for i in distinct_rows]))
+    weight, mask, limit = _plan(bounds)
+    blocks = max(1, -(-len(codes) * limit // (_KEYS * BLOCK)))
     advance = activity("comparing sequences", len(first))
-    parent = np.arange(len(kept_rows))
+    parent = np.arange(len(distinct_rows))
     seen = np.full(1 << 22, np.iinfo(np.uint64).max, np.uint64)
     rows, similarity, capped = [np.empty((0, 2), np.int64)], [np.empty(0)], 0
-    of_rows = _indexed(codes, bounds, mask, both, 0, kept // blocks)
+    of_rows = _indexed(codes, bounds, mask, both, 0, limit // blocks)
     starts = np.searchsorted(of_rows & np.uint64(_KEYS - 1), bounds.astype(np.uint64))
     keys = of_rows >> np.uint64(32)
     for a, b in pairwise(starts):
         keys[a:b].sort()
-    rate = kept / blocks / _KEYS
-    beyond = LINKS if kept == _KEYS else 1  # long sequences share repeats, and have seeds enough besides
-    edges = [kept * i // blocks for i in range(blocks + 1)]
+    rate = limit / blocks / _KEYS
+    beyond = LINKS if limit == _KEYS else 1  # long sequences share repeats, and have enough other seeds
+    edges = [limit * i // blocks for i in range(blocks + 1)]
     for i, (low, high) in enumerate(pairwise(edges)):
         index = _indexed(codes, bounds, mask, both, low, high)
         index.sort()
         shape = (codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS, beyond)
-        pairs, found, many = _alignment.relatives(*shape, parent, spanning, seen, keys, starts, rate)
-        rows.append(kept_rows[pairs])
-        similarity.append(found)
+        pairs, found_similarity, many = _alignment.relatives(*shape, parent, spanning, seen, keys, starts, rate)
+        rows.append(distinct_rows[pairs])
+        similarity.append(found_similarity)
         capped += many
         advance(len(first) * (i + 1) // blocks - len(first) * i // blocks)
     return np.concatenate(rows), np.concatenate(similarity), int(capped)
@@ -216,7 +216,7 @@ def _relatives(
 def _exact(
     queries: Any, references: Any, both: bool, best: FloatArray, columns: IntArray, index: IntArray, strand: IntArray
 ) -> None:
-    """Put the first identical reference where there is one."""
+    """Set each query's match to the first identical reference, where there is one."""
     first: dict[str, int] = {}
     for i, text in enumerate(references):
         first.setdefault(digest(min(text, reverse_complement(text)) if both else text), i)
@@ -237,14 +237,14 @@ def _chunks(references: Any) -> list[tuple[int, int]]:
 
 
 def _plan(bounds: IntArray) -> tuple[int, str, int]:
-    """Return the weight of the seeds, their mask, and below which key one is kept."""
-    kept = _kept(bounds)
+    """Return the weight of the seeds, their mask, and the key below which seeds are kept."""
+    limit = _key_limit(bounds)
     mask = next(mask for most, mask in _MASKS.items() if bounds[-1] <= most)
-    return mask.count("1"), mask, kept
+    return mask.count("1"), mask, limit
 
 
-def _kept(bounds: IntArray) -> int:
-    """Return below which key a seed is kept, so that a sequence has WORDS of them on average at most."""
+def _key_limit(bounds: IntArray) -> int:
+    """Return the key below which seeds are kept, so that sequences have at most WORDS of them on average."""
     return min(_KEYS, WORDS * (len(bounds) - 1) * _KEYS // max(int(bounds[-1]), 1))
 
 
@@ -272,7 +272,7 @@ def _root(parent: IntArray, row: int) -> int:
 
 
 def check(*, coverage: float = COVERAGE, threshold: float = 1.0, k: int = 16) -> None:
-    """Raise ConfigError for a threshold, a coverage or a k that has no meaning here."""
+    """Raise ConfigError for a threshold, a coverage or a k out of range."""
     if not 0 < coverage <= 1:
         raise ConfigError(f"coverage is {coverage!r}; expected a share above 0, up to 1, of the shorter sequence")
     if not 0.5 <= threshold <= 1:

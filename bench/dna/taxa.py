@@ -1,4 +1,4 @@
-"""Names of species, and the few groups that pretraining corpora are said to be of: enough to tell who may be in one."""
+"""Names of species and their groups, as far as needed to tell whether a pretraining corpus may include a species."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ _LINEAGE: Mapping[str, tuple[str, ...]] = {
     "escherichia": _BACTERIUM,
     "sars-cov-2": _VIRUS,
 }
-"""The groups of a genus, the narrowest first, as stems of the words by which corpora are described."""
+"""The groups of a genus, the narrowest first, as stems of words that describe corpora."""
 
 _STEMS = sorted({stem for groups in _LINEAGE.values() for stem in groups})
 _ANYTHING = ("metagenom", "domains of life")
-"""Words for corpora of whatever was there, which rule no species out."""
+"""Words for corpora of mixed origin, which exclude no species."""
 
-_MADE = ("synthetic", "synthetic construct", "random")
+_SYNTHETIC = ("synthetic", "synthetic construct", "random")
 
 _SEVERAL = re.compile(r"\s*(?:[,;/+&]|\band\b|\bor\b)\s*")
 _LATIN = re.compile(r"[a-z]+(us|um|ur|a|is|ii|ae|ns)")
@@ -77,30 +77,30 @@ _NO_EPITHET = ("data", "fauna", "flora", "genera", "genome", "genomes", "phyla",
 
 
 def scientific(name: str) -> str:
-    """Return a species' name in lower case, the scientific one where we know the common one."""
+    """Return a species' name in lower case, scientific where the common name is known."""
     folded = " ".join(name.lower().replace("_", " ").split())
     return _COMMON.get(folded, folded)
 
 
 def groups_of(name: str) -> tuple[str, ...] | None:
-    """Return the groups that a species is in, the narrowest first; () for made DNA, None where we do not know."""
+    """Return the groups that a species is in, the narrowest first; () for synthetic DNA, None if unknown."""
     folded = scientific(name)
-    return () if folded in _MADE else _LINEAGE.get(folded.partition(" ")[0])
+    return () if folded in _SYNTHETIC else _LINEAGE.get(folded.partition(" ")[0])
 
 
 def belongs(name: str, species: str) -> bool:
     """Return whether `name` means the species: words of its name, its common name, or a group that it is in."""
-    wanted, full = scientific(name), scientific(species)
-    if set(wanted.split()) <= set(full.split()):
+    described, full = scientific(name), scientific(species)
+    if set(described.split()) <= set(full.split()):
         return True
-    return any(stem in (groups_of(species) or ()) for stem in _stems(wanted))
+    return any(stem in (groups_of(species) or ()) for stem in _stems(described))
 
 
 def same_species(corpus: str, species: str) -> bool | None:
-    """Return whether a corpus of this description is of the species; None where it may be.
+    """Return whether a corpus with this description includes the species; None where it may.
 
-    Strains and subspecies are of their species. It is not where both are names of one species each, or the corpus is of
-    a group that the species is not in; of other words, such as 'great apes', we do not know.
+    Strains and subspecies belong to their species. The answer is no where both name different species, or where the
+    corpus is of a group without the species; with other words, such as 'great apes', it is unknown.
     """
     described, full = scientific(corpus), scientific(species)
     if described == full:
@@ -110,8 +110,8 @@ def same_species(corpus: str, species: str) -> bool | None:
         return False
     several = [part for part in _SEVERAL.split(described) if part]
     if len(several) > 1:
-        found = [same_species(part, species) for part in several]
-        return True if True in found else None if None in found else False
+        answers = [same_species(part, species) for part in several]
+        return True if True in answers else None if None in answers else False
     if any(word in described for word in _ANYTHING):
         return None
     if stems := _stems(described):
@@ -122,12 +122,12 @@ def same_species(corpus: str, species: str) -> bool | None:
 
 
 def related(corpus: str, species: str) -> bool:
-    """Return whether two different species are of one genus, or of one of the narrowest groups we know."""
+    """Return whether two different species share a genus, or the narrowest known group."""
     a, b = scientific(corpus), scientific(species)
     if a == b or not (_is_one(a) and _is_one(b)):
         return False
-    mine, others = groups_of(a), groups_of(b)
-    return a.partition(" ")[0] == b.partition(" ")[0] or bool(mine and others and mine[0] == others[0])
+    groups, other_groups = groups_of(a), groups_of(b)
+    return a.partition(" ")[0] == b.partition(" ")[0] or bool(groups and other_groups and groups[0] == other_groups[0])
 
 
 def _stems(described: str) -> list[str]:
@@ -136,7 +136,7 @@ def _stems(described: str) -> list[str]:
 
 
 def _is_one(described: str) -> bool:
-    """Return whether the words name one species or a strain: of a genus that we know, or in Latin by its looks."""
+    """Return whether the words name one species or a strain: of a known genus, or with a Latin epithet."""
     genus, _, rest = described.partition(" ")
     epithet = rest.partition(" ")[0]
     if epithet in _NO_EPITHET or not re.fullmatch(r"[a-z][a-z-]+", epithet) or _stems(described):

@@ -1,4 +1,4 @@
-"""Labels of every base, or of every bin of bases, of an interval: one example each, all of one sequence."""
+"""Labels for every base, or every bin of bases, of an interval: one example each, all with the same sequence."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def label_rows(
 ) -> Iterable[NDArray[Any]]:
     """Yield the labels of each interval, (m,) or (m, k), from a column of text or from the HDF5 file `labels`.
 
-    Text is numbers joined by ';' or ',', or a letter or digit a base. An HDF5 file holds them in its data set
-    'labels', a row an interval. Raises DataError naming the row, MissingExtra where h5py is not installed.
+    Text is numbers joined by ';' or ',', or one letter or digit per base. An HDF5 file has them in its data set
+    'labels', one row per interval. Raises DataError naming the row, MissingExtra where h5py is not installed.
     """
     if labels:
         yield from _hdf5_rows(labels)
@@ -35,7 +35,9 @@ def label_rows(
         except (KeyError, ValueError):
             bad = next(f for f in fields if f.strip() not in known)
             expected = f"one of {', '.join(list(known)[:8])}" if classes else "a number"
-            raise DataError(f"{reference}: row {row}: {column!r} holds {bad!r}, expected {expected} a base") from None
+            raise DataError(
+                f"{reference}: row {row}: {column!r} holds {bad!r}, expected {expected} for each base"
+            ) from None
 
 
 def _hdf5_rows(labels: str) -> Iterable[NDArray[Any]]:
@@ -55,10 +57,10 @@ def _hdf5_rows(labels: str) -> Iterable[NDArray[Any]]:
 
 @dataclass(frozen=True)
 class Bins:
-    """What labels of bases are: of `span` bases each, and what is kept of them.
+    """How bases are labelled: in bins of `span` bases, thinned in train.
 
     With `train_ratio` the commonest class keeps, in rows whose stratum 'split' is 'train', at most that many times the
-    examples of all others, drawn with `seed`; valid and test keep all.
+    number of all other examples, drawn with `seed`; valid and test keep all examples.
     """
 
     kind: Kind
@@ -69,15 +71,15 @@ class Bins:
 
 
 def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins, source: str) -> Examples:
-    """Return an example a bin, of every interval in `whole`, that has a label; a negative label is none.
+    """Return one example for each labelled bin of every interval in `whole`; a negative label means none.
 
-    `rows` are the labels of each interval along the genome, so those of an interval on '-' are turned. Raises
-    DataError, naming the row, where an interval is no whole number of bins or has another number of labels.
+    `rows` are the labels of each interval along the genome, so they are reversed for intervals on '-'. Raises
+    DataError, naming the row, where an interval is not a whole number of bins or has another number of labels.
     """
     kind, classes, span, at = bins.kind, bins.classes, bins.span, whole.intervals
     assert at is not None
     if kind not in ("classification", "multilabel", "regression"):
-        raise ConfigError(f"{source}: a task of a label a base cannot be of kind {kind!r}")
+        raise ConfigError(f"{source}: a task with a label for each base cannot have kind {kind!r}")
     index: list[IntArray] = []
     bin_of: list[IntArray] = []
     targets: list[NDArray[Any]] = []
@@ -90,7 +92,7 @@ def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins,
         where = f"{source}: row {n + 1}"
         labels = np.asarray(labels)
         if rest:
-            raise DataError(f"{where}: {lengths[n]} bp are no whole number of bins of {span} bp")
+            raise DataError(f"{where}: {lengths[n]} bp are not a whole number of bins of {span} bp")
         beyond = labels[count:]
         if len(labels) < count or (len(beyond) and (kind == "regression" or (beyond >= 0).any())):
             raise DataError(f"{where}: {len(labels)} labels where {lengths[n]} bp in bins of {span} need {count}")
@@ -101,7 +103,7 @@ def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins,
         bin_of.append(labelled.astype(np.int64))
         targets.append((flat[:, 0] if flat.shape[1] == 1 and kind != "multilabel" else flat)[labelled])
     if n + 1 != len(lengths):
-        raise DataError(f"{source}: {len(lengths)} intervals, and labels of {n + 1}")
+        raise DataError(f"{source}: {len(lengths)} intervals, but labels for {n + 1}")
     row, bin_ = np.concatenate(index), np.concatenate(bin_of)
     target = np.concatenate(targets).astype(np.float64 if kind == "regression" else np.int64)
     if kind == "classification" and len(target) and target.max() >= len(classes):
@@ -118,7 +120,7 @@ def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins,
     low = np.where(at.strand[row] == "-", at.end[row] - position - span, at.start[row] + position)
     return Examples(
         ids=strings([f"{names[i]}+{p}" for i, p in zip(row.tolist(), position.tolist(), strict=True)]),
-        inputs=Inputs(whole.inputs.sequences[row], None, position, span),  # stored once an interval
+        inputs=Inputs(whole.inputs.sequences[row], None, position, span),  # stored once per interval
         targets=target,
         groups=whole.groups[row],
         clusters=whole.clusters[row],
@@ -128,9 +130,9 @@ def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins,
 
 
 def _thinned(target: NDArray[Any], train: NDArray[Any], ratio: float, seed: int) -> IntArray:
-    """Return the rows that stay, in order."""
+    """Return the rows that are kept, in order."""
     if target.ndim > 1:
-        raise ConfigError("train_ratio is for one class a base")
+        raise ConfigError("train_ratio needs one class for each base")
     classes, counts = np.unique(target[train], return_counts=True)
     if not len(classes):
         return np.arange(len(target))

@@ -17,7 +17,7 @@ CHROM = ("chrom", "chromosome", "chr", "contig", "seqname")
 START = ("start", "chromstart", "chrom_start", "pos", "position")
 END = ("end", "stop", "chromend", "chrom_end")
 LARGEST = 2**40
-"""No place of a genome lies beyond; a larger number would not fit its column."""
+"""Larger than any coordinate of a genome; beyond it numbers could overflow."""
 
 _PLAIN = ("chrom", "start", "end", "name", "score", "strand")
 
@@ -25,9 +25,9 @@ _PLAIN = ("chrom", "start", "end", "name", "score", "strand")
 def table_columns(reference: str, *, header: int = 0) -> dict[str, Sequence[str]]:
     """Return the columns of a table, of a BED file or of a spreadsheet, by name; a '#' before the first is dropped.
 
-    `header` are the rows above the header of a spreadsheet (.xlsx), of which the first sheet is read. A BED file whose
-    first line has no number in its second column is named by that line; one without has the columns chrom, start, end,
-    name, score, strand as far as it goes, and 7, 8, ... Raises DataError naming file and line.
+    `header` is the number of rows above the header of a spreadsheet (.xlsx), whose first sheet is read. The first line
+    of a BED file is its header where the second field is not a number; without a header the columns are chrom, start,
+    end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
     """
     path = package_file(reference)
     if path.suffix == ".xlsx":
@@ -75,10 +75,10 @@ def read_places(
     end: str = "",
     position_base: int = 0,
 ) -> Intervals:
-    """Return where each row lies, from columns of these names or, where '', of the usual ones in any case.
+    """Return the interval of each row, from columns of these names or, where '', of the usual names in any case.
 
     With `position_base` = 0 start and end are 0-based and half-open as in BED, with 1 they are 1-based and inclusive. A
-    table without an end has a base a row. A strand other than '-' reads as '+'. Raises DataError naming the row.
+    table without an end has one base per row. A strand other than '-' reads as '+'. Raises DataError naming the row.
     """
     contigs = column(columns, chrom, CHROM, reference)
     starts = integers(column(columns, start, START, reference), reference, "start")
@@ -108,7 +108,7 @@ def column(columns: Mapping[str, Sequence[str]], name: str, usual: Sequence[str]
 
 
 def field(columns: Mapping[str, Sequence[str]], name: str, reference: str) -> Sequence[str]:
-    """Return a column, or what the column INFO of a VCF says of a key. Raises DataError."""
+    """Return a column, or the values of a key in the column INFO of a VCF. Raises DataError."""
     key = name.removeprefix("INFO/")
     if name in columns or "INFO" not in columns:
         return column(columns, name, (), reference)
@@ -121,20 +121,20 @@ def field(columns: Mapping[str, Sequence[str]], name: str, reference: str) -> Se
     if key not in known:
         near = nearest(key, {*columns, *known})
         advice = f"did you mean {near[0]!r}?" if near else f"keys of INFO: {', '.join(sorted(known)[:8])}"
-        raise DataError(f"{reference}: no column and no key of INFO {name!r}; {advice}")
+        raise DataError(f"{reference}: no column or key of INFO is named {name!r}; {advice}")
     return out
 
 
 def joined(columns: Mapping[str, Sequence[str]], names: str | Sequence[str], reference: str) -> Sequence[str]:
-    """Return a column or, of several names, what stands in all of them, joined by ':'. Raises DataError."""
+    """Return a column, or the values of several columns joined by ':'. Raises DataError."""
     if isinstance(names, str):
         return field(columns, names, reference)
-    held = [field(columns, name, reference) for name in names]
-    return [":".join(fields) for fields in zip(*held, strict=True)]
+    values = [field(columns, name, reference) for name in names]
+    return [":".join(fields) for fields in zip(*values, strict=True)]
 
 
 def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
-    """Return whole numbers. Raises DataError naming the first row that holds none."""
+    """Return the values as whole numbers. Raises DataError naming the first row that is not one."""
     out = []
     for row, value in enumerate(values, 1):
         try:
@@ -169,7 +169,7 @@ def _spreadsheet(path: Path, header: int) -> dict[str, Sequence[str]]:
 
 
 def _cell(value: object) -> str:
-    """Return a cell as text; a whole number without '.0'."""
+    """Return a cell as text, whole numbers without '.0'."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Sequences as users' files write them, made upper case, checked and counted a block at a time."""
+"""Sequences from users' files, converted to upper case, checked and counted a block at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ALLOWED = (IUPAC + IUPAC.lower()).encode()
 
 
 class Cleaning:
-    """Makes a column of sequences upper case, block after block, and counts what it holds beside A, C, G and T.
+    """Converts a column of sequences to upper case, block by block, and counts letters other than A, C, G and T.
 
     `where` names the file and `column` the column in messages.
     """
@@ -53,11 +53,16 @@ class Cleaning:
         return Text(pa.chunked_array(cleaned, pa.large_string()))
 
     def finish(self) -> tuple[Text, NDArray[np.float64] | None]:
-        """Return all sequences (n,) and each one's share of lower case (n,), None where none has any; log a census."""
+        """Return all sequences (n,) and the share of lower case in each (n,), None without any."""
         letters = census(self._counts)
         if letters:
             counts = ", ".join(f"{letter}: {n}" for letter, n in letters.items())
-            log.info("%s: column %r: kept as they are, upper-cased: %s", self.where, self.column, counts)
+            log.info(
+                "%s: column %r: ambiguous and lower-case letters, kept as upper case: %s",
+                self.where,
+                self.column,
+                counts,
+            )
         table = self._collected.table()
         text = Text.of([]) if table is None else Text(table["sequence"], mapped=self._collected.mapped)
         lower = np.concatenate([np.empty(0), *self._lower])
@@ -80,7 +85,7 @@ class Cleaning:
         return letters_array(upper, bounds)
 
     def _one_by_one(self, letters: bytes, bounds: Ints) -> tuple[bytes, Ints]:
-        """Return the values without blanks around them. Raises DataError for the first that is no DNA."""
+        """Return the values without surrounding blanks. Raises DataError for the first that is not DNA."""
         out = []
         for i, (start, end) in enumerate(zip(bounds.tolist(), bounds[1:].tolist(), strict=False)):
             where = f"{self.where}: row {self._rows + i + 1}: column {self.column!r}"
@@ -97,7 +102,7 @@ class Cleaning:
 
 
 def clean_sequences(values: Sequence[str] | Strings, reference: str, column: str) -> Text:
-    """Return the sequences in upper case, logging a census of letters other than A, C, G, T and of lower case.
+    """Return the sequences in upper case, logging counts of letters other than A, C, G, T and of lower case.
 
     Raises DataError, naming the row, for an empty sequence or a letter that is not IUPAC DNA.
     """
@@ -107,7 +112,7 @@ def clean_sequences(values: Sequence[str] | Strings, reference: str, column: str
 
 
 def census(counts: NDArray[np.int64]) -> dict[str, int]:
-    """Return how many letters are ambiguous, by letter, and how many 'lower case'; `counts` (256,) are of bytes."""
+    """Return the counts of ambiguous letters, by letter, and of 'lower case'; `counts` (256,) are of bytes."""
     upper = counts[65:91] + counts[97:123]
     letters = {chr(65 + i): int(n) for i, n in enumerate(upper) if n and chr(65 + i) not in "ACGT"}
     lower = int(counts[97:123].sum())

@@ -1,4 +1,4 @@
-"""Blocks of rows as they come: small ones stay in memory, large ones go to a file that is mapped when it is read."""
+"""Tables collected block by block: small ones stay in memory, large ones go to a memory-mapped file."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LIMIT = 256 << 20
-"""Bytes of a table that are held in memory; what is larger is written to a file in the cache's folder."""
+"""Largest table, in bytes, that stays in memory; a larger one is written to a file in the cache folder."""
 
 
 class Collector:
-    """Collects record batches of one schema in bounded memory; `mapped` is the file that they went to, if they did.
+    """Collects record batches of one schema in bounded memory; `mapped` is their file, if they went to one.
 
-    The file has no name, so that nothing is left of it when the process ends, however it ends.
+    The file has no name, so nothing of it is left when the process ends, however it ends.
     """
 
     def __init__(self, *, limit: int = 0) -> None:
         self._limit = limit or LIMIT
-        self._held: list[pa.RecordBatch] = []
+        self._batches: list[pa.RecordBatch] = []
         self._bytes = 0
         self._file: IO[bytes] | None = None
         self._writer: Any = None
@@ -42,18 +42,18 @@ class Collector:
         if self._writer is not None:
             self._write([batch])
             return
-        self._held.append(batch)
+        self._batches.append(batch)
         self._bytes += batch.nbytes
         if self._bytes > self._limit:
-            self._write(self._held)
-            self._held = []
+            self._write(self._batches)
+            self._batches = []
 
     def table(self) -> pa.Table | None:
-        """Return all that was added, None where nothing was. Nothing can be added after that."""
+        """Return all batches as a table, None where there are none. Nothing can be added afterwards."""
         import pyarrow as pa
 
         if self._writer is None or self._file is None:
-            return pa.Table.from_batches(self._held) if self._held else None
+            return pa.Table.from_batches(self._batches) if self._batches else None
         try:
             self._writer.close()
             self._file.flush()
@@ -92,7 +92,7 @@ class TextCollector:
         self._collector.add(pa.RecordBatch.from_arrays([text_array(values)], ["text"]))
 
     def text(self) -> Text:
-        """Return all that was added, (n,). Nothing can be added after that."""
+        """Return all values, (n,). Nothing can be added afterwards."""
         table = self._collector.table()
         return Text.of([]) if table is None else Text(table["text"], mapped=self._collector.mapped)
 

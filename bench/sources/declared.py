@@ -1,4 +1,4 @@
-"""What a card's [source] may give: a source by the key of its main file, held to the rows that the card expects."""
+"""The sources that a card's [source] may name, and checks that a source has the rows that the card expects."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SOURCES: Mapping[str, type[Source]] = {"table": Table, "bed": Bed, "variants": Variants}
-"""The sources that a card's [source] may give, each by the key that names its main file."""
+"""The sources of a card, each by the key that names its main file."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """How many rows a source gives, in all or a part, or of each class; `rule` tells the parts, none being carved yet.
+    """The expected numbers of rows: in all, by part, or by part and class; `rule` gives the parts of the source.
 
-    `what` is the data set with its revision, and `advice` the next step, as a refusal says them.
+    `what` names the data set with its revision, and `advice` the next step, for the error message.
     """
 
     counts: tuple[tuple[str, int | tuple[int, ...]], ...]
@@ -43,29 +43,29 @@ class Expected:
     advice: str
 
     def check(self, examples: Examples) -> None:
-        """Raise DataError, naming the first part whose rows are not as many as expected."""
+        """Raise DataError for the first part whose number of rows is not the expected one."""
         part = self.rule(examples)
         for name, expected in self.counts:
             rows = np.arange(len(examples)) if name == "rows" else np.flatnonzero(part == name)
             total = expected if isinstance(expected, int) else sum(expected)
             if len(rows) != total:
                 what = "there are" if name == "rows" else f"{name} has"
-                raise self._refusal(f"{what} {len(rows):,} rows, expected {total:,}")
+                raise self._error(f"{what} {len(rows):,} rows, expected {total:,}")
             if isinstance(expected, tuple):
                 counted = np.bincount(examples.targets[rows], minlength=len(self.classes))
                 for label, n, m in zip(self.classes, counted, expected, strict=True):
                     if n != m:
-                        raise self._refusal(f"{name} has {n:,} rows of class {label!r}, expected {m:,}")
+                        raise self._error(f"{name} has {n:,} rows of class {label!r}, expected {m:,}")
 
-    def _refusal(self, difference: str) -> DataError:
+    def _error(self, difference: str) -> DataError:
         return DataError(f"{self.what}: {difference}; {self.advice}")
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The examples of a source, if they are what is expected.
+    """A source whose numbers of rows are checked.
 
-    Of a `published` split, which is kept as it is, a group in several parts becomes a group of each.
+    A `published` split is kept as it is: a group in several parts becomes a separate group in each.
     """
 
     source: Source
@@ -73,13 +73,13 @@ class Checked:
     published: SplitRule | None = None
 
     def __call__(self) -> Examples:
-        """Return the examples. Raises DataError where they are not as many as expected."""
+        """Return the examples. Raises DataError where their number is not the expected one."""
         examples = self.source(self.expected.check if self.expected else None)
         return examples if self.published is None else _parted(examples, self.published)
 
 
 def _parted(examples: Examples, rule: SplitRule) -> Examples:
-    """Return the examples with the part before the name of each group that is in several parts."""
+    """Return the examples, with the part prefixed to the name of each group that is in several parts."""
     part = rule(examples)
     seen: dict[str, str] = {}
     several = {group for group, name in zip(examples.groups, part, strict=True) if seen.setdefault(group, name) != name}
@@ -91,14 +91,14 @@ def _parted(examples: Examples, rule: SplitRule) -> Examples:
 
 @dataclass(frozen=True)
 class HubSource:
-    """The examples of a data set of the hub; without a column of ids they are named by part and row.
+    """The examples of a data set on the hub; without a column of ids their ids are part and row.
 
-    Labels or measurements whose number no card knows are counted in the first row. The stratum `part` says which part
-    an example is of. Without a group of its own, equal sequences of a part are one group; those of two parts are two,
-    since the authors' split is kept as it is.
+    Where the card does not name the labels or measurements, the first row tells how many there are. The stratum `part`
+    is an example's part. Without a `group` column, equal sequences within a part are one group; equal sequences in two
+    parts are two groups, since the authors' split is kept as it is.
     """
 
-    wanted: HubSet
+    dataset: HubSet
     kind: Kind
     classes: tuple[str, ...]
     columns: Columns = field(default_factory=Columns)
@@ -107,11 +107,11 @@ class HubSource:
     def __call__(self) -> Examples:
         """Return the examples of all parts, in the order of the files."""
         parts: list[Examples] = []
-        for part, table, where in read_parts(self.wanted):
+        for part, table, where in read_parts(self.dataset):
             parts.append(self._part(part, table, where))
             first, other = ((*e.targets.shape, 1)[1] for e in (parts[0], parts[-1]))
             if first != other:
-                raise DataError(f"{where}: row 1 holds {other} values of the target, in the other parts {first}")
+                raise DataError(f"{where}: row 1 has {other} target values, the other parts have {first}")
         examples = concatenate(parts) if len(parts) > 1 else parts[0]
         if self.expected:
             self.expected.check(examples)
@@ -120,7 +120,7 @@ class HubSource:
     def _part(self, part: str, table: pa.Table, where: str) -> Examples:
         columns = replace(self.columns, id=self.columns.id or "row", strata=("part", *self.columns.strata))
         if is_fasta(where) or Path(where).is_dir():
-            columns = _named_by_headers(columns, table.column_names)
+            columns = _fasta_columns(columns, table.column_names)
         classes = self.classes
         names = (columns.target,) if isinstance(columns.target, str) else columns.target
         for name in names:
@@ -132,28 +132,28 @@ class HubSource:
         examples = table_examples(table, where, columns, kind=self.kind, classes=classes)
         if columns.group:
             return examples
-        named = {group: f"{part}:{group}" for group in dict.fromkeys(examples.groups)}
-        groups = strings([named[group] for group in examples.groups])
+        group_names = {group: f"{part}:{group}" for group in dict.fromkeys(examples.groups)}
+        groups = strings([group_names[group] for group in examples.groups])
         return replace(examples, groups=groups, clusters=examples.clusters if columns.cluster else groups)
 
     def key(self) -> tuple[str, ...]:
         """Return what the examples depend on: the content of the files, and how they are read."""
-        return content_key(find_hub(self.wanted)), repr(self), code_key()
+        return content_key(find_hub(self.dataset)), repr(self), code_key()
 
 
-def _named_by_headers(columns: Columns, there: Sequence[str]) -> Columns:
-    """Return the columns, those that a table has and FASTA or folders of classes lack by the names that they have."""
+def _fasta_columns(columns: Columns, existing: Sequence[str]) -> Columns:
+    """Return the columns with the names that FASTA and folders of classes give them, for those that are missing."""
     target = (columns.target,) if isinstance(columns.target, str) else columns.target
     return replace(
         columns,
-        id=columns.id if columns.id in there else "id",
-        sequence=columns.sequence if columns.sequence in there else "sequence",
-        target=columns.target if set(target) <= set(there) else "label",
+        id=columns.id if columns.id in existing else "id",
+        sequence=columns.sequence if columns.sequence in existing else "sequence",
+        target=columns.target if set(target) <= set(existing) else "label",
     )
 
 
 def _numbered(table: pa.Table, name: str) -> tuple[str, ...]:
-    """Return names for as many outputs as the first row joins by ';' or ','; none where it holds a single number."""
+    """Return names for the outputs that the first row joins by ';' or ','; none where it has a single number."""
     if name not in table.column_names or not len(table):
         return ()
     n = len(re.split("[;,]", str(table[name][0])))
@@ -161,7 +161,7 @@ def _numbered(table: pa.Table, name: str) -> tuple[str, ...]:
 
 
 def _plain_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return labels as a card names them: '1' for '1.0' and for 'True'."""
+    """Return labels as cards name them: '1' for '1.0' and 'True'."""
     import pyarrow.compute as pc
 
     plain = pc.replace_substring_regex(column, r"^(\d+)\.0$", r"\1")
@@ -172,7 +172,7 @@ def _plain_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @functools.cache
 def code_key(*files: str) -> str:
-    """Return the digest of the code that makes tables of what the hub holds: ours, and the task's own `files`."""
-    here = Path(__file__).parent
-    ours = [*sorted(here.glob("*.py")), here.parent / "text.py", here.parent / "types.py"]
+    """Return the digest of the code that reads data sets of the hub: this package's, and the task's own `files`."""
+    folder = Path(__file__).parent
+    ours = [*sorted(folder.glob("*.py")), folder.parent / "text.py", folder.parent / "types.py"]
     return digest(*(path.read_bytes() for path in [*ours, *map(Path, files)]))

@@ -31,33 +31,33 @@ _SLOW = 32 << 20
 
 @dataclass(frozen=True)
 class Delimited:
-    """A table that was opened: its columns' names, and the blocks of whole lines after the header."""
+    """An open table: the names of its columns, and the blocks of whole lines after the header."""
 
     path: Path
     names: tuple[str, ...]
     delimiter: str
     lines: Iterator[bytes]
 
-    def batches(self, wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the wanted columns as text, a block of rows at a time; blank lines are left out.
+    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield the named columns as text, a block of rows at a time; blank lines are left out.
 
-        Blocks without a quote, of which the fields are what lies between the delimiters, are parsed by Arrow; from the
-        first quote on, and where a row is wrong, Python's parser reads on and names the row. Raises DataError for a row
+        Arrow parses blocks without a quote, whose fields lie between the delimiters; from the first quote on, or where
+        a row is wrong, Python's parser takes over and names the row. Raises DataError for a row
         of another width and for quotes that are not in pairs.
         """
         done = 0
         quoting = not self.path.name.removesuffix(".gz").endswith(".vcf")
         for block in self.lines:
-            plain = None if quoting and b'"' in block else self._plain(block, wanted)
+            plain = None if quoting and b'"' in block else self._plain(block, names)
             if plain is None:
                 rest = itertools.chain([block], self.lines)
-                yield from self._parsed(rest, wanted, done, csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+                yield from self._parsed(rest, names, done, csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
                 return
             for batch in plain:
                 done += batch.num_rows
                 yield batch
 
-    def _plain(self, block: bytes, wanted: Sequence[str]) -> list[pa.RecordBatch] | None:
+    def _plain(self, block: bytes, names: Sequence[str]) -> list[pa.RecordBatch] | None:
         """Return the rows of a block without quotes; None where they are not all of the header's width."""
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
@@ -65,7 +65,7 @@ class Delimited:
         if not block.strip(b"\r\n"):
             return []
         numbers = [str(i) for i in range(len(self.names))]
-        chosen = [str(self.names.index(name)) for name in wanted]
+        chosen = [str(self.names.index(name)) for name in names]
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(block),
@@ -77,25 +77,25 @@ class Delimited:
             )
         except pa.ArrowInvalid:
             return None
-        batches: list[pa.RecordBatch] = table.rename_columns(list(wanted)).to_batches()
+        batches: list[pa.RecordBatch] = table.rename_columns(list(names)).to_batches()
         return batches
 
     def _parsed(
-        self, blocks: Iterator[bytes], wanted: Sequence[str], done: int, quoting: Any
+        self, blocks: Iterator[bytes], names: Sequence[str], done: int, quoting: Any
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the blocks, of which the first is row `done` + 1."""
         import pyarrow as pa
 
-        # Windows of more than 131,072 letters are longer than the fields that the module reads unless told otherwise.
+        # By default the csv module refuses fields of more than 131,072 letters, which windows may have.
         csv.field_size_limit(max(csv.field_size_limit(), sys.maxsize))
         lines = (line for block in blocks for line in io.StringIO(block.decode(), newline=""))
         rows = csv.reader(lines, delimiter=self.delimiter, quoting=quoting, strict=True)
-        width, chosen = len(self.names), [self.names.index(name) for name in wanted]
-        columns: list[list[str]] = [[] for _ in wanted]
-        held = 0
+        width, chosen = len(self.names), [self.names.index(name) for name in names]
+        columns: list[list[str]] = [[] for _ in names]
+        size = 0
 
         def batch() -> pa.RecordBatch:
-            return pa.RecordBatch.from_arrays([text_array(values) for values in columns], list(wanted))
+            return pa.RecordBatch.from_arrays([text_array(values) for values in columns], list(names))
 
         try:
             for row in rows:
@@ -106,20 +106,20 @@ class Delimited:
                     raise DataError(f"{self.path}: row {done}: {len(row)} fields where the header has {width}")
                 for values, i in zip(columns, chosen, strict=True):
                     values.append(row[i])
-                    held += len(row[i])
-                if held > BLOCK or len(columns[0]) == 1 << 16:
+                    size += len(row[i])
+                if size > BLOCK or len(columns[0]) == 1 << 16:
                     yield batch()
-                    columns, held = [[] for _ in wanted], 0
+                    columns, size = [[] for _ in names], 0
         except csv.Error as error:
             cut = str(error) == "unexpected end of data"
-            why = "a quote that is never closed: the file is cut off, or has a stray quote" if cut else str(error)
+            why = "a quote is never closed; the file is cut off or has a stray quote" if cut else str(error)
             raise DataError(f"{self.path}: row {done + 1}: {why}") from error
         if columns and columns[0]:
             yield batch()
 
 
 def open_delimited(path: Path) -> Delimited:
-    """Return the table, of which the header has been read; lines before it that begin with '##' are left out.
+    """Return the open table, its header read; lines before the header that begin with '##' are skipped.
 
     Raises DataError for a file without a header, one that is not text, and a name that occurs twice.
     """
@@ -144,7 +144,7 @@ def open_delimited(path: Path) -> Delimited:
         raise DataError(f"{path}: column {twice!r} occurs more than once")
     other = next((d for d in _NAMED if d in names[0]), None)
     if len(names) == 1 and other is not None:
-        expected = f"a {suffix} file has {_NAMED[delimiter]}"
+        expected = f"expected {_NAMED[delimiter]} in a {suffix} file"
         raise DataError(f"{path}: its columns are separated by {_NAMED[other]}; {expected} (header: {names[0][:60]!r})")
     return Delimited(path, names, delimiter, itertools.chain([text.read().encode()], blocks))
 
@@ -184,7 +184,7 @@ def _checked(path: Path) -> Iterator[bytes]:
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: byte {at + error.start} is not UTF-8 text") from error
         if b"\0" in block:
-            raise DataError(f"{path}: byte {at + block.find(0)} is NUL; this is not text, or it is damaged")
+            raise DataError(f"{path}: byte {at + block.find(0)} is NUL; the file is damaged or not text")
         yield block.removeprefix(b"\xef\xbb\xbf") if not at else block
         at += len(block)
 

@@ -1,9 +1,8 @@
-"""Examples in a file that is mapped when it is read: sequences are not decoded, nor even read, until somebody looks.
+"""Examples in a memory-mapped file: sequences are neither read nor decoded until they are used.
 
-The file is two streams in Arrow's format and a trailer. The first stream holds every sequence that is stored, once; the
-second the columns, in which a sequence is the number of one in the first. The trailer has checksums: of the columns
-whole and of the sequences at a page every megabyte, so that a file that was cut off or half written is known at once
-whatever its size.
+The file is two streams in Arrow's format and a trailer. The first stream holds each distinct stored sequence; the
+second holds the columns, in which a sequence is an index into the first. The trailer has a checksum of all columns and
+of one page of each megabyte of sequences, so that a truncated or half-written file of any size is recognised at once.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ _STEP, _PAGE = 1 << 20, 1 << 12
 
 
 def cached_examples(key: Sequence[str], build: Callable[[], Examples]) -> Examples:
-    """Return what `build()` returns, from the cache where a table with this key is there.
+    """Return the result of `build()`, from the cache where it has a table with this key.
 
-    The key must hold everything that the table depends on: its first part is a readable name, the rest are digests.
+    The key must cover everything that the table depends on: its first part is a readable name, the rest are digests.
     A damaged table is rebuilt with a warning. Raises DataError where the cache cannot be written.
     """
     path = cache_dir() / "examples" / f"{key[0]}-{digest(SCHEMA, *key)}.arrow"
@@ -52,7 +51,7 @@ def cached_examples(key: Sequence[str], build: Callable[[], Examples]) -> Exampl
         except DataError as error:
             log.warning("rebuilding a damaged cache file: %s", error)
     write_examples(build(), path)
-    return read_examples(path)  # which holds less of it in memory, and is what the next process gets
+    return read_examples(path)  # takes less memory, and is what the next process gets
 
 
 def write_examples(examples: Examples, path: Path) -> None:
@@ -107,7 +106,7 @@ def _write(examples: Examples, file: IO[bytes]) -> None:
 
 
 def read_examples(path: Path) -> Examples:
-    """Return the examples that `write` wrote. Raises DataError for a damaged or another kind of file."""
+    """Return the examples that `write_examples` wrote. Raises DataError for a damaged file or one of another kind."""
     import pyarrow as pa
 
     try:
@@ -118,7 +117,7 @@ def read_examples(path: Path) -> Examples:
                 raise DataError(f"{path}: not a table of examples written by this version of baserate, or cut off")
             _, start, end, checksum = _TRAILER.unpack(trailer)
             if path.stat().st_size != end + _TRAILER.size or _checksum(file, start, end) != checksum:
-                raise DataError(f"{path}: damaged (its checksum is another)")
+                raise DataError(f"{path}: damaged (wrong checksum)")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         source = pa.BufferReader(pa.py_buffer(mapped))
         pool = pa.ipc.open_stream(source).read_all()["text"]
@@ -165,23 +164,23 @@ def _batches(columns: list[Strings]) -> Iterator[pa.RecordBatch]:
     """Yield the columns one after another, in batches of a few tens of megabytes."""
     import pyarrow as pa
 
-    held: list[bytes] = []
+    pieces: list[bytes] = []
     bounds: list[Ints] = []
     size = 0
 
     def batch() -> pa.RecordBatch:
         offsets = np.concatenate([np.zeros(1, np.int64), *bounds])
-        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(held))]
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(pieces))]
         return pa.record_batch([pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)], ["text"])
 
     for column in columns:
         for letters, edges in (column if isinstance(column, Text) else Text.of(column)).letters():
-            held.append(letters.tobytes())
+            pieces.append(letters.tobytes())
             bounds.append(edges[1:] + size)
             size += len(letters)
             if size > _BATCH:
                 yield batch()
-                held, bounds, size = [], [], 0
+                pieces, bounds, size = [], [], 0
     yield batch()
 
 
@@ -210,7 +209,7 @@ def _array(values: NDArray[Any]) -> pa.Array:
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[Any]:
-    """Return a column of numbers, (n,) or (n, k), as an array of its own."""
+    """Return a copy of a column of numbers, (n,) or (n, k)."""
     import pyarrow as pa
 
     kind, parts = table.schema.field(name).type, []

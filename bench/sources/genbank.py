@@ -1,4 +1,4 @@
-"""Features of GenBank flat files that sit together in a zip."""
+"""Features of the GenBank flat files in a zip."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Feature:
 
 
 def read_features(reference: str, kinds: Collection[str]) -> list[Feature]:
-    """Return the features of the given kinds in every `.gb` member of a zip; a contig is called as its member.
+    """Return the features of the given kinds in every `.gb` member of a zip; a contig is named after its member.
 
-    Raises DataError, naming the member, for a damaged zip or a location that is not understood.
+    Raises DataError, naming the member, for a damaged zip or a location that cannot be read.
     """
     path = package_file(reference)
     try:
@@ -50,16 +50,16 @@ def read_features(reference: str, kinds: Collection[str]) -> list[Feature]:
 
 
 def _feature(contig: str, kind: str, location: str, qualifiers: str, where: str) -> Feature:
-    where_to = "".join(location.split())
-    strand = "-" if where_to.startswith("complement(") else "+"
-    inner = where_to.removeprefix("complement(").removeprefix("join(").rstrip(")")
+    compact = "".join(location.split())
+    strand = "-" if compact.startswith("complement(") else "+"
+    inner = compact.removeprefix("complement(").removeprefix("join(").rstrip(")")
     parts = []
     for piece in inner.split(","):
         span = _SPAN.fullmatch(piece)
         if not span:
-            raise DataError(f"{where}: location {where_to!r} of a {kind} is not understood")
+            raise DataError(f"{where}: location {compact!r} of a {kind} cannot be read")
         start, end, single = span.groups()
         parts.append((int(start or single) - 1, int(end or single)))
-    named: dict[str, str] = dict(reversed(_NAME.findall(qualifiers)))
-    name = named.get("locus_tag") or named.get("gene") or named.get("note", "")
+    qualifier_of: dict[str, str] = dict(reversed(_NAME.findall(qualifiers)))
+    name = qualifier_of.get("locus_tag") or qualifier_of.get("gene") or qualifier_of.get("note", "")
     return Feature(contig, kind, name, strand, tuple(sorted(parts)))

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub: which files hold which part, here or there, and their rows as one table.
+"""Data sets of the Hugging Face hub: which files hold which part, in a local copy or on the hub, and their rows.
 
 Nothing of a data set's own code ever runs: files are found by name, by the configurations in the repository's
 README.md, or by the paths that a card gives, and read as text.
@@ -33,25 +33,25 @@ PART_NAMES: Mapping[str, Part] = {
     "val": "valid",
     "test": "test",
 }
-"""What files and splits are called, and the part that each is."""
+"""Names of files and splits, with the part that each stands for."""
 
 _PATIENCE = 10.0
-"""Seconds without an answer, after which the hub counts as out of reach; its client alone would wait for ever."""
+"""Seconds without an answer after which the hub counts as out of reach; its client alone would wait for ever."""
 _FORMATS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", *FASTA, *(f"{ending}.gz" for ending in FASTA))
 _SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-(?P<of>\d+)[^.]*)?")
 _HUB_URL = re.compile(r"hf://datasets/(?P<repository>[^/]+/[^/@]+)@(?P<revision>[^/]+)/(?P<path>.+)")
 
 Parts = Mapping[str, tuple[str, ...]]
-"""The references of the files, or the folder of classes, of each part."""
+"""The files of each part, as references, or its folder of classes."""
 
 
 @dataclass(frozen=True)
 class HubSet:
-    """One data set among those of a repository: `config` by name (or several, for names that changed).
+    """One data set of a repository, by the name of its configuration (or several names, where it changed).
 
     `files` gives the paths of the parts in the repository. `folders` are searched in each copy of the repository and,
-    below the folders named `under`, in the folders of data: where the authors' own archive was unpacked. `needs` are
-    the parts without which a copy is incomplete.
+    below folders named `under`, in the data folders, where the authors' own archive may be unpacked. `needs` are the
+    parts without which a copy is incomplete.
     """
 
     repository: str
@@ -64,9 +64,9 @@ class HubSet:
 
     @property
     def advice(self) -> str:
-        """How to get the data by hand, and no more of the repository than these."""
+        """How to download the data by hand, without the rest of the repository."""
         globs = [f"*{name}/*" for name in self.folders if name != "."] if not self.files else []
-        globs += ["data/*", "README.md"] if globs and self.config else []  # where all configurations lie together
+        globs += ["data/*", "README.md"] if globs and self.config else []  # where all configurations share a folder
         return by_hand(self.repository, self.revision, paths=[path for _, path in self.files], include=globs)
 
     def __str__(self) -> str:
@@ -77,82 +77,82 @@ class HubSet:
 
 @dataclass(frozen=True)
 class HubFiles:
-    """The files of a data set, and the name of the task whose rows alone count where they hold those of several."""
+    """The files of a data set; where they hold the rows of several tasks, `tasks` names the one to read."""
 
     parts: Parts
     tasks: tuple[str, ...] = ()
 
 
-def find_hub(wanted: HubSet) -> HubFiles:
-    """Return where the parts of a data set lie: in a local copy, else on the hub.
+def find_hub(dataset: HubSet) -> HubFiles:
+    """Return the files of the parts of a data set: in a local copy, else on the hub.
 
-    Raises DataError, in one line that says what to get and where to put it, where a part cannot be had.
+    Raises DataError, in one line that says what to download and where to put it, where a part is missing.
     """
-    if Path(wanted.repository).is_absolute():  # a folder of the user's own
-        own = folder_parts(Path(wanted.repository))
-        lacking = next((part for part in wanted.needs if part not in own), "")
+    if Path(dataset.repository).is_absolute():  # a folder of the user's
+        parts = folder_parts(Path(dataset.repository))
+        lacking = next((part for part in dataset.needs if part not in parts), "")
         if lacking:
-            there = ", ".join(part for part in PARTS if part in own) or "none of a part"
-            raise DataError(f"{wanted.repository}: no {lacking} file; there are {there}")
-        return HubFiles(own)
+            existing = ", ".join(part for part in PARTS if part in parts) or "no files of a part"
+            raise DataError(f"{dataset.repository}: no {lacking} file; it has {existing}")
+        return HubFiles(parts)
     partial: list[tuple[Path, Parts]] = []
-    copies = hub_copies(wanted.repository, wanted.revision)
+    copies = hub_copies(dataset.repository, dataset.revision)
     for copy in copies:
-        if held := _in_copy(copy, wanted):
-            if all(part in held.parts for part in wanted.needs):
-                return held
-            partial.append((copy, held.parts))
-    for place in _unpacked(wanted):
+        if files := _in_copy(copy, dataset):
+            if all(part in files.parts for part in dataset.needs):
+                return files
+            partial.append((copy, files.parts))
+    for place in _unpacked(dataset):
         parts = folder_parts(place)
-        if parts and all(part in parts for part in wanted.needs):
+        if parts and all(part in parts for part in dataset.needs):
             return HubFiles(parts)
         if parts:
             partial.append((place, parts))
     if partial:
-        raise _incomplete(wanted, *max(partial, key=lambda p: len(p[1])))
-    on_hub = _on_hub(wanted)
-    missing = [part for part in wanted.needs if part not in on_hub.parts]
+        raise _incomplete(dataset, *max(partial, key=lambda p: len(p[1])))
+    on_hub = _on_hub(dataset)
+    missing = [part for part in dataset.needs if part not in on_hub.parts]
     if missing:
-        raise DataError(f"{wanted}: the hub has no {missing[0]} part of it; it has {', '.join(on_hub.parts) or 'none'}")
+        raise DataError(f"{dataset}: no {missing[0]} part on the hub; it has {', '.join(on_hub.parts) or 'none'}")
     return on_hub
 
 
-def read_parts(wanted: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
+def read_parts(dataset: HubSet) -> Iterator[tuple[Part, pyarrow.Table, str]]:
     """Yield each part with its rows as a table of text, and its first file.
 
-    Column `part` says the part, `row` names a row by it and its number, from 1; the other columns are the files'.
+    Column `part` is the part and `row` the part with the row's number, from 1; the other columns are the files'.
     Raises DataError where the parts differ in their columns.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    held = find_hub(wanted)
-    advance = activity(f"reading {wanted}", sum(map(len, held.parts.values())))
+    files = find_hub(dataset)
+    advance = activity(f"reading {dataset}", sum(map(len, files.parts.values())))
     columns: set[str] = set()
     for part in PARTS:
         pieces = []
-        for reference in held.parts.get(part, ()):
+        for reference in files.parts.get(part, ()):
             pieces.append(_read(reference))
             advance(1)
             columns = columns or set(pieces[-1].column_names)
             if is_fasta(reference):  # some headers have several labels, some one
                 columns &= set(pieces[-1].column_names)
             elif set(pieces[-1].column_names) != columns:
-                raise DataError(f"{reference}: its columns are not those of the other files: {', '.join(columns)}")
+                raise DataError(f"{reference}: its columns differ from those of the other files: {', '.join(columns)}")
         if not pieces:
             continue
-        where = held.parts[part][0]
+        where = files.parts[part][0]
         rows = pa.concat_tables(
             [piece.select([name for name in pieces[0].column_names if name in columns]) for piece in pieces]
         )
-        if held.tasks:
+        if files.tasks:
             if "task" not in rows.column_names:
                 raise DataError(
-                    f"{where}: {wanted.repository} has no configuration {held.tasks[0]!r}, its rows no column 'task'"
+                    f"{where}: {dataset.repository} has no configuration {files.tasks[0]!r}, and no column 'task'"
                 )
-            rows = rows.filter(pc.is_in(rows["task"], pa.array(held.tasks, rows["task"].type)))
+            rows = rows.filter(pc.is_in(rows["task"], pa.array(files.tasks, rows["task"].type)))
             if not len(rows):
-                raise DataError(f"{where}: column 'task' is {held.tasks[0]!r} in no row")
+                raise DataError(f"{where}: no row has {files.tasks[0]!r} in column 'task'")
         rows = rows.drop_columns([name for name in ("part", "row") if name in rows.column_names])
         rows = rows.append_column("part", pa.array([part] * len(rows), pa.large_string()))
         numbers = pa.array([f"{part}-{i + 1}" for i in range(len(rows))], pa.large_string())
@@ -167,34 +167,36 @@ def _read(reference: str) -> pyarrow.Table:
     return read_columns(reference)
 
 
-def _in_copy(copy: Path, wanted: HubSet) -> HubFiles | None:
-    """Return what a local copy of the repository holds of the data set; None where it has nothing of it."""
-    named = {part: (str(copy / path),) for part, path in wanted.files if (copy / path).is_file()}
-    if named:
-        return HubFiles(named)
-    for place in _below(copy, wanted):
+def _in_copy(copy: Path, dataset: HubSet) -> HubFiles | None:
+    """Return the files of the data set in a local copy of the repository; None where there are none."""
+    existing = {part: (str(copy / path),) for part, path in dataset.files if (copy / path).is_file()}
+    if existing:
+        return HubFiles(existing)
+    for place in _below(copy, dataset):
         if parts := folder_parts(place):
             return HubFiles(parts)
-    if wanted.files or (wanted.folders and not wanted.config):
+    if dataset.files or (dataset.folders and not dataset.config):
         return None
-    return _by_datasets(str(copy), wanted)
+    return _by_datasets(str(copy), dataset)
 
 
-def _unpacked(wanted: HubSet) -> list[Path]:
-    """Return the folders in which the authors' own archive may have been unpacked."""
+def _unpacked(dataset: HubSet) -> list[Path]:
+    """Return the folders in which the authors' own archive may be unpacked."""
     roots = []
     for folder in data_folders():
-        roots += [folder / name for name in wanted.under] + ([folder] if folder.resolve().name in wanted.under else [])
-    return [root / name for root in roots for name in wanted.folders if (root / name).is_dir()]
+        roots += [folder / name for name in dataset.under] + (
+            [folder] if folder.resolve().name in dataset.under else []
+        )
+    return [root / name for root in roots for name in dataset.folders if (root / name).is_dir()]
 
 
-def _below(root: Path, wanted: HubSet) -> list[Path]:
-    places = [root / above / name for above in ("", *wanted.under) for name in wanted.folders]
+def _below(root: Path, dataset: HubSet) -> list[Path]:
+    places = [root / above / name for above in ("", *dataset.under) for name in dataset.folders]
     return [place for place in places if place.is_dir()]
 
 
 def folder_parts(place: Path) -> Parts:
-    """Return the parts that a folder holds: as files, as shards, as folders of shards, or as folders of classes."""
+    """Return the parts in a folder: files, shards, folders of shards, or folders of classes."""
     if not place.is_dir():
         raise DataError(f"{place}: no such folder")
     entries = sorted(e for e in place.iterdir() if not e.name.startswith((".", "__")))
@@ -207,10 +209,10 @@ def folder_parts(place: Path) -> Parts:
 
 
 def _by_name(names: Iterable[str], where: str) -> Parts:
-    """Return which of the files, named relative to one folder, hold which part.
+    """Return the files of each part, from names relative to one folder.
 
-    All are of the best format there is; a part that it lacks is of the next. Raises DataError where a part is there
-    under two names, or not all of its shards are.
+    Each part is read in the format that has most parts, or else in the next. Raises DataError where a part exists under
+    two names or lacks shards.
     """
     by_ending: dict[str, dict[str, list[tuple[str, str, int]]]] = {}
     for name in sorted(names):
@@ -229,65 +231,69 @@ def _by_name(names: Iterable[str], where: str) -> Parts:
                 continue
             other = next((name for name, called, _ in files if called != files[0][1]), None)
             if other is not None:
-                raise DataError(f"{where}: {files[0][0]} and {other} are both the {part} part; keep one of them")
+                raise DataError(f"{where}: {files[0][0]} and {other} are both the {part} part; keep only one")
             if files[0][2] and len(files) != files[0][2]:
-                raise DataError(f"{where}: {len(files)} files such as {files[0][0]}, whose name says {files[0][2]}")
+                raise DataError(
+                    f"{where}: {len(files)} files such as {files[0][0]}; expected {files[0][2]} by its name"
+                )
             parts[part] = tuple(name for name, _, _ in files)
     return parts
 
 
-def _on_hub(wanted: HubSet) -> HubFiles:
-    with hub_errors(str(wanted), wanted.advice):
+def _on_hub(dataset: HubSet) -> HubFiles:
+    with hub_errors(str(dataset), dataset.advice):
         from huggingface_hub import HfApi, snapshot_download
         from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
         unreachable: tuple[type[Exception], ...] = (OfflineModeIsEnabled, OSError, *no_network())
         try:
-            info = ask_hub(lambda: HfApi().dataset_info(wanted.repository, revision=wanted.revision, timeout=_PATIENCE))
+            info = ask_hub(
+                lambda: HfApi().dataset_info(dataset.repository, revision=dataset.revision, timeout=_PATIENCE)
+            )
         except unreachable as error:
-            if getattr(error, "response", None) is not None:  # the hub answered, and said no
+            if getattr(error, "response", None) is not None:  # the hub answered with an error
                 raise
-            try:  # what another program fetched before
+            try:  # downloaded before, perhaps by another program
                 cached = snapshot_download(
-                    wanted.repository, repo_type="dataset", revision=wanted.revision, local_files_only=True
+                    dataset.repository, repo_type="dataset", revision=dataset.revision, local_files_only=True
                 )
             except LocalEntryNotFoundError:
                 raise error from None
-            held = _in_copy(Path(cached), wanted)
-            if not held:
+            files = _in_copy(Path(cached), dataset)
+            if not files:
                 raise
-            return held
-    commit = info.sha or wanted.revision
-    there = [sibling.rfilename for sibling in info.siblings or ()]
-    if wanted.files:
-        return HubFiles({part: (_reference(wanted, commit, path),) for part, path in wanted.files if path in there})
-    for folder in [PurePosixPath(above) / name for above in ("", *wanted.under) for name in wanted.folders]:
+            return files
+    commit = info.sha or dataset.revision
+    paths = [sibling.rfilename for sibling in info.siblings or ()]
+    if dataset.files:
+        return HubFiles({part: (_reference(dataset, commit, path),) for part, path in dataset.files if path in paths})
+    for folder in [PurePosixPath(above) / name for above in ("", *dataset.under) for name in dataset.folders]:
         start = "" if folder == PurePosixPath() else f"{folder}/"
-        if parts := _by_name((path.removeprefix(start) for path in there if path.startswith(start)), str(wanted)):
-            return HubFiles({p: tuple(_reference(wanted, commit, start + n) for n in v) for p, v in parts.items()})
-    return _by_datasets(wanted.repository, wanted)
+        if parts := _by_name((path.removeprefix(start) for path in paths if path.startswith(start)), str(dataset)):
+            return HubFiles({p: tuple(_reference(dataset, commit, start + n) for n in v) for p, v in parts.items()})
+    return _by_datasets(dataset.repository, dataset)
 
 
-def _reference(wanted: HubSet, commit: str, path: str) -> str:
-    return f"hub:{wanted.repository}@{commit}/{path}"
+def _reference(dataset: HubSet, commit: str, path: str) -> str:
+    return f"hub:{dataset.repository}@{commit}/{path}"
 
 
-def _by_datasets(place: str, wanted: HubSet) -> HubFiles:
-    """Return what `datasets` makes of a repository or of a copy: a configuration's files, or those of all tasks."""
+def _by_datasets(place: str, dataset: HubSet) -> HubFiles:
+    """Return the files that `datasets` finds in a repository or copy: those of a configuration, or of all tasks."""
     known: list[str] = []
-    for config in (*wanted.config, None):
+    for config in (*dataset.config, None):
         try:
-            files = _data_files(place, config, wanted)
+            files = _data_files(place, config, dataset)
         except _NoSuchConfig as error:
             known = known or error.known
             continue
         parts: dict[str, tuple[str, ...]] = {}
         for split, references in files.items():
             if split not in PART_NAMES:
-                raise DataError(f"{wanted}: split {split!r} is no part; expected {', '.join(PART_NAMES)}")
+                raise DataError(f"{dataset}: unknown split {split!r}; expected {', '.join(PART_NAMES)}")
             parts[PART_NAMES[split]] = tuple(map(_as_reference, references))
-        return HubFiles(parts, wanted.config if config is None else ())
-    raise DataError(f"{wanted}: no such configuration in {place}; there are {', '.join(known[:20])}")
+        return HubFiles(parts, dataset.config if config is None else ())
+    raise DataError(f"{dataset}: no such configuration in {place}; it has {', '.join(known[:20])}")
 
 
 class _NoSuchConfig(Exception):
@@ -296,64 +302,64 @@ class _NoSuchConfig(Exception):
         self.known = list(known)
 
 
-def _data_files(place: str, config: str | None, wanted: HubSet) -> Mapping[str, Sequence[str]]:
+def _data_files(place: str, config: str | None, dataset: HubSet) -> Mapping[str, Sequence[str]]:
     """Return the files of each split of a configuration. Raises _NoSuchConfig where README.md names others."""
     import datasets
 
     local = Path(place).is_dir()
-    with hub_errors(str(wanted), wanted.advice), tempfile.TemporaryDirectory() as scratch:
+    with hub_errors(str(dataset), dataset.advice), tempfile.TemporaryDirectory() as scratch:
         try:
             builder = datasets.load_dataset_builder(
-                place, name=config, revision=None if local else wanted.revision, cache_dir=scratch
+                place, name=config, revision=None if local else dataset.revision, cache_dir=scratch
             )
         except ValueError as error:
             if config is not None and "BuilderConfig" in str(error):
                 raise _NoSuchConfig(re.findall(r"'([^']+)'", str(error).partition("Available:")[2])) from None
             if "Config name is missing" in str(error):
                 raise _NoSuchConfig(re.findall(r"'([^']+)'", str(error))) from None
-            raise DataError(f"{wanted}: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{dataset}: {str(error).splitlines()[0]}") from error
         except RuntimeError as error:
             raise DataError(
-                f"{wanted}: a data set made by a script, which is never run; name its files with files = {{...}}, or "
-                "take a revision of it as tables, such as refs/convert/parquet"
+                f"{dataset}: a data set made by a script, which is never run; name its files with files = {{...}}, or "
+                "use a revision that has tables, such as refs/convert/parquet"
             ) from error
         except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
             why = str(error).splitlines()[0].partition(" with any supported extension")[0]
-            raise DataError(f"{wanted}: {place} is no copy of it that can be read ({why})") from error
+            raise DataError(f"{dataset}: {place} is not a readable copy ({why})") from error
         files: Any = builder.config.data_files
-        # Without configurations of its own a repository takes any name, and gives the files of all of them.
+        # Without configurations, a repository accepts any name and returns all files.
         if config is not None and config not in builder.builder_configs:
             raise _NoSuchConfig(list(builder.builder_configs))
         return {str(split): [str(file) for file in names] for split, names in (files or {}).items()}
 
 
 def _as_reference(file: str) -> str:
-    there = _HUB_URL.fullmatch(file)
-    return f"hub:{there['repository']}@{there['revision']}/{there['path']}" if there else file
+    url = _HUB_URL.fullmatch(file)
+    return f"hub:{url['repository']}@{url['revision']}/{url['path']}" if url else file
 
 
-def _incomplete(wanted: HubSet, place: Path, parts: Parts) -> DataError:
-    missing = next(part for part in wanted.needs if part not in parts)
+def _incomplete(dataset: HubSet, place: Path, parts: Parts) -> DataError:
+    missing = next(part for part in dataset.needs if part not in parts)
     example = Path(next(iter(parts.values()))[0])
-    there = ", ".join(sorted({Path(file).name for files in parts.values() for file in files})[:4])
+    existing = ", ".join(sorted({Path(file).name for files in parts.values() for file in files})[:4])
     ending = next((f for f in sorted(_FORMATS, key=len, reverse=True) if example.name.endswith(f)), "")
     dashes = next((p for p in sorted(PART_NAMES, key=len, reverse=True) if example.name.startswith(p)), "")
     file = example.parent / (example.name.replace(dashes, missing, 1) if dashes else f"{missing}{ending}")
-    file = place / dict(wanted.files)[missing] if missing in dict(wanted.files) else file
-    return DataError(f"{wanted}: {file} is missing (there are {there}); {wanted.advice}")
+    file = place / dict(dataset.files)[missing] if missing in dict(dataset.files) else file
+    return DataError(f"{dataset}: {file} is missing (the folder has {existing}); {dataset.advice}")
 
 
-def content_key(held: HubFiles) -> str:
-    """Return the digest of which files a data set is read from, by content or commit, and of which task's rows."""
+def content_key(files: HubFiles) -> str:
+    """Return the digest of the files of a data set, by content or commit, and of the task whose rows are read."""
     parts = []
-    for part, references in sorted(held.parts.items()):
+    for part, references in sorted(files.parts.items()):
         for reference in references:
             parts += [part, reference if reference.startswith("hub:") else _content(Path(reference))]
-    return digest(*parts, *held.tasks)
+    return digest(*parts, *files.tasks)
 
 
 def _content(path: Path) -> str:
-    """Return the digest of a file's content, or of the names, sizes and times of the many small files of a folder."""
+    """Return the digest of a file's content, or of the names, sizes and times of the small files in a folder."""
     if path.is_dir():
         files = sorted(path.rglob("*.txt"))
         return digest(*(f"{f.relative_to(path)} {(s := f.stat()).st_size} {s.st_mtime_ns}" for f in files))
@@ -370,7 +376,9 @@ def hub_set(repository: str, **values: Any) -> HubSet:
     for key, value in values.items():
         listed = value if isinstance(value, list | tuple) and key != "revision" else [value]
         if not all(map(_is_path, listed)):
-            raise ConfigError(f"{key} = {value!r}; expected text in quotes" + (", or a list" * (key != "revision")))
+            raise ConfigError(
+                f"{key} = {value!r}; expected text in quotes" + (", or a list of texts" * (key != "revision"))
+            )
     made: dict[str, Any] = {
         k: v if k == "revision" else (v,) if isinstance(v, str) else tuple(v) for k, v in values.items()
     }
@@ -378,5 +386,5 @@ def hub_set(repository: str, **values: Any) -> HubSet:
 
 
 def _is_path(value: Any) -> bool:
-    """Return whether a value names something below a folder: text that leads nowhere else."""
+    """Return whether a value is a relative path that stays below its folder."""
     return isinstance(value, str) and value != "" and ".." not in value.split("/") and not value.startswith("/")

@@ -1,4 +1,4 @@
-"""Windows of a genome, from BED, GTF and GFF3. Inside, intervals are 0-based half-open; files are converted here."""
+"""Windows of a genome, and transcripts from GTF and GFF3. Intervals are 0-based half-open; files are converted here."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .tables import read_text
 
 Edge = Literal["refuse", "pad"]
 EDGES: tuple[Edge, ...] = ("refuse", "pad")
-"""What becomes of a window that leaves its contig."""
+"""What to do with a window that extends beyond its contig."""
 
 _LARGE = 1 << 26
-"""Bytes of a FASTA file beyond which it is not held in memory."""
+"""Size of a FASTA file, in bytes, beyond which it is not read into memory."""
 _BLOCK, _BASES = 4096, 1 << 25
 
 _GFF_ATTRIBUTE = re.compile(r"(?:^|;)\s*(ID|Parent|gene_biotype|biotype)=([^;]*)")
@@ -60,7 +60,7 @@ class Transcript:
 
 @dataclass(frozen=True)
 class SpliceSite:
-    """A boundary of an exon with an intron: `boundary` is the genome coordinate between the two (0-based).
+    """A boundary between an exon and an intron: `boundary` is the genome coordinate between the two (0-based).
 
     A donor is the 5' end of an intron and an acceptor its 3' end, on the transcript's strand.
     """
@@ -83,9 +83,9 @@ def splice_sites(transcript: Transcript) -> list[SpliceSite]:
 
 
 def read_genome(reference: str) -> Mapping[str, Bases]:
-    """Return the contigs of a registered genome by its name, or of a file; 'chr1' and '1' both find a contig.
+    """Return the contigs of a registered genome or of a file by name; 'chr1' and '1' both find a contig.
 
-    Registered genomes and large FASTA files are read where they are sliced, others are held in memory. Raises DataError
+    Registered genomes and large FASTA files are read only where they are sliced, others whole. Raises DataError
     for a genome that is not registered, and for a large packed file.
     """
     if is_name(reference) and not Path(reference).is_file():
@@ -101,10 +101,10 @@ def read_genome(reference: str) -> Mapping[str, Bases]:
 
 
 def windows(genome: Mapping[str, Bases], at: Intervals, *, source: str = "intervals", edge: Edge = "refuse") -> Text:
-    """Return the sequence of each interval, (n,), those on '-' reverse-complemented; many lie in a file.
+    """Return the sequence of each interval, (n,), those on '-' reverse-complemented; many are kept in a file.
 
-    Raises DataError, naming the row, for a contig that the genome does not hold and, unless `edge` is 'pad', for a
-    position past its end; what lies outside the contig is N then.
+    Raises DataError, naming the row, for a contig that the genome does not have and, unless `edge` is 'pad', for a
+    window beyond its ends; with 'pad' the missing bases are N.
     """
     outside = False
     for row, (chrom, start, end) in enumerate(zip(at.chrom, at.start, at.end, strict=True), 1):
@@ -129,9 +129,9 @@ def windows(genome: Mapping[str, Bases], at: Intervals, *, source: str = "interv
 def by_place(
     chrom: Sequence[str] | StrArray, start: Sequence[int] | IntArray, *, width: int = 1
 ) -> Iterator[list[int]]:
-    """Yield all rows in blocks of neighbouring rows, each in the order of the genome, in which a disk is fastest.
+    """Yield all rows in blocks of consecutive rows, each block sorted by genome position for fast reading.
 
-    A block has the fewer rows the more bases, `width`, a row has.
+    The wider the rows, `width` bases each, the fewer are in a block.
     """
     size = max(1, min(_BLOCK, _BASES // max(1, width)))
     for first in range(0, len(chrom), size):
@@ -139,13 +139,13 @@ def by_place(
 
 
 def find_contig(genome: Mapping[str, Bases], name: str, where: str) -> Bases:
-    """Return the contig. Raises DataError with the nearest name, a missing or extra 'chr' first."""
+    """Return the contig. Raises DataError with the nearest name, first of all the one with or without 'chr'."""
     if name in genome:
         return genome[name]
     other = name.removeprefix("chr") if name.startswith("chr") else f"chr{name}"
     near = [other] if other in genome else nearest(name, genome)
     advice = f"did you mean {near[0]!r}?" if near else f"contigs: {', '.join(list(genome)[:8])}"
-    raise DataError(f"{where}: the genome holds no contig {name!r}; {advice}")
+    raise DataError(f"{where}: the genome has no contig {name!r}; {advice}")
 
 
 def loci(at: Intervals) -> StrArray:
@@ -163,8 +163,8 @@ def loci(at: Intervals) -> StrArray:
 def read_transcripts(reference: str) -> list[Transcript]:
     """Return the transcripts with exons of a GTF or GFF3 file (plain or gzip), in file order.
 
-    The format is taken from the name (.gtf; .gff, .gff3). An exon without a transcript, as of a bare gene, counts as
-    a transcript of its own. Raises DataError, naming the line, where a line has not nine columns or bad coordinates.
+    The format is taken from the name (.gtf; .gff, .gff3). Exons without a transcript, as of some genes, count as a
+    transcript of their own. Raises DataError, naming the line, for other than nine columns or bad coordinates.
     """
     path = package_file(reference)
     suffix = Path(path.name.removesuffix(".gz")).suffix
@@ -220,7 +220,7 @@ def read_transcripts(reference: str) -> list[Transcript]:
 
 
 def _attributes(text: str, *, is_gtf: bool) -> dict[str, str]:
-    """Return those of column 9 that say what belongs to what, the first of each."""
+    """Return the attributes of column 9 that link transcripts and genes, the first of each."""
     pairs: list[tuple[str, str]] = (_GTF_ATTRIBUTE if is_gtf else _GFF_ATTRIBUTE).findall(text)
     return {key: unquote(value) if "%" in value else value for key, value in reversed(pairs)}
 

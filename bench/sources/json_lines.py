@@ -1,4 +1,4 @@
-"""JSON lines as a table: columns of text by name, one row a record."""
+"""JSON lines as a table: columns of text by name, one row per line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ JSON_LINES = (".jsonl", ".ndjson")
 
 
 def json_columns(lines: Iterable[str], path: Path) -> dict[str, list[str]]:
-    """Return the columns of JSON lines as text; null is ''. Raises DataError, naming the line, for any other content.
+    """Return the columns of JSON lines as text. Raises DataError, naming the line, for any other content.
 
-    Lists are joined by ';', as several labels are.
+    null becomes '', and lists are joined by ';', as several labels are.
     """
     columns: dict[str, list[str]] = {}
     for number, line in enumerate(lines, 1):

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FASTA = (".fa", ".fasta", ".fna", ".ffn")
-"""What the names of FASTA files with labels end in, plain or with .gz after it."""
+"""Suffixes of FASTA files, which may be followed by .gz."""
 
 _ROWS = 20_000
-"""How many rows are held as Python objects at a time."""
+"""Rows that are kept as Python objects at a time."""
 
 
 def is_fasta(name: str) -> bool:
-    """Return whether a file is FASTA by its name."""
+    """Return whether a file is FASTA, judging by its name."""
     return name.removesuffix(".gz").endswith(FASTA)
 
 
 def read_fasta(path: Path) -> pa.Table:
-    """Return the table of a FASTA file: `sequence`, and the columns that its headers make, `label` where it can be.
+    """Return the table of a FASTA file: `sequence`, the columns of its headers, a `label` among them if there is one.
 
     See `header_columns` and `add_label`. Raises DataError, naming the line, where it is not FASTA.
     """
@@ -50,7 +50,7 @@ def read_fasta(path: Path) -> pa.Table:
 
 
 def read_labelled_fasta(reference: str) -> pa.Table:
-    """Return the table of a FASTA file as `read_fasta` does. Raises DataError, naming the line, without a label."""
+    """Return the table of a FASTA file, as `read_fasta`. Raises DataError, naming the line, if one has no label."""
     path = package_file(reference)
     table = read_fasta(path)
     if "label" in table.column_names and "" not in table["label"].to_pylist():
@@ -58,17 +58,17 @@ def read_labelled_fasta(reference: str) -> pa.Table:
     for record in fasta_records(text_lines(path), str(path)):
         if not record.header.partition("|")[2].strip(" |"):
             raise DataError(f"{path}: line {record.line}: expected '>name|label', found {'>' + record.header[:40]!r}")
-    raise DataError(f"{path}: the headers have not all the same fields; expected '>name|label'")
+    raise DataError(f"{path}: the headers do not all have the same fields; expected '>name|label'")
 
 
 def class_folders(folder: Path) -> list[Path]:
-    """Return the folders in which the files of each class lie, in the order of their names; none where it has none."""
+    """Return the folders of classes, which hold .txt files, in the order of their names."""
     folders = sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
     return [e for e in folders if next(e.glob("*.txt"), None)]
 
 
 def read_class_folder(folder: Path) -> pa.Table:
-    """Return the table of `folder/CLASS/NAME.txt`, a sequence a file: columns `id`, `label` and `sequence`."""
+    """Return the table of `folder/CLASS/NAME.txt`, one sequence per file: columns `id`, `label` and `sequence`."""
     return _table(_files(folder), folder)
 
 

@@ -1,4 +1,4 @@
-"""Labelled intervals of a genome, from BED files and tables of places: a label each, or a label for each base."""
+"""Labelled intervals of a genome, from BED files and tables: one label for each interval, or for each base."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .targets import parse_targets
 
 @dataclass(frozen=True, kw_only=True)
 class Bed(Source):
-    """An example an interval of a BED file or of a table of places, or with `span` one a bin of so many bases.
+    """One example for each interval of a BED file or table, or with `span` for each bin of that many bases.
 
     `target` is the column of the class, the labels or the measurement: by default 'label', else column 4; a list of
-    labels or measurements may stand in brackets. `targets` is instead a table with the same rows, all of whose columns
-    are measured. `width` re-centres every window to that many bp; with `edge` = 'pad' what lies outside the contig is
-    N. `chrom`, `start`, `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are
-    of the '+' strand. `group` and `cluster` may be several columns; without them intervals that overlap are one. With
+    labels or measurements may be in brackets. `targets` is instead a table with the same rows, whose columns are all
+    measurements. `width` re-centres every window to that many bp; with `edge` = 'pad' bases outside the contig are N.
+    `chrom`, `start`, `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are on
+    the '+' strand. `group` and `cluster` may be several columns; without them overlapping intervals share a group. With
     `span`, `labels` may name an HDF5 file, and `train_ratio` and `seed` are those of `Bins`.
     """
 
@@ -80,7 +80,7 @@ class Bed(Source):
         return examples
 
     def _places(self, columns: Mapping[str, Sequence[str]]) -> Intervals:
-        """Return the window of each row, which may lie outside its contig."""
+        """Return the window of each row, which may extend beyond its contig."""
         at = read_places(
             columns, self.bed, chrom=self.chrom, start=self.start, end=self.end, position_base=self.position_base
         )
@@ -94,7 +94,7 @@ class Bed(Source):
     def _measured(
         self, columns: Mapping[str, Sequence[str]], n: int
     ) -> tuple[Mapping[str, Sequence[str]], str | tuple[str, ...]]:
-        """Return the table of what was measured, and which of its columns are the target."""
+        """Return the table of the targets, and which of its columns they are."""
         target = self.target or ("label" if "label" in columns else "name")
         measured = columns
         if self.targets:
@@ -110,7 +110,9 @@ class Bed(Source):
         self, whole: Examples, columns: Mapping[str, Sequence[str]], target: str | tuple[str, ...]
     ) -> Examples:
         if not isinstance(target, str):
-            raise ConfigError(f"{self.bed}: target = {target!r}; labels of bases are one column, or in an HDF5 file")
+            raise ConfigError(
+                f"{self.bed}: target = {target!r}; expected one column for labels of bases, or labels = an HDF5 file"
+            )
         rows = label_rows(columns.get(target), self.labels, classes=self.classes, reference=self.bed, column=target)
         bins = Bins(self.kind, self.classes, self.span, self.train_ratio, self.seed)
         return per_base_examples(whole, rows, bins, self.bed)
@@ -119,7 +121,7 @@ class Bed(Source):
         self, whole: Examples, measured: Mapping[str, Sequence[str]], target: str | tuple[str, ...]
     ) -> Examples:
         if self.labels or self.train_ratio:
-            raise ConfigError(f"{self.bed}: labels and train_ratio need span, the bases that a label is of")
+            raise ConfigError(f"{self.bed}: labels and train_ratio need span, the number of bases per label")
         values = [[cell.strip().strip("[]") for cell in measured[name]] for name in _listed(target)]
         targets = parse_targets(
             values[0] if isinstance(target, str) else values,
@@ -136,7 +138,7 @@ def _listed(names: str | Sequence[str]) -> Sequence[str]:
 
 
 def _distinct(names: list[str]) -> StrArray:
-    """Return the names, the second of two equal ones with '#2' after it, and so on."""
+    """Return the names, with '#2' after the second of several equal ones, and so on."""
     seen: Counter[str] = Counter()
     out = []
     for name in names:

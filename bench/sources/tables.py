@@ -1,4 +1,4 @@
-"""Tables of examples: a row each. Every mistake in a table is told by file and row."""
+"""Tables of examples, one per row. Errors name file and row."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Columns:
-    """Which column of a table is what.
+    """The roles of the columns of a table.
 
-    `target` is a tuple where targets are several columns. Without `id` rows are numbered from 1; without `group` equal
-    sequences are one group; without `cluster` the groups are the clusters. `alternate` names the ALT sequence of a
-    variant task, and `sequence` is REF; of a paired task, which has no target, it names the perturbed sequence. A
-    column that a split rule reads goes in `strata`.
+    `target` is a tuple where there are several target columns. Without `id` rows are numbered from 1; without `group`
+    equal sequences are one group; without `cluster` the groups are the clusters. `alternate` is the ALT sequence of a
+    variant task, where `sequence` is REF, or the perturbed sequence of a paired task, which has no target. A column
+    that a split rule reads must be among `strata`.
     """
 
     sequence: str = "sequence"
@@ -76,7 +76,7 @@ class Columns:
 class Table(Columns, Source):
     """The examples of a file as `read_columns` reads it.
 
-    Rows are read and checked a block at a time, and columns that are not named not at all.
+    Rows are read and checked a block at a time; columns that are not named are not read.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("table",)
@@ -96,7 +96,7 @@ def read_columns(reference: str) -> pa.Table:
     """Return a table's columns as text (large_string), in file order; a missing value is ''.
 
     Delimited text (.csv, .tsv, .txt, .vcf), Parquet, Arrow, JSON lines and FASTA are read by their suffix, text plain
-    or gzip. A table of more than 256 MB lies in a file that is mapped. Raises DataError for a table without rows, a row
+    or gzip. A table of more than 256 MB is memory-mapped from a file. Raises DataError for a table without rows, a row
     of another width, a damaged file or an unknown format.
     """
     opened = _open(package_file(reference))
@@ -122,16 +122,16 @@ def table_examples(
     if paired and not alternate:
         raise ConfigError(f"{where}: a paired task needs alternate = ..., the column of the perturbed sequences")
     targets = [] if paired else [target] if isinstance(target, str) else list(target)
-    named = (columns.id, columns.group, columns.cluster, *targets, *columns.strata)
-    held: dict[str, _Shared] = {name: _Shared() for name in named if name}
-    wanted = dict.fromkeys([sequence, *filter(None, [alternate]), *held])
-    for name in wanted:
+    roles = (columns.id, columns.group, columns.cluster, *targets, *columns.strata)
+    texts: dict[str, _Shared] = {name: _Shared() for name in roles if name}
+    names = dict.fromkeys([sequence, *filter(None, [alternate]), *texts])
+    for name in names:
         require_column(opened.names, name, where)
     sequences, alternates = Cleaning(where, sequence), Cleaning(where, alternate)
     same = _Shared()
     positions: list[IntArray] = []
     n = 0
-    for batch in opened.batches(list(wanted)):
+    for batch in opened.batches(list(names)):
         cleaned = sequences.add(batch.column(sequence))
         if not columns.group:
             same.add(_digests(cleaned))
@@ -139,12 +139,12 @@ def table_examples(
             changed = alternates.add(batch.column(alternate))
             if not paired:
                 positions.append(first_changes(cleaned, changed, where, first_row=n + 1))
-        for name, values in held.items():
+        for name, values in texts.items():
             values.add(Text(batch.column(name)))
         n += batch.num_rows
     if not n:
         raise DataError(f"{where}: the table has no rows")
-    text_of = {name: values.array() for name, values in held.items()}
+    text_of = {name: values.array() for name, values in texts.items()}
     ids = text_of[columns.id] if columns.id else strings([str(i + 1) for i in range(n)])
     check_ids(ids, where)
     text, soft_masked = sequences.finish()
@@ -185,15 +185,13 @@ def check_ids(ids: StrArray, reference: str) -> None:
         if not name.strip():
             raise DataError(f"{reference}: row {row}: the id is empty")
         if seen.setdefault(name, row) != row:
-            raise DataError(
-                f"{reference}: row {row}: id {name!r} occurs already in row {seen[name]}; ids must be unique"
-            )
+            raise DataError(f"{reference}: row {row}: id {name!r} is also in row {seen[name]}; ids must be unique")
 
 
 def first_changes(
     ref: Sequence[str] | Strings, alt: Sequence[str] | Strings, where: str, *, first_row: int = 1
 ) -> IntArray:
-    """Return the offset, (n,), of the first base of REF at which ALT differs; its last where ALT is only longer.
+    """Return the offset, (n,), of the first base of REF that differs in ALT, or of its last where ALT only extends it.
 
     Raises DataError, naming the row, where the two are equal.
     """
@@ -223,7 +221,7 @@ def read_text(path: Path) -> str:
 
 
 def _open(path: Path) -> Opened:
-    """Return the table by its suffix. Raises DataError for a suffix that is none of a table's."""
+    """Return the open table, by the suffix of the file. Raises DataError for an unknown suffix."""
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if path.suffix in _PARQUET:
         return _open_parquet(path)
@@ -277,7 +275,7 @@ def _open_arrow(path: Path) -> Opened:
         source = pa.memory_map(str(path))
         try:
             table = pa.ipc.open_file(source).read_all()
-        except pa.ArrowInvalid:  # what `datasets` writes is the format without an index at the end
+        except pa.ArrowInvalid:  # `datasets` writes the stream format, without an index at the end
             source.seek(0)
             table = pa.ipc.open_stream(source).read_all()
     except (pa.ArrowException, OSError) as error:
@@ -335,7 +333,7 @@ def _digests(sequences: Text) -> list[str]:
 
 
 class _Shared:
-    """A column of strings in which equal ones are one object: a few names, many times, take little memory."""
+    """A column of strings in which equal values are one object, so that repeated names take little memory."""
 
     def __init__(self) -> None:
         self._seen: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Targets of every kind from columns of text. Every mistake is told by file, row and column."""
+"""Targets of every kind from columns of text. Errors name file, row and column."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def parse_targets(
 ) -> NDArray[Any]:
     """Return class indices (n,), labels (n, k) of 0 and 1, measurements (n,) or (n, k), or next bases (n, k).
 
-    `column` names the column that `values` are; where it is a list of names, `values` are as many columns. A class is
-    a name or, unless the names are other numbers, an index into `classes`. Labels are one column of 0 and 1 for each,
-    or one column in which ';' or ',' join the names or indices of those that hold ('' for none) or, in every row, a 0
-    or 1 for each of `classes`. Several measurements are a column for each, or joined in one where there are two or more
-    `classes`. Next bases are DNA of one length. Raises DataError for the first row that is none of it, ConfigError
-    without classes.
+    `column` is the name of the column `values`; where it is a list of names, `values` are as many columns. A class is
+    a name or, unless the names are other numbers, an index into `classes`. Labels are a column of 0 and 1 for each, or
+    one column in which ';' or ',' join the names or indices of the positive labels ('' for none) or, in every row, a 0
+    or 1 for each of `classes`. Several measurements are a column for each, or joined in one column where there are two
+    or more `classes`. Next bases are DNA of one length. Raises DataError for the first row that fits none of these,
+    ConfigError where targets are not named.
     """
-    # The scalars of an Arrow column cost more than the text in them.
+    # Arrow scalars are slower than str.
     several = not isinstance(column, str)
     columns: list[Column] = [_listed(v) for v in (values if several else [values])]
     names = [column] if isinstance(column, str) else list(column)
@@ -58,9 +58,9 @@ def parse_targets(
     if kind == "generation":
         return _next_bases(columns[0], where[0])
     if kind == "paired":
-        raise ConfigError(f"{reference}: a pair has no target; leave {names[0]!r} out")
+        raise ConfigError(f"{reference}: a paired task has no target; leave {names[0]!r} out")
     if not classes:
-        raise DataError(f"{reference}: a {kind} needs `classes`, the label names in order")
+        raise DataError(f"{reference}: a {kind} task needs `classes`, the names of the labels in order")
     if kind == "multilabel":
         return _joined_labels(columns[0], classes, where[0])
     known = class_indices(classes)
@@ -88,16 +88,16 @@ def _listed(values: Any) -> Column:
 
 
 def class_indices(classes: Sequence[str]) -> dict[str, int]:
-    """Return the index of each class by what a cell may hold: its name, its index and, of two, true and false."""
-    named = {name: i for i, name in enumerate(classes)}
+    """Return the index of each class by the texts for it: name, index and, of two classes, true or false."""
+    by_name = {name: i for i, name in enumerate(classes)}
     if not _indexed(classes):
-        return named
+        return by_name
     booleans = {"False": 0, "false": 0, "True": 1, "true": 1} if len(classes) == 2 else {}
-    return {str(i): i for i in range(len(classes))} | booleans | named
+    return {str(i): i for i in range(len(classes))} | booleans | by_name
 
 
 def _indexed(classes: Sequence[str]) -> bool:
-    """Return whether a number can only be an index: of classes '1' and '2' it is a name, and 0 is neither."""
+    """Return whether a number can only be an index; of classes named '1' and '2' it would be a name."""
     return all(_BINARY.get(name.lower(), _number_or_none(name)) in (None, i) for i, name in enumerate(classes))
 
 
@@ -119,7 +119,7 @@ def _joined_labels(values: Column, classes: Sequence[str], where: _Where) -> Int
     k = len(classes)
     cells = [[field.strip() for field in _JOINS.split(v)] if v.strip() else [] for v in values]
     out = np.zeros((len(cells), k), np.int64)
-    # With two labels '0;1' could be either; where every row has a 0 or 1 for each label it is no list of indices.
+    # With two labels '0;1' is ambiguous; where every row has a 0 or 1 for each label, they are not indices.
     if k > 1 and all(len(fields) == k and all(f in ("0", "1") for f in fields) for fields in cells):
         out[:] = [[int(f) for f in fields] for fields in cells]
         return out
@@ -176,7 +176,7 @@ def _next_bases(values: Column, where: _Where) -> IntArray:
         if not text or set(text) - set("ACGT"):
             raise DataError(f"{where(row)} is {text[:20]!r}, expected the bases that follow, of A, C, G and T")
         if len(text) != k:
-            raise DataError(f"{where(row)} has {len(text)} bases where row 1 has {k}; they must be as many")
+            raise DataError(f"{where(row)} has {len(text)} bases where row 1 has {k}; all must have the same number")
     codes = np.frombuffer("".join(bases).encode("ascii"), np.uint8)
     out: IntArray = np.searchsorted(np.frombuffer(b"ACGT", np.uint8), codes).astype(np.int64).reshape(len(bases), k)
     return out

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 _POSITION = ("pos", "position", "start", "chromstart")
 _REF = ("ref", "reference", "ref_allele")
 _ALT = ("alt", "alternate", "alt_allele")
-_LOOKED_AT = 2000
-"""Rows at which is looked to tell why REF differs."""
+_SAMPLED = 2000
+"""Rows that are examined to tell why REF differs from the genome."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Changes:
 def variant_windows(
     genome: Mapping[str, Bases], changes: Changes, *, width: int, max_mismatch: float = 0.01, source: str = "variants"
 ) -> tuple[Inputs, Intervals, IntArray]:
-    """Return the windows, where they lie, and the rows (n,) kept: those whose REF is what the genome holds.
+    """Return the windows, their intervals, and the rows (n,) that are kept: those whose REF agrees with the genome.
 
     Windows are `width` bp of REF centred on the variant; ALT keeps the left flank and has the length of REF where the
-    genome allows, by taking or leaving bases on the right. Rows whose REF differs from the genome are left out and
-    logged; past the fraction `max_mismatch` of all rows they are refused with DataError, which tells whether the
-    positions are counted from the other base or the alleles are of the other strand.
+    genome allows, by adding or dropping bases on the right. Rows whose REF differs from the genome are left out and
+    logged; more than the fraction `max_mismatch` of them is a DataError, which says whether positions are off by one or
+    alleles are on the other strand.
     """
     chrom, position = changes.chrom, changes.position
     refs, alts = [], []
@@ -63,7 +63,7 @@ def variant_windows(
         refs.append(r)
         alts.append(a)
     ref_windows, alt_windows = TextCollector(), TextCollector()
-    starts, held = [], []
+    starts, kept_rows = [], []
     wrong: list[int] = []
     for block in by_place(chrom, position, width=2 * width):
         pieces: dict[int, tuple[str, str, int]] = {}
@@ -77,38 +77,40 @@ def variant_windows(
         alt_windows.add([pieces[row][1] for row in sorted(pieces)])
         for row in sorted(pieces):
             starts.append(pieces[row][2])
-            held.append(row)
+            kept_rows.append(row)
     if wrong:
         row = min(wrong)
         at, r = position[row], refs[row]
-        there = genome[chrom[row]][at : at + len(r)]
+        found = genome[chrom[row]][at : at + len(r)]
         differs = (
             f"{source}: REF differs from the genome in {len(wrong)} of {len(refs)} rows; the first: row {row + 1}, "
-            f"{chrom[row]}:{at + 1}, has REF {r} where the genome holds {there}"
+            f"{chrom[row]}:{at + 1}, has REF {r} where the genome has {found}"
         )
         if len(wrong) > max_mismatch * len(refs):
-            why = _why(genome, chrom, position, refs) or "check the assembly and position_base"
+            why = _mismatch_reason(genome, chrom, position, refs) or "check the assembly and position_base"
             raise DataError(f"{differs}; more than {max_mismatch:.1%} is refused: {why}")
         log.warning("%s; these rows are left out", differs)
-    rows = np.array(held, np.int64)
+    rows = np.array(kept_rows, np.int64)
     begin = np.array(starts, np.int64)
     sequences, alternates = ref_windows.text(), alt_windows.text()
-    at_ = Intervals(strings([chrom[i] for i in held]), begin, begin + sequences.lengths, strings(["+"] * len(held)))
+    at_ = Intervals(
+        strings([chrom[i] for i in kept_rows]), begin, begin + sequences.lengths, strings(["+"] * len(kept_rows))
+    )
     inputs = Inputs(sequences, alternates, first_changes(sequences, alternates, source))
     return inputs, at_, rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variants(Source):
-    """An example a row of a table of variants: a VCF, or CSV, TSV, BED, Parquet or a spreadsheet.
+    """One example for each row of a table of variants: a VCF, CSV, TSV, BED, Parquet or a spreadsheet.
 
     `chrom`, `position`, `ref` and `alt` name the columns; by default they are CHROM, POS, REF and ALT, or their usual
     other names, in any case and with or without a leading '#'. Positions are 1-based, or 0-based with `position_base` =
-    0. Of a VCF every other key may name a key of INFO, as KEY or INFO/KEY; a flag gives '1' and where it is absent ''.
+    0. In a VCF every other column may be a key of INFO, as KEY or INFO/KEY; a flag is '1', or '' where it is absent.
     Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by ':'.
-    Without `group` variants whose windows overlap are one group. `values` says what a cell of `target` stands for, as a
-    class of two names; `header` counts the rows above the header of a spreadsheet. `width` and `max_mismatch` are those
-    of `variant_windows`.
+    Without `group` variants whose windows overlap are one group. `values` maps cells of `target` to other values, such
+    as two names to one class; `header` is the number of rows above the header of a spreadsheet. `width` and
+    `max_mismatch` are those of `variant_windows`.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "variants")
@@ -140,7 +142,7 @@ class Variants(Source):
             genome, changes, width=self.width, max_mismatch=self.max_mismatch, source=self.variants
         )
         examples = self._placed(rows, inputs, at, keep)
-        if check and len(examples) < len(rows):  # what was left out has no window, but a row of the table
+        if check and len(examples) < len(rows):  # rows that were left out have no window, but are in the table
             n = [len(genome[name]) for name in changes.chrom]
             begin = [_start(*row, self.width) for row in zip(n, changes.position, changes.ref, strict=True)]
             start = np.array(begin, np.int64)
@@ -157,7 +159,7 @@ class Variants(Source):
         return Changes(chrom, _positions(position, where, self.position_base), ref, alt)
 
     def _rows(self, table: Mapping[str, Sequence[str]], changes: Changes) -> Examples:
-        """Return all rows of the table, with REF as the sequence, as far as no genome is needed."""
+        """Return all rows of the table, with REF as the sequence: all that needs no genome."""
         where, target = self.variants, self.target
         cells = [field(table, name, where) for name in ([target] if isinstance(target, str) else target)]
         if self.values:
@@ -166,8 +168,8 @@ class Variants(Source):
         ids = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(changes.chrom, position, changes.ref, changes.alt, strict=True)]
         if self.id:
             # '.' is how a VCF says that there is no ID.
-            named = joined(table, self.id, where)
-            ids = [place if name in ("", ".") else name for place, name in zip(ids, named, strict=True)]
+            given_ids = joined(table, self.id, where)
+            ids = [place if name in ("", ".") else name for place, name in zip(ids, given_ids, strict=True)]
         check_ids(strings(ids), where)
         none = strings([""] * len(ids))
         return Examples(
@@ -186,7 +188,7 @@ class Variants(Source):
         )
 
     def _placed(self, rows: Examples, inputs: Inputs, at: Intervals, keep: IntArray) -> Examples:
-        """Return the rows `keep` with their windows; without a group of their own those that overlap are one."""
+        """Return the rows `keep` with their windows; without `group`, overlapping windows are one group."""
         groups = rows.groups[keep] if self.group else loci(at)
         return Examples(
             ids=rows.ids[keep],
@@ -200,15 +202,15 @@ class Variants(Source):
 
 
 def _window(contig: Bases, at: int, ref: str, alt: str, width: int) -> tuple[str, str, int] | None:
-    """Return REF's window, ALT's and where they start; None where the contig does not hold REF there."""
+    """Return the windows of REF and ALT and their start; None where the contig does not have REF there."""
     start = _start(len(contig), at, ref, width)
     low = min(start, at)
-    held = contig[low : max(start + width, at) + len(ref)]
+    stretch = contig[low : max(start + width, at) + len(ref)]
     before = at - low
-    if held[before : before + len(ref)] != ref:
+    if stretch[before : before + len(ref)] != ref:
         return None
-    window = held[start - low : start - low + width]
-    changed = held[start - low : before] + alt + held[before + len(ref) :]
+    window = stretch[start - low : start - low + width]
+    changed = stretch[start - low : before] + alt + stretch[before + len(ref) :]
     trimmed = changed[: len(window)]
     return window, trimmed if trimmed != window else changed, start
 
@@ -218,9 +220,11 @@ def _start(n: int, at: int, ref: str, width: int) -> int:
     return min(max(0, at + len(ref) // 2 - width // 2), max(0, n - width))
 
 
-def _why(genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[int], refs: Sequence[str]) -> str:
-    """Return what explains that REF is not where it should be, judged by some thousands of rows, or ''."""
-    rows = range(0, len(refs), max(1, len(refs) // _LOOKED_AT))
+def _mismatch_reason(
+    genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[int], refs: Sequence[str]
+) -> str:
+    """Return the reason why REF differs from the genome, judged by a sample of rows, or ''."""
+    rows = range(0, len(refs), max(1, len(refs) // _SAMPLED))
 
     def share(shift: int, *, turned: bool = False) -> float:
         hits = 0
@@ -230,13 +234,13 @@ def _why(genome: Mapping[str, Bases], chrom: Sequence[str], position: Sequence[i
         return hits / len(rows)
 
     for shift, why in (
-        (1, "REF is one base to the right: the positions are 0-based, say position_base = 0"),
-        (-1, "REF is one base to the left: the positions are 1-based, say position_base = 1"),
+        (1, "REF is one base to the right: positions are 0-based, set position_base = 0"),
+        (-1, "REF is one base to the left: positions are 1-based, set position_base = 1"),
     ):
         if share(shift) > 0.9:
             return why
     if share(0, turned=True) > 0.9:
-        return "REF is that of the other strand: write the alleles of the '+' strand"
+        return "REF is on the other strand: write the alleles of the '+' strand"
     return ""
 
 
@@ -244,7 +248,7 @@ def _allele(text: str, where: str) -> str:
     if not text:
         raise DataError(f"{where} is empty; write an indel with the base before it, as VCF does")
     if "," in text:
-        raise DataError(f"{where} is {text!r}; split alleles into a row each")
+        raise DataError(f"{where} is {text!r}; write each allele in a row of its own")
     return check_sequence(text, where)
 
 

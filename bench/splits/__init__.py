@@ -1,7 +1,7 @@
 """Which example is in which part: split rules, fixed subsets, and the one function that gives a task's split.
 
-A rule takes examples and gives each 'train', 'valid', 'test', or '' where it is dropped. Rules are frozen, so that one
-is known by its repr, and go by groups wherever they can, so that no group straddles two parts.
+A rule returns for each example 'train', 'valid', 'test', or '' where it is dropped. Rules are frozen, so that a rule is
+identified by its repr, and they assign whole groups wherever they can, so that no group is in two parts.
 """
 
 from collections.abc import Callable, Mapping

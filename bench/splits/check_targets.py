@@ -1,4 +1,4 @@
-"""What targets must be, by the kind of a task, and how a part of them is drawn."""
+"""Checks of targets: that they suit the kind of the task, and that training can learn from them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from ..types import Examples, Split, Task
 
 
 def check_targets(task: Task, examples: Examples) -> None:
-    """Raise DataError, in one line that names the task, where the targets are not what its kind says."""
+    """Raise DataError, in one line that names the task, where the targets do not suit its kind."""
     targets, where = examples.targets, f"task {task.id}"
     if not len(examples):
-        raise DataError(f"{where}: the source gave no examples")
-    found = f"found {targets.dtype}" + (f" of shape {targets.shape}" if targets.ndim > 1 else "")
+        raise DataError(f"{where}: the source returned no examples")
+    actual = f"found {targets.dtype}" + (f" of shape {targets.shape}" if targets.ndim > 1 else "")
     k = len(task.classes)
     whole = targets.dtype.kind in "iu"
     if task.kind == "classification":
         if not whole or targets.ndim != 1 or targets.min() < 0 or targets.max() >= k:
             raise DataError(
-                f"{where}: targets must be class indices 0 to {k - 1}, {found} from {targets.min()} to {targets.max()}"
+                f"{where}: targets must be class indices 0 to {k - 1}, {actual} from {targets.min()} to {targets.max()}"
             )
     elif task.kind == "multilabel":
         if not whole or targets.ndim != 2 or (k and targets.shape[1] != k):
-            raise DataError(f"{where}: targets must be 0 or 1 for each of {k} labels, {found}")
+            raise DataError(f"{where}: targets must be 0 or 1 for each of {k} labels, {actual}")
         if targets.min() < 0 or targets.max() > 1:
             raise DataError(f"{where}: labels must be 0 or 1, found {targets.min()} to {targets.max()}")
     elif task.kind == "generation":
         if not whole or targets.ndim != 2 or not targets.shape[1]:
-            raise DataError(f"{where}: targets must be the bases that follow, (n, k) indices into ACGT, {found}")
+            raise DataError(f"{where}: targets must be the bases that follow, (n, k) indices into ACGT, {actual}")
         if targets.min() < 0 or targets.max() > 3:
             raise DataError(f"{where}: next bases must be 0 to 3, found {targets.min()} to {targets.max()}")
     else:
         if targets.dtype.kind != "f" or not np.isfinite(targets).all():
-            raise DataError(f"{where}: targets must be finite floats, {found}")
+            raise DataError(f"{where}: targets must be finite floats, {actual}")
         if k and targets.ndim == 2 and targets.shape[1] != k:
-            raise DataError(f"{where}: {targets.shape[1]} measurements an example where classes names {k}; name each")
+            raise DataError(f"{where}: {targets.shape[1]} measurements per example, but classes names {k}; name each")
     if task.per_base:
         _check_sites(where, examples)
 
@@ -61,6 +61,6 @@ def _check_sites(where: str, examples: Examples) -> None:
     if len(outside):
         row = int(outside[0])
         raise DataError(
-            f"{where}: id {examples.ids[row]!r} asks for bases {positions[row]} to {positions[row] + span} of a "
+            f"{where}: id {examples.ids[row]!r} is on bases {positions[row]} to {positions[row] + span} of a "
             f"sequence of {lengths[row]} bp"
         )

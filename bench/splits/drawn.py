@@ -1,4 +1,4 @@
-"""The rules that draw: at random within classes, folds, and clusters of sequences that are nearly the same."""
+"""Split rules that draw: at random within classes, in folds, and by clusters of similar sequences."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 class stratified:
     """Puts a random share of each class in `test` and in `valid`; groups, and equal sequences, stay whole.
 
-    Sequences are equal on either strand too. Relatives that are not equal may straddle the parts, which flatters every
-    score; a warning says so.
+    Sequences are also equal where one is the reverse complement of the other. Relatives that are not equal may be in
+    two parts, which inflates scores; a warning says so.
     """
 
     version: ClassVar[int] = 1
@@ -41,7 +41,7 @@ class stratified:
         log.warning("%r is a random split: relatives of test sequences may be in train; see `baserate audit`", self)
         names = units(examples, examples.groups, same_sequences(examples))
         part = strings(["train"] * len(examples))
-        # A unit counts as of the class of the example that it is named after.
+        # A unit has the class of the example that it is named after.
         for rows in rows_by_class(examples, np.flatnonzero(names == np.asarray(examples.ids))):
             of_class = np.isin(names, names[rows])
             part[of_class] = fill(names[of_class], {"test": self.test, "valid": self.valid}, self.seed)
@@ -81,7 +81,7 @@ class k_fold:
         """Return the fold of each example (n,): whole units, the largest first, each to the smallest fold."""
         names, of_row, counts = np.unique(self._units(examples), return_inverse=True, return_counts=True)
         if len(names) < self.folds:
-            raise DataError(f"{self!r}: there are {len(names)} {self.by}s that share nothing, fewer than {self.folds}")
+            raise DataError(f"{self!r}: {len(names)} unlinked {self.by}s, expected {self.folds} or more")
         order = sorted(range(len(names)), key=lambda i: (-counts[i], digest(str(self.seed), str(names[i]))))
         sizes, fold = [0] * self.folds, np.zeros(len(names), np.int64)
         for i in order:
@@ -107,7 +107,7 @@ class by_homology:
 
     Clusters are the connected components, over both strands, of sequences whose similarity (`similarity`) is at least
     `threshold` over `coverage` of the shorter, and of groups. A cluster that is larger than what a part still lacks
-    is left to train. What is then still found to be a relative of test, or of valid, is dropped.
+    stays in train. Examples that then still have a relative in test, or in valid, are dropped.
     """
 
     version: ClassVar[int] = 1
@@ -140,24 +140,24 @@ def similarity_to(examples: Examples, others: Examples, coverage: float) -> Any:
 
 
 def is_slow(rule: object) -> bool:
-    """Return whether a rule compares sequences, so that what it gives is worth keeping."""
+    """Return whether a rule compares sequences, so that its splits are worth caching."""
     if isinstance(rule, by_homology) or (isinstance(rule, k_fold) and rule.by == "homology"):
         return True
     return is_slow(inner) if (inner := getattr(rule, "rule", None)) is not None else False
 
 
 def units(examples: Examples, *columns: NDArray[Any]) -> StrArray:
-    """Return for each example the smallest id of those that it is linked with: by a value of a column, in any steps."""
+    """Return for each example the smallest id among all that it is linked with, directly or not, by equal values."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     n = len(examples)
     rows, values, size = [], [], n
     for column in columns:
-        found, of_row = np.unique(np.asarray(column), return_inverse=True)
+        values_of_column, of_row = np.unique(np.asarray(column), return_inverse=True)
         rows.append(np.arange(n))
         values.append(size + of_row)
-        size += len(found)
+        size += len(values_of_column)
     links = np.concatenate(rows), np.concatenate(values)
     part = connected_components(coo_matrix((np.ones(len(links[0])), links), shape=(size, size)), directed=False)[1][:n]
     ids = np.asarray(examples.ids)
@@ -178,18 +178,18 @@ def _clusters(examples: Examples, threshold: float, coverage: float) -> IntArray
 
 
 def fill(names: StrArray, shares: dict[str, float], seed: int) -> StrArray:
-    """Return a part for each example: whole units, in the order of a hash, until each share of all is filled.
+    """Return a part for each example: whole units, in the order of a hash, until each part has its share.
 
-    A unit goes to the part that lacks the most of its share, of those that it fits into, and else to train.
+    A unit goes to the part that lacks the largest fraction of its share, among those it fits into, or else to train.
     """
-    found, of_row, counts = np.unique(names, return_inverse=True, return_counts=True)
-    part = np.array(["train"] * len(found), object)
-    wanted = {name: round(share * len(names)) for name, share in shares.items()}
-    lacking = dict(wanted)
-    for i in sorted(range(len(found)), key=lambda i: digest(str(seed), str(found[i]))):
+    distinct_names, of_row, counts = np.unique(names, return_inverse=True, return_counts=True)
+    part = np.array(["train"] * len(distinct_names), object)
+    sizes = {name: round(share * len(names)) for name, share in shares.items()}
+    lacking = dict(sizes)
+    for i in sorted(range(len(distinct_names)), key=lambda i: digest(str(seed), str(distinct_names[i]))):
         fits = [name for name in lacking if counts[i] <= lacking[name]]
         if fits:
-            part[i] = max(fits, key=lambda name: lacking[name] / wanted[name])
+            part[i] = max(fits, key=lambda name: lacking[name] / sizes[name])
             lacking[part[i]] -= int(counts[i])
     return strings(part[of_row])
 
@@ -200,7 +200,7 @@ def _check_filled(rule: Any, part: StrArray, names: StrArray) -> None:
     for name, share in (("test", rule.test), ("valid", rule.valid)):
         if share and name not in part:
             raise DataError(
-                f"{rule!r}: {name} is left empty: {len(names)} examples make {len(counts)} clusters of {counts.min()} "
+                f"{rule!r}: {name} would be empty: {len(names)} examples make {len(counts)} clusters of {counts.min()} "
                 f"to {counts.max()}, each too large for a part of {round(share * len(names))}"
             )
 
@@ -208,4 +208,4 @@ def _check_filled(rule: Any, part: StrArray, names: StrArray) -> None:
 def _check_shares(rule: Any) -> None:
     """Raise ConfigError where two shares of all examples leave nothing to train on."""
     if not (0 < rule.test < 1 and 0 <= rule.valid < 1 and rule.test + rule.valid < 1):
-        raise ConfigError(f"{rule!r}: test and valid are shares of all examples; expected a sum below 1, test above 0")
+        raise ConfigError(f"{rule!r}: expected shares test above 0, valid 0 or more, and a sum below 1")

@@ -21,10 +21,10 @@ from .subsets import few_shot
 def assert_no_leak(split: Split, rule: SplitRule) -> None:
     """Raise DataError, naming the first two examples at fault, where the split does not keep what its rule promises.
 
-    Whatever the rule: no id, no group and no input, on either strand, is in two parts. By chromosome or stratum: no
-    value is; by position: train lies `gap` bp from the others; in folds: they are disjoint and hold every example;
-    by homology: no sequence has a relative in another part. Of few shots the folds are not recomputed, since a part of
-    valid is not there.
+    For every rule: no id, no group and no input, on either strand, is in two parts. By chromosome or stratum: no value
+    is; by position: train lies `gap` bp or more from the others; folds: they are disjoint and cover every example; by
+    homology: no sequence has a relative in another part. For few shots folds are not recomputed, since some of valid
+    is dropped.
     """
     drawn = isinstance(rule, few_shot)
     while isinstance(rule, few_shot | with_valid):
@@ -86,7 +86,7 @@ def _apart(split: Split, rule: by_position) -> None:
         for chrom in sorted(set(a.chrom) & set(b.chrom)):
             rows, cols = np.flatnonzero(a.chrom == chrom), np.flatnonzero(b.chrom == chrom)
             cols = cols[np.argsort(b.start[cols], kind="stable")]
-            reach = np.maximum.accumulate(b.end[cols])  # how far those that start no later reach
+            reach = np.maximum.accumulate(b.end[cols])  # the furthest end of those that start no later
             last = np.searchsorted(b.start[cols], a.end[rows] + gap, side="left") - 1
             near = (last >= 0) & (reach[np.maximum(last, 0)] > a.start[rows] - gap)
             if near.any():
@@ -110,15 +110,17 @@ def _folds(split: Split, rule: k_fold) -> None:
     part = np.repeat([name for name, _ in split], [len(e) for _, e in split])
     wrong = np.flatnonzero(rule(pool) != part)
     if len(wrong):
-        raise DataError(f"{rule!r}: id {pool.ids[wrong[0]]!r} is in {part[wrong[0]]}, not in its fold's part")
+        raise DataError(f"{rule!r}: id {pool.ids[wrong[0]]!r} is in {part[wrong[0]]}, not in the part of its fold")
 
 
 def _unrelated(split: Split, threshold: float, coverage: float, rule: object) -> None:
     for (high, other), (low, one) in combinations(reversed(list(split)), 2):
-        found = similarity_to(one, other, coverage)
-        if (found >= threshold).any():
-            i = int((found >= threshold).argmax())
-            raise DataError(f"{rule!r}: {low} (id {one.ids[i]!r}) has a relative in {high}, similarity {found[i]:.3f}")
+        closeness = similarity_to(one, other, coverage)
+        if (closeness >= threshold).any():
+            i = int((closeness >= threshold).argmax())
+            raise DataError(
+                f"{rule!r}: {low} (id {one.ids[i]!r}) has a relative in {high}, similarity {closeness[i]:.3f}"
+            )
 
 
 def _joined(*parts: Examples) -> Examples:

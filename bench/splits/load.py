@@ -1,4 +1,4 @@
-"""The one function that gives a task's split, checked, from the cache where it can."""
+"""The function that returns a task's split, checked, and cached where possible."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _PART = "part of the split"
 
 
 def load_split(task: Task, *, limit: int = 0, check: bool = True) -> Split:
-    """Return the task's examples in their parts, in the order in which the source gives them.
+    """Return the task's examples by part, in the order of the source.
 
     A subset, or a trial's `limit` of examples a part, is chosen by a hash of seed and id, in proportion to the classes.
-    Raises DataError, naming the task, where a part is empty, a group straddles, or training lacks a class; without
-    `check`, which an audit leaves out to tell more, only where the rows themselves cannot be had.
+    Raises DataError, naming the task, where a part is empty, a group is in two parts, or training lacks a class;
+    without `check` (an audit reports these itself), only where the rows cannot be read.
     """
     split = _small(task, task.subset) if task.subset else _whole(task)
     if limit:
@@ -44,7 +44,7 @@ def load_split(task: Task, *, limit: int = 0, check: bool = True) -> Split:
 
 
 def check_split(task: Task, split: Split) -> None:
-    """Raise DataError, in one line that names the task, where the split cannot give a trustworthy number."""
+    """Raise DataError, in one line that names the task, where the split is not fit for evaluation."""
     for name, examples in split:
         if not len(examples) and (name == "test" or len(split.train) or len(split.valid)):
             raise DataError(f"task {task.id}: the {name} part is empty; see its split rule: {task.split!r}")
@@ -68,7 +68,7 @@ def _whole(task: Task) -> Split:
     key = _key(task)
     rule: object = task.split
     if key and is_slow(rule) and is_dataclass(rule):
-        return _kept([*key, repr(rule)], lambda: _divided(task, key))
+        return _cached_split([*key, repr(rule)], lambda: _divided(task, key))
     return _divided(task, key)
 
 
@@ -83,17 +83,17 @@ def _divided(task: Task, key: list[str]) -> Split:
 
 
 def _small(task: Task, subset: Subset) -> Split:
-    """Return the subset; it has a cached table of its own, so that it loads without the whole."""
+    """Return the subset, which has its own cached table, so that it loads without the whole."""
     key = _key(task)
     rule: object = task.split
     if not key or not is_dataclass(rule):
         return take_subset(_whole(task), subset)
 
-    return _kept([*key, repr(rule), repr(subset)], lambda: take_subset(_whole(task), subset))
+    return _cached_split([*key, repr(rule), repr(subset)], lambda: take_subset(_whole(task), subset))
 
 
-def _kept(key: list[str], make: Callable[[], Split]) -> Split:
-    """Return a split from a cached table of its own."""
+def _cached_split(key: list[str], make: Callable[[], Split]) -> Split:
+    """Return the split that `make` returns, from its own cached table where there is one."""
 
     def build() -> Examples:
         return concatenate([replace(e, strata={**e.strata, _PART: strings([name] * len(e))}) for name, e in make()])
@@ -105,7 +105,7 @@ def _kept(key: list[str], make: Callable[[], Split]) -> Split:
 
 
 def _key(task: Task) -> list[str]:
-    """Return what the task's table is cached under; empty where what it comes from is not known by content."""
+    """Return the cache key of the task's table; empty where its source cannot be identified by content."""
     name = f"{task.name.partition('(')[0].removesuffix('.small')}@{task.version}"
     if hasattr(task.source, "key"):
         return [name, *task.source.key()]
@@ -118,7 +118,7 @@ def _key(task: Task) -> list[str]:
 def _recipe(source: Any) -> str | None:
     """Return the digest of the code that builds a table: the module of `source`, its package, its imports, and ours.
 
-    None where the code does not tell what is built, as for a closure; such a source is read afresh.
+    None where the code does not determine the table, as for a closure; such a source is never cached.
     """
     arguments = ""
     if isinstance(source, (Source, Checked)):
@@ -137,11 +137,11 @@ def _recipe(source: Any) -> str | None:
 
 @functools.cache
 def _code() -> str:
-    """Return the digest of the code that reads examples and divides them: readers, genomes, rules and similarity."""
+    """Return the digest of the code that reads and splits examples: readers, genomes, rules and similarity."""
     return digest(*(file.read_bytes() for file in _code_files()))
 
 
 def _code_files() -> list[Path]:
     ours = Path(__file__).parents[1]
     files = {*sources(Path(__file__).with_name("__init__.py")), *sources(ours / "sources" / "declared.py")}
-    return sorted(files | {ours / "text.py", ours / "types.py"})  # these `sources` leaves out
+    return sorted(files | {ours / "text.py", ours / "types.py"})  # not found by `sources`

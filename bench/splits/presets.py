@@ -1,4 +1,4 @@
-"""Splits by chromosome that published benchmarks use, by name."""
+"""Splits by chromosome of published benchmarks, by name."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ tests on six and validates on two. GenomeCF has five folds, m42's variant benchm
 class by_preset:
     """Puts fold `fold` of a published set of folds of human chromosomes in test and the next in valid.
 
-    Chromosomes are known with or without 'chr'. Of 'nt_revised' and 'dart' fold 0 is test and fold 1 valid; what is in
-    no fold is train. Rows that lie on other contigs are train too.
+    Chromosome names may begin with 'chr' or not. In 'nt_revised' and 'dart' fold 0 is test and fold 1 valid;
+    chromosomes in no fold, and all other contigs, are train.
     """
 
     version: ClassVar[int] = 1
@@ -48,7 +48,7 @@ class by_preset:
             raise ConfigError(f"{self!r}: expected a fold from 0 to {last}")
 
     def __call__(self, examples: Examples) -> StrArray:
-        """Return the part of each example. Raises DataError without intervals, or where no example is for test."""
+        """Return the part of each example. Raises DataError without intervals, or where test would be empty."""
         folds = FOLDS[self.name]
         chrom = np.array([c.removeprefix("chr") for c in intervals(examples, self).chrom], object)
         part = strings(["train"] * len(examples))

@@ -1,4 +1,4 @@
-"""The rules that go by what is known of an example: its chromosome, place, group, stratum, or the part it was given."""
+"""Split rules that use what is known of an example: its chromosome, position, group, stratum or given part."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class by_group:
     seed: int = 0
 
     def __call__(self, examples: Examples) -> StrArray:
-        """Return the part of each example. Raises DataError where a named group is not there."""
+        """Return the part of each example. Raises DataError where a named group does not exist."""
         named_test = self.test if isinstance(self.test, tuple) else ()
         named_valid = self.valid if isinstance(self.valid, tuple) else ()
         part = assign(examples.groups, named_test, named_valid, "group")
@@ -97,7 +97,7 @@ class by_stratum:
     valid: tuple[str, ...] = ()
 
     def __call__(self, examples: Examples) -> StrArray:
-        """Return the part of each example. Raises DataError where the column or a value is not there."""
+        """Return the part of each example. Raises DataError where the column or a value does not exist."""
         return assign(stratum(examples, self.column, self), self.test, self.valid, self.column)
 
 
@@ -110,7 +110,7 @@ PART_WORDS: Mapping[str, Part] = {
     "val": "valid",
     "test": "test",
 }
-"""Words for the parts of a split in a column, and ours."""
+"""Words for the parts of a split in a column, with the part that each stands for."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ class all_test:
 
 
 def assign(column: StrArray, test: Sequence[str], valid: Sequence[str], what: str) -> StrArray:
-    """Return the part of each example by its value in a column. Raises DataError for a value that is not there."""
+    """Return the part of each example by its value in a column. Raises DataError for a value that does not occur."""
     present = set(column)
     for value in (*test, *valid):
         if value not in present:
@@ -192,14 +192,14 @@ def assign(column: StrArray, test: Sequence[str], valid: Sequence[str], what: st
 
 
 def carve(part: StrArray, groups: StrArray, name: Part, fraction: float, seed: int) -> StrArray:
-    """Return `part` with whole groups of train moved to `name` until it holds `fraction` of those not dropped."""
+    """Return `part` with whole groups of train moved to `name` until it has `fraction` of the examples not dropped."""
     train = part == "train"
-    wanted = round(fraction * int((part != "").sum()))
+    target_size = round(fraction * int((part != "").sum()))
     names, counts = np.unique(groups[train], return_counts=True)
     order = sorted(range(len(names)), key=lambda i: digest(str(seed), name, str(names[i])))
     taken, moved = 0, set()
     for i in order:
-        if taken >= wanted:
+        if taken >= target_size:
             break
         taken += int(counts[i])
         moved.add(names[i])
@@ -210,14 +210,14 @@ def carve(part: StrArray, groups: StrArray, name: Part, fraction: float, seed: i
 
 
 def intervals(examples: Examples, rule: object) -> Intervals:
-    """Return where the examples lie. Raises DataError, naming the rule that asks, where nothing tells."""
+    """Return where the examples lie. Raises DataError, naming the rule, where they have no intervals."""
     if examples.intervals is None:
         raise DataError(f"{rule!r} needs examples with intervals; these have none")
     return examples.intervals
 
 
 def stratum(examples: Examples, column: str, rule: object) -> StrArray:
-    """Return a stratum's column. Raises DataError, naming the rule that asks, where there is none."""
+    """Return a stratum's column. Raises DataError, naming the rule, where it does not exist."""
     if column not in examples.strata:
         near = nearest(column, examples.strata)
         known = ", ".join(map(repr, near or sorted(examples.strata))) or "none"
@@ -228,8 +228,8 @@ def stratum(examples: Examples, column: str, rule: object) -> StrArray:
 def split_version(rule: object) -> str:
     """Return the names and declared versions of a rule and of those that it is made of: 'few_shot 1, by_group 1'.
 
-    The version of a rule is raised whenever it splits otherwise; one that declares none is known by its name.
+    The version of a rule is raised whenever its splits change; a rule without a version goes by its name.
     """
     inner = [getattr(rule, f.name) for f in fields(rule)] if is_dataclass(rule) else []
-    own = f"{getattr(rule, '__name__', type(rule).__name__)} {getattr(rule, 'version', '')}".rstrip()
-    return ", ".join([own, *(split_version(part) for part in inner if callable(part))])
+    name_and_version = f"{getattr(rule, '__name__', type(rule).__name__)} {getattr(rule, 'version', '')}".rstrip()
+    return ", ".join([name_and_version, *(split_version(part) for part in inner if callable(part))])

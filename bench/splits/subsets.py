@@ -1,4 +1,4 @@
-"""Parts of a part: fixed subsets in proportion to the classes, and the few examples of few-shot learning."""
+"""Subsets of parts: fixed ones in proportion to the classes, and the few examples of few-shot learning."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..types import Examples, IntArray, Split, SplitRule, StrArray, Subset
 from .rules import stratum
 
 _SMALL = 8
-"""A cluster of at most so many examples is drawn whole."""
+"""Largest cluster that is drawn whole."""
 
 
 @dataclass(frozen=True)
 class few_shot:
-    """Splits by another rule; each seed then trains on `shots` examples a class, or in all where there are no classes.
+    """Splits by another rule; each seed then trains on `shots` examples per class, or in all without classes.
 
-    As many of valid are kept, for the choice of penalties and epochs, and all of test. Which of train they are is
-    drawn for each seed by `draw_shots`, when the model is trained.
+    As many of valid are kept, to choose penalties and epochs, and all of test. The examples of train are drawn for
+    each seed by `draw_shots`, when the model is trained.
     """
 
     version: ClassVar[int] = 1
@@ -41,8 +41,8 @@ class few_shot:
 def draw_shots(examples: Examples, shots: int, seed: int) -> IntArray:
     """Return the rows of `shots` examples of each class, sorted; a class that has fewer gives them all.
 
-    Clusters come in the order of a hash of seed and name, those of at most 8 examples whole up to the last one of a
-    class, larger ones by single examples. What is drawn of a seed for fewer shots is part of what is drawn for more.
+    Clusters come in the order of a hash of seed and name: those of at most 8 examples whole, except for the last of a
+    class, larger ones by single examples. With one seed, fewer shots are a subset of more shots.
     """
     names, of_row, counts = np.unique(examples.clusters.astype(str), return_inverse=True, return_counts=True)
     rank = np.array([int(digest("shots", str(seed), str(name)), 16) for name in names], np.uint64)
@@ -91,7 +91,7 @@ def _shares(counts: Sequence[int], size: int, *, equal: bool = False) -> list[in
     """Return how many to take of each, `size` in all: in proportion, or equal as far as the counts allow."""
     if equal:
         shares = [0] * len(counts)
-        for _ in range(len(counts)):  # what a small one cannot give is shared among the others
+        for _ in range(len(counts)):  # what a small value lacks is shared among the others
             open_ = [i for i, n in enumerate(counts) if shares[i] < n]
             left = size - sum(shares)
             for rank, i in enumerate(open_):
@@ -106,9 +106,9 @@ def _shares(counts: Sequence[int], size: int, *, equal: bool = False) -> list[in
 
 
 def draw_order(examples: Examples, seed: int) -> NDArray[np.uint64]:
-    """Return a number an example, (n,) uint64, by which a part is drawn: a hash of seed and id.
+    """Return one number per example, (n,) uint64, by which subsets are drawn: a hash of seed and id.
 
-    The bases of a sequence have the same one, that of seed and sequence, so that they come or stay together.
+    Bases of one sequence share the hash of seed and sequence, so that they stay together.
     """
     if not examples.inputs.per_base:
         return np.array([int(digest(str(seed), i), 16) for i in examples.ids], np.uint64)
@@ -122,7 +122,7 @@ def draw_order(examples: Examples, seed: int) -> NDArray[np.uint64]:
 
 
 def rows_by_class(examples: Examples, rows: IntArray) -> list[IntArray]:
-    """Return the rows by class, where a part should hold the classes in their proportions; else all rows as one."""
+    """Return the rows of each class, or all rows together where targets are not classes."""
     targets = examples.targets[rows]
     if targets.ndim != 1 or targets.dtype.kind not in "iu" or examples.inputs.per_base:
         return [rows]

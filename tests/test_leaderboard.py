@@ -23,10 +23,11 @@ from baserate.leaderboard import (
     to_markdown,
     write_leaderboard,
 )
+from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.comparisons import ALPHA, Gain, adjusted, ranks, resamples_for
 from baserate.leaderboard.markdown import escape
 from baserate.leaderboard.standings import tabulate
-from baserate.leaderboard.table import Cell, Leaderboard
+from baserate.leaderboard.table import Cell
 from baserate.records import Record, read_predictions, read_record, read_records, write_record
 from baserate.results import Predictions, RunSpec
 from baserate.statistics import estimate, flag_collapsed, replicates

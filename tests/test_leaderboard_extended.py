@@ -13,8 +13,9 @@ import pytest
 
 from baserate.errors import UnknownName
 from baserate.leaderboard import FIELDS, build_leaderboard, column, field, print_leaderboard, to_csv, to_markdown
+from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.fields import Line
-from baserate.leaderboard.table import Leaderboard, Row
+from baserate.leaderboard.table import Row
 from baserate.metrics import METRICS, Kernel, mean, metric, parse
 from baserate.records import Record, write_record
 from baserate.registry import Registry

@@ -14,9 +14,10 @@ import pytest
 from rich.console import Console
 
 from baserate.leaderboard import print_leaderboard, to_csv, to_json, to_markdown
+from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.plots import plot_leaderboard
 from baserate.leaderboard.standings import tabulate
-from baserate.leaderboard.table import Column, Leaderboard
+from baserate.leaderboard.table import Column
 from baserate.leaderboard.wording import blocks
 from baserate.records import Record
 from baserate.results import Estimate, RunSpec

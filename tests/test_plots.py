@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.comparisons import Gain
 from baserate.leaderboard.plots import plot_leaderboard
-from baserate.leaderboard.table import Cell, Column, Leaderboard, Row
+from baserate.leaderboard.table import Cell, Column, Row
 from baserate.results import Estimate
 
 ROWS = (

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..files import write_whole
+from .board import Leaderboard
 from .columns import COLUMNS, column
 from .fields import FIELDS, field, to_csv
 from .markdown import to_markdown
 from .plots import plot_leaderboard
 from .standings import build_leaderboard, tabulate
-from .table import Leaderboard
 from .terminal import print_leaderboard
 
 __all__ = [

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..registry import Registry, origin_of
-from .table import KINDS, Leaderboard, Row
+from .table import KINDS, Row, Table
 
-Text = Callable[[Row, Leaderboard], str]
+Text = Callable[[Row, Table], str]
 """Returns the column's text for a row; lines after the first are set small below it."""
 
 
@@ -42,15 +42,15 @@ def column(name: str, *, terminal: bool = True) -> Callable[[Text], Text]:
 
 
 @column("Model")
-def _model(row: Row, table: Leaderboard) -> str:
+def _model(row: Row, table: Table) -> str:
     return "\n".join(" ".join(text.split()) for text in (row.model, row.detail) if text)
 
 
 @column("Mode")
-def _mode(row: Row, table: Leaderboard) -> str:
+def _mode(row: Row, table: Table) -> str:
     return row.mode
 
 
 @column("Kind", terminal=False)  # there the colour shows it
-def _kind(row: Row, table: Leaderboard) -> str:
+def _kind(row: Row, table: Table) -> str:
     return KINDS[row.kind]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..registry import Registry, origin_of
 from ..results import Estimate
 from .comparisons import Gain
-from .table import Cell, Column, Leaderboard, Row
+from .table import Cell, Column, Row, Table
 from .trust import NOT_AUDITED
 from .wording import each, last_line
 
@@ -28,7 +28,7 @@ class Line:
     `primary` marks the metric by which rank and gains are made.
     """
 
-    table: Leaderboard
+    table: Table
     row: Row
     column: Column
     cell: Cell
@@ -69,7 +69,7 @@ def field(name: str, type: type = str) -> Callable[[Content], Content]:
     return register
 
 
-def to_csv(table: Leaderboard) -> str:
+def to_csv(table: Table) -> str:
     """Return one line per row, column and metric; gain and rank stand only with the primary metric."""
     fields = FIELDS.all().values()
     out = io.StringIO()
@@ -79,7 +79,7 @@ def to_csv(table: Leaderboard) -> str:
     return out.getvalue()
 
 
-def to_frame(table: Leaderboard) -> pd.DataFrame:
+def to_frame(table: Table) -> pd.DataFrame:
     """Return the lines of the CSV as a pandas DataFrame, each field with its type; absent values are missing."""
     import pandas as pd
 
@@ -88,7 +88,7 @@ def to_frame(table: Leaderboard) -> pd.DataFrame:
     return pd.DataFrame({f.name: pd.Series([f.content(x) for x in lines], dtype=_DTYPES[f.type]) for f in fields})
 
 
-def _lines(table: Leaderboard) -> Iterator[Line]:
+def _lines(table: Table) -> Iterator[Line]:
     for row, column, cell in each(table):
         for i, estimate in enumerate(cell.estimates or (None,)):
             yield Line(table, row, column, cell, estimate, i == 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ..results import Estimate
 from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
-from .table import Cell, Column, Leaderboard, Row
+from .table import Cell, Column, Row, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 from .wording import (
     BEST,
@@ -35,9 +35,9 @@ from .wording import (
 _FEW_CLUSTERS = 20
 
 
-def to_markdown(table: Leaderboard) -> str:
+def to_markdown(table: Table) -> str:
     """Return the leaderboard as Markdown for GitHub: scores, gains, then what is needed to read them, and details."""
-    parts = ["# Leaderboard", ""]
+    parts = ["# Table", ""]
     if not table.columns:
         return "\n".join([*parts, "There are no results yet.", *trials(table)]) + "\n"
     notes = notes_of(table)
@@ -86,7 +86,7 @@ def escape(text: str) -> str:
 
 
 def _grids(
-    table: Leaderboard,
+    table: Table,
     rows: Sequence[Row],
     heading: Callable[[Column], str],
     content: Callable[[Cell, Column], str],
@@ -100,7 +100,7 @@ def _grids(
 
 
 def _grid(
-    table: Leaderboard,
+    table: Table,
     rows: Iterable[Row],
     columns: Sequence[Column],
     heading: Callable[[Column], str],
@@ -161,7 +161,7 @@ def _gain(gain: Gain | None, signs: str) -> str:
     return text + f" {signs}".rstrip() + _range(gain.low, gain.high, signed=True)
 
 
-def _legend(table: Leaderboard) -> list[str]:
+def _legend(table: Table) -> list[str]:
     lines = [
         "Test-set score with its 95 % interval (bootstrap over clusters; mean over seeds). **Bold**: the best of its",
         f"task, or not told apart from it (paired test, Holm). {BEST} the task's best baseline. {COLLAPSED} constant",
@@ -186,7 +186,7 @@ def _legend(table: Leaderboard) -> list[str]:
     return [*lines, *trials(table)]
 
 
-def _tasks(table: Leaderboard) -> list[str]:
+def _tasks(table: Table) -> list[str]:
     lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Audit | Best baseline | What is asked |"]
     lines += ["|:--|:--|--:|--:|--:|:--|:--|:--|:--|"]
     for c in table.columns:
@@ -204,7 +204,7 @@ def _tasks(table: Leaderboard) -> list[str]:
     return [*lines, "", *(f"- {escape(name)}: {escape(text)}" for name, text in defined.items())]
 
 
-def _details(table: Leaderboard, column: Column) -> list[str]:
+def _details(table: Table, column: Column) -> list[str]:
     lines = ["<details>", f"<summary>{html.escape(column.name)}</summary>", ""]
     heads = [f"{escape(label(m))} {arrow(m)}".rstrip() for m in column.metrics]
     lines += ["| Model | Mode | " + " | ".join(heads) + " |", "|:--|:--" + "|--:" * len(heads) + "|"]

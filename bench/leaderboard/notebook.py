@@ -5,14 +5,14 @@ from __future__ import annotations
 from html import escape
 
 from .columns import COLUMNS
-from .table import Cell, Column, Leaderboard
+from .table import Cell, Column, Table
 from .trust import explained
 from .wording import BEST, COLLAPSED, NOTHING, STATUS, arrow, common_set, label, marks, notes_of, number, titled
 
 _LEFT, _RIGHT = 'style="text-align:left"', 'style="text-align:right"'
 
 
-def to_html(table: Leaderboard) -> str:
+def to_html(table: Table) -> str:
     """Return the score table as HTML that needs no style sheet, with the signs of the Markdown and a short legend."""
     if not table.columns:
         return "<p>There are no results yet.</p>"
@@ -28,7 +28,7 @@ def to_html(table: Leaderboard) -> str:
     return f"<table><caption {_LEFT}>{_caption(table)}</caption>{head}<tbody>{''.join(lines)}</tbody></table>"
 
 
-def _caption(table: Leaderboard) -> str:
+def _caption(table: Table) -> str:
     lines = [
         "Test-set score with its 95 % interval. <b>Bold</b>: best, or not told apart from it (paired test, Holm). "
         f"{BEST} best baseline, {COLLAPSED} constant or not finite predictions, {NOTHING} not run, n/a does not apply."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .table import Cell, Column, Kind, Leaderboard, Row
+from .table import Cell, Column, Kind, Row, Table
 from .trust import TAINTED
 from .wording import better, label, titled
 
@@ -19,7 +19,7 @@ _MOST_PIXELS = 30_000
 """The height above which the resolution is lowered; the drawing library's limit is 65,536."""
 
 
-def plot_leaderboard(table: Leaderboard, path: Path, *, format: str = "") -> None:
+def plot_leaderboard(table: Table, path: Path, *, format: str = "") -> None:
     """Write the picture to `path`, in the `format` named or else that of its suffix.
 
     Rows stand in the table's order in every panel, so that one can be followed across. The band is the interval of the
@@ -53,7 +53,7 @@ def plot_leaderboard(table: Leaderboard, path: Path, *, format: str = "") -> Non
         figure.savefig(path, format=kind, metadata=metadata, facecolor="white")
 
 
-def _draw(panel: Any, table: Leaderboard, column: Column) -> None:
+def _draw(panel: Any, table: Table, column: Column) -> None:
     cells = [table.cell(row, column) for row in table.rows]
     floor = next((c for c in cells if c.row == column.best_baseline), None)
     if floor is not None and floor.value is not None:
@@ -115,7 +115,7 @@ def _row_name(row: Row) -> str:
     return row.model + mode + (f" ({row.detail})" if row.detail else "")
 
 
-def _explain(figure: Any, table: Leaderboard) -> None:
+def _explain(figure: Any, table: Table) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -15,11 +15,12 @@ from typing import Any
 from ..records import Record, read_records
 from ..results import Estimate
 from ..types import FloatArray
+from .board import Leaderboard
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
 from .proof import proven
 from .rows import rows_of, same_versions
-from .table import KINDS, Cell, Column, Leaderboard, Row
+from .table import KINDS, Cell, Column, Row
 from .trust import audit_of, exposure_in
 from .wording import better
 

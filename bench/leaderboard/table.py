@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ..results import Estimate
 from .comparisons import Gain
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Kind = Literal["model", "random", "baseline"]
 
@@ -112,7 +109,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Leaderboard:
+class Table:
     """Rows, columns and one cell for each pair; `limited` counts the trial runs that were left out."""
 
     columns: tuple[Column, ...]
@@ -126,17 +123,6 @@ class Leaderboard:
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""
         return self._at[row.name, column.name]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return a pandas DataFrame of one row per cell and metric, with the fields of the CSV as numbers and text."""
-        from .fields import to_frame
-
-        return to_frame(self)
-
-    def _repr_html_(self) -> str:
-        from .notebook import to_html
-
-        return to_html(self)
 
     @functools.cached_property
     def _at(self) -> Mapping[tuple[str, str], Cell]:

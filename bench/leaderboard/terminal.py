@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .columns import COLUMNS
-from .table import Cell, Column, Leaderboard
+from .table import Cell, Column, Table
 from .trust import EXPOSED, TAINTED, UNSURE, explained, exposures, reasons, some
 from .wording import (
     BEST,
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def print_leaderboard(table: Leaderboard, console: Console | None = None) -> None:
+def print_leaderboard(table: Table, console: Console | None = None) -> None:
     """Print scores and gains, in as many tables side by side as the terminal's width allows."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Table as Grid
     from rich.text import Text
 
     console = console or Console()
@@ -51,7 +51,7 @@ def print_leaderboard(table: Leaderboard, console: Console | None = None) -> Non
     notes = notes_of(table)
     pieces = [(t, c[i : i + wide]) for t, c in blocks(table.columns) for i in range(0, len(c), wide)]
     for title, piece in pieces:
-        drawn = Table(
+        drawn = Grid(
             box=SIMPLE_HEAD, header_style="bold", pad_edge=False, title=escape(title) or None, title_justify="left"
         )
         for leader in leading:
@@ -88,7 +88,7 @@ def _terminal_cell(cell: Cell, column: Column, notes: Sequence[str]) -> tuple[st
     return text, "bold" if cell.rank == 1 else ""
 
 
-def _terminal_legend(table: Leaderboard) -> list[str]:
+def _terminal_legend(table: Table) -> list[str]:
     if not table.columns:
         return [line for line in trials(table) if line]
     lines = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..records import Record
 
 if TYPE_CHECKING:
-    from .table import Cell, Column, Leaderboard
+    from .table import Cell, Column, Table
 
 TAINTED, EXPOSED, UNSURE = "‡", "●", "○"
 NOT_AUDITED = "not audited"
@@ -45,7 +45,7 @@ def warnings(cell: Cell, column: Column) -> str:
     return (TAINTED if column.audit == "FAIL" else "") + {"exposed": EXPOSED, "unknown": UNSURE}.get(cell.exposure, "")
 
 
-def explained(table: Leaderboard) -> list[str]:
+def explained(table: Table) -> list[str]:
     """Return what the warning signs in the table mean, one sentence each."""
     signs = "".join(warnings(cell, column) for row in table.rows for column in table.columns
                     for cell in (table.cell(row, column),))  # fmt: skip
@@ -61,7 +61,7 @@ def explained(table: Leaderboard) -> list[str]:
     return lines + ([f"Superseded: {some(old)}."] if old else [])
 
 
-def exposures(table: Leaderboard) -> list[tuple[str, str, list[str], str]]:
+def exposures(table: Table) -> list[tuple[str, str, list[str], str]]:
     """Return (model, status, columns, reason) of the pretrained models with a score, columns of one reason together."""
     columns_of: dict[tuple[str, str, str], list[str]] = {}
     for row in table.rows:

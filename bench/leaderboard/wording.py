@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import ConfigError
 from ..metrics import Better, Expression, parse
-from .table import Cell, Column, Leaderboard, Row
+from .table import Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
 BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
@@ -51,7 +51,7 @@ def arrow(metric: str) -> str:
     return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
 
 
-def each(table: Leaderboard) -> Iterator[tuple[Row, Column, Cell]]:
+def each(table: Table) -> Iterator[tuple[Row, Column, Cell]]:
     """Yield every cell with its row and column, row by row."""
     for row in table.rows:
         for column in table.columns:
@@ -68,7 +68,7 @@ def titled(column: Column) -> str:
     return column.name + (f" {TAINTED}" if column.audit == "FAIL" else "")
 
 
-def notes_of(table: Leaderboard) -> list[str]:
+def notes_of(table: Table) -> list[str]:
     """Return the notes below the table, each once, in the order in which they are numbered from 1."""
     return list(dict.fromkeys(note for cell in table.cells for note in cell.notes if note != "collapsed"))
 
@@ -79,13 +79,13 @@ def marks(cell: Cell, column: Column) -> str:
     return signs + warnings(cell, column)
 
 
-def common_set(table: Leaderboard) -> str:
+def common_set(table: Table) -> str:
     """Return, for the legend, how many examples are left out of which columns; '' where none is."""
     fewer = [f"{column.left_out} of {column.name}" for column in table.columns if column.left_out]
     return f"Test examples that a compared row cannot score are left out for all: {', '.join(fewer)}." if fewer else ""
 
 
-def trials(table: Leaderboard) -> list[str]:
+def trials(table: Table) -> list[str]:
     """Return, for the legend, how many trial runs the table leaves out."""
     if not table.limited:
         return []

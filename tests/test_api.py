@@ -356,12 +356,12 @@ def test_a_mistake_in_a_data_frame_is_one_line(change: dict[str, Any], options: 
         (lambda: br.evaluate("yeast_coding", "cnn", seeds=[0, 0]), "seeds = (0, 0); expected each seed once"),
         (lambda: br.evaluate("yeast_coding", "cnn", seeds=[-1]), "seeds = (-1,); expected whole numbers from 0"),
         (lambda: br.evaluate("yeast_coding", "cnn", limit=-1), "limit = -1; expected the number of examples per part"),
-        (lambda: br.evaluate("yeast_coding", 3), "the model is a int, which can do nothing that a mode needs; "),
+        (lambda: br.evaluate("yeast_coding", 3), "the model is a int, which has no method that a mode can use; "),
         (lambda: br.evaluate("yeast_coding", network()), "the network Network without its tokenizer; expected"),
         (lambda: br.evaluate("yeast_coding", LogisticRegression), "the class LogisticRegression itself"),
-        (lambda: br.evaluate("yeast_coding", (TOKENS, network())), "a pair is a network and its tokenizer; the first"),
+        (lambda: br.evaluate("yeast_coding", (TOKENS, network())), "expected a pair (network, tokenizer); the first"),
         (lambda: br.leaderboard("nowhere"), "nowhere: no such folder"),
-        (lambda: br.frame_task({"sequence": []}, "mine"), "it is a dict; expected a pandas DataFrame"),  # type: ignore[arg-type]
+        (lambda: br.frame_task({"sequence": []}, "mine"), "got a dict, expected a pandas DataFrame"),  # type: ignore[arg-type]
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(call: Callable[[], object], said: str, tmp_path: Path, monkeypatch: Any) -> None:

@@ -50,7 +50,7 @@ def test_real_files_of_gue_are_as_the_card_expects(name: str) -> None:
 
 @pytest.mark.parametrize("name", PARTIAL)
 def test_real_files_without_a_train_part_are_told(name: str) -> None:
-    with pytest.raises(DataError, match=r"train\.csv\.gz is missing \(there are dev\.csv\.gz, test\.csv\.gz\)"):
+    with pytest.raises(DataError, match=r"train\.csv\.gz is missing \(the folder has dev\.csv\.gz, test\.csv\.gz\)"):
         load_split(get_task(name))
 
 
@@ -59,7 +59,7 @@ def test_valid_and_test_of_those_are_as_the_card_expects(name: str) -> None:
     source = get_task(name).source
     assert isinstance(source, HubSource) and source.expected
     held = replace(source.expected, counts=tuple(c for c in source.expected.counts if c[0] != "train"))
-    examples: Examples = replace(source, wanted=replace(source.wanted, needs=("test",)), expected=held)()
+    examples: Examples = replace(source, dataset=replace(source.dataset, needs=("test",)), expected=held)()
     assert set(examples.strata["part"]) == {"valid", "test"}
 
 

@@ -132,7 +132,7 @@ def test_a_sound_network_fails_nothing() -> None:
     assert {s for s, _ in found.values()} == {"passed", "skipped"}, found
     assert found["alone_is_as_in_a_padded_batch"] == (
         "passed",
-        "A sequence gives the same alone and beside longer and shorter ones.",
+        "The output for a sequence is the same alone and in a batch with longer and shorter ones.",
     )
     assert found["vocabulary_spells_dna"] == ("passed", "4 tokens spell DNA (nucleotide).")
     assert {check for check, (s, _) in found.items() if s == "skipped"} == {
@@ -167,7 +167,7 @@ def test_what_a_failure_makes_moot_is_not_tried() -> None:
 def test_a_network_that_cannot_be_told_of_padding_is_batched_by_length() -> None:
     found = statuses(card(lambda: network(CannotBeTold), LANGUAGE_MODEL))
     assert {s for s, _ in found.values()} == {"passed", "skipped"}, found
-    assert "Batched by equal length" in found["alone_is_as_in_a_padded_batch"][1]
+    assert "Sequences are batched by equal length" in found["alone_is_as_in_a_padded_batch"][1]
 
 
 def test_loads_that_differ_are_told() -> None:
@@ -177,7 +177,7 @@ def test_loads_that_differ_are_told() -> None:
 
 def test_a_vocabulary_without_a_base_is_told() -> None:
     found = statuses(card(lambda: network(tokens=tokens("ACG")), {"linear_probe": {}}))
-    assert found["vocabulary_spells_dna"] == ("failed", "3 tokens spell 1 bases of A, C, G and T, expected 4")
+    assert found["vocabulary_spells_dna"] == ("failed", "3 tokens spell words of 1 bases, expected 4")
     assert {s for c, (s, _) in found.items() if c != "vocabulary_spells_dna"} <= {"passed", "skipped"}, found
 
 
@@ -295,7 +295,10 @@ def test_likelihoods_that_do_not_sum_to_one_are_told() -> None:
     )
     mean = statuses(card(lambda: FunctionModel(log_likelihood=lambda x: per_base(x, np.mean)), modes))
     assert {c for c, (s, _) in mean.items() if s == "failed"} == {"probabilities_sum_to_one"}
-    assert "in nats, gives at most 1" in mean["probabilities_sum_to_one"][1]
+    assert (
+        "expected 1 or less; is it a sum of log-probabilities over tokens, in nats?"
+        in mean["probabilities_sum_to_one"][1]
+    )
     right_end = {"zero_shot": {"rule": "right_end"}}
     assert failed(card(Logits, right_end)) == {"probabilities_sum_to_one"}
 

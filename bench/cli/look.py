@@ -9,7 +9,6 @@ import sys
 import click
 
 from ..errors import ConfigError
-from ..types import Task
 from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option
 
 
@@ -82,6 +81,7 @@ def check(names: tuple[str, ...], trusted: tuple[str, ...], allow_pickle: bool, 
     from ..checks import run_checks
     from ..networks.hub import Access
     from ..splits import load_split
+    from ..types import Task
     from .display import print_check
 
     results = []

@@ -25,7 +25,7 @@ from .registry import load_model
 from .results import Predictions, RunSpec
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
-from .threads import wait_asleep
+from .threads import sleep_if_busy
 from .types import FloatArray, ModelCard, Split, Task
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Worker:
     _spec: tuple[Cell, RunSpec] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        wait_asleep()
+        sleep_if_busy()
 
     def split(self, task: Task) -> Split:
         """Return the task's split, under the protocol's limit. Raises, each time, what its source raised at first."""

@@ -1,25 +1,41 @@
-"""How threads of torch, scikit-learn and XGBoost wait for one another.
+"""How the threads of torch, scikit-learn and XGBoost wait for one another.
 
-Their OpenMP teams spin while they wait. Two such teams on the same cores take turns at spinning, and each waits for
-threads that are not running: training that takes 9 s alone took three minutes. Threads that sleep instead cost almost
-nothing where nothing else needs the cores; `benchmarks/busy.py` measures both.
+Threads of OpenMP spin while they wait. Where others want the same cores, two teams take turns at spinning, each waiting
+for threads that are not running: work of 3 s then takes 17, or minutes. Threads that sleep cost some 20 % where the
+cores are free, and so they sleep on a busy machine alone; `benchmarks/busy.py` measures both.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 
-log = logging.getLogger(__name__)
+_BUSY = 0.5
+"""The load per core from which the machine is busy."""
 
 
-def wait_asleep() -> None:
-    """Let waiting threads sleep, unless OMP_WAIT_POLICY says otherwise; libraries that are loaded already still spin.
+def sleep_if_busy() -> None:
+    """Let threads that wait sleep if the machine is busy now, unless OMP_WAIT_POLICY or GOMP_SPINCOUNT is set.
 
-    The setting is read when a library with OpenMP is loaded, and processes started from here inherit it.
+    The setting is read when a library with OpenMP is loaded, so one that is loaded already is not affected; processes
+    that are started from here inherit it.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
+    if "OMP_WAIT_POLICY" not in os.environ and "GOMP_SPINCOUNT" not in os.environ and _load() >= _BUSY:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        if "torch" in sys.modules:
-            log.debug("torch was imported before baserate: its threads spin while they wait")
+
+
+def _load() -> float:
+    """Return how many threads want to run per core: the mean of the last minute or the present, whichever is more."""
+    try:
+        runnable = max(os.getloadavg()[0], _running())
+    except (AttributeError, OSError):
+        return 0.0
+    return runnable / (os.cpu_count() or 1)
+
+
+def _running() -> int:
+    """Return how many threads of other processes run or wait for a core now; 0 where the system does not tell."""
+    try:
+        with open("/proc/loadavg") as file:  # noqa: PTH123 - pathlib costs the start of the command line more
+            return int(file.read().split()[3].partition("/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -10,7 +10,7 @@ import click
 
 from .. import __version__
 from ..errors import BaserateError, nearest
-from ..threads import wait_asleep
+from ..threads import sleep_if_busy
 from .audit import audit, resplit
 from .genome import genome
 from .look import cache, check, doctor, list_, show
@@ -31,7 +31,7 @@ class _Group(click.Group):
 
 def main() -> None:
     """Run the command line; exit with 0 for success, 1 for failed cells or checks, 2 for a mistake of the caller."""
-    wait_asleep()
+    sleep_if_busy()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:

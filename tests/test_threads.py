@@ -1,0 +1,31 @@
+"""Threads that wait sleep on a busy machine alone."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from baserate import threads
+
+
+@pytest.mark.parametrize(
+    ("load", "environment", "policy"),
+    [
+        (0.1, {}, None),
+        (1.5, {}, "PASSIVE"),
+        (1.5, {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"),
+        (1.5, {"GOMP_SPINCOUNT": "1000"}, None),
+    ],
+)
+def test_threads_sleep_if_others_want_the_cores(
+    load: float, environment: dict[str, str], policy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load * (os.cpu_count() or 1), 0.0, 0.0))
+    monkeypatch.setattr(threads, "_running", lambda: 0)
+    threads.sleep_if_busy()
+    assert os.environ.get("OMP_WAIT_POLICY") == policy

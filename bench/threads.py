@@ -24,18 +24,11 @@ def sleep_if_busy() -> None:
 
 
 def _load() -> float:
-    """Return how many threads want to run per core: the mean of the last minute or the present, whichever is more."""
+    """Return how many threads of other processes run, or wait to run, per core: now, or else in the last minute."""
+    cores = os.cpu_count() or 1
     try:
-        runnable = max(os.getloadavg()[0], _running())
-    except (AttributeError, OSError):
-        return 0.0
-    return runnable / (os.cpu_count() or 1)
-
-
-def _running() -> int:
-    """Return how many threads of other processes run or wait for a core now; 0 where the system does not tell."""
-    try:
+        # The mean of a minute would count the installation, or the run, that has just ended.
         with open("/proc/loadavg") as file:  # noqa: PTH123 - pathlib costs the start of the command line more
-            return int(file.read().split()[3].partition("/")[0]) - 1
+            return (int(file.read().split()[3].partition("/")[0]) - 1) / cores
     except (OSError, ValueError, IndexError):
-        return 0
+        return os.getloadavg()[0] / cores if hasattr(os, "getloadavg") else 0.0

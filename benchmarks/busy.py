@@ -3,8 +3,8 @@
     python benchmarks/busy.py [--repeats 3]
 
 Two ways for threads to wait are timed: OpenMP's default, by which they spin for a while, which is ours on a machine
-that is free, and sleeping, which is ours on a busy one. The other job is a loop of matrix products on as many threads as
-there are cores. Printed are seconds, and as ratios how much slower the work is beside the other job than alone, with
+that is free, and sleeping, which is ours on a busy one. The other job is a loop of matrix products on as many threads
+as there are cores. Printed are seconds, and as ratios how much slower the work is beside the other job than alone, with
 ours and with threads that always spin, the peer. The machine must be idle otherwise.
 """
 

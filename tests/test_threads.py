@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 
 import pytest
@@ -30,5 +31,17 @@ def test_threads_sleep_if_others_want_the_cores(
     assert os.environ.get("OMP_WAIT_POLICY") == policy
 
 
-def test_the_load_is_that_of_others() -> None:
-    assert 0 <= threads._load() < 1000
+def test_the_load_is_what_others_run_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "open", lambda path: io.StringIO("9.00 9.00 9.00 5/300 4242\n"), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert threads._load() == 2.0
+
+
+def test_without_that_it_is_the_mean_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(path: str) -> io.StringIO:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(threads, "open", missing, raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (6.0, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert threads._load() == 3.0

@@ -1,4 +1,4 @@
-"""A remembering model gives what the model gives, asks it once, and has no method that it lacks."""
+"""A cached model gives what the model gives, asks it once, and has no method that it lacks."""
 
 from __future__ import annotations
 

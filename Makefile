@@ -8,7 +8,7 @@ SOURCES := $(shell find bench tasks models baselines -type d -not -name __pycach
 .PHONY: demo test check dev clean
 
 demo: $(VENV)/.demo
-	$(BIN)/baserate run --suite quickstart --results results/demo
+	$(BIN)/baserate run --suite quickstart --workers 2 --results results/demo
 	@echo
 	@echo "Every run, its scores and its artifacts in MLflow:"
 	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///results/demo/mlflow.db"

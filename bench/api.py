@@ -97,7 +97,8 @@ def run(
     audit: bool = True,
     fail_on_leak: bool = False,
     cache: bool = True,
-    executor: str = "serial",
+    executor: str = "",
+    workers: int = 1,
     trust_remote_code: Sequence[str] = (),
     allow_pickle: bool = False,
     progress: bool = True,
@@ -107,7 +108,8 @@ def run(
     Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, all modes of a
     model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
     that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
-    written. Raises BaserateError, in one line, for a mistake in the call.
+    written. `workers` is how many cells run at once, each in a process with its share of the cores. Raises
+    BaserateError, in one line, for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -127,6 +129,7 @@ def run(
         refuse_leaks=fail_on_leak,
         cache=cache,
         executor=executor,
+        workers=workers,
         progress=progress,
     )
     return [result.record for result in cell_results if result.record is not None]
@@ -230,7 +233,8 @@ def _results(
     cache: bool,
     progress: bool,
     refuse_leaks: bool = False,
-    executor: str = "serial",
+    executor: str = "",
+    workers: int = 1,
 ) -> list[Result]:
     from .cache.folder import cache_dir
     from .plan import SEEDS, Protocol
@@ -247,6 +251,7 @@ def _results(
             audited=audit,
             refuse_leaks=refuse_leaks,
             executor=executor,
+            workers=workers,
             started=bars.started,
             finished=bars.finished,
         )
@@ -271,7 +276,7 @@ class _Bars(AbstractContextManager["_Bars"]):
         self._shown = shown
         self._listening = listening(self._activity)
         self._cells = self._bar(total=total, unit="cell")
-        self._inner: Any = None
+        self._inner: dict[str, Any] = {}
 
     def __enter__(self) -> _Bars:
         self._listening.__enter__()
@@ -279,7 +284,8 @@ class _Bars(AbstractContextManager["_Bars"]):
 
     def __exit__(self, *error: Any) -> None:
         self._listening.__exit__(*error)
-        self._close_inner()
+        for lane in list(self._inner):
+            self._close_inner(lane)
         self._cells.close()
 
     def started(self, cell: Cell) -> None:
@@ -288,12 +294,13 @@ class _Bars(AbstractContextManager["_Bars"]):
 
     def finished(self, result: Result) -> None:
         """Count the cell."""
-        self._close_inner()
+        self._close_inner("")
+        self._close_inner(str(result.cell))
         self._cells.update()
 
-    def _activity(self, doing: str, total: int) -> Advance:
-        self._close_inner()
-        bar = self._inner = self._bar(total=total, desc=doing, leave=False)
+    def _activity(self, doing: str, total: int, lane: str) -> Advance:
+        self._close_inner(lane)
+        bar = self._inner[lane] = self._bar(total=total, desc=f"{lane} · {doing}" if lane else doing, leave=False)
 
         def advance(n: int, now: str = "", /) -> None:
             bar.set_postfix_str(now, refresh=False)
@@ -301,9 +308,10 @@ class _Bars(AbstractContextManager["_Bars"]):
 
         return advance
 
-    def _close_inner(self) -> None:
-        if self._inner is not None:
-            self._inner.close()
+    def _close_inner(self, lane: str) -> None:
+        bar = self._inner.pop(lane, None)
+        if bar is not None:
+            bar.close()
 
     def _bar(self, **options: Any) -> Any:
         import sys

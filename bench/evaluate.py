@@ -25,7 +25,6 @@ from .registry import load_model
 from .results import Predictions, RunSpec
 from .splits import load_split
 from .statistics import estimate, flag_collapsed
-from .threads import sleep_if_busy
 from .types import FloatArray, ModelCard, Split, Task
 
 log = logging.getLogger(__name__)
@@ -94,9 +93,6 @@ class Worker:
     _model_flags: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     _loaded: tuple[ModelCard | None, Any] = field(default=(None, None), init=False)
     _spec: tuple[Cell, RunSpec] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        sleep_if_busy()
 
     def split(self, task: Task) -> Split:
         """Return the task's split, under the protocol's limit. Raises, each time, what its source raised at first."""

@@ -15,8 +15,10 @@ class Advance(Protocol):
         """Show that `n` more are done."""
 
 
-Listener = Callable[[str, int], Advance]
-"""Takes what is being done and the number of examples in all; returns the function to call as they are done."""
+Listener = Callable[[str, int, str], Advance]
+"""Takes what is being done, the number of examples in all, and the lane; returns the function to call as they are done.
+
+Of the activities of a lane only the last goes on; the lane is '' where no work runs beside."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
@@ -31,7 +33,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def activity(doing: str, total: int) -> Advance:
+def activity(doing: str, total: int, lane: str = "") -> Advance:
     """Return a function to call with the number of examples just done; it does nothing where nobody listens."""
     listener = _listener.get()
-    return (lambda n, now="": None) if listener is None else listener(doing, total)
+    return (lambda n, now="": None) if listener is None else listener(doing, total, lane)

@@ -13,9 +13,10 @@ from typing import Any, Literal
 from .cards.own_files import run_inherited_plugins
 from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
-from .executors import EXECUTORS
+from .executors import EXECUTORS, Lost
 from .plan import Cell, Protocol
 from .records import CannotWrite, Record, read_record, record_folder, write_record
+from .threads import sleep_if_busy
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +111,9 @@ class Outcome:
 class Grid:
     """Runs cells by an executor, and writes a record for each under `results`; the same cells again are skipped.
 
-    The fields from `protocol` to `refuse_leaks` are passed to each `Worker`. `started(cell)` is called when the
-    executor takes a cell, `finished(result)` when it has ended.
+    The fields from `protocol` to `refuse_leaks` are passed to each `Worker`. Up to `workers` cells run at once; the
+    executor is 'serial' for one and 'processes' for more, unless it is named. `started(cell)` is called when a cell
+    begins, `finished(result)` when it has ended.
     """
 
     results: Path | None
@@ -120,7 +122,8 @@ class Grid:
     audited: bool = True
     checked: bool = True
     refuse_leaks: bool = False
-    executor: str = "serial"
+    executor: str = ""
+    workers: int = 1
     started: Callable[[Cell], None] = lambda cell: None
     finished: Callable[[Result], None] = lambda result: None
 
@@ -144,12 +147,15 @@ class Grid:
     def each(self, cells: Iterable[Cell]) -> Iterator[Result]:
         """Yield the result of each cell as it ends.
 
-        Raises ConfigError for a cell that is listed twice or an unknown executor, and DataError where `results` cannot
-        be written.
+        Raises ConfigError for a cell that is listed twice, an unknown executor or more workers than it has, and
+        DataError where `results` cannot be written.
         """
         chosen = list(cells)
         _check_unique(chosen)
-        executor = EXECUTORS.get(self.executor)
+        if self.workers < 1:
+            raise ConfigError(f"workers = {self.workers}: expected 1 or more")
+        executor = EXECUTORS.get(self.executor or ("serial" if self.workers == 1 else "processes"))
+        sleep_if_busy()
         prepare = functools.partial(
             _prepare,
             self.results,
@@ -159,14 +165,10 @@ class Grid:
             checked=self.checked,
             refuse_leaks=self.refuse_leaks,
         )
-        for result in executor(self._announced(chosen), prepare):
+        for ended in executor(chosen, prepare, workers=self.workers, started=self.started):
+            result = Result(ended.cell, "failed", reason=ended.reason) if isinstance(ended, Lost) else ended
             self.finished(result)
             yield result
-
-    def _announced(self, cells: Sequence[Cell]) -> Iterator[Cell]:
-        for cell in cells:
-            self.started(cell)
-            yield cell
 
 
 def _prepare(results: Path | None, **options: Any) -> Callable[[Cell], Result]:

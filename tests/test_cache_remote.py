@@ -50,7 +50,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_file_is_downloaded_once_with_progress(server: str, tmp_path: Path) -> None:
     said: list[tuple[str, int]] = []
     done: list[int] = []
-    with listening(lambda doing, total: said.append((doing, total)) or done.append):  # type: ignore[func-returns-value]
+    with listening(lambda doing, total, lane: said.append((doing, total)) or done.append):  # type: ignore[func-returns-value]
         first = fetch(server, sha256=SHA, name="table.tsv")
     assert first.read_bytes() == CONTENT and first.is_relative_to(tmp_path / "cache")
     assert said == [("downloading table.tsv", len(CONTENT))] and sum(done) == len(CONTENT) and len(done) > 1

@@ -6,7 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -207,7 +207,13 @@ def test_a_plugin_may_say_where_cells_run(toy_card: Path, tmp_path: Path) -> Non
     with Registry.temporarily():
 
         @executor("counting")
-        def counting(cells: Iterable[Cell], prepare: Callable[[], Callable[[Cell], R]]) -> Iterator[R]:
+        def counting(
+            cells: Sequence[Cell],
+            prepare: Callable[[], Callable[[Cell], R]],
+            *,
+            workers: int,
+            started: Callable[[Cell], None],
+        ) -> Iterator[R]:
             run_one = prepare()
             for cell in cells:
                 ran.append(cell.card.name)

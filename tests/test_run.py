@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -322,9 +322,15 @@ def test_an_executor_is_added_from_outside(toy: Task, tmp_path: Path) -> None:
     with Registry.temporarily():
 
         @executor("backwards")
-        def backwards(cells: Iterable[Cell], prepare: Callable[[], Callable[[Cell], R]]) -> Iterator[R]:
+        def backwards(
+            cells: Sequence[Cell],
+            prepare: Callable[[], Callable[[Cell], R]],
+            *,
+            workers: int,
+            started: Callable[[Cell], None],
+        ) -> Iterator[R]:
             run_one = pickle.loads(pickle.dumps(prepare))()
-            yield from map(run_one, reversed(list(cells)))
+            yield from map(run_one, reversed(cells))
 
         _, ended = run(toy, [GOOD], tmp_path, executor="backwards")
         assert ended == ["not_applicable", "done", "done"]

@@ -58,7 +58,7 @@ def test_stops_early_and_reports_all_of_its_work() -> None:
     shown: list[str] = []
     module, x, _ = _problem()
 
-    def listener(doing: str, total: int) -> Advance:
+    def listener(doing: str, total: int, lane: str) -> Advance:
         totals.append(total)
         shown.append(doing)
         return lambda n, now="": (done.append(n), shown.append(now))[0]

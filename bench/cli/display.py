@@ -61,26 +61,27 @@ def _progress(console: Console) -> Progress:
 
 
 class _Activities:
-    """Shows the innermost activity that library code reports as one bar."""
+    """Shows the innermost activity that library code reports as one bar, for each lane."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._bar: TaskID | None = None
+        self._bars: dict[str, TaskID] = {}
 
-    def __call__(self, doing: str, total: int) -> Advance:
-        self.clear()
-        bar = self._bar = self._progress.add_task(f"  {escape(doing)}", total=total)
+    def __call__(self, doing: str, total: int, lane: str = "") -> Advance:
+        self.clear(lane)
+        text = f"{lane} · {doing}" if lane else doing
+        bar = self._bars[lane] = self._progress.add_task(f"  {escape(text)}", total=total)
 
         def advance(n: int, now: str = "") -> None:
-            description = f"  {escape(f'{doing} · {now}')}" if now else None
+            description = f"  {escape(f'{text} · {now}')}" if now else None
             self._progress.update(bar, advance=n, description=description)
 
         return advance
 
-    def clear(self) -> None:
-        if self._bar is not None:
-            self._progress.remove_task(self._bar)
-            self._bar = None
+    def clear(self, lane: str = "") -> None:
+        bar = self._bars.pop(lane, None)
+        if bar is not None:
+            self._progress.remove_task(bar)
 
 
 @contextmanager
@@ -124,6 +125,7 @@ class GridDisplay:
     def finished(self, result: Result) -> None:
         """Count the cell, and print a line about it if it was run now, after one on its task where the audit fails."""
         self._activities.clear()
+        self._activities.clear(str(result.cell))
         self._progress.advance(self._total)
         if result.record is None or result.status == "done_before":
             return

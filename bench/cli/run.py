@@ -48,7 +48,14 @@ RESULTS = Path("results")
 @data_dir_option
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")
-@click.option("--executor", default="serial", show_default=True, help="Where cells run; packages may add others.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many cells run at once, each in a process with its share of the cores.",
+)
+@click.option("--executor", default="", help="Where cells run: serial, processes, or one that a package adds.")
 @trust_option
 @pickle_option
 @uri_option
@@ -67,6 +74,7 @@ def run(
     fail_on_leak: bool,
     results: Path,
     cache: bool,
+    workers: int,
     executor: str,
     trusted: tuple[str, ...],
     allow_pickle: bool,
@@ -78,7 +86,7 @@ def run(
 
     \b
     Examples:
-      baserate run --suite quickstart
+      baserate run --suite quickstart --workers 2
       baserate run --task yeast_coding --task 'arabidopsis_*' --model cnn --seeds 0,1
       baserate run --task wt1_exon5_splicing --model baserate_mlm --mode zero_shot --random-weights
       baserate run --task yeast_coding --model InstaDeepAI/nucleotide-transformer-500m-human-ref
@@ -95,7 +103,8 @@ def run(
 
     if fail_on_leak and not audited:
         raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")
-    EXECUTORS.get(executor)
+    if executor:
+        EXECUTORS.get(executor)
     chosen = _seeds(seeds)
     planned = cells_of(
         suite=suite or "",
@@ -121,6 +130,7 @@ def run(
             audited=audited,
             refuse_leaks=fail_on_leak,
             executor=executor,
+            workers=workers,
             started=display.started,
             finished=display.finished,
         )

@@ -1,5 +1,5 @@
 """Where the cells of a grid run, one file per executor."""
 
-from .executor import EXECUTORS, Executor, executor
+from .executor import EXECUTORS, Executor, Lost, executor
 
-__all__ = ["EXECUTORS", "Executor", "executor"]
+__all__ = ["EXECUTORS", "Executor", "Lost", "executor"]

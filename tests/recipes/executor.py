@@ -17,9 +17,10 @@ Path(sys.argv[2]).write_bytes(pickle.dumps(prepare()(cell)))
 
 
 @br.executor("a_process_each")
-def a_process_each(cells, prepare):
+def a_process_each(cells, prepare, *, workers, started):
     """Yield the result of each cell; `prepare()`, called where the cell runs, returns the function that runs it."""
     for cell in cells:
+        started(cell)
         with tempfile.TemporaryDirectory() as folder:
             given, result = Path(folder, "given"), Path(folder, "result")
             given.write_bytes(pickle.dumps((prepare, cell)))

@@ -1,0 +1,174 @@
+"""Several cells at once, in processes of this machine that share its cores.
+
+A process runs the cells of one task before it begins another, so that few splits are read and audited twice. One that
+dies, such as for want of memory, takes nothing with it but its cell, which a new process tries once more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import cloudpickle
+
+from ..errors import ConfigError
+from ..plan import Cell
+from ..progress import Advance, activity
+from .executor import Lost, R, executor
+
+_TRIES = 2
+"""How many processes may die of a cell."""
+
+
+@executor("processes")
+def processes(
+    cells: Sequence[Cell],
+    prepare: Callable[[], Callable[[Cell], R]],
+    *,
+    workers: int,
+    started: Callable[[Cell], None],
+) -> Iterator[R | Lost]:
+    """Yield a result for each cell from up to `workers` processes, each with its share of the cores.
+
+    Raises ConfigError where a cell cannot be pickled, and whatever ends the grid; the processes end with the generator.
+    """
+    waiting = list(cells)
+    owners: dict[str, int] = {}
+    deaths: Counter[int] = Counter()
+    events: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
+    number = min(workers, len(waiting))
+    running = {slot: _Process(slot, prepare, max(1, _cores() // number), events) for slot in range(number)}
+
+    def give(process: _Process) -> None:
+        def rank(cell: Cell) -> int:
+            owner = owners.get(cell.task.id)
+            return 1 if owner is None else 0 if owner == process.slot else 2
+
+        if not waiting:
+            running.pop(process.slot).end()
+            return
+        cell = min(waiting, key=rank)
+        waiting.remove(cell)
+        owners.setdefault(cell.task.id, process.slot)
+        started(cell)
+        process.run(cell)
+
+    try:
+        for process in list(running.values()):
+            give(process)
+        while running:
+            process, message = events.get()
+            match message:
+                case ("activity", doing, total):
+                    process.advance = activity(doing, total, str(process.cell))
+                case ("advance", n, now):
+                    process.advance(n, now)
+                case ("log", entry):
+                    if logging.getLogger(entry.name).isEnabledFor(entry.levelno):
+                        logging.getLogger(entry.name).handle(entry)
+                case ("raised", error):
+                    raise error
+                case ("result", result):
+                    yield result
+                    give(process)
+                case None if process.cell is not None:
+                    cell, how = process.cell, process.end()
+                    deaths[id(cell)] += 1
+                    if deaths[id(cell)] < _TRIES:
+                        waiting.insert(0, cell)
+                    else:
+                        yield Lost(cell, f"its process {how}, {_TRIES} times")
+                    running[process.slot] = _Process(process.slot, prepare, process.threads, events)
+                    give(running[process.slot])
+    finally:
+        for process in running.values():
+            process.kill()
+
+
+class _Process:
+    """A child that runs one cell at a time; what it has to say comes as (process, message) to `events`."""
+
+    def __init__(self, slot: int, prepare: Any, threads: int, events: queue.SimpleQueue[tuple[_Process, Any]]) -> None:
+        self.slot = slot
+        self.threads = threads
+        self.cell: Cell | None = None
+        self.advance: Advance = lambda n, now="": None
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "baserate.executors.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"OMP_NUM_THREADS": str(threads), **os.environ},
+        )
+        self._send((sys.path, logging.getLogger().level))
+        self._send(prepare)
+        self._listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
+        self._listener.start()
+
+    def run(self, cell: Cell) -> None:
+        """Let the child run the cell. Raises ConfigError where it cannot be pickled."""
+        self.cell = cell
+        self._send(cell)
+
+    def end(self) -> str:
+        """Wait until the child has ended, which it does without further cells, and return how it ended, in words."""
+        self.cell = None
+        status = self._wait()
+        if status < 0:
+            name = signal.Signals(-status).name
+            memory = ", as when the memory is full" if name == "SIGKILL" else ""
+            return f"was killed by {name}{memory}"
+        return f"ended with exit code {status}"
+
+    def kill(self) -> None:
+        """End the child at once."""
+        self._child.kill()
+        self._wait()
+
+    def _wait(self) -> int:
+        """Close the pipes and return how the child ended."""
+        assert self._child.stdin and self._child.stdout
+        with suppress(BrokenPipeError):
+            self._child.stdin.close()
+        status = self._child.wait()
+        self._listener.join()
+        self._child.stdout.close()
+        return status
+
+    def _send(self, message: Any) -> None:
+        assert self._child.stdin
+        try:
+            packed = cloudpickle.dumps(message)
+        except Exception as error:
+            raise ConfigError(
+                f"{self.cell or 'the grid'}: it cannot be sent to another process ({error}); run it with one worker"
+            ) from error
+        with suppress(BrokenPipeError):  # it has died, as the listener finds out
+            self._child.stdin.write(packed)
+            self._child.stdin.flush()
+
+    def _listen(self, events: queue.SimpleQueue[tuple[_Process, Any]]) -> None:
+        assert self._child.stdout
+        message: Any = ()
+        while message is not None:
+            try:
+                message = pickle.load(self._child.stdout)
+            except (EOFError, pickle.UnpicklingError):
+                message = None
+            except Exception as error:  # noqa: BLE001 - raised where the events are read
+                message = ("raised", error)
+            events.put((self, message))
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,222 @@
+"""Cells in processes of their own: the same records, and no death that takes the grid along."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import baserate as br
+from baserate.cards.task import task_card
+from baserate.cli.display import GridDisplay
+from baserate.errors import BaserateError, ConfigError
+from baserate.executors.executor import Lost
+from baserate.executors.processes import processes
+from baserate.plan import Cell, Protocol, plan
+from baserate.progress import Advance, activity, listening
+from baserate.records import read_records
+from baserate.registry import get_model
+from baserate.run import Grid
+from baserate.types import ModelCard, Task
+
+
+@pytest.fixture
+def toys(toy_card: Path) -> list[Task]:
+    """Two tasks of one kind."""
+    text = toy_card.read_text()
+    other = toy_card.with_name("other_motif.toml")
+    other.write_text(text.replace("toy_motif", "other_motif"))
+    return [task_card(toy_card), task_card(other)]
+
+
+def cells_of(tasks: list[Task], *names: str) -> list[Cell]:
+    return plan(tasks, [ModelCard(name, dict, {"from_scratch": {}}, {}, "d", revision=str) for name in names])
+
+
+def ended(cells: list[Cell], prepare: Callable[[], Callable[[Cell], Any]], workers: int = 2) -> Iterator[Any]:
+    """Return the executor's results; what the test module defines reaches the processes by value."""
+    return processes(cells, prepare, workers=workers, started=lambda cell: None)
+
+
+def test_the_records_are_those_of_one_process_but_for_cost_and_environment(toys: list[Task], tmp_path: Path) -> None:
+    cells = plan(toys, [get_model(name) for name in ("gc_content", "kmer_logreg", "cnn")], ["from_scratch"])
+    records = {}
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        outcome = Grid(folder, Protocol(seeds=(0,)), workers=workers).run(cells)
+        assert (outcome.done, outcome.failed) == (6, ())
+        records[workers] = {
+            (record.spec.task, record.spec.model): (
+                json.loads((record.path / "record.json").read_text()),
+                record.predictions.scores.tobytes(),
+            )
+            for record in read_records(folder)
+        }
+    assert records[1].keys() == records[2].keys()
+    for identity, (one, scores) in records[1].items():
+        two, scores_of_two = records[2][identity]
+        for own in ("seconds", "peak_memory_mb", "environment", "digest"):
+            one.pop(own), two.pop(own)
+        assert one == two and scores == scores_of_two
+
+
+def test_a_process_keeps_to_its_task_until_the_others_are_taken(toys: list[Task]) -> None:
+    def prepare() -> Callable[[Cell], tuple[str, str, int]]:
+        def run(cell: Cell) -> tuple[str, str, int]:
+            time.sleep(0.2)
+            return cell.task.name, cell.card.name, os.getpid()
+
+        return run
+
+    results = list(ended(cells_of(toys, "a", "b", "c"), prepare))
+    assert len(set(results)) == 6
+    pids = {task.name: [pid for name, _, pid in results if name == task.name] for task in toys}
+    first, second = pids.values()
+    assert set(first[:2]) != set(second[:2]) and len(set(first[:2])) == len(set(second[:2])) == 1
+    assert os.getpid() not in {*first, *second}
+
+
+def test_a_process_that_dies_takes_its_cell_alone_which_is_tried_again(toys: list[Task], tmp_path: Path) -> None:
+    def prepare() -> Callable[[Cell], str]:
+        def run(cell: Cell) -> str:
+            tried = tmp_path / cell.task.name
+            if cell.card.name == "dies" or (cell.card.name == "dies_once" and not tried.exists()):
+                tried.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if cell.card.name == "ends":
+                os._exit(3)
+            return cell.card.name
+
+        return run
+
+    results = list(ended(cells_of(toys, "a", "dies", "b", "dies_once", "ends", "c"), prepare))
+    assert sorted(r for r in results if isinstance(r, str)) == ["a", "a", "b", "b", "c", "c", "dies_once", "dies_once"]
+    lost = {(r.cell.card.name, r.reason) for r in results if isinstance(r, Lost)}
+    assert lost == {
+        ("dies", "its process was killed by SIGKILL, as when the memory is full, 2 times"),
+        ("ends", "its process ended with exit code 3, 2 times"),
+    }
+
+
+def test_a_cell_that_its_process_dies_of_has_failed(toys: list[Task], tmp_path: Path) -> None:
+    class DiesOfIt:
+        """A model that ends its process while it is trained."""
+
+        def fit(self, *examples: Any, **settings: Any) -> DiesOfIt:
+            os.kill(os.getpid(), signal.SIGKILL)
+            return self
+
+        def predict(self, inputs: Any) -> Any:
+            return None
+
+    dies = ModelCard("dies_of_it", DiesOfIt, {"from_scratch": {}}, {}, "d", revision=str)
+    cells = plan(toys[:1], [dies, get_model("length")], ["from_scratch"])
+    outcome = Grid(tmp_path, Protocol(seeds=(0,)), workers=2, audited=False, checked=False).run(cells)
+    assert outcome.done == 1
+    (failed,) = outcome.failed
+    assert failed.cell.card.name == "dies_of_it" and "killed by SIGKILL" in failed.reason
+
+
+def test_what_ends_the_grid_is_raised_and_no_process_is_left(toys: list[Task], tmp_path: Path) -> None:
+    def prepare() -> Callable[[Cell], None]:
+        def run(cell: Cell) -> None:
+            (tmp_path / str(os.getpid())).touch()
+            if cell.task.name == "toy_motif":
+                raise BaserateError("the disk is full")
+            time.sleep(60)
+
+        return run
+
+    with pytest.raises(BaserateError, match=r"^the disk is full$"):
+        list(ended(cells_of(toys, "a"), prepare))
+    for pid in tmp_path.iterdir():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.name), 0)
+
+
+def test_progress_comes_by_cell_and_log_entries_through_the_loggers_here(
+    toys: list[Task], caplog: pytest.LogCaptureFixture
+) -> None:
+    def prepare() -> Callable[[Cell], None]:
+        def run(cell: Cell) -> None:
+            print("a model prints")  # which must not be taken for a message
+            advance = activity("training", 10)
+            for step in range(10):
+                advance(1, f"step {step}")
+                time.sleep(0.05)
+            logging.getLogger("baserate.evaluate").warning("%s is odd", cell.task.name)
+
+        return run
+
+    heard: dict[tuple[str, int, str], list[tuple[int, str]]] = {}
+
+    def listener(doing: str, total: int, lane: str) -> Advance:
+        advances = heard.setdefault((doing, total, lane), [])
+        return lambda n, now="": advances.append((n, now))
+
+    with listening(listener):
+        list(ended(cells_of(toys, "a"), prepare))
+    assert heard.keys() == {("training", 10, f"{task.name} · a · from_scratch") for task in toys}
+    for advances in heard.values():
+        assert 2 <= len(advances) < 10 and sum(n for n, _ in advances) <= 10 and advances[0] == (1, "step 0")
+    assert sorted(caplog.messages) == ["other_motif is odd", "toy_motif is odd"]
+
+
+def test_processes_end_with_the_generator(toys: list[Task], tmp_path: Path) -> None:
+    def prepare() -> Callable[[Cell], int]:
+        return lambda cell: os.getpid()
+
+    running = ended(cells_of(toys, "a", "b"), prepare)
+    pid = next(running)
+    running.close()  # type: ignore[attr-defined]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_cannot_be_sent_is_refused_with_the_way_out(toys: list[Task]) -> None:
+    card = ModelCard("locked", threading.Lock(), {"from_scratch": {}}, {}, "d", revision=str)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"locked.* cannot be sent to another process \(.*lock.*one worker"):
+        list(ended(plan(toys, [card]), lambda: lambda cell: None))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "workers = 0: expected 1 or more"),
+        ({"workers": 2, "executor": "serial"}, "'serial' has one; 'processes' has several"),
+    ],
+)
+def test_workers_that_there_cannot_be(toys: list[Task], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        list(Grid(None, Protocol(), **options).each(cells_of(toys, "a")))
+
+
+def test_an_object_of_the_users_goes_to_other_processes(toys: list[Task]) -> None:
+    def shares(sequences: list[str]) -> list[list[float]]:
+        return [[s.count(base) / len(s) for base in "ACG"] for s in sequences]
+
+    records = br.run(tasks=toys, models={"shares": shares}, results=None, workers=2, progress=False, audit=False)
+    assert [record.status for record in records] == ["done", "done"]
+    assert all(len(record.predictions.ids) for record in records)
+
+
+def test_a_bar_for_each_cell_that_runs() -> None:
+    display = GridDisplay(2, quiet=True)
+    bars = display._progress
+    first, second = display._activities("training", 10, "t · a · m"), display._activities("embedding", 5, "t · b · m")
+    first(3, "epoch 1")
+    second(1)
+    assert [bar.description for bar in bars.tasks[1:]] == [
+        "  t · a · m · training · epoch 1",
+        "  t · b · m · embedding",
+    ]
+    display._activities("predicting", 4, "t · a · m")
+    assert [bar.description for bar in bars.tasks[1:]] == ["  t · b · m · embedding", "  t · a · m · predicting"]

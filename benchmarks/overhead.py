@@ -7,6 +7,7 @@ Peers: a bare Python start for the command line; for a cell, the 50 ms that nobo
 
 from __future__ import annotations
 
+import functools
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,7 @@ class Prior:
         return np.tile([1 - self.share, self.share], (len(inputs), 1))
 
 
+@functools.cache
 def examples() -> Examples:
     """Return 3,000 random 300-mers of two classes, 1,000 of them for testing."""
     rng = np.random.default_rng(0)

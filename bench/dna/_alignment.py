@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..compiled import compiled
 from ..types import FloatArray, IntArray
-from ._seeds import Codes, Index, compiled
+from ._seeds import Codes, Index
 
 _BAND = 256
 """Bases by which an alignment may stray from the diagonal of its seed."""

@@ -7,25 +7,16 @@ sorted array of `key << 32 | offset`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled import compiled
 from ..types import FloatArray, IntArray
 
 Codes = NDArray[np.uint8]
 Index = NDArray[np.uint64]
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function as machine code, cached on disk where a folder is writable."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
 @compiled

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled import compiled
 from ..errors import ConfigError, DataError
 from ..text import Text
 from ..types import IntArray, Strings
@@ -149,11 +150,5 @@ def _count(
 
 @functools.cache
 def _compiled() -> Callable[..., int]:
-    """Return `_count` as machine code, cached by numba beside this file, or for the user if that is read-only."""
-    import numba
-
-    try:
-        compiled: Callable[..., int] = numba.njit(cache=True, nogil=True)(_count)
-    except RuntimeError:  # no writable folder: compile in each process
-        compiled = numba.njit(nogil=True)(_count)
-    return compiled
+    """Return `_count` as machine code; numba is imported when k-mers are first counted."""
+    return compiled(_count)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import FloatArray, IntArray
-from .kernels import Kernel, additive, mean, one_vs_rest, running_sums, sum_ties, ties
+from .kernels import Kernel, additive, mean, one_vs_rest, runs
 from .metric import metric
 
 N_BINS = 15
@@ -58,21 +58,15 @@ def mcc(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters
 @one_vs_rest
 def auroc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kernel:
     """Return the kernel of the area under the ROC curve of `score` (n,) for `positive` (n,)."""
-    yes, no = np.flatnonzero(positive), np.flatnonzero(~positive)
-    no = no[np.argsort(score[no], kind="stable")]
-    below = np.searchsorted(score[no], score[yes], side="left")
-    upto = np.searchsorted(score[no], score[yes], side="right")
-    tied = bool((below != upto).any())
+    from ._ranks import pairs_won
+
+    # Ties count half: the mean over negatives last among equal scores, and first.
+    orders = [np.lexsort((last, score)) for last in (~positive, positive)]
+    examples = [(cluster[order], positive[order]) for order in orders]
 
     def kernel(counts: FloatArray) -> FloatArray:
-        beaten = np.zeros((len(no) + 1, counts.shape[1]))
-        beaten[1:] = running_sums(counts[cluster[no]])
-        weights = counts[cluster[yes]]
-        wins = np.einsum("nb,nb->b", weights, beaten[below])
-        if tied:
-            wins = 0.5 * (wins + np.einsum("nb,nb->b", weights, beaten[upto]))
-        pairs = weights.sum(axis=0) * beaten[-1]
-        return np.where(pairs > 0, wins / np.where(pairs > 0, pairs, 1.0), np.nan)
+        won, pairs = np.mean([pairs_won(counts, *sorted_examples) for sorted_examples in examples], axis=0)
+        return np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)
 
     return kernel
 
@@ -89,17 +83,15 @@ def auroc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kerne
 @one_vs_rest
 def auprc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kernel:
     """Return the kernel of the average precision of `score` (n,) for `positive` (n,)."""
+    from ._ranks import average_precision
+
     order = np.argsort(-score, kind="stable")
-    starts, _ = ties(score[order])
-    sign = positive[order].astype(np.float64)[:, None]
+    examples = cluster[order], positive[order], runs(score[order])
 
     def kernel(counts: FloatArray) -> FloatArray:
-        weights = counts[cluster[order]]
-        hits = sum_ties(weights * sign, starts)
-        right, called = running_sums(hits), running_sums(sum_ties(weights, starts))
-        both = (right[-1] > 0) & (called[-1] > right[-1])
-        precision = right / np.where(called > 0, called, 1.0)
-        return np.where(both, np.einsum("nb,nb->b", hits, precision) / np.where(both, right[-1], 1.0), np.nan)
+        total, hits, n = average_precision(counts, *examples)
+        both = (hits > 0) & (n > hits)
+        return np.where(both, total / np.where(both, hits, 1.0), np.nan)
 
     return kernel
 
@@ -214,31 +206,20 @@ def ece(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters
 )
 def spearman(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of Spearman's correlation with the first column of scores."""
+    from ._ranks import rank_moments
+
     by_x, by_y = np.argsort(scores[:, 0], kind="stable"), np.argsort(targets, kind="stable")
-    starts_x, run_x = ties(scores[by_x, 0])
-    starts_y, run_y = ties(targets[by_y])
-    tied_x = len(starts_x) < len(by_x)
+    run_x, run_y = runs(scores[by_x, 0]), runs(targets[by_y])
     run_of_y = np.empty_like(run_y)
     run_of_y[by_y] = run_y
-    y_at_x = run_of_y[by_x]
-
-    def midranks(weights: FloatArray) -> FloatArray:
-        # A run's midrank is (all below) + (own + 1) / 2; the half is the same for all and left out.
-        ranks = running_sums(weights)
-        ranks -= 0.5 * weights
-        return ranks
+    examples = cluster[by_x], run_x, run_of_y[by_x], cluster[by_y], run_y
 
     def kernel(counts: FloatArray) -> FloatArray:
-        each = counts[cluster[by_x]]
-        wx, wy = sum_ties(each, starts_x), sum_ties(counts[cluster[by_y]], starts_y)
-        rx, ry = midranks(wx), midranks(wy)
-        total = each.sum(axis=0)
-        mean_term = total**3 / 4  # total x (mean midrank)^2; exact while total^3 < 2^53
-        vx = np.einsum("nb,nb,nb->b", wx, rx, rx) - mean_term
-        vy = np.einsum("nb,nb,nb->b", wy, ry, ry) - mean_term
-        both = np.einsum("nb,nb,nb->b", each, rx[run_x] if tied_x else rx, ry[y_at_x]) - mean_term
+        n, xx, yy, xy = rank_moments(counts, *examples)
+        mean_term = n**3 / 4  # n x (mean midrank)^2; exact while n^3 < 2^53
+        vx, vy = xx - mean_term, yy - mean_term
         exists = (vx > 1e-12 * mean_term) & (vy > 1e-12 * mean_term)
-        return np.where(exists, both / np.sqrt(np.where(exists, vx * vy, 1.0)), np.nan)
+        return np.where(exists, (xy - mean_term) / np.sqrt(np.where(exists, vx * vy, 1.0)), np.nan)
 
     return kernel
 

@@ -38,25 +38,9 @@ def mean(values: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     return additive(moments, cluster, n_clusters, lambda sums: sums[0] / sums[1])
 
 
-def ties(sorted_values: NDArray[Any]) -> tuple[IntArray, IntArray]:
-    """Return where each run of equal values starts, and the run that each position belongs to."""
-    new = np.r_[True, sorted_values[1:] != sorted_values[:-1]]
-    return np.flatnonzero(new), np.cumsum(new) - 1
-
-
-def sum_ties(weights: FloatArray, starts: IntArray) -> FloatArray:
-    """Return the sum of weights (n, draws) over each run of equal values, which begin at `starts`."""
-    return weights if len(starts) == len(weights) else np.add.reduceat(weights, starts, axis=0)
-
-
-def running_sums(weights: FloatArray) -> FloatArray:
-    """Return the cumulative sums over rows; row by row is up to 7 times faster than cumsum where rows are long."""
-    if weights.shape[1] < 200:
-        return np.cumsum(weights, axis=0)
-    sums = weights.copy()
-    for i in range(1, len(sums)):
-        sums[i] += sums[i - 1]
-    return sums
+def runs(sorted_values: NDArray[Any]) -> IntArray:
+    """Return the number, from 0, of the run of equal values that each position (n,) belongs to."""
+    return np.cumsum(np.r_[False, sorted_values[1:] != sorted_values[:-1]])
 
 
 def one_vs_rest(binary: Callable[[NDArray[Any], FloatArray, IntArray], Kernel]) -> Prepare:

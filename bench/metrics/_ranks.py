@@ -1,0 +1,98 @@
+"""Metrics of ranks under many draws of clusters, as machine code. Imported only when it runs.
+
+`counts` (clusters, draws) says how often each cluster is drawn, and `cluster` (n,) is that of each example in the order
+of a column. The loops over draws are the innermost: a row of `counts` is read as it lies in memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import compiled
+from ..types import FloatArray, IntArray
+
+
+@compiled
+def pairs_won(counts: FloatArray, cluster: IntArray, positive: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Return how many pairs of a positive and an earlier negative example each draw has, and how many pairs in all."""
+    won, positives, negatives = np.zeros((3, counts.shape[1]))
+    for i in range(len(cluster)):
+        weights = counts[cluster[i]]
+        if positive[i]:
+            for d in range(len(weights)):
+                won[d] += weights[d] * negatives[d]
+                positives[d] += weights[d]
+        else:
+            for d in range(len(weights)):
+                negatives[d] += weights[d]
+    return won, positives * negatives
+
+
+@compiled
+def average_precision(
+    counts: FloatArray, cluster: IntArray, positive: NDArray[np.bool_], run: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the sum of hits x precision in each draw, how many hits, and how many examples.
+
+    `run` (n,) numbers the runs of equal scores, in descending order.
+    """
+    total, hits, right, called = np.zeros((4, counts.shape[1]))
+    any_hits = False
+    for i in range(len(cluster)):
+        weights = counts[cluster[i]]
+        for d in range(len(weights)):
+            called[d] += weights[d]
+        if positive[i]:
+            any_hits = True
+            for d in range(len(weights)):
+                hits[d] += weights[d]
+        if any_hits and (i + 1 == len(cluster) or run[i + 1] != run[i]):
+            for d in range(len(weights)):
+                if hits[d] > 0:
+                    right[d] += hits[d]
+                    total[d] += hits[d] * (right[d] / called[d])
+                    hits[d] = 0.0
+            any_hits = False
+    return total, right, called
+
+
+@compiled
+def rank_moments(
+    counts: FloatArray, cluster_x: IntArray, run_x: IntArray, y_at_x: IntArray, cluster_y: IntArray, run_y: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return the number of examples in each draw, and the sums of squares and of products of their midranks, less 1/2.
+
+    Examples are in ascending order of x in `cluster_x` and `run_x`, of y in `cluster_y` and `run_y`; `y_at_x` is the
+    run of y of each example in the order of x.
+    """
+    n, draws = len(cluster_x), counts.shape[1]
+    total, xx, yy, xy, own, products = np.zeros((6, draws))
+    ranks = np.empty((run_y[-1] + 1, draws))
+    for i in range(n):
+        weights = counts[cluster_y[i]]
+        for d in range(draws):
+            own[d] += weights[d]
+        if i + 1 == n or run_y[i + 1] != run_y[i]:
+            for d in range(draws):
+                rank = total[d] + 0.5 * own[d]
+                ranks[run_y[i], d] = rank
+                yy[d] += own[d] * rank * rank
+                total[d] += own[d]
+                own[d] = 0.0
+    total[:] = 0.0
+    for i in range(n):
+        weights = counts[cluster_x[i]]
+        rank_y = ranks[y_at_x[i]]
+        for d in range(draws):
+            own[d] += weights[d]
+            products[d] += weights[d] * rank_y[d]
+        if i + 1 == n or run_x[i + 1] != run_x[i]:
+            for d in range(draws):
+                rank = total[d] + 0.5 * own[d]
+                xx[d] += own[d] * rank * rank
+                xy[d] += products[d] * rank
+                total[d] += own[d]
+                own[d] = 0.0
+                products[d] = 0.0
+    return total, xx, yy, xy

@@ -360,7 +360,7 @@ def _frame(kind: str) -> pd.DataFrame:
 
     from .cards.listing import listing
 
-    return pd.DataFrame(listing()[kind])
+    return pd.DataFrame(listing([kind])[kind])
 
 
 def _listed(value: Any) -> list[Any]:

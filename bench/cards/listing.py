@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,9 +16,18 @@ from .suite import load_suite, suites
 from .task import read_toml
 
 
-def listing() -> dict[str, Any]:
-    """Return what is registered, by kind, as rows of plain values, and under 'broken' what failed to load."""
-    tasks = [
+def listing(kinds: Collection[str] = ()) -> dict[str, Any]:
+    """Return what is registered, by kind, as rows of plain values, and under 'broken' what failed to load.
+
+    Without `kinds` it has all of them; what is not asked for is not loaded.
+    """
+    return {kind: rows() for kind, rows in _KINDS.items() if not kinds or kind in kinds} | {
+        "broken": {**TASKS.broken, **MODELS.broken}
+    }
+
+
+def _tasks() -> list[dict[str, Any]]:
+    return [
         {
             "name": f"{c.name}@{c.version}",
             "asks": "variants" if c.variants else c.kind,
@@ -26,22 +36,35 @@ def listing() -> dict[str, Any]:
         }
         for c in TASKS.all().values()
     ]
-    models = {
-        kind: [
-            {"name": c.name, "modes": list(c.modes), "description": c.description}
-            for c in MODELS.all().values()
-            if c.baseline == (kind == "baselines")
-        ]
-        for kind in ("models", "baselines")
-    }
-    hub = [
+
+
+def _models(*, baselines: bool) -> list[dict[str, Any]]:
+    return [
+        {"name": c.name, "modes": list(c.modes), "description": c.description}
+        for c in MODELS.all().values()
+        if c.baseline == baselines
+    ]
+
+
+def _checkpoints() -> list[dict[str, Any]]:
+    return [
         {"name": c.id, "family": f.name, "parameters": c.parameters, "context": c.context}
         for f in FAMILIES.all().values()
         for c in f.checkpoints
     ]
-    suite_rows = [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
-    broken = {**TASKS.broken, **MODELS.broken}
-    return {"tasks": tasks, **models, "checkpoints": hub, "suites": suite_rows, "broken": broken}
+
+
+def _suites() -> list[dict[str, Any]]:
+    return [{"name": n, "description": read_toml(p).get("description", "")} for n, p in suites().items()]
+
+
+_KINDS: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
+    "tasks": _tasks,
+    "models": functools.partial(_models, baselines=False),
+    "baselines": functools.partial(_models, baselines=True),
+    "checkpoints": _checkpoints,
+    "suites": _suites,
+}
 
 
 def shortened(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

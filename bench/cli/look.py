@@ -29,8 +29,7 @@ def list_(what: str, as_json: bool) -> None:
     from ..cards.listing import listing, shortened
     from .display import print_listing
 
-    everything = listing()
-    chosen = {key: value for key, value in everything.items() if what in ("all", key) or key == "broken"}
+    chosen = listing(() if what == "all" else (what,))
     if as_json:
         click.echo(json.dumps(chosen, indent=1))
         return

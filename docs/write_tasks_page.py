@@ -29,8 +29,8 @@ data
    they gave one out (`DIR/GUE/prom/...`);
 2. on the hub, at the revision below. `HF_HUB_OFFLINE=1` keeps it from trying. A script in a repository is never run.
 
-What was read is held to the rows that the card expects, by class where we have counted them; anything else is refused
-with what was found, what was expected and the revision. The authors' split is kept as it is, so that numbers compare,
+What was read must have the rows that the card expects, by class where we have counted them; anything else is refused
+with what was read, what was expected and the revision. The authors' split stays as it is, so that numbers compare,
 even where the audit fails it: a group in two parts becomes a group of each. Where they made no valid part, a tenth of
 the examples is taken out of train, equal sequences together.
 

@@ -171,11 +171,15 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Train, valid and test examples of a task; `train` and `valid` are empty where a task is zero-shot only."""
+    """Train, valid and test examples of a task; `train` and `valid` are empty where a task is zero-shot only.
+
+    `dropped` is how many examples the split rule leaves out, such as those in a gap between two parts.
+    """
 
     train: Examples
     valid: Examples
     test: Examples
+    dropped: int = field(default=0, kw_only=True)
 
     def __iter__(self) -> Iterator[tuple[Part, Examples]]:
         yield from (("train", self.train), ("valid", self.valid), ("test", self.test))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError
+from ..splits import draw_shots, few_shot
 from ..types import Part, Split, Task
 from .balance import balance_findings, compositions_of, content_findings
 from .cache import key_of, read_audit, write_audit
 from .duplicates import duplicate_findings
+from .families import family_finding
 from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
 from .hashes import InputHashes, hashes_of
+from .kmers import kmer_finding, predict_by_kmers
 from .overlaps import overlap_findings, straddling_finding
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings
@@ -37,10 +41,10 @@ def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
         task=task.id,
         kind=task.kind,
         metric=task.metrics[0],
-        sizes={part: len(examples) for part, examples in split},
+        sizes={part: len(examples) for part, examples in as_trained(task, split)},
         data=split.data_fingerprint,
         split=split.fingerprint,
-        findings=tuple(_findings(task, split)),
+        findings=tuple(_findings(task, as_trained(task, split))),
     )
     if cache is not None:
         try:
@@ -50,6 +54,13 @@ def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
     return result
 
 
+def as_trained(task: Task, split: Split) -> Split:
+    """Return the split with the few examples that the first seed trains on, for a task that draws them."""
+    if not isinstance(task.split, few_shot):
+        return split
+    return replace(split, train=split.train.take(draw_shots(split.train, task.split.shots, 0)))
+
+
 def _findings(task: Task, split: Split) -> Iterator[Finding]:
     hashes: dict[Part, InputHashes] = {part: hashes_of(e.inputs, f"hashing {part}") for part, e in split}
     yield from duplicate_findings(task, split, hashes)
@@ -57,6 +68,9 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     yield from overlap_findings(task, split)
     yield from relative_findings(task, split)
     compositions = compositions_of(split)
+    by_kmers = predict_by_kmers(task, split)
     yield from shortcut_findings(task, split, compositions)
+    yield kmer_finding(by_kmers)
+    yield family_finding(task, split.test, None if isinstance(by_kmers, str) else by_kmers)
     yield from balance_findings(task, split)
     yield from content_findings(task, split, compositions)

@@ -17,6 +17,7 @@ RARE = 0.01
 AMBIGUOUS = Threshold(0.01, 0.25, "test rows in which a tenth or more of the letters is not A, C, G or T")
 SIMPLE = Threshold(0.01, 0.25, "test rows that are one short repeat")
 SHORT = Threshold(0.0, None, "test rows shorter than 10 bases")
+_PART_NAMES = {"test": "test", "valid": "validation"}
 SIMPLICITY = 0.25
 """Probability that two 3-mers of a sequence are equal from which it is one short repeat: about 4 words in effect."""
 
@@ -43,7 +44,9 @@ def _size(split: Split) -> Finding:
         few.append(f"{c} test {'cluster is' if c == 1 else 'clusters are'} few for an interval")
     summary = "; ".join(few) if few else f"{n:,} test rows in {c:,} clusters"
     by = f"WARN below {FEW_TEST} test rows or {FEW_CLUSTERS} clusters"
-    numbers = {"rows": sizes, "clusters": clusters, "groups": groups}
+    if split.dropped:
+        summary += f"; {split.dropped:,} {'row is' if split.dropped == 1 else 'rows are'} in no part"
+    numbers = {"rows": sizes, "clusters": clusters, "groups": groups, "dropped": split.dropped}
     return Finding("size", "Rows and clusters", "balance", "WARN" if few else "PASS", summary, by, numbers)
 
 
@@ -59,27 +62,43 @@ def _classes(task: Task, split: Split) -> Finding:
     test = counts["test"]
     absent = [name for name, n in zip(names, test, strict=True) if n == 0]
     rare = [name for name, n in zip(names, test, strict=True) if 0 < n < max(FEW_OF_A_CLASS, RARE * len(split.test))]
-    shift = None
+    not_in_valid = [name for name, n in zip(names, counts.get("valid", test), strict=True) if n == 0]
+    shifts = {}
     if "train" in counts:
-        gap = np.abs(counts["train"] / len(split.train) - counts["test"] / len(split.test))
-        shift = float(gap.sum() / 2 if task.kind == "classification" else gap.max())
-    status = "FAIL" if absent else "WARN" if rare else "PASS"
-    if shift is not None and status != "FAIL":
-        status = max(status, SHIFT.status(shift), key=("PASS", "WARN", "FAIL").index)
+        sizes: dict[str, int] = {part: len(e) for part, e in split}
+        for part in counts.keys() - {"train"}:
+            gap = np.abs(counts["train"] / sizes["train"] - counts[part] / sizes[part])
+            shifts[part] = float(gap.sum() / 2 if task.kind == "classification" else gap.max())
+    judged = {part: SHIFT.status(shift) for part, shift in shifts.items()}
+    if "valid" in judged and judged["valid"] == "FAIL":
+        judged["valid"] = "WARN"  # it misleads the choice of settings alone
+    warned = rare or (not_in_valid and "valid" in counts)
+    status = max(
+        ("FAIL" if absent else "WARN" if warned else "PASS", *judged.values()), key=("PASS", "WARN", "FAIL").index
+    )
     summary = []
     if absent:
         summary.append(f"no test row of {_some(absent)}")
     if rare:
         summary.append(f"few test rows of {_some(rare)}")
-    if shift is not None and SHIFT.status(shift) != "PASS":
-        summary.append(f"the balance of test differs from that of training (shift {shift:.2f})")
+    if not_in_valid and "valid" in counts:
+        summary.append(f"no validation row of {_some(not_in_valid)}")
+    summary += [
+        f"the balance of {_PART_NAMES[part]} differs from that of training (shift {shifts[part]:.2f})"
+        for part in ("test", "valid")
+        if judged.get(part, "PASS") != "PASS"
+    ]
     shares = ", ".join(f"{n}: {percent(c, len(split.test))}" for n, c in list(zip(names, test, strict=True))[:6])
-    by = f"FAIL where test lacks a class; WARN below 1 % or {FEW_OF_A_CLASS} rows of a class; shift: {SHIFT}"
+    by = (
+        f"FAIL where test lacks a class; WARN where validation does, and below 1 % or {FEW_OF_A_CLASS} test rows of one"
+    )
+    by += f"; shift: {SHIFT}; of validation never FAIL"
     numbers = {
         "counts": {p: {n: int(v) for n, v in zip(names, c, strict=True)} for p, c in counts.items()},
-        "shift": shift,
+        "shift": shifts.get("test"),
+        "shift_valid": shifts.get("valid"),
     }
-    return Finding("classes", "Balance of classes", "balance", status, "; ".join(summary) or shares, by, numbers)  # type: ignore[arg-type]
+    return Finding("classes", "Balance of classes", "balance", status, "; ".join(summary) or shares, by, numbers)
 
 
 def _groups(task: Task, split: Split) -> Finding:

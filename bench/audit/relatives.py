@@ -17,6 +17,8 @@ from .scores import encoded, on, score, shown
 
 NEAR = 0.8
 """Similarity from which a row counts as a near relative."""
+NEAR_SHORT = 0.9
+"""The same for sequences below LONG bases, of which many are .8 similar by chance."""
 CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 FAMILY = 0.7
 """Rows are one family where nearly all share this fraction of bases with the consensus of training rows."""

@@ -20,7 +20,8 @@ from ..dna.similarity import clusters, nearest
 from ..errors import ConfigError, DataError, NotApplicable
 from ..files import write_whole
 from ..sources import concatenate
-from ..splits import by_homology
+from ..splits import by_homology, with_families
+from ..splits.homology import with_clusters
 from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
 from .card import card_text, table_columns
 from .duplicates import conflicting
@@ -102,6 +103,8 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
         raise DataError(f"task {task.id} has no training part, so nothing can leak")
     before: dict[str, int] = {part: len(e) for part, e in split}
     cleaned, removed = _by_homology(task, split) if anew else _cleaned(task, split, rules)
+    if not anew:
+        cleaned = _by_families(task, cleaned)
     _check(task, cleaned, anew)
     result = Resplit(folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), anew)
     result = replace(result, sizes={part: len(e) for part, e in cleaned})
@@ -239,6 +242,16 @@ def _by_homology(task: Task, split: Split) -> tuple[Split, list[Removed]]:
         Removed(str(names[i]), whole.ids[i], "related to rows of another part") for i in np.flatnonzero(part_of == "")
     ]
     return Split(*(whole.take(np.flatnonzero(part_of == p)) for p in ("train", "valid", "test"))), removed
+
+
+def _by_families(task: Task, split: Split) -> Split:
+    """Return the split with families of relatives joined to its clusters, which intervals resample."""
+    if too_short(split.test.inputs):
+        return split
+    whole = with_clusters(with_families(task.split, NEAR), concatenate([e for _, e in split if len(e)]))
+    edges = np.cumsum([0, *(len(e) for _, e in split)])
+    parts = (replace(e, clusters=whole.clusters[edges[i] : edges[i + 1]]) for i, (_, e) in enumerate(split))
+    return Split(*parts)
 
 
 def _check(task: Task, cleaned: Split, anew: bool) -> None:

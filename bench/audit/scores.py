@@ -131,6 +131,20 @@ def _rank(
     return float(np.mean(values)), float(np.mean(errors))
 
 
+LABELS = {"auroc": "AUROC", "spearman": "|Spearman|", "paired_accuracy": "paired accuracy"}
+"""How `rank` is called in text."""
+
+
+def score_text(task: Task, result: Score, *, learnt: bool) -> str:
+    """Return the score in words; `learnt` is whether a model was trained."""
+    rank = f"{LABELS[rank_name(task)]} {shown(result.rank)}"
+    if not learnt:
+        return f"{rank} on test, not trained, with the better sign"
+    if task.metrics[0] in ("auroc", "spearman"):
+        return f"{rank} on test"
+    return f"{task.metrics[0]} {shown(result.primary)}, {rank} on test"
+
+
 def shown(value: float | None) -> str:
     """Return a score as text, '–' for none."""
     return "–" if value is None else f"{round(value, 3) + 0.0:.3f}"  # not -0.000

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from ..dna.kmers import kmer_features
-from ..errors import DataError
-from ..probes.linear import PENALTIES, fit_probe
 from ..progress import activity
-from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task
+from ..types import FloatArray, Split, Task
 from .features import add_positions, feature_table
 from .finding import Finding, Status
-from .scores import Score, encoded, judged, rank_name, score, shown, thresholds, untrained
+from .scores import LABELS, Score, encoded, judged, rank_name, score, score_text, thresholds, untrained
 
-KMERS = (1, 2, 3, 4, 5)
-LEARN_FROM = 20_000
-"""Most training rows that the k-mer model learns from."""
-KMER_BASES = 20_000_000
-"""Most bases of training, and of test, whose k-mers are counted."""
-OUTPUTS = 8
-"""Most labels or measurements that the k-mer model predicts."""
 LEAVES = 64
 UNSEEN = ("position", "lower case")
 """Features that models do not see: a WARN at most."""
@@ -33,7 +21,7 @@ UNJUDGED = ("row order",)
 def shortcut_findings(
     task: Task, split: Split, compositions: Mapping[str, Mapping[str, FloatArray]]
 ) -> Iterator[Finding]:
-    """Yield the scores of the majority, of each feature alone and of k-mers; single features alone are judged."""
+    """Yield the scores of the majority and of each feature alone, which are judged."""
     if task.kind == "generation":
         yield Finding(
             "shortcuts", "Single features", "shortcuts", "NOTE", "not tried: no feature predicts the next bases"
@@ -52,8 +40,6 @@ def shortcut_findings(
         result = _learnt(task, split, tables["train"][name], values) if learns else untrained(task, split.test, values)
         yield _judged(task, name, result, learns, constant=_constant(tables, name))
         advance(1)
-    if learns:
-        yield _kmers(task, split)
 
 
 def _majority(task: Task, split: Split) -> Score:
@@ -82,14 +68,14 @@ def _constant(tables: Mapping[str, Mapping[str, FloatArray]], name: str) -> bool
 def _judged(task: Task, name: str, result: Score, learnt: bool, *, constant: bool) -> Finding:
     status: Status = judged(result, task)  # type: ignore[assignment]
     limits = thresholds(task)
-    by = f"WARN from {limits['WARN']:g}, FAIL from {limits['FAIL']:g} {_LABELS[rank_name(task)]}"
+    by = f"WARN from {limits['WARN']:g}, FAIL from {limits['FAIL']:g} {LABELS[rank_name(task)]}"
     by += ", if 3 standard errors better than chance"
     if name in UNJUDGED:
         status, by = "NOTE", "reported, not judged: no model sees it"
     elif name in UNSEEN:
         status = "WARN" if status == "FAIL" else status
-        by = by.split(", FAIL")[0] + f" {_LABELS[rank_name(task)]}, never FAIL: no model sees it"
-    summary = f"{name} alone: " + ("the same in all rows" if constant else _score_text(task, result, learnt))
+        by = by.split(", FAIL")[0] + f" {LABELS[rank_name(task)]}, never FAIL: no model sees it"
+    summary = f"{name} alone: " + ("the same in all rows" if constant else score_text(task, result, learnt=learnt))
     numbers = {
         **result.to_json(),
         "feature": name,
@@ -100,66 +86,6 @@ def _judged(task: Task, name: str, result: Score, learnt: bool, *, constant: boo
     return Finding(f"feature:{name}", f"{name} alone", "shortcuts", status, summary, by, numbers)
 
 
-_LABELS = {"auroc": "AUROC", "spearman": "|Spearman|", "paired_accuracy": "paired accuracy"}
-
-
-def _score_text(task: Task, result: Score, learnt: bool) -> str:
-    rank = f"{_LABELS[rank_name(task)]} {shown(result.rank)}"
-    if not learnt:
-        return f"{rank} on test, not trained, with the better sign"
-    if task.metrics[0] in ("auroc", "spearman"):
-        return f"{rank} on test"
-    return f"{task.metrics[0]} {shown(result.primary)}, {rank} on test"
-
-
-def _noted(task: Task, name: str, title: str, result: Score, sampled: str = "") -> Finding:
-    summary = f"{title.partition(':')[0]}: {_score_text(task, result, True)}"
-    return Finding(name, title, "shortcuts", "NOTE", summary, numbers=result.to_json(), sampled=sampled)
-
-
-def _kmers(task: Task, split: Split) -> Finding:
-    """Return the test score of a linear model on the frequencies of all words of 1 to 5 bases."""
-    title = "k-mers: a linear model of all words of 1 to 5 bases"
-    if not len(split.valid) and len(split.train) < 20:
-        return Finding(
-            "kmers", title, "shortcuts", "NOTE", "k-mers: not trained, there are fewer than 20 training rows"
-        )
-    train, valid = _evenly(split.train, LEARN_FROM), _evenly(split.valid, LEARN_FROM // 4)
-    test = _evenly(split.test, len(split.test))
-    fitted, chosen = split.train.take(train), split.valid.take(valid)
-    if not len(chosen):
-        tenth = np.arange(len(fitted)) % 10 == 0
-        chosen, fitted = fitted.take(np.flatnonzero(tenth)), fitted.take(np.flatnonzero(~tenth))
-    tested = split.test.take(test)
-    notes = [f"trained on {len(train):,} of {len(split.train):,} rows"] if len(train) < len(split.train) else []
-    notes += [f"tested on {len(test):,} of {len(split.test):,} test rows"] if len(test) < len(split.test) else []
-    outputs = split.train.targets.shape[1] if split.train.targets.ndim == 2 else 1
-    if outputs > OUTPUTS:
-        notes += [f"the first {OUTPUTS} of {outputs} labels or measurements"]
-        task = replace(task, classes=task.classes[:OUTPUTS])
-        fitted, chosen, tested = (replace(e, targets=e.targets[:, :OUTPUTS]) for e in (fitted, chosen, tested))
-    n_classes = 0 if task.kind == "regression" else min(outputs, OUTPUTS) if outputs > 1 else len(task.classes)
-    try:
-        x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
-        probe = fit_probe(x, fitted.targets, v, chosen.targets, n_classes=n_classes, penalties=PENALTIES)
-    except DataError as reason:
-        return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not trained: {reason}")
-    predicted = probe.predict(_frequencies(tested.inputs))
-    return _noted(task, "kmers", title, score(task, tested, predicted), "; ".join(notes))
-
-
-def _frequencies(inputs: Inputs) -> Any:
-    """Return k-mer frequencies; for variants, those of ALT less those of REF."""
-    x = kmer_features(inputs.sequences, KMERS)
-    return x if inputs.alternates is None else (kmer_features(inputs.alternates, KMERS) - x).tocsr()
-
-
-def _evenly(examples: Examples, most: int) -> IntArray:
-    """Return at most `most` rows, evenly spread, whose sequences have about KMER_BASES bases at most."""
-    n = len(examples)
-    if not n:
-        return np.zeros(0, np.int64)
-    look = np.linspace(0, n - 1, min(n, 1000)).astype(np.int64)
-    mean = float(np.mean([len(examples.inputs.sequences[int(i)]) for i in look]))
-    keep = min(n, most, max(100, int(KMER_BASES / max(mean, 1.0))))
-    return np.arange(n) if keep == n else np.unique(np.linspace(0, n - 1, keep).astype(np.int64))
+def _noted(task: Task, name: str, title: str, result: Score) -> Finding:
+    summary = f"{title.partition(':')[0]}: {score_text(task, result, learnt=True)}"
+    return Finding(name, title, "shortcuts", "NOTE", summary, numbers=result.to_json())

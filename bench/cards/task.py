@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ConfigError, check_keys, nearest
 from ..metrics import parse
-from ..splits import RULES, with_valid
+from ..splits import RULES, with_families, with_valid
 from ..types import Examples, SplitRule, Task
 from ..zero_shot import RULES as ZERO_SHOT
 from .source import CardContext, Counts, file_source, hub_source
@@ -52,6 +52,8 @@ _TYPES: Mapping[str, type] = {
     "split": dict,
     "expect": dict,
 }
+_WITH_ANY_RULE = ("valid_fraction", "valid_similarity", "cluster_similarity")
+"""The keys of [split] beside the rule and its own."""
 KEYS = tuple(_TYPES)
 """The keys of a card. `length`, in bp, is for readers only."""
 
@@ -113,8 +115,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
             path, where, kind, classes, counts, rule, "split" not in card, bool(card.get("published"))
         )
         source, files, origin = (hub_source if on_hub else file_source)(card["source"], context)
-    if "valid_fraction" in split:
-        rule = with_valid(rule, split["valid_fraction"])
+    rule = _around(rule, split, where)
     return Task(
         name=card["name"],
         version=card.get("version", 1),
@@ -163,7 +164,7 @@ def _sizes(counts: Counts, split: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
-    """Return the split rule of a card, without `valid_fraction`."""
+    """Return the split rule of a card, without the keys that go with any rule."""
     name = str(value.get("rule", ""))
     if name not in RULES:
         near = nearest(name, RULES)
@@ -173,16 +174,30 @@ def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
         )
     rule = RULES[name]
     known = [f.name for f in fields(rule)]  # type: ignore[arg-type]
-    arguments = {k: frozen(v) for k, v in value.items() if k not in ("rule", "valid_fraction")}
-    check_keys(arguments, known, f"{where}: [split]")
+    arguments = {k: frozen(v) for k, v in value.items() if k not in ("rule", *_WITH_ANY_RULE)}
+    check_keys(arguments, [*known, *_WITH_ANY_RULE], f"{where}: [split]")
     check_values(arguments, rule, f"{where}: [split]")
-    if not 0 < _number(value.get("valid_fraction", VALID)) < 1:
-        shown = f"valid_fraction = {value['valid_fraction']!r}"
-        raise ConfigError(f"{where}: [split] {shown}; expected a number between 0 and 1")
+    for key in _WITH_ANY_RULE:
+        if key in value and not 0 < _number(value[key]) <= 1:
+            raise ConfigError(f"{where}: [split] {key} = {value[key]!r}; expected a number between 0 and 1")
+    if "valid_similarity" in value and "valid_fraction" not in value:
+        raise ConfigError(f"{where}: [split] valid_similarity goes with valid_fraction, the share of train to take")
     try:
         return rule(**arguments)
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{where}: [split] {name}: {error}") from None
+
+
+def _around(rule: SplitRule, value: Mapping[str, Any], where: str) -> SplitRule:
+    """Return the rule with what goes around any rule: a part of train as valid, and families as clusters."""
+    try:
+        if "valid_fraction" in value:
+            rule = with_valid(rule, value["valid_fraction"], similarity=value.get("valid_similarity", 0.0))
+        if "cluster_similarity" in value:
+            rule = with_families(rule, value["cluster_similarity"])
+    except ConfigError as error:
+        raise ConfigError(f"{where}: [split] {error}") from None
+    return rule
 
 
 def _number(value: Any) -> float:

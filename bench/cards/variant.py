@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from ..errors import ConfigError, check_keys, nearest
+from ..splits.homology import with_families
 from ..splits.rules import all_test
 from ..splits.subsets import few_shot
 from ..types import SplitRule, Task
@@ -18,8 +19,8 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
     """Return the variant of a task that `NAME(shots=16)` or `NAME(split='by_homology', threshold=0.8)` describes.
 
     `shots` is the number of training examples per class; `split` names one of `rules`, and the other settings are that
-    rule's. The name lists them all, so that results are never mixed with the task's own. Raises ConfigError naming the
-    setting.
+    rule's; with `cluster_similarity` families of such relatives are what intervals resample. The name lists all
+    settings, so that results are never mixed with the task's own. Raises ConfigError naming the setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -28,7 +29,9 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
         rule = _rule(where, given, rules)
         sizes = {"train": 0, "valid": 0} if isinstance(rule, all_test) else {}
     else:
-        check_keys(given, ("shots", "split"), where)
+        check_keys(given, ("cluster_similarity", "shots", "split"), where)
+    if "cluster_similarity" in given:
+        rule = _with_families(where, rule, given["cluster_similarity"])
     shots = given.get("shots")
     if shots is not None:
         if not isinstance(shots, int) or isinstance(shots, bool) or shots < 1:
@@ -47,7 +50,7 @@ def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> Spl
         near = nearest(str(name), rules)
         advice = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(rules)}"
         raise ConfigError(f"{where}: split = {name!r}; {advice}")
-    arguments = {k: v for k, v in given.items() if k not in ("split", "shots")}
+    arguments = {k: v for k, v in given.items() if k not in ("split", "shots", "cluster_similarity")}
     check_keys(arguments, [f.name for f in fields(rules[name])], f"{where}, split {name}")
     check_values(arguments, rules[name], f"{where}, split {name}:")
     try:
@@ -55,6 +58,15 @@ def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> Spl
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{where}, split {name}: {error}") from None
     return rule
+
+
+def _with_families(where: str, rule: SplitRule, similarity: Any) -> SplitRule:
+    if not isinstance(similarity, (int, float)) or isinstance(similarity, bool):
+        raise ConfigError(f"{where}: cluster_similarity = {similarity!r}; expected a number, such as 0.8")
+    try:
+        return with_families(rule, float(similarity))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: cluster_similarity: {error}") from None
 
 
 def _plain(value: Any) -> str:

@@ -57,10 +57,12 @@ def task(
     """
     from ..new_task import new_task
     from ..new_task.show import report
+    from .display import activity_display
 
-    card = new_task(
-        file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
-    )
+    with activity_display(quiet=quiet):
+        card = new_task(
+            file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
+        )
     if not quiet:
         click.echo(report(card) + "\n")
     path = shlex.quote(str(card.path) if card.path.is_absolute() else f"./{card.path}")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from ..cards.task import task_card
-from ..errors import ConfigError, DataError
+from ..errors import BaserateError, ConfigError, DataError
 from ..files import write_whole
+from ..splits import load_split
+from ..splits.homology import TooFewFamilies
 from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
+from .confirm import confirmed
 from .guess import Guess, Roles, roles_of
 from .parts import is_hub_id, read_parts, split_in_parts
 from .sample import Sample, find_file, read_sample
-from .split import propose_split
+from .split import at_random, propose_split
 
 __all__ = ["NewTask", "new_task"]
 
@@ -77,15 +80,19 @@ def new_task(
         split = propose_split(roles, intervals=placed)
     task = _task(name, roles)
     source = [*table, *roles.guesses]
-    text = card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
+
+    def text(split: Sequence[Guess]) -> str:
+        return card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
+
+    split, notes = _write(text, split, target, tried=not is_hub_id(reference))
     return NewTask(
         target,
-        text,
-        _write(text, target),
+        text(split),
+        task_card(target),
         sample,
         tuple(roles.columns.values()),
         (*task, *source, *split),
-        tuple(roles.notes),
+        (*roles.notes, *notes),
         tuple(to_fill_in()),
     )
 
@@ -201,18 +208,39 @@ def _from_card(file: Path, card: Path) -> str:
     return full.relative_to(folder).as_posix() if full.is_relative_to(folder) else str(full)
 
 
-def _write(text: str, path: Path) -> Task:
-    """Return the task of the card, which is written only if it loads."""
+def _write(
+    text: Callable[[Sequence[Guess]], str], split: Sequence[Guess], path: Path, *, tried: bool
+) -> tuple[list[Guess], list[str]]:
+    """Return the keys of [split] and notes on them; the card is written only if its task loads.
+
+    Where `tried`, the data are read and split: a card that could not be used is not written. Where families are too
+    large to be held out whole, rows are split at random.
+    """
+    chosen: list[Guess] = list(split)
+    notes: list[str] = []
+
+    def loaded(beside: Path) -> None:
+        nonlocal chosen, notes
+        beside.write_text(text(chosen), encoding="utf-8")
+        task = task_card(beside)
+        if tried:
+            chosen, notes = confirmed(chosen, task, load_split(task))
+            beside.write_text(text(chosen), encoding="utf-8")
 
     def write(beside: Path) -> None:
-        beside.write_text(text, encoding="utf-8")
+        nonlocal chosen, notes
         try:
-            task_card(beside)
-        except ConfigError as error:
-            raise ConfigError(str(error).replace(str(beside), str(path))) from error
+            try:
+                loaded(beside)
+            except TooFewFamilies as error:
+                chosen, why = at_random(str(error))
+                loaded(beside)
+                notes.append(why)
+        except BaserateError as error:
+            raise type(error)(str(error).replace(str(beside), str(path))) from error
 
     try:
         write_whole(path, write)
     except (OSError, UnicodeEncodeError) as error:
         raise ConfigError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
-    return task_card(path)
+    return chosen, notes

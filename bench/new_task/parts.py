@@ -14,7 +14,7 @@ from ..sources.sequences import package_file
 from ..types import PARTS
 from .guess import Guess, Roles
 from .sample import SUFFIXES, Sample, read_sample
-from .split import VALID
+from .split import carved
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT = re.compile(r"hub:[^@]+@(?P<commit>[0-9a-f]{40})/")
@@ -67,7 +67,7 @@ def split_in_parts(roles: Roles, sizes: dict[str, int]) -> list[Guess]:
     counts = ", ".join(f"{part} {n:,}" for part, n in sizes.items())
     out = [Guess("rule", "predefined", f"one file per part: {counts}"), Guess("column", "part")]
     if "valid" not in sizes:
-        out.append(Guess("valid_fraction", VALID, "there is no valid file, so it is taken from train"))
+        out += carved(roles, "there is no valid file, so a share of train is taken")
     if not roles.sample.whole and "id" in roles.taken.values():
         roles.notes.append("ids must also differ between the files; not every row was checked")
     return out

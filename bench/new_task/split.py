@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from statistics import median
 
 from ..splits.rules import PART_WORDS
 from . import columns as c
@@ -13,6 +14,8 @@ from .guess import Guess, Roles
 
 VALID = 0.1
 TEST = 0.2
+LONG = 100
+"""Bases from which unrelated sequences are not .8 similar by chance."""
 MOST = 200_000
 """Most rows for which a split by homology is proposed."""
 
@@ -43,17 +46,41 @@ def propose_split(roles: Roles, *, intervals: bool) -> list[Guess]:
         return _fractions("too few chromosomes have every class; overlapping windows stay together")
     why = _unfit_for_homology(roles)
     if not why:
-        return _by_homology("no column says which rows are related")
-    roles.notes.append(_RANDOM.format(why=why))
-    return _fractions("at random, equal sequences together")
+        return _by_homology(roles, "no column says which rows are related")
+    split, note = at_random(why)
+    roles.notes.append(note)
+    return split
 
 
-def _by_homology(why: str) -> list[Guess]:
+def at_random(why: str) -> tuple[list[Guess], str]:
+    """Return the keys of a random split, and a note on what that means and why it is proposed."""
+    return _fractions("at random, equal sequences together"), _RANDOM.format(why=why)
+
+
+def _by_homology(roles: Roles, why: str) -> list[Guess]:
     return [
         Guess("rule", "by_homology", f"{why}, so sequences that are similar on either strand stay together"),
-        Guess("threshold", 0.8, "the similarity"),
+        Guess("threshold", *_similarity(roles)),
         Guess("test", TEST),
         Guess("valid", VALID),
+    ]
+
+
+def _similarity(roles: Roles) -> tuple[float, str]:
+    """Return the similarity from which sequences are relatives, and why."""
+    lengths = [len(v) for v in roles.columns[_name(roles, "sequence")].counts]
+    if median(lengths) < LONG:
+        return 0.9, f"the similarity; below {LONG} bp many are .8 similar by chance"
+    return 0.8, "the similarity"
+
+
+def carved(roles: Roles, why: str) -> list[Guess]:
+    """Return the keys that cut valid from train: by families where sequences can be compared, else by group."""
+    if "sequence" not in roles.taken.values() or _unfit_for_homology(roles):
+        return [Guess("valid_fraction", VALID, f"{why}, by group")]
+    return [
+        Guess("valid_fraction", VALID, why),
+        Guess("valid_similarity", _similarity(roles)[0], "by whole families, so that valid is not a copy of train"),
     ]
 
 
@@ -90,7 +117,7 @@ def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]
         Guess("column", part.name),
     ]
     if "valid" not in count:
-        out.append(Guess("valid_fraction", VALID, "the file has no valid part, so one is taken from train by group"))
+        out += carved(roles, "the file has no valid part, so a share of train is taken")
     return out
 
 
@@ -104,16 +131,9 @@ def _leaks(roles: Roles, parts: Sequence[str]) -> None:
         seen[value].add(part)
     n = sum(len(names) > 1 for names in seen.values())
     shared = f"{n:,} of the {len(seen):,} sequences read are in more than one part of the split"
-    name = next((name for name, role in roles.taken.items() if role == "id"), "")
-    if name:
-        roles.guesses.append(Guess("group", name, f"the split is kept as it is, although {shared}"))
-        roles.notes.append(
-            f"{shared}: `baserate audit` counts the leaks, `baserate resplit` writes a version without them"
-        )
-    else:
-        roles.notes.append(
-            f"{shared}, so the split is refused: `baserate resplit` writes a version without, or add ids"
-        )
+    name = next((name for name, role in roles.taken.items() if role == "id"), "row")
+    roles.guesses.append(Guess("group", name, f"the split stays as it is, although {shared}"))
+    roles.notes.append(f"{shared}: `baserate audit` counts the leaks, `baserate resplit` writes a version without them")
 
 
 def _by_chromosome(
@@ -127,7 +147,7 @@ def _by_chromosome(
         if not _unfit_for_homology(roles):
             if group is not None:
                 roles.take("cluster", group, f"{len(group.counts):,} recurring values; resampled by the bootstrap")
-            return _by_homology(several)
+            return _by_homology(roles, several)
         roles.notes.append(f"{several}, so some may be in both train and test: `baserate audit` counts them")
         roles.take("group", chrom, f"{several}, so chromosomes are the groups")
         out = [Guess("rule", "by_group", reason)]
@@ -144,7 +164,7 @@ def _by_chromosome(
     if valid:
         return [*out, Guess("valid", valid, f"{_share(chrom, valid):.0%}")]
     lacking = "no other chromosome has every class" if roles.classes else "no other chromosome is large enough"
-    return [*out, Guess("valid_fraction", VALID, f"{lacking}; taken from train by group")]
+    return [*out, *carved(roles, f"{lacking}; a share of train is taken")]
 
 
 def _chromosome(roles: Roles) -> Column | None:

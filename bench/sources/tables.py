@@ -58,7 +58,8 @@ class Columns:
     """The roles of the columns of a table.
 
     `target` is a tuple where there are several target columns. Without `id` rows are numbered from 1; without `group`
-    equal sequences are one group; without `cluster` the groups are the clusters. `alternate` is the ALT sequence of a
+    equal sequences are one group, and with 'row', where no column has that name, each row is one; without `cluster` the
+    groups are the clusters. `alternate` is the ALT sequence of a
     variant task, where `sequence` is REF, or the perturbed sequence of a paired task, which has no target. A column
     that a split rule reads must be among `strata`.
     """
@@ -122,7 +123,9 @@ def table_examples(
     if paired and not alternate:
         raise ConfigError(f"{where}: a paired task needs alternate = ..., the column of the perturbed sequences")
     targets = [] if paired else [target] if isinstance(target, str) else list(target)
-    roles = (columns.id, columns.group, columns.cluster, *targets, *columns.strata)
+    by_row = columns.group == "row" and "row" not in opened.names
+    group = "" if by_row else columns.group
+    roles = (columns.id, group, columns.cluster, *targets, *columns.strata)
     texts: dict[str, _Shared] = {name: _Shared() for name in roles if name}
     names = dict.fromkeys([sequence, *filter(None, [alternate]), *texts])
     for name in names:
@@ -133,7 +136,7 @@ def table_examples(
     n = 0
     for batch in opened.batches(list(names)):
         cleaned = sequences.add(batch.column(sequence))
-        if not columns.group:
+        if not group and not by_row:
             same.add(_digests(cleaned))
         if alternate:
             changed = alternates.add(batch.column(alternate))
@@ -148,7 +151,7 @@ def table_examples(
     ids = text_of[columns.id] if columns.id else strings([str(i + 1) for i in range(n)])
     check_ids(ids, where)
     text, soft_masked = sequences.finish()
-    groups = text_of[columns.group] if columns.group else same.array()
+    groups = ids if by_row else text_of[group] if group else same.array()
     parsed = [text_of[name].tolist() for name in targets]
     return Examples(
         ids=ids,

@@ -7,7 +7,8 @@ identified by its repr, and they assign whole groups wherever they can, so that 
 from collections.abc import Callable, Mapping
 
 from ..types import SplitRule
-from .drawn import by_homology, k_fold, stratified
+from .drawn import k_fold, stratified
+from .homology import by_homology, families, with_families
 from .leaks import assert_no_leak
 from .load import check_split, load_split
 from .presets import by_preset
@@ -52,6 +53,7 @@ __all__ = [
     "by_stratum",
     "check_split",
     "draw_shots",
+    "families",
     "few_shot",
     "k_fold",
     "load_split",
@@ -60,5 +62,6 @@ __all__ = [
     "split_version",
     "stratified",
     "take_subset",
+    "with_families",
     "with_valid",
 ]

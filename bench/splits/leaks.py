@@ -12,7 +12,8 @@ from ..dna.sequence import reverse_complement
 from ..errors import DataError
 from ..sources import concatenate
 from ..types import Examples, Inputs, Split, SplitRule
-from .drawn import by_homology, k_fold, similarity_to
+from .drawn import k_fold
+from .homology import by_homology, similarity_to, with_families
 from .presets import by_preset
 from .rules import by_chromosome, by_position, by_stratum, intervals, stratum, with_valid
 from .subsets import few_shot
@@ -27,7 +28,7 @@ def assert_no_leak(split: Split, rule: SplitRule) -> None:
     is dropped.
     """
     drawn = isinstance(rule, few_shot)
-    while isinstance(rule, few_shot | with_valid):
+    while isinstance(rule, few_shot | with_valid | with_families):
         if isinstance(rule, with_valid) and isinstance(rule.rule, by_chromosome | by_preset | by_stratum):
             split = Split(_joined(split.train, split.valid), split.valid.take(slice(0)), split.test)
         rule = rule.rule

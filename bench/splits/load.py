@@ -23,9 +23,11 @@ from ..sources.source import Source
 from ..types import PARTS, Examples, Split, Subset, Task, strings
 from .check_targets import check_learnable, check_targets
 from .drawn import is_slow
+from .homology import with_clusters
 from .subsets import take_subset
 
 _PART = "part of the split"
+_DROPPED = "rows that the split drops"
 
 
 def load_split(task: Task, *, limit: int = 0, check: bool = True) -> Split:
@@ -78,8 +80,9 @@ def _divided(task: Task, key: list[str]) -> Split:
     try:
         part = task.split(examples)
     except DataError as error:
-        raise DataError(f"task {task.id}: {error}") from error
-    return Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS))
+        raise type(error)(f"task {task.id}: {error}") from error
+    examples = with_clusters(task.split, examples)
+    return Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS), dropped=int((part == "").sum()))
 
 
 def _small(task: Task, subset: Subset) -> Split:
@@ -96,12 +99,20 @@ def _cached_split(key: list[str], make: Callable[[], Split]) -> Split:
     """Return the split that `make` returns, from its own cached table where there is one."""
 
     def build() -> Examples:
-        return concatenate([replace(e, strata={**e.strata, _PART: strings([name] * len(e))}) for name, e in make()])
+        split = make()
+        return concatenate([_marked(e, name, split.dropped) for name, e in split])
 
     table = cached_examples([*key, _code()], build)
-    part = table.strata[_PART]
-    table = replace(table, strata={name: column for name, column in table.strata.items() if name != _PART})
-    return Split(*(table.take(np.flatnonzero(part == name)) for name in PARTS))
+    part, dropped = table.strata[_PART], table.strata[_DROPPED]
+    table = replace(table, strata={k: v for k, v in table.strata.items() if k not in (_PART, _DROPPED)})
+    return Split(
+        *(table.take(np.flatnonzero(part == name)) for name in PARTS), dropped=int(dropped[0]) if len(dropped) else 0
+    )
+
+
+def _marked(examples: Examples, part: str, dropped: int) -> Examples:
+    columns = {_PART: strings([part] * len(examples)), _DROPPED: strings([str(dropped)] * len(examples))}
+    return replace(examples, strata={**examples.strata, **columns})
 
 
 def _key(task: Task) -> list[str]:

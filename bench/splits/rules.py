@@ -9,8 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..digests import digest
-from ..errors import DataError, nearest
+from ..dna.similarity import check as check_similarity
+from ..errors import ConfigError, DataError, nearest
 from ..types import Examples, Intervals, Part, SplitRule, StrArray, strings
+from .homology import classes_of, deal, families
 
 Region = tuple[str, int, int]
 """A chromosome with a 0-based start and an exclusive end."""
@@ -133,17 +135,35 @@ class predefined:
 
 @dataclass(frozen=True)
 class with_valid:
-    """Carves `fraction` of all examples out of train as valid, by whole groups, where the rule has none."""
+    """Carves valid out of train where the rule has none: `fraction` of all examples, by whole groups.
+
+    With a `similarity` it is that fraction of train, by whole families of such relatives, each class in its share.
+    """
 
     version: ClassVar[int] = 1
     rule: SplitRule
     fraction: float = 0.1
     seed: int = 0
+    similarity: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction < 1:
+            raise ConfigError(f"valid_fraction = {self.fraction!r}; expected a number between 0 and 1")
+        if self.similarity:
+            check_similarity(threshold=self.similarity)
 
     def __call__(self, examples: Examples) -> StrArray:
         """Return the part of each example."""
         part = self.rule(examples)
-        return part if "valid" in part else carve(part, examples.groups, "valid", self.fraction, self.seed)
+        if "valid" in part:
+            return part
+        if not self.similarity:
+            return carve(part, examples.groups, "valid", self.fraction, self.seed)
+        rows = np.flatnonzero(part == "train")
+        train = examples.take(rows)
+        part = part.copy()
+        part[rows] = deal(families(train, self.similarity), classes_of(train), {"valid": self.fraction}, self.seed)
+        return part
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ def take_subset(split: Split, subset: Subset) -> Split:
     Classes keep their proportions; where `balance` names a stratum, its values have equal shares instead.
     """
     sizes = (subset.train, subset.valid, subset.test)
-    return Split(*(_subset(examples, size, subset) for (_, examples), size in zip(split, sizes, strict=True)))
+    parts = (_subset(examples, size, subset) for (_, examples), size in zip(split, sizes, strict=True))
+    return Split(*parts, dropped=split.dropped)
 
 
 def _subset(examples: Examples, size: int, subset: Subset) -> Examples:

@@ -209,7 +209,11 @@ def split_rules() -> dict[str, list[Any]]:
         ],
         "stratified": [splits.stratified(), splits.stratified(test=0.4, valid=0.2, seed=1)],
         "predefined": [splits.predefined()],
-        "with_valid": [splits.with_valid(splits.by_stratum("species", test=("yeast",)), 0.2)],
+        "with_families": [splits.with_families(by_group)],
+        "with_valid": [
+            splits.with_valid(splits.by_stratum("species", test=("yeast",)), 0.2, similarity=similarity)
+            for similarity in (0.0, 0.6)
+        ],
         "per_stratum": [splits.per_stratum("species", {"human": by_group, "mouse": "train", "yeast": "test"})],
         "few_shot": [splits.few_shot(by_group, shots=2)],
     }

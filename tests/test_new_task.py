@@ -187,9 +187,56 @@ def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> Non
     assert [r.check for r in failed] == ["no_sequence_in_two_parts"]
     del columns["name"]
     nameless = new_task(str(write_table(here / "u.csv", {**columns, "part": parts})))
-    assert any("split is refused" in note for note in nameless.notes)
-    with pytest.raises(BaserateError, match=r"task u@1: group .* is in both"):
-        load_split(nameless.task)
+    assert value(nameless, "group") == "row"
+    failed = [r for r in run_checks(nameless.task) if r.status == "failed"]
+    assert [r.check for r in failed] == ["no_sequence_in_two_parts"]
+
+
+def test_a_card_says_what_became_of_its_split(here: Path) -> None:
+    made = new_task(str(write_table(here / "t.csv", {"seq": SEQUENCES, "label": LABELS})))
+    split = load_split(made.task)
+    (rule,) = (g for g in made.guesses if g.key == "rule")
+    sizes = ", ".join(f"{part} {len(e)}" for part, e in split)
+    assert f"{sizes} rows, test in {len(set(split.test.clusters))} clusters" in rule.reason and rule.reason in made.text
+
+
+def test_a_class_of_one_family_stays_in_train_and_the_card_is_written(here: Path) -> None:
+    family = [
+        SEQUENCES[0][:i] + "ACGT"[("ACGT".index(SEQUENCES[0][i]) + 1) % 4] + SEQUENCES[0][i + 1 :] for i in range(12)
+    ]
+    columns = {"seq": [*SEQUENCES[1:], *family], "label": [*LABELS[1:], *["rare"] * 12]}
+    made = new_task(str(write_table(here / "t.csv", columns)))
+    assert value(made, "rule") == "by_homology"
+    assert any("test has no row of 'rare'" in note and "stay in train" in note for note in made.notes)
+    split = load_split(made.task)
+    assert (split.train.targets == made.task.classes.index("rare")).sum() == 12
+
+
+def test_families_too_large_to_hold_out_are_split_at_random_and_it_says_so(here: Path) -> None:
+    def mutants(sequence: str, n: int) -> list[str]:
+        changed = [sequence[:i] + "ACGT"[("ACGT".index(sequence[i]) + 1) % 4] + sequence[i + 1 :] for i in range(n)]
+        return changed
+
+    columns = {"seq": [*mutants(SEQUENCES[0], 30), *mutants(SEQUENCES[1], 30)], "label": ["a"] * 30 + ["b"] * 30}
+    made = new_task(str(write_table(here / "t.csv", columns)))
+    assert value(made, "rule") == "by_group" and any("each too large" in note for note in made.notes)
+    assert len(load_split(made.task).test) > 0
+
+
+def test_short_sequences_are_relatives_from_a_higher_similarity(here: Path) -> None:
+    made = new_task(str(write_table(here / "t.csv", {"seq": SEQUENCES, "label": LABELS})))
+    assert value(made, "threshold") == 0.9 and len(SEQUENCES[0]) < 100
+    long = [s + dna() for s in SEQUENCES]
+    made = new_task(str(write_table(here / "u.csv", {"seq": [s + dna() for s in long], "label": LABELS})))
+    assert value(made, "threshold") == 0.8
+
+
+def test_a_missing_valid_part_is_cut_by_families(here: Path) -> None:
+    columns = {"seq": SEQUENCES, "y": LABELS, "fold": ["test" if i % 4 == 0 else "train" for i in range(N)]}
+    made = new_task(str(write_table(here / "t.csv", columns)))
+    assert value(made, "valid_similarity") == 0.9
+    split = load_split(made.task)
+    assert len(split.valid) == round(0.1 * 180)
 
 
 def test_pairs_and_variants_as_sequences(here: Path) -> None:

@@ -84,7 +84,7 @@ def new_task(
     def text(split: Sequence[Guess]) -> str:
         return card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
 
-    split, notes = _write(text, split, target, tried=not is_hub_id(reference))
+    split, notes = _write(text, split, target, reference, tried=not is_hub_id(reference))
     return NewTask(
         target,
         text(split),
@@ -209,7 +209,7 @@ def _from_card(file: Path, card: Path) -> str:
 
 
 def _write(
-    text: Callable[[Sequence[Guess]], str], split: Sequence[Guess], path: Path, *, tried: bool
+    text: Callable[[Sequence[Guess]], str], split: Sequence[Guess], path: Path, source: str, *, tried: bool
 ) -> tuple[list[Guess], list[str]]:
     """Return the keys of [split] and notes on them; the card is written only if its task loads.
 
@@ -237,7 +237,8 @@ def _write(
                 loaded(beside)
                 notes.append(why)
         except BaserateError as error:
-            raise type(error)(str(error).replace(str(beside), str(path))) from error
+            message = str(error).replace(str(beside), str(path))
+            raise DataError(message if source in message else f"{source}: {message}") from error
 
     try:
         write_whole(path, write)

@@ -13,7 +13,7 @@ from baserate.audit.finding import Threshold
 from baserate.audit.page import to_html
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import DataError
-from baserate.splits import predefined
+from baserate.splits import draw_shots, few_shot, predefined
 from baserate.types import Examples, Inputs, Intervals, Split, Task, strings
 
 
@@ -265,6 +265,27 @@ def test_classes_and_groups(base: Split) -> None:
     found = audit(task(), replace(base, train=replace(base.train, groups=groups)))
     assert found.finding("groups").numbers["confined"] == {"train": {"motif": 1}}
     assert found.finding("groups").status == "WARN"
+
+
+def test_the_balance_of_validation_is_compared_and_is_a_warning_at_most(base: Split) -> None:
+    ones = replace(base.valid, targets=np.ones(len(base.valid), np.int64))
+    found = audit(task(), replace(base, valid=ones)).finding("classes")
+    assert found.status == "WARN" and found.numbers["shift_valid"] == pytest.approx(0.5)
+    assert "no validation row of plain" in found.summary and "the balance of validation differs" in found.summary
+
+
+def test_few_shots_are_audited_as_they_are_trained(base: Split) -> None:
+    few = replace(task(), name="toy(shots=16)", split=few_shot(predefined(), 16))
+    found = audit(few, base)
+    assert found.sizes["train"] == 32 and audit(task(), base).sizes["train"] == len(base.train)
+    drawn = base.train.take(draw_shots(base.train, 16, 0))
+    assert found.finding("identical_test").n_rows == 0
+    copied = planted(base, "test", {0: (drawn.inputs.sequences[0], int(drawn.targets[0]))})
+    assert audit(few, copied).finding("identical_test").n_rows == 1
+    other = next(i for i in range(len(base.train)) if base.train.ids[i] not in set(drawn.ids))
+    elsewhere = planted(base, "test", {0: (base.train.inputs.sequences[other], 0)})
+    assert audit(few, elsewhere).finding("identical_test").n_rows == 0
+    assert audit(task(), elsewhere).finding("identical_test").n_rows == 1
 
 
 def test_small_and_missing_parts() -> None:

@@ -84,6 +84,21 @@ def test_what_leaks_is_gone_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
     assert not found.leaks and not any(f.n_rows for f in found.findings if f.topic == "labels")
 
 
+def test_families_of_what_is_left_are_the_clusters(tmp_path: Path) -> None:
+    split = dirty()
+    ancestors = drawn(10, 99)
+    rows = [s[:i] + "ACGT"[("ACGT".index(s[i]) + 1) % 4] + s[i + 1 :] for s in ancestors for i in (5, 30, 60)]
+    test = part("test", [*split.test.inputs.sequences, *rows])
+    made = resplit(task(), replace(split, test=test), tmp_path / "v4")
+    again = load_split(task_card(made.card)).test
+    of = dict(zip(again.ids, again.clusters, strict=True))
+    added = [f"test{len(split.test) + i}" for i in range(30)]
+    assert len({of[i] for i in added}) == 10 and all(
+        len({of[i] for i in added[j : j + 3]}) == 1 for j in range(0, 30, 3)
+    )
+    assert len(set(again.groups)) == len(again)
+
+
 def test_only_the_rules_that_are_named(tmp_path: Path) -> None:
     resplit(task(), dirty(), tmp_path / "v4", rules=["identical"])
     assert set(gone(tmp_path / "v4")) == {

@@ -207,9 +207,11 @@ def test_a_class_of_one_family_stays_in_train_and_the_card_is_written(here: Path
     columns = {"seq": [*SEQUENCES[1:], *family], "label": [*LABELS[1:], *["rare"] * 12]}
     made = new_task(str(write_table(here / "t.csv", columns)))
     assert value(made, "rule") == "by_homology"
-    assert any("test has no row of 'rare'" in note and "stay in train" in note for note in made.notes)
+    assert any("no row of a class" in note and "'rare' (valid and test)" in note for note in made.notes)
+    assert "'rare' (valid and test)" in made.text
     split = load_split(made.task)
     assert (split.train.targets == made.task.classes.index("rare")).sum() == 12
+    conforms(made)
 
 
 def test_families_too_large_to_hold_out_are_split_at_random_and_it_says_so(here: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import baserate as br
 from baserate.audit import audit
 from baserate.cards.find import find_task
 from baserate.cards.task import task_card
@@ -225,3 +226,16 @@ def test_an_interval_over_planted_families_covers_and_one_over_rows_does_not() -
             covered[what] += e.low <= 0.8 <= e.high
     assert 0.93 <= covered["families"] / repeats <= 0.97
     assert covered["rows"] / repeats < 0.85
+
+
+def test_a_record_counts_the_rows_left_out() -> None:
+    examples = planted([[1] * 50, [1] * 50])
+    at = np.arange(100) * 200
+    given = replace(
+        examples,
+        intervals=Intervals(strings(["chr1"] * 100), at, at + 120, strings(["+"] * 100)),
+        targets=np.arange(100) % 2,
+    )
+    rule = by_position(test=(("chr1", 0, 4000),), valid=(("chr1", 16000, 20000),), gap=1000)
+    record = br.evaluate(task_of(given, rule), "constant", "from_scratch", progress=False, audit=False, seeds=[0])
+    assert record.task["dropped"] == 10

@@ -9,7 +9,7 @@ from ..types import Examples, FloatArray, StrArray, Task
 from .finding import Finding, Threshold
 from .hashes import too_short
 from .kmers import Predicted
-from .relatives import LONG, NEAR, NEAR_SHORT
+from .relatives import family_similarity
 from .scores import encoded
 
 WIDER = Threshold(1.25, None, "the standard error by families over that by clusters")
@@ -30,8 +30,7 @@ def family_finding(task: Task, test: Examples, predicted: Predicted | None) -> F
     if why:
         return Finding("families", title, "balance", "NOTE", f"families were not searched for: {why}")
     rows = test if predicted is None else predicted.examples
-    lengths = [len(s) for s in rows.inputs.sequences]
-    threshold = NEAR if np.median(lengths) >= LONG else NEAR_SHORT
+    threshold = family_similarity(rows.inputs.sequences)
     family = families(rows, threshold)
     errors = encoded(task, rows.targets) if predicted is None else errors_of(predicted)
     n_families, n_clusters = len(set(family)), len(set(rows.clusters))

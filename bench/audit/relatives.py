@@ -33,6 +33,11 @@ MOST_BASES = 100_000_000
 MOST_ROWS = 50_000
 
 
+def family_similarity(sequences: Any) -> float:
+    """Return the similarity from which these sequences are one family: NEAR, or NEAR_SHORT where they are short."""
+    return NEAR if np.median([len(s) for s in sequences]) >= LONG else NEAR_SHORT
+
+
 def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
     """Yield the findings on near relatives of test and validation rows in training, and the score of label lookup."""
     short = too_short(split.test.inputs)

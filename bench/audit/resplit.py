@@ -28,7 +28,7 @@ from .duplicates import conflicting
 from .features import inputs_of
 from .hashes import InputHashes, first_match, hashes_of, joined, repeats, spread_of, too_short
 from .overlaps import most_shared
-from .relatives import NEAR
+from .relatives import NEAR, family_similarity
 
 RULES = ("identical", "conflicts", "groups", "overlaps", "relatives")
 """The reasons to remove a row, in the order in which they are checked."""
@@ -248,7 +248,8 @@ def _by_families(task: Task, split: Split) -> Split:
     """Return the split with families of relatives joined to its clusters, which intervals resample."""
     if too_short(split.test.inputs):
         return split
-    whole = with_clusters(with_families(task.split, NEAR), concatenate([e for _, e in split if len(e)]))
+    whole = concatenate([e for _, e in split if len(e)])
+    whole = with_clusters(with_families(task.split, family_similarity(whole.inputs.sequences)), whole)
     edges = np.cumsum([0, *(len(e) for _, e in split)])
     parts = (replace(e, clusters=whole.clusters[edges[i] : edges[i + 1]]) for i, (_, e) in enumerate(split))
     return Split(*parts)

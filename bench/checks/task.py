@@ -12,7 +12,7 @@ from ..metrics import parse
 from ..results import Predictions
 from ..splits import load_split
 from ..statistics import estimate
-from ..types import Examples, Task
+from ..types import PARTS, Examples, Split, Task
 
 RECOMMENDED = ("description", "split_rule", "citation", "licence", "species", "assembly")
 """Keys that a reader needs in order to trust and cite a task; a card without them runs, and a check lists them."""
@@ -41,7 +41,7 @@ def check_two_loads_agree(task: Task) -> None:
     )
 
 
-def check_split_is_sound(task: Task) -> None:
+def check_split_is_sound(task: Task) -> str | None:
     """Parts are not empty, share no example and no group, and have the sizes that the card declares."""
     split = load_split(task)
     for (a, one), (b, other) in combinations(split, 2):
@@ -53,6 +53,7 @@ def check_split_is_sound(task: Task) -> None:
             len(examples) == task.sizes.get(part, len(examples)),
             f"{part} has {len(examples)} examples; the card declares {task.sizes.get(part)}",
         )
+    return f"sound; {split.dropped:,} examples are left out of all parts" if split.dropped else None
 
 
 def check_sequences_are_clean(task: Task) -> None:
@@ -87,23 +88,36 @@ def check_no_sequence_in_two_parts(task: Task) -> None:
     )
 
 
-def check_every_class_everywhere(task: Task) -> None:
-    """Every class occurs in every part; targets are finite and vary, each label or measurement at least in train."""
+def check_every_class_everywhere(task: Task) -> str | None:
+    """Every class occurs in every part; targets are finite and vary, each label or measurement at least in train.
+
+    A class with fewer clusters of related examples than there are parts need not be in all of them.
+    """
     if task.kind == "paired":
         raise NotApplicable("a pair has no target: the first sequence is always the real one")
     if task.kind == "generation":
         raise NotApplicable("the bases that follow a prompt are not classes")
-    for part, examples in load_split(task):
+    split = load_split(task)
+    few: dict[str, None] = {}
+    for part, examples in split:
         if task.kind == "classification":
             counts = np.bincount(examples.targets, minlength=len(task.classes))
-            missing = [c for c, n in zip(task.classes, counts, strict=True) if n == 0]
+            absent = np.flatnonzero(counts == 0)
+            missing = [task.classes[c] for c in absent if part == "train" or _clusters_of(split, int(c)) >= len(PARTS)]
             expect(not missing, f"{part} has no example of class {', '.join(missing)}")
+            few |= dict.fromkeys(task.classes[c] for c in absent)
         elif len(examples):
             expect(np.isfinite(examples.targets).all(), f"{part} has targets that are not finite")
             varies = np.atleast_1d(np.ptp(examples.targets, axis=0) > 0)
             expect(varies.any(), f"{part} has one constant target")
             flat = [name for name, varied in zip(task.classes, varies, strict=False) if not varied]
             expect(part != "train" or varies.all(), f"train has a single value of {', '.join(flat[:5])}")
+    return f"{', '.join(few)} has too few clusters of related examples to be in every part" if few else None
+
+
+def _clusters_of(split: Split, c: int) -> int:
+    """Return how many clusters the examples of a class have."""
+    return len({cluster for _, examples in split for cluster in examples.clusters[examples.targets == c]})
 
 
 def check_truth_scores_best(task: Task) -> None:
@@ -124,7 +138,7 @@ def check_truth_scores_best(task: Task) -> None:
     )
 
 
-TASK_CHECKS: tuple[Callable[[Task], None], ...] = (
+TASK_CHECKS: tuple[Callable[[Task], str | None], ...] = (
     check_card_is_complete,
     check_two_loads_agree,
     check_split_is_sound,

@@ -232,11 +232,12 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def read_records(results: Path) -> list[Record]:
+def read_records(results: str | Path) -> list[Record]:
     """Return all records under `results`, in the order of their folders. Raises DataError for one that is corrupt."""
-    if not results.is_dir():
+    folder = Path(results)
+    if not folder.is_dir():
         raise DataError(f"{results}: no such folder; `baserate run` makes it")
-    return [read_record(file.parent) for file in sorted(results.glob("[!.]*/[!.]*/record.json"))]
+    return [read_record(file.parent) for file in sorted(folder.glob("[!.]*/[!.]*/record.json"))]
 
 
 def read_predictions(record: Record) -> Predictions:

@@ -71,6 +71,6 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     by_kmers = predict_by_kmers(task, split)
     yield from shortcut_findings(task, split, compositions)
     yield kmer_finding(by_kmers)
-    yield family_finding(task, split.test, None if isinstance(by_kmers, str) else by_kmers)
     yield from balance_findings(task, split)
+    yield family_finding(task, split.test, None if isinstance(by_kmers, str) else by_kmers)
     yield from content_findings(task, split, compositions)

@@ -12,7 +12,7 @@ from .kmers import Predicted
 from .relatives import family_similarity
 from .scores import encoded
 
-WIDER = Threshold(1.25, None, "the standard error by families over that by clusters")
+WIDER = Threshold(1.25, None, "the standard error by families over that by clusters", share=False)
 
 
 def family_finding(task: Task, test: Examples, predicted: Predicted | None) -> Finding:

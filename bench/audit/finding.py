@@ -65,7 +65,7 @@ class Threshold:
             parts.append("WARN above 0" if self.warn == 0 else f"WARN from {text(self.warn)}")
         if self.fail is not None:
             parts.append(f"FAIL from {text(self.fail)}")
-        return f"{', '.join(parts)} {'of' if self.share else 'in'} {self.of}" if parts else "reported, not judged"
+        return f"{', '.join(parts)}{' of' if self.share else ','} {self.of}" if parts else "reported, not judged"
 
 
 @dataclass(frozen=True)

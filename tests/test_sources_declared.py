@@ -111,7 +111,7 @@ def test_keys_are_the_fields_and_each_has_a_type(kind: str) -> None:
         ('genome = "g.fa"\nvariants = "v.csv"\ntarget = "y"\nwidth = 8\nvalues = 3', r"values = 3; expected a table"),
         ('table = "t.csv"\nid = 3', r"\[source\] id = 3; expected text in quotes"),
         ('table = ""', r"\[source\] table = ''; expected text in quotes"),
-        ('table = "t.csv"\nbed = "t.bed"', r"\[source\] needs one of table = ..., genome and bed = ..."),
+        ('table = "t.csv"\nbed = "t.bed"', r"\[source\] needs one of table = ..., files = "),
     ],
 )
 def test_a_mistake_is_told_by_key(here: Path, source: str, message: str) -> None:

@@ -81,7 +81,7 @@ def file_source(value: Mapping[str, Any], context: CardContext) -> Sourced:
     main = [key for key in SOURCES if key in value]
     if len(main) != 1:
         raise ConfigError(
-            f"{where} needs one of table = ..., genome and bed = ..., genome and variants = ..., "
+            f"{where} needs one of table = ..., files = [...], genome and bed = ..., genome and variants = ..., "
             "folder = ..., hub = ..., tasks = ..."
         )
     kind_of_source = SOURCES[main[0]]
@@ -97,10 +97,16 @@ def file_source(value: Mapping[str, Any], context: CardContext) -> Sourced:
             continue
         if key == "genome" and is_name(given[key]) and not (context.path.parent / given[key]).exists():
             files.append(f"genome:{given[key]}")
+        elif isinstance(given[key], tuple):
+            given[key] = tuple(_relative(context.path, one) for one in given[key])
+            files += given[key]
         else:
             given[key] = _relative(context.path, given[key])
             files.append(given[key])
-    source = kind_of_source(kind=context.kind, classes=context.classes, **given)
+    try:
+        source = kind_of_source(kind=context.kind, classes=context.classes, **given)
+    except ConfigError as error:
+        raise ConfigError(f"{where} {error}") from None
     expected = context.expected(files[-1], "the file is of another version, or cut off; see the card's origin")
     authors = context.rule if isinstance(context.rule, predefined) and context.published else None
     return Checked(source, expected, authors) if expected or authors else source, tuple(files), ""

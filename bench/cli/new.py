@@ -21,38 +21,45 @@ def new() -> None:
 
 
 @new.command("task")
-@click.argument("file")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--genome", default="", help="FASTA file or registered genome, for intervals and variants.")
 @click.option("--name", default="", help="The task's name.  [default: that of --out, else of FILE]")
 @click.option("--out", type=click.Path(path_type=Path), help="The card to write.  [default: NAME.toml]")
 @click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
 @click.option("--sequence", default="", help="The column of the DNA.")
+@click.option(
+    "--columns", default="", help="Names, separated by commas, of the columns of files without a header line."
+)
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
 @data_dir_option
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
 def task(
-    file: str,
+    files: tuple[str, ...],
     genome: str,
     name: str,
     out: Path | None,
     targets: tuple[str, ...],
     sequence: str,
+    columns: str,
     config: str,
     force: bool,
     quiet: bool,
 ) -> None:
-    """Write a commented task card for FILE: a table, FASTA, BED or VCF, a folder, a hub id.
+    """Write a commented task card for FILE: a table, FASTA, BED or VCF, several of them, a folder, a hub id.
 
     \b
-    Only the first part of a big file is read. No questions are asked: where the file leaves something open, one
-    line names the option to give.
+    Columns are judged by a sample; then all rows are read and split, and the card is written if that works. No questions
+    are asked: where the file leaves something open, one line names the option to give.
 
     \b
     Examples:
       baserate new task ./promoters.csv
       baserate new task ./peaks.bed --genome hg38
+      baserate new task ./pos.fa ./neg.fa
+      baserate new task ./train.csv ./valid.csv ./test.csv
       baserate new task ./folder_of_train_dev_test
+      baserate new task ./headerless.tsv --columns sequence,label
       baserate new task ./clinvar.vcf --genome hg38.fa --target significance --out clinvar.toml
     """
     from ..new_task import new_task
@@ -61,7 +68,15 @@ def task(
 
     with activity_display(quiet=quiet):
         card = new_task(
-            file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
+            files,
+            genome=genome,
+            name=name,
+            out=out,
+            targets=targets,
+            sequence=sequence,
+            config=config,
+            columns=[name.strip() for name in columns.split(",")] if columns else [],
+            force=force,
         )
     if not quiet:
         click.echo(report(card) + "\n")

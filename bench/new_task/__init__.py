@@ -19,8 +19,9 @@ from .card import card_text, to_fill_in
 from .columns import Column
 from .confirm import confirmed
 from .guess import Guess, Roles, roles_of
+from .layout import Layout, classes_in_files, data_files, layout_of
 from .parts import is_hub_id, read_parts, split_in_parts
-from .sample import Sample, find_file, read_sample
+from .sample import Sample, find_file, joined_sample, read_sample
 from .split import at_random, propose_split
 
 __all__ = ["NewTask", "new_task"]
@@ -43,7 +44,7 @@ class NewTask:
 
 
 def new_task(
-    reference: str,
+    reference: str | Sequence[str],
     *,
     genome: str = "",
     name: str = "",
@@ -51,40 +52,56 @@ def new_task(
     targets: Sequence[str] = (),
     sequence: str = "",
     config: str = "",
+    columns: Sequence[str] = (),
     force: bool = False,
 ) -> NewTask:
     """Return the card that was written for a data file, with every guess and its reason.
 
-    `reference` may also be a folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a
-    configuration. `genome` is a FASTA file or a registered name, for intervals and variants. The card is written to
-    `out`, or to NAME.toml in the working directory, whole or not at all. Raises DataError or ConfigError, in one line,
-    where the file cannot be used, where a choice is open (naming the option that settles it), and where the card exists
-    and `force` is not given.
+    `reference` may also be several files, or a folder of them, whose names say the class or the part of their rows, a
+    folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a configuration. `columns`
+    names the columns of files without a header line. `genome` is a FASTA file or a registered name, for intervals and
+    variants. The card is written to `out`, or to NAME.toml in the working directory, whole or not at all. Raises
+    DataError or ConfigError, in one line, where the file cannot be used, where a choice is open (naming the option that
+    settles it), and where the card exists and `force` is not given.
     """
-    path = Path(reference) if is_hub_id(reference) else find_file(reference)
-    name = _name(name, path, out)
+    references = [reference] if isinstance(reference, str) else list(reference)
+    first, on_hub = references[0], len(references) == 1 and is_hub_id(references[0])
+    path = Path(first) if on_hub else find_file(first)
+    layout = None if on_hub else _layout([path, *map(find_file, references[1:])])
+    name = _name(name, path if layout is None or len(references) == 1 else path.resolve().parent, out)
     target = out or Path(f"{name}.toml")
     if target.suffix != ".toml":
         raise ConfigError(f"{target}: the file of a card must end in .toml")
     if target.exists() and not force:
         raise ConfigError(f"{target} exists already; --force overwrites it, --out names another file")
-    if is_hub_id(reference) or path.is_dir():
-        sample, sizes, commit = read_parts(reference, config=config)
+    if layout is not None:
+        given = {key: values for key, values in (("label", layout.labels), ("part", layout.parts)) if values}
+        samples = [read_sample(file, columns) for file in layout.files]
+        sample = joined_sample(samples, given, " ".join(references))
         roles = roles_of(sample, sequence=sequence, targets=targets)
-        table = _parts_source(reference, target, config, commit)
+        if roles.form != "sequences" or any(s.form != "table" for s in samples):
+            raise DataError(f"{first}: of several files each must be a table of sequences or FASTA")
+        table = _files_source(layout, target, columns)
+        split = propose_split(roles, intervals=False)
+    elif on_hub or path.is_dir():
+        sample, sizes, commit = read_parts(first, config=config)
+        roles = roles_of(sample, sequence=sequence, targets=targets)
+        table = _parts_source(first, target, config, commit)
         split = split_in_parts(roles, sizes)
     else:
-        sample = read_sample(path)
+        sample = read_sample(path, columns)
         roles = roles_of(sample, sequence=sequence, targets=targets)
         table, placed = _source(sample, roles, path, target, genome)
+        if columns:
+            table.append(Guess("columns", list(columns), "the file has no header line"))
         split = propose_split(roles, intervals=placed)
     task = _task(name, roles)
     source = [*table, *roles.guesses]
 
     def text(split: Sequence[Guess]) -> str:
-        return card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
+        return card_text(source=sample.reference, card=str(target), task=task, table=source, split=split, unknown=True)
 
-    split, notes = _write(text, split, target, reference, tried=not is_hub_id(reference))
+    split, notes = _write(text, split, target, first, tried=not on_hub)
     return NewTask(
         target,
         text(split),
@@ -173,6 +190,28 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
             )
         )
     return out, True
+
+
+def _layout(paths: Sequence[Path]) -> Layout | None:
+    """Return what the names of several files, or of those in a folder, say; None for a file or a folder of parts."""
+    if len(paths) > 1:
+        return layout_of(paths)
+    (path,) = paths
+    if not path.is_dir():
+        return None
+    files = data_files(path)
+    if len(files) < 2 or not classes_in_files(files):
+        return None
+    return layout_of(files)
+
+
+def _files_source(layout: Layout, card: Path, columns: Sequence[str]) -> list[Guess]:
+    out = [Guess("files", [_from_card(file, card) for file in layout.files])]
+    if layout.labels:
+        out.append(Guess("labels", list(layout.labels), "the class of all rows of each file, by its name"))
+    if layout.parts:
+        out.append(Guess("parts", list(layout.parts), "the part of all rows of each file, by its name"))
+    return out + ([Guess("columns", list(columns), "the files have no header line")] if columns else [])
 
 
 def _parts_source(reference: str, card: Path, config: str, commit: str) -> list[Guess]:

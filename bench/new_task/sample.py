@@ -8,7 +8,7 @@ import io
 import itertools
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,10 +53,11 @@ class Sample:
         return len(next(iter(self.columns.values()), []))
 
 
-def read_sample(path: Path) -> Sample:
+def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
     """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON lines), a FASTA file or a BED file.
 
-    Raises DataError, naming the file and line, where it is none of these or is empty.
+    `columns` names the columns of delimited text without a header line. Raises DataError, naming the file and line,
+    where it is none of these or is empty.
     """
     name = path.name.lower().removesuffix(".gz")
     suffix = Path(name).suffix
@@ -68,18 +69,32 @@ def read_sample(path: Path) -> Sample:
     if not head.strip():
         raise DataError(f"{path}: empty, expected {'a header line' if suffix in _DELIMITERS else 'data'}")
     if suffix in FASTA:
-        columns = _fasta(head, path, cut=share < 1)
+        values = _fasta(head, path, cut=share < 1)
     elif suffix == ".bed":
-        columns = _bed([head, *pieces], path)
+        values = _bed([head, *pieces], path)
     elif suffix in JSON_LINES:
-        columns = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
+        values = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
     else:
-        columns = _delimited([head, *pieces], path, _DELIMITERS[suffix])
-        if suffix == ".vcf" and "INFO" in columns:
-            columns = _with_info(columns)
-    rows = len(next(iter(columns.values()), []))
+        values = _delimited([head, *pieces], path, _DELIMITERS[suffix], columns)
+        if suffix == ".vcf" and "INFO" in values:
+            values = _with_info(values)
+    rows = len(next(iter(values.values()), []))
     form: Form = "bed" if suffix == ".bed" else "vcf" if suffix == ".vcf" else "table"
-    return _filled(Sample(str(path), form, columns, share >= 1, max(rows, round(rows / share))))
+    return _filled(Sample(str(path), form, values, share >= 1, max(rows, round(rows / share))))
+
+
+def joined_sample(samples: Sequence[Sample], given: Mapping[str, Sequence[str]], reference: str) -> Sample:
+    """Return the rows of several files as one sample, with the columns that all have and the values `given` for each.
+
+    Raises DataError where the files share no column.
+    """
+    names = [name for name in samples[0].columns if all(name in sample.columns for sample in samples)]
+    if not names:
+        raise DataError(f"{samples[1].reference}: shares no column with {samples[0].reference}")
+    columns = {name: [v for sample in samples for v in sample.columns[name]] for name in names}
+    for name, values in given.items():
+        columns[name] = [value for sample, value in zip(samples, values, strict=True) for _ in range(len(sample))]
+    return Sample(reference, "table", columns, all(s.whole for s in samples), sum(s.n for s in samples))
 
 
 def _filled(sample: Sample) -> Sample:
@@ -129,12 +144,13 @@ def _text(block: bytes, path: Path) -> str:
         raise DataError(f"{path}: byte {error.start} is not UTF-8 text") from error
 
 
-def _delimited(blocks: list[str], path: Path, delimiter: str) -> dict[str, list[str]]:
+def _delimited(blocks: list[str], path: Path, delimiter: str, given: Sequence[str]) -> dict[str, list[str]]:
     first = [line for line in blocks[0].splitlines(keepends=True) if not line.startswith("##")]
     try:
         rows = csv.reader(io.StringIO("".join(first), newline=""), delimiter=delimiter)
-        header = [name.strip() for name in next(rows, [])]
-        _check_header(header, path, delimiter)
+        header = list(given) or [name.strip() for name in next(rows, [])]
+        if not given:
+            _check_header(header, path, delimiter)
         columns: dict[str, list[str]] = {name: [] for name in header}
         for number, row in enumerate((r for r in rows if r), 1):
             if len(row) != len(header):
@@ -161,7 +177,10 @@ def _check_header(header: list[str], path: Path, delimiter: str) -> None:
                 "write .csv with commas, or .tsv with tabs"
             )
     if any(len(name) > 20 and not set(name.upper()) - set("ACGTUN") for name in header):
-        raise DataError(f"{path}: the first line holds DNA, expected a header line with the names of the columns")
+        raise DataError(
+            f"{path}: the first line holds DNA, expected a header line; name the columns with --columns, such as "
+            f"--columns {','.join(['sequence', 'label', *(f'column{i}' for i in range(3, 99))][: len(header)])}"
+        )
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}: column {twice!r} occurs more than once")

@@ -15,6 +15,7 @@ from ..digests import digest
 from ..errors import DataError
 from ..types import Examples, Kind, SplitRule, strings
 from . import concatenate
+from .files import Files
 from .hub import HubSet, content_key, find_hub, read_parts
 from .labelled import is_fasta
 from .labelled_intervals import Bed
@@ -25,7 +26,7 @@ from .variants import Variants
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCES: Mapping[str, type[Source]] = {"table": Table, "bed": Bed, "variants": Variants}
+SOURCES: Mapping[str, type[Source]] = {"table": Table, "files": Files, "bed": Bed, "variants": Variants}
 """The sources of a card, each by the key that names its main file."""
 
 

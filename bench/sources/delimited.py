@@ -118,10 +118,11 @@ class Delimited:
             yield batch()
 
 
-def open_delimited(path: Path) -> Delimited:
+def open_delimited(path: Path, columns: Sequence[str] = ()) -> Delimited:
     """Return the open table, its header read; lines before the header that begin with '##' are skipped.
 
-    Raises DataError for a file without a header, one that is not text, and a name that occurs twice.
+    With `columns`, which names them, the first line is a row. Raises DataError for a file without a header, one that
+    is not text, and a name that occurs twice.
     """
     suffix = Path(path.name.removesuffix(".gz")).suffix
     delimiter = DELIMITERS[suffix]
@@ -139,6 +140,11 @@ def open_delimited(path: Path) -> Delimited:
         names = tuple(name.strip() for name in next(csv.reader(text, delimiter=delimiter, strict=True)))
     except csv.Error as error:
         raise DataError(f"{path}: the header line: {error}") from error
+    if columns:
+        if len(names) != len(columns):
+            raise DataError(f"{path}: line 1 has {len(names)} fields; columns names {len(columns)}")
+        text.seek(0)
+        names = tuple(columns)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}: column {twice!r} occurs more than once")

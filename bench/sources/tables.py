@@ -75,7 +75,7 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Columns, Source):
-    """The examples of a file as `read_columns` reads it.
+    """The examples of a file as `read_columns` reads it; `columns` names those of a file without a header line.
 
     Rows are read and checked a block at a time; columns that are not named are not read.
     """
@@ -83,10 +83,11 @@ class Table(Columns, Source):
     FILES: ClassVar[tuple[str, ...]] = ("table",)
 
     table: str = field(kw_only=False)
+    columns: tuple[str, ...] = ()
 
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError as `table_examples` does."""
-        opened = _open(package_file(self.table))
+        opened = open_table(package_file(self.table), self.columns)
         examples = table_examples(opened, self.table, self, kind=self.kind, classes=self.classes)
         if check:
             check(examples)
@@ -100,7 +101,7 @@ def read_columns(reference: str) -> pa.Table:
     or gzip. A table of more than 256 MB is memory-mapped from a file. Raises DataError for a table without rows, a row
     of another width, a damaged file or an unknown format.
     """
-    opened = _open(package_file(reference))
+    opened = open_table(package_file(reference))
     collector = Collector()
     for batch in opened.batches(opened.names):
         collector.add(batch)
@@ -223,15 +224,18 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _open(path: Path) -> Opened:
-    """Return the open table, by the suffix of the file. Raises DataError for an unknown suffix."""
+def open_table(path: Path, columns: Sequence[str] = ()) -> Opened:
+    """Return the open table, by the suffix of the file; `columns` names those of delimited text without a header.
+
+    Raises DataError for an unknown suffix.
+    """
     suffix = Path(path.name.removesuffix(".gz")).suffix
     if path.suffix in _PARQUET:
         return _open_parquet(path)
     if path.suffix in _ARROW:
         return _open_arrow(path)
     if suffix in DELIMITERS:
-        delimited = open_delimited(path)
+        delimited = open_delimited(path, columns)
         return Opened(delimited.names, delimited.batches)
     if suffix in FASTA:
         return _of_table(read_fasta(path))

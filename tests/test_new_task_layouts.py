@@ -1,0 +1,164 @@
+"""The layouts in which authors ship data: several files, folders of them, files without a header line."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baserate.checks import run_checks
+from baserate.errors import BaserateError
+from baserate.new_task import NewTask, new_task
+from baserate.splits import load_split
+
+RNG = np.random.default_rng(11)
+N = 60
+
+
+def dna(length: int = 110) -> str:
+    return "".join(RNG.choice(list("ACGT"), length))
+
+
+POSITIVE, NEGATIVE = [dna() for _ in range(N)], [dna() for _ in range(N)]
+
+
+def fasta(path: Path, sequences: list[str], header: str = "s{i}") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(f">{header.format(i=i)}\n{s}\n" for i, s in enumerate(sequences))
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def csv(path: Path, sequences: list[str], labels: list[Any], header: str = "sequence,label\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(header + "".join(f"{s},{y}\n" for s, y in zip(sequences, labels, strict=True)))
+    return path
+
+
+def value(made: NewTask, key: str) -> Any:
+    return next((g.value for g in made.guesses if g.key == key), None)
+
+
+def labelled(made: NewTask) -> dict[str, dict[str, str]]:
+    """Return the class of each sequence, by part, as the task loads them; its checks pass."""
+    failed = [r for r in run_checks(made.task) if r.status == "failed"]
+    assert not failed, failed
+    return {
+        part: dict(zip(e.inputs.sequences, [made.task.classes[int(t)] for t in e.targets], strict=True))
+        for part, e in load_split(made.task)
+    }
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "names", [("pos.fa", "neg.fa"), ("tss_pos.fa.gz", "tss_neg.fa.gz"), ("data/pos.fa", "data/neg.fa")]
+)
+def test_a_file_for_each_class(here: Path, names: tuple[str, str]) -> None:
+    for name, sequences in zip(names, (POSITIVE, NEGATIVE), strict=True):
+        fasta(here / name, sequences)
+    made = new_task(names, name="mine")
+    assert made.task.classes == ("neg", "pos") and value(made, "labels") == ["pos", "neg"]
+    parts = labelled(made)
+    assert {**parts["train"], **parts["valid"], **parts["test"]} == {
+        **dict.fromkeys(POSITIVE, "pos"),
+        **dict.fromkeys(NEGATIVE, "neg"),
+    }
+
+
+def test_a_folder_of_a_file_for_each_class(here: Path) -> None:
+    fasta(here / "set" / "enhancer.fasta", POSITIVE)
+    fasta(here / "set" / "other.fasta", NEGATIVE)
+    (here / "set" / "README.md").write_text("not data")
+    made = new_task("set")
+    assert made.task.classes == ("enhancer", "other") and made.path == Path("set.toml")
+    parts = labelled(made)
+    assert sum(map(len, parts.values())) == 2 * N and {"enhancer", "other"} == set(parts["test"].values())
+
+
+@pytest.mark.parametrize(
+    "style", ["{part}_{label}.fa", "{part}/{label}.fa", "{label}/{part}.fa", "x_{label}.{part}.fa"]
+)
+def test_a_file_for_each_class_and_part(here: Path, style: str) -> None:
+    cut = {"train": slice(0, 40), "dev": slice(40, 50), "test": slice(50, 60)}
+    for part, rows in cut.items():
+        for label, sequences in (("pos", POSITIVE), ("neg", NEGATIVE)):
+            fasta(here / "set" / style.format(part=part, label=label), sequences[rows])
+    made = new_task("set")
+    parts = labelled(made)
+    for part, rows in zip(("train", "valid", "test"), cut.values(), strict=True):
+        assert parts[part] == {**dict.fromkeys(POSITIVE[rows], "pos"), **dict.fromkeys(NEGATIVE[rows], "neg")}
+    assert value(made, "rule") == "predefined" and value(made, "valid_fraction") is None
+
+
+def test_a_file_for_each_part_given_by_name(here: Path) -> None:
+    sequences, labels = [*POSITIVE, *NEGATIVE], [1] * N + [0] * N
+    rows = RNG.permutation(2 * N)
+    for part, at in (("x_train", rows[:80]), ("x_valid", rows[80:95]), ("x_test", rows[95:])):
+        csv(here / f"{part}.csv", [sequences[i] for i in at], [labels[i] for i in at])
+    made = new_task(["x_train.csv", "x_valid.csv", "x_test.csv"], name="mine")
+    assert value(made, "parts") == ["train", "valid", "test"] and value(made, "labels") is None
+    split = load_split(made.task)
+    assert [len(e) for _, e in split] == [80, 15, 25]
+    assert set(split.test.inputs.sequences) == {sequences[i] for i in rows[95:]}
+    labelled(made)
+
+
+def test_a_missing_valid_file_is_cut_from_train(here: Path) -> None:
+    sequences, labels = [*POSITIVE, *NEGATIVE], [f"c{i % 2}" for i in range(2 * N)]
+    csv(here / "train.csv", sequences[:90], labels[:90])
+    csv(here / "test.csv", sequences[90:], labels[90:])
+    made = new_task(["train.csv", "test.csv"], name="mine")
+    assert value(made, "valid_fraction") == 0.1 and len(load_split(made.task).valid) == 9
+
+
+def test_a_file_without_a_header_line(here: Path) -> None:
+    csv(here / "t.csv", [*POSITIVE, *NEGATIVE], [1] * N + [0] * N, header="")
+    with pytest.raises(BaserateError, match=r"first line holds DNA.*--columns sequence,label"):
+        new_task("t.csv")
+    made = new_task("t.csv", columns=["sequence", "label"])
+    parts = labelled(made)
+    assert sum(map(len, parts.values())) == 2 * N and made.sample.n == 2 * N
+    with pytest.raises(BaserateError, match=r"t.csv: row 1: 2 fields where the header has 3"):
+        new_task("t.csv", columns=["a", "b", "c"], name="other")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("pos_train.fa", "neg.fa"), "neg.fa: its name holds no train, valid or test, as those of the other files do"),
+        (("pos.fa", "pos.fasta"), "the names of the files give the classes"),
+        (("train_pos.fa", "train_neg.fa", "test_pos.fa"), "expected a file for each class, the same in each part"),
+    ],
+)
+def test_names_that_do_not_say_what_the_files_are(here: Path, names: tuple[str, ...], message: str) -> None:
+    for name in names:
+        fasta(here / name, POSITIVE[:5])
+    with pytest.raises(BaserateError, match=message):
+        new_task(names, name="mine")
+    assert not list(here.glob("*.toml"))
+
+
+def test_a_label_that_names_and_files_both_give(here: Path) -> None:
+    csv(here / "pos.csv", POSITIVE, [1] * N)
+    csv(here / "neg.csv", NEGATIVE, [0] * N)
+    with pytest.raises(BaserateError, match=r"pos.csv: has a column 'label', which the names of the files give too"):
+        new_task(["pos.csv", "neg.csv"], name="mine")
+
+
+def test_card_with_other_numbers_of_labels_than_files(here: Path) -> None:
+    fasta(here / "pos.fa", POSITIVE)
+    fasta(here / "neg.fa", NEGATIVE)
+    made = new_task(["pos.fa", "neg.fa"], name="mine")
+    made.path.write_text(made.text.replace('labels = ["pos", "neg"]', 'labels = ["pos"]'))
+    from baserate.cards.task import task_card
+
+    with pytest.raises(BaserateError, match=r"\[source\] labels has 1 values; expected one for each of 2 files"):
+        task_card(made.path)

@@ -117,7 +117,8 @@ def task_snapshot(task: Task) -> dict[str, Any]:
 
 def model_snapshot(card: ModelCard) -> dict[str, Any]:
     """Return what a record stores of a model's card."""
-    keys = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation", "twin_of", "baseline")
+    keys: tuple[str, ...] = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation")
+    keys += ("twin_of", "baseline", "place")
     return _plain_dict(
         {key: getattr(card, key) for key in keys} | {"pretraining": [asdict(e) for e in card.pretraining]}
     )

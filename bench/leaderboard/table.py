@@ -59,13 +59,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A model in a mode. `name` is unique in the table; `detail` is what sets it apart from similar rows, if any."""
+    """A model in a mode, of one revision of its weights.
+
+    `name` is unique in the table, and so is `model` of one network; `detail` is what sets similar rows apart, if any.
+    """
 
     name: str
     model: str
     mode: str
     kind: Kind
     detail: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from .proof import proven
 from .rows import rows_of, same_versions
 from .table import KINDS, Cell, Column, Row
 from .trust import audit_of, exposure_in
+from .versions import newest_of, older_than
 from .wording import better
 
 
@@ -44,7 +45,8 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     rows, of_record = rows_of(placed, networks)
     record = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
     shared = {c: common_examples([r for r in members if r.status == "done"]) for c, members in placed.items()}
-    cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c]) for row in rows for c in placed}
+    newest = {c: newest_of(members) for c, members in placed.items()}
+    cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c], newest[c]) for row in rows for c in placed}
     columns = {c: replace(_floor(c, rows, cells), left_out=shared[c].left_out) for c in placed}
     n_gains = sum(row.kind != "baseline" and cells[row, c].compared for row in rows for c in placed)
     n_resamples = resamples_for(n_gains)
@@ -108,11 +110,12 @@ def _with_full_name(column: Column, alike: Sequence[Column]) -> Column:
     return replace(column, name=f"{column.name} ({suffix})") if suffix else column
 
 
-def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
+def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Mapping[str, str]) -> Cell:
     if r is None:
         return Cell(row.name, column.name, "missing")
     exposure, why = exposure_in(r)
     about: dict[str, Any] = {"hash": r.hash, "seconds": r.seconds, "exposure": exposure, "exposure_reason": why}
+    about["versions"] = ", ".join(f"{package} {version}" for package, version in r.made_with.items())
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
@@ -122,7 +125,8 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
     by_metric = {e.metric: e for e in stated}
     absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
     estimates = tuple(by_metric.get(m) or replace(absent, metric=m) for m in column.metrics)
-    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, **about)
+    older = older_than(newest, r)
+    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, older=older, **about)
 
 
 def _sign(column: Column) -> int:

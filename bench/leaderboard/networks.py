@@ -58,15 +58,14 @@ def networks_of(records: Sequence[Record]) -> Networks:
     of: dict[str, Network] = {}
     base_of: dict[Network, tuple[str, str]] = {}
     for r in records:
+        name = _name(r.spec.model, r.spec.revision)
         if not _is_twin(r):
-            name = _name(r.spec.model, r.spec.revision)
             proved = r.parameter_hash if r.parameter_hash in hashes[name, r.spec.revision] else ""
             of[r.hash] = Network(name, r.spec.revision, proved)
             continue
         about = str(r.model["twin_of"])
         base = next((b for b in twins[r.spec.revision] if _name(about, b[1]) == b[0]), None)
-        named = base is not None and r.spec.model == f"{about}_random"
-        of[r.hash] = Network(f"{base[0]}_random" if base and named else r.spec.model, r.spec.revision)
+        of[r.hash] = Network(f"{base[0]}_random" if base and name == f"{about}_random" else name, r.spec.revision)
         if base is not None:
             base_of[of[r.hash]] = base
     return Networks(of, _labels(records, of, base_of), base_of)

@@ -130,6 +130,8 @@ def test_one_revision_that_proves_to_be_two_networks_is_two_rows() -> None:
         "mine@v1 · fine_tune",
     }
     assert sum(cell.status == "done" for cell in table.cells) == 4
+    drawn = ("check failed: two loads have different weights",)
+    assert rows(*(replace(r, flags=drawn) for r in records)) == ["mine · linear_probe"]
 
 
 def test_a_parameter_of_another_value_is_another_row_and_one_that_was_added_is_not() -> None:

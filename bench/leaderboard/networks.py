@@ -84,10 +84,12 @@ def _conflicting(records: Iterable[Record]) -> Mapping[tuple[str, str], set[str]
     """Return the parameter hashes of each name and revision under which one environment had several, else none.
 
     Between environments a hash differs by the precision and by how a package calls its parameters, which says nothing.
+    Nor does it where the model's checks found that two loads differ.
     """
     seen: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for r in records:
-        if r.parameter_hash and r.spec.mode in _FROZEN and not _is_twin(r):
+        loads_alike = not any("two loads" in flag for flag in r.flags)
+        if r.parameter_hash and loads_alike and r.spec.mode in _FROZEN and not _is_twin(r):
             where = {k: r.environment.get(k) for k in ("packages", "python", "platform", "device", "precision")}
             key = (_name(r.spec.model, r.spec.revision), r.spec.revision)
             seen[key][canonical_json([where, r.spec.params])].add(r.parameter_hash)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -126,8 +126,8 @@ def _labels(
     for network, base in base_of.items():
         if network.name == f"{base[0]}_random" and base in by_base:
             label[network] = f"{by_base[base]}_random"
-    shared = [text for text in label.values() if list(label.values()).count(text) > 1]
-    return {n: f"{text}@{n.revision}{n.parameters}" if text in shared else text for n, text in label.items()}
+    count = Counter(label.values())
+    return {n: f"{text}@{n.revision}{n.parameters}" if count[text] > 1 else text for n, text in label.items()}
 
 
 def _proposals(name: str, networks: Sequence[Network], places: Mapping[Network, str]) -> Iterator[dict[Network, str]]:

@@ -96,6 +96,7 @@ def run(
     results: str | Path | None = "results",
     audit: bool = True,
     fail_on_leak: bool = False,
+    fresh_versions: bool = False,
     cache: bool = True,
     executor: str = "",
     workers: int = 1,
@@ -108,7 +109,8 @@ def run(
     Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, all modes of a
     model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
     that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
-    written. `workers` is how many cells run at once, each in a process with its share of the cores. Raises
+    written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
+    those installed. `workers` is how many cells run at once, each in a process with its share of the cores. Raises
     BaserateError, in one line, for a mistake in the call.
     """
     planned = cells_of(
@@ -127,6 +129,7 @@ def run(
         results=results,
         audit=audit,
         refuse_leaks=fail_on_leak,
+        fresh_versions=fresh_versions,
         cache=cache,
         executor=executor,
         workers=workers,
@@ -233,6 +236,7 @@ def _results(
     cache: bool,
     progress: bool,
     refuse_leaks: bool = False,
+    fresh_versions: bool = False,
     executor: str = "",
     workers: int = 1,
 ) -> list[Result]:
@@ -250,6 +254,7 @@ def _results(
             cache_dir() if cache else None,
             audited=audit,
             refuse_leaks=refuse_leaks,
+            fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
             started=bars.started,

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders: written whole or not at all, and the end of a path by which people know one."""
 
 from __future__ import annotations
 
@@ -38,3 +38,9 @@ def _remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+
+
+def end_of(path: Path) -> str:
+    """Return the last three parts of the resolved path, which tell files of one name apart."""
+    resolved = path.resolve()
+    return "/".join(resolved.relative_to(resolved.anchor).parts[-3:])

@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,7 @@ def _module_file(parts: list[str]) -> Path | None:
     )
 
 
+_ABSENT = "not installed"
 _PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformers", "xgboost", "numba", "pyarrow")
 
 
@@ -152,8 +153,18 @@ def _versions() -> dict[str, str]:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
+            versions[name] = _ABSENT
     return versions
+
+
+def releases(packages: Mapping[str, str], *, baseline: bool) -> dict[str, str]:
+    """Return the releases of the packages by which numbers may differ, from the versions of all that are installed.
+
+    A local part such as '+cpu' or '+dirty' is not part of a release, and no baseline uses transformers.
+    """
+    names = ("baserate", "torch") if baseline else ("baserate", "torch", "transformers")
+    known = {name: str(packages.get(name, _ABSENT)).partition("+")[0] for name in names}
+    return {name: version for name, version in known.items() if version != _ABSENT}
 
 
 def _device() -> str:

@@ -7,6 +7,7 @@ readers ignore hidden folders, and writers sweep those of dead processes.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import math
@@ -25,6 +26,7 @@ import numpy as np
 
 from .digests import canonical_json, digest
 from .errors import DataError
+from .provenance import releases
 from .results import Estimate, Predictions, RunSpec
 from .types import ModelCard, Task, strings
 
@@ -34,6 +36,7 @@ Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""
 _BESIDE = ".writing-"
+_REPLACED = ".old"
 _STALE = 86_400
 """Seconds after which the folder of a process that may be on another machine counts as left behind."""
 
@@ -98,6 +101,12 @@ class Record:
         return any(flag.startswith(SKIPPED) for flag in self.flags)
 
     @property
+    def made_with(self) -> dict[str, str]:
+        """The releases of the packages by which the numbers may differ; empty where the record does not say."""
+        packages = self.environment.get("packages") or {}
+        return releases(packages, baseline=bool(self.model.get("baseline")))
+
+    @property
     def hash(self) -> str:
         """The run's identity."""
         return self.spec.hash
@@ -117,7 +126,8 @@ def task_snapshot(task: Task) -> dict[str, Any]:
 
 def model_snapshot(card: ModelCard) -> dict[str, Any]:
     """Return what a record stores of a model's card."""
-    keys = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation", "twin_of", "baseline")
+    keys: tuple[str, ...] = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation")
+    keys += ("twin_of", "baseline", "place")
     return _plain_dict(
         {key: getattr(card, key) for key in keys} | {"pretraining": [asdict(e) for e in card.pretraining]}
     )
@@ -141,6 +151,7 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
         beside = Path(tempfile.mkdtemp(prefix=f"{_BESIDE}{_host()}.{os.getpid()}.", dir=folder.parent))
+        replaced = beside.with_name(f"{beside.name}{_REPLACED}")
         try:
             if predictions is not None:
                 _write_predictions(beside / "predictions.parquet", predictions)
@@ -152,11 +163,12 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
             (beside / "record.json").write_text(text + "\n")
             beside.chmod(0o755)
             if folder.exists():  # moved away rather than removed: half a record would be in everyone's way
-                folder.rename(beside.with_name(f"{beside.name}.old"))
+                replaced.mkdir()
+                folder.rename(replaced / folder.name)
             beside.rename(folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-            shutil.rmtree(beside.with_name(f"{beside.name}.old"), ignore_errors=True)
+            _put_back(replaced)
     except OSError as error:
         raise CannotWrite(
             f"cannot write results in {results}: {error.strerror}; choose another with --results"
@@ -191,7 +203,16 @@ def _sweep(folder: Path) -> None:
         except OSError:  # another writer was faster
             continue
         if dead:
-            shutil.rmtree(path, ignore_errors=True)
+            _put_back(path)
+
+
+def _put_back(path: Path) -> None:
+    """Remove what a writer has left, after its replaced record is back in a place that no new one has taken."""
+    if path.name.endswith(_REPLACED):
+        for record in path.glob("*/record.json"):
+            with contextlib.suppress(OSError):  # there is a new one, as there should be
+                record.parent.rename(path.parent / record.parent.name)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_alive(pid: int) -> bool:

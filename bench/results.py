@@ -55,6 +55,16 @@ class RunSpec:
         return digest(canonical_json(self.to_json()))
 
 
+def in_short(revision: str) -> str:
+    """Return the end of a revision that stands in names: 8 letters after its kind, such as 'network:'."""
+    return revision.rpartition(":")[2][:8]
+
+
+def twin_revision(revision: str) -> str:
+    """Return the revision of a checkpoint's network with random weights, from that of the checkpoint."""
+    return digest("random", revision)
+
+
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """A score for every test example and seed, with all that a metric needs, so that any metric can be recomputed.

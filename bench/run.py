@@ -15,6 +15,7 @@ from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS, Lost
 from .plan import Cell, Protocol
+from .provenance import environment, releases
 from .records import CannotWrite, Record, read_record, record_folder, write_record
 from .threads import sleep_if_busy
 
@@ -37,11 +38,13 @@ class Result:
     reason: str = ""
 
 
-def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
+def run_cell(cell: Cell, worker: Worker, results: Path | None = None, *, fresh_versions: bool = False) -> Result:
     """Return what became of the cell, with its record written under `results`; a cell done before is not run again.
 
-    Whatever goes wrong with the cell is in the result. Raises CannotWrite where `results` cannot be written at all, and
-    DataError where the cell's record there is corrupt.
+    With `fresh_versions` it is, unless it was made under the installed versions of the packages that count; its record
+    is replaced by the new one where the cell is done, and stays where it fails. Whatever goes wrong with the cell is in
+    the result. Raises CannotWrite where `results` cannot be written at all, and DataError where the cell's record there
+    is corrupt.
     """
     try:
         worker.split(cell.task)
@@ -55,7 +58,8 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
         folder = None if results is None else record_folder(results, spec)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
         return Result(cell, "failed", reason=error_text(error))
-    if folder is not None and (earlier := _done_before(folder)) is not None:
+    earlier = None if folder is None else _done_before(folder)
+    if earlier is not None and not (fresh_versions and _is_of_other_versions(earlier)):
         return Result(cell, "done_before", earlier)
     worker.audit(cell.task)
     start = time.perf_counter()
@@ -70,6 +74,8 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
     except (Exception, SystemExit) as error:  # one cell of many: its record keeps the reason
         log.debug("%s failed", cell, exc_info=True)
         record = without_result(cell, worker, error, start)
+        if earlier is not None and earlier.status == "done":
+            return Result(cell, record.status, record, f"{record.error} (the record of other versions stays)")
         if results is not None:
             record = read_record(write_record(results, record, None))
     return Result(cell, record.status, record, record.error)
@@ -81,6 +87,12 @@ def _done_before(folder: Path) -> Record | None:
         return None
     record = read_record(folder)
     return None if record.status == "failed" or MISSING in record.flags else record
+
+
+def _is_of_other_versions(record: Record) -> bool:
+    """Return whether a package was another release when the record was made; one that is not here has no say."""
+    installed = releases(environment()["packages"], baseline=bool(record.model.get("baseline")))
+    return any(installed.get(name, version) != version for name, version in record.made_with.items())
 
 
 @dataclass(frozen=True)
@@ -111,9 +123,9 @@ class Outcome:
 class Grid:
     """Runs cells by an executor, and writes a record for each under `results`; the same cells again are skipped.
 
-    The fields from `protocol` to `refuse_leaks` are passed to each `Worker`. Up to `workers` cells run at once; the
-    executor is 'serial' for one and 'processes' for more, unless it is named. `started(cell)` is called when a cell
-    begins, `finished(result)` when it has ended.
+    The fields from `protocol` to `refuse_leaks` are passed to each `Worker`, `fresh_versions` to `run_cell`. Up to
+    `workers` cells run at once; the executor is 'serial' for one and 'processes' for more, unless it is named.
+    `started(cell)` is called when a cell begins, `finished(result)` when it has ended.
     """
 
     results: Path | None
@@ -122,6 +134,7 @@ class Grid:
     audited: bool = True
     checked: bool = True
     refuse_leaks: bool = False
+    fresh_versions: bool = False
     executor: str = ""
     workers: int = 1
     started: Callable[[Cell], None] = lambda cell: None
@@ -164,6 +177,7 @@ class Grid:
             audited=self.audited,
             checked=self.checked,
             refuse_leaks=self.refuse_leaks,
+            fresh_versions=self.fresh_versions,
         )
         for ended in executor(chosen, prepare, workers=self.workers, started=self.started):
             result = Result(ended.cell, "failed", reason=ended.reason) if isinstance(ended, Lost) else ended
@@ -171,10 +185,10 @@ class Grid:
             yield result
 
 
-def _prepare(results: Path | None, **options: Any) -> Callable[[Cell], Result]:
+def _prepare(results: Path | None, *, fresh_versions: bool, **options: Any) -> Callable[[Cell], Result]:
     """Return the function that runs a cell in this process, which the executor may just have started."""
     run_inherited_plugins()
-    return functools.partial(run_cell, worker=Worker(**options), results=results)
+    return functools.partial(run_cell, worker=Worker(**options), results=results, fresh_versions=fresh_versions)
 
 
 def _check_unique(cells: Sequence[Cell]) -> None:

@@ -302,7 +302,7 @@ class ModelCard:
     mode, the tables (`settings.Setting`) of what the model's own methods take.
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
     random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose custom code
-    the user allowed to run, '' for none.
+    the user allowed to run, '' for none; `place` is the end of the path of its folder or file.
     """
 
     name: str
@@ -323,5 +323,6 @@ class ModelCard:
     twin_of: str = ""
     twin: Callable[[], Any] | None = None
     remote_code: str = ""
+    place: str = ""
     baseline: bool = False
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -7,6 +7,7 @@ import linecache
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,7 @@ from baserate.cli import cli
 from baserate.inhouse import FunctionModel
 from baserate.networks.checkpoint import from_network
 from baserate.networks.token_tables import nucleotide_tokens
-from baserate.records import Record
+from baserate.records import Record, write_record
 from baserate.registry import load_model
 from baserate.types import Examples
 
@@ -119,6 +120,30 @@ def test_a_leaderboard_of_records_in_memory_is_that_of_a_folder(both: tuple[Path
     assert "<table" in br.leaderboard(records[1:])._repr_html_()  # what it draws is not taken for another's
     here, there = (br.leaderboard(results).to_frame().drop(columns="seconds") for results in (records, both[0]))
     pd.testing.assert_frame_equal(here, there)
+
+
+def test_each_way_makes_anew_what_other_versions_made(toy_card: Path, tmp_path: Path) -> None:
+    def made_long_ago(record: Record) -> None:
+        packages = {**record.environment["packages"], "torch": "1.0.0"}
+        old = replace(record, environment={**record.environment, "packages": packages})
+        write_record(tmp_path, old, record.predictions)
+
+    def torch_of_the_record() -> str:
+        (record,) = br.read_records(tmp_path)
+        return record.made_with["torch"]
+
+    options: dict[str, Any] = {"seeds": [0], "results": tmp_path, "audit": False}
+    (record,) = br.run(toy_card, "gc_content", "from_scratch", **options)
+    line = ["run", "--task", str(toy_card), "--model", "gc_content", "--mode", "from_scratch", "--seeds", "0", "-q"]
+    line += ["--results", str(tmp_path), "--no-audit", "--tracking-uri", "none"]
+    made_long_ago(record)
+    br.run(toy_card, "gc_content", "from_scratch", **options)
+    assert torch_of_the_record() == "1.0.0"
+    br.run(toy_card, "gc_content", "from_scratch", **options, fresh_versions=True)
+    assert torch_of_the_record() == record.made_with["torch"]
+    made_long_ago(record)
+    assert cli.main([*line, "--fresh-versions"], standalone_mode=False) == 0
+    assert torch_of_the_record() == record.made_with["torch"]
 
 
 def test_each_way_reads_what_the_other_has_done(both: tuple[Path, Path], toy_card: Path) -> None:

@@ -118,6 +118,7 @@ def test_a_file_does_not_take_the_name_of_what_is_registered(tmp_path: Path, mon
         f"m@{revisions[4]}",
     ]
     assert revisions[3] != revisions[4] and found[1] is get_model("kmer_logreg")
+    assert [card.place for card in found[3:]] == [f"{tmp_path.name}/a/m", f"{tmp_path.name}/b/m"]
 
 
 def test_a_registered_model_keeps_its_name_beside_another_of_it(

@@ -14,6 +14,7 @@ from baserate.cards.find import find_model, find_models, twin_card
 from baserate.cards.task import task_card
 from baserate.errors import DataError, MissingExtra
 from baserate.evaluate import MISSING
+from baserate.leaderboard import build_leaderboard
 from baserate.modes.job import Job
 from baserate.plan import Protocol, plan
 from baserate.records import read_records
@@ -56,6 +57,24 @@ def test_checkpoints_of_one_name_are_two_rows(checkpoint: Path, tmp_path: Path) 
     names = [card.name for card in cards]
     assert len(set(names)) == len(names) == 4
     assert {card.twin_of for card in cards if card.twin_of} == {card.name for card in cards if not card.twin_of}
+
+
+def test_checkpoints_of_one_name_run_by_themselves_are_two_rows_each_with_its_own_twin(
+    tmp_path: Path, toy_card: Path
+) -> None:
+    toy = task_card(toy_card)
+    for run, layout in (("runA", "esm-rotary"), ("runB", "esm-absolute")):
+        build(tmp_path / run / "net", LAYOUTS[layout])
+    for run, tasks in (("runA", [toy]), ("runB", [toy, replace(toy, name="other")])):
+        cards = find_models([str(tmp_path / run / "net")], random_weights=True)
+        assert {card.place for card in cards} == {f"{tmp_path.name}/{run}/net"}
+        grid = Grid(tmp_path / "results", Protocol(seeds=(0,)), audited=False, checked=False)
+        assert grid.run(plan(tasks, cards, ["linear_probe"])).done == 2 * len(tasks)
+    table = build_leaderboard(tmp_path / "results")
+    assert {row.model for row in table.rows} == {f"run{x}/net{end}" for x in "AB" for end in ("", "_random")}
+    over = {(c.row, c.column): c.twin_gain.over for c in table.cells if c.twin_gain}
+    assert len(over) == 3
+    assert all(twin == row.replace("net", "net_random") for (row, _), twin in over.items())
 
 
 def test_a_folder_called_like_a_registered_model_is_itself(checkpoint: Path, tmp_path: Path) -> None:

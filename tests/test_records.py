@@ -160,11 +160,14 @@ import os, pickle, signal, sys, time
 from pathlib import Path
 from baserate.records import write_record
 
-rename = Path.rename
+rename, moved = Path.rename, []
 
 def rename_later(self, to):
+    moved.append(self)
+    if sys.argv[2] == "killed between" and len(moved) == 1:
+        return rename(self, to)
     print("about to rename", flush=True)
-    if sys.argv[2] == "killed":
+    if sys.argv[2].startswith("killed"):
         os.kill(os.getpid(), signal.SIGKILL)
     sys.stdin.readline()
     return rename(self, to)
@@ -196,6 +199,17 @@ def test_what_a_killed_process_leaves_is_ignored_and_swept(tmp_path: Path) -> No
     assert read_records(results) == []
     write_record(results, RECORD, PREDICTIONS)
     assert not litter(results) and len(read_records(results)) == 1
+
+
+def test_a_process_that_is_killed_while_it_replaces_a_record_loses_neither_for_good(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    before = read_record(write_record(results, replace(RECORD, seconds=1.0), PREDICTIONS))
+    writer(results, "killed between", tmp_path).communicate()
+    write_record(results, replace(RECORD, spec=replace(SPEC, limit=9)), PREDICTIONS)
+    by_limit = {r.spec.limit: r for r in read_records(results)}
+    assert by_limit[0] == before and by_limit.keys() == {0, 9}
+    np.testing.assert_array_equal(read_predictions(by_limit[0]).scores, PREDICTIONS.scores)
+    assert not list(results.glob("*/.*"))
 
 
 def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:

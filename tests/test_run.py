@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from baserate.executors.executor import R
 from baserate.modes import MODES
 from baserate.modes.job import Job
 from baserate.plan import Cell, Protocol, plan
-from baserate.records import CannotWrite, read_predictions, read_records
+from baserate.records import CannotWrite, read_predictions, read_records, write_record
 from baserate.registry import Registry
 from baserate.results import Estimate, Predictions
 from baserate.run import Grid, Outcome, Result, run_cell
@@ -95,6 +96,59 @@ def test_same_cells_again_are_skipped_and_failed_ones_tried(toy: Task, tmp_path:
     outcome, ended = run(toy, [BAD, GOOD], tmp_path)
     assert ended == ["failed", "done_before", "done_before", "done_before"]
     assert outcome.skipped == 3 and outcome.done == 0
+
+
+def _made_with(results: Path, **packages: str) -> Path:
+    """Edit the only record so that it was made with these packages, and return its file."""
+    (record,) = read_records(results)
+    assert record.path is not None
+    environment = {**record.environment, "packages": {**record.environment["packages"], **packages}}
+    write_record(results, replace(record, environment=environment, seconds=9999.0), read_predictions(record))
+    return record.path / "record.json"
+
+
+def test_what_was_made_under_other_versions_is_made_anew_where_asked(toy: Task, tmp_path: Path) -> None:
+    model = card("good", CountsTata, "from_scratch")
+    run(toy, [model], tmp_path)
+    (fresh,) = read_records(tmp_path)
+    _made_with(tmp_path, torch="2.3.0")
+    assert run(toy, [model], tmp_path)[1] == ["done_before"]
+    assert run(toy, [model], tmp_path, fresh_versions=True)[1] == ["done"]
+    (again,) = read_records(tmp_path)
+    assert again.seconds < 9999 and (again.path, again.hash) == (fresh.path, fresh.hash)
+    assert (again.environment, again.predictions_digest) == (fresh.environment, fresh.predictions_digest)
+    assert run(toy, [model], tmp_path, fresh_versions=True)[1] == ["done_before"]
+
+
+@pytest.mark.parametrize(
+    ("packages", "baseline", "status"),
+    [
+        ({"baserate": "0.0.9"}, True, "done"),
+        ({"baserate": importlib.metadata.version("baserate") + "+dirty"}, True, "done_before"),
+        ({"transformers": "4.46.0"}, False, "done"),
+        ({"transformers": "4.46.0"}, True, "done_before"),
+        ({"torch": "not installed", "transformers": "not installed"}, False, "done_before"),
+        ({"numpy": "1.0.0", "pyarrow": "1.0.0"}, False, "done_before"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_other_versions_are_other_releases_of_what_a_number_may_depend_on(
+    toy: Task, tmp_path: Path, packages: dict[str, str], baseline: bool, status: str
+) -> None:
+    model = replace(card("good", CountsTata, "from_scratch"), baseline=baseline)
+    run(toy, [model], tmp_path)
+    _made_with(tmp_path, **packages)
+    assert run(toy, [model], tmp_path, fresh_versions=True)[1] == [status]
+
+
+def test_a_record_stays_where_its_cell_fails_under_the_new_versions(toy: Task, tmp_path: Path) -> None:
+    run(toy, [replace(GOOD, modes={"from_scratch": {}})], tmp_path)
+    before = _made_with(tmp_path, torch="2.3.0").read_bytes()
+    broken = card("good", Fails, "from_scratch")
+    outcome, ended = run(toy, [broken], tmp_path, fresh_versions=True)
+    assert ended == ["failed"] and "out of luck (the record of other versions stays)" in outcome.failed[0].reason
+    (record,) = read_records(tmp_path)
+    assert record.path is not None and (record.path / "record.json").read_bytes() == before
 
 
 def test_metrics_are_recomputed_from_the_record_alone(toy: Task, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..capabilities import Model
-from ..digests import digest
+from ..files import end_of
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
 from ..networks.hub import Access, Location, check_trust, check_weights, read_config
 from ..networks.settings import NETWORK
 from ..registry import fixed_revision
+from ..results import twin_revision
 from ..types import ModelCard
 
 _RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
@@ -42,7 +43,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         settings=NETWORK,
         params={"precision": "auto", "compiled": False},
         description=_description(location, family, facts) + (", never trained" if random_weights else ""),
-        revision=functools.partial(fixed_revision, digest("random", commit) if random_weights else commit),
+        revision=functools.partial(fixed_revision, twin_revision(commit) if random_weights else commit),
         parameters=facts.parameters if facts else None,
         context=facts.context if facts else None,
         tokenizer=facts.tokenizer if facts else "",
@@ -53,6 +54,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         twin_of=name if random_weights else "",
         twin=None if random_weights else functools.partial(checkpoint_card, here, access, random_weights=True),
         remote_code=code,
+        place=end_of(here.folder) if here.folder else "",
     )
 
 

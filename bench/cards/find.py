@@ -19,6 +19,7 @@ from ..errors import ConfigError, DuplicateName, UnknownName, nearest
 from ..inhouse import card_from_file
 from ..networks.hub import Access, locate
 from ..registry import MODELS, TASKS, Registry, get_model, get_task, task_names, with_params
+from ..results import in_short
 from ..splits import RULES
 from ..types import ModelCard, Task
 from .checkpoint import NO_ACCESS, checkpoint_card
@@ -191,7 +192,7 @@ def with_distinct_names(cards: Sequence[ModelCard]) -> list[ModelCard]:
     return [
         card
         if count[card.name] == 1 or card.load in registered
-        else replace(card, name=f"{card.name}@{card.revision().rpartition(':')[2][:8]}")
+        else replace(card, name=f"{card.name}@{in_short(card.revision())}")
         for card in cards
     ]
 

@@ -49,8 +49,8 @@ def task(
     """Write a commented task card for FILE: a table, FASTA, BED or VCF, several of them, a folder, a hub id.
 
     \b
-    Columns are judged by a sample; then all rows are read and split, and the card is written if that works. No questions
-    are asked: where the file leaves something open, one line names the option to give.
+    Columns are judged by a sample; then all rows are read and split, and the card is written if that works. No
+    questions are asked: where the file leaves something open, one line names the option to give.
 
     \b
     Examples:

@@ -45,6 +45,11 @@ RESULTS = Path("results")
 )
 @click.option("--audit/--no-audit", "audited", default=True, help="Audit each task once, and record the findings.")
 @click.option("--fail-on-leak", is_flag=True, help="Do not run tasks whose training data leak into test data.")
+@click.option(
+    "--fresh-versions",
+    is_flag=True,
+    help="Run again what was made under other versions of baserate, torch or transformers than those installed.",
+)
 @data_dir_option
 @click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")
@@ -72,6 +77,7 @@ def run(
     limit: int | None,
     audited: bool,
     fail_on_leak: bool,
+    fresh_versions: bool,
     results: Path,
     cache: bool,
     workers: int,
@@ -129,6 +135,7 @@ def run(
             cache_dir() if cache else None,
             audited=audited,
             refuse_leaks=fail_on_leak,
+            fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
             started=display.started,

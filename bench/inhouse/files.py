@@ -14,6 +14,7 @@ from typing import Any
 
 from ..digests import digest
 from ..errors import BaserateError, ConfigError
+from ..files import end_of
 from ..types import ModelCard
 from .functions import CHUNK, FunctionModel
 from .process import TIMEOUT
@@ -64,6 +65,7 @@ def card_from_file(path: str | Path) -> ModelCard | None:
         params={"python": "", "timeout": TIMEOUT},
         description=(ast.get_docstring(tree) or f"the functions of {path}").splitlines()[0],
         revision=functools.partial(_revision, file, tuple(weights)),
+        place=end_of(file.with_suffix("")),
     )
 
 

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..digests import canonical_json
 from ..records import Record
+from .networks import Network, Networks
 from .table import Column, Kind, Row
 
 UNDECLARED = "made before versions were declared"
 
 
-def rows_of(placed: Mapping[Column, Sequence[Record]]) -> tuple[list[Row], dict[str, Row]]:
+def rows_of(placed: Mapping[Column, Sequence[Record]], networks: Networks) -> tuple[list[Row], dict[str, Row]]:
     """Return the rows, and the row of each record by its hash.
 
-    Records of a model in a mode share a row unless two of them meet in a column; then each variant of parameters,
-    settings, weights and declared versions has a row of its own. Records whose versions or weights differ never share
-    one.
+    Records of a network in a mode share a row unless two of them meet in a column; then each variant of settings and
+    declared versions has a row of its own. Records whose versions or parameters differ never share one, nor do those of
+    different networks, whatever their names.
     """
-    alike: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
-    meet: set[tuple[str, str]] = set()
+    alike: dict[tuple[Network, str], dict[str, Record]] = defaultdict(dict)
+    meet: set[tuple[Network, str]] = set()
     for members in placed.values():
-        seen: set[tuple[str, str]] = set()
+        seen: set[tuple[Network, str]] = set()
         for r in members:
-            key = (r.spec.model, r.spec.mode)
+            key = (networks.of[r.hash], r.spec.mode)
             if key in seen:
                 meet.add(key)
             seen.add(key)
             alike[key][r.hash] = r
     rows: dict[str, Row] = {}
-    for key, records in sorted(alike.items()):
-        for h, detail in _details(list(records.values()), apart=key in meet).items():
-            name = f"{key[0]} · {key[1]}" + (f" ({detail})" if detail else "")
-            rows[h] = Row(name, key[0], key[1], _kind(records[h]), detail)
+    for (network, mode), records in alike.items():
+        model = networks.label[network]
+        by_name: dict[str, Row] = {}
+        for h, detail in _details(list(records.values()), apart=(network, mode) in meet).items():
+            name = f"{model} · {mode}" + (f" ({detail})" if detail else "")
+            rows[h] = by_name.setdefault(name, Row(name, model, mode, _kind(records[h]), detail, network.revision))
     return sorted(set(rows.values()), key=lambda row: row.name), rows
 
 
@@ -47,7 +52,7 @@ def same_versions(a: Record, b: Record) -> bool:
 
 
 def _details(records: Sequence[Record], *, apart: bool) -> dict[str, str]:
-    """Return, by hash, what sets each record of a model in a mode apart from those that do not share its row.
+    """Return, by hash, what sets each record of a network in a mode apart from those that do not share its row.
 
     Records without declared versions do not state every setting, and are compared only with each other.
     """
@@ -55,11 +60,12 @@ def _details(records: Sequence[Record], *, apart: bool) -> dict[str, str]:
     mixed = all(groups)
     out = {}
     for group in groups:
-        variants = [_variant(r) if apart else {"revision": r.spec.revision} for r in group]
-        names = sorted({name for v in variants for name in v})
-        differing = [name for name in names if len({canonical_json(v.get(name)) for v in variants}) > 1]
+        variants = [_variant(r) if apart else _texts("params", r.spec.params) for r in group]
+        # A parameter that a later version added is in no record before it; where none meet, that sets none apart.
+        values = {key: {v.get(key) for v in variants if apart or key in v} for v in variants for key in v}
+        differing = sorted(key for key, texts in values.items() if len(texts) > 1)
         for r, variant, versions in zip(group, variants, _versions(group, every=apart), strict=True):
-            detail = [f"{name} {_short(variant.get(name))}" for name in differing] + versions
+            detail = [f"{key[1]} {variant[key]}" for key in differing if key in variant] + versions
             out[r.hash] = ", ".join(detail + [UNDECLARED] * (mixed and not r.spec.versions))
     return out
 
@@ -85,12 +91,25 @@ def _parts(r: Record) -> dict[tuple[str, str], str]:
     return {(what, names.get(what, "")): version for what, version in r.spec.versions.items()}
 
 
-def _variant(r: Record) -> dict[str, Any]:
-    return {**r.spec.params, **r.spec.settings, "revision": r.spec.revision}
+def _variant(r: Record) -> dict[tuple[str, str], str]:
+    """Return, as text, all that may differ between records of one network that meet in a column."""
+    variant = _texts("params", r.spec.params) | _texts("settings", r.spec.settings) | {("as", "run as"): r.spec.model}
+    # The column has the seeds of what trains.
+    return variant | ({} if r.spec.train_fraction else {("seeds", "seeds"): " ".join(map(str, r.spec.seeds))})
 
 
-def _short(value: object) -> str:
-    return value[:8] if isinstance(value, str) else canonical_json(value)
+def _texts(of: str, values: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    return {(of, name): _text(value) for name, value in values.items()}
+
+
+def _text(value: object) -> str:
+    """Return a value as it is shown; text in quotes where it would read as a number."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            json.loads(value)
+            return canonical_json(value)
+        return value
+    return canonical_json(value)
 
 
 def _kind(r: Record) -> Kind:

@@ -18,10 +18,12 @@ from ..types import FloatArray
 from .board import Leaderboard
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
+from .networks import Networks, networks_of
 from .proof import proven
 from .rows import rows_of, same_versions
 from .table import KINDS, Cell, Column, Row
 from .trust import audit_of, exposure_in
+from .versions import newest_of, older_than
 from .wording import better
 
 
@@ -39,16 +41,18 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
     whole = [proven(r) for r in everything if not r.spec.limit]
     placed = _columns(whole)
-    rows, of_record = rows_of(placed)
+    networks = networks_of(whole)
+    rows, of_record = rows_of(placed, networks)
     record = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
     shared = {c: common_examples([r for r in members if r.status == "done"]) for c, members in placed.items()}
-    cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c]) for row in rows for c in placed}
+    newest = {c: newest_of(members) for c, members in placed.items()}
+    cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c], newest[c]) for row in rows for c in placed}
     columns = {c: replace(_floor(c, rows, cells), left_out=shared[c].left_out) for c in placed}
     n_gains = sum(row.kind != "baseline" and cells[row, c].compared for row in rows for c in placed)
     n_resamples = resamples_for(n_gains)
     for column in placed:
         draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
-        _compare(column, columns[column].best_baseline, rows, cells, record, draws)
+        _compare(column, columns[column].best_baseline, rows, cells, record, networks, draws)
     _adjust(cells)
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
@@ -106,11 +110,12 @@ def _with_full_name(column: Column, alike: Sequence[Column]) -> Column:
     return replace(column, name=f"{column.name} ({suffix})") if suffix else column
 
 
-def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
+def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Mapping[str, str]) -> Cell:
     if r is None:
         return Cell(row.name, column.name, "missing")
     exposure, why = exposure_in(r)
     about: dict[str, Any] = {"hash": r.hash, "seconds": r.seconds, "exposure": exposure, "exposure_reason": why}
+    about["versions"] = ", ".join(f"{package} {version}" for package, version in r.made_with.items())
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
@@ -120,7 +125,8 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common) -> Cell:
     by_metric = {e.metric: e for e in stated}
     absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
     estimates = tuple(by_metric.get(m) or replace(absent, metric=m) for m in column.metrics)
-    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, **about)
+    older = older_than(newest, r)
+    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, older=older, **about)
 
 
 def _sign(column: Column) -> int:
@@ -146,6 +152,7 @@ def _compare(
     rows: Sequence[Row],
     cells: dict[tuple[Row, Column], Cell],
     record: Mapping[tuple[Row, Column], Record],
+    networks: Networks,
     draws_for: Callable[[Sequence[Record], str], FloatArray],
 ) -> None:
     """Put ranks and unadjusted gains into the cells of a column."""
@@ -165,24 +172,30 @@ def _compare(
         return gain(draws[i] - draws[j], value=values[i] - values[j], over=name, n_clusters=n_clusters)
 
     for i, (row, rank) in enumerate(zip(scored, ranks(values, draws), strict=True)):
-        twin = (
-            _twin(record[row, column], {row.name: record[row, column] for row in scored}) if row.kind == "model" else ""
-        )
+        others = {other.name: record[other, column] for other in scored}
+        twin = _twin(record[row, column], others, networks) if row.kind == "model" else ""
         baseline_gain = over(i, best_baseline) if row.kind != "baseline" else None
         cells[row, column] = replace(cells[row, column], rank=rank, gain=baseline_gain, twin_gain=over(i, twin))
 
 
-def _twin(r: Record, others: Mapping[str, Record]) -> str:
+def _twin(r: Record, others: Mapping[str, Record], networks: Networks) -> str:
     """Return the row of the same network with random weights, in the same mode, settings and versions; '' for none.
 
-    What fine-tuning is to pretrained weights, training from scratch is to random ones.
+    What fine-tuning is to pretrained weights, training from scratch is to random ones. Where several networks have the
+    twin's name and nothing else says which it is, there is none.
     """
     mode = "from_scratch" if r.spec.mode == "fine_tune" else r.spec.mode
-    for name, other in others.items():
-        same = other.spec.mode == mode and other.spec.settings == r.spec.settings and same_versions(r, other)
-        if same and other.model.get("twin_of") in (r.spec.model, r.model.get("name")):
-            return name
-    return ""
+    alike = {
+        name: other
+        for name, other in others.items()
+        if other.model.get("twin_of")
+        and (other.spec.mode, other.spec.settings) == (mode, r.spec.settings)
+        and same_versions(r, other)
+    }
+    known = [name for name, other in alike.items() if networks.is_twin(other, r)]
+    named = [name for name, other in alike.items() if networks.is_twin(other, r) is None]
+    found = known or (named if len({networks.of[alike[name].hash] for name in named}) == 1 else [])
+    return max(found, key=lambda name: len(alike[name].spec.seeds), default="")
 
 
 def _adjust(cells: dict[tuple[Row, Column], Cell]) -> None:

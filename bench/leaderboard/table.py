@@ -59,13 +59,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A model in a mode. `name` is unique in the table; `detail` is what sets it apart from similar rows, if any."""
+    """A model in a mode, of one revision of its weights.
+
+    `name` is unique in the table, and so is `model` of one network; `detail` is what sets similar rows apart, if any.
+    """
 
     name: str
     model: str
     mode: str
     kind: Kind
     detail: str = ""
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Cell:
     `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
     the best baseline, `twin_gain` over the same network with random weights. `apart` marks a row that scores too few
     of the examples to be compared: its estimates cover only those. `exposure` is 'clean', 'exposed' or 'unknown'.
+    `versions` are those of the packages that made it, `older` the ones of which the column has a newer release.
     """
 
     row: str
@@ -91,6 +96,8 @@ class Cell:
     seconds: float | None = None
     exposure: str = ""
     exposure_reason: str = ""
+    versions: str = ""
+    older: tuple[str, ...] = ()
 
     @property
     def value(self) -> float | None:

@@ -1,4 +1,4 @@
-"""What a reader must know to trust a number: how the task's audit went, and whether the model saw the test examples."""
+"""What a reader must know to trust a number: the task's audit, what the model saw, and the versions that made it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..records import Record
 if TYPE_CHECKING:
     from .table import Cell, Column, Table
 
-TAINTED, EXPOSED, UNSURE = "‡", "●", "○"
+TAINTED, EXPOSED, UNSURE, OLDER = "‡", "●", "○", "§"
 NOT_AUDITED = "not audited"
 NOT_PRETRAINED = "not pretrained"
 _MOST_LISTED = 4
@@ -39,10 +39,11 @@ def exposure_in(record: Record) -> tuple[str, str]:
 
 
 def warnings(cell: Cell, column: Column) -> str:
-    """Return the signs that warn about a cell: the task's audit fails, the model saw the test, or may have."""
+    """Return the signs that warn about a cell: a failed audit, a test that the model saw or may have, old versions."""
     if cell.status != "done":
         return ""
-    return (TAINTED if column.audit == "FAIL" else "") + {"exposed": EXPOSED, "unknown": UNSURE}.get(cell.exposure, "")
+    seen = {"exposed": EXPOSED, "unknown": UNSURE}.get(cell.exposure, "")
+    return (TAINTED if column.audit == "FAIL" else "") + seen + (OLDER if cell.older else "")
 
 
 def explained(table: Table) -> list[str]:
@@ -57,6 +58,11 @@ def explained(table: Table) -> list[str]:
     lines = [text for sign, text in meaning.items() if sign in signs]
     if UNSURE in signs and EXPOSED not in signs:
         lines[-1] = f"{UNSURE} it is not known whether the model saw test examples in pretraining."
+    if older := list(dict.fromkeys(what for cell in table.cells for what in cell.older)):
+        lines.append(
+            f"{OLDER} made under older versions than others of its column, {some(older)}: "
+            "the same run with --fresh-versions makes it anew."
+        )
     old = [f"{c.name} by {c.superseded_by}" for c in table.columns if c.superseded_by]
     return lines + ([f"Superseded: {some(old)}."] if old else [])
 

@@ -178,6 +178,23 @@ def test_intervals_in_a_table_and_labels_in_info(here: Path, genome: dict[str, s
     conforms(made)
 
 
+def test_strands_are_read_by_the_codes_that_files_use(here: Path, genome: dict[str, str]) -> None:
+    """Tables of Ensembl have 1 and -1: the sequences are those of the same file with + and -."""
+    at = [(f"chr{1 + i % 4}", 10 + 60 * (i // 4)) for i in range(N)]
+    made = {}
+    for name, codes in (("signs", "+-"), ("numbers", ("1", "-1"))):
+        columns = {"gene": [f"g{i}" for i in range(N)], "chromosome": [c for c, _ in at], "start": [s for _, s in at]}
+        columns |= {"end": [s + 50 for _, s in at], "strand": [codes[i % 3 == 0] for i in range(N)], "label": LABELS}
+        made[name] = new_task(str(write_table(here / f"{name}.tsv", columns, "\t")), genome="genome.fa")
+        conforms(made[name])
+    signs, numbers = (made[name].task.source() for name in ("signs", "numbers"))
+    assert signs.inputs.sequences.tolist() == numbers.inputs.sequences.tolist()
+    columns["strand"] = ["2" if code == "-1" else code for code in columns["strand"]]
+    with pytest.raises(BaserateError, match=r"t\.tsv: row 1: strand is '2', expected .* rename the column if it is"):
+        new_task(str(write_table(here / "t.tsv", columns, "\t")), genome="genome.fa")
+    assert value(new_task("t.tsv", genome="genome.fa", targets=["strand"]), "stranded") is False
+
+
 def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> None:
     parts = [("train", "test", "valid")[i % 3] for i in range(N)]
     columns = {"name": [f"s{i}" for i in range(N)], "seq": [*SEQUENCES[:200], *SEQUENCES[1:41]], "label": LABELS}

@@ -12,6 +12,7 @@ from statistics import median
 from ..cards.task import task_card
 from ..errors import ConfigError, DataError
 from ..files import write_whole
+from ..sources.strands import read_strands
 from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
@@ -155,6 +156,14 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
     if sample.form != "bed":
         out.append(
             Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is included")
+        )
+    strand = next((column for column in roles.columns.values() if column.name.lower() == "strand"), None)
+    if strand is not None and roles.taken[strand.name] == "strand":
+        named = "name it in a header line" if sample.form == "bed" else "rename the column"
+        read_strands(sample.columns[strand.name], str(path), advice=f"; {named} if it is something else")
+    elif strand is not None:
+        out.append(
+            Guess("stranded", False, f"{strand.name!r} is the {roles.taken[strand.name]}; all is read along '+'")
         )
     if len(set(widths)) > 1:
         middle = int(median(widths))

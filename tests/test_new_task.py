@@ -195,6 +195,23 @@ def test_strands_are_read_by_the_codes_that_files_use(here: Path, genome: dict[s
     assert value(new_task("t.tsv", genome="genome.fa", targets=["strand"]), "stranded") is False
 
 
+def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, str]) -> None:
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tREF\tALT\tpathogenic"]
+    for i in range(N):
+        chrom, at = f"chr{1 + i % 4}", 600 + 50 * (i // 4)
+        ref, alt = genome[chrom][at - 1], "CGTA"["ACGT".index(genome[chrom][at - 1])]
+        if i < 30:
+            ref, alt = (genome[chrom][at - 1 : at + 700], ref) if i < 10 else (ref, ("*", "<DEL>")[i % 2])
+        lines.append(f"{chrom}\t{at}\t{ref}\t{alt}\t{LABELS[i]}")
+    (here / "v.vcf").write_text("\n".join(lines) + "\n")
+    made = new_task("v.vcf", genome="genome.fa")
+    conforms(made)
+    alt, long = made.notes
+    assert alt.startswith(f"20 of {N} rows have no ALT of bases") and alt.endswith("they are left out")
+    assert long.startswith(f"10 of {N} rows have an allele that the window cannot hold") and "width = 703" in long
+    assert len(made.task.source()) == N - 30
+
+
 def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> None:
     parts = [("train", "test", "valid")[i % 3] for i in range(N)]
     columns = {"name": [f"s{i}" for i in range(N)], "seq": [*SEQUENCES[:200], *SEQUENCES[1:41]], "label": LABELS}

@@ -12,6 +12,7 @@ from statistics import median
 from ..cards.task import task_card
 from ..errors import ConfigError, DataError
 from ..files import write_whole
+from ..sources.alleles import read_alleles
 from ..sources.strands import read_strands
 from ..types import Task
 from .card import card_text, to_fill_in
@@ -141,6 +142,9 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
     where = Guess("genome", _from_card(Path(genome), card) if os.path.exists(genome) else genome)  # noqa: PTH110
     if roles.form == "variants":
         width = Guess("width", _WIDTH, "bp of genome around each variant")
+        refs, alts = (sample.columns[_column(roles, role)] for role in ("ref", "alt"))
+        alleles = read_alleles(refs, alts, str(path), width=_WIDTH)
+        roles.notes += [f"{line}; they are left out" for line in alleles.left_out()]
         start = _column(roles, "start")
         base = 0 if "start" in start.lower() else 1
         counted = (

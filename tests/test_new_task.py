@@ -252,6 +252,29 @@ def test_several_labels_joined_or_in_columns(here: Path) -> None:
     conforms(several)
 
 
+def test_decimal_commas_are_numbers_and_what_can_be_read_otherwise_is_asked(here: Path) -> None:
+    numbers = [round(float(x), 2) for x in RNG.normal(size=N)]
+    commas = [str(x).replace(".", ",") for x in numbers]
+    made = new_task(str(write_table(here / "log2fc.tsv", {"seq": SEQUENCES, "log2FC": commas}, "\t")))
+    assert made.task.kind == "regression" and made.task.source().targets.tolist() == numbers
+    assert "numbers with decimal commas" in made.text
+    conforms(made)
+    (here / "parts").mkdir()
+    for part, rows in (("train", slice(0, 160)), ("test", slice(160, N))):
+        write_table(here / "parts" / f"{part}.tsv", {"seq": SEQUENCES[rows], "y": commas[rows]}, "\t")
+    folder = new_task("parts")
+    assert sorted(folder.task.source().targets.tolist()) == sorted(numbers)
+    counts = {"seq": SEQUENCES, "activity": [f"{i * 40:,}" for i in range(N)]}
+    with pytest.raises(BaserateError, match=r"column 'activity': '1,000' may be 1000 or 1; write '\.' for decimals"):
+        new_task(str(write_table(here / "counts.tsv", counts, "\t")))
+    pairs = {"seq": SEQUENCES, "bound": [("1,3", "2", "1,2", "3")[i % 4] for i in range(N)]}
+    with pytest.raises(BaserateError, match=r"'1,3' may be 1\.3 or a list of labels; .*, or ';' between labels"):
+        new_task(str(write_table(here / "pairs.tsv", pairs, "\t")))
+    assert not list(here.glob("counts.toml")) + list(here.glob("pairs.toml"))
+    triples = {"seq": SEQUENCES, "bound": [("1,3", "2", "1,2,3", "3")[i % 4] for i in range(N)]}
+    assert new_task(str(write_table(here / "triples.tsv", triples, "\t"))).task.kind == "multilabel"
+
+
 def test_commas_in_the_names_of_classes_join_no_labels(here: Path) -> None:
     named = [f'"{("enhancer, strong", "enhancer, weak", "none")[i % 3]}"' for i in range(N)]
     made = new_task(str(write_table(here / "t.csv", {"seq": SEQUENCES, "state": named})))

@@ -186,6 +186,13 @@ def test_transcripts_on_no_strand_are_left_out_and_counted(tmp_path: Path, caplo
         read_transcripts(str(tmp_path / "b.gff"))
 
 
+def test_coordinates_may_have_commas_between_thousands(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text(f">chr1\n{'ACGTT' * 300}\n")
+    (tmp_path / "a.tsv").write_text("chrom\tstart\tend\tlabel\nchr1\t1,000\t1,004\t1\nchr1\t0\t4\t0\n")
+    examples = Bed(str(tmp_path / "g.fa"), str(tmp_path / "a.tsv"), kind="regression")()
+    assert examples.intervals.start.tolist() == [1000, 0]
+
+
 def test_loci_join_what_overlaps_even_through_a_third() -> None:
     rows = at(
         ("chr1", 10, 20, "+"), ("chr1", 0, 11, "-"), ("chr1", 19, 30, "+"), ("chr1", 30, 31, "+"), ("2", 0, 5, "+")

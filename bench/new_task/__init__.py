@@ -13,6 +13,7 @@ from ..cards.task import task_card
 from ..errors import ConfigError, DataError
 from ..files import write_whole
 from ..sources.alleles import read_alleles
+from ..sources.numbers import whole_number
 from ..sources.strands import read_strands
 from ..types import Task
 from .card import card_text, to_fill_in
@@ -196,10 +197,10 @@ def _column(roles: Roles, role: str) -> str:
 
 
 def _whole(text: str, path: Path) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise DataError(f"{path}: a start or end is {text!r}, expected a whole number") from None
+    number = whole_number(text)
+    if number is None:
+        raise DataError(f"{path}: a start or end is {text!r}, expected a whole number")
+    return number
 
 
 def _read(sample: Sample) -> str:

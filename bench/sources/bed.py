@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, MissingExtra, nearest
 from ..types import Intervals, strings
+from .numbers import whole_number
 from .sequences import package_file
 from .strands import read_strands
 from .tables import read_columns, read_text, require_column
@@ -142,11 +143,11 @@ def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
     """Return the values as whole numbers. Raises DataError naming the first row that is not one."""
     out = []
     for row, value in enumerate(values, 1):
-        try:
-            out.append(int(value))
-        except ValueError:
-            raise DataError(f"{reference}: row {row}: {what} is {value!r}, expected a whole number") from None
-        if abs(out[-1]) > LARGEST:
+        number = whole_number(value)
+        if number is None:
+            raise DataError(f"{reference}: row {row}: {what} is {value!r}, expected a whole number")
+        out.append(number)
+        if abs(number) > LARGEST:
             raise DataError(f"{reference}: row {row}: {what} is {value}, which is past the end of any genome")
     return out
 

@@ -18,6 +18,7 @@ from .alleles import read_alleles, shorten
 from .bed import CHROM, column, field, joined, table_columns
 from .collecting import TextCollector
 from .intervals import by_place, find_contig, loci, read_genome
+from .numbers import whole_number
 from .source import Check, Source
 from .tables import check_ids, first_changes
 from .targets import parse_targets
@@ -253,11 +254,11 @@ def _mismatch_reason(
 def _positions(values: Sequence[str], table: str, base: int) -> list[int]:
     out = []
     for row, value in enumerate(values, 1):
-        try:
-            out.append(int(value) - base)
-        except ValueError:
-            raise DataError(f"{table}: row {row}: POS is {value!r}, expected a whole number") from None
-        if out[-1] < 0:
+        number = whole_number(value)
+        if number is None:
+            raise DataError(f"{table}: row {row}: POS is {value!r}, expected a whole number")
+        out.append(number - base)
+        if number < base:
             start = f"VCF positions start at {base}" if base else "positions start at 0"
             raise DataError(f"{table}: row {row}: POS is {value}; {start}")
     return out

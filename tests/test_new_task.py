@@ -212,6 +212,26 @@ def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, s
     assert len(made.task.source()) == N - 30
 
 
+@pytest.mark.parametrize("name", ["peak{i}", ".", ""])
+def test_peaks_without_labels_are_positives_without_negatives(here: Path, genome: dict[str, str], name: str) -> None:
+    rows = [(f"chr{1 + i % 4}", 10 + 60 * (i // 4), 60 + 60 * (i // 4), name.format(i=i)) for i in range(N)]
+    more = [(str(i * 37 % 1000), ".", str(i / 7), "-1", str(i % 50)) for i in range(N)] if name else [()] * N
+    text = "\n".join(
+        "\t".join(map(str, (*row, *rest) if name else row[:3])) for row, rest in zip(rows, more, strict=True)
+    )
+    (here / "peaks.bed").write_text(text + "\n")
+    with pytest.raises(BaserateError) as caught:
+        new_task("peaks.bed", genome="genome.fa")
+    said = str(caught.value)
+    assert said.startswith("peaks.bed: intervals without labels, which are positives without negatives; add the neg")
+    assert ("name it with --target: " in said and "'score' (whole numbers, 0 to 999)" in said) == bool(name)
+    assert "\n" not in said and not (here / "peaks.toml").exists()
+    if name:
+        made = new_task("peaks.bed", genome="genome.fa", targets=["score"])
+        assert made.task.kind == "regression"
+        conforms(made)
+
+
 def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> None:
     parts = [("train", "test", "valid")[i % 3] for i in range(N)]
     columns = {"name": [f"s{i}" for i in range(N)], "seq": [*SEQUENCES[:200], *SEQUENCES[1:41]], "label": LABELS}

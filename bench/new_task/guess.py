@@ -13,7 +13,7 @@ from ..sources.numbers import ADVICE, MISSING
 from ..types import Kind
 from . import columns as c
 from .columns import Column, column_of, joined_labels
-from .sample import Sample
+from .sample import BED, Sample
 
 MAX_CLASSES = 1000
 _NEGATIVE = re.compile(
@@ -196,6 +196,14 @@ def _target(roles: Roles, given: Sequence[str]) -> None:
     fourth = roles.columns.get("name")
     if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
         return _set_target(roles, [fourth], "column 4 of a BED file")
+    if roles.form == "intervals" and all(name.lower() in BED or name.isdigit() for name in roles.columns):
+        # The score of BED is how dark a browser draws the interval, and what follows the strand is drawn too.
+        named = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
+        measured = f", or, if a column is measured, name it with --target: {', '.join(named)}" if named else ""
+        raise DataError(
+            f"{where}: intervals without labels, which are positives without negatives; add the negatives and a column "
+            f"of labels (column 4 of BED){measured}"
+        )
     candidates = _candidates(roles)
     if not candidates:
         free = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]

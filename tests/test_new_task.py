@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from baserate.checks import run_checks
 from baserate.errors import BaserateError
 from baserate.new_task import NewTask, new_task
+from baserate.new_task.direction import direction_of
 from baserate.new_task.guess import ordered
 from baserate.registry import TASKS
 from baserate.splits import load_split
@@ -57,11 +59,11 @@ def value(made: NewTask, key: str) -> object:
     return next((g.value for g in made.guesses if g.key == key), None)
 
 
-def conforms(made: NewTask) -> None:
-    """The card loads its examples, and no check fails; only what a user has to fill in is left out."""
+def conforms(made: NewTask, *open_: str) -> None:
+    """The card loads its examples, and no check fails; only what a user has to fill in and `open_` are left."""
     left = {r.check: r.detail for r in run_checks(made.task) if r.status != "passed"}
     paired = {"every_class_everywhere"} if made.task.kind == "paired" else set()
-    assert left.keys() == {"card_is_complete"} | paired, left
+    assert left.keys() == {"card_is_complete", *open_} | paired, left
     assert left["card_is_complete"] == "to fill in before others use it: citation, licence, species, assembly"
 
 
@@ -205,8 +207,8 @@ def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, s
         lines.append(f"{chrom}\t{at}\t{ref}\t{alt}\t{LABELS[i]}")
     (here / "v.vcf").write_text("\n".join(lines) + "\n")
     made = new_task("v.vcf", genome="genome.fa")
-    conforms(made)
-    alt, long = made.notes
+    conforms(made, "direction_is_stated")
+    alt, long, _ = made.notes
     assert alt.startswith(f"20 of {N} rows have no ALT of bases") and alt.endswith("they are left out")
     assert long.startswith(f"10 of {N} rows have an allele that the window cannot hold") and "width = 703" in long
     assert len(made.task.source()) == N - 30
@@ -255,7 +257,7 @@ def test_pairs_and_variants_as_sequences(here: Path) -> None:
     columns = {"ref_seq": SEQUENCES, "alt_seq": changed, "psi": [i / N for i in range(N)]}
     variants = new_task(str(write_table(here / "v.csv", columns)))
     assert variants.task.variants and variants.task.kind == "regression"
-    conforms(variants)
+    conforms(variants, "direction_is_stated")
     named = new_task(str(write_table(here / "c.csv", {"ref_seq": SEQUENCES, "alt_seq": changed, "label": LABELS})))
     assert named.task.metrics[0] == "auroc"  # which a zero-shot score has, and the Matthews correlation has not
     conforms(named)
@@ -436,3 +438,92 @@ def test_a_task_is_named_after_its_card(here: Path) -> None:
     made = [new_task(str(table), targets=[name], out=here / f"by-{name}.v2.toml") for name in ("dev", "hk")]
     assert [m.task.name for m in made] == ["by-dev_v2", "by-hk_v2"]
     assert new_task(str(table), targets=["dev"], out=here / "other.toml", name="mine").task.name == "mine"
+
+
+WORDS = [
+    ("Benign", "Pathogenic"),
+    ("Likely_benign", "Likely_pathogenic"),
+    ("Benign/Likely_benign", "Pathogenic/Likely_pathogenic"),
+    ("B", "P"),
+    ("tolerated", "deleterious"),
+    ("neutral", "damaging"),
+    ("functional", "loss_of_function"),
+    ("FUNC", "LOF"),
+    ("neutral", "functional"),
+    ("non-causal", "causal"),
+    ("control", "causal"),
+    ("not_pathogenic", "pathogenic"),
+    ("no effect", "effect"),
+    ("VUS", "Pathogenic"),
+]
+
+
+@pytest.mark.parametrize(("harmless", "harmful"), WORDS)
+def test_of_two_classes_the_more_harmful_is_the_last(harmless: str, harmful: str) -> None:
+    for classes in ((harmless, harmful), (harmful, harmless)):
+        found = direction_of("CLNSIG", classes)
+        assert found.classes == (harmless, harmful) and found.deleterious is True
+        assert found.reason.startswith(f"{harmful!r} is the more harmful")
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "deleterious"),
+    [
+        ("pathogenic", ("0", "1"), True),
+        ("is_deleterious", ("false", "true"), True),
+        ("benign", ("0", "1"), False),
+        ("pathogenicity", (), True),
+        ("fitness", (), False),
+        ("function_score", (), False),
+        ("label", ("0", "1"), None),
+        ("functional", ("0", "1"), None),
+        ("state", ("inactive", "active"), None),
+        ("pathogenic", ("left", "right"), None),
+        ("state", ("functional", "non-functional"), None),
+        ("state", ("loss_of_function", "gain_of_function"), None),
+        ("log2fc", (), None),
+        ("effect", (), None),
+    ],
+)
+def test_a_name_tells_the_direction_or_it_is_not_known(
+    name: str, classes: tuple[str, ...], deleterious: bool | None
+) -> None:
+    found = direction_of(name, classes)
+    assert (
+        found.deleterious is deleterious
+        and found.classes == classes
+        and bool(found.reason) == (found.deleterious is not None)
+    )
+
+
+def variants_of(genome: dict[str, str], labels: Sequence[object]) -> str:
+    """Return a VCF of an SNV for each label, the label as CLNSIG."""
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    for i, label in enumerate(labels):
+        chrom, at = f"chr{1 + i % 4}", 600 + 50 * (i // 4)
+        ref = genome[chrom][at - 1]
+        lines.append(f"{chrom}\t{at}\trs{i}\t{ref}\t{'CGTA'['ACGT'.index(ref)]}\t.\tPASS\tCLNSIG={label}")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_direction_of_variants_is_written_or_said_to_be_unknown(here: Path, genome: dict[str, str]) -> None:
+    for known in (("Pathogenic", "Benign"), ("deleterious", "tolerated")):
+        (here / "v.vcf").write_text(variants_of(genome, [known[i // 4 % 2] for i in range(N)]))
+        made = new_task("v.vcf", genome="genome.fa", force=True)
+        assert made.task.classes == (known[1], known[0]) and made.task.deleterious is True and not made.notes
+        assert made.text.count("deleterious = true ") == 1
+        conforms(made)
+    (here / "v.vcf").write_text(variants_of(genome, [("left", "right")[i // 4 % 2] for i in range(N)]))
+    made = new_task("v.vcf", genome="genome.fa", force=True)
+    assert made.task.deleterious is None and "deleterious" not in made.text
+    assert made.notes[0].endswith("if 'right' is, add --deleterious, if it is the less harmful, --not-deleterious")
+    conforms(made, "direction_is_stated")
+    for given in (True, False):
+        said = new_task("v.vcf", genome="genome.fa", force=True, deleterious=given)
+        assert said.task.deleterious is given and not said.notes
+    (here / "v.vcf").write_text(variants_of(genome, [round(float(x), 3) for x in RNG.normal(size=N)]))
+    measured = new_task("v.vcf", genome="genome.fa", force=True)
+    assert measured.task.kind == "regression" and "if a higher 'CLNSIG' is, add --deleterious" in measured.notes[0]
+    write_table(here / "t.csv", {"seq": SEQUENCES, "state": LABELS})
+    with pytest.raises(BaserateError, match=r"--deleterious: t\.csv asks for no direction of variants; leave"):
+        new_task("t.csv", deleterious=True)

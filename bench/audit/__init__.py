@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..types import Part, Split, Task
-from .balance import balance_findings, compositions_of, content_findings
+from .balance import balance_findings, compositions_of, content_findings, direction_finding
 from .cache import key_of, read_audit, write_audit
 from .duplicates import duplicate_findings
 from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
@@ -58,5 +58,7 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     yield from relative_findings(task, split)
     compositions = compositions_of(split)
     yield from shortcut_findings(task, split, compositions)
+    if task.variants:
+        yield direction_finding(task)
     yield from balance_findings(task, split)
     yield from content_findings(task, split, compositions)

@@ -106,6 +106,15 @@ def check_every_class_everywhere(task: Task) -> None:
             expect(part != "train" or varies.all(), f"train has a single value of {', '.join(flat[:5])}")
 
 
+def check_direction_is_stated(task: Task) -> None:
+    """A task of variants says whether its last class, or a higher value, is the more harmful variant."""
+    if task.lacks_direction:
+        raise NotApplicable(
+            "to say in the card: deleterious = true where the last class, or a higher value, is the more harmful "
+            "variant, else false; until then zero-shot scores, which may be mirrored, are not ranked"
+        )
+
+
 def check_truth_scores_best(task: Task) -> None:
     """Predicting the truth gives a primary metric of 1, or of 0 where the metric is an error."""
     test = load_split(task).test
@@ -131,6 +140,7 @@ TASK_CHECKS: tuple[Callable[[Task], None], ...] = (
     check_sequences_are_clean,
     check_no_sequence_in_two_parts,
     check_every_class_everywhere,
+    check_direction_is_stated,
     check_truth_scores_best,
 )
 

@@ -28,6 +28,11 @@ def new() -> None:
 @click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
 @click.option("--sequence", default="", help="The column of the DNA.")
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
+@click.option(
+    "--deleterious/--not-deleterious",
+    default=None,
+    help="Whether the last class, or a higher value, is the more harmful variant, where the names do not tell.",
+)
 @data_dir_option
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
@@ -39,6 +44,7 @@ def task(
     targets: tuple[str, ...],
     sequence: str,
     config: str,
+    deleterious: bool | None,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -59,7 +65,15 @@ def task(
     from ..new_task.show import report
 
     card = new_task(
-        file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
+        file,
+        genome=genome,
+        name=name,
+        out=out,
+        targets=targets,
+        sequence=sequence,
+        config=config,
+        deleterious=deleterious,
+        force=force,
     )
     if not quiet:
         click.echo(report(card) + "\n")

@@ -18,6 +18,7 @@ from ..sources.strands import read_strands
 from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
+from .direction import direction_of
 from .guess import Guess, Roles, roles_of
 from .parts import is_hub_id, read_parts, split_in_parts
 from .sample import Sample, find_file, read_sample
@@ -51,12 +52,14 @@ def new_task(
     targets: Sequence[str] = (),
     sequence: str = "",
     config: str = "",
+    deleterious: bool | None = None,
     force: bool = False,
 ) -> NewTask:
     """Return the card that was written for a data file, with every guess and its reason.
 
     `reference` may also be a folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a
-    configuration. `genome` is a FASTA file or a registered name, for intervals and variants. The card is written to
+    configuration. `genome` is a FASTA file or a registered name, for intervals and variants. `deleterious` says whether
+    the last class, or a higher value, is the more harmful variant, where the names do not tell. The card is written to
     `out`, or to NAME.toml in the working directory, whole or not at all. Raises DataError or ConfigError, in one line,
     where the file cannot be used, where a choice is open (naming the option that settles it), and where the card exists
     and `force` is not given.
@@ -78,7 +81,8 @@ def new_task(
         roles = roles_of(sample, sequence=sequence, targets=targets)
         table, placed = _source(sample, roles, path, target, genome)
         split = propose_split(roles, intervals=placed)
-    task = _task(name, roles)
+    direction = _direction(roles, reference, deleterious)
+    task = _task(name, roles, direction)
     source = [*table, *roles.guesses]
     text = card_text(source=str(path), card=str(target), task=task, table=source, split=split, unknown=True)
     return NewTask(
@@ -105,7 +109,30 @@ def _name(given: str, path: Path, out: Path | None) -> str:
     return re.sub(r"\W+", "_", stem).strip("_").lower() or "mine"
 
 
-def _task(name: str, roles: Roles) -> list[Guess]:
+def _direction(roles: Roles, reference: str, given: bool | None) -> list[Guess]:
+    """Return the key that says which variants are the more harmful, and put the classes in this order.
+
+    Raises ConfigError where it is `given` of a task without variants.
+    """
+    changed = roles.form == "variants" or "alternate" in roles.taken.values()
+    if roles.kind == "paired" or not changed or len(roles.classes) > 2 or roles.target is None:
+        if given is not None:
+            option = "--deleterious" if given else "--not-deleterious"
+            raise ConfigError(f"{option}: {reference} asks for no direction of variants; leave the option out")
+        return []
+    direction = direction_of(roles.target.name, roles.classes, given=given)
+    roles.classes = direction.classes
+    if direction.deleterious is not None:
+        return [Guess("deleterious", direction.deleterious, direction.reason)]
+    last = f"{roles.classes[1]!r}" if roles.classes else f"a higher {roles.target.name!r}"
+    roles.notes.append(
+        f"the names do not tell which variants are the more harmful, so zero-shot scores will not be ranked; if {last} "
+        "is, add --deleterious, if it is the less harmful, --not-deleterious"
+    )
+    return []
+
+
+def _task(name: str, roles: Roles, direction: list[Guess]) -> list[Guess]:
     column = roles.target
     kind = {
         "classification": f"{len(roles.classes)} classes",
@@ -119,6 +146,7 @@ def _task(name: str, roles: Roles) -> list[Guess]:
     if roles.classes:
         last = "in this order; a high score means the last" if len(roles.classes) == 2 else ""
         out.append(Guess("classes", list(roles.classes), last if roles.kind == "classification" else ""))
+    out += direction
     changed = roles.form == "variants" or "alternate" in roles.taken.values()
     if changed and roles.kind == "classification" and len(roles.classes) == 2:
         out.append(

@@ -198,17 +198,17 @@ def _target(roles: Roles, given: Sequence[str]) -> None:
         return _set_target(roles, [fourth], "column 4 of a BED file")
     if roles.form == "intervals" and all(name.lower() in BED or name.isdigit() for name in roles.columns):
         # The score of BED is how dark a browser draws the interval, and what follows the strand is drawn too.
-        named = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
-        measured = f", or, if a column is measured, name it with --target: {', '.join(named)}" if named else ""
+        free = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
+        measured = f", or, if a column is measured, name it with --target: {', '.join(free)}" if free else ""
         raise DataError(
             f"{where}: intervals without labels, which are positives without negatives; add the negatives and a column "
             f"of labels (column 4 of BED){measured}"
         )
     candidates = _candidates(roles)
     if not candidates:
-        free = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
-        listed = f": {', '.join(free[:8])}" if free else "; every row needs a label or a measurement"
-        raise DataError(f"{where}: no column can be the target{listed}" + ("; name one with --target" if free else ""))
+        unfit = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
+        listed = f": {', '.join(unfit[:8])}" if unfit else "; every row needs a label or a measurement"
+        raise DataError(f"{where}: no column can be the target{listed}" + ("; name one with --target" if unfit else ""))
     if len(candidates) == 1:
         return _set_target(roles, candidates, "the only column that can be a target")
     named = [column for column in candidates if column.named(c.TARGET)]

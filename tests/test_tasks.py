@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from baserate.registry import get_task
+from baserate.registry import TASKS, get_task
 from baserate.sources.intervals import Transcript, read_transcripts, splice_sites, windows
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split

@@ -260,7 +260,7 @@ def test_pairs_and_variants_as_sequences(here: Path) -> None:
     conforms(variants, "direction_is_stated")
     named = new_task(str(write_table(here / "c.csv", {"ref_seq": SEQUENCES, "alt_seq": changed, "label": LABELS})))
     assert named.task.metrics[0] == "auroc"  # which a zero-shot score has, and the Matthews correlation has not
-    conforms(named)
+    conforms(named, "direction_is_stated")
 
 
 def test_several_labels_joined_or_in_columns(here: Path) -> None:

@@ -95,6 +95,10 @@ SPOILED: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: change(f, lambda w: w.update({"model.extra.weight": torch.ones(3)})),
         "1 unexpected keys, such as model.extra.weight",
     ),
+    "misnamed": (
+        lambda f: change(f, lambda w: w.update({"x.model.norm.weight": w.pop("model.norm.weight")})),
+        "1 missing keys, such as model.norm.weight",
+    ),
     "mismatched": (lambda f: change(f, widen), "1 mismatched keys, such as model.norm.weight"),
     "head": (lambda f: change(f, lambda w: drop(w, "lm_head.weight")), "1 missing keys, such as lm_head.weight"),
     "truncated": (

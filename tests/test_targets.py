@@ -97,6 +97,7 @@ def test_a_column_of_numbers_in_one_notation_is_read(name):
         (["50%", "0.5"], "row 2: 'y' is '0.5', a number in no notation of the rows before"),
         (["1,234", "1,5", "1,234,567"], "row 3: 'y' is '1,234,567', a number in no notation"),
         (["1,5", "-"], "row 2: 'y' is '-', expected a number"),
+        (["01,02", "03"], "row 1: 'y' is '01,02', expected a number"),
         (["1_5"], "row 1: 'y' is '1_5', expected a number"),
         (["1,5", "NA"], "row 2: 'y' is 'NA'; leave out rows without a measurement"),
         (["1,5", "-inf"], "row 2: 'y' is '-inf'; leave out"),

@@ -165,7 +165,9 @@ def _why_unmatched(config: Any, missing: Collection[str], unexpected: Sequence[s
         return ""
     ends = max((name for name in missing if unexpected[0].endswith(f".{name}")), key=len, default=unexpected[0])
     prefix = unexpected[0].removesuffix(ends) or next((p for p in _PREFIXES if unexpected[0].startswith(p)), "")
-    if prefix and all(name.startswith(prefix) for name in unexpected):
+    fitting = sum(name.removeprefix(prefix) in missing for name in unexpected)
+    known = prefix in _PREFIXES or fitting > max(1, len(unexpected) // 2)
+    if prefix and known and all(name.startswith(prefix) for name in unexpected):
         advice = _PREFIXES.get(prefix, "save them without it")
         return f"the names of its weights have the prefix {prefix!r}, so that they fit no network: {advice}"
     if getattr(config, "architectures", None):

@@ -100,10 +100,11 @@ def _plain(text: str) -> float | None:
 
 def _read(cells: Sequence[str], mark: str, separator: str) -> list[float] | None:
     """Return the cells as numbers with this decimal mark and this separator of thousands; None where one is not."""
-    whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{_escaped(separator)}\d{{3}})+)" if separator else r"\d+"
+    groups = rf"|[1-9]\d{{0,2}}(?:{_escaped(separator)}\d{{3}})+" if separator else ""
+    whole = rf"(?:0|[1-9]\d*{groups})"  # '01,02' is a list of codes
     decimal = re.escape(mark)
     number = re.compile(
-        rf"(?P<whole>[+-]?(?:{whole})?)(?:{decimal}(?P<part>\d*))?(?:[eEdD](?P<exponent>[+-]?\d+))?", re.ASCII
+        rf"(?P<whole>[+-]?{whole}?)(?:{decimal}(?P<part>\d*))?(?:[eEdD](?P<exponent>[+-]?\d+))?", re.ASCII
     )
     out = []
     for cell in cells:

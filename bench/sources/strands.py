@@ -13,7 +13,7 @@ _NONE = ("", ".", "*")
 
 _STRAND_OF = dict.fromkeys(_PLUS, "+") | dict.fromkeys(_MINUS, "-") | dict.fromkeys(_NONE, "")
 
-EXPECTED = "+, 1, plus or forward; -, -1, minus or reverse; or '.' for none"
+_EXPECTED = "+, 1, plus or forward; -, -1, minus or reverse; or '.' for none"
 """The commonest codes, for messages."""
 
 
@@ -24,7 +24,7 @@ def strand_of(code: str, where: str, *, advice: str = "") -> str:
     """
     strand = _STRAND_OF.get(code.strip().lower())
     if strand is None:
-        raise DataError(f"{where}: strand is {code!r}, expected {EXPECTED}{advice}")
+        raise DataError(f"{where}: strand is {code!r}, expected {_EXPECTED}{advice}")
     return strand
 
 

@@ -58,7 +58,7 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None, *, fresh_v
         folder = None if results is None else record_folder(results, spec)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
         return Result(cell, "failed", reason=error_text(error))
-    earlier = None if folder is None else _done_before(folder)
+    earlier = None if folder is None else _done_before(folder, cell)
     if earlier is not None and not (fresh_versions and _is_of_other_versions(earlier)):
         return Result(cell, "done_before", earlier)
     worker.audit(cell.task)
@@ -81,11 +81,17 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None, *, fresh_v
     return Result(cell, record.status, record, record.error)
 
 
-def _done_before(folder: Path) -> Record | None:
-    """Return the record in `folder`, None where there is none or the cell is to be tried again."""
+def _done_before(folder: Path, cell: Cell) -> Record | None:
+    """Return the record in `folder`, None where there is none or the cell is to be tried again.
+
+    So is a zero-shot cell where the card now says otherwise which variants are the more harmful.
+    """
     if not (folder / "record.json").exists():
         return None
     record = read_record(folder)
+    stated = record.task.get("deleterious", bool(cell.task.deleterious))  # older records do not state it
+    if cell.mode == "zero_shot" and cell.task.variants and stated != cell.task.deleterious:
+        return None
     return None if record.status == "failed" or MISSING in record.flags else record
 
 

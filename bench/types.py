@@ -223,9 +223,10 @@ class Task:
     example is a base or a bin of its sequence. `published` is the metric that the task's own benchmark reports, one of
     `metrics`; `origin` says where the data come from, with the pinned revision, and `loaded` which data the
     loader has been tested on.
-    `deleterious` says that a higher target, or the last class, is the more harmful variant: zero-shot scores, which are
-    ALT over REF, are then negated. `zero_shot` names the rules by which a task without variants may be scored without
-    training, such as 'likelihood' or 'centroid'; the first is the default.
+    `deleterious` says whether a higher target, or the last class, is the more harmful variant: zero-shot scores, which
+    are ALT over REF, are then negated. None says nothing, and such scores may be mirrored. `zero_shot` names the rules
+    by which a task without variants may be scored without training, such as 'likelihood' or 'centroid'; the first is
+    the default.
     """
 
     name: str
@@ -247,7 +248,7 @@ class Task:
     published: str = ""
     origin: str = ""
     loaded: str = ""
-    deleterious: bool = False
+    deleterious: bool | None = None
     zero_shot: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     requires: str = ""
@@ -264,6 +265,11 @@ class Task:
     def trainable(self) -> bool:
         """Whether there is a training part; a task may be for zero-shot use only."""
         return self.sizes.get("train", 1) > 0
+
+    @property
+    def lacks_direction(self) -> bool:
+        """Whether the task is one of variants and does not say which of them are the more harmful."""
+        return self.variants and self.deleterious is None and len(self.classes) <= 2
 
     def small_variant(self) -> Task:
         """Return the task's `small` subset as a task of its own. Raises DataError where none is declared."""

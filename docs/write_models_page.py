@@ -39,6 +39,9 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
   file, which need not name it, and transformers 5 writes no such key. Failing that, the family alone is
   recognised where the column "recognised by" below says content: there `config.json` holds something that only this
   family has. Any other folder is read by the conventions of transformers, and its pretraining is not known.
+- **Other weights in a folder**: an adapter (LoRA and its like) is not applied, so a folder with one is refused with the
+  command that merges it. So are a second set of safetensors and files called heads, deltas, lora or ema: nothing would
+  read them. All files that may hold weights are in the digest.
 - **Code of its own**: some checkpoints bring Python code that would run on your machine. It runs only if you name the
   model and the revision that you have read, a commit, or for a folder the digest that the refusal shows:
   `--trust-remote-code zhihan1996/DNABERT-2-117M@COMMIT`. The record says so. Code that a checkpoint takes from

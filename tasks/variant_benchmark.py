@@ -32,14 +32,18 @@ _TAG = re.compile(r"\[[^\]]*\]")
 _COLUMNS = ("ref_left", "ref_right", "alt_left", "alt_right")
 
 TASKS = {
-    "coding_pathogenicity": (("benign", "pathogenic"), "Is this coding variant pathogenic?"),
-    "non_coding_pathogenicity": (("benign", "pathogenic"), "Is this non-coding variant pathogenic?"),
-    "common_vs_rare": (("label 0", "label 1"), "Is this a common variant of gnomAD, or a substitution made nearby?"),
-    "expression": (("none", "effect"), "Does this variant alter the expression of a gene?"),
-    "meqtl": (("none", "effect"), "Does this variant alter methylation nearby?"),
-    "sqtl": (("none", "effect"), "Does this variant alter splicing?"),
+    "coding_pathogenicity": (("benign", "pathogenic"), "Is this coding variant pathogenic?", True),
+    "non_coding_pathogenicity": (("benign", "pathogenic"), "Is this non-coding variant pathogenic?", True),
+    "common_vs_rare": (
+        ("label 0", "label 1"),
+        "Is this a common variant of gnomAD, or a substitution made nearby?",
+        None,  # which label is which is not known to us
+    ),
+    "expression": (("none", "effect"), "Does this variant alter the expression of a gene?", True),
+    "meqtl": (("none", "effect"), "Does this variant alter methylation nearby?", True),
+    "sqtl": (("none", "effect"), "Does this variant alter splicing?", True),
 }
-"""Each configuration's classes, in the order of the labels 0 and 1, and its question."""
+"""Each configuration's classes, in the order of the labels 0 and 1, its question, and whether 1 is the more harmful."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,13 @@ def _joined(left: str, right: str, where: str) -> tuple[str, int]:
     return before + reverse_complement(after[:-1]), len(before) - 1
 
 
-def _declare(config: str, classes: tuple[str, ...], question: str) -> Any:
+def _declare(config: str, classes: tuple[str, ...], question: str, deleterious: bool | None) -> Any:
     @task
     def build() -> Task:
         rule = by_stratum("chrom", test=TEST, valid=VALID)
         return Task(
             name=f"variant_benchmark.{config}",
-            version=1,
+            version=1 if deleterious is None else 2,  # version 1 did not say so, and zero-shot scores were mirrored
             kind="classification",
             metrics=("auroc", "auprc", "mcc", "accuracy"),
             source=Annotated(config, classes),
@@ -128,6 +132,7 @@ def _declare(config: str, classes: tuple[str, ...], question: str) -> Any:
             sizes={},
             classes=classes,
             variants=True,
+            deleterious=deleterious,
             origin=f"{REPOSITORY} at main, {config}",
             loaded="real variants of hg19 in the layout of sqtl",
         )

@@ -57,6 +57,7 @@ def wt1_exon5_splicing() -> Task:
         version=1,
         kind="regression",
         variants=True,
+        deleterious=False,
         metrics=("spearman:background=*", "pearson:background=*", "spearman", "pearson"),
         source=examples,
         split=by_stratum("background", test=("G", "H", "I", "J"), valid=("E", "F")),

@@ -359,6 +359,18 @@ def test_variants_are_known_by_both_alleles_and_bases_by_their_place() -> None:
     assert found.finding("lookup").status == "NOTE"
 
 
+@pytest.mark.parametrize(("stated", "status"), [(True, "PASS"), (False, "PASS"), (None, "WARN")])
+def test_a_task_of_variants_without_a_direction_is_a_warning(
+    stated: bool | None, status: str, base: Split, tmp_path: Path
+) -> None:
+    split = Split(*(replace(e, inputs=Inputs(e.inputs.sequences, strings(drawn(len(e), 9)))) for _, e in base))
+    audit(task(variants=True, deleterious=True), split, cache=tmp_path)
+    found = audit(task(variants=True, deleterious=stated), split, cache=tmp_path).finding("direction")
+    assert found.status == status and ("may be mirrored" in found.summary) == (stated is None)
+    with pytest.raises(KeyError):
+        audit(task(), base).finding("direction")
+
+
 def test_multilabel_pairs_and_next_bases() -> None:
     rng = np.random.default_rng(1)
 

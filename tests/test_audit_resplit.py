@@ -131,6 +131,17 @@ def test_relatives_and_groups_stay_together_in_a_new_split(tmp_path: Path) -> No
     assert 16 <= made.sizes["test"] <= 32 and sum(made.sizes.values()) + len(gone(tmp_path / "new")) == 120
 
 
+@pytest.mark.parametrize("stated", [True, False, None])
+def test_the_direction_of_variants_stays_as_it_was_stated(stated: bool | None, tmp_path: Path) -> None:
+    parts = []
+    for seed, (name, n) in enumerate((("train", 30), ("valid", 12), ("test", 20))):
+        sequences = drawn(n, seed)
+        inputs = Inputs(strings(sequences), strings([s[:40] + s[39::-1] for s in sequences]), np.full(n, 40))
+        parts.append(part(name, sequences, None, inputs))
+    made = resplit(task(variants=True, deleterious=stated), Split(*parts), tmp_path / "v")
+    assert task_card(made.card).deleterious is stated
+
+
 @pytest.mark.parametrize("kind", ["regression", "several", "multilabel", "variants", "paired", "generation"])
 def test_every_kind_is_read_back_as_it_was(kind: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

@@ -61,10 +61,11 @@ def put(
     if (scored := more.pop("scored", None)) is not None:
         p = replace(p, scores=np.where(scored[:, None], p.scores, np.nan), scored=scored)
         more["flags"] = (*more.get("flags", ()), f"skipped {300 - scored.sum()} of 300")
+    about = {"id": "toy@1", "metrics": list(METRICS), "description": "A | toy <b>.", "sizes": {"train": 9}}
     record = Record(
         spec,
         status,
-        {"id": "toy@1", "metrics": list(METRICS), "description": "A | toy <b>.", "sizes": {"train": 9}},
+        about | more.pop("task", {}),
         {"name": model, "baseline": baseline, "twin_of": twin_of},
         tuple(estimate(p, m) for m in METRICS) if status == "done" else (),
         flags=("collapsed",) * flag_collapsed(p) + more.pop("flags", ()),
@@ -267,6 +268,29 @@ def test_model_that_scores_fewer_than_half_stands_apart_and_changes_nobodys_numb
     assert "- <sup>2</sup> scores too few of the examples" in to_markdown(table)
     (line,) = [x for x in csv.DictReader(io.StringIO(to_csv(table))) if x["model"] == "picky" and x["rank"] == ""][:1]
     assert "skipped" in line["flags"] and "too few" in line["flags"]
+
+
+@pytest.mark.parametrize("stated", [True, False, None, "in an older record"])
+def test_zero_shot_scores_that_may_be_mirrored_are_shown_and_not_ranked(results: Path, stated: bool | None) -> None:
+    before = build_leaderboard(results)
+    task = {
+        "variants": True,
+        "classes": ["a", "b"],
+        **({"deleterious": stated} if stated in (True, False, None) else {}),
+    }
+    put(results, "floor", 3.0, mode="zero_shot", baseline=True, noise=8, task=task)
+    mirrored = put(results, "mirror", 2.0, mode="zero_shot", noise=9, task=task, scored=some(0.7, 3))
+    table = build_leaderboard(results)
+    c, note = cell(table, "mirror · zero_shot"), "the card does not say which variants are the more harmful"
+    assert (c.undirected, c.rank is None, c.gain is None) == (stated is None,) * 3
+    assert (table.columns[0].best_baseline == "floor · zero_shot") is (stated is not None)
+    assert (note in to_markdown(table)) is (stated is None) and (note in to_csv(table)) is (stated is None)
+    assert c.estimates[0].value is not None
+    if stated is None:
+        assert c.estimates == mirrored.estimates
+        assert [(x.row, x.rank, x.gain) for x in before.cells] == [
+            (x.row, x.rank, x.gain) for x in table.cells if not x.undirected
+        ], "nobody else's standing changes"
 
 
 def test_picky_baseline_is_no_floor(results: Path) -> None:

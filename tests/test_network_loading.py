@@ -19,9 +19,10 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from baserate.cards.checkpoint import checkpoint_card
 from baserate.errors import BaserateError, ConfigError, DataError, NotApplicable
 from baserate.networks.checkpoint import from_network
-from baserate.networks.hub import Access
+from baserate.networks.hub import Access, Location, read_config
 from baserate.types import strings
 
 from .checkpoints import LAYOUTS, build, dna, opened
@@ -93,6 +94,10 @@ SPOILED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unexpected": (
         lambda f: change(f, lambda w: w.update({"model.extra.weight": torch.ones(3)})),
         "1 unexpected keys, such as model.extra.weight",
+    ),
+    "misnamed": (
+        lambda f: change(f, lambda w: w.update({"x.model.norm.weight": w.pop("model.norm.weight")})),
+        "1 missing keys, such as model.norm.weight",
     ),
     "mismatched": (lambda f: change(f, widen), "1 mismatched keys, such as model.norm.weight"),
     "head": (lambda f: change(f, lambda w: drop(w, "lm_head.weight")), "1 missing keys, such as lm_head.weight"),
@@ -274,6 +279,102 @@ def test_weights_in_many_files_are_read_and_a_missing_one_is_told(tmp_path: Path
     with pytest.raises(DataError, match="its weights cannot be loaded") as caught:
         opened(folder)
     assert "\n" not in str(caught.value)
+
+
+def adapted(folder: Path, **config: Any) -> Path:
+    """Put an adapter, as peft saves it, beside the weights of a checkpoint."""
+    lora = {f"base_model.model.model.layers.0.self_attn.q_proj.lora_{x}.weight": torch.ones(4, 4) for x in "AB"}
+    save_file(lora, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    about = {"peft_type": "LORA", "base_model_name_or_path": "org/base", **config}
+    (folder / "adapter_config.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.mark.parametrize("random_weights", [False, True])
+def test_an_adapter_is_refused_with_the_command_that_merges_it(random_weights: bool, tmp_path: Path) -> None:
+    folder = adapted(build(tmp_path / "x", LAYOUTS["mistral"]))
+    command = "from transformers import AutoModelForCausalLM as M.*M.from_pretrained.'org/base'.*merge_and_unload"
+    for open_it in (lambda: opened(folder, random_weights=random_weights), lambda: card(folder, random_weights)):
+        with pytest.raises(ConfigError, match=rf"has an adapter .adapter_config.json., which would not .*{command}"):
+            open_it()
+    (folder / "config.json").unlink()
+    with pytest.raises(ConfigError, match=r"has an adapter .*AutoModelForMaskedLM"):
+        card(folder, random_weights)
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"has an adapter .*merge it with the library that wrote it"):
+        card(folder, random_weights)
+
+
+def card(folder: Path, random_weights: bool = False) -> Any:
+    return checkpoint_card(Location(str(folder), folder, ""), random_weights=random_weights)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lora.safetensors", "model-00001-of-00002.safetensors", "heads.pt", "weights_delta.bin", "v_head.bin", "ema.ckpt"],
+)
+def test_weights_that_nothing_would_read_are_refused_and_change_the_revision(name: str, tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS["mistral"])
+    before = card(folder).revision()
+    (folder / name).write_bytes(b"x" * 9)
+    assert read_config(Location(str(folder), folder, ""))[1] != before
+    with pytest.raises(ConfigError, match=rf"{name} has weights that would not be read; put its weights into .* move"):
+        card(folder)
+
+
+def test_the_state_of_a_training_run_and_other_precisions_are_no_second_weights(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = build(tmp_path / "x", LAYOUTS["mistral"])
+    before = card(folder).revision()
+    for name in ("training_args.bin", "rng_state_0.pth", "scheduler.bin", "model.fp16.safetensors"):
+        (folder / name).write_bytes(b"x" * 9)
+    assert card(folder).name == "x"
+    (folder / "model.fp16.safetensors").unlink()
+    assert card(folder).revision() == before, "what is no weights is not in the revision"
+    assert not caplog.records
+    (folder / "pytorch_model.bin").write_bytes(b"x" * 9)
+    assert card(folder).revision() != before
+    assert "weights are read from model.safetensors, not from pytorch_model.bin beside it" in caplog.text
+    index = {"weight_map": {"a": "model-00001-of-00001.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ConfigError, match=r"has model.safetensors and the weights that model\.safetensors\.index"):
+        card(folder)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "advice"),
+    [
+        ("module.", "save model.module.state_dict()"),
+        ("_orig_mod.", "save model._orig_mod.state_dict()"),
+        ("base_model.model.", "save model.merge_and_unload()"),
+        ("net.", "save them without it"),
+    ],
+)
+def test_a_prefix_of_all_weights_is_named(prefix: str, advice: str, tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS["mistral"])
+    weights = load_file(folder / "model.safetensors")
+    renamed = {prefix + name: value for name, value in weights.items()}
+    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DataError) as caught:
+        opened(folder)
+    said = f"the names of its weights have the prefix {prefix!r}, so that they fit no network: "
+    assert said in str(caught.value) and str(caught.value).endswith(advice) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("layout", "name"), [("mistral", "MistralForCausalLM"), ("esm-rotary", "EsmForMaskedLM")])
+def test_a_configuration_without_architectures_is_named(layout: str, name: str, tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS[layout])
+    expected = opened(folder).parameter_hash()
+    content = json.loads((folder / "config.json").read_text())
+    del content["architectures"]
+    (folder / "config.json").write_text(json.dumps(content))
+    with pytest.raises(DataError) as caught:
+        opened(folder)
+    assert 'config.json has no "architectures", so that weights of a head' in str(caught.value)
+    assert f'add "architectures": ["{name}"]' in str(caught.value)
+    (folder / "config.json").write_text(json.dumps({**content, "architectures": [name]}))
+    assert opened(folder).parameter_hash() == expected
 
 
 def test_an_encoder_with_a_decoder_is_refused(tmp_path: Path) -> None:

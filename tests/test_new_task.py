@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from baserate.checks import run_checks
 from baserate.errors import BaserateError
 from baserate.new_task import NewTask, new_task
+from baserate.new_task.direction import direction_of
 from baserate.new_task.guess import ordered
 from baserate.registry import TASKS
 from baserate.splits import load_split
@@ -56,11 +58,11 @@ def value(made: NewTask, key: str) -> object:
     return next((g.value for g in made.guesses if g.key == key), None)
 
 
-def conforms(made: NewTask) -> None:
-    """The card loads its examples, and no check fails; only what a user has to fill in is left out."""
+def conforms(made: NewTask, *open_: str) -> None:
+    """The card loads its examples, and no check fails; only what a user has to fill in and `open_` are left."""
     left = {r.check: r.detail for r in run_checks(made.task) if r.status != "passed"}
     paired = {"every_class_everywhere"} if made.task.kind == "paired" else set()
-    assert left.keys() == {"card_is_complete"} | paired, left
+    assert left.keys() == {"card_is_complete", *open_} | paired, left
     assert left["card_is_complete"] == "to fill in before others use it: citation, licence, species, assembly"
 
 
@@ -177,6 +179,60 @@ def test_intervals_in_a_table_and_labels_in_info(here: Path, genome: dict[str, s
     conforms(made)
 
 
+def test_strands_are_read_by_the_codes_that_files_use(here: Path, genome: dict[str, str]) -> None:
+    """Tables of Ensembl have 1 and -1: the sequences are those of the same file with + and -."""
+    at = [(f"chr{1 + i % 4}", 10 + 60 * (i // 4)) for i in range(N)]
+    made = {}
+    for name, codes in (("signs", "+-"), ("numbers", ("1", "-1"))):
+        columns = {"gene": [f"g{i}" for i in range(N)], "chromosome": [c for c, _ in at], "start": [s for _, s in at]}
+        columns |= {"end": [s + 50 for _, s in at], "strand": [codes[i % 3 == 0] for i in range(N)], "label": LABELS}
+        made[name] = new_task(str(write_table(here / f"{name}.tsv", columns, "\t")), genome="genome.fa")
+        conforms(made[name])
+    signs, numbers = (made[name].task.source() for name in ("signs", "numbers"))
+    assert signs.inputs.sequences.tolist() == numbers.inputs.sequences.tolist()
+    columns["strand"] = ["2" if code == "-1" else code for code in columns["strand"]]
+    with pytest.raises(BaserateError, match=r"t\.tsv: row 1: strand is '2', expected .* rename the column if it is"):
+        new_task(str(write_table(here / "t.tsv", columns, "\t")), genome="genome.fa")
+    assert value(new_task("t.tsv", genome="genome.fa", targets=["strand"]), "stranded") is False
+
+
+def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, str]) -> None:
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tREF\tALT\tpathogenic"]
+    for i in range(N):
+        chrom, at = f"chr{1 + i % 4}", 600 + 50 * (i // 4)
+        ref, alt = genome[chrom][at - 1], "CGTA"["ACGT".index(genome[chrom][at - 1])]
+        if i < 30:
+            ref, alt = (genome[chrom][at - 1 : at + 700], ref) if i < 10 else (ref, ("*", "<DEL>")[i % 2])
+        lines.append(f"{chrom}\t{at}\t{ref}\t{alt}\t{LABELS[i]}")
+    (here / "v.vcf").write_text("\n".join(lines) + "\n")
+    made = new_task("v.vcf", genome="genome.fa")
+    conforms(made, "direction_is_stated")
+    alt, long, _ = made.notes
+    assert alt.startswith(f"20 of {N} rows have no ALT of bases") and alt.endswith("they are left out")
+    assert long.startswith(f"10 of {N} rows have an allele that the window cannot hold") and "width = 703" in long
+    assert len(made.task.source()) == N - 30
+
+
+@pytest.mark.parametrize("name", ["peak{i}", ".", ""])
+def test_peaks_without_labels_are_positives_without_negatives(here: Path, genome: dict[str, str], name: str) -> None:
+    rows = [(f"chr{1 + i % 4}", 10 + 60 * (i // 4), 60 + 60 * (i // 4), name.format(i=i)) for i in range(N)]
+    more = [(str(i * 37 % 1000), ".", str(i / 7), "-1", str(i % 50)) for i in range(N)] if name else [()] * N
+    text = "\n".join(
+        "\t".join(map(str, (*row, *rest) if name else row[:3])) for row, rest in zip(rows, more, strict=True)
+    )
+    (here / "peaks.bed").write_text(text + "\n")
+    with pytest.raises(BaserateError) as caught:
+        new_task("peaks.bed", genome="genome.fa")
+    said = str(caught.value)
+    assert said.startswith("peaks.bed: intervals without labels, which are positives without negatives; add the neg")
+    assert ("name it with --target: " in said and "'score' (whole numbers, 0 to 999)" in said) == bool(name)
+    assert "\n" not in said and not (here / "peaks.toml").exists()
+    if name:
+        made = new_task("peaks.bed", genome="genome.fa", targets=["score"])
+        assert made.task.kind == "regression"
+        conforms(made)
+
+
 def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> None:
     parts = [("train", "test", "valid")[i % 3] for i in range(N)]
     columns = {"name": [f"s{i}" for i in range(N)], "seq": [*SEQUENCES[:200], *SEQUENCES[1:41]], "label": LABELS}
@@ -249,10 +305,10 @@ def test_pairs_and_variants_as_sequences(here: Path) -> None:
     columns = {"ref_seq": SEQUENCES, "alt_seq": changed, "psi": [i / N for i in range(N)]}
     variants = new_task(str(write_table(here / "v.csv", columns)))
     assert variants.task.variants and variants.task.kind == "regression"
-    conforms(variants)
+    conforms(variants, "direction_is_stated")
     named = new_task(str(write_table(here / "c.csv", {"ref_seq": SEQUENCES, "alt_seq": changed, "label": LABELS})))
     assert named.task.metrics[0] == "auroc"  # which a zero-shot score has, and the Matthews correlation has not
-    conforms(named)
+    conforms(named, "direction_is_stated")
 
 
 def test_several_labels_joined_or_in_columns(here: Path) -> None:
@@ -264,6 +320,29 @@ def test_several_labels_joined_or_in_columns(here: Path) -> None:
     several = new_task(str(write_table(here / "c.csv", columns)))
     assert several.task.kind == "multilabel" and value(several, "target") == ["liver", "gut", "brain"]
     conforms(several)
+
+
+def test_decimal_commas_are_numbers_and_what_can_be_read_otherwise_is_asked(here: Path) -> None:
+    numbers = [round(float(x), 2) for x in RNG.normal(size=N)]
+    commas = [str(x).replace(".", ",") for x in numbers]
+    made = new_task(str(write_table(here / "log2fc.tsv", {"seq": SEQUENCES, "log2FC": commas}, "\t")))
+    assert made.task.kind == "regression" and made.task.source().targets.tolist() == numbers
+    assert "numbers with decimal commas" in made.text
+    conforms(made)
+    (here / "parts").mkdir()
+    for part, rows in (("train", slice(0, 160)), ("test", slice(160, N))):
+        write_table(here / "parts" / f"{part}.tsv", {"seq": SEQUENCES[rows], "y": commas[rows]}, "\t")
+    folder = new_task("parts")
+    assert sorted(folder.task.source().targets.tolist()) == sorted(numbers)
+    counts = {"seq": SEQUENCES, "activity": [f"{i * 40:,}" for i in range(N)]}
+    with pytest.raises(BaserateError, match=r"column 'activity': '1,000' may be 1000 or 1; write '\.' for decimals"):
+        new_task(str(write_table(here / "counts.tsv", counts, "\t")))
+    pairs = {"seq": SEQUENCES, "bound": [("1,3", "2", "1,2", "3")[i % 4] for i in range(N)]}
+    with pytest.raises(BaserateError, match=r"'1,3' may be 1\.3 or a list of labels; .*, or ';' between labels"):
+        new_task(str(write_table(here / "pairs.tsv", pairs, "\t")))
+    assert not list(here.glob("counts.toml")) + list(here.glob("pairs.toml"))
+    triples = {"seq": SEQUENCES, "bound": [("1,3", "2", "1,2,3", "3")[i % 4] for i in range(N)]}
+    assert new_task(str(write_table(here / "triples.tsv", triples, "\t"))).task.kind == "multilabel"
 
 
 def test_commas_in_the_names_of_classes_join_no_labels(here: Path) -> None:
@@ -405,3 +484,92 @@ def test_a_task_is_named_after_its_card(here: Path) -> None:
     made = [new_task(str(table), targets=[name], out=here / f"by-{name}.v2.toml") for name in ("dev", "hk")]
     assert [m.task.name for m in made] == ["by-dev_v2", "by-hk_v2"]
     assert new_task(str(table), targets=["dev"], out=here / "other.toml", name="mine").task.name == "mine"
+
+
+WORDS = [
+    ("Benign", "Pathogenic"),
+    ("Likely_benign", "Likely_pathogenic"),
+    ("Benign/Likely_benign", "Pathogenic/Likely_pathogenic"),
+    ("B", "P"),
+    ("tolerated", "deleterious"),
+    ("neutral", "damaging"),
+    ("functional", "loss_of_function"),
+    ("FUNC", "LOF"),
+    ("neutral", "functional"),
+    ("non-causal", "causal"),
+    ("control", "causal"),
+    ("not_pathogenic", "pathogenic"),
+    ("no effect", "effect"),
+    ("VUS", "Pathogenic"),
+]
+
+
+@pytest.mark.parametrize(("harmless", "harmful"), WORDS)
+def test_of_two_classes_the_more_harmful_is_the_last(harmless: str, harmful: str) -> None:
+    for classes in ((harmless, harmful), (harmful, harmless)):
+        found = direction_of("CLNSIG", classes)
+        assert found.classes == (harmless, harmful) and found.deleterious is True
+        assert found.reason.startswith(f"{harmful!r} is the more harmful")
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "deleterious"),
+    [
+        ("pathogenic", ("0", "1"), True),
+        ("is_deleterious", ("false", "true"), True),
+        ("benign", ("0", "1"), False),
+        ("pathogenicity", (), True),
+        ("fitness", (), False),
+        ("function_score", (), False),
+        ("label", ("0", "1"), None),
+        ("functional", ("0", "1"), None),
+        ("state", ("inactive", "active"), None),
+        ("pathogenic", ("left", "right"), None),
+        ("state", ("functional", "non-functional"), None),
+        ("state", ("loss_of_function", "gain_of_function"), None),
+        ("log2fc", (), None),
+        ("effect", (), None),
+    ],
+)
+def test_a_name_tells_the_direction_or_it_is_not_known(
+    name: str, classes: tuple[str, ...], deleterious: bool | None
+) -> None:
+    found = direction_of(name, classes)
+    assert (
+        found.deleterious is deleterious
+        and found.classes == classes
+        and bool(found.reason) == (found.deleterious is not None)
+    )
+
+
+def variants_of(genome: dict[str, str], labels: Sequence[object]) -> str:
+    """Return a VCF of an SNV for each label, the label as CLNSIG."""
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    for i, label in enumerate(labels):
+        chrom, at = f"chr{1 + i % 4}", 600 + 50 * (i // 4)
+        ref = genome[chrom][at - 1]
+        lines.append(f"{chrom}\t{at}\trs{i}\t{ref}\t{'CGTA'['ACGT'.index(ref)]}\t.\tPASS\tCLNSIG={label}")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_direction_of_variants_is_written_or_said_to_be_unknown(here: Path, genome: dict[str, str]) -> None:
+    for known in (("Pathogenic", "Benign"), ("deleterious", "tolerated")):
+        (here / "v.vcf").write_text(variants_of(genome, [known[i // 4 % 2] for i in range(N)]))
+        made = new_task("v.vcf", genome="genome.fa", force=True)
+        assert made.task.classes == (known[1], known[0]) and made.task.deleterious is True and not made.notes
+        assert made.text.count("deleterious = true ") == 1
+        conforms(made)
+    (here / "v.vcf").write_text(variants_of(genome, [("left", "right")[i // 4 % 2] for i in range(N)]))
+    made = new_task("v.vcf", genome="genome.fa", force=True)
+    assert made.task.deleterious is None and "deleterious" not in made.text
+    assert made.notes[0].endswith("if 'right' is, add --deleterious, if it is the less harmful, --not-deleterious")
+    conforms(made, "direction_is_stated")
+    for given in (True, False):
+        said = new_task("v.vcf", genome="genome.fa", force=True, deleterious=given)
+        assert said.task.deleterious is given and not said.notes
+    (here / "v.vcf").write_text(variants_of(genome, [round(float(x), 3) for x in RNG.normal(size=N)]))
+    measured = new_task("v.vcf", genome="genome.fa", force=True)
+    assert measured.task.kind == "regression" and "if a higher 'CLNSIG' is, add --deleterious" in measured.notes[0]
+    write_table(here / "t.csv", {"seq": SEQUENCES, "state": LABELS})
+    with pytest.raises(BaserateError, match=r"--deleterious: t\.csv asks for no direction of variants; leave"):
+        new_task("t.csv", deleterious=True)

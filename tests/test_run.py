@@ -76,6 +76,36 @@ def run(task: Task, cards: list[ModelCard], results: Path, **options: Any) -> tu
     return grid.run(plan([task], cards)), ended
 
 
+class PrefersReference:
+    """A model whose score of a variant is -1 for every A in ALT."""
+
+    def score_variants(self, inputs: Inputs) -> FloatArray:
+        assert inputs.alternates is not None
+        return np.array([-float(alt.count("A")) for alt in inputs.alternates])
+
+
+def test_zero_shot_cells_of_a_task_that_turns_its_direction_are_run_again(tmp_path: Path) -> None:
+    """No identity has the direction in it, so a record of the other one would be taken for the right one."""
+    rng = np.random.default_rng(0)
+    rows = ["ref,alt,label"]
+    for i in range(60):
+        ref = "".join(rng.choice(list("ACGT"), 20))
+        rows.append(f"{ref},{ref[:10]}{'CA'[i % 2]}{ref[11:]},{i % 2}" if ref[10] in "GT" else f"{ref},{ref}GA,1")
+    (tmp_path / "v.csv").write_text("\n".join(rows) + "\n")
+    model, found, ended = card("prefers", PrefersReference, "zero_shot"), {}, []
+    for stated in ("", "deleterious = true\n", "deleterious = false\n", "deleterious = false\n"):
+        (tmp_path / "v.toml").write_text(
+            f'name = "v"\nkind = "classification"\nclasses = ["0", "1"]\nmetrics = ["auroc"]\n{stated}'
+            '[source]\ntable = "v.csv"\nsequence = "ref"\nalternate = "alt"\n[split]\nrule = "all_test"\n'
+        )
+        ended += run(task_card(tmp_path / "v.toml"), [model], tmp_path / "r")[1]
+        (record,) = read_records(tmp_path / "r")
+        found[stated] = record.estimates[0].value
+        assert record.task["deleterious"] == {"": None}.get(stated, "true" in stated)
+    assert ended == ["done", "done", "done", "done_before"]
+    assert found[""] == found["deleterious = false\n"] == pytest.approx(1 - found["deleterious = true\n"])
+
+
 def test_good_failed_and_not_applicable_cells_are_all_records(toy: Task, tmp_path: Path) -> None:
     outcome, ended = run(toy, [BAD, GOOD], tmp_path)
     assert ended == ["failed", "done", "done", "not_applicable"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,54 @@ def test_bad_bed_is_told_by_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.bed").write_text(text)
     with pytest.raises(DataError, match=said):
         Bed(str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="regression")()
+
+
+PLUS = ("+", "1", "+1", "1.0", "plus", "Forward", "F", "", ".", "*")
+MINUS = ("-", "-1", "-1.0", "\N{MINUS SIGN}", "minus", "Reverse", "r", " - ")
+
+
+@pytest.mark.parametrize("code", [*PLUS, *MINUS])
+def test_every_code_of_a_strand_reads_as_that_strand(tmp_path: Path, code: str) -> None:
+    genome = tmp_path / "g.fa"
+    genome.write_text("".join(f">{name}\n{s}\n" for name, s in GENOME.items()))
+    (tmp_path / "a.tsv").write_text(f"chrom\tstart\tend\tlabel\tStrand\nchr1\t3\t7\t1\t{code}\nchr1\t0\t4\t0\t-\n")
+    (tmp_path / "a.bed").write_text(f"chr1\t3\t7\t1\t0\t{code}\nchr1\t0\t4\t0\t0\t-\n")
+    want = reverse_complement("TTGC") if code in MINUS else "TTGC"
+    for name in ("a.tsv", "a.bed"):
+        examples = Bed(str(genome), str(tmp_path / name), kind="regression")()
+        assert list(examples.inputs.sequences) == [want, "ACGT"]
+        assert list(examples.intervals.strand) == ["-" if code in MINUS else "+", "-"]
+
+
+@pytest.mark.parametrize("code", ["2", "0", "NA", "w", "?", "+-", "top"])
+def test_any_other_code_of_a_strand_is_refused_by_row(tmp_path: Path, code: str) -> None:
+    (tmp_path / "a.bed").write_text(f"chr1\t3\t7\t1\t0\t+\nchr1\t0\t4\t0\t0\t{code}\n")
+    source = Bed(str(tmp_path / "g.fa"), str(tmp_path / "a.bed"), kind="regression")
+    with pytest.raises(DataError) as error:
+        source()
+    assert str(error.value).startswith(f"{tmp_path}/a.bed: row 2: strand is {code!r}, expected +, 1, plus or forward")
+    assert str(error.value).endswith("stranded = false reads all from the '+' strand")
+    (tmp_path / "g.fa").write_text("".join(f">{name}\n{s}\n" for name, s in GENOME.items()))
+    assert list(replace(source, stranded=False)().inputs.sequences) == ["TTGC", "ACGT"]
+
+
+def test_transcripts_on_no_strand_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    more = GFF.replace("=t", "=u").replace("=g", "=h").replace("\t-\t", "\t.\t").partition("\n")[2]
+    (tmp_path / "a.gff").write_text(GFF + more)
+    assert [t.id for t in read_transcripts(str(tmp_path / "a.gff"))] == ["t"]
+    assert "1 transcripts without a strand are left out; the first: u" in caplog.text
+    (tmp_path / "b.gff").write_text(GFF.replace("\t-\t", "\t-1\t"))
+    assert read_transcripts(str(tmp_path / "b.gff"))[0].tss == 13
+    (tmp_path / "b.gff").write_text(GFF.replace("\t-\t", "\t2\t"))
+    with pytest.raises(DataError, match="line 4: strand is '2'"):
+        read_transcripts(str(tmp_path / "b.gff"))
+
+
+def test_coordinates_may_have_commas_between_thousands(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_text(f">chr1\n{'ACGTT' * 300}\n")
+    (tmp_path / "a.tsv").write_text("chrom\tstart\tend\tlabel\nchr1\t1,000\t1,004\t1\nchr1\t0\t4\t0\n")
+    examples = Bed(str(tmp_path / "g.fa"), str(tmp_path / "a.tsv"), kind="regression")()
+    assert examples.intervals.start.tolist() == [1000, 0]
 
 
 def test_loci_join_what_overlaps_even_through_a_third() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,14 @@ def test_rows_are_counted_before_those_of_another_ref_are_left_out(genome: str, 
         ("chr1\t5", "chr1\t21", "row 1: chr1:21 is outside the contig of 20 bp"),
         ("chr1\t5", "chr1\t0", "row 1: POS is 0; VCF positions start at 1"),
         ("chr1\t5", "chr1\tfive", "row 1: POS is 'five', expected a whole number"),
-        ("T\tC", "T\tC,G", "row 1: ALT is 'C,G'; write each allele in a row of its own"),
+        (
+            "T\tC",
+            "T\tC,G",
+            "row 1: ALT is 'C,G'; write each allele in a row of its own, as `bcftools norm -m -any` does",
+        ),
         ("T\tC", "T\t", "row 1: ALT is empty; write an indel with the base before it"),
-        ("T\tC", "T\t<DEL>", "row 1: ALT: '<' at position 0 is not an IUPAC DNA letter"),
+        ("T\tC", "T\t-", "row 1: ALT is '-'; write an indel with the base before it"),
+        ("T\tC", "T\tC!", "row 1: ALT: '!' at position 1 is not an IUPAC DNA letter"),
         ("T\tC", "T\tT", "row 1: REF and ALT are both 'T'"),
         ("POS", "PO", "no column 'pos'; did you mean 'PO'?"),
         ("effect", "efect", "no column 'effect'; did you mean 'efect'?"),
@@ -99,6 +105,72 @@ def test_mistakes_are_told_by_row(genome: str, old: str, new: str, said: str) ->
     with pytest.raises(DataError) as error:
         read(genome, VCF.replace(old, new, 1))
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "alt", ["*", ".", "<DEL>", "<NON_REF>", "<*>", "<INS:ME:ALU>", "G]17:198982]", "]13:1]T", ".A", "*,<DEL>"]
+)
+def test_rows_without_an_alt_of_bases_are_left_out_and_counted(
+    genome: str, caplog: pytest.LogCaptureFixture, alt: str
+) -> None:
+    with caplog.at_level(logging.WARNING, "baserate"):
+        examples = read(genome, VCF + f"chr1\t1\tA\t{alt}\t2\n")
+    assert list(examples.ids) == ["chr1:5:T>C", "chr1:6:GC>G", "chr1:20:T>TA"]
+    assert "1 of 4 rows have no ALT of bases ('*', '.', <DEL> and other symbols, breakends)" in caplog.text
+    assert f"the first: row 4, A>{alt}; these rows are left out" in caplog.text
+
+
+def test_alleles_that_are_no_bases_leave_the_other_of_a_row(genome: str) -> None:
+    whole = read(genome, VCF)
+    gatk = read(genome, VCF.replace("T\tC\t", "T\tC,<NON_REF>\t").replace("T\tTA\t", "T\t*,TA\t"), id="POS")
+    assert list(gatk.inputs.alternates) == list(whole.inputs.alternates)
+    with pytest.raises(DataError, match="no row is left: 1 of 1 rows have no ALT of bases"):
+        read(genome, "#CHROM\tPOS\tREF\tALT\teffect\nchr1\t5\tT\t*\t0.5\n")
+
+
+def test_alleles_that_the_window_cannot_hold_are_left_out_with_the_width_that_would(
+    genome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every pair of windows shares a base on either side of the change, unless the contig ends there."""
+    chromosome = GENOME["chr1"]
+    sizes = range(1, 12)
+    rows = [f"chr1\t3\t{chromosome[2 : 2 + n]}\t{chromosome[2]}\t1" for n in sizes if n > 1]  # deletions
+    rows += [f"chr1\t8\tA\tA{'CT' * n}\t1" for n in sizes]  # insertions
+    rows += [f"chr1\t4\t{chromosome[3 : 3 + n]}\t{'N' * n}\t1" for n in sizes]  # changes of several bases
+    text = "\n".join(["#CHROM\tPOS\tREF\tALT\teffect", *rows]) + "\n"
+    with caplog.at_level(logging.WARNING, "baserate"):
+        examples = read(genome, text)
+    found = re.search(
+        r"(\d+) of 32 rows have an allele that the window cannot hold between two flanks, the first: row "
+        r"(\d+), \w+>\w+; width = (\d+) holds all",
+        caplog.text,
+    )
+    assert found and int(found[1]) == 32 - len(examples) and 0 < len(examples) < 32
+    for name, ref, alt in zip(examples.ids, examples.inputs.sequences, examples.inputs.alternates, strict=True):
+        _, at, alleles = name.split(":")
+        before, after = alleles.split(">")
+        assert len(ref) == len(alt) == 8 and len(before) < 8 and len(after) < 8
+        i = ref.index(before)
+        assert ref[:i] == alt[:i] != "" and alt[i : i + len(after)] == after
+        assert alt[i + len(after) :] == chromosome[int(at) - 1 + len(before) :][: 8 - i - len(after)] != ""
+    assert len(read(genome, text, width=int(found[3]))) == 32
+    assert len(read(genome, text, width=int(found[3]) - 1)) < 32
+
+
+def test_at_the_end_of_a_contig_and_in_a_repeat_no_allele_is_cut(genome: str) -> None:
+    inserted = read(genome, "#CHROM\tPOS\tREF\tALT\teffect\nchr1\t19\tG\tGAA\t1\n").inputs
+    assert list(inputs_of(inserted)) == [("GGTTACGT", "GGTTACGAAT")]
+    Path(genome).write_text(f">chr1\nCG{'A' * 40}C\n")
+    rows = "#CHROM\tPOS\tREF\tALT\teffect\nchr1\t5\tAAA\tA\t1\nchr1\t6\tA\tAAA\t1\nchr1\t6\tA\tC\t1\n"
+    assert list(inputs_of(read(genome, rows).inputs)) == [
+        ("GAAAAAAA", "GAAAAA"),
+        ("GAAAAAAA", "GAAAAAAAAA"),
+        ("GAAAAAAA", "GAAACAAA"),
+    ]
+
+
+def inputs_of(inputs: Any) -> Any:
+    return zip(inputs.sequences, inputs.alternates, strict=True)
 
 
 def test_windows_are_shifted_inward_at_the_ends_of_a_contig() -> None:

@@ -13,6 +13,10 @@ from baserate.types import Examples, Inputs, Split, Subset, Task, strings
 LABELS = ("H3K4me3", "H3K27ac", "CTCF")
 
 
+def numbers(values, column="y", classes=()):
+    return parse_targets(values, kind="regression", classes=classes, reference="a.csv", column=column)
+
+
 def parsed(values, kind, classes=LABELS, column="y"):
     return parse_targets(values, kind=kind, classes=classes, reference="a.csv", column=column).tolist()
 
@@ -57,6 +61,58 @@ def test_text_in_arrow_reads_like_lists():
     import pyarrow as pa
 
     assert parsed(pa.chunked_array([["CTCF"], [""]]), "multilabel") == [[0, 0, 1], [0, 0, 0]]
+
+
+NOTATIONS = {
+    "decimal commas": (["-0,5", "1,25", "3"], [-0.5, 1.25, 3]),
+    "decimal commas, two digits": (["1,50", "12,75"], [1.5, 12.75]),
+    "printed minus": (["\N{MINUS SIGN}1.5", "2"], [-1.5, 2]),
+    "thousands": (["1,234,567", "12", "1,000"], [1234567, 12, 1000]),
+    "thousands and decimals": (["1,234.5", "1,000"], [1234.5, 1000]),
+    "points and a comma": (["1.234,5", "0,25"], [1234.5, 0.25]),
+    "points": (["1.234.567", "1.234"], [1234567, 1234]),
+    "spaces": (["1 234,5", "1\N{NARROW NO-BREAK SPACE}000"], [1234.5, 1000]),
+    "apostrophes": (["1'234.5", "7"], [1234.5, 7]),
+    "Fortran": (["1.0D-3", "-2.5d+02", "1"], [0.001, -250, 1]),
+    "per cent": (["12%", "3.5 %"], [0.12, 0.035]),
+    "per cent with commas": (["12,5%", "3%"], [0.125, 0.03]),
+    "points are plain decimals": (["1.234", "5.678"], [1.234, 5.678]),
+    "exponents": (["1e3", "1,5E-1"], [1000, 0.15]),
+}
+
+
+@pytest.mark.parametrize("name", NOTATIONS)
+def test_a_column_of_numbers_in_one_notation_is_read(name):
+    texts, want = NOTATIONS[name]
+    assert numbers(texts).tolist() == pytest.approx(want, abs=0, rel=1e-15)
+    table = numbers([texts, texts], ["a", "b"])
+    assert table.shape == (len(want), 2) and table[:, 1].tolist() == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["12", "1,234"], "a.csv: 'y': '1,234' may be 1234 or 1.234; write '.' for decimals and nothing between"),
+        (["1.5", "1,5"], "row 2: 'y' is '1,5', a number in no notation of the rows before .*row 1: 'y' is '1.5'"),
+        (["50%", "0.5"], "row 2: 'y' is '0.5', a number in no notation of the rows before"),
+        (["1,234", "1,5", "1,234,567"], "row 3: 'y' is '1,234,567', a number in no notation"),
+        (["1,5", "-"], "row 2: 'y' is '-', expected a number"),
+        (["01,02", "03"], "row 1: 'y' is '01,02', expected a number"),
+        (["1_5"], "row 1: 'y' is '1_5', expected a number"),
+        (["1,5", "NA"], "row 2: 'y' is 'NA'; leave out rows without a measurement"),
+        (["1,5", "-inf"], "row 2: 'y' is '-inf'; leave out"),
+    ],
+)
+def test_numbers_that_can_be_read_in_two_ways_or_none_are_refused(values, message):
+    with pytest.raises(DataError, match=message):
+        numbers(values)
+
+
+def test_joined_numbers_may_have_decimal_commas():
+    assert numbers(["0,5;1;-2", "1;0,25;3"], classes=LABELS).tolist() == [[0.5, 1, -2], [1, 0.25, 3]]
+    assert numbers(["0.5,1,-2", "1,0.25,3"], classes=LABELS).tolist() == [[0.5, 1, -2], [1, 0.25, 3]]
+    with pytest.raises(DataError, match="row 2: 'y' is 'x', expected a number"):
+        numbers(["1;2;3", "1;x;3"], classes=LABELS)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from baserate.registry import get_task
+from baserate.registry import TASKS, get_task
 from baserate.sources.intervals import Transcript, read_transcripts, splice_sites, windows
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
@@ -211,3 +211,11 @@ def test_wt1_variants_are_the_measured_ones() -> None:
     train = split.train
     # Row 4 of the published table: GT to AA at exon position 2 of background A has relative EI 0.26894.
     assert train.targets[list(train.ids).index("A:G24A+T25A")] == pytest.approx(np.log2(0.2689433624593983), abs=1e-12)
+
+
+def test_every_task_of_variants_says_which_are_the_more_harmful() -> None:
+    """Of one it is not known what its labels 0 and 1 are; the audit says so, and zero-shot scores are not ranked."""
+    silent = {t.name for t in TASKS.all().values() if t.variants and t.deleterious is None}
+    assert silent == {"variant_benchmark.common_vs_rare"}
+    harmful = {t.classes[-1] for t in TASKS.all().values() if t.variants and t.deleterious and t.classes}
+    assert harmful == {"pathogenic", "LOF", "causal", "effect"}

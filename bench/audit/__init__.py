@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..splits import draw_shots, few_shot
 from ..types import Part, Split, Task
-from .balance import balance_findings, compositions_of, content_findings
+from .balance import balance_findings, compositions_of, content_findings, direction_finding
 from .cache import key_of, read_audit, write_audit
 from .duplicates import duplicate_findings
 from .families import family_finding
@@ -71,6 +71,8 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     by_kmers = predict_by_kmers(task, split)
     yield from shortcut_findings(task, split, compositions)
     yield kmer_finding(by_kmers)
+    if task.variants:
+        yield direction_finding(task)
     yield from balance_findings(task, split)
     yield family_finding(task, split.test, None if isinstance(by_kmers, str) else by_kmers)
     yield from content_findings(task, split, compositions)

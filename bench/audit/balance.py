@@ -32,6 +32,17 @@ def balance_findings(task: Task, split: Split) -> Iterator[Finding]:
         yield _measurements(task, split)
 
 
+def direction_finding(task: Task) -> Finding:
+    """Return the finding on whether a task of variants says which of them are the more harmful."""
+    by = "WARN where the card has no `deleterious`"
+    if task.lacks_direction:
+        summary = "the card does not say which variants are the more harmful, so a zero-shot score may be mirrored"
+        return Finding("direction", "Direction of the target", "labels", "WARN", summary, by)
+    harmful = f"{task.classes[-1]!r}" if task.classes else "a higher value"
+    summary = f"{harmful} is {'' if task.deleterious else 'not '}the more harmful"
+    return Finding("direction", "Direction of the target", "labels", "PASS", summary, by)
+
+
 def _size(split: Split) -> Finding:
     sizes = {part: len(e) for part, e in split}
     clusters = {part: len(set(e.clusters)) for part, e in split}

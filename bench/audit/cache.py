@@ -29,6 +29,7 @@ def key_of(task: Task, split: Split) -> str:
         if soft is not None:
             places.append(np.ascontiguousarray(soft).tobytes())
     question = [task.id, task.kind, task.classes, task.metrics[:1], task.variants, task.per_base, SCHEMA]
+    question += [task.lacks_direction] if task.variants else []
     return digest(split.data_fingerprint, split.fingerprint, canonical_json(question), _code(), *places)
 
 

@@ -96,7 +96,6 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Seque
         "origin": task.origin,
         "species": list(task.species),
         "assembly": list(task.assembly),
-        "deleterious": task.deleterious,
         "zero_shot": list(task.zero_shot),
     }
     lines = [
@@ -104,7 +103,9 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Seque
         *(f"# {s}" for s in changes),
         "",
     ]
-    lines += [f"{key} = {_toml(value)}" for key, value in card.items() if value not in ("", [], False)]
+    lines += [f"{key} = {_toml(value)}" for key, value in card.items() if value not in ("", [])]
+    if task.deleterious is not None:
+        lines.append(f"deleterious = {_toml(task.deleterious)}")
     lines += ["", "[source]", f"table = {_toml(task.name + '.parquet')}"]
     lines += [f"{key} = {_toml(value)}" for key, value in names.items() if value]
     lines += ["", "[split]", 'rule = "predefined"', f"column = {_toml(names['strata'][-1])}"]

@@ -12,6 +12,7 @@ from ..files import end_of
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
 from ..networks.hub import Access, Location, check_trust, check_weights, read_config
 from ..networks.settings import NETWORK
+from ..networks.weight_files import check_all_is_read
 from ..registry import fixed_revision
 from ..results import twin_revision
 from ..types import ModelCard
@@ -30,6 +31,8 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     content, commit = read_config(location)
     family, facts = identify(location.id, content)
     code = check_trust(location, commit, access) if needs_code(content, family) else ""
+    if location.folder and family.load is None:
+        check_all_is_read(location.folder, content, location.name)
     if location.folder and not random_weights and family.load is None:
         check_weights(location.folder, location.name, allow_pickle=access.allow_pickle)
     # A card may be loaded by another process, in another folder, and the hub's `main` may have moved by then.

@@ -131,7 +131,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         assembly=tuple(card.get("assembly", ())),
         sizes=_sizes(counts, split),
         classes=classes,
-        deleterious=card.get("deleterious", False),
+        deleterious=card.get("deleterious"),
         zero_shot=tuple(card.get("zero_shot", ())),
         variants=kind != "paired" and ("variants" in card["source"] or "alternate" in card["source"]),
         per_base=card.get("per_base", False),

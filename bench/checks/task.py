@@ -120,6 +120,15 @@ def _clusters_of(split: Split, c: int) -> int:
     return len({cluster for _, examples in split for cluster in examples.clusters[examples.targets == c]})
 
 
+def check_direction_is_stated(task: Task) -> None:
+    """A task of variants says whether its last class, or a higher value, is the more harmful variant."""
+    if task.lacks_direction:
+        raise NotApplicable(
+            "to say in the card: deleterious = true where the last class, or a higher value, is the more harmful "
+            "variant, else false; until then zero-shot scores, which may be mirrored, are not ranked"
+        )
+
+
 def check_truth_scores_best(task: Task) -> None:
     """Predicting the truth gives a primary metric of 1, or of 0 where the metric is an error."""
     test = load_split(task).test
@@ -145,6 +154,7 @@ TASK_CHECKS: tuple[Callable[[Task], str | None], ...] = (
     check_sequences_are_clean,
     check_no_sequence_in_two_parts,
     check_every_class_everywhere,
+    check_direction_is_stated,
     check_truth_scores_best,
 )
 

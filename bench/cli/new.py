@@ -31,6 +31,11 @@ def new() -> None:
     "--columns", default="", help="Names, separated by commas, of the columns of files without a header line."
 )
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
+@click.option(
+    "--deleterious/--not-deleterious",
+    default=None,
+    help="Whether the last class, or a higher value, is the more harmful variant, where the names do not tell.",
+)
 @data_dir_option
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
@@ -43,6 +48,7 @@ def task(
     sequence: str,
     columns: str,
     config: str,
+    deleterious: bool | None,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -76,6 +82,7 @@ def task(
             sequence=sequence,
             config=config,
             columns=[name.strip() for name in columns.split(",")] if columns else [],
+            deleterious=deleterious,
             force=force,
         )
     if not quiet:

@@ -89,7 +89,7 @@ def _mark(panel: Any, y: int, row: Row, cell: Cell) -> None:
         panel.text(0.02, y, text, transform=place, va="center", fontsize=8, style="italic", **style)
         return
     e = cell.estimates[0]
-    faint: dict[str, Any] = {"alpha": 0.35} if cell.apart else {}
+    faint: dict[str, Any] = {"alpha": 0.35} if cell.apart or cell.undirected else {}
     if e.low is not None and e.high is not None:
         panel.plot([e.low, e.high], [y, y], color=colour, lw=1.6, solid_capstyle="butt", zorder=2, **faint)
     tie = cell.gain is not None and cell.gain.verdict == "tie"

@@ -44,7 +44,10 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     networks = networks_of(whole)
     rows, of_record = rows_of(placed, networks)
     record = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
-    shared = {c: common_examples([r for r in members if r.status == "done"]) for c, members in placed.items()}
+    shared = {
+        c: common_examples([r for r in members if r.status == "done" and not _is_undirected(r)])
+        for c, members in placed.items()
+    }
     newest = {c: newest_of(members) for c, members in placed.items()}
     cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c], newest[c]) for row in rows for c in placed}
     columns = {c: replace(_floor(c, rows, cells), left_out=shared[c].left_out) for c in placed}
@@ -125,8 +128,14 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     by_metric = {e.metric: e for e in stated}
     absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
     estimates = tuple(by_metric.get(m) or replace(absent, metric=m) for m in column.metrics)
-    older = older_than(newest, r)
-    return Cell(row.name, column.name, "done", estimates, flags=r.flags, apart=apart, older=older, **about)
+    about |= {"flags": r.flags, "apart": apart, "older": older_than(newest, r), "undirected": _is_undirected(r)}
+    return Cell(row.name, column.name, "done", estimates, **about)
+
+
+def _is_undirected(r: Record) -> bool:
+    """Return whether a score may be mirrored: zero-shot, of a task that does not say which variants are harmful."""
+    unstated = r.task.get("deleterious", False) is None  # older records have no such key, and are taken as they are
+    return r.spec.mode == "zero_shot" and unstated and len(r.task.get("classes") or ()) <= 2
 
 
 def _sign(column: Column) -> int:

@@ -16,6 +16,11 @@ KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "base
 
 APART = "scores too few of the examples: its number covers those alone, and is not compared with others"
 
+UNDIRECTED = (
+    "the card does not say which variants are the more harmful (deleterious = true or false): the score may be "
+    "mirrored, and is not compared with others"
+)
+
 CellStatus = Literal["done", "failed", "not_applicable", "missing"]
 
 
@@ -78,8 +83,9 @@ class Cell:
 
     `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
     the best baseline, `twin_gain` over the same network with random weights. `apart` marks a row that scores too few
-    of the examples to be compared: its estimates cover only those. `exposure` is 'clean', 'exposed' or 'unknown'.
-    `versions` are those of the packages that made it, `older` the ones of which the column has a newer release.
+    of the examples to be compared: its estimates cover only those; `undirected` a zero-shot score that may be mirrored.
+    `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
+    of which the column has a newer release.
     """
 
     row: str
@@ -91,6 +97,7 @@ class Cell:
     twin_gain: Gain | None = None
     flags: tuple[str, ...] = ()
     apart: bool = False
+    undirected: bool = False
     error: str = ""
     hash: str = ""
     seconds: float | None = None
@@ -106,13 +113,13 @@ class Cell:
 
     @property
     def compared(self) -> bool:
-        """Whether there is a score on the same examples as in the other rows."""
-        return self.value is not None and not self.apart
+        """Whether there is a score on the same examples, and in the same direction, as in the other rows."""
+        return self.value is not None and not self.apart and not self.undirected
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know beside the number: the record's flags, and whether it is not compared."""
-        return (*self.flags, *((APART,) if self.apart else ()))
+        return (*self.flags, *((APART,) if self.apart else ()), *((UNDIRECTED,) if self.undirected else ()))
 
 
 @dataclass(frozen=True)

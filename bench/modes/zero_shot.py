@@ -62,7 +62,7 @@ def run(job: Job) -> FloatArray:
             model,
             inputs,
             rule,
-            deleterious=job.task.deleterious,
+            deleterious=bool(job.task.deleterious),
             train=job.split.train,
             n_bases=n_bases,
             **settings,

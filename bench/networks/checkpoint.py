@@ -12,6 +12,7 @@ from .hub import Access, Location, check_own_code, check_trust, check_weights, f
 from .language_model import LanguageModel
 from .loading import check_packages, load, random_network
 from .tokens import Tokens, read_tokens
+from .weight_files import check_no_adapter
 
 _UNLIMITED = 10_000_000
 """Tokenizers without a limit report a number beyond the length of any sequence."""
@@ -40,6 +41,7 @@ def open_checkpoint(
         check_trust(location, commit, access)
         check_own_code(content, location.name)
     folder = fetch(location, commit, pickles=access.allow_pickle, code=trust)
+    check_no_adapter(folder, content, location.name)
     if not random_weights:
         own_loader = family.load is not None
         check_weights(folder, location.name, allow_pickle=access.allow_pickle, own_loader=own_loader)

@@ -17,6 +17,7 @@ from ..cache.remote import hub_download, hub_snapshot, no_network
 from ..digests import digest
 from ..errors import ConfigError
 from .families import FAMILIES, published
+from .weight_files import check_no_adapter, weight_files
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
@@ -100,6 +101,8 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
         revision = folder_digest(location.folder)
         if location.revision and location.revision != revision:
             raise ConfigError(f"{location.name}: its files have the digest {revision}, not {location.revision}")
+        if not (location.folder / "config.json").exists():
+            check_no_adapter(location.folder, {}, location.name)  # its folder alone has no configuration
         content = _configuration(location.folder / "config.json", location.folder)
         return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
     with _hub_errors_in_one_line(location):
@@ -193,8 +196,9 @@ def check_own_code(content: Mapping[str, Any], where: str) -> None:
 
 
 def folder_digest(folder: Path) -> str:
-    """Return the digest of all files of a checkpoint folder that decide what it computes."""
+    """Return the digest of all files of a checkpoint folder that decide what it computes, or may."""
     files = {f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, "*.pt") for f in folder.glob(pattern)}
+    files |= set(weight_files(folder))
     files |= {f for pattern in _CODE for f in folder.rglob(pattern)}
     return digest(*(part for f in sorted(files) for part in (str(f.relative_to(folder)), file_digest(f))))
 

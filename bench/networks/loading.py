@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,8 @@ from ..errors import ConfigError, DataError, MissingExtra
 from .families import Family, Head, head_of
 from .fused import with_fused_activations
 from .legacy import check_as_stored, remote_code
+from .weight_files import AUTO
 
-_AUTO: Mapping[Head, str] = {
-    "masked": "AutoModelForMaskedLM",
-    "causal": "AutoModelForCausalLM",
-    "classifier": "AutoModelForSequenceClassification",
-    "none": "AutoModel",
-}
 _UNUSED = {
     "pooler.*": "the layer on the first token, which nothing here uses",
     "*.pooler.*": "the layer on the first token, which nothing here uses",
@@ -32,6 +27,12 @@ _UNUSED = {
     "*inv_freq": "a buffer that newer versions compute",
     "cls.seq_relationship.*": "the next-sentence head, which nothing here uses",
 }
+_PREFIXES = {
+    "module.": "DataParallel adds that; save model.module.state_dict()",
+    "_orig_mod.": "torch.compile adds that; save model._orig_mod.state_dict()",
+    "base_model.model.": "peft adds that; save model.merge_and_unload()",
+}
+"""What wrappers of a network put before the names of its weights, and how to save it without."""
 _TOKENIZER_FILES = ("token*", "vocab.*", "*.model")
 _EXAMINED = ("missing_keys", "unexpected_keys", "mismatched_keys")
 
@@ -150,10 +151,35 @@ def _pretrained(folder: Path, config: Any, head: Head, family: Family, where: st
     for kind, keys in unmatched.items():
         wrong = sorted(k for k in keys if not any(fnmatch.fnmatch(k, p) for p in allowed.get(kind, ())))
         if wrong:
-            raise DataError(f"{where}: {len(wrong)} {kind.replace('_', ' ')}, such as {', '.join(wrong[:3])}")
+            why = _why_unmatched(config, unmatched["missing_keys"], sorted(unmatched["unexpected_keys"]))
+            listed = f"{len(wrong)} {kind.replace('_', ' ')}, such as {', '.join(wrong[:3])}"
+            raise DataError(f"{where}: {why or listed}")
     if trust:
         check_as_stored(network, folder, where)
     return network
+
+
+def _why_unmatched(config: Any, missing: Collection[str], unexpected: Sequence[str]) -> str:
+    """Return the cause that the names of the weights show, with the way out, or ''."""
+    if not unexpected:
+        return ""
+    ends = max((name for name in missing if unexpected[0].endswith(f".{name}")), key=len, default=unexpected[0])
+    prefix = unexpected[0].removesuffix(ends) or next((p for p in _PREFIXES if unexpected[0].startswith(p)), "")
+    fitting = sum(name.removeprefix(prefix) in missing for name in unexpected)
+    known = prefix in _PREFIXES or fitting > max(1, len(unexpected) // 2)
+    if prefix and known and all(name.startswith(prefix) for name in unexpected):
+        advice = _PREFIXES.get(prefix, "save them without it")
+        return f"the names of its weights have the prefix {prefix!r}, so that they fit no network: {advice}"
+    if getattr(config, "architectures", None):
+        return ""
+    from transformers.models.auto import modeling_auto
+
+    tables = (modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES, modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    head = next((table[config.model_type] for table in tables if config.model_type in table), "the class with its head")
+    return (
+        f'config.json has no "architectures", so that weights of a head, such as {unexpected[0]}, fit nothing: '
+        f'add "architectures": ["{head}"]'
+    )
 
 
 def _with_attention(build: Any, trust: bool) -> Any:
@@ -172,11 +198,11 @@ def _with_attention(build: Any, trust: bool) -> Any:
 def _auto_class(config: Any, head: Head, family: Family, trust: bool) -> Any:
     import transformers
 
-    name = family.auto_class or _AUTO[head]
+    name = family.auto_class or AUTO[head]
     mapped = getattr(config, "auto_map", None) or {}
     if trust and not family.auto_class and name not in mapped:
         # For a class that is not mapped, transformers would build its own of the same model_type: another network.
-        name = next((n for n in _AUTO.values() if n in mapped), name)
+        name = next((n for n in AUTO.values() if n in mapped), name)
     return getattr(transformers, name)
 
 

@@ -12,12 +12,16 @@ from statistics import median
 from ..cards.task import task_card
 from ..errors import BaserateError, ConfigError, DataError
 from ..files import write_whole
+from ..sources.alleles import read_alleles
+from ..sources.numbers import whole_number
+from ..sources.strands import read_strands
 from ..splits import load_split
 from ..splits.homology import TooFewFamilies
 from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
 from .confirm import confirmed
+from .direction import direction_of
 from .guess import Guess, Roles, roles_of
 from .layout import Layout, classes_in_files, data_files, layout_of
 from .parts import is_hub_id, read_parts, split_in_parts
@@ -53,6 +57,7 @@ def new_task(
     sequence: str = "",
     config: str = "",
     columns: Sequence[str] = (),
+    deleterious: bool | None = None,
     force: bool = False,
 ) -> NewTask:
     """Return the card that was written for a data file, with every guess and its reason.
@@ -60,7 +65,8 @@ def new_task(
     `reference` may also be several files, or a folder of them, whose names say the class or the part of their rows, a
     folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a configuration. `columns`
     names the columns of files without a header line. `genome` is a FASTA file or a registered name, for intervals and
-    variants. The card is written to `out`, or to NAME.toml in the working directory, whole or not at all. Raises
+    variants. `deleterious` says whether the last class, or a higher value, is the more harmful variant, where the names
+    do not tell. The card is written to `out`, or to NAME.toml in the working directory, whole or not at all. Raises
     DataError or ConfigError, in one line, where the file cannot be used, where a choice is open (naming the option that
     settles it), and where the card exists and `force` is not given.
     """
@@ -95,7 +101,8 @@ def new_task(
         if columns:
             table.append(Guess("columns", list(columns), "the file has no header line"))
         split = propose_split(roles, intervals=placed)
-    task = _task(name, roles)
+    direction = _direction(roles, first, deleterious)
+    task = _task(name, roles, direction)
     source = [*table, *roles.guesses]
 
     def text(split: Sequence[Guess]) -> str:
@@ -126,7 +133,30 @@ def _name(given: str, path: Path, out: Path | None) -> str:
     return re.sub(r"\W+", "_", stem).strip("_").lower() or "mine"
 
 
-def _task(name: str, roles: Roles) -> list[Guess]:
+def _direction(roles: Roles, reference: str, given: bool | None) -> list[Guess]:
+    """Return the key that says which variants are the more harmful, and put the classes in this order.
+
+    Raises ConfigError where it is `given` of a task without variants.
+    """
+    changed = roles.form == "variants" or "alternate" in roles.taken.values()
+    if roles.kind == "paired" or not changed or len(roles.classes) > 2 or roles.target is None:
+        if given is not None:
+            option = "--deleterious" if given else "--not-deleterious"
+            raise ConfigError(f"{option}: {reference} asks for no direction of variants; leave the option out")
+        return []
+    direction = direction_of(roles.target.name, roles.classes, given=given)
+    roles.classes = direction.classes
+    if direction.deleterious is not None:
+        return [Guess("deleterious", direction.deleterious, direction.reason)]
+    last = f"{roles.classes[1]!r}" if roles.classes else f"a higher {roles.target.name!r}"
+    roles.notes.append(
+        f"the names do not tell which variants are the more harmful, so zero-shot scores will not be ranked; if {last} "
+        "is, add --deleterious, if it is the less harmful, --not-deleterious"
+    )
+    return []
+
+
+def _task(name: str, roles: Roles, direction: list[Guess]) -> list[Guess]:
     column = roles.target
     kind = {
         "classification": f"{len(roles.classes)} classes",
@@ -140,6 +170,7 @@ def _task(name: str, roles: Roles) -> list[Guess]:
     if roles.classes:
         last = "in this order; a high score means the last" if len(roles.classes) == 2 else ""
         out.append(Guess("classes", list(roles.classes), last if roles.kind == "classification" else ""))
+    out += direction
     changed = roles.form == "variants" or "alternate" in roles.taken.values()
     if changed and roles.kind == "classification" and len(roles.classes) == 2:
         out.append(
@@ -164,6 +195,9 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
     where = Guess("genome", _from_card(Path(genome), card) if os.path.exists(genome) else genome)  # noqa: PTH110
     if roles.form == "variants":
         width = Guess("width", _WIDTH, "bp of genome around each variant")
+        refs, alts = (sample.columns[_column(roles, role)] for role in ("ref", "alt"))
+        alleles = read_alleles(refs, alts, str(path), width=_WIDTH)
+        roles.notes += [f"{line}; they are left out" for line in alleles.left_out()]
         start = _column(roles, "start")
         base = 0 if "start" in start.lower() else 1
         counted = (
@@ -179,6 +213,14 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
     if sample.form != "bed":
         out.append(
             Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is included")
+        )
+    strand = next((column for column in roles.columns.values() if column.name.lower() == "strand"), None)
+    if strand is not None and roles.taken[strand.name] == "strand":
+        named = "name it in a header line" if sample.form == "bed" else "rename the column"
+        read_strands(sample.columns[strand.name], str(path), advice=f"; {named} if it is something else")
+    elif strand is not None:
+        out.append(
+            Guess("stranded", False, f"{strand.name!r} is the {roles.taken[strand.name]}; all is read along '+'")
         )
     if len(set(widths)) > 1:
         middle = int(median(widths))
@@ -229,10 +271,10 @@ def _column(roles: Roles, role: str) -> str:
 
 
 def _whole(text: str, path: Path) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise DataError(f"{path}: a start or end is {text!r}, expected a whole number") from None
+    number = whole_number(text)
+    if number is None:
+        raise DataError(f"{path}: a start or end is {text!r}, expected a whole number")
+    return number
 
 
 def _read(sample: Sample) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..sources.numbers import MISSING, Numbers, is_number, read_numbers
 from ..splits.rules import PART_WORDS
 
 Holds = Literal["dna", "whole numbers", "numbers", "text", "nothing"]
@@ -78,6 +78,10 @@ class Column:
         sizes = [len(v) for v in self.counts]
         return (min(sizes), max(sizes)) if sizes else (0, 0)
 
+    def numbers(self) -> Numbers | None:
+        """Return the distinct values that are numbers, in the order of `counts`; None where others are among them."""
+        return read_numbers([v for v in self.counts if v.lower() not in MISSING])
+
     def letters(self) -> str:
         """Return the letters that occur, sorted, in their case."""
         return "".join(sorted(set().union(*self.counts)))
@@ -101,19 +105,13 @@ def _holds(counts: Counter[str]) -> Holds:
         return "dna"
     if all(_WHOLE.fullmatch(v) for v in counts):
         return "whole numbers"
-    return "numbers" if all(map(_is_number, counts)) else "text"
+    plain = all(is_number(v) or v.lower() in MISSING for v in counts)
+    return "numbers" if plain or read_numbers([v for v in counts if v.lower() not in MISSING]) else "text"
 
 
 def _mostly_bases(value: str) -> bool:
     upper = value.upper()
     return sum(map(upper.count, "ACGTUN")) >= 0.8 * len(upper)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return text.lower() in ("nan", "na", "inf", "-inf")
 
 
 def joined_labels(column: Column) -> list[str]:

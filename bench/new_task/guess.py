@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from ..errors import ConfigError, DataError, nearest
 from ..sources.bed import CHROM, END, START
+from ..sources.numbers import ADVICE, MISSING
 from ..types import Kind
 from . import columns as c
 from .columns import Column, column_of, joined_labels
-from .sample import Sample
+from .sample import BED, Sample
 
 MAX_CLASSES = 1000
 _NEGATIVE = re.compile(
@@ -195,11 +196,19 @@ def _target(roles: Roles, given: Sequence[str]) -> None:
     fourth = roles.columns.get("name")
     if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
         return _set_target(roles, [fourth], "column 4 of a BED file")
+    if roles.form == "intervals" and all(name.lower() in BED or name.isdigit() for name in roles.columns):
+        # The score of BED is how dark a browser draws the interval, and what follows the strand is drawn too.
+        free = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
+        measured = f", or, if a column is measured, name it with --target: {', '.join(free)}" if free else ""
+        raise DataError(
+            f"{where}: intervals without labels, which are positives without negatives; add the negatives and a column "
+            f"of labels (column 4 of BED){measured}"
+        )
     candidates = _candidates(roles)
     if not candidates:
-        free = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
-        listed = f": {', '.join(free[:8])}" if free else "; every row needs a label or a measurement"
-        raise DataError(f"{where}: no column can be the target{listed}" + ("; name one with --target" if free else ""))
+        unfit = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
+        listed = f": {', '.join(unfit[:8])}" if unfit else "; every row needs a label or a measurement"
+        raise DataError(f"{where}: no column can be the target{listed}" + ("; name one with --target" if unfit else ""))
     if len(candidates) == 1:
         return _set_target(roles, candidates, "the only column that can be a target")
     named = [column for column in candidates if column.named(c.TARGET)]
@@ -218,6 +227,11 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
         if column.holds == "nothing" or len(column.counts) < 2:
             only = f"always {next(iter(column.counts))!r}" if column.counts else "empty"
             raise DataError(f"{where}: column {column.name!r} is {only}; a target needs two values or more")
+        numbers = column.numbers() if column.holds == "numbers" else None
+        if numbers is not None and (numbers.doubt or numbers.lists):
+            doubt = numbers.doubt or f"{numbers.lists} of labels"
+            more = ", or ';' between labels" * bool(numbers.lists)
+            raise DataError(f"{where}: column {column.name!r}: {doubt}; {ADVICE}{more}")
         if column.empty and not joined_labels(column):
             roles.notes.append(f"{column.empty} of {rows} rows have no {column.name!r}; remove them")
         roles.taken[column.name] = "target"
@@ -238,7 +252,7 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
     roles.kind = "classification"
     if first.holds in ("numbers", "whole numbers") and not _few_whole(first, rows):
         roles.kind = "regression"
-        odd = sum(n for v, n in first.counts.items() if v.lower() in ("nan", "na", "inf", "-inf"))
+        odd = sum(n for v, n in first.counts.items() if v.lower() in MISSING)
         if odd:
             roles.notes.append(f"{odd} of {rows} rows have no number in {first.name!r}; remove them")
         return
@@ -253,7 +267,7 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
 def _few_whole(column: Column, rows: int) -> bool:
     """Return whether the numbers are whole and few enough to be classes."""
     values = list(column.counts)
-    whole = all(re.fullmatch(r"[+-]?\d+(\.0*)?", v) for v in values)
+    whole = all(re.fullmatch(r"[+-]?\d+([.,]0*)?", v) for v in values)
     return whole and len(values) <= 20 and (len(values) == 2 or rows >= 5 * len(values))
 
 
@@ -282,8 +296,11 @@ def describe(column: Column) -> str:
     if column.holds == "dna":
         return f"DNA, {_bp(column)}"
     if column.holds in ("numbers", "whole numbers") and len(column.counts) > 20:
-        numbers = [float(v) for v in column.counts if v.lower() not in ("nan", "na", "inf", "-inf")]
-        return f"{column.holds}, {min(numbers):g} to {max(numbers):g}" if numbers else "no numbers"
+        numbers = column.numbers()
+        if numbers is None or not numbers.values:
+            return "no numbers"
+        notation = f" with {numbers.notation}" if numbers.notation else ""
+        return f"{column.holds}{notation}, {min(numbers.values):g} to {max(numbers.values):g}"
     common = ", ".join(f"{_short(v)}: {n:,}" for v, n in column.counts.most_common(4))
     more = ", ..." if len(column.counts) > 4 else ""
     return f"{len(column.counts)} value{'s' * (len(column.counts) != 1)}: {common}{more}" if common else "nothing"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, MissingExtra
 from ..types import Examples, Inputs, IntArray, Intervals, Kind, strings
+from .numbers import is_number
 from .sequences import package_file
 from .targets import class_indices
 
@@ -28,12 +29,12 @@ def label_rows(
         return
     known = class_indices(classes)
     for row, text in enumerate(values or (), 1):
-        joined = text.replace(",", ";")
-        fields = joined.split(";") if ";" in joined else list(text)
+        join = ";" if ";" in text else ","  # with ';' a comma is one of decimals, which is refused
+        fields = text.split(join) if join in text else list(text)
         try:
             yield np.array([known[f.strip()] if classes else float(f) for f in fields])
         except (KeyError, ValueError):
-            bad = next(f for f in fields if f.strip() not in known)
+            bad = next(f for f in fields if (f.strip() not in known if classes else not is_number(f)))
             expected = f"one of {', '.join(list(known)[:8])}" if classes else "a number"
             raise DataError(
                 f"{reference}: row {row}: {column!r} holds {bad!r}, expected {expected} for each base"

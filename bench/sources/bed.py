@@ -10,7 +10,9 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, MissingExtra, nearest
 from ..types import Intervals, strings
+from .numbers import whole_number
 from .sequences import package_file
+from .strands import read_strands
 from .tables import read_columns, read_text, require_column
 
 CHROM = ("chrom", "chromosome", "chr", "contig", "seqname")
@@ -74,11 +76,13 @@ def read_places(
     start: str = "",
     end: str = "",
     position_base: int = 0,
+    stranded: bool = True,
 ) -> Intervals:
     """Return the interval of each row, from columns of these names or, where '', of the usual names in any case.
 
     With `position_base` = 0 start and end are 0-based and half-open as in BED, with 1 they are 1-based and inclusive. A
-    table without an end has one base per row. A strand other than '-' reads as '+'. Raises DataError naming the row.
+    table without an end has one base per row. The column 'strand', in any case, is read as `strands.strand_of` does; a
+    row on neither strand is on '+', and with `stranded` = false all rows are. Raises DataError naming the row.
     """
     contigs = column(columns, chrom, CHROM, reference)
     starts = integers(column(columns, start, START, reference), reference, "start")
@@ -94,8 +98,10 @@ def read_places(
         raise DataError(
             f"{reference}: row {row + 1}: start {starts[row]} and end {stop[row]} are not a {what} interval"
         )
-    strand = next((values for name, values in columns.items() if name.lower() == "strand"), [""] * len(begin))
-    return Intervals(strings(contigs), begin, stop, strings(["-" if s == "-" else "+" for s in strand]))
+    codes = next((values for name, values in columns.items() if stranded and name.lower() == "strand"), None)
+    advice = "; stranded = false reads all from the '+' strand"
+    strand = strings(["+"] * len(begin)) if codes is None else read_strands(codes, reference, advice=advice)
+    return Intervals(strings(contigs), begin, stop, strand)
 
 
 def column(columns: Mapping[str, Sequence[str]], name: str, usual: Sequence[str], reference: str) -> Sequence[str]:
@@ -137,11 +143,11 @@ def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
     """Return the values as whole numbers. Raises DataError naming the first row that is not one."""
     out = []
     for row, value in enumerate(values, 1):
-        try:
-            out.append(int(value))
-        except ValueError:
-            raise DataError(f"{reference}: row {row}: {what} is {value!r}, expected a whole number") from None
-        if abs(out[-1]) > LARGEST:
+        number = whole_number(value)
+        if number is None:
+            raise DataError(f"{reference}: row {row}: {what} is {value!r}, expected a whole number")
+        out.append(number)
+        if abs(number) > LARGEST:
             raise DataError(f"{reference}: row {row}: {what} is {value}, which is past the end of any genome")
     return out
 

@@ -19,6 +19,7 @@ from .files import Files
 from .hub import HubSet, content_key, find_hub, read_parts
 from .labelled import is_fasta
 from .labelled_intervals import Bed
+from .numbers import ADVICE, read_numbers
 from .source import Source
 from .tables import Columns, Table, table_examples
 from .variants import Variants
@@ -129,7 +130,7 @@ class HubSource:
                 index = table.schema.get_field_index(name)
                 table = table.set_column(index, name, _plain_labels(table[name]))
         if not classes and len(names) == 1 and self.kind in ("multilabel", "regression"):
-            classes = _numbered(table, names[0])
+            classes = _numbered(table, names[0], self.kind, where)
         examples = table_examples(table, where, columns, kind=self.kind, classes=classes)
         if columns.group:
             return examples
@@ -153,11 +154,23 @@ def _fasta_columns(columns: Columns, existing: Sequence[str]) -> Columns:
     )
 
 
-def _numbered(table: pa.Table, name: str) -> tuple[str, ...]:
-    """Return names for the outputs that the first row joins by ';' or ','; none where it has a single number."""
+def _numbered(table: pa.Table, name: str, kind: Kind, where: str) -> tuple[str, ...]:
+    """Return names for the outputs that ';' or ',' joins in the first row; none where it has a single number.
+
+    Raises DataError where a comma may as well be one of decimals.
+    """
     if name not in table.column_names or not len(table):
         return ()
-    n = len(re.split("[;,]", str(table[name][0])))
+    first = str(table[name][0])
+    if kind == "regression" and "," in first and ";" not in first:
+        numbers = read_numbers(table[name].to_pylist())
+        if numbers is not None and numbers.lists:
+            raise DataError(
+                f"{where}: {name!r}: {numbers.lists} of measurements; {ADVICE}, or ';' between measurements"
+            )
+        if numbers is not None:
+            return ()
+    n = len(re.split(";" if ";" in first and kind == "regression" else "[;,]", first))
     return tuple(str(i) for i in range(n)) if n > 1 else ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from ..text import Text
 from ..types import IntArray, Intervals, StrArray, strings
 from .collecting import TextCollector
 from .sequences import package_file, read_sequences
+from .strands import strand_of
 from .tables import read_text
+
+log = logging.getLogger(__name__)
 
 Edge = Literal["refuse", "pad"]
 EDGES: tuple[Edge, ...] = ("refuse", "pad")
@@ -164,7 +168,8 @@ def read_transcripts(reference: str) -> list[Transcript]:
     """Return the transcripts with exons of a GTF or GFF3 file (plain or gzip), in file order.
 
     The format is taken from the name (.gtf; .gff, .gff3). Exons without a transcript, as of some genes, count as a
-    transcript of their own. Raises DataError, naming the line, for other than nine columns or bad coordinates.
+    transcript of their own. A transcript without a strand, of which no end is the first, is left out and counted in the
+    log. Raises DataError, naming the line, for other than nine columns, bad coordinates or an unknown strand.
     """
     path = package_file(reference)
     suffix = Path(path.name.removesuffix(".gz")).suffix
@@ -190,6 +195,7 @@ def read_transcripts(reference: str) -> list[Transcript]:
             start, end = _integer(low, where, "start") - 1, _integer(high, where, "end")
             if not 0 <= start < end:
                 raise DataError(f"{where}: {low}-{high} is not a 1-based interval")
+            strand = "" if strand == "?" else strand_of(strand, where)  # GFF3 has '?' for a strand that is not known
             parents = (_TRANSCRIPT_ID if is_gtf else _PARENT).search(text)
             for parent in unquote(parents[1]).split(",") if parents else [""]:
                 places.setdefault(parent, (chrom, strand))
@@ -205,7 +211,14 @@ def read_transcripts(reference: str) -> list[Transcript]:
         else:
             kinds[note.get("ID", "")] = (feature, note["Parent"])
     out = []
+    unstranded = [name for name in exons if not places[name][1]]
+    if unstranded:
+        log.warning(
+            "%s: %d transcripts without a strand are left out; the first: %s", path, len(unstranded), unstranded[0]
+        )
     for name, pieces in exons.items():
+        if not places[name][1]:
+            continue
         kind, gene = kinds.get(name, ("", name))
         note = genes.get(gene, {})
         biotype = note.get("gene_biotype") or note.get("gene_type") or note.get("biotype", "")
@@ -215,7 +228,7 @@ def read_transcripts(reference: str) -> list[Transcript]:
             )
         )
     if not out:
-        raise DataError(f"{path}: no exons")
+        raise DataError(f"{path}: no exons" + (" on a strand" if unstranded else ""))
     return out
 
 

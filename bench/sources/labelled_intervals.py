@@ -82,10 +82,14 @@ class Bed(Source):
     def _places(self, columns: Mapping[str, Sequence[str]]) -> Intervals:
         """Return the window of each row, which may extend beyond its contig."""
         at = read_places(
-            columns, self.bed, chrom=self.chrom, start=self.start, end=self.end, position_base=self.position_base
+            columns,
+            self.bed,
+            chrom=self.chrom,
+            start=self.start,
+            end=self.end,
+            position_base=self.position_base,
+            stranded=self.stranded,
         )
-        if not self.stranded:
-            at = replace(at, strand=strings(["+"] * len(at.chrom)))
         if self.width:
             first = (at.start + at.end) // 2 - self.width // 2
             at = Intervals(at.chrom, first, first + self.width, at.strand)

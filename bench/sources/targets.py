@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import bisect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, nearest
 from ..types import FloatArray, IntArray, Kind
+from .numbers import ADVICE, MISSING, read_numbers
 
 _JOINS = re.compile(r"[;,]")
 _BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -77,9 +78,11 @@ def parse_targets(
 class _Where:
     reference: str
     column: str
+    per_row: int = 1
 
-    def __call__(self, row: int) -> str:
-        return f"{self.reference}: row {row}: {self.column!r}"
+    def __call__(self, place: int) -> str:
+        """Return where the value at this place of the column is, counted from 1, `per_row` values in each row."""
+        return f"{self.reference}: row {(place - 1) // self.per_row + 1}: {self.column!r}"
 
 
 def _listed(values: Any) -> Column:
@@ -146,27 +149,35 @@ def _zeros_and_ones(values: Column, where: _Where) -> IntArray:
 
 
 def _numbers(values: Column, where: _Where) -> FloatArray:
-    return np.array([_number(v, where, row) for row, v in enumerate(values, 1)], dtype=np.float64)
+    found = read_numbers(values)
+    if found is None:
+        raise _no_number(values, where)
+    if found.doubt:
+        raise DataError(f"{where.reference}: {where.column!r}: {found.doubt}; {ADVICE}")
+    return np.array(found.values, dtype=np.float64)
 
 
 def _joined_numbers(values: Column, k: int, where: _Where) -> FloatArray:
-    out = np.empty((len(values), k))
-    for row, value in enumerate(values, 1):
-        fields = _JOINS.split(value)
+    """Return (n, k) numbers that ';' joins in any row, else ','; with ';' numbers may have decimal commas."""
+    join = ";" if any(";" in value for value in values) else ","
+    cells = [value.split(join) for value in values]
+    for row, fields in enumerate(cells, 1):
         if len(fields) != k:
             raise DataError(f"{where(row)} holds {len(fields)} values, expected {k} joined by ';' or ','")
-        out[row - 1] = [_number(field, where, row) for field in fields]
-    return out
+    flat = _Where(where.reference, where.column, per_row=k)
+    return _numbers([field for fields in cells for field in fields], flat).reshape(-1, k)
 
 
-def _number(text: str, where: _Where, row: int) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise DataError(f"{where(row)} is {text!r}, expected a number") from None
-    if not math.isfinite(value):
-        raise DataError(f"{where(row)} is {text!r}; leave out rows without a measurement")
-    return value
+def _no_number(values: Column, where: _Where) -> DataError:
+    """Return the error for the first value that is no number, or not one as the others are written."""
+    for row, text in enumerate(values, 1):
+        if text.strip().lower() in (*MISSING, "+inf", "infinity", "-infinity"):
+            return DataError(f"{where(row)} is {text!r}; leave out rows without a measurement")
+        if read_numbers([text]) is None:
+            return DataError(f"{where(row)} is {text!r}, expected a number")
+    row = bisect.bisect(range(len(values)), 0, key=lambda n: read_numbers(values[:n]) is None)
+    odd, before = values[row - 1], f"{where(1)} is {values[0]!r}"
+    return DataError(f"{where(row)} is {odd!r}, a number in no notation of the rows before ({before}); {ADVICE}")
 
 
 def _next_bases(values: Column, where: _Where) -> IntArray:

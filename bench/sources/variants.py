@@ -11,12 +11,14 @@ from typing import ClassVar
 import numpy as np
 
 from ..dna.fasta import Bases
-from ..dna.sequence import check_sequence, reverse_complement
+from ..dna.sequence import reverse_complement
 from ..errors import DataError
 from ..types import Examples, Inputs, IntArray, Intervals, strings
+from .alleles import read_alleles, shorten
 from .bed import CHROM, column, field, joined, table_columns
 from .collecting import TextCollector
 from .intervals import by_place, find_contig, loci, read_genome
+from .numbers import whole_number
 from .source import Check, Source
 from .tables import check_ids, first_changes
 from .targets import parse_targets
@@ -43,31 +45,34 @@ class Changes:
 def variant_windows(
     genome: Mapping[str, Bases], changes: Changes, *, width: int, max_mismatch: float = 0.01, source: str = "variants"
 ) -> tuple[Inputs, Intervals, IntArray]:
-    """Return the windows, their intervals, and the rows (n,) that are kept: those whose REF agrees with the genome.
+    """Return the windows, their intervals, and the rows (n,) that are kept.
 
     Windows are `width` bp of REF centred on the variant; ALT keeps the left flank and has the length of REF where the
-    genome allows, by adding or dropping bases on the right. Rows whose REF differs from the genome are left out and
-    logged; more than the fraction `max_mismatch` of them is a DataError, which says whether positions are off by one or
-    alleles are on the other strand.
+    genome allows, by adding or dropping bases on the right; where that would undo the change, ALT is longer or shorter.
+    Left out and logged, by reason, are rows without an ALT of bases, those with an allele that the window cannot hold
+    between two flanks, and those whose REF differs from the genome. Raises DataError where no row is left, and for more
+    than the fraction `max_mismatch` of the last, saying whether positions are off by one or alleles are on the other
+    strand.
     """
     chrom, position = changes.chrom, changes.position
-    refs, alts = [], []
-    for row, (name, at, r, a) in enumerate(zip(chrom, position, changes.ref, changes.alt, strict=True)):
-        where = f"{source}: row {row + 1}"
-        r, a = _allele(r, f"{where}: REF"), _allele(a, f"{where}: ALT")
-        if r == a:
-            raise DataError(f"{where}: REF and ALT are both {r!r}")
-        n = len(find_contig(genome, name, where))
+    alleles = read_alleles(changes.ref, changes.alt, source, width=width)
+    refs, alts, reasons = alleles.refs, alleles.alts, alleles.reasons
+    for row, (name, at, r) in enumerate(zip(chrom, position, refs, strict=True), 1):
+        n = len(find_contig(genome, name, f"{source}: row {row}"))
         if not 0 <= at <= n - len(r):
-            raise DataError(f"{where}: {name}:{at + 1} is outside the contig of {n} bp")
-        refs.append(r)
-        alts.append(a)
+            raise DataError(f"{source}: row {row}: {name}:{at + 1} is outside the contig of {n} bp")
+    if reasons and all(reasons):
+        raise DataError(f"{source}: no row is left: {'; '.join(alleles.left_out())}")
+    for line in alleles.left_out():
+        log.warning("%s: %s; these rows are left out", source, line)
     ref_windows, alt_windows = TextCollector(), TextCollector()
     starts, kept_rows = [], []
     wrong: list[int] = []
     for block in by_place(chrom, position, width=2 * width):
         pieces: dict[int, tuple[str, str, int]] = {}
         for row in block:
+            if reasons[row]:
+                continue
             made = _window(genome[chrom[row]], position[row], refs[row], alts[row], width)
             if made is None:
                 wrong.append(row)
@@ -82,11 +87,12 @@ def variant_windows(
         row = min(wrong)
         at, r = position[row], refs[row]
         found = genome[chrom[row]][at : at + len(r)]
+        compared = len(wrong) + len(kept_rows)
         differs = (
-            f"{source}: REF differs from the genome in {len(wrong)} of {len(refs)} rows; the first: row {row + 1}, "
-            f"{chrom[row]}:{at + 1}, has REF {r} where the genome has {found}"
+            f"{source}: REF differs from the genome in {len(wrong)} of {compared} rows; the first: row {row + 1}, "
+            f"{chrom[row]}:{at + 1}, has REF {shorten(r)} where the genome has {shorten(found)}"
         )
-        if len(wrong) > max_mismatch * len(refs):
+        if len(wrong) > max_mismatch * compared:
             why = _mismatch_reason(genome, chrom, position, refs) or "check the assembly and position_base"
             raise DataError(f"{differs}; more than {max_mismatch:.1%} is refused: {why}")
         log.warning("%s; these rows are left out", differs)
@@ -204,15 +210,16 @@ class Variants(Source):
 def _window(contig: Bases, at: int, ref: str, alt: str, width: int) -> tuple[str, str, int] | None:
     """Return the windows of REF and ALT and their start; None where the contig does not have REF there."""
     start = _start(len(contig), at, ref, width)
-    low = min(start, at)
-    stretch = contig[low : max(start + width, at) + len(ref)]
-    before = at - low
+    before = at - start
+    stretch = contig[start : start + width + len(ref)]
     if stretch[before : before + len(ref)] != ref:
         return None
-    window = stretch[start - low : start - low + width]
-    changed = stretch[start - low : before] + alt + stretch[before + len(ref) :]
-    trimmed = changed[: len(window)]
-    return window, trimmed if trimmed != window else changed, start
+    window = stretch[:width]
+    moved = (stretch[:before] + alt + stretch[before + len(ref) :])[: len(window)]
+    if moved != window and before + len(alt) < len(window):
+        return window, moved, start
+    # In a repeat up to the window's end no base would change; at the end of a contig what is inserted has no room.
+    return window, window[:before] + alt + window[before + len(ref) :], start
 
 
 def _start(n: int, at: int, ref: str, width: int) -> int:
@@ -244,22 +251,14 @@ def _mismatch_reason(
     return ""
 
 
-def _allele(text: str, where: str) -> str:
-    if not text:
-        raise DataError(f"{where} is empty; write an indel with the base before it, as VCF does")
-    if "," in text:
-        raise DataError(f"{where} is {text!r}; write each allele in a row of its own")
-    return check_sequence(text, where)
-
-
 def _positions(values: Sequence[str], table: str, base: int) -> list[int]:
     out = []
     for row, value in enumerate(values, 1):
-        try:
-            out.append(int(value) - base)
-        except ValueError:
-            raise DataError(f"{table}: row {row}: POS is {value!r}, expected a whole number") from None
-        if out[-1] < 0:
+        number = whole_number(value)
+        if number is None:
+            raise DataError(f"{table}: row {row}: POS is {value!r}, expected a whole number")
+        out.append(number - base)
+        if number < base:
             start = f"VCF positions start at {base}" if base else "positions start at 0"
             raise DataError(f"{table}: row {row}: POS is {value}; {start}")
     return out

@@ -13,6 +13,7 @@ from .cache import key_of, read_audit, write_audit
 from .duplicates import duplicate_findings
 from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
 from .hashes import InputHashes, hashes_of
+from .measured import measured_findings
 from .overlaps import overlap_findings, straddling_finding
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings
@@ -59,4 +60,5 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     compositions = compositions_of(split)
     yield from shortcut_findings(task, split, compositions)
     yield from balance_findings(task, split)
+    yield from measured_findings(task, split)
     yield from content_findings(task, split, compositions)

@@ -98,6 +98,7 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Seque
         "assembly": list(task.assembly),
         "deleterious": task.deleterious,
         "zero_shot": list(task.zero_shot),
+        "transform": "" if task.transform == "none" else task.transform,
     }
     lines = [
         "# Written by `baserate resplit`; removed.csv lists every removed row.",

@@ -12,6 +12,7 @@ from ..dna.kmers import kmer_features
 from ..errors import DataError
 from ..probes.linear import PENALTIES, fit_probe
 from ..progress import activity
+from ..transforms import Fitted, fit_transform
 from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task
 from .features import add_positions, feature_table
 from .finding import Finding, Status
@@ -57,8 +58,17 @@ def shortcut_findings(
 
 
 def _majority(task: Task, split: Split) -> Score:
-    mean = encoded(task, split.train.targets).mean(axis=0)
-    return score(task, split.test, np.tile(mean, (len(split.test), 1)))
+    learnt = _transform(task, split.train)
+    mean = encoded(task, learnt.apply(split.train.targets)).mean(axis=0)
+    return score(task, split.test, learnt.undo(np.tile(mean, (len(split.test), 1))))
+
+
+def _transform(task: Task, train: Examples) -> Fitted:
+    """Return the task's transform, fitted on train; none where it cannot be, which a finding of its own tells."""
+    try:
+        return fit_transform(task.transform, train.targets)
+    except DataError:
+        return fit_transform("none", train.targets)
 
 
 def _learnt(task: Task, split: Split, train: FloatArray, test: FloatArray) -> Score:
@@ -70,9 +80,10 @@ def _learnt(task: Task, split: Split, train: FloatArray, test: FloatArray) -> Sc
 
     least = max(5, len(train) // 1000)
     tree = DecisionTreeRegressor(max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0)
-    tree.fit(train[:, None], encoded(task, split.train.targets))
+    learnt = _transform(task, split.train)
+    tree.fit(train[:, None], encoded(task, learnt.apply(split.train.targets)))
     predicted = np.asarray(tree.predict(test[:, None])).reshape(len(test), -1)
-    return score(task, split.test, predicted)
+    return score(task, split.test, learnt.undo(predicted))
 
 
 def _constant(tables: Mapping[str, Mapping[str, FloatArray]], name: str) -> bool:
@@ -141,10 +152,12 @@ def _kmers(task: Task, split: Split) -> Finding:
     n_classes = 0 if task.kind == "regression" else min(outputs, OUTPUTS) if outputs > 1 else len(task.classes)
     try:
         x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
+        learnt = _transform(task, fitted)
+        fitted, chosen = (replace(e, targets=learnt.apply(e.targets)) for e in (fitted, chosen))
         probe = fit_probe(x, fitted.targets, v, chosen.targets, n_classes=n_classes, penalties=PENALTIES)
     except DataError as reason:
         return Finding("kmers", title, "shortcuts", "NOTE", f"k-mers: not trained: {reason}")
-    predicted = probe.predict(_frequencies(tested.inputs))
+    predicted = learnt.undo(probe.predict(_frequencies(tested.inputs)))
     return _noted(task, "kmers", title, score(task, tested, predicted), "; ".join(notes))
 
 

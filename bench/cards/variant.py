@@ -1,4 +1,4 @@
-"""Variants of a task: split by another rule, or trained on few examples, under a name of their own."""
+"""Variants of a task, named apart: split by another rule, or trained on few examples or on transformed targets."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from ..errors import ConfigError, check_keys, nearest
 from ..splits.rules import all_test
 from ..splits.subsets import few_shot
 from ..types import SplitRule, Task
+from .task import check_transform
 from .values import check_values
 
 
 def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> Task:
     """Return the variant of a task that `NAME(shots=16)` or `NAME(split='by_homology', threshold=0.8)` describes.
 
-    `shots` is the number of training examples per class; `split` names one of `rules`, and the other settings are that
-    rule's. The name lists them all, so that results are never mixed with the task's own. Raises ConfigError naming the
-    setting.
+    `shots` is the number of training examples per class, and `transform` what models learn in place of measurements;
+    `split` names one of `rules`, and the other settings are that rule's. The name lists them all, so that results are
+    never mixed with the task's own. Raises ConfigError naming the setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -28,7 +29,7 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
         rule = _rule(where, given, rules)
         sizes = {"train": 0, "valid": 0} if isinstance(rule, all_test) else {}
     else:
-        check_keys(given, ("shots", "split"), where)
+        check_keys(given, ("shots", "split", "transform"), where)
     shots = given.get("shots")
     if shots is not None:
         if not isinstance(shots, int) or isinstance(shots, bool) or shots < 1:
@@ -37,8 +38,17 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
             raise ConfigError(f"{where}: shots = {shots}; the task has no training part")
         rule = few_shot(rule, shots)
         sizes = {part: n for part, n in sizes.items() if part == "test"}
+    transform = check_transform(given.get("transform", task.transform), task.kind, where)
     shown = ",".join(f"{key}={_plain(value)}" for key, value in sorted(given.items()))
-    return replace(task, name=f"{task.name}({shown})", split=rule, split_rule=repr(rule), sizes=sizes, small=None)
+    return replace(
+        task,
+        name=f"{task.name}({shown})",
+        split=rule,
+        split_rule=repr(rule),
+        transform=transform,
+        sizes=sizes,
+        small=None,
+    )
 
 
 def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> SplitRule:
@@ -47,7 +57,7 @@ def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> Spl
         near = nearest(str(name), rules)
         advice = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(rules)}"
         raise ConfigError(f"{where}: split = {name!r}; {advice}")
-    arguments = {k: v for k, v in given.items() if k not in ("split", "shots")}
+    arguments = {k: v for k, v in given.items() if k not in ("split", "shots", "transform")}
     check_keys(arguments, [f.name for f in fields(rules[name])], f"{where}, split {name}")
     check_values(arguments, rules[name], f"{where}, split {name}:")
     try:

@@ -16,6 +16,7 @@ from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
 from .guess import Guess, Roles, roles_of
+from .measured import propose_transform
 from .parts import is_hub_id, read_parts, split_in_parts
 from .sample import Sample, find_file, read_sample
 from .split import propose_split
@@ -121,6 +122,8 @@ def _task(name: str, roles: Roles) -> list[Guess]:
         out.append(
             Guess("metrics", ["auroc", "auprc", "mcc"], "ranking metrics first: a zero-shot score has no classes")
         )
+    if roles.kind == "regression":
+        out += propose_transform([c for c in roles.columns.values() if roles.taken.get(c.name) == "target"])
     content = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
     out.append(Guess("description", f"{name}: {content}.", "say in one sentence what is predicted from what"))
     return out

@@ -313,6 +313,8 @@ def test_a_card_and_a_variant_of_it(tmp_path: Path) -> None:
     assert variant(task, {"shots": 8}, RULES).transform == "log"
     other = variant(task, {"split": "by_homology", "transform": "rank"}, RULES)
     assert other.transform == "rank" and "by_homology" in other.split_rule
+    with pytest.raises(ConfigError, match="transform = 'rank'; the task has no training part"):
+        variant(task, {"split": "all_test", "transform": "rank"}, RULES)
     with pytest.raises(ConfigError, match=r"transform = 'rnk'; did you mean 'rank'\?"):
         variant(task, {"transform": "rnk"}, RULES)
     with pytest.raises(ConfigError, match="a task of kind 'classification' has none"):

@@ -40,7 +40,7 @@ def _tails(task: Task, targets: FloatArray) -> Finding:
             summary = f"learnt as ranks; measured: {measured}"
         elif learnt.heavy:
             advice = _advice(task, targets)
-            status, summary = "WARN", f"heavy tails{after}, which squared error learns alone ({learnt}): write {advice}"
+            status, summary = "WARN", f"heavy tails{after}, which squared error learns first ({learnt}): write {advice}"
         elif after:
             summary = f"{learnt}{after}"
     by = f"WARN from a skew of {SKEW:g} or an excess kurtosis of {KURTOSIS:g} of what is learnt, unless it is ranks"

@@ -38,6 +38,8 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
             raise ConfigError(f"{where}: shots = {shots}; the task has no training part")
         rule = few_shot(rule, shots)
         sizes = {part: n for part, n in sizes.items() if part == "test"}
+    if "transform" in given and sizes.get("train") == 0:
+        raise ConfigError(f"{where}: transform = {given['transform']!r}; the task has no training part")
     transform = check_transform(given.get("transform", task.transform), task.kind, where)
     shown = ",".join(f"{key}={_plain(value)}" for key, value in sorted(given.items()))
     return replace(

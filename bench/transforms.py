@@ -95,7 +95,7 @@ def _at(rank: FloatArray, values: FloatArray, ranks: FloatArray) -> FloatArray:
     scale = float(np.abs(values).max()) or 1.0
     beyond = rank - np.clip(rank, ranks[0], ranks[-1])
     if len(values) == 1:
-        return values[0] + BEYOND * scale * beyond
+        return np.asarray(values[0] + BEYOND * scale * beyond)
     segment = np.clip(np.searchsorted(ranks, rank, side="right") - 1, 0, len(values) - 2)
     low, high = values[segment], values[segment + 1]
     # Rounding must not take a value across the end of its segment.

@@ -161,9 +161,12 @@ class Tails:
         return abs(self.skew) >= SKEW or self.kurtosis >= KURTOSIS
 
     def __str__(self) -> str:
-        return (
-            f"skew {self.skew:.2g}, excess kurtosis {self.kurtosis:.2g}, {self.most:.0%} of the variance in 1 % of rows"
-        )
+        skew, kurtosis = _shown(self.skew), _shown(self.kurtosis)
+        return f"skew {skew}, excess kurtosis {kurtosis}, {100 * self.most:.0f} % of the variance in 1 % of rows"
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{round(value, 1) + 0.0:.1f}"  # not -0.0
 
 
 def tails_of(values: FloatArray) -> Tails:

@@ -12,8 +12,8 @@ from .errors import DataError
 from .types import FloatArray
 
 SKEW, KURTOSIS = 2.0, 7.0
-"""Absolute skewness, and excess kurtosis, from which tails are heavy: the moderate non-normality of Curran, West &
-Finch 1996, Psychol Methods 1:16."""
+"""Absolute skewness, and excess kurtosis, from which tails are heavy: where ridge regression on ranks begins to
+gain Spearman, in planted data with tails on one side and on both (a test repeats it)."""
 FEW = 20
 """The fewest measurements of which moments are taken."""
 BEYOND = 1e-6

@@ -27,11 +27,12 @@ from baserate.modes import MODES
 from baserate.modes.job import Job
 from baserate.new_task import NewTask, new_task
 from baserate.plan import Cell, Protocol, run_spec
+from baserate.probes.linear import PENALTIES, fit_probe
 from baserate.records import read_record, task_snapshot
 from baserate.registry import get_model
 from baserate.splits import RULES, load_split
 from baserate.splits.check_targets import check_learnable, check_targets
-from baserate.transforms import TRANSFORMS, fit_transform, tails_of
+from baserate.transforms import KURTOSIS, SKEW, TRANSFORMS, fit_transform, tails_of
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, Split, Task
 
 LOGISTIC = get_model("kmer_logreg")
@@ -125,6 +126,39 @@ def test_tails_are_those_of_scipy() -> None:
     for flat in (np.full(100, 1e6), np.full(100, 0.1), y[:5], np.zeros(0)):
         assert not tails_of(flat).heavy
     assert tails_of(1e200 * y).skew == pytest.approx(tails.skew)
+
+
+@pytest.mark.parametrize(
+    ("shape", "least", "most"),
+    [
+        (lambda z: np.exp(0.25 * z), -0.006, 0.001),
+        (lambda z: np.sinh(0.4 * z), -0.006, 0.001),
+        (lambda z: np.exp(0.6 * z), -0.004, 0.008),  # about where tails count as heavy
+        (lambda z: np.sinh(0.9 * z), -0.004, 0.008),
+        (lambda z: np.exp(1.5 * z), 0.03, 0.08),
+        (lambda z: np.sinh(2.25 * z), 0.05, 0.15),
+    ],
+)
+def test_ranks_gain_from_where_tails_count_as_heavy(shape: Any, least: float, most: float) -> None:
+    gains, tails = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(2000, 60)).astype(np.float32)
+        y = shape((x @ rng.normal(size=60) / np.sqrt(60) + rng.normal(size=2000)) / np.sqrt(2))
+        tails.append(tails_of(y[:1000]))
+        found = []
+        for name in ("none", "rank"):
+            fitted = fit_transform(name, y[:1000])
+            parts = (x[:1000], fitted.apply(y[:1000]), x[1000:1200], fitted.apply(y[1000:1200]))
+            predicted = fit_probe(*parts, n_classes=0, penalties=PENALTIES).predict(x[1200:])
+            found.append(spearmanr(fitted.undo(predicted)[:, 0], y[1200:])[0])
+        gains.append(found[1] - found[0])
+    assert least <= np.mean(gains) <= most
+    skew, kurtosis = np.median([t.skew for t in tails]), np.median([t.kurtosis for t in tails])
+    if most < 0.002:
+        assert abs(skew) < SKEW / 2 and kurtosis < KURTOSIS
+    elif least > 0:
+        assert abs(skew) > SKEW and kurtosis > KURTOSIS
 
 
 class Notes:

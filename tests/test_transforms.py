@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -316,6 +318,32 @@ def test_the_record_tells_the_transform_and_the_board_sets_columns_apart(tmp_pat
     assert {c.name for c in table.columns} == {"heavy@1 (transform none)", "heavy@1 (transform rank 1)"}
     assert len(table.rows) == 1
     assert {c.status for c in table.cells} == {"done"}
+
+
+READS = (
+    Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).parents[2] / "shared/data")) / "korf_eie/eie.dm.txt.gz"
+)
+
+
+@pytest.mark.skipif(not READS.is_file(), reason="reads across introns of Drosophila are not on this machine")
+def test_reads_across_real_introns_are_learnt_by_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with gzip.open(READS, "rt") as file:
+        fields = [line.split() for line in file]
+    rows = [fields[i] for i in np.random.default_rng(0).permutation(len(fields))[:3000]]
+    table = pd.DataFrame([("".join(row[:3]), row[4], row[3]) for row in rows], columns=["sequence", "gene", "reads"])
+    table.drop_duplicates("sequence").to_csv("introns.csv", index=False)
+    assert new_task("introns.csv").task.transform == "rank"
+    found = {}
+    for name in ("none", "rank"):
+        for model in ("gc_content", "kmer_logreg(max_k=4)", "kmer_xgboost(max_k=3)"):
+            task = find_task(f"introns.toml(transform={name!r})")
+            record = br.evaluate(task, model, mode="from_scratch", seeds=(0,), audit=False)
+            found[name, model.partition("(")[0]] = record.estimates[0].value
+    assert found["rank", "kmer_logreg"] > found["none", "kmer_logreg"] + 0.03, found
+    assert found["rank", "kmer_xgboost"] > found["none", "kmer_xgboost"] + 0.05, found
+    assert found["none", "kmer_logreg"] < found["none", "gc_content"] + 0.02, found
+    assert found["rank", "kmer_logreg"] > found["rank", "gc_content"] + 0.02, found
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     model = worker.model(cell.card)
     mode.check_model(model, cell.card)
     job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, worker.cache)
-    scores = mode.run(job)
+    scores = mode.scores(job)
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)

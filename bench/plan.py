@@ -12,6 +12,7 @@ from .modes import MODES, every_table, mode_settings, versions_of
 from .results import RunSpec
 from .settings import check_values
 from .splits import split_version
+from .transforms import transform_version
 from .types import ModelCard, Split, Task
 
 SEEDS = (0, 1, 2)
@@ -87,6 +88,9 @@ def plan(
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     """Return everything that decides the cell's result; a mode without training has one seed, unless for a twin."""
     mode = MODES.get(cell.mode)
+    versions = {**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)}
+    if mode.transforms(cell.task):
+        versions["transform"] = transform_version(cell.task.transform)
     return RunSpec(
         task=cell.task.id,
         data=split.data_fingerprint,
@@ -99,5 +103,5 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         seeds=protocol.seeds if mode.trains or cell.card.twin_of else protocol.seeds[:1],
         train_fraction=protocol.train_fraction if mode.trains else 0.0,
         limit=protocol.limit,
-        versions={**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)},
+        versions=versions,
     )

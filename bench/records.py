@@ -120,7 +120,7 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     """Return what a record stores of a task: enough to print a table and to recompute its metrics."""
     keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
-    keys += ("per_base", "published", "origin") + (("deleterious",) if task.variants else ())
+    keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 

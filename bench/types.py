@@ -29,6 +29,8 @@ PARTS: tuple[Part, ...] = ("train", "valid", "test")
 Kind = Literal["classification", "multilabel", "regression", "paired", "generation"]
 """What is predicted: a class, several labels, one or more measurements, which of two sequences is the real one, or the
 bases that follow a sequence."""
+Transform = Literal["none", "log", "rank"]
+"""What models learn in place of measurements; see `transforms`."""
 
 
 def strings(values: Sequence[str] | NDArray[Any]) -> StrArray:
@@ -226,7 +228,8 @@ class Task:
     `deleterious` says whether a higher target, or the last class, is the more harmful variant: zero-shot scores, which
     are ALT over REF, are then negated. None says nothing, and such scores may be mirrored. `zero_shot` names the rules
     by which a task without variants may be scored without training, such as 'likelihood' or 'centroid'; the first is
-    the default.
+    the default. `transform` is what whatever trains learns in place of the measurements of a regression: their 'log' or
+    their 'rank' in train. Predictions are on the measured scale all the same.
     """
 
     name: str
@@ -250,6 +253,7 @@ class Task:
     loaded: str = ""
     deleterious: bool | None = None
     zero_shot: tuple[str, ...] = ()
+    transform: Transform = "none"
     files: tuple[str, ...] = ()
     requires: str = ""
     small: Subset | None = None

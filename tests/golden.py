@@ -27,6 +27,7 @@ from baserate.probes.probe import PROBES
 from baserate.registry import MODELS, load_model, with_params
 from baserate.settings import defaults
 from baserate.splits.subsets import draw_shots
+from baserate.transforms import TRANSFORMS, fit_transform, transform_version
 from baserate.types import FloatArray, ModelCard
 from baserate.zero_shot import RULES, Rule, score
 
@@ -192,6 +193,18 @@ def splitting(name: str) -> tuple[str, Cases]:
     return f"version {getattr(splits, name).version}", out
 
 
+def transforms(name: str) -> tuple[str, Cases]:
+    """Return the version of a transform, what it makes of the measurements of valid, and of predictions."""
+    out: Cases = {}
+    for kind in ("measurement", "measurements"):
+        train, valid = (np.abs(e.targets) for e in (split_of(kind).train, split_of(kind).valid))
+        fitted = fit_transform(name, train)
+        outputs = 1 if train.ndim == 1 else train.shape[1]
+        out[f"{kind}, learnt"] = fitted.apply(valid)
+        out[f"{kind}, predicted"] = fitted.undo(np.linspace(-0.3, 1.4, 18 * outputs).reshape(-1, outputs))
+    return f"version {transform_version(name).partition(' ')[2]}", out
+
+
 def split_names() -> list[str]:
     """Return the names of the classes of split rules, known by the version that each declares."""
     return sorted(name for name, value in vars(splits).items() if inspect.isclass(value) and hasattr(value, "version"))
@@ -203,6 +216,7 @@ THINGS: Mapping[str, tuple[Callable[[str], tuple[str, Cases]], Callable[[], list
     "mode": (modes, lambda: sorted(MODES.all())),
     "baseline": (baselines, lambda: sorted(name for name, card in MODELS.all().items() if card.baseline)),
     "split rule": (splitting, split_names),
+    "transform": (transforms, lambda: sorted(TRANSFORMS)),
 }
 """By kind of thing: what gives version and predictions of one by name, and the names that there are."""
 

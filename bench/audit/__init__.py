@@ -17,6 +17,7 @@ from .families import family_finding
 from .finding import SCHEMA, Audit, Finding, Row, Status, Threshold, Verdict
 from .hashes import InputHashes, hashes_of
 from .kmers import kmer_finding, predict_by_kmers
+from .measured import measured_findings
 from .overlaps import overlap_findings, straddling_finding
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings
@@ -75,4 +76,5 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
         yield direction_finding(task)
     yield from balance_findings(task, split)
     yield family_finding(task, split.test, None if isinstance(by_kmers, str) else by_kmers)
+    yield from measured_findings(task, split)
     yield from content_findings(task, split, compositions)

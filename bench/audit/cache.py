@@ -28,9 +28,9 @@ def key_of(task: Task, split: Split) -> str:
         soft = getattr(e, "soft_masked", None)
         if soft is not None:
             places.append(np.ascontiguousarray(soft).tobytes())
-    question = [task.id, task.kind, task.classes, task.metrics[:1], task.variants, task.per_base, SCHEMA]
-    question += [task.lacks_direction] if task.variants else []
-    return digest(split.data_fingerprint, split.fingerprint, canonical_json(question), _code(), *places)
+    about = [task.id, task.kind, task.classes, task.metrics[:1], task.variants, task.per_base, task.transform, SCHEMA]
+    about += [task.lacks_direction] if task.variants else []
+    return digest(split.data_fingerprint, split.fingerprint, canonical_json(about), _code(), *places)
 
 
 def read_audit(cache: Path, key: str) -> Audit | None:

@@ -97,6 +97,7 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Seque
         "species": list(task.species),
         "assembly": list(task.assembly),
         "zero_shot": list(task.zero_shot),
+        "transform": "" if task.transform == "none" else task.transform,
     }
     lines = [
         "# Written by `baserate resplit`; removed.csv lists every removed row.",

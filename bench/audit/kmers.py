@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..probes.linear import PENALTIES, fit_probe
 from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task
 from .finding import Finding
+from .measured import transform_of
 from .scores import score, score_text
 
 KMERS = (1, 2, 3, 4, 5)
@@ -58,10 +59,12 @@ def predict_by_kmers(task: Task, split: Split) -> Predicted | str:
     n_classes = 0 if task.kind == "regression" else min(outputs, OUTPUTS) if outputs > 1 else len(task.classes)
     try:
         x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
+        learnt = transform_of(task, fitted)
+        fitted, chosen = (replace(e, targets=learnt.apply(e.targets)) for e in (fitted, chosen))
         probe = fit_probe(x, fitted.targets, v, chosen.targets, n_classes=n_classes, penalties=PENALTIES)
     except DataError as reason:
         return f"not trained: {reason}"
-    return Predicted(task, tested, probe.predict(_frequencies(tested.inputs)), "; ".join(notes))
+    return Predicted(task, tested, learnt.undo(probe.predict(_frequencies(tested.inputs))), "; ".join(notes))
 
 
 def kmer_finding(predicted: Predicted | str) -> Finding:

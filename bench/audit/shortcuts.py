@@ -10,6 +10,7 @@ from ..progress import activity
 from ..types import FloatArray, Split, Task
 from .features import add_positions, feature_table
 from .finding import Finding, Status
+from .measured import transform_of
 from .scores import LABELS, Score, encoded, judged, rank_name, score, score_text, thresholds, untrained
 
 LEAVES = 64
@@ -43,8 +44,9 @@ def shortcut_findings(
 
 
 def _majority(task: Task, split: Split) -> Score:
-    mean = encoded(task, split.train.targets).mean(axis=0)
-    return score(task, split.test, np.tile(mean, (len(split.test), 1)))
+    learnt = transform_of(task, split.train)
+    mean = encoded(task, learnt.apply(split.train.targets)).mean(axis=0)
+    return score(task, split.test, learnt.undo(np.tile(mean, (len(split.test), 1))))
 
 
 def _learnt(task: Task, split: Split, train: FloatArray, test: FloatArray) -> Score:
@@ -56,9 +58,10 @@ def _learnt(task: Task, split: Split, train: FloatArray, test: FloatArray) -> Sc
 
     least = max(5, len(train) // 1000)
     tree = DecisionTreeRegressor(max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0)
-    tree.fit(train[:, None], encoded(task, split.train.targets))
+    learnt = transform_of(task, split.train)
+    tree.fit(train[:, None], encoded(task, learnt.apply(split.train.targets)))
     predicted = np.asarray(tree.predict(test[:, None])).reshape(len(test), -1)
-    return score(task, split.test, predicted)
+    return score(task, split.test, learnt.undo(predicted))
 
 
 def _constant(tables: Mapping[str, Mapping[str, FloatArray]], name: str) -> bool:

@@ -35,7 +35,8 @@ _CARD = re.compile(r"(?P<file>.+\.toml)(:(?P<task>[^/]+))?")
 def find_task(name: str) -> Task:
     """Return the registered task `name`, or the task in a file: `./mine.toml`, `./tasks.toml:name` or `./mine.py`.
 
-    `name(shots=16)` trains on few examples, `name(split="by_homology", threshold=0.8)` is split by another rule.
+    `name(shots=16)` trains on few examples, `name(split="by_homology", threshold=0.8)` is split by another rule, and
+    `name(transform="rank")` learns the ranks of its measurements.
     """
     base, settings = _parse_call(name, _is_task)
     if settings:

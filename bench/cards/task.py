@@ -12,7 +12,8 @@ from typing import Any
 from ..errors import ConfigError, check_keys, nearest
 from ..metrics import parse
 from ..splits import RULES, with_families, with_valid
-from ..types import Examples, SplitRule, Task
+from ..transforms import TRANSFORMS
+from ..types import Examples, SplitRule, Task, Transform
 from ..zero_shot import RULES as ZERO_SHOT
 from .source import CardContext, Counts, file_source, hub_source
 from .transfer import transfer_from, transfer_metrics
@@ -48,6 +49,7 @@ _TYPES: Mapping[str, type] = {
     "deleterious": bool,
     "per_base": bool,
     "zero_shot": list,
+    "transform": str,
     "source": dict,
     "split": dict,
     "expect": dict,
@@ -100,6 +102,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
                 find(name)
             except ConfigError as error:
                 raise ConfigError(f"{where}: {key}: {error}") from error
+    transform = check_transform(card.get("transform", "none"), kind, where)
     on_hub = "hub" in card["source"] or "folder" in card["source"]
     if "split" not in card and not on_hub and transfer is None:
         raise ConfigError(f"{where}: key 'split' is missing")
@@ -133,6 +136,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         classes=classes,
         deleterious=card.get("deleterious"),
         zero_shot=tuple(card.get("zero_shot", ())),
+        transform=transform,
         variants=kind != "paired" and ("variants" in card["source"] or "alternate" in card["source"]),
         per_base=card.get("per_base", False),
         published=card.get("published", ""),
@@ -140,6 +144,18 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         loaded=card.get("loaded", ""),
         files=files,
     )
+
+
+def check_transform(name: Any, kind: str, where: str) -> Transform:
+    """Return the name of a transform. Raises ConfigError, begun by `where`, if unknown, or of what is not measured."""
+    if name not in TRANSFORMS:
+        near = nearest(str(name), TRANSFORMS)
+        advice = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(TRANSFORMS)}"
+        raise ConfigError(f"{where}: transform = {name!r}; {advice}")
+    if name != "none" and kind != "regression":
+        raise ConfigError(f"{where}: transform = {name!r} is for measurements; a task of kind {kind!r} has none")
+    known: Transform = name
+    return known
 
 
 def _counts(value: Mapping[str, Any], classes: tuple[str, ...], where: str) -> Counts:

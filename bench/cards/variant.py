@@ -1,4 +1,4 @@
-"""Variants of a task: split by another rule, or trained on few examples, under a name of their own."""
+"""Variants of a task, named apart: split by another rule, or trained on few examples or on transformed targets."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from ..splits.homology import with_families
 from ..splits.rules import all_test
 from ..splits.subsets import few_shot
 from ..types import SplitRule, Task
+from .task import check_transform
 from .values import check_values
 
 
 def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> Task:
     """Return the variant of a task that `NAME(shots=16)` or `NAME(split='by_homology', threshold=0.8)` describes.
 
-    `shots` is the number of training examples per class; `split` names one of `rules`, and the other settings are that
-    rule's; with `cluster_similarity` families of such relatives are what intervals resample. The name lists all
-    settings, so that results are never mixed with the task's own. Raises ConfigError naming the setting.
+    `shots` is the number of training examples per class, and `transform` what models learn in place of measurements;
+    `split` names one of `rules`, and the other settings are that rule's; with `cluster_similarity` families of such
+    relatives are what intervals resample. The name lists all settings, so that results are never mixed with the task's
+    own. Raises ConfigError naming the setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -29,7 +31,7 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
         rule = _rule(where, given, rules)
         sizes = {"train": 0, "valid": 0} if isinstance(rule, all_test) else {}
     else:
-        check_keys(given, ("cluster_similarity", "shots", "split"), where)
+        check_keys(given, ("cluster_similarity", "shots", "split", "transform"), where)
     if "cluster_similarity" in given:
         rule = _with_families(where, rule, given["cluster_similarity"])
     shots = given.get("shots")
@@ -40,8 +42,19 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
             raise ConfigError(f"{where}: shots = {shots}; the task has no training part")
         rule = few_shot(rule, shots)
         sizes = {part: n for part, n in sizes.items() if part == "test"}
+    if "transform" in given and sizes.get("train") == 0:
+        raise ConfigError(f"{where}: transform = {given['transform']!r}; the task has no training part")
+    transform = check_transform(given.get("transform", task.transform), task.kind, where)
     shown = ",".join(f"{key}={_plain(value)}" for key, value in sorted(given.items()))
-    return replace(task, name=f"{task.name}({shown})", split=rule, split_rule=repr(rule), sizes=sizes, small=None)
+    return replace(
+        task,
+        name=f"{task.name}({shown})",
+        split=rule,
+        split_rule=repr(rule),
+        transform=transform,
+        sizes=sizes,
+        small=None,
+    )
 
 
 def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> SplitRule:
@@ -50,7 +63,8 @@ def _rule(where: str, given: Mapping[str, Any], rules: Mapping[str, Any]) -> Spl
         near = nearest(str(name), rules)
         advice = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(rules)}"
         raise ConfigError(f"{where}: split = {name!r}; {advice}")
-    arguments = {k: v for k, v in given.items() if k not in ("split", "shots", "cluster_similarity")}
+    others = ("split", "shots", "transform", "cluster_similarity")
+    arguments = {k: v for k, v in given.items() if k not in others}
     check_keys(arguments, [f.name for f in fields(rules[name])], f"{where}, split {name}")
     check_values(arguments, rules[name], f"{where}, split {name}:")
     try:

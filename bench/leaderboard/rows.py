@@ -73,9 +73,11 @@ def _details(records: Sequence[Record], *, apart: bool) -> dict[str, str]:
 def _versions(records: Sequence[Record], *, every: bool) -> list[list[str]]:
     """Return, for each record, the versions that set it apart from the others.
 
-    The rule that drew a split differs from task to task: its version counts only where `every` does.
+    The rule that drew a split differs from task to task: its version counts only where `every` does. The transform of
+    targets sets columns apart, not rows.
     """
-    parts = [{part: v for part, v in _parts(r).items() if every or part[0] != "split"} for r in records]
+    left_out = ("transform",) if every else ("transform", "split")
+    parts = [{part: v for part, v in _parts(r).items() if part[0] not in left_out} for r in records]
     known: dict[tuple[str, str], set[str]] = defaultdict(set)
     for versions in parts:
         for part, version in versions.items():

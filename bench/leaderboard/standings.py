@@ -74,30 +74,35 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
 def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
     """Return the columns with their records, in order of task.
 
-    A run that does not train has no seeds or training share to agree on: it stands in every column of its examples.
+    A run that does not train has no seeds, training share or transform of targets to agree on: it stands in every
+    column of its examples.
     """
     by_examples: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     for r in records:
         by_examples[r.spec.task, r.spec.data, r.spec.split].append(r)
     columns: list[tuple[Column, list[Record]]] = []
     for (task, data, split), members in sorted(by_examples.items()):
-        trained = {(r.spec.seeds, r.spec.train_fraction) for r in members if r.spec.train_fraction}
-        for seeds, fraction in sorted(trained) or [((), 0.0)]:
-            own_records = [
-                r
-                for r in members
-                if not r.spec.train_fraction or (r.spec.seeds, r.spec.train_fraction) == (seeds, fraction)
-            ]
+        trained = {_training(r) for r in members if r.spec.train_fraction}
+        for training in sorted(trained) or [((), 0.0, "")]:
+            seeds, fraction, transform = training
+            own_records = [r for r in members if not r.spec.train_fraction or _training(r) == training]
             about = own_records[0].task
             metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in own_records for e in r.estimates[:1])
             description, n_train = str(about.get("description", "")), (about.get("sizes") or {}).get("train")
             verdict, why = audit_of(own_records)
             newer = next((str(r.task["superseded_by"]) for r in own_records if r.task.get("superseded_by")), "")
-            column = Column(task, task, data, split, seeds, fraction, metrics, description, n_train)
+            column = Column(
+                task, task, data, split, seeds, fraction, metrics, description, n_train, transform=transform
+            )
             columns.append((replace(column, audit=verdict, audit_reasons=why, superseded_by=newer), own_records))
     return {
         _with_full_name(c, [other for other, _ in columns if other.task == c.task]): members for c, members in columns
     }
+
+
+def _training(r: Record) -> tuple[tuple[int, ...], float, str]:
+    """Return the seeds, the share of training data and the transform of targets of a run that trains."""
+    return r.spec.seeds, r.spec.train_fraction, r.spec.versions.get("transform", "")
 
 
 def _with_full_name(column: Column, alike: Sequence[Column]) -> Column:
@@ -105,6 +110,7 @@ def _with_full_name(column: Column, alike: Sequence[Column]) -> Column:
     parts = {
         "seeds": " ".join(map(str, column.seeds)),
         "train_fraction": f"{column.train_fraction:g}",
+        "transform": column.transform or "none",
         "data": column.data[:6],
         "split": column.split[:6],
     }

@@ -26,7 +26,7 @@ CellStatus = Literal["done", "failed", "not_applicable", "missing"]
 
 @dataclass(frozen=True)
 class Column:
-    """A task under one protocol: the same examples, split, seeds and share of training data.
+    """A task under one protocol: the same examples, split, seeds, share of training data and transform of targets.
 
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
     row over which gains are taken, '' where no baseline has a score. `n` counts the test examples that the primary
@@ -49,6 +49,7 @@ class Column:
     audit: str = ""
     audit_reasons: tuple[str, ...] = ()
     superseded_by: str = ""
+    transform: str = ""
 
     @property
     def benchmark(self) -> str:

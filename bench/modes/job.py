@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from ..networks.families import FAMILIES
 from ..provenance import engine_digest
 from ..splits import draw_shots, few_shot
-from ..types import Inputs, IntArray, ModelCard, Split, Task
+from ..transforms import fit_transform
+from ..types import FloatArray, Inputs, IntArray, ModelCard, Split, Task
 from . import per_base
 
 
@@ -57,6 +58,16 @@ class Job:
         keep = max(1, round(self.train_fraction * len(clusters)))
         drawn = np.random.default_rng([20_260, seed]).permutation(len(clusters))[:keep]
         return np.flatnonzero(np.isin(of_row, drawn))
+
+    def transformed(self, seed: int) -> tuple[Job, Callable[[FloatArray], FloatArray]]:
+        """Return the job of one seed with transformed targets of train and valid, and what takes predictions back.
+
+        The transform is fitted on the rows that the seed trains on; test targets stay as they are.
+        """
+        train, valid, test = self.split.train, self.split.valid, self.split.test
+        fitted = fit_transform(self.task.transform, train.targets[self.train_rows(seed)])
+        train, valid = (replace(e, targets=fitted.apply(e.targets)) for e in (train, valid))
+        return replace(self, split=Split(train, valid, test), seeds=(seed,)), fitted.undo
 
     def model_of(self, seed: int) -> Any:
         """Return the model for a seed, its outputs for each sequence cached on disk; a twin is drawn anew."""

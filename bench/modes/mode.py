@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from ..errors import ConfigError, NotApplicable
 from ..networks.settings import SHARED
 from ..registry import Registry, origin_of
@@ -29,9 +31,10 @@ def needs_labels(task: Task) -> str:
 class Mode:
     """A way to use a model: the methods that it needs (any one of them), its settings, and what runs it.
 
-    `run(job)` returns scores (seeds, n, outputs). `trains` is whether it learns from the training part, `scaled`
-    whether its scores are on the scale of the targets, `may_skip` whether an example may be left without a score, and
-    `chooses` whether a setting that may be `several` can be a list of values, one of which is chosen on valid.
+    `run(job)` returns scores (seeds, n, outputs); `scores(job)` calls it, and does what a task's transform asks.
+    `trains` is whether it learns from the training part, `scaled` whether its scores are on the scale of the targets,
+    `may_skip` whether an example may be left without a score, and `chooses` whether a setting that may be `several`
+    can be a list of values, one of which is chosen on valid.
     `part` is the setting that names one of `parts`, a zero-shot rule or a probe, which has settings and a version of
     its own; `part_for(task, default)` returns its name where the user gives none. `refuses(task)` returns why the
     mode makes no sense for a task, or ''. `version` is raised whenever what the mode computes changes.
@@ -50,6 +53,26 @@ class Mode:
     part_for: Callable[[Task, str], str] = lambda task, default: default
     refuses: Callable[[Task], str] = needs_labels
     version: int = 1
+
+    def transforms(self, task: Task) -> bool:
+        """Return whether models learn the task's targets transformed in this mode."""
+        return self.trains and task.transform != "none"
+
+    def scores(self, job: Job) -> FloatArray:
+        """Return the scores (seeds, n, outputs) of `run`, on the scale of the targets.
+
+        Where a task declares a transform, `run` sees a job of one seed at a time, whose targets of train and valid are
+        transformed as the rows that this seed trains on have it; what comes back is on the measured scale again.
+        """
+        if not self.transforms(job.task):
+            return self.run(job)
+        scores = []
+        for seed in job.seeds:
+            learnt, undo = job.transformed(seed)
+            learnt_scores = np.asarray(self.run(learnt), np.float64)[0]
+            scores.append(undo(learnt_scores) if self.scaled else learnt_scores)
+        job.notes[:] = dict.fromkeys(job.notes)
+        return np.stack(scores)
 
     def check(self, task: Task, card: ModelCard) -> None:
         """Raise NotApplicable, saying why, where the mode makes no sense for the task or the model."""

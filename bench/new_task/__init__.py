@@ -24,6 +24,7 @@ from .confirm import confirmed
 from .direction import direction_of
 from .guess import Guess, Roles, roles_of
 from .layout import Layout, classes_in_files, data_files, layout_of
+from .measured import propose_transform
 from .parts import is_hub_id, read_parts, split_in_parts
 from .sample import Sample, find_file, joined_sample, read_sample
 from .split import at_random, propose_split
@@ -176,6 +177,8 @@ def _task(name: str, roles: Roles, direction: list[Guess]) -> list[Guess]:
         out.append(
             Guess("metrics", ["auroc", "auprc", "mcc"], "ranking metrics first: a zero-shot score has no classes")
         )
+    if roles.kind == "regression":
+        out += propose_transform([c for c in roles.columns.values() if roles.taken.get(c.name) == "target"])
     content = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
     out.append(Guess("description", f"{name}: {content}.", "say in one sentence what is predicted from what"))
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError
+from ..transforms import TRANSFORMS, fit_transform
 from ..types import Examples, Split, Task
 
 
@@ -38,10 +39,13 @@ def check_targets(task: Task, examples: Examples) -> None:
             raise DataError(f"{where}: {targets.shape[1]} measurements per example, but classes names {k}; name each")
     if task.per_base:
         _check_sites(where, examples)
+    if task.transform not in TRANSFORMS or (task.transform != "none" and task.kind != "regression"):
+        expected = f"one of {', '.join(TRANSFORMS)}, and only for measurements"
+        raise DataError(f"{where}: transform = {task.transform!r} of a {task.kind} task; expected {expected}")
 
 
 def check_learnable(task: Task, split: Split) -> None:
-    """Raise DataError, in one line that names the task, where training lacks a class or every label."""
+    """Raise DataError, in one line that names the task, where training lacks a class, every label, or a transform."""
     if not len(split.train):
         return
     if task.kind == "classification":
@@ -50,6 +54,15 @@ def check_learnable(task: Task, split: Split) -> None:
             raise DataError(f"task {task.id}: no training example of class {task.classes[int(counts.argmin())]!r}")
     if task.kind == "multilabel" and not split.train.targets.any():
         raise DataError(f"task {task.id}: no training example has a label")
+    if task.transform == "none":
+        return
+    for part, examples in split:
+        try:
+            if len(examples):
+                fit_transform(task.transform, examples.targets)
+        except DataError as error:
+            lowest = int(examples.targets.reshape(len(examples), -1).min(axis=1).argmin())
+            raise DataError(f"task {task.id}: {part}: id {examples.ids[lowest]!r}: {error}") from error
 
 
 def _check_sites(where: str, examples: Examples) -> None:

@@ -1,0 +1,490 @@
+"""Transforms of measurements: what models learn, the way back to the measured scale, and who declares them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from golden_inputs import split_of, task_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import rankdata, spearmanr
+
+import baserate as br
+from baserate.audit import audit
+from baserate.audit.card import card_text
+from baserate.cards.find import find_task
+from baserate.cards.task import task_card
+from baserate.cards.variant import variant
+from baserate.errors import BaserateError, ConfigError, DataError
+from baserate.modes import MODES
+from baserate.modes.job import Job
+from baserate.new_task import NewTask, new_task
+from baserate.plan import Cell, Protocol, run_spec
+from baserate.probes.linear import PENALTIES, fit_probe
+from baserate.records import read_record, task_snapshot
+from baserate.registry import get_model
+from baserate.splits import RULES, load_split
+from baserate.splits.check_targets import check_learnable, check_targets
+from baserate.transforms import KURTOSIS, SKEW, TRANSFORMS, fit_transform, tails_of
+from baserate.types import Examples, FloatArray, Inputs, ModelCard, Split, Task
+
+LOGISTIC = get_model("kmer_logreg")
+CARD = ModelCard("m", lambda: None, {"from_scratch": {}}, {}, "d", revision=lambda: "r")
+
+
+def measured(least: int = 1, columns: int | None = None) -> Any:
+    """Return a strategy of measurements with ties, of tails of all kinds."""
+    values = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6, allow_subnormal=False))
+    rows = st.integers(least, 40)
+    return rows.flatmap(lambda n: arrays(np.float64, n if columns is None else (n, columns), elements=values))
+
+
+@settings(deadline=None)
+@given(measured())
+def test_ranks_are_the_middle_ranks_of_scipy(y: FloatArray) -> None:
+    ranks = fit_transform("rank", y).apply(y)
+    np.testing.assert_allclose(ranks, (rankdata(y) - 0.5) / len(y), atol=1e-12)
+
+
+@settings(deadline=None)
+@given(measured(columns=3))
+def test_a_way_there_and_back_changes_nothing(y: FloatArray) -> None:
+    for name in TRANSFORMS:
+        columns = np.abs(y) if name == "log" else y
+        fitted = fit_transform(name, columns)
+        there = fitted.apply(columns)
+        assert there.shape == columns.shape
+        np.testing.assert_allclose(fitted.undo(there), columns, rtol=1e-9, atol=1e-9)
+        np.testing.assert_array_equal(fitted.apply(columns[:, 0]) if name != "rank" else there[:, 0], there[:, 0])
+
+
+@settings(deadline=None)
+@given(measured(), arrays(np.float64, 30, elements=st.floats(-2, 3, allow_subnormal=False)))
+def test_predictions_keep_their_order_also_beyond_all_of_training(y: FloatArray, predicted: FloatArray) -> None:
+    predicted = np.sort(np.round(predicted, 6))
+    for name in TRANSFORMS:
+        back = fit_transform(name, np.abs(y) if name == "log" else y).undo(predicted[:, None])[:, 0]
+        assert (np.diff(back) >= 0).all()
+    spread = fit_transform("rank", np.unique(np.round(y))).undo(predicted[:, None])[:, 0]
+    assert (np.diff(spread)[np.diff(predicted) > 0] > 0).all(), "what is predicted apart stays apart"
+    inside = np.abs(spread) <= np.abs(np.round(y)).max() * (1 + 3e-6) + 3e-6
+    assert inside.all(), "but hardly beyond what was measured"
+
+
+@settings(deadline=None)
+@given(measured(least=20))
+def test_each_output_is_transformed_by_itself(y: FloatArray) -> None:
+    two = np.stack([y, 1 + np.exp(y / 1e6)], axis=1)
+    fitted = fit_transform("rank", two)
+    one = fit_transform("rank", y)
+    np.testing.assert_array_equal(fitted.apply(two)[:, 0], one.apply(y))
+    scores = np.linspace(-1, 2, 24).reshape(12, 2)
+    np.testing.assert_array_equal(fitted.undo(scores)[:, :1], one.undo(scores[:, :1]))
+    with pytest.raises(DataError, match=r"predicted shape \(12, 1\), expected \(n, 2\): a value an output"):
+        fitted.undo(scores[:, :1])
+
+
+def test_a_measurement_beyond_training_has_the_first_or_the_last_rank() -> None:
+    fitted = fit_transform("rank", np.array([1.0, 2.0, 2.0, 10.0]))
+    np.testing.assert_allclose(fitted.apply(np.array([-5.0, 1.0, 2.0, 6.0, 99.0])), [0.125, 0.125, 0.5, 0.6875, 0.875])
+
+
+def test_one_value_is_predicted_in_order_too() -> None:
+    for value in (0.0, 3.0):
+        back = fit_transform("rank", np.full(5, value)).undo(np.array([[0.2], [0.5], [0.7]]))[:, 0]
+        assert (np.diff(back) > 0).all() and np.allclose(back, value, atol=1e-5)
+
+
+def test_the_logarithm_takes_measurements_from_0() -> None:
+    y = np.array([0.0, 1.0, 1e12])
+    fitted = fit_transform("log", y)
+    np.testing.assert_allclose(fitted.apply(y), [0, np.log(2), np.log(1e12 + 1)])
+    assert np.isinf(fitted.undo(np.array([[1000.0]]))).all()
+    for column in (np.array([1.0, -0.5]), np.array([[1.0, -0.5]])):
+        with pytest.raises(DataError, match=r"from 0, and one is -0\.5; transform = 'rank' takes any"):
+            fit_transform("log", column)
+    with pytest.raises(DataError, match="there are no training measurements"):
+        fit_transform("rank", y[:0])
+
+
+def test_tails_are_those_of_scipy() -> None:
+    from scipy.stats import kurtosis, skew
+
+    y = np.random.default_rng(0).lognormal(sigma=1.5, size=3000)
+    tails = tails_of(y)
+    assert tails.skew == pytest.approx(skew(y)) and tails.kurtosis == pytest.approx(kurtosis(y))
+    assert tails.heavy and tails.most > 0.5
+    assert not tails_of(np.log(y)).heavy
+    assert tails_of(np.concatenate([np.log(y), [40.0, -40.0]])).heavy, "on both sides, without skew"
+    for flat in (np.full(100, 1e6), np.full(100, 0.1), y[:5], np.zeros(0)):
+        assert not tails_of(flat).heavy
+    assert tails_of(1e200 * y).skew == pytest.approx(tails.skew)
+
+
+@pytest.mark.parametrize(
+    ("shape", "least", "most"),
+    [
+        (lambda z: np.exp(0.25 * z), -0.006, 0.001),
+        (lambda z: np.sinh(0.4 * z), -0.006, 0.001),
+        (lambda z: np.exp(0.6 * z), -0.004, 0.008),  # about where tails count as heavy
+        (lambda z: np.sinh(0.9 * z), -0.004, 0.008),
+        (lambda z: np.exp(1.5 * z), 0.03, 0.08),
+        (lambda z: np.sinh(2.25 * z), 0.05, 0.15),
+    ],
+)
+def test_ranks_gain_from_where_tails_count_as_heavy(shape: Any, least: float, most: float) -> None:
+    gains, tails = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(2000, 60)).astype(np.float32)
+        y = shape((x @ rng.normal(size=60) / np.sqrt(60) + rng.normal(size=2000)) / np.sqrt(2))
+        tails.append(tails_of(y[:1000]))
+        found = []
+        for name in ("none", "rank"):
+            fitted = fit_transform(name, y[:1000])
+            parts = (x[:1000], fitted.apply(y[:1000]), x[1000:1200], fitted.apply(y[1000:1200]))
+            predicted = fit_probe(*parts, n_classes=0, penalties=PENALTIES).predict(x[1200:])
+            found.append(spearmanr(fitted.undo(predicted)[:, 0], y[1200:])[0])
+        gains.append(found[1] - found[0])
+    assert least <= np.mean(gains) <= most
+    skew, kurtosis = np.median([t.skew for t in tails]), np.median([t.kurtosis for t in tails])
+    if most < 0.002:
+        assert abs(skew) < SKEW / 2 and kurtosis < KURTOSIS
+    elif least > 0:
+        assert abs(skew) > SKEW and kurtosis > KURTOSIS
+
+
+class Notes:
+    """A model that keeps what it was given, and predicts the mean target of train."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Examples, Examples]] = []
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Any:
+        self.given.append((train, valid))
+        mean = train.targets.mean(axis=0)
+
+        class Mean:
+            def predict(self, inputs: Inputs) -> FloatArray:
+                return np.tile(mean, (len(inputs), 1))
+
+        return Mean()
+
+
+def job(transform: Any, model: Any, kind: str = "measurement", seeds: tuple[int, ...] = (0, 1)) -> Job:
+    return Job(replace(task_of(kind), transform=transform), CARD, model, split_of(kind), {}, seeds, 0.9)
+
+
+@pytest.mark.parametrize("kind", ["measurement", "measurements"])
+def test_each_seed_learns_ranks_among_the_rows_that_it_trains_on(kind: str) -> None:
+    model = Notes()
+    asked = job("rank", model, kind)
+    scores = MODES.get("from_scratch").scores(asked)
+    assert scores.shape[:2] == (2, len(asked.split.test)) and len(model.given) == 2
+    train, valid, test = (e.targets for _, e in asked.split)
+    before = [column.copy() for column in (train, valid, test)]
+    for seed, (learnt, chosen) in enumerate(model.given):
+        rows = asked.train_rows(seed)
+        ranks = (rankdata(train[rows], axis=0) - 0.5) / len(rows)
+        np.testing.assert_allclose(learnt.targets, ranks)
+        assert chosen.targets.shape == valid.shape
+        assert chosen.targets.min() >= 0.5 / len(rows) and chosen.targets.max() <= 1 - 0.5 / len(rows)
+        middle = fit_transform("rank", train[rows]).undo(np.full((1, scores.shape[2]), 0.5))
+        np.testing.assert_allclose(scores[seed], np.tile(middle, (len(test), 1)), rtol=1e-9)
+    for column, kept in zip(before, (train, valid, test), strict=True):
+        np.testing.assert_array_equal(column, kept)
+
+
+@pytest.mark.parametrize("mode", ["from_scratch", "linear_probe"])
+def test_without_a_transform_scores_are_those_of_run_to_the_last_bit(mode: str) -> None:
+    class Counts:
+        def embed(self, sequences: Any) -> Any:
+            return np.array([[s.count(b) for b in "ACG"] for s in sequences], np.float32)
+
+    values: Mapping[str, Any] = {"probe": "linear", "strands": "forward", "penalties": (0.1, 1.0)}
+    asked = job("none", Counts() if mode == "linear_probe" else Notes())
+    asked = replace(asked, settings=values if mode == "linear_probe" else {})
+    assert MODES.get(mode).scores(asked).tobytes() == MODES.get(mode).run(asked).tobytes()
+    ranked = MODES.get(mode).scores(replace(asked, task=replace(asked.task, transform="rank")))
+    assert ranked.shape == MODES.get(mode).run(asked).shape and np.ptp(ranked) < 10 * np.ptp(asked.split.train.targets)
+
+
+@pytest.mark.parametrize("mode", ["zero_shot", "as_is"])
+def test_a_mode_without_training_knows_no_transform(mode: str) -> None:
+    class Head:
+        def predict(self, inputs: Inputs) -> FloatArray:
+            return np.array([[float(s.count("A"))] for s in inputs.sequences])
+
+        def score_variants(self, inputs: Inputs) -> FloatArray:
+            return self.predict(inputs)[:, 0]
+
+    task = task_of("measurement", variants=True)
+    rule = {"rule": "native"} if mode == "zero_shot" else {}
+    asked = Job(task, CARD, Head(), split_of("measurement", variants=True), rule, (0,), 0.0)
+    scores = MODES.get(mode).scores(asked)
+    assert scores.tobytes() == MODES.get(mode).scores(replace(asked, task=replace(task, transform="rank"))).tobytes()
+
+
+def spec(transform: Any, mode: str) -> Any:
+    card = LOGISTIC if mode == "from_scratch" else get_model("gc_content")
+    task = replace(task_of("measurement", variants=True), transform=transform)
+    return run_spec(Cell(task, card, mode, {}), split_of("measurement", variants=True), Protocol())
+
+
+def test_a_transform_is_in_the_identity_of_what_trains_and_nothing_else() -> None:
+    assert "transform" not in spec("none", "from_scratch").versions
+    assert spec("rank", "from_scratch").versions["transform"] == "rank 1"
+    hashes = {spec(name, "from_scratch").hash for name in TRANSFORMS}
+    assert len(hashes) == 3
+    assert spec("none", "zero_shot") == spec("rank", "zero_shot")
+
+
+CARD_TEXT = """
+name = "heavy"
+kind = "{kind}"
+classes = [{classes}]
+{key}
+description = "d"
+[source]
+table = "t.csv"
+sequence = "seq"
+target = "y"
+group = "g"
+strata = ["part"]
+[split]
+rule = "predefined"
+column = "part"
+"""
+
+
+def dna(rng: np.random.Generator, n: int, length: int) -> list[str]:
+    return ["".join(s) for s in rng.choice(list("ACGT"), (n, length))]
+
+
+def heavy(n: int = 1500, sigma: float = 1.6) -> pd.DataFrame:
+    """Return planted activities: what GC content and a few words add up to, raised to the power of e."""
+    rng = np.random.default_rng(3)
+    sequences = dna(rng, n, 80)
+    count = np.array([[s.count("G") + s.count("C"), s.count("TA"), s.count("ACG"), s.count("GGA")] for s in sequences])
+    z = ((count - count.mean(axis=0)) / count.std(axis=0)) @ [0.4, 0.5, -0.6, 0.6]
+    y = np.exp(sigma * (z + rng.normal(size=n)))
+    part = np.array(["train"] * n)
+    part[rng.permutation(n)[: n // 4]] = "valid"
+    part[rng.permutation(n)[: n // 3]] = "test"
+    return pd.DataFrame({"seq": sequences, "y": np.round(y, 4), "g": [f"g{i}" for i in range(n)], "part": part})
+
+
+def card(folder: Path, key: str = "", *, frame: pd.DataFrame | None = None, kind: str = "regression") -> Path:
+    table = heavy(90) if frame is None else frame
+    table.to_csv(folder / "t.csv", index=False)
+    classes = '"a", "b"' if kind == "classification" else ""
+    (folder / "heavy.toml").write_text(CARD_TEXT.format(kind=kind, key=key, classes=classes))
+    return folder / "heavy.toml"
+
+
+def test_ranks_find_in_a_heavy_tail_what_squared_error_does_not(tmp_path: Path) -> None:
+    made = card(tmp_path, frame=heavy())
+    found = {}
+    for name in TRANSFORMS:
+        task = find_task(str(made)) if name == "none" else find_task(f"{made}(transform={name!r})")
+        record = br.evaluate(task, "kmer_logreg", mode="from_scratch", results=tmp_path / "r")
+        found[name] = {e.metric: e.value for e in record.estimates}
+        assert record.task["transform"] == name
+        stored = record.predictions
+        assert spearmanr(stored.scores[0, :, 0], stored.targets)[0] == pytest.approx(record.estimates[0].per_seed[0])
+        assert stored.scores.max() <= heavy()["y"].max() * 1.001, "on the measured scale"
+    assert found["rank"]["spearman"] > found["none"]["spearman"] + 0.08, found
+    assert found["log"]["spearman"] > found["none"]["spearman"] + 0.08, found
+    assert found["rank"]["r2"] < found["rank"]["spearman"], "the middle is predicted, not the mean"
+
+
+def test_the_record_tells_the_transform_and_the_board_sets_columns_apart(tmp_path: Path) -> None:
+    made = card(tmp_path)
+    results = tmp_path / "r"
+    none = br.evaluate(find_task(str(made)), "gc_content", mode="from_scratch", results=results)
+    card(tmp_path, 'transform = "rank"')  # edited, without a new version
+    ranked = br.evaluate(find_task(str(made)), "gc_content", mode="from_scratch", results=results)
+    assert ranked.hash != none.hash and read_record(ranked.path).task["transform"] == "rank"  # type: ignore[arg-type]
+    table = br.leaderboard(results)
+    assert {c.name for c in table.columns} == {"heavy@1 (transform none)", "heavy@1 (transform rank 1)"}
+    assert len(table.rows) == 1
+    assert {c.status for c in table.cells} == {"done"}
+
+
+READS = (
+    Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).parents[2] / "shared/data")) / "korf_eie/eie.dm.txt.gz"
+)
+
+
+@pytest.mark.skipif(not READS.is_file(), reason="reads across introns of Drosophila are not on this machine")
+def test_reads_across_real_introns_are_learnt_by_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with gzip.open(READS, "rt") as file:
+        fields = [line.split() for line in file]
+    rows = [fields[i] for i in np.random.default_rng(0).permutation(len(fields))[:3000]]
+    table = pd.DataFrame([("".join(row[:3]), row[4], row[3]) for row in rows], columns=["sequence", "gene", "reads"])
+    table.drop_duplicates("sequence").to_csv("introns.csv", index=False)
+    assert new_task("introns.csv").task.transform == "rank"
+    found = {}
+    for name in ("none", "rank"):
+        for model in ("gc_content", "kmer_logreg(max_k=4)", "kmer_xgboost(max_k=3)"):
+            task = find_task(f"introns.toml(transform={name!r})")
+            record = br.evaluate(task, model, mode="from_scratch", seeds=(0,), audit=False)
+            found[name, model.partition("(")[0]] = record.estimates[0].value
+    assert found["rank", "kmer_logreg"] > found["none", "kmer_logreg"] + 0.03, found
+    assert found["rank", "kmer_xgboost"] > found["none", "kmer_xgboost"] + 0.05, found
+    assert found["none", "kmer_logreg"] < found["none", "gc_content"] + 0.02, found
+    assert found["rank", "kmer_logreg"] > found["rank", "gc_content"] + 0.02, found
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "message"),
+    [
+        ('transform = "ranks"', "regression", r"transform = 'ranks'; did you mean 'rank'\?"),
+        ('transform = "sqrt"', "regression", "transform = 'sqrt'; one of none, log, rank"),
+        (
+            'transform = "rank"',
+            "classification",
+            "is for measurements; a task of kind 'classification' has none",
+        ),
+        ("transform = true", "regression", "transform = True; expected text in quotes"),
+        ('transfrom = "rank"', "regression", "unknown key 'transfrom'.*did you mean 'transform'"),
+    ],
+)
+def test_a_card_is_refused_that_asks_for_another_transform(tmp_path: Path, key: str, kind: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        task_card(card(tmp_path, key, kind=kind))
+
+
+def test_a_card_and_a_variant_of_it(tmp_path: Path) -> None:
+    task = task_card(card(tmp_path, 'transform = "log"'))
+    assert task.transform == "log" and task_snapshot(task)["transform"] == "log"
+    assert 'transform = "log"' in card_text(task, load_split(task), {"strata": ["part"]}, [])
+    plain = variant(task, {"transform": "none"}, RULES)
+    assert plain.id == "heavy(transform=none)@1" and plain.transform == "none" and plain.split == task.split
+    few = variant(task, {"transform": "rank", "shots": 8}, RULES)
+    assert few.transform == "rank" and "few_shot" in few.split_rule
+    assert variant(task, {"shots": 8}, RULES).transform == "log"
+    other = variant(task, {"split": "by_homology", "transform": "rank"}, RULES)
+    assert other.transform == "rank" and "by_homology" in other.split_rule
+    with pytest.raises(ConfigError, match="transform = 'rank'; the task has no training part"):
+        variant(task, {"split": "all_test", "transform": "rank"}, RULES)
+    with pytest.raises(ConfigError, match=r"transform = 'rnk'; did you mean 'rank'\?"):
+        variant(task, {"transform": "rnk"}, RULES)
+    with pytest.raises(ConfigError, match="a task of kind 'classification' has none"):
+        variant(replace(task, kind="classification"), {"transform": "rank"}, RULES)
+
+
+def test_a_logarithm_of_what_is_below_0_is_refused_with_the_row(tmp_path: Path) -> None:
+    frame = heavy(90)
+    frame.loc[frame.index[frame["part"] == "valid"][2], "y"] = -0.25
+    task = task_card(card(tmp_path, 'transform = "log"', frame=frame))
+    with pytest.raises(DataError, match=r"task heavy@1: valid: id '.*': .* one is -0\.25; transform = 'rank'"):
+        load_split(task)
+    found = audit(task, load_split(task, check=False))
+    assert found.finding("tails").status != "FAIL" and found.finding("kmers").status == "NOTE"
+    frame.loc[frame.index[frame["part"] == "train"][0], "y"] = -0.5
+    task = task_card(card(tmp_path, 'transform = "log"', frame=frame))
+    assert audit(task, load_split(task, check=False)).finding("tails").status == "FAIL"
+
+
+def test_a_task_in_python_is_checked_when_it_is_read() -> None:
+    split = split_of("two classes")
+    with pytest.raises(DataError, match="transform = 'rank' of a classification task; expected one of none, log, rank"):
+        check_targets(replace(task_of("two classes"), transform="rank"), split.train)
+    unknown: Any = "sqrt"
+    with pytest.raises(DataError, match="transform = 'sqrt' of a regression task"):
+        check_targets(replace(task_of("measurement"), transform=unknown), split_of("measurement").train)
+    check_learnable(replace(task_of("measurement"), transform="rank"), split_of("measurement"))
+
+
+def findings(y: FloatArray, transform: Any = "none") -> tuple[Any, Any]:
+    """Return what the audit finds of tails and of piles among 600 measurements, in a task with this transform."""
+    sequences = np.array(dna(np.random.default_rng(1), len(y), 30), object)
+    ids = np.array([f"x{i}" for i in range(len(y))], object)
+    every = Examples(ids, Inputs(sequences), y, ids, ids)
+    parts = Split(*(every.take(slice(*at)) for at in ((0, 400), (400, 450), (450, len(y)))))
+    found = audit(task(transform), parts)
+    return found.finding("tails"), found.finding("censored")
+
+
+def task(transform: Any) -> Task:
+    return replace(task_of("measurement"), transform=transform)
+
+
+NORMAL = np.random.default_rng(4).normal(size=600)
+
+
+def test_an_audit_warns_of_tails_that_squared_error_learns_alone() -> None:
+    tails, _ = findings(NORMAL)
+    assert tails.status == "PASS" and tails.numbers["learnt"]["skew"] == pytest.approx(0, abs=0.4)
+    tails, _ = findings(np.exp(2 * NORMAL))
+    assert tails.status == "WARN" and "write transform = 'rank' or 'log'" in tails.summary
+    tails, _ = findings(np.sinh(3 * NORMAL))
+    assert tails.status == "WARN" and tails.summary.endswith("write transform = 'rank'")
+    for name in ("log", "rank"):
+        assert findings(np.exp(2 * NORMAL), name)[0].status == "PASS"
+    tails, _ = findings(np.exp(np.exp(2 * NORMAL).clip(0, 60)), "log")
+    assert tails.status == "WARN" and "after transform = 'log'" in tails.summary
+
+
+@pytest.mark.parametrize("end", ["lowest", "highest"])
+def test_an_audit_warns_of_a_pile_of_equal_measurements_at_an_end(end: str) -> None:
+    sign = 1 if end == "lowest" else -1
+    for limit, status in ((-5.0, "PASS"), (-1.0, "WARN"), (0.0, "WARN")):
+        censored = findings(sign * NORMAL.clip(limit, None))[1]
+        assert censored.status == status, limit
+    assert f"have the {end} measurement" in censored.summary and censored.numbers["piles"][0]["end"] == end
+    assert findings(np.round(NORMAL, 1))[1].status == "PASS", "rounded"
+    assert findings(np.random.default_rng(0).poisson(0.6, 600).astype(float))[1].status == "PASS", "counts of a few"
+    assert findings(np.random.default_rng(0).poisson(4, 600).astype(float))[1].status == "PASS", "counts"
+    both = findings(NORMAL.clip(-1, 1))[1]
+    assert both.status == "WARN" and len(both.numbers["piles"]) == 2
+
+
+def test_new_task_proposes_ranks_of_heavy_tails_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def made(**columns: Any) -> NewTask:
+        heavy(200).drop(columns=["y", "part"]).assign(**columns).to_csv("t.csv", index=False)
+        return new_task("t.csv", targets=list(columns), force=True)
+
+    tailed, normal = np.exp(2 * NORMAL[:200]), NORMAL[:200]
+    proposed = made(activity=tailed)
+    assert proposed.task.transform == "rank" and 'transform = "rank"' in proposed.text
+    reason = next(g.reason for g in proposed.guesses if g.key == "transform")
+    assert reason.startswith("heavy tails: skew") and "'log' learns log(1 + y)" in reason
+    assert made(activity=normal).task.transform == "none"
+    several = made(activity=normal, other=np.sinh(3 * NORMAL[:200]))
+    assert several.task.transform == "rank" and "'log'" not in several.text
+
+
+def test_shots_know_nothing_of_the_ranks_of_other_rows() -> None:
+    model = Notes()
+    few = variant(replace(task_of("measurement"), transform="rank"), {"shots": 6}, RULES)
+    MODES.get("from_scratch").scores(replace(job("rank", model), task=few))
+    for learnt, _ in model.given:
+        assert len(learnt) == 6
+        np.testing.assert_allclose(learnt.targets, (rankdata(learnt.targets) - 0.5) / 6)
+
+
+def test_a_transform_of_a_wrong_shape_is_one_line(tmp_path: Path) -> None:
+    class Wide(Notes):
+        def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Any:
+            class Two:
+                def predict(self, inputs: Inputs) -> FloatArray:
+                    return np.zeros((len(inputs), 2))
+
+            return Two()
+
+    with pytest.raises(BaserateError, match=r"predicted shape \(8, 2\), expected \(n, 1\): a value an output"):
+        MODES.get("from_scratch").scores(job("rank", Wide()))

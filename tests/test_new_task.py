@@ -510,6 +510,8 @@ def test_of_two_classes_the_more_harmful_is_the_last(harmless: str, harmful: str
         found = direction_of("CLNSIG", classes)
         assert found.classes == (harmless, harmful) and found.deleterious is True
         assert found.reason.startswith(f"{harmful!r} is the more harmful")
+        assert direction_of("CLNSIG", classes, given=True).classes == (harmless, harmful)
+        assert direction_of("CLNSIG", classes, given=False).classes == (harmful, harmless)
 
 
 @pytest.mark.parametrize(

@@ -44,17 +44,18 @@ def direction_of(name: str, classes: Sequence[str], *, given: bool | None = None
     """Return the direction of a target called `name`: two `classes`, or a measurement where there are none.
 
     Of two classes of which one is the more harmful, that one comes last. `given` is what the user says of the last
-    class, or of higher values.
+    class, or of higher values; where words tell which class is harmful, the order follows what is given.
     """
+    harmful = _more_harmful(*map(sense, classes)) if len(classes) == 2 else None
     if given is not None:
-        return Direction(tuple(classes), given, "given by " + ("--deleterious" if given else "--not-deleterious"))
-    if len(classes) == 2:
-        first, last = map(sense, classes)
-        if (harmful := _more_harmful(first, last)) is not None:
-            ordered = (classes[1 - harmful], classes[harmful])
-            return Direction(ordered, True, f"{ordered[1]!r} is the more harmful: zero-shot scores are REF over ALT")
-        if classes[1].lower() not in _POSITIVE:
-            return Direction(tuple(classes), None, "")
+        turned = harmful is not None and (harmful == 1) != given
+        ordered = tuple(classes[::-1] if turned else classes)
+        return Direction(ordered, given, "given by " + ("--deleterious" if given else "--not-deleterious"))
+    if harmful is not None:
+        ordered = (classes[1 - harmful], classes[harmful])
+        return Direction(ordered, True, f"{ordered[1]!r} is the more harmful: zero-shot scores are REF over ALT")
+    if len(classes) == 2 and classes[1].lower() not in _POSITIVE:
+        return Direction(tuple(classes), None, "")
     words = _words(name)
     what = f"of {classes[1]!r}" if classes else "of higher values"
     if _NAMES_HARM.fullmatch(words):

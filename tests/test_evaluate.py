@@ -67,6 +67,7 @@ def record(scores: Any, mode: str = "zero_shot", folder: Path | None = None, **s
         (),
         {},
         variants=True,
+        deleterious=False,
     )
     card = ModelCard("told", lambda: Scores(scores), {mode: settings}, {}, "d", revision=lambda: "r")
     cell = Cell(task, card, mode)

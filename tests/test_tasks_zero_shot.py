@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baserate.dna.shuffle import shuffle_dinucleotides, shuffle_letters
 from baserate.baselines import markov
+from baserate.dna.shuffle import shuffle_dinucleotides, shuffle_letters
 from baserate.errors import DataError
 from baserate.registry import get_task
 from baserate.sources.sequences import read_sequences

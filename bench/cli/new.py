@@ -28,6 +28,12 @@ def new() -> None:
 @click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
 @click.option("--sequence", default="", help="The column of the DNA.")
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
+@click.option(
+    "--negatives",
+    default="",
+    metavar="gc_matched|shuffled|flanking|random",
+    help="Peaks alone: how to make negatives of them and --genome.",
+)
 @data_dir_option
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
@@ -39,6 +45,7 @@ def task(
     targets: tuple[str, ...],
     sequence: str,
     config: str,
+    negatives: str,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -51,7 +58,8 @@ def task(
     \b
     Examples:
       baserate new task ./promoters.csv
-      baserate new task ./peaks.bed --genome hg38
+      baserate new task ./labelled.bed --genome hg38
+      baserate new task ./peaks.bed --genome hg38.fa --negatives gc_matched
       baserate new task ./folder_of_train_dev_test
       baserate new task ./clinvar.vcf --genome hg38.fa --target significance --out clinvar.toml
     """
@@ -61,7 +69,15 @@ def task(
 
     with activity_display(quiet=quiet):
         card = new_task(
-            file, genome=genome, name=name, out=out, targets=targets, sequence=sequence, config=config, force=force
+            file,
+            genome=genome,
+            name=name,
+            out=out,
+            targets=targets,
+            sequence=sequence,
+            config=config,
+            negatives=negatives,
+            force=force,
         )
     if not quiet:
         click.echo(report(card) + "\n")

@@ -20,6 +20,7 @@ from .columns import Column
 from .confirm import confirmed
 from .guess import Guess, Roles, roles_of
 from .parts import is_hub_id, read_parts, split_in_parts
+from .peaks import peak_roles, peak_source
 from .sample import Sample, find_file, read_sample
 from .split import at_random, propose_split
 
@@ -51,12 +52,14 @@ def new_task(
     targets: Sequence[str] = (),
     sequence: str = "",
     config: str = "",
+    negatives: str = "",
     force: bool = False,
 ) -> NewTask:
     """Return the card that was written for a data file, with every guess and its reason.
 
     `reference` may also be a folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a
-    configuration. `genome` is a FASTA file or a registered name, for intervals and variants. The card is written to
+    configuration. `genome` is a FASTA file or a registered name, for intervals and variants. With `negatives`, one of
+    `sources.negatives.NEGATIVES`, all intervals are peaks and negatives are made of the genome. The card is written to
     `out`, or to NAME.toml in the working directory, whole or not at all. Raises DataError or ConfigError, in one line,
     where the file cannot be used, where a choice is open (naming the option that settles it), and where the card exists
     and `force` is not given.
@@ -69,14 +72,19 @@ def new_task(
     if target.exists() and not force:
         raise ConfigError(f"{target} exists already; --force overwrites it, --out names another file")
     if is_hub_id(reference) or path.is_dir():
+        if negatives:
+            raise ConfigError(f"{reference}: --negatives {negatives} needs one file of intervals")
         sample, sizes, commit = read_parts(reference, config=config)
         roles = roles_of(sample, sequence=sequence, targets=targets)
         table = _parts_source(reference, target, config, commit)
         split = split_in_parts(roles, sizes)
     else:
         sample = read_sample(path)
-        roles = roles_of(sample, sequence=sequence, targets=targets)
-        table, placed = _source(sample, roles, path, target, genome)
+        if negatives:
+            roles = peak_roles(sample, negatives, targets)
+        else:
+            roles = roles_of(sample, sequence=sequence, targets=targets)
+        table, placed = _source(sample, roles, path, target, genome, negatives)
         split = propose_split(roles, intervals=placed)
     task = _task(name, roles)
     source = [*table, *roles.guesses]
@@ -128,12 +136,16 @@ def _task(name: str, roles: Roles) -> list[Guess]:
         out.append(
             Guess("metrics", ["auroc", "auprc", "mcc"], "ranking metrics first: a zero-shot score has no classes")
         )
-    content = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
+    content = f"{roles.sample.n:,} pairs" if roles.kind == "paired" else f"{roles.sample.n:,} peaks and their negatives"
+    if column is not None:
+        content = f"{column.name} of {roles.sample.n:,} rows"
     out.append(Guess("description", f"{name}: {content}.", "say in one sentence what is predicted from what"))
     return out
 
 
-def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -> tuple[list[Guess], bool]:
+def _source(
+    sample: Sample, roles: Roles, path: Path, card: Path, genome: str, negatives: str
+) -> tuple[list[Guess], bool]:
     """Return the keys of [source] that name files, and whether the examples will have coordinates."""
     file = _from_card(path, card)
     if roles.form == "sequences":
@@ -158,7 +170,7 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
         return [where, Guess("variants", file, _read(sample)), width, *bases], True
     starts, ends = (sample.columns[_column(roles, role)] for role in ("start", "end"))
     widths = [_whole(e, path) - _whole(s, path) for s, e in zip(starts, ends, strict=True)]
-    out = [where, Guess("bed", file, _read(sample))]
+    out = [where, Guess("peaks" if negatives else "bed", file, _read(sample))]
     if sample.form != "bed":
         out.append(
             Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is included")
@@ -172,6 +184,8 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
                 f"the median of {min(widths):,} to {max(widths):,} bp; one width, since length may reveal the target",
             )
         )
+    if negatives:
+        out += peak_source(out, roles, path, genome, negatives)
     return out, True
 
 

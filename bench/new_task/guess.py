@@ -61,7 +61,7 @@ def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
     for option, names in (("--sequence", [sequence] if sequence else []), ("--target", targets)):
         for name in names:
             _require(roles, name, option)
-    places = _places(roles)
+    places = find_places(roles)
     if "ref" in places:
         roles.form = "variants"
     elif "end" in places:
@@ -76,7 +76,7 @@ def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
     return roles
 
 
-def _places(roles: Roles) -> dict[str, Column]:
+def find_places(roles: Roles) -> dict[str, Column]:
     """Return the coordinate columns by role, with ref and alt for variants or end for intervals; else none.
 
     A table that has sequences needs no coordinates.

@@ -18,6 +18,7 @@ from . import concatenate
 from .hub import HubSet, content_key, find_hub, read_parts
 from .labelled import is_fasta
 from .labelled_intervals import Bed
+from .peaks import Peaks
 from .source import Source
 from .tables import Columns, Table, table_examples
 from .variants import Variants
@@ -25,7 +26,7 @@ from .variants import Variants
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCES: Mapping[str, type[Source]] = {"table": Table, "bed": Bed, "variants": Variants}
+SOURCES: Mapping[str, type[Source]] = {"table": Table, "bed": Bed, "peaks": Peaks, "variants": Variants}
 """The sources of a card, each by the key that names its main file."""
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..digests import digest
 from ..dna.fasta import Bases
+from ..dna.sequence import reverse_complement
 from ..dna.shuffle import shuffle_dinucleotides
 from ..errors import ConfigError, DataError
 from ..progress import activity
@@ -143,14 +144,18 @@ class Peaks(Source):
             inside = rows[~outside[rows]]
             rng = np.random.default_rng(int(digest("negatives", str(self.seed), at.chrom[rows[0]]), 16))
             if self.negatives == "shuffled":
-                shuffles |= {int(i): self._shuffled(contig[at.start[i] : at.end[i]], rng) for i in inside}
+                for i in inside:
+                    sequence = contig[at.start[i] : at.end[i]].upper()
+                    shuffles[int(i)] = self._shuffled(
+                        reverse_complement(sequence) if at.strand[i] == "-" else sequence, rng
+                    )
                 alike = [bool(shuffles[i]) for i in inside]
                 starts[inside[alike]] = at.start[inside[alike], None]
             elif len(inside):
                 letters = np.frombuffer(contig[0 : len(contig)].encode("ascii"), np.uint8)
                 rule = Rule(self.negatives, self.distance, self.gc_tolerance, self.repeat_tolerance)
                 start, end = (np.repeat(side[inside], self.ratio) for side in (at.start, at.end))
-                every = spans(np.maximum(places.start[rows], 0), np.minimum(places.end[rows], len(contig)))
+                every = spans(*(np.clip(side[rows], 0, len(contig)) for side in (places.start, places.end)))
                 starts[inside] = draw_negatives(letters, start, end, every, rule, rng).reshape(-1, self.ratio)
             advance(len(rows))
         return Drawn(at, outside, starts, tuple(text for i in sorted(shuffles) for text in shuffles[i]))
@@ -175,7 +180,7 @@ class Peaks(Source):
 
     def _shuffled(self, sequence: str, rng: np.random.Generator) -> list[str]:
         """Return the shuffles of a peak, none where its dinucleotides have one order alone."""
-        sequence, out = sequence.upper(), []
+        out: list[str] = []
         for _ in range(self.ratio + _ONLY_ORDER):
             shuffle = shuffle_dinucleotides(sequence, rng)
             out += [shuffle] if shuffle != sequence else []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from baserate.digests import digest
+from baserate.dna.shuffle import shuffle_dinucleotides, shuffle_letters
 from baserate.progress import activity
 from baserate.registry import task
 from baserate.splits import by_position
@@ -18,42 +18,6 @@ from .splice import WIDTH, Gene
 
 PER_GENE = 6
 SHUFFLES = ("mononucleotide", "dinucleotide")
-
-
-def shuffle_letters(sequence: str, rng: np.random.Generator) -> str:
-    """Return the letters of the sequence in an order drawn uniformly."""
-    letters = np.frombuffer(sequence.encode("ascii"), np.uint8)
-    return rng.permutation(letters).tobytes().decode("ascii")
-
-
-def shuffle_dinucleotides(sequence: str, rng: np.random.Generator) -> str:
-    """Return a sequence drawn uniformly among those with the same dinucleotides in the same numbers.
-
-    Such sequences are the Eulerian walks over the letters, a step for each dinucleotide, from the first letter to the
-    last (Altschul & Erickson 1985, Mol Biol Evol 2:526): draw for every letter but the last one the step by which it
-    is left for the last time, until these steps lead from everywhere to the last letter; draw the order of all other
-    steps; walk. First and last letter stay.
-    """
-    if len(sequence) < 3:
-        return sequence
-    steps: dict[str, list[str]] = {}
-    for letter, following in itertools.pairwise(sequence):
-        steps.setdefault(letter, []).append(following)
-    end = sequence[-1]
-    while True:
-        last = {letter: int(rng.integers(len(steps[letter]))) for letter in sorted(steps) if letter != end}
-        if all(_reaches(letter, end, {a: steps[a][i] for a, i in last.items()}) for letter in last):
-            break
-    for letter, choices in steps.items():
-        final = [choices.pop(last[letter])] if letter in last else []
-        steps[letter] = [choices[i] for i in rng.permutation(len(choices))] + final
-    taken = dict.fromkeys(steps, 0)
-    walk = [sequence[0]]
-    for _ in range(len(sequence) - 1):
-        letter = walk[-1]
-        walk.append(steps[letter][taken[letter]])
-        taken[letter] += 1
-    return "".join(walk)
 
 
 def pairs(genes: Sequence[Gene]) -> Examples:
@@ -105,15 +69,6 @@ def pairs(genes: Sequence[Gene]) -> Examples:
 def examples() -> Examples:
     """Return the pairs of all 590 genes."""
     return pairs(human_genes())
-
-
-def _reaches(letter: str, end: str, leave: dict[str, str]) -> bool:
-    """Whether following `leave` from `letter` comes to `end`."""
-    for _ in range(len(leave)):
-        letter = leave[letter]
-        if letter == end:
-            return True
-    return False
 
 
 @task

@@ -24,6 +24,7 @@ _KEYS = (
 _SOURCE_KEYS = (
     "table sequence target id group cluster strata alternate bed genome variants width max_mismatch kind folder"
     " reference hub tabel classes config revision edge span labels position_base"
+    " peaks negatives ratio gc_tolerance distance unmatched"
 ).split()
 _SPLIT_KEYS = ("rule column test valid seed gap valid_fraction folds fold k fraction threshold rulee rules").split()
 _RULES = ("by_chromosome", "by_position", "by_group", "by_stratum", "predefined", "stratified", "k_fold", "by_homology",

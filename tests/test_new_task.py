@@ -224,7 +224,7 @@ def test_peaks_without_labels_are_positives_without_negatives(here: Path, genome
     with pytest.raises(BaserateError) as caught:
         new_task("peaks.bed", genome="genome.fa")
     said = str(caught.value)
-    assert said.startswith("peaks.bed: intervals without labels, which are positives without negatives; add the neg")
+    assert said.startswith("peaks.bed: intervals without labels, which are positives without negatives; --negat")
     assert ("name it with --target: " in said and "'score' (whole numbers, 0 to 999)" in said) == bool(name)
     assert "\n" not in said and not (here / "peaks.toml").exists()
     if name:

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from baserate.baselines import markov
+from baserate.dna.shuffle import shuffle_dinucleotides, shuffle_letters
 from baserate.errors import DataError
 from baserate.registry import get_task
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
 from baserate.tasks import human_shuffled, kircher_satmut
 from baserate.tasks.genes import PREMRNAS
-from baserate.tasks.human_shuffled import pairs, shuffle_dinucleotides, shuffle_letters
+from baserate.tasks.human_shuffled import pairs
 from baserate.tasks.splice import Gene
 from baserate.types import Examples
 

@@ -81,8 +81,8 @@ def file_source(value: Mapping[str, Any], context: CardContext) -> Sourced:
     main = [key for key in SOURCES if key in value]
     if len(main) != 1:
         raise ConfigError(
-            f"{where} needs one of table = ..., files = [...], genome and bed = ..., genome and variants = ..., "
-            "folder = ..., hub = ..., tasks = ..."
+            f"{where} needs one of table = ..., files = [...], genome and bed = ..., genome and peaks = ..., "
+            "genome and variants = ..., folder = ..., hub = ..., tasks = ..."
         )
     kind_of_source = SOURCES[main[0]]
     keys = keys_of(kind_of_source)

@@ -36,6 +36,12 @@ def new() -> None:
     default=None,
     help="Whether the last class, or a higher value, is the more harmful variant, where the names do not tell.",
 )
+@click.option(
+    "--negatives",
+    default="",
+    metavar="gc_matched|shuffled|flanking|random",
+    help="Peaks alone: how to make negatives of them and --genome.",
+)
 @data_dir_option
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
@@ -49,6 +55,7 @@ def task(
     columns: str,
     config: str,
     deleterious: bool | None,
+    negatives: str,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -61,9 +68,10 @@ def task(
     \b
     Examples:
       baserate new task ./promoters.csv
-      baserate new task ./peaks.bed --genome hg38
       baserate new task ./pos.fa ./neg.fa
       baserate new task ./train.csv ./valid.csv ./test.csv
+      baserate new task ./labelled.bed --genome hg38
+      baserate new task ./peaks.bed --genome hg38.fa --negatives gc_matched
       baserate new task ./folder_of_train_dev_test
       baserate new task ./headerless.tsv --columns sequence,label
       baserate new task ./clinvar.vcf --genome hg38.fa --target significance --out clinvar.toml
@@ -83,6 +91,7 @@ def task(
             config=config,
             columns=[name.strip() for name in columns.split(",")] if columns else [],
             deleterious=deleterious,
+            negatives=negatives,
             force=force,
         )
     if not quiet:

@@ -61,7 +61,7 @@ class Scan:
 
 
 class Contig:
-    """A contig whose slices are read from its file, in upper case."""
+    """A contig whose slices are read from its file."""
 
     def __init__(self, faidx: pyfaidx.Faidx, name: str, length: int) -> None:
         self._faidx, self._name, self._length = faidx, name, length
@@ -77,14 +77,19 @@ class Contig:
 
 
 class Genome(Mapping[str, Contig]):
-    """The contigs of an indexed FASTA file by name; aliases find a contig, but are not listed."""
+    """The contigs of an indexed FASTA file by name; aliases find a contig, but are not listed.
 
-    def __init__(self, path: Path, index: Path, contigs: Mapping[str, int], aliases: Mapping[str, str]) -> None:
+    With `upper` = false their letters are in the case of the file.
+    """
+
+    def __init__(
+        self, path: Path, index: Path, contigs: Mapping[str, int], aliases: Mapping[str, str], *, upper: bool = True
+    ) -> None:
         import pyfaidx
 
         self._aliases = aliases
         faidx = pyfaidx.Faidx(
-            str(path), indexname=str(index), as_raw=True, sequence_always_upper=True, rebuild=False, build_index=False
+            str(path), indexname=str(index), as_raw=True, sequence_always_upper=upper, rebuild=False, build_index=False
         )
         self._contigs = {name: Contig(faidx, name, length) for name, length in contigs.items()}
 

@@ -141,18 +141,19 @@ def digest_file(name: str) -> Path:
     return find_genome(name).folder / "sha256"
 
 
-def open_genome(reference: str) -> Genome:
+def open_genome(reference: str, *, upper: bool = True) -> Genome:
     """Return the contigs of a registered genome, or of an unpacked FASTA file, read only where they are sliced.
 
-    Raises DataError where the genome is not registered, or its file is missing or has changed.
+    Their letters are in upper case, or with `upper` = false in the case of the file. Raises DataError where the genome
+    is not registered, or its file is missing or has changed.
     """
     if is_name(reference) and not Path(reference).is_file():
         known = _unchanged(find_genome(reference))
-        return Genome(Path(known.path), known.folder / "genome.fa.fai", known.contigs, known.aliases)
-    return _open_path(Path(reference))
+        return Genome(Path(known.path), known.folder / "genome.fa.fai", known.contigs, known.aliases, upper=upper)
+    return _open_path(Path(reference), upper=upper)
 
 
-def _open_path(path: Path) -> Genome:
+def _open_path(path: Path, *, upper: bool) -> Genome:
     """Return the contigs of a FASTA file, indexed beside the registered genomes, since its folder may be read-only."""
     _check_suffix(str(path))
     if path.suffix in PACKED:
@@ -179,7 +180,7 @@ def _open_path(path: Path) -> Genome:
         except OSError as error:
             raise DataError(f"{folder}: {error.strerror or error}; see BASERATE_GENOMES") from error
     known = _read(folder / "genome.json")
-    return Genome(path, folder / "genome.fa.fai", known.contigs, known.aliases)
+    return Genome(path, folder / "genome.fa.fai", known.contigs, known.aliases, upper=upper)
 
 
 def _names(read: Scan) -> tuple[dict[str, int], dict[str, str]]:

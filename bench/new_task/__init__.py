@@ -26,6 +26,7 @@ from .guess import Guess, Roles, roles_of
 from .layout import Layout, classes_in_files, data_files, layout_of
 from .measured import propose_transform
 from .parts import is_hub_id, read_parts, split_in_parts
+from .peaks import peak_roles, peak_source
 from .sample import Sample, find_file, joined_sample, read_sample
 from .split import at_random, propose_split
 
@@ -59,6 +60,7 @@ def new_task(
     config: str = "",
     columns: Sequence[str] = (),
     deleterious: bool | None = None,
+    negatives: str = "",
     force: bool = False,
 ) -> NewTask:
     """Return the card that was written for a data file, with every guess and its reason.
@@ -66,10 +68,11 @@ def new_task(
     `reference` may also be several files, or a folder of them, whose names say the class or the part of their rows, a
     folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a configuration. `columns`
     names the columns of files without a header line. `genome` is a FASTA file or a registered name, for intervals and
-    variants. `deleterious` says whether the last class, or a higher value, is the more harmful variant, where the names
-    do not tell. The card is written to `out`, or to NAME.toml in the working directory, whole or not at all. Raises
-    DataError or ConfigError, in one line, where the file cannot be used, where a choice is open (naming the option that
-    settles it), and where the card exists and `force` is not given.
+    variants. With `negatives`, one of `sources.negatives.NEGATIVES`, all intervals are peaks and negatives are made of
+    the genome. `deleterious` says whether the last class, or a higher value, is the more harmful variant, where the
+    names do not tell. The card is written to `out`, or to NAME.toml in the working directory, whole or not at all.
+    Raises DataError or ConfigError, in one line, where the file cannot be used, where a choice is open (naming the
+    option that settles it), and where the card exists and `force` is not given.
     """
     references = [reference] if isinstance(reference, str) else list(reference)
     first, on_hub = references[0], len(references) == 1 and is_hub_id(references[0])
@@ -81,6 +84,8 @@ def new_task(
         raise ConfigError(f"{target}: the file of a card must end in .toml")
     if target.exists() and not force:
         raise ConfigError(f"{target} exists already; --force overwrites it, --out names another file")
+    if negatives and (layout is not None or on_hub or path.is_dir()):
+        raise ConfigError(f"{first}: --negatives {negatives} needs one file of intervals")
     if layout is not None:
         given = {key: values for key, values in (("label", layout.labels), ("part", layout.parts)) if values}
         samples = [read_sample(file, columns) for file in layout.files]
@@ -97,8 +102,11 @@ def new_task(
         split = split_in_parts(roles, sizes)
     else:
         sample = read_sample(path, columns)
-        roles = roles_of(sample, sequence=sequence, targets=targets)
-        table, placed = _source(sample, roles, path, target, genome)
+        if negatives:
+            roles = peak_roles(sample, negatives, targets)
+        else:
+            roles = roles_of(sample, sequence=sequence, targets=targets)
+        table, placed = _source(sample, roles, path, target, genome, negatives)
         if columns:
             table.append(Guess("columns", list(columns), "the file has no header line"))
         split = propose_split(roles, intervals=placed)
@@ -179,12 +187,16 @@ def _task(name: str, roles: Roles, direction: list[Guess]) -> list[Guess]:
         )
     if roles.kind == "regression":
         out += propose_transform([c for c in roles.columns.values() if roles.taken.get(c.name) == "target"])
-    content = f"{column.name} of {roles.sample.n:,} rows" if column is not None else f"{roles.sample.n:,} pairs"
+    content = f"{roles.sample.n:,} pairs" if roles.kind == "paired" else f"{roles.sample.n:,} peaks and their negatives"
+    if column is not None:
+        content = f"{column.name} of {roles.sample.n:,} rows"
     out.append(Guess("description", f"{name}: {content}.", "say in one sentence what is predicted from what"))
     return out
 
 
-def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -> tuple[list[Guess], bool]:
+def _source(
+    sample: Sample, roles: Roles, path: Path, card: Path, genome: str, negatives: str
+) -> tuple[list[Guess], bool]:
     """Return the keys of [source] that name files, and whether the examples will have coordinates."""
     file = _from_card(path, card)
     if roles.form == "sequences":
@@ -212,7 +224,7 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
         return [where, Guess("variants", file, _read(sample)), width, *bases], True
     starts, ends = (sample.columns[_column(roles, role)] for role in ("start", "end"))
     widths = [_whole(e, path) - _whole(s, path) for s, e in zip(starts, ends, strict=True)]
-    out = [where, Guess("bed", file, _read(sample))]
+    out = [where, Guess("peaks" if negatives else "bed", file, _read(sample))]
     if sample.form != "bed":
         out.append(
             Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is included")
@@ -234,6 +246,8 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
                 f"the median of {min(widths):,} to {max(widths):,} bp; one width, since length may reveal the target",
             )
         )
+    if negatives:
+        out += peak_source(out, roles, path, genome, negatives)
     return out, True
 
 

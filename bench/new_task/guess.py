@@ -62,7 +62,7 @@ def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
     for option, names in (("--sequence", [sequence] if sequence else []), ("--target", targets)):
         for name in names:
             _require(roles, name, option)
-    places = _places(roles)
+    places = find_places(roles)
     if "ref" in places:
         roles.form = "variants"
     elif "end" in places:
@@ -77,7 +77,7 @@ def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
     return roles
 
 
-def _places(roles: Roles) -> dict[str, Column]:
+def find_places(roles: Roles) -> dict[str, Column]:
     """Return the coordinate columns by role, with ref and alt for variants or end for intervals; else none.
 
     A table that has sequences needs no coordinates.
@@ -201,8 +201,8 @@ def _target(roles: Roles, given: Sequence[str]) -> None:
         free = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
         measured = f", or, if a column is measured, name it with --target: {', '.join(free)}" if free else ""
         raise DataError(
-            f"{where}: intervals without labels, which are positives without negatives; add the negatives and a column "
-            f"of labels (column 4 of BED){measured}"
+            f"{where}: intervals without labels, which are positives without negatives; --negatives gc_matched makes "
+            f"them of --genome, or add them and a column of labels (column 4 of BED){measured}"
         )
     candidates = _candidates(roles)
     if not candidates:

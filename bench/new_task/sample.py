@@ -15,6 +15,7 @@ from typing import Literal
 
 from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import DataError, nearest
+from ..sources.bed import BED_FORMATS
 from ..sources.json_lines import JSON_LINES, json_columns
 from ..sources.labelled import FASTA
 
@@ -26,7 +27,7 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
-SUFFIXES = (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA, ".parquet", ".pq")
+SUFFIXES = (*_DELIMITERS, *BED_FORMATS, *JSON_LINES, *FASTA, ".parquet", ".pq")
 """Suffixes of the files that can be read; all but Parquet may also be .gz."""
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
@@ -70,7 +71,7 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
         raise DataError(f"{path}: empty, expected {'a header line' if suffix in _DELIMITERS else 'data'}")
     if suffix in FASTA:
         values = _fasta(head, path, cut=share < 1)
-    elif suffix == ".bed":
+    elif suffix in BED_FORMATS:
         values = _bed([head, *pieces], path)
     elif suffix in JSON_LINES:
         values = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
@@ -79,7 +80,7 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
         if suffix == ".vcf" and "INFO" in values:
             values = _with_info(values)
     rows = len(next(iter(values.values()), []))
-    form: Form = "bed" if suffix == ".bed" else "vcf" if suffix == ".vcf" else "table"
+    form: Form = "bed" if suffix in BED_FORMATS else "vcf" if suffix == ".vcf" else "table"
     return _filled(Sample(str(path), form, values, share >= 1, max(rows, round(rows / share))))
 
 

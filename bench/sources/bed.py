@@ -18,6 +18,8 @@ from .tables import read_columns, read_text, require_column
 CHROM = ("chrom", "chromosome", "chr", "contig", "seqname")
 START = ("start", "chromstart", "chrom_start", "pos", "position")
 END = ("end", "stop", "chromend", "chrom_end")
+BED_FORMATS = (".bed", ".narrowpeak", ".broadpeak", ".bedgraph", ".bg")
+"""Suffixes, in lower case, of tab-separated intervals without a header: BED and what ENCODE and UCSC write like it."""
 LARGEST = 2**40
 """Larger than any coordinate of a genome; beyond it numbers could overflow."""
 
@@ -28,15 +30,15 @@ def table_columns(reference: str, *, header: int = 0) -> dict[str, Sequence[str]
     """Return the columns of a table, of a BED file or of a spreadsheet, by name; a '#' before the first is dropped.
 
     `header` is the number of rows above the header of a spreadsheet (.xlsx), whose first sheet is read. The first line
-    of a BED file is its header where the second field is not a number; without a header the columns are chrom, start,
-    end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
+    of a BED file (BED_FORMATS) is its header where the second field is not a number; without a header the columns are
+    chrom, start, end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
     """
     path = package_file(reference)
     if path.suffix == ".xlsx":
         return _spreadsheet(path, header)
     if header:
         raise ConfigError(f"{path}: header = {header} is for spreadsheets (.xlsx)")
-    if Path(path.name.removesuffix(".gz")).suffix != ".bed":
+    if Path(path.name.removesuffix(".gz")).suffix.lower() not in BED_FORMATS:
         table = read_columns(reference)
         return {name.removeprefix("#"): table[name].to_pylist() for name in table.column_names}
     rows: list[tuple[int, list[str]]] = []

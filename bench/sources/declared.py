@@ -20,6 +20,7 @@ from .hub import HubSet, content_key, find_hub, read_parts
 from .labelled import is_fasta
 from .labelled_intervals import Bed
 from .numbers import ADVICE, read_numbers
+from .peaks import Peaks
 from .source import Source
 from .tables import Columns, Table, table_examples
 from .variants import Variants
@@ -27,7 +28,13 @@ from .variants import Variants
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCES: Mapping[str, type[Source]] = {"table": Table, "files": Files, "bed": Bed, "variants": Variants}
+SOURCES: Mapping[str, type[Source]] = {
+    "table": Table,
+    "files": Files,
+    "bed": Bed,
+    "peaks": Peaks,
+    "variants": Variants,
+}
 """The sources of a card, each by the key that names its main file."""
 
 

@@ -86,21 +86,22 @@ def splice_sites(transcript: Transcript) -> list[SpliceSite]:
     return sites
 
 
-def read_genome(reference: str) -> Mapping[str, Bases]:
+def read_genome(reference: str, *, upper: bool = True) -> Mapping[str, Bases]:
     """Return the contigs of a registered genome or of a file by name; 'chr1' and '1' both find a contig.
 
-    Registered genomes and large FASTA files are read only where they are sliced, others whole. Raises DataError
-    for a genome that is not registered, and for a large packed file.
+    Registered genomes and large FASTA files are read only where they are sliced, others whole. With `upper` = false the
+    letters of FASTA are in the case of the file, where lower case marks repeats. Raises DataError for a genome that is
+    not registered, and for a large packed file.
     """
     if is_name(reference) and not Path(reference).is_file():
-        return open_genome(reference)
+        return open_genome(reference, upper=upper)
     path = package_file(reference)
     size = path.stat().st_size
     if path.suffix in SUFFIXES and size > _LARGE:
-        return open_genome(str(path))
+        return open_genome(str(path), upper=upper)
     if path.suffix in PACKED and size > _LARGE:
         raise DataError(f"{path}: too large to unpack in memory; register it: baserate genome add NAME {path}")
-    sequences = read_sequences(reference)
+    sequences = read_sequences(reference, upper=upper)
     return Aliased(sequences, aliases([Entry(name, "", len(text)) for name, text in sequences.items()]))
 
 

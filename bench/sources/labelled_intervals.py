@@ -64,7 +64,7 @@ class Bed(Source):
         sequences = windows(read_genome(self.genome), at, source=self.bed, edge=self.edge)
         groups = strings(joined(columns, self.group, self.bed)) if self.group else loci(at)
         whole = Examples(
-            ids=_distinct(
+            ids=distinct_ids(
                 [f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]
             ),
             inputs=Inputs(sequences),
@@ -141,7 +141,7 @@ def _listed(names: str | Sequence[str]) -> Sequence[str]:
     return [names] if isinstance(names, str) else names
 
 
-def _distinct(names: list[str]) -> StrArray:
+def distinct_ids(names: list[str]) -> StrArray:
     """Return the names, with '#2' after the second of several equal ones, and so on."""
     seen: Counter[str] = Counter()
     out = []

@@ -70,8 +70,8 @@ def _file_on_hub(reference: str) -> Path:
     return hub_file(parts["repository"], parts["path"], revision=revision)
 
 
-def read_sequences(reference: str) -> dict[str, str]:
-    """Return upper-case IUPAC sequences by name, in file order.
+def read_sequences(reference: str, *, upper: bool = True) -> dict[str, str]:
+    """Return upper-case IUPAC sequences by name, in file order; with `upper` = false those of FASTA as they are.
 
     FASTA (plain or gzip) gives its contigs by the first word of the header; a zip gives its GenBank members by file
     name (`chr01.gb` is 'chr01'); the npz of pre-mRNAs gives `chr1:START-END(+):GENE` (hg19, 0-based half-open, on the
@@ -79,7 +79,7 @@ def read_sequences(reference: str) -> dict[str, str]:
     """
     path = package_file(reference)
     if path.name.endswith(_FASTA):
-        return _read_fasta(path)
+        return _read_fasta(path, upper=upper)
     if path.suffix == ".zip":
         return _read_genbank_zip(path)
     if path.suffix == ".npz":
@@ -101,7 +101,7 @@ def read_premrna_labels(reference: str) -> dict[str, NDArray[np.int8]]:
     return labels
 
 
-def _read_fasta(path: Path) -> dict[str, str]:
+def _read_fasta(path: Path, *, upper: bool) -> dict[str, str]:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = raw.decode("utf-8-sig")
@@ -115,7 +115,8 @@ def _read_fasta(path: Path) -> dict[str, str]:
         where = f"{path}: line {record.line}: contig {name!r}"
         if name in sequences:
             raise DataError(f"{where} occurs more than once")
-        sequences[name] = check_sequence(record.sequence, where)
+        checked = check_sequence(record.sequence, where)
+        sequences[name] = checked if upper else record.sequence
     return sequences
 
 

@@ -362,7 +362,7 @@ def test_the_index_that_pandas_writes_is_passed_over(here: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"a": SEQUENCES, "b": SEQUENCES[::-1], "label": LABELS}, "2 columns hold DNA, 'a' (60 bp) and 'b' (60 bp)"),
+        ({"a": SEQUENCES, "b": SEQUENCES[::-1], "label": LABELS}, "2 columns hold DNA, 'a' (60 bp), 'b' (60 bp)"),
         ({"a": LABELS, "n": list(range(N))}, "no column holds DNA ('a': 2 values: "),
         ({"seq": SEQUENCES, "note": [f"n{i}" for i in range(N)]}, "'note' (as many values as rows); name one with"),
         ({"seq": SEQUENCES, "label": ["x"] * N}, "no column can be the target: 'label' (always 'x')"),

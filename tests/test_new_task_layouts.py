@@ -162,3 +162,123 @@ def test_card_with_other_numbers_of_labels_than_files(here: Path) -> None:
 
     with pytest.raises(BaserateError, match=r"\[source\] labels has 1 values; expected one for each of 2 files"):
         task_card(made.path)
+
+
+def table(path: Path, columns: dict[str, list[Any]]) -> str:
+    rows = zip(*columns.values(), strict=True)
+    path.write_text("\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path.name
+
+
+def test_two_columns_that_fit_are_asked_about_whatever_their_names(here: Path) -> None:
+    both = {
+        "utr": [s[:50] for s in POSITIVE],
+        "seq": POSITIVE,
+        "hrl": [i / 7 for i in range(N)],
+        "phenotype": ["x", "y"] * 30,
+    }
+    name = table(here / "t.csv", both)
+    with pytest.raises(BaserateError, match=r"2 columns hold DNA, 'utr' \(50 bp\), 'seq' \(110 bp\).*--sequence"):
+        new_task(name)
+    with pytest.raises(BaserateError, match=r"2 columns can be the target: 'hrl'.*, 'phenotype'.*--target"):
+        new_task(name, sequence="seq")
+    made = new_task(name, sequence="seq", targets=["hrl"])
+    assert made.task.kind == "regression" and value(made, "sequence") == "seq"
+    plain = table(
+        here / "u.csv",
+        {"sequence": POSITIVE, "utr": [s[:50] for s in POSITIVE], "label": [0, 1] * 30, "score": range(N)},
+    )  # type: ignore[dict-item]
+    made = new_task(plain)
+    assert (value(made, "sequence"), value(made, "target")) == ("sequence", "label")
+
+
+def test_alleles_beside_sequences_and_any_names_for_a_pair(here: Path) -> None:
+    changed = [("A" if s[0] != "A" else "C") + s[1:] for s in POSITIVE]
+    psi = [i / 7 for i in range(N)]
+    columns = {"reference": ["A"] * N, "variant": ["C"] * N, "ref": POSITIVE, "alt": changed, "delta_psi": psi}
+    made = new_task(table(here / "t.csv", columns))
+    assert (value(made, "sequence"), value(made, "alternate")) == ("ref", "alt") and made.task.variants
+    columns = {"RefAllele": POSITIVE, "Other": changed, "psi": psi}
+    made = new_task(table(here / "u.csv", columns), pair=("RefAllele", "Other"))
+    assert (value(made, "sequence"), value(made, "alternate")) == ("RefAllele", "Other")
+    with pytest.raises(BaserateError, match="give both, without --sequence"):
+        new_task("u.csv", pair=("RefAllele", ""), name="v")
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("test", ["TRUE", "FALSE", "FALSE", "FALSE"]),
+        ("is_test", [1, 0, 0, 0]),
+        ("fold", ["Test set", "training set", "training set", "training set"]),
+        ("where", ["testing", "training", "training", "training"]),
+    ],
+)
+def test_a_split_column_of_any_name_or_of_flags(here: Path, column: str, values: list[Any]) -> None:
+    every = [values[i % 4] for i in range(N)]
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "y": [i / 7 for i in range(N)], column: every}))
+    assert value(made, "rule") == "predefined" and value(made, "column") == column
+    assert set(load_split(made.task).test.inputs.sequences) == set(POSITIVE[::4])
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (
+            [f"putative kinase {i % 12} precursor [AB{i % 12}]" for i in range(N)],
+            "no column can be the target: 'label' \\(free text\\)",
+        ),
+        ([f"c{i % 40}" for i in range(2 * N)], "no column can be the target: 'label' \\(40 values\\)"),
+        (["a", "b"] * 29 + ["a", "odd one"], "classes with one row, such as 'odd one' \\(1 of 3\\)"),
+    ],
+)
+def test_what_is_no_list_of_classes(here: Path, label: list[str], message: str) -> None:
+    sequences = [*POSITIVE, *NEGATIVE][: len(label)]
+    name = table(here / "t.csv", {"sequence": sequences, "label": label})
+    with pytest.raises(BaserateError, match=message):
+        new_task(name)
+
+
+def test_classes_that_differ_in_their_case_are_one_with_a_note(here: Path) -> None:
+    labels = ["Promoter", "other", "promoter", "Promoter", "Other", "other"] * 10
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}))
+    assert made.task.classes == ("Promoter", "other")
+    assert any("'Promoter', 'promoter' of 'label' are one class, 'Promoter'" in note for note in made.notes)
+    targets = {s: t for _, e in load_split(made.task) for s, t in zip(e.inputs.sequences, e.targets, strict=True)}
+    assert [targets[s] for s in POSITIVE] == [int(y.lower() == "other") for y in labels]
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive", "classes", "noted"),
+    [
+        (("weak", "strong"), "", ("weak", "strong"), False),
+        (("inactive", "active"), "", ("inactive", "active"), False),
+        (("tRNA", "rRNA"), "", ("rRNA", "tRNA"), True),
+        (("tRNA", "rRNA"), "rRNA", ("tRNA", "rRNA"), False),
+    ],
+)
+def test_the_positive_class(
+    here: Path, labels: tuple[str, str], positive: str, classes: tuple[str, str], noted: bool
+) -> None:
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30}), positive=positive)
+    assert made.task.classes == classes
+    assert any("--positive" in note for note in made.notes) == noted
+
+
+def test_headers_that_are_labels_alone(here: Path) -> None:
+    sequences = [*POSITIVE, *NEGATIVE]
+    text = "".join(f">{('tRNA', 'rRNA')[i % 2]}\n{s}\n" for i, s in enumerate(sequences))
+    (here / "t.fa").write_text(text)
+    made = new_task("t.fa")
+    assert value(made, "target") == "label" and made.task.classes == ("rRNA", "tRNA")
+    parts = labelled(made)
+    assert {**parts["train"], **parts["valid"], **parts["test"]} == {
+        s: ("tRNA", "rRNA")[i % 2] for i, s in enumerate(sequences)
+    }
+    (here / "set").mkdir()
+    for part, rows in (("train", slice(0, 90)), ("test", slice(90, 120))):
+        (here / "set" / f"{part}.fa").write_text(
+            "".join(f">{('tRNA', 'rRNA')[i % 2]}\n{s}\n" for i, s in list(enumerate(sequences))[rows])
+        )
+    made = new_task("set")
+    assert sum(map(len, labelled(made).values())) == 120

@@ -41,7 +41,8 @@ def test_of_classes_that_are_numbers_no_other_number_is_an_index():
     assert read(["1", "3", "2"], "1", "2", "3") == [0, 2, 1]
     assert read(["1.0", "0", "1"], "0.0", "1.0") == [1, 0, 1]
     assert read(["true", "0", "FALSE"], "FALSE", "TRUE") == [1, 0, 0]
-    for value, classes in (("0", "123"), ("0", ("-1", "1")), ("true", ("True", "False")), ("0", ("True", "False"))):
+    assert read(["true", "FALSE"], "True", "False") == [0, 1]
+    for value, classes in (("0", "123"), ("0", ("-1", "1")), ("0", ("True", "False"))):
         with pytest.raises(DataError, match=f"row 1: 'y' is '{value}'; (did you mean|expected one of) [^(]*$"):
             read([value], *classes)
 

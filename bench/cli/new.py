@@ -27,6 +27,9 @@ def new() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="The card to write.  [default: NAME.toml]")
 @click.option("--target", "targets", multiple=True, help="The column of the label or measurement; repeatable.")
 @click.option("--sequence", default="", help="The column of the DNA.")
+@click.option("--reference", default="", help="The column of REF sequences, where each row has two sequences.")
+@click.option("--alternate", default="", help="The column of ALT sequences.")
+@click.option("--positive", default="", help="The positive one of two classes, where the names do not tell.")
 @click.option(
     "--columns", default="", help="Names, separated by commas, of the columns of files without a header line."
 )
@@ -52,6 +55,9 @@ def task(
     out: Path | None,
     targets: tuple[str, ...],
     sequence: str,
+    reference: str,
+    alternate: str,
+    positive: str,
     columns: str,
     config: str,
     deleterious: bool | None,
@@ -88,6 +94,8 @@ def task(
             out=out,
             targets=targets,
             sequence=sequence,
+            pair=(reference, alternate),
+            positive=positive,
             config=config,
             columns=[name.strip() for name in columns.split(",")] if columns else [],
             deleterious=deleterious,

@@ -59,9 +59,13 @@ def header_columns(headers: Sequence[str]) -> dict[str, list[str]]:
     Fields are separated by '|' or by blanks; `gene=abc` is the column 'gene', a bare field is 'field2', 'field3' and so
     on. Where headers differ in their fields, the text after the first word is the column 'description'; but where all
     use '|', as headers with one or more labels do, the bare fields of each are joined by ';' as the column 'label'.
+    Headers of a single word that recur, such as '>tRNA', are labels too.
     """
     fields = [_fields(header) for header in headers]
     names = _names(fields[0]) if fields else ["id"]
+    if names == ["id"] and all(len(f) == 1 for f in fields) and _recur([f[0] for f in fields]):
+        values = [f[0] for f in fields]
+        return {"id": values, "label": values}
     if all(_names(f) == names for f in fields):
         return {name: [_value(f[i]) for f in fields] for i, name in enumerate(names)}
     if all("|" in header for header in headers):
@@ -84,6 +88,11 @@ def drop_bare(columns: dict[str, list[str]]) -> dict[str, list[str]]:
     if "label" not in columns:
         return columns
     return {name: values for name, values in columns.items() if not _BARE.fullmatch(name)}
+
+
+def _recur(values: Sequence[str]) -> bool:
+    """Return whether the values are few for their number, as labels are and names are not."""
+    return 1 < len(set(values)) <= len(values) // 2
 
 
 def _fields(header: str) -> list[str]:

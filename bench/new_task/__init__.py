@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -57,6 +58,8 @@ def new_task(
     out: Path | None = None,
     targets: Sequence[str] = (),
     sequence: str = "",
+    pair: tuple[str, str] = ("", ""),
+    positive: str = "",
     config: str = "",
     columns: Sequence[str] = (),
     deleterious: bool | None = None,
@@ -67,7 +70,8 @@ def new_task(
 
     `reference` may also be several files, or a folder of them, whose names say the class or the part of their rows, a
     folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a configuration. `columns`
-    names the columns of files without a header line. `genome` is a FASTA file or a registered name, for intervals and
+    names the columns of files without a header line. `sequence`, `targets` and the `pair` of REF and ALT name columns,
+    `positive` the class that comes last of two. `genome` is a FASTA file or a registered name, for intervals and
     variants. With `negatives`, one of `sources.negatives.NEGATIVES`, all intervals are peaks and negatives are made of
     the genome. `deleterious` says whether the last class, or a higher value, is the more harmful variant, where the
     names do not tell. The card is written to `out`, or to NAME.toml in the working directory, whole or not at all.
@@ -84,20 +88,21 @@ def new_task(
         raise ConfigError(f"{target}: the file of a card must end in .toml")
     if target.exists() and not force:
         raise ConfigError(f"{target} exists already; --force overwrites it, --out names another file")
+    named = functools.partial(roles_of, sequence=sequence, targets=targets, pair=pair, positive=positive)
     if negatives and (layout is not None or on_hub or path.is_dir()):
         raise ConfigError(f"{first}: --negatives {negatives} needs one file of intervals")
     if layout is not None:
         given = {key: values for key, values in (("label", layout.labels), ("part", layout.parts)) if values}
         samples = [read_sample(file, columns) for file in layout.files]
         sample = joined_sample(samples, given, " ".join(references))
-        roles = roles_of(sample, sequence=sequence, targets=targets)
+        roles = named(sample)
         if roles.form != "sequences" or any(s.form != "table" for s in samples):
             raise DataError(f"{first}: of several files each must be a table of sequences or FASTA")
         table = _files_source(layout, target, columns)
         split = propose_split(roles, intervals=False)
     elif on_hub or path.is_dir():
         sample, sizes, commit = read_parts(first, config=config)
-        roles = roles_of(sample, sequence=sequence, targets=targets)
+        roles = named(sample)
         table = _parts_source(first, target, config, commit)
         split = split_in_parts(roles, sizes)
     else:
@@ -105,7 +110,7 @@ def new_task(
         if negatives:
             roles = peak_roles(sample, negatives, targets)
         else:
-            roles = roles_of(sample, sequence=sequence, targets=targets)
+            roles = named(sample)
         table, placed = _source(sample, roles, path, target, genome, negatives)
         if columns:
             table.append(Guess("columns", list(columns), "the file has no header line"))

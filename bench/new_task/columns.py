@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..sources.numbers import MISSING, Numbers, is_number, read_numbers
-from ..splits.rules import PART_WORDS
+from ..splits.rules import flagged_part, part_of
 
 Holds = Literal["dna", "whole numbers", "numbers", "text", "nothing"]
 
@@ -21,6 +21,8 @@ TARGET = (
     "pathogenic", "effect", "score", "value", "activity", "expression", "signal", "measurement", "phenotype", "tpm",
     "log2fc", "psi", "mrl", "rl", "growth", "fitness", "enrichment", "clnsig", "significance",
 )  # fmt: skip
+PLAIN_TARGET = ("label", "labels", "target", "targets", "class", "classes", "y", "category", "clnsig")
+"""Names that say so plainly that a column is the target that it wins over others that could be one."""
 GROUP = (
     "gene", "gene_id", "gene_name", "locus", "cluster", "family", "group", "transcript", "transcript_id", "promoter",
     "element", "region", "homology", "homology_cluster", "protein", "background",
@@ -32,6 +34,8 @@ PLACE = ("start", "end", "pos", "position", "strand", "chromstart", "chromend", 
 REF = ("ref", "reference", "ref_allele")
 ALT = ("alt", "alternate", "alt_allele")
 SEQUENCE = ("sequence", "seq", "dna", "dna_sequence", "sequences", "dnaseq", "nucleotides", "oligo", "window")
+PLAIN_SEQUENCE = ("sequence", "sequences", "dna_sequence", "dnaseq")
+"""The same for the DNA."""
 REFERENCE = ("ref", "reference", "wt", "wildtype", "wild_type", "original", "real", "natural", "native")
 ALTERNATE = ("alt", "alternate", "alternative", "mut", "mutant", "variant", "perturbed", "shuffled", "decoy", "control")
 
@@ -57,9 +61,9 @@ class Column:
 
     @property
     def parts(self) -> bool:
-        """Whether the values name parts of a split, train and test among them."""
-        parts = {PART_WORDS.get(v.lower(), "") for v in self.counts}
-        return {"train", "test"} <= parts and "" not in parts
+        """Whether the values name parts of a split, train and test among them, or say whether a row is in one."""
+        parts = {part_of(v) for v in self.counts}
+        return ({"train", "test"} <= parts and "" not in parts) or bool(flagged_part(self.name, self.counts))
 
     @property
     def chromosome(self) -> bool:

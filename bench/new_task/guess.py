@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,11 +16,17 @@ from .columns import Column, column_of, joined_labels
 from .sample import BED, Sample
 
 MAX_CLASSES = 1000
+GUESSED_CLASSES = 30
+"""Most classes of a target that the user did not name: what has more is rather names or free text."""
 _NEGATIVE = re.compile(
     r"(no|non|not|neg|negative|benign|false|f|n|control|background|random|inactive|none|off|decoy|shuffled|"
-    r"likely[ _]benign|absent|unbound|wt)([\W_].*)?|non[\W_]?.*|un.*|in(active|tergenic|tron).*",
+    r"likely[ _]benign|absent|unbound|wt|weak|low|closed|unmethylated)([\W_].*)?|non[\W_]?.*|un.*|"
+    r"in(active|tergenic|tron).*",
     re.I,
 )
+
+
+_PLAIN = ("0", "1", "true", "True", "yes", "pos", "positive", "Positive", "active", "strong", "high")
 
 
 @dataclass(frozen=True)
@@ -56,23 +62,42 @@ class Roles:
         return [column for column in self.columns.values() if column.name not in self.taken]
 
 
-def roles_of(sample: Sample, *, sequence: str, targets: Sequence[str]) -> Roles:
-    """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told."""
+def roles_of(
+    sample: Sample, *, sequence: str, targets: Sequence[str], pair: tuple[str, str] = ("", ""), positive: str = ""
+) -> Roles:
+    """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told.
+
+    `sequence`, `targets` and the `pair` of REF and ALT are the columns that the user names; `positive` is the class
+    that comes last of two.
+    """
     roles = Roles(sample, {name: column_of(name, values) for name, values in sample.columns.items()})
-    for option, names in (("--sequence", [sequence] if sequence else []), ("--target", targets)):
-        for name in names:
+    for option, names in (
+        ("--sequence", [sequence]),
+        ("--reference", [pair[0]]),
+        ("--alternate", [pair[1]]),
+        ("--target", targets),
+    ):
+        for name in filter(None, names):
             _require(roles, name, option)
+    if bool(pair[0]) != bool(pair[1]) or (pair[0] and sequence):
+        raise ConfigError("--reference and --alternate name the two sequences of a row: give both, without --sequence")
     places = find_places(roles)
     if "ref" in places:
         roles.form = "variants"
     elif "end" in places:
         roles.form = "intervals"
-    if roles.form == "sequences":
+    if pair[0]:
+        roles.form = "sequences"
+        roles.take("sequence", roles.columns[pair[0]], "given by --reference")
+        roles.take("alternate", roles.columns[pair[1]], "given by --alternate")
+        _set_paired(roles, bool(targets))
+    elif roles.form == "sequences":
         _sequence(roles, sequence, bool(targets))
     else:
         roles.taken |= {column.name: role for role, column in places.items()}
     if roles.kind != "paired":
         _target(roles, targets)
+    _order(roles, positive)
     _id(roles)
     return roles
 
@@ -105,6 +130,8 @@ def _require(roles: Roles, name: str, option: str) -> None:
 
 def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     where, dna = roles.sample.reference, [column for column in roles.columns.values() if column.holds == "dna"]
+    if any(column.lengths()[1] >= 20 for column in dna):  # beside which single alleles are no sequences
+        dna = [column for column in dna if column.lengths()[1] >= 10]
     if given:
         chosen = roles.columns[given]
         if chosen.holds != "dna" and not all(set(v.upper()) <= set("ACGTUN") for v in chosen.counts):
@@ -117,17 +144,13 @@ def _sequence(roles: Roles, given: str, has_target: bool) -> None:
         ref, alt = pair
         roles.take("sequence", ref, f"DNA, {_bp(ref)}; the reference of two columns of DNA")
         roles.take("alternate", alt, f"DNA, {_bp(alt)}; the other of the two")
-        if not has_target and not _candidates(roles):
-            roles.kind = "paired"
-            roles.notes.append(
-                f"no column can be the target, so the task is to tell which is real: {ref.name!r} or {alt.name!r}"
-            )
-        return None
-    named = [column for column in dna if column.named(c.SEQUENCE)] or dna
+        return _set_paired(roles, has_target)
+    named = [column for column in dna if column.named(c.PLAIN_SEQUENCE)] or dna
     if len(named) > 1:
-        listed = " and ".join(f"{column.name!r} ({_bp(column)})" for column in named)
+        listed = some([f"{column.name!r} ({_bp(column)})" for column in named])
         raise DataError(
-            f"{where}: {len(named)} columns hold DNA, {listed}; say which with --sequence, or name them ref and alt"
+            f"{where}: {len(named)} columns hold DNA, {listed}; name the one to read with --sequence, or two alleles "
+            "with --reference and --alternate"
         )
     only = "the only column of DNA" if len(dna) == 1 else "the column of DNA with this name"
     roles.take("sequence", named[0], f"{only}: {_bp(named[0])}, letters {named[0].letters()}")
@@ -137,6 +160,14 @@ def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     if bad:
         roles.notes.append(f"{bad} rows have no sequence; remove them, or the card does not load")
     return None
+
+
+def _set_paired(roles: Roles, has_target: bool) -> None:
+    """Make the task one of pairs where two columns of DNA have no target."""
+    if not has_target and not _candidates(roles):
+        ref, alt = (next(n for n, role in roles.taken.items() if role == r) for r in ("sequence", "alternate"))
+        roles.kind = "paired"
+        roles.notes.append(f"no column can be the target, so the task is to tell which is real: {ref!r} or {alt!r}")
 
 
 def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
@@ -167,32 +198,38 @@ def _why_not(column: Column) -> str:
     if column.parts:
         return "parts of a split"
     if column.named(c.TARGET):
-        return "as many values as rows" if column.holds == "text" and _too_many(column) else ""
+        return _not_classes(column)
     if column.chromosome or column.named(c.PLACE) or column.named(c.SPECIES):
         return "a place"
     if column.named(c.ID) or column.named(c.GROUP):
         return "names"
     if column.holds == "whole numbers" and column.unique and len(column.values) > 20:
         return "as many values as rows"
-    return "as many values as rows" if column.holds == "text" and _too_many(column) else ""
+    return _not_classes(column)
 
 
 def _unfit(column: Column) -> bool:
     """Return whether the values cannot be classes or measurements."""
-    return len(column.counts) < 2 or (column.holds == "text" and _too_many(column))
+    return len(column.counts) < 2 or bool(_not_classes(column))
 
 
-def _too_many(column: Column) -> bool:
-    if joined_labels(column):
-        return False
-    rows = len(column.values) - column.empty
-    return len(column.counts) > min(MAX_CLASSES, max(2, rows // 2))
+def _not_classes(column: Column) -> str:
+    """Return why the text of a column is no list of classes, '' where it may be one or is no text."""
+    if column.holds != "text" or joined_labels(column):
+        return ""
+    n, rows = len(column.counts), len(column.values) - column.empty
+    if n > max(2, rows // 2):
+        return "as many values as rows"
+    if n > GUESSED_CLASSES:
+        return f"{n} values"
+    words = sum(len(v.split()) * k for v, k in column.counts.items()) / max(rows, 1)
+    return "free text" if n > 3 and words >= 3 else ""
 
 
 def _target(roles: Roles, given: Sequence[str]) -> None:
     where = roles.sample.reference
     if given:
-        return _set_target(roles, [roles.columns[name] for name in given], "given by --target")
+        return _set_target(roles, [roles.columns[name] for name in given], "given by --target", given=True)
     fourth = roles.columns.get("name")
     if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
         return _set_target(roles, [fourth], "column 4 of a BED file")
@@ -207,20 +244,20 @@ def _target(roles: Roles, given: Sequence[str]) -> None:
     candidates = _candidates(roles)
     if not candidates:
         unfit = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
-        listed = f": {', '.join(unfit[:8])}" if unfit else "; every row needs a label or a measurement"
+        listed = f": {some(unfit)}" if unfit else "; every row needs a label or a measurement"
         raise DataError(f"{where}: no column can be the target{listed}" + ("; name one with --target" if unfit else ""))
     if len(candidates) == 1:
         return _set_target(roles, candidates, "the only column that can be a target")
-    named = [column for column in candidates if column.named(c.TARGET)]
+    named = [column for column in candidates if column.named(c.PLAIN_TARGET)]
     if len(named) == 1:
         return _set_target(roles, named, f"of {len(candidates)} columns that can be a target the one with this name")
     if len(candidates) > 2 and not named and all(set(column.counts) <= {"0", "1"} for column in candidates):
         return _set_target(roles, candidates, f"{len(candidates)} columns of 0 and 1, one for each label")
-    listed = ", ".join(f"{column.name!r} ({describe(column)})" for column in (named or candidates)[:8])
+    listed = some([f"{column.name!r} ({describe(column)})" for column in (named or candidates)])
     raise DataError(f"{where}: {len(named or candidates)} columns can be the target: {listed}; name it with --target")
 
 
-def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
+def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: bool = False) -> None:
     where, first = roles.sample.reference, chosen[0]
     rows = len(roles.sample)
     for column in chosen:
@@ -261,7 +298,39 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
             f"{where}: column {first.name!r} has {len(first.counts)} values in {rows} rows: too many for classes, "
             "and they are not numbers"
         )
-    roles.classes = ordered(list(first.counts))
+    single = [value for value, n in first.counts.items() if n == 1]
+    if single and roles.sample.whole and rows > 20 and not given:
+        raise DataError(
+            f"{where}: column {first.name!r}: classes with one row, such as {_short(single[0])!r} ({len(single)} of "
+            f"{len(first.counts)}); leave them out, or say that it is the target with --target"
+        )
+    roles.classes = ordered(_merged(roles, first))
+
+
+def _merged(roles: Roles, column: Column) -> list[str]:
+    """Return the classes, those that differ only in their case as one, spelt as most rows have it, with a note."""
+    spelt: dict[str, list[str]] = {}
+    for value, _ in column.counts.most_common():
+        spelt.setdefault(value.lower(), []).append(value)
+    for several in spelt.values():
+        if len(several) > 1:
+            roles.notes.append(f"{some(list(map(repr, several)))} of {column.name!r} are one class, {several[0]!r}")
+    return [several[0] for several in spelt.values()]
+
+
+def _order(roles: Roles, positive: str) -> None:
+    """Put the positive class last, or note that nothing says which of two it is."""
+    where, classes = roles.sample.reference, roles.classes
+    two = roles.kind == "classification" and len(classes) == 2
+    if positive:
+        if not two or positive not in classes:
+            raise ConfigError(f"{where}: --positive {positive!r}: expected one of two classes, {some(list(classes))}")
+        roles.classes = (next(name for name in classes if name != positive), positive)
+    elif two and roles.form == "sequences" and not any(_NEGATIVE.fullmatch(v) or v in _PLAIN for v in classes):
+        roles.notes.append(
+            f"no word says which of {classes[0]!r} and {classes[1]!r} is the positive class of AUPRC and F1: the card "
+            f"takes {classes[1]!r}; --positive {classes[0]!r} the other"
+        )
 
 
 def _few_whole(column: Column, rows: int) -> bool:
@@ -310,6 +379,10 @@ def _short(text: str) -> str:
     return text if len(text) <= 24 else f"{text[:20]}...({len(text)})"
 
 
-def _listed(columns: Any) -> str:
-    shown = [f"{column.name!r}: {describe(column)}" for column in columns]
-    return "; ".join(shown[:6]) + ("; ..." if len(shown) > 6 else "")
+def some(names: Sequence[str], most: int = 8) -> str:
+    """Return the first names and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _listed(columns: Iterable[Column]) -> str:
+    return some([f"{column.name!r}: {describe(column)}" for column in columns], 6)

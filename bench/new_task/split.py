@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from statistics import median
 
-from ..splits.rules import PART_WORDS
+from ..splits.rules import flagged_part, part_of
 from . import columns as c
 from .columns import Column
 from .guess import Guess, Roles
@@ -101,16 +101,17 @@ def _fractions(reason: str) -> list[Guess]:
 
 
 def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]:
-    count = Counter(PART_WORDS[v.lower()] for v in part.values if v)
+    parts = _parts(part)
+    count = Counter(name for name in parts if name)
     roles.taken[part.name] = "strata"
     roles.guesses.append(Guess("strata", [part.name], "read by the split"))
-    if group is not None and _straddles(group, [PART_WORDS.get(v.lower(), "") for v in part.values]):
+    if group is not None and _straddles(group, parts):
         roles.notes.append(
             f"values of {group.name!r} occur in more than one part of the split, so it is not used as the group"
         )
     elif group is not None:
         roles.take("group", group, f"{len(group.counts):,} recurring values, none in two parts of the split")
-    _leaks(roles, [PART_WORDS.get(v.lower(), "") for v in part.values])
+    _leaks(roles, parts)
     sizes = ", ".join(f"{name} {n:,}" for name, n in count.items())
     out = [
         Guess("rule", "predefined", f"{part.name!r} gives the part of each row: {sizes}"),
@@ -119,6 +120,16 @@ def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]
     if "valid" not in count:
         out += carved(roles, "the file has no valid part, so a share of train is taken")
     return out
+
+
+def _parts(column: Column) -> list[str]:
+    """Return the part of each row, '' where the column says none."""
+    flagged = flagged_part(column.name, column.counts)
+    if not flagged:
+        return [part_of(v) for v in column.values]
+    other = "test" if flagged == "train" else "train"
+    true = ("true", "t", "yes", "1")
+    return ["" if not v else flagged if v.lower() in true else other for v in column.values]
 
 
 def _leaks(roles: Roles, parts: Sequence[str]) -> None:

@@ -65,9 +65,14 @@ def parse_targets(
     if kind == "multilabel":
         return _joined_labels(columns[0], classes, where[0])
     known = class_indices(classes)
+    folded = {name.lower(): i for i, name in enumerate(classes)}
+    if len(folded) < len(classes):  # names that differ in their case alone are different classes
+        folded = {}
     out = np.empty(len(columns[0]), np.int64)
     for row, value in enumerate(columns[0], 1):
         label = value.strip()
+        if label not in known and label.lower() in folded:
+            known[label] = folded[label.lower()]
         if label not in known:
             raise DataError(f"{where[0](row)} is {label!r}; {_advice(label, classes)}")
         out[row - 1] = known[label]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -111,13 +112,32 @@ PART_WORDS: Mapping[str, Part] = {
     "dev": "valid",
     "val": "valid",
     "test": "test",
+    "testing": "test",
 }
 """Words for the parts of a split in a column, with the part that each stands for."""
+
+_FLAGS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
+
+
+def part_of(value: str) -> Part | Literal[""]:
+    """Return the part that a value names, as 'train' or 'Test set'; '' where it names none."""
+    return PART_WORDS.get(re.sub(r"[\s_-]*set$", "", str(value).strip().lower()), "")
+
+
+def flagged_part(name: str, values: Collection[str]) -> Part | Literal[""]:
+    """Return the part that a column of two flags is about, by a word in its name such as `is_test`; '' for none."""
+    about = {part for word in re.split(r"[\W_]+", name.lower()) if (part := part_of(word))}
+    flags = {_FLAGS.get(str(v).strip().lower()) for v in values}
+    return about.pop() if len(about) == 1 and flags == {True, False} else ""
 
 
 @dataclass(frozen=True)
 class predefined:
-    """Takes each example's part from a column that says 'train', 'valid' (or 'validation', 'dev', 'val') or 'test'."""
+    """Takes each example's part from a column that says 'train', 'valid' (or 'validation', 'dev', 'val') or 'test'.
+
+    A column of true and false with a part in its name, such as `is_test`, says which rows are in that part; the others
+    are in train, or where it is about train in test.
+    """
 
     version: ClassVar[int] = 1
     column: str = "split"
@@ -125,12 +145,17 @@ class predefined:
     def __call__(self, examples: Examples) -> StrArray:
         """Return the part of each example. Raises DataError for the first value that names no part."""
         column = stratum(examples, self.column, self)
-        for row, value in enumerate(column):
-            if str(value).lower() not in PART_WORDS:
-                raise DataError(
-                    f"column {self.column!r}, id {examples.ids[row]!r}: {value!r} is not train, valid or test"
-                )
-        return strings([PART_WORDS[str(value).lower()] for value in column])
+        part = flagged_part(self.column, set(column))
+        if part:
+            other = "test" if part == "train" else "train"
+            return strings([part if _FLAGS[str(value).strip().lower()] else other for value in column])
+        parts = [part_of(value) for value in column]
+        if "" in parts:
+            row = parts.index("")
+            raise DataError(
+                f"column {self.column!r}, id {examples.ids[row]!r}: {column[row]!r} is not train, valid or test"
+            )
+        return strings(parts)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from golden_inputs import split_of, task_of
+from golden_inputs import MODEL_WITH, split_of, task_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -25,8 +25,10 @@ from baserate.cards.find import find_task
 from baserate.cards.task import task_card
 from baserate.cards.variant import variant
 from baserate.errors import BaserateError, ConfigError, DataError
-from baserate.modes import MODES
+from baserate.leaderboard import to_markdown
+from baserate.modes import MODES, mode_settings
 from baserate.modes.job import Job
+from baserate.networks.settings import NETWORK
 from baserate.new_task import NewTask, new_task
 from baserate.plan import Cell, Protocol, run_spec
 from baserate.probes.linear import PENALTIES, fit_probe
@@ -218,6 +220,18 @@ def test_without_a_transform_scores_are_those_of_run_to_the_last_bit(mode: str) 
     assert ranked.shape == MODES.get(mode).run(asked).shape and np.ptp(ranked) < 10 * np.ptp(asked.split.train.targets)
 
 
+def test_a_network_is_fine_tuned_on_ranks() -> None:
+    task = replace(task_of("measurement"), transform="rank")
+    own: Mapping[str, Any] = {"fine_tune": {"epochs": 2, "batch_size": 16}}
+    chosen = mode_settings("fine_tune", replace(CARD, modes=own, settings=NETWORK), task)
+    asked = Job(task, CARD, MODEL_WITH["embed"](), split_of("measurement"), chosen, (0, 1), 0.9)
+    scores = MODES.get("fine_tune").scores(asked)
+    plain = MODES.get("fine_tune").scores(replace(asked, task=task_of("measurement")))
+    assert scores.shape == plain.shape and np.ptp(scores) > 0 and not np.array_equal(scores, plain)
+    low, high = np.quantile(asked.split.train.targets, [0.05, 0.95])
+    assert low < scores.min() and scores.max() < high, "a rank near the middle is a measurement near the middle"
+
+
 @pytest.mark.parametrize("mode", ["zero_shot", "as_is"])
 def test_a_mode_without_training_knows_no_transform(mode: str) -> None:
     class Head:
@@ -317,6 +331,7 @@ def test_the_record_tells_the_transform_and_the_board_sets_columns_apart(tmp_pat
     table = br.leaderboard(results)
     assert {c.name for c in table.columns} == {"heavy@1 (transform none)", "heavy@1 (transform rank 1)"}
     assert len(table.rows) == 1
+    assert to_markdown(table).count("d Learnt: the rank of the measurements.") == 1
     assert {c.status for c in table.cells} == {"done"}
 
 

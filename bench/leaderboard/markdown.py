@@ -194,7 +194,8 @@ def _tasks(table: Table) -> list[str]:
         seeds = " ".join(map(str, c.seeds)) or NOTHING
         newer = f"**Superseded by {escape(c.superseded_by)}.** " if c.superseded_by else ""
         audit = (c.audit or NOT_AUDITED) + (f" {TAINTED}" if c.audit == "FAIL" else "")
-        about = f"{audit} | {escape(c.best_baseline) or NOTHING} | {newer}{escape(c.description)}"
+        learnt = f" Learnt: the {c.transform.partition(' ')[0]} of the measurements." if c.transform else ""
+        about = f"{audit} | {escape(c.best_baseline) or NOTHING} | {newer}{escape(c.description)}{learnt}"
         train = NOTHING if c.n_train is None else c.n_train
         lines += [f"| {escape(c.name)} | {metric} | {train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
     faults = [f"- {escape(titled(c))}: {escape(line)}" for c in table.columns for line in reasons(c)]

@@ -45,7 +45,10 @@ def check_targets(task: Task, examples: Examples) -> None:
 
 
 def check_learnable(task: Task, split: Split) -> None:
-    """Raise DataError, in one line that names the task, where training lacks a class, every label, or a transform."""
+    """Raise DataError, in one line that names the task, where training lacks a class or every label.
+
+    The same where the task's transform does not take a measurement.
+    """
     if not len(split.train):
         return
     if task.kind == "classification":

@@ -33,6 +33,8 @@ SCHEMA = 2
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""
+_NAME = 255
+"""The most bytes of a file's name that all common file systems take."""
 _BESIDE = ".writing-"
 _STALE = 86_400
 """Seconds after which the folder of a process that may be on another machine counts as left behind."""
@@ -126,7 +128,16 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
 def record_folder(results: Path, spec: RunSpec) -> Path:
     """Return the folder of the run's record, whether or not it is written yet."""
     model = re.sub(r"[^\w.=+-]+", "_", spec.model).lstrip("._")  # a leading dot would hide the folder
-    return results / spec.task / f"{model}.{spec.mode}.{spec.hash[:8]}"
+    end = f".{spec.mode}.{spec.hash[:8]}"
+    return results / _shortened(spec.task, _NAME) / f"{_shortened(model, _NAME - len(end))}{end}"
+
+
+def _shortened(name: str, size: int) -> str:
+    """Return the name, or its start and a digest where it takes more than `size` bytes."""
+    content = os.fsencode(name)
+    if len(content) <= size:
+        return name
+    return content[: size - 17].decode("utf-8", "ignore") + "." + digest(content)
 
 
 def write_record(results: Path, record: Record, predictions: Predictions | None) -> Path:
@@ -281,7 +292,8 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
     for s, seed in enumerate(predictions.seeds):
         for k in range(predictions.scores.shape[2]):
             columns[f"score:{seed}:{k}"] = np.ascontiguousarray(predictions.scores[s, :, k])
-    pq.write_table(pa.table(columns), file, compression="zstd")
+    with file.open("wb") as out:  # pyarrow would take a path for a URI, such as run:1, or for a home, such as ~/x
+        pq.write_table(pa.table(columns), out, compression="zstd")
 
 
 def _to_json(record: Record) -> dict[str, Any]:

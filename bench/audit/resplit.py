@@ -288,7 +288,8 @@ def _write(task: Task, cleaned: Split, folder: Path, result: Resplit) -> None:
 
     def write(beside: Path) -> None:
         beside.mkdir()
-        pq.write_table(pa.table(columns), beside / f"{task.name}.parquet", compression="zstd")
+        with (beside / f"{task.name}.parquet").open("wb") as out:  # pyarrow would take a path such as run:1 for a URI
+            pq.write_table(pa.table(columns), out, compression="zstd")
         (beside / f"{task.name}.toml").write_text(card_text(task, cleaned, names, result.summary), encoding="utf-8")
         with (beside / "removed.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
+from .options import as_folder, data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
 
 RESULTS = Path("results")
 
@@ -46,7 +46,7 @@ RESULTS = Path("results")
 @click.option("--audit/--no-audit", "audited", default=True, help="Audit each task once, and record the findings.")
 @click.option("--fail-on-leak", is_flag=True, help="Do not run tasks whose training data leak into test data.")
 @data_dir_option
-@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+@click.option("--results", type=click.Path(), callback=as_folder, default=RESULTS, show_default=True)
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")
 @click.option(
     "--workers",
@@ -205,8 +205,8 @@ def _mirror(results: Path, uri: str | None) -> str:
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write the files.  [default: RESULTS]")
+@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
+@click.option("--out", type=click.Path(), callback=as_folder, help="Where to write the files.  [default: RESULTS]")
 @json_option
 @quiet_option
 def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
@@ -221,7 +221,7 @@ def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> 
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
+@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
 @uri_option
 @quiet_option
 def track(results: Path, tracking_uri: str | None, quiet: bool) -> None:

@@ -21,7 +21,8 @@ def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if isinstance(content, str):
-            with beside.open("w", encoding="utf-8", newline="") as file:
+            # A file name that is not UTF-8 has signs that cannot be written; they are shown as \udcNN.
+            with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())  # otherwise a power failure may leave an empty file
@@ -30,6 +31,11 @@ def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
         beside.replace(path)
     finally:
         _remove(beside)
+
+
+def writable(text: str) -> str:
+    r"""Return the text with what UTF-8 cannot hold, such as bytes of a file name in Latin-1, written as `\udcNN`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _remove(path: Path) -> None:

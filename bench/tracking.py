@@ -18,7 +18,7 @@ from typing import Any
 
 from .digests import digest
 from .errors import BaserateError
-from .files import write_whole
+from .files import writable, write_whole
 from .progress import activity
 from .records import Record
 
@@ -110,7 +110,7 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     }
     if record.error:
         tags["baserate.error"] = record.error[-4000:]
-    run = client.create_run(experiment, tags=tags)
+    run = client.create_run(experiment, tags={key: writable(value) for key, value in tags.items()})
     metrics: dict[str, float | None] = {"seconds": record.seconds, "peak_memory_mb": record.peak_memory_mb}
     for e in record.estimates:
         name = _metric_name(e.metric)
@@ -119,7 +119,7 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     client.log_batch(
         run.info.run_id,
         metrics=[Metric(k, v, run.info.start_time, 0) for k, v in metrics.items() if v is not None],
-        params=[Param(k, v[:6000]) for k, v in params.items()],
+        params=[Param(k, writable(v[:6000])) for k, v in params.items()],
     )
     if record.path is not None:
         for file in sorted(record.path.iterdir()):

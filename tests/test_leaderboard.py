@@ -320,6 +320,14 @@ def test_no_name_breaks_the_table(results: Path, name: str) -> None:
     assert "A \\| toy &lt;b&gt;." in markdown
 
 
+def test_names_and_errors_that_utf_8_cannot_hold_are_written_as_escapes(tmp_path: Path) -> None:
+    put(tmp_path, "caf\udce9", status="failed", error="no weights in caf\udce9.npy")
+    put(tmp_path, "good")
+    files = write_leaderboard(build_leaderboard(tmp_path), tmp_path / "out")
+    text = {file.suffix: file.read_bytes().decode("utf-8", "replace") for file in files}
+    assert r"caf\udce9.npy" in text[".json"] and r"caf\udce9" in text[".csv"] and "caf" in text[".md"]
+
+
 def test_same_records_give_the_same_bytes_in_any_order_with_any_cache(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

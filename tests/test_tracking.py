@@ -95,3 +95,13 @@ def test_tracking_leaves_the_environment_as_it_was(results: Path) -> None:
     with pytest.raises(TrackingError):
         sync(read_records(results), results, "nonsense://x")
     assert dict(os.environ) == before
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_error_that_names_a_file_in_latin_1_is_copied(tmp_path: Path) -> None:
+    failed = replace(RECORD, status="failed", error="no weights in caf\udce9.npy", estimates=())
+    write_record(tmp_path, failed, None)
+    uri = default_uri(tmp_path)
+    assert sync(read_records(tmp_path), tmp_path, uri).copied == 1
+    (run,) = [r for r in client_of(uri).search_runs(["1"]) if "baserate.error" in r.data.tags]
+    assert run.data.tags["baserate.error"] == r"no weights in caf\udce9.npy"

@@ -135,11 +135,11 @@ def run(
             finished=display.finished,
         )
         outcome = grid.run(cells)
-    tracking = _mirror(results, tracking_uri) if results.is_dir() else "no records"
+    tracking, is_copied = _mirror(results, tracking_uri) if results.is_dir() else ("no records", True)
     if as_json:
         click.echo(json.dumps({**outcome.to_json(), "tracking": tracking}, indent=1))
     else:
-        print_outcome(outcome, results, tracking, quiet=quiet)
+        print_outcome(outcome, results, tracking, quiet=quiet, is_copied=is_copied)
     if results.is_dir():
         _tabulate(results, results, as_json=False, quiet=quiet or as_json)
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
@@ -185,23 +185,23 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     return out
 
 
-def _mirror(results: Path, uri: str | None) -> str:
-    """Return what was copied to MLflow, in words; a dead server loses nothing."""
+def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
+    """Return what was copied to MLflow, in words, and whether that could be used; a dead server loses nothing."""
     from ..records import read_records
     from ..tracking import TrackingError, default_uri, sync, unmirrored
 
     if uri == "none":
-        return "not copied to MLflow (--tracking-uri none)"
+        return "not copied to MLflow (--tracking-uri none)", True
     uri = uri or default_uri(results)
     records = read_records(results)
     waiting = unmirrored(records, results, uri)
     if not waiting:
-        return f"MLflow at {uri} has all {len(records)} records"
+        return f"MLflow at {uri} has all {len(records)} records", True
     try:
         mirrored = sync(records, results, uri)
     except TrackingError as error:
-        return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later"
-    return f"copied {mirrored.copied} records to MLflow at {uri}"
+        return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later", False
+    return f"copied {mirrored.copied} records to MLflow at {uri}", True
 
 
 @click.command()

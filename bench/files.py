@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +33,15 @@ def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
         beside.replace(path)
     finally:
         _remove(beside)
+
+
+def check_regular(path: Path) -> None:
+    """Raise OSError, whose `strerror` says what it is, for a pipe, a socket or a device: reading one may never end."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
 
 
 def writable(text: str) -> str:

@@ -31,7 +31,8 @@ from huggingface_hub import constants, file_download, utils
 from huggingface_hub.utils import _http
 from safetensors.torch import load_file
 
-from baserate.errors import ConfigError
+from baserate.cards.checkpoint import checkpoint_card
+from baserate.errors import ConfigError, DataError
 from baserate.networks.checkpoint import open_checkpoint
 from baserate.networks.hub import Access, Location, check_trust, locate, read_config
 from baserate.networks.language_model import LanguageModel
@@ -307,3 +308,31 @@ def test_a_folder_may_be_pinned_by_the_digest_of_its_files(tmp_path: Path) -> No
     build(folder, LAYOUTS["esm-rotary"], seed=1)
     changed = read_config(Location(str(folder), folder, ""))[1]
     assert refusal(f"{folder}@{digest}") == f"{folder}: its files have the digest {changed}, not {digest}"
+
+
+@pytest.mark.parametrize("shard", ["../outside.safetensors", "shards/one.safetensors", "/tmp/outside.safetensors"])
+def test_an_index_that_leads_out_of_the_folder_is_refused(shard: str, tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS["esm-rotary"])
+    index: dict[str, dict[str, str]] = {"metadata": {}}
+    index["weight_map"] = dict.fromkeys(load_file(folder / "model.safetensors"), shard)
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    for refused in (lambda: opened(str(folder)), lambda: checkpoint_card(Location(str(folder), folder, ""))):
+        with pytest.raises(ConfigError, match=f"index.json: weight_map: names '{shard}'; expected a file beside it"):
+            refused()
+    index["weight_map"] = dict.fromkeys(index["weight_map"], "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert opened(str(folder)).name == "x"
+
+
+def test_what_is_no_file_in_a_folder_is_refused_at_once(tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS["esm-rotary"])
+    (folder / "more.json").mkdir()
+    assert opened(str(folder)).name == "x"
+    os.mkfifo(folder / "pipe.json")
+    with pytest.raises(DataError, match=r"pipe.json: cannot be read \(a pipe, not a file\)"):
+        read_config(Location(str(folder), folder, ""))
+    (folder / "pipe.json").unlink()
+    (folder / "zeros.json").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"zeros.json: cannot be read \(a device, not a file\)"):
+        read_config(Location(str(folder), folder, ""))

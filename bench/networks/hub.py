@@ -20,6 +20,7 @@ from .families import FAMILIES, published
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+_INDICES = (WEIGHTS[1], PICKLES[1])
 _TEXT = ("*.json", "*.txt", "*.model", "*.jinja")
 _CODE = ("*.py",)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -143,10 +144,13 @@ def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path
 
 
 def check_weights(folder: Path, where: str, *, allow_pickle: bool, own_loader: bool = False) -> None:
-    """Raise ConfigError unless the folder has weights in a format that may be read.
+    """Raise ConfigError unless the folder has weights in a format that may be read, and has all that its index names.
 
     With an `own_loader` the family finds its weights itself, and these are pickles.
     """
+    for pattern in _INDICES:
+        for file in sorted(folder.glob(pattern)):
+            _check_index(file)
     readable = allow_pickle and (own_loader or _any(folder, PICKLES))
     if readable or (_any(folder, WEIGHTS) and not own_loader):
         return
@@ -193,10 +197,27 @@ def check_own_code(content: Mapping[str, Any], where: str) -> None:
 
 
 def folder_digest(folder: Path) -> str:
-    """Return the digest of all files of a checkpoint folder that decide what it computes."""
+    """Return the digest of all files of a checkpoint folder that decide what it computes.
+
+    Raises DataError for a file that cannot be read.
+    """
     files = {f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, "*.pt") for f in folder.glob(pattern)}
     files |= {f for pattern in _CODE for f in folder.rglob(pattern)}
+    files = {f for f in files if not f.is_dir()}
     return digest(*(part for f in sorted(files) for part in (str(f.relative_to(folder)), file_digest(f))))
+
+
+def _check_index(file: Path) -> None:
+    """Raise ConfigError unless all weights that an index names lie beside it."""
+    shards = _parse(file, file).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+        raise ConfigError(f"{file}: weight_map: expected an object from the names of weights to files")
+    for shard in sorted(set(shards.values())):
+        if Path(shard).name != shard:
+            raise ConfigError(
+                f"{file}: weight_map: names {shard!r}; expected a file beside it, so that the folder's digest covers "
+                "all weights; move that file into the folder, and change its name in the index"
+            )
 
 
 def _configuration(file: Path, where: Path) -> Mapping[str, Any]:

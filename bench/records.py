@@ -13,10 +13,9 @@ import math
 import os
 import re
 import shutil
-import socket
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from .digests import canonical_json, digest
 from .errors import DataError
 from .results import Estimate, Predictions, RunSpec
 from .types import ModelCard, Task, strings
+from .writing import has_died, prefix, running, sweep
 
 SCHEMA = 2
 """From schema 2 on a record has the digest of its own content. Records of schema 1 can be read for ever."""
@@ -35,9 +35,6 @@ SKIPPED = "skipped"
 """The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""
 _NAME = 255
 """The most bytes of a file's name that all common file systems take."""
-_BESIDE = ".writing-"
-_STALE = 86_400
-"""Seconds after which the folder of a process that may be on another machine counts as left behind."""
 
 
 class CannotWrite(DataError):
@@ -150,8 +147,8 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
     folder = record_folder(results, record.spec)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        beside = Path(tempfile.mkdtemp(prefix=f"{_BESIDE}{_host()}.{os.getpid()}.", dir=folder.parent))
+        sweep(folder.parent)
+        beside = Path(tempfile.mkdtemp(prefix=prefix(), dir=folder.parent))
         try:
             if predictions is not None:
                 _write_predictions(beside / "predictions.parquet", predictions)
@@ -169,10 +166,31 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
             shutil.rmtree(beside, ignore_errors=True)
             shutil.rmtree(beside.with_name(f"{beside.name}.old"), ignore_errors=True)
     except OSError as error:
-        raise CannotWrite(
-            f"cannot write results in {results}: {error.strerror}; choose another with --results"
-        ) from error
+        raise _cannot_write(results, error) from error
     return folder
+
+
+@contextmanager
+def being_run(results: Path, spec: RunSpec) -> Iterator[None]:
+    """Mark that this process runs a cell, until the block ends or the process dies.
+
+    Raises CannotWrite where `results` cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(running(record_folder(results, spec).parent, spec.hash))
+        except OSError as error:
+            raise _cannot_write(results, error) from error
+        yield
+
+
+def has_killed(results: Path, spec: RunSpec) -> bool:
+    """Return whether the last process of this machine that ran the cell died, of it or of a signal."""
+    return has_died(record_folder(results, spec).parent, spec.hash)
+
+
+def _cannot_write(results: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(f"cannot write results in {results}: {error.strerror}; choose another with --results")
 
 
 def _check_finite(record: Record) -> None:
@@ -185,37 +203,6 @@ def _check_finite(record: Record) -> None:
         ):
             if value is not None and not math.isfinite(value):
                 raise DataError(f"the estimate of {e.metric} has {name} {value}; expected a finite number or None")
-
-
-def _host() -> str:
-    return re.sub(r"[^\w-]+", "-", socket.gethostname())
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what dead writers have left in the folder."""
-    for path in folder.glob(f"{_BESIDE}*"):
-        host, _, process = path.name.removeprefix(_BESIDE).partition(".")
-        pid = process.partition(".")[0]
-        try:
-            known = host == _host() and pid.isdigit()
-            dead = not _is_alive(int(pid)) if known else time.time() - path.stat().st_mtime > _STALE
-        except OSError:  # another writer was faster
-            continue
-        if dead:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    """Return whether a process runs on this machine; True where the system cannot tell."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # it is another user's
-        return True
-    return True
 
 
 def read_record(folder: Path) -> Record:

@@ -73,4 +73,4 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     yield kmer_finding(by_kmers)
     yield family_finding(task, split.test, None if isinstance(by_kmers, str) else by_kmers)
     yield from balance_findings(task, split)
-    yield from content_findings(task, split, compositions)
+    yield from content_findings(split, compositions)

@@ -55,6 +55,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     record = replace(
         unfinished,
         status="done",
+        scaled=mode.scaled,
         estimates=tuple(estimate(predictions, metric, scaled=mode.scaled) for metric in cell.task.metrics),
         flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),

@@ -51,7 +51,8 @@ class Record:
     read from. `digest` is that of the record's content where it was read from disk; `in_memory` are the predictions of
     a record that is not on disk. `audit` has the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons;
     `exposure` says whether the model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both
-    are empty where they were not asked for.
+    are empty where they were not asked for. `scaled` is whether the scores are on the scale of the targets, which those
+    of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored.
     """
 
     spec: RunSpec
@@ -69,6 +70,7 @@ class Record:
     grid: str = "run"
     audit: Mapping[str, Any] = field(default_factory=dict)
     exposure: Mapping[str, Any] = field(default_factory=dict)
+    scaled: bool | None = None
     schema: int = SCHEMA
     digest: str = field(default="", compare=False)
     path: Path | None = None

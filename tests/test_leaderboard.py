@@ -28,6 +28,7 @@ from baserate.leaderboard.comparisons import ALPHA, Gain, adjusted, ranks, resam
 from baserate.leaderboard.markdown import escape
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell
+from baserate.progress import Advance, listening
 from baserate.records import Record, read_predictions, read_record, read_records, write_record
 from baserate.results import Predictions, RunSpec
 from baserate.statistics import estimate, flag_collapsed, replicates
@@ -326,6 +327,26 @@ def test_names_and_errors_that_utf_8_cannot_hold_are_written_as_escapes(tmp_path
     files = write_leaderboard(build_leaderboard(tmp_path), tmp_path / "out")
     text = {file.suffix: file.read_bytes().decode("utf-8", "replace") for file in files}
     assert r"caf\udce9.npy" in text[".json"] and r"caf\udce9" in text[".csv"] and "caf" in text[".md"]
+
+
+def test_a_table_that_takes_long_says_how_far_it_is(results: Path) -> None:
+    seen: dict[str, list[int]] = {}
+
+    def listener(doing: str, total: int, lane: str) -> Advance:
+        done = seen[doing] = [total, 0]
+
+        def advance(n: int, now: str = "", /) -> None:
+            done[1] += n
+
+        return advance
+
+    with listening(listener):
+        table = build_leaderboard(results)
+    n = len(read_records(results)) - table.limited
+    assert seen == {
+        "checking records": [n, n],
+        "comparing the models of each task": [len(table.columns), len(table.columns)],
+    }
 
 
 def test_same_records_give_the_same_bytes_in_any_order_with_any_cache(

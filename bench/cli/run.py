@@ -147,9 +147,11 @@ def run(
 
 def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:
     from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
+    from .display import activity_display
 
-    table = build_leaderboard(results)
-    files = write_leaderboard(table, out)
+    with activity_display(quiet=quiet or as_json):
+        table = build_leaderboard(results)
+        files = write_leaderboard(table, out)
     if as_json:
         click.echo(to_json(table), nl=False)
     elif not quiet:

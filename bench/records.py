@@ -192,7 +192,7 @@ def has_killed(results: Path, spec: RunSpec) -> bool:
 
 
 def _cannot_write(results: Path, error: OSError) -> CannotWrite:
-    return CannotWrite(f"cannot write results in {results}: {error.strerror}; choose another with --results")
+    return CannotWrite(f"cannot write results in {results}: {error.strerror}; choose another folder")
 
 
 def _check_finite(record: Record) -> None:

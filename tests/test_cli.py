@@ -49,7 +49,7 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
     ("arguments", "said"),
     [
         (["rnu"], "no such command 'rnu'; did you mean 'run'?"),
-        (["run"], "name either --suite or one or more --task"),
+        (["run"], "name either a suite or one or more tasks"),
         (["run", "--suite", "quickstrat"], "Unknown suite 'quickstrat'. Did you mean 'quickstart'?"),
         (["run", "--task", "yeast_codin"], "Unknown task 'yeast_codin'. Did you mean 'yeast_coding"),
         (["run", "--task", "yeast_coding", "--model", "ccn"], "Unknown model 'ccn'. Did you mean 'cnn'?"),

@@ -399,7 +399,7 @@ def test_files_are_written_whole_and_the_plot_only_when_the_table_changes(result
 
 def test_place_that_cannot_be_written_is_said_in_one_line(results: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot write the leaderboard in .*choose another with --out"):
+    with pytest.raises(DataError, match=r"cannot write the leaderboard in .*choose another folder"):
         write_leaderboard(build_leaderboard(results), tmp_path / "file")
 
 

@@ -257,7 +257,9 @@ def test_pickles_of_the_hub_are_fetched_only_where_they_are_allowed(hub: Hub) ->
     torch.save(load_file(weights), hub.folder / "pytorch_model.bin")
     expected = opened(str(hub.folder)).parameter_hash()
     weights.unlink()
-    assert "no model.safetensors (pickles need --allow-pickle)" in refusal("org/tiny")
+    assert "no model.safetensors (pickles are read with --allow-pickle; from Python: allow_pickle=True)" in refusal(
+        "org/tiny"
+    )
     assert not [path for path in hub.asked if path.endswith(".bin")]
     assert opened("org/tiny", Access(allow_pickle=True)).parameter_hash() == expected
 
@@ -267,10 +269,10 @@ def test_code_of_the_hub_is_not_even_fetched_without_trust(hub: Hub, tmp_path: P
     content |= {"auto_map": {"AutoModelForMaskedLM": "modeling_odd.Odd"}, "model_type": "odd"}
     (hub.folder / "config.json").write_text(json.dumps(content))
     (hub.folder / "modeling_odd.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    option = f"--trust-remote-code org/tiny@{COMMIT}"
+    option = f"--trust-remote-code org/tiny@{COMMIT} (from Python: trust_remote_code=['org/tiny@{COMMIT}'])"
     assert refusal("org/tiny").endswith(f"needs its own code to run; read it, then allow it with {option}")
     assert refusal("org/tiny", Access(trusted=("org/tiny",))).endswith(
-        f"name the revision that you have read: {option}"
+        f"name the one that you have read: {option}"
     )
     assert f"it is at commit {COMMIT}" in refusal("org/tiny", Access(trusted=(f"org/tiny@{OLDER}",)))
     assert "it is at commit" in refusal("org/tiny", Access(trusted=("org/tiny@main",)))

@@ -270,7 +270,7 @@ def test_undefined_numbers_are_null_and_nan_is_refused(tmp_path: Path) -> None:
 
 def test_unwritable_results_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot write results in .*file: .*; choose another with --results"):
+    with pytest.raises(DataError, match=r"cannot write results in .*file: .*; choose another folder"):
         write_record(tmp_path / "file", RECORD, PREDICTIONS)
 
 

@@ -20,6 +20,7 @@ from .folder import cache_dir, file_digest
 
 log = logging.getLogger(__name__)
 
+_PASS = "pass --data-dir DIR, or set BASERATE_DATA_DIR to it"
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
 """Seconds without an answer after which a server counts as unreachable."""
@@ -154,7 +155,7 @@ def by_hand(repository: str, revision: str, *, paths: Sequence[str] = (), includ
     which = "".join(f" {path}" for path in paths) + "".join(f" --include '{glob}'" for glob in include)
     return (
         f"get it with `hf download {repository}{which} --repo-type dataset --revision {revision} "
-        f"--local-dir DIR/{repository}` and pass --data-dir DIR"
+        f"--local-dir DIR/{repository}` and {_PASS}"
     )
 
 
@@ -227,10 +228,7 @@ def _chunks(url: str, name: str) -> Iterator[bytes]:
 
 
 def _unreachable(url: str, name: str, reason: str) -> DataError:
-    return DataError(
-        f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder and pass --data-dir FOLDER, or "
-        "set BASERATE_DATA_DIR to it"
-    )
+    return DataError(f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder DIR and {_PASS}")
 
 
 def data_file(path: str) -> Path:
@@ -240,8 +238,7 @@ def data_file(path: str) -> Path:
         if files:
             return files[0]
     raise DataError(
-        f"data:{path} is in no folder of data; get it (the card's origin says where) as DIR/{path} and pass "
-        "--data-dir DIR"
+        f"data:{path} is in no folder of data; get it (the card's origin says where) as DIR/{path} and {_PASS}"
     )
 
 

@@ -23,6 +23,7 @@ PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 _INDICES = (WEIGHTS[1], PICKLES[1])
 _TEXT = ("*.json", "*.txt", "*.model", "*.jinja")
 _CODE = ("*.py",)
+_PICKLES_OPTION = "--allow-pickle; from Python: allow_pickle=True"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -157,9 +158,11 @@ def check_weights(folder: Path, where: str, *, allow_pickle: bool, own_loader: b
     if own_loader or _any(folder, PICKLES):
         raise ConfigError(
             f"{where}: its weights are pickles, which can run code when they are read; convert them to safetensors, or "
-            "pass --allow-pickle"
+            f"allow them ({_PICKLES_OPTION})"
         )
-    raise ConfigError(f"{where}: no model.safetensors" + ("" if allow_pickle else " (pickles need --allow-pickle)"))
+    raise ConfigError(
+        f"{where}: no model.safetensors" + ("" if allow_pickle else f" (pickles are read with {_PICKLES_OPTION})")
+    )
 
 
 def code_digest(folder: Path) -> str:
@@ -172,15 +175,16 @@ def check_trust(location: Location, commit: str, access: Access) -> str:
     """Return the pinned revision whose code the user allowed to run. Raises ConfigError, with the option to pass."""
     pinned = code_digest(location.folder) if location.folder else commit
     revisions = {t.rpartition("@")[0]: t.rpartition("@")[2] for t in access.trusted}
-    option = f"--trust-remote-code {location.name}@{pinned}"
+    trusted = f"{location.name}@{pinned}"
+    option = f"--trust-remote-code {trusted} (from Python: trust_remote_code=[{trusted!r}])"
     allowed = revisions.get(location.name)
     if allowed is None:
         if location.name in access.trusted:
-            raise ConfigError(f"--trust-remote-code {location.name}: name the revision that you have read: {option}")
+            raise ConfigError(f"{location.name}: trusted at no revision; name the one that you have read: {option}")
         raise ConfigError(f"{location.name}: needs its own code to run; read it, then allow it with {option}")
     if allowed != pinned:
         what = "its code now has the digest" if location.folder else "it is at commit"
-        raise ConfigError(f"--trust-remote-code {location.name}@{allowed}: {what} {pinned}; read what changed first")
+        raise ConfigError(f"{location.name}: trusted at {allowed}, but {what} {pinned}; read what changed first")
     return pinned
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from ..cache.folder import file_digest
-from ..cache.remote import hub_download, hub_snapshot, no_network
+from ..cache.remote import hub_download, hub_errors, hub_snapshot, no_network
 from ..digests import digest
 from ..errors import ConfigError
 from .families import FAMILIES, published
@@ -104,7 +104,7 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
             raise ConfigError(f"{location.name}: its files have the digest {revision}, not {location.revision}")
         content = _configuration(location.folder / "config.json", location.folder)
         return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
-    with _hub_errors_in_one_line(location):
+    with _errors_of_hub(location):
         from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled
 
         file = hub_download(location.name, "config.json", revision=location.revision or None, repo_type="model")
@@ -137,7 +137,7 @@ def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path
     if location.folder is not None:
         folder = location.folder
     else:
-        with _hub_errors_in_one_line(location):
+        with _errors_of_hub(location):
             folder = hub_snapshot(location.name, commit, [*_TEXT, *WEIGHTS, *(_CODE if code else ())])
             if pickles and not _any(folder, WEIGHTS):
                 hub_snapshot(location.name, commit, PICKLES)
@@ -269,44 +269,12 @@ def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
     return any(True for pattern in patterns for _ in folder.glob(pattern))
 
 
-@contextmanager
-def _hub_errors_in_one_line(location: Location) -> Iterator[None]:
-    """Turn errors of the hub's client into a ConfigError of one line that says what to do."""
-    from huggingface_hub import errors
-
-    name = location.name
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise ConfigError(
-            f"{name}: gated; accept its terms on its page on the hub, then log in with `hf auth login`"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ConfigError(f"{name}: has no revision {location.revision!r}") from error
-    except errors.RepositoryNotFoundError as error:
-        raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        cause = error.__cause__
-        if (
-            cause is not None and getattr(cause, "response", None) is not None
-        ):  # the hub is reached, and answers with an error
-            raise ConfigError(_unfetched(name, cause)) from error
-        raise _out_of_reach(location) from error
-    except no_network() as error:
-        raise _out_of_reach(location) from error
-    except errors.EntryNotFoundError as error:
-        raise ConfigError(f"{name}: has no config.json, so it is not a transformers checkpoint") from error
-    except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
-        raise ConfigError(_unfetched(name, error)) from error
-
-
-def _unfetched(name: str, error: BaseException) -> str:
-    return f"{name}: cannot be fetched from the hub ({(str(error).strip().splitlines() or [type(error).__name__])[0]})"
-
-
-def _out_of_reach(location: Location) -> ConfigError:
-    return ConfigError(
-        f"{location.name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out "
-        "of reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a cache "
-        "that has it"
+def _errors_of_hub(location: Location) -> AbstractContextManager[None]:
+    """Return a context in which errors of the hub's client are a ConfigError of one line that says what to do."""
+    return hub_errors(
+        location.name + (location.revision and f"@{location.revision}"),
+        "download it elsewhere and name its folder, or set HF_HOME to a cache that has it",
+        kind="model",
+        missing="has no config.json, so it is not a transformers checkpoint",
+        error_type=ConfigError,
     )

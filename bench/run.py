@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -38,13 +39,13 @@ class Result:
 
 
 def run_cell(
-    cell: Cell, worker: Worker, results: Path | None = None, apart: Callable[[Cell], Result] | None = None
+    cell: Cell, worker: Worker, results: Path | None = None, apart: Callable[[Cell], Result | None] | None = None
 ) -> Result:
     """Return what became of the cell, with its record written under `results`; a cell done before is not run again.
 
-    A cell that the last process died of is run by `apart`, if that is given. Whatever goes wrong with the cell is in
-    the result. Raises CannotWrite where `results` cannot be written at all, and DataError where the cell's record there
-    is corrupt.
+    A cell that the last process died of is run by `apart`, if that is given and can. Whatever goes wrong with the cell
+    is in the result. Raises CannotWrite where `results` cannot be written at all, and DataError where the cell's record
+    there is corrupt.
     """
     try:
         worker.split(cell.task)
@@ -62,8 +63,8 @@ def run_cell(
         return Result(cell, "done_before", earlier)
     if results is None:
         return _ended(cell, worker, None)
-    if apart is not None and has_killed(results, spec):
-        return apart(cell)
+    if apart is not None and has_killed(results, spec) and (result := apart(cell)) is not None:
+        return result
     with being_run(results, spec):
         return _ended(cell, worker, results)
 
@@ -198,10 +199,17 @@ def _prepare(results: Path | None, alone: bool = False, reason: str = "", **opti
     return functools.partial(run_cell, worker=worker, results=results, apart=apart)
 
 
-def _apart(prepare: Callable[..., Callable[[Cell], Result]], cell: Cell) -> Result:
-    """Return what became of a cell that is run in a process of its own, so that its death ends nothing else."""
+def _apart(prepare: Callable[..., Callable[[Cell], Result]], cell: Cell) -> Result | None:
+    """Return what became of a cell that is run in a process of its own, so that its death ends nothing else.
+
+    None where it cannot be sent to another process, such as an object of a notebook.
+    """
     log.warning("%s: the process that ran it last died, so it runs in one of its own", cell)
-    (ended,) = EXECUTORS.get("processes")([cell], prepare, workers=1, started=lambda cell: None)
+    try:
+        (ended,) = EXECUTORS.get("processes")([cell], prepare, workers=1, started=lambda cell: None)
+    except ConfigError:
+        log.debug("%s stays here", cell, exc_info=True)
+        return None
     return _lost(prepare, ended) if isinstance(ended, Lost) else ended
 
 
@@ -211,7 +219,9 @@ def _lost(prepare: Callable[..., Callable[[Cell], Result]], lost: Lost) -> Resul
     That process may die too, such as of examples that need more memory than there is; then there is no record.
     """
     writing = functools.partial(prepare, reason=lost.reason)
-    (ended,) = EXECUTORS.get("processes")([lost.cell], writing, workers=1, started=lambda cell: None)
+    ended: Result | Lost = lost
+    with suppress(ConfigError):  # it cannot be sent there
+        (ended,) = EXECUTORS.get("processes")([lost.cell], writing, workers=1, started=lambda cell: None)
     return Result(lost.cell, "failed", reason=lost.reason) if isinstance(ended, Lost) else ended
 
 

@@ -192,10 +192,10 @@ def cells_of(
 
     granted = access or NO_ACCESS
     if bool(suite) == bool(tasks):
-        raise ConfigError("name either --suite or one or more --task; `baserate list` shows what there is")
+        raise ConfigError("name either a suite or one or more tasks; `baserate list` shows what there is")
     if suite:
         if models or modes or settings or random_weights:
-            raise ConfigError("--model, --mode, --set and --random-weights go with --task; a suite names its own")
+            raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
         loaded = load_suite(suite, granted)
         return Planned(loaded.cells, loaded.name, loaded.seeds)
     if isinstance(models, Mapping):

@@ -10,7 +10,7 @@ def digest(*parts: bytes | str) -> str:
     """Return the 16-hex-digit BLAKE2b digest of the parts, each length-prefixed so that joins cannot collide."""
     h = hashlib.blake2b(digest_size=8)
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = part.encode(errors="surrogatepass") if isinstance(part, str) else part  # of a file name, say
         h.update(len(data).to_bytes(8, "little"))
         h.update(data)
     return h.hexdigest()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import BaserateError, MissingExtra, NotApplicable
 from .exposure import exposure_of
+from .files import writable
 from .modes import MODES
 from .modes.job import Job
 from .plan import Cell, Protocol, run_spec
@@ -54,6 +55,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     record = replace(
         unfinished,
         status="done",
+        scaled=mode.scaled,
         estimates=tuple(estimate(predictions, metric, scaled=mode.scaled) for metric in cell.task.metrics),
         flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),
@@ -197,14 +199,14 @@ def error_text(error: Exception | SystemExit) -> str:
     """Return one line for a mistake of the caller, and the traceback for a bug."""
     if isinstance(error, BaserateError | SystemExit):
         return error_line(error)
-    return "".join(traceback.format_exception(error)).strip()
+    return writable("".join(traceback.format_exception(error)).strip())
 
 
 def error_line(error: Exception | SystemExit) -> str:
     """Return the error's message on one line, after the name of its type where it is a bug."""
     if isinstance(error, SystemExit):
         return f"called sys.exit({error.code!r})"
-    message = " ".join(str(error).split())
+    message = writable(" ".join(str(error).split()))
     if isinstance(error, BaserateError):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

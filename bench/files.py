@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,8 @@ def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if isinstance(content, str):
-            with beside.open("w", encoding="utf-8", newline="") as file:
+            # A file name that is not UTF-8 has signs that cannot be written; they are shown as \udcNN.
+            with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())  # otherwise a power failure may leave an empty file
@@ -30,6 +33,20 @@ def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
         beside.replace(path)
     finally:
         _remove(beside)
+
+
+def check_regular(path: Path) -> None:
+    """Raise OSError, whose `strerror` says what it is, for a pipe, a socket or a device: reading one may never end."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    raise OSError(errno.EINVAL, f"{kind}, not a file", str(path))
+
+
+def writable(text: str) -> str:
+    r"""Return the text with what UTF-8 cannot hold, such as bytes of a file name in Latin-1, written as `\udcNN`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _remove(path: Path) -> None:

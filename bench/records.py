@@ -7,17 +7,15 @@ readers ignore hidden folders, and writers sweep those of dead processes.
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
 import math
 import os
 import re
 import shutil
-import socket
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -29,16 +27,15 @@ from .errors import DataError
 from .provenance import releases
 from .results import Estimate, Predictions, RunSpec
 from .types import ModelCard, Task, strings
+from .writing import REPLACED, discard, has_died, prefix, running, sweep
 
 SCHEMA = 2
 """From schema 2 on a record has the digest of its own content. Records of schema 1 can be read for ever."""
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""
-_BESIDE = ".writing-"
-_REPLACED = ".old"
-_STALE = 86_400
-"""Seconds after which the folder of a process that may be on another machine counts as left behind."""
+_NAME = 255
+"""The most bytes of a file's name that all common file systems take."""
 
 
 class CannotWrite(DataError):
@@ -55,7 +52,8 @@ class Record:
     read from. `digest` is that of the record's content where it was read from disk; `in_memory` are the predictions of
     a record that is not on disk. `audit` has the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons;
     `exposure` says whether the model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both
-    are empty where they were not asked for.
+    are empty where they were not asked for. `scaled` is whether the scores are on the scale of the targets, which those
+    of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored.
     """
 
     spec: RunSpec
@@ -73,6 +71,7 @@ class Record:
     grid: str = "run"
     audit: Mapping[str, Any] = field(default_factory=dict)
     exposure: Mapping[str, Any] = field(default_factory=dict)
+    scaled: bool | None = None
     schema: int = SCHEMA
     digest: str = field(default="", compare=False)
     path: Path | None = None
@@ -136,7 +135,16 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
 def record_folder(results: Path, spec: RunSpec) -> Path:
     """Return the folder of the run's record, whether or not it is written yet."""
     model = re.sub(r"[^\w.=+-]+", "_", spec.model).lstrip("._")  # a leading dot would hide the folder
-    return results / spec.task / f"{model}.{spec.mode}.{spec.hash[:8]}"
+    end = f".{spec.mode}.{spec.hash[:8]}"
+    return results / _shortened(spec.task, _NAME) / f"{_shortened(model, _NAME - len(end))}{end}"
+
+
+def _shortened(name: str, size: int) -> str:
+    """Return the name, or its start and a digest where it takes more than `size` bytes."""
+    content = os.fsencode(name)
+    if len(content) <= size:
+        return name
+    return content[: size - 17].decode("utf-8", "ignore") + "." + digest(content)
 
 
 def write_record(results: Path, record: Record, predictions: Predictions | None) -> Path:
@@ -149,9 +157,9 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
     folder = record_folder(results, record.spec)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        beside = Path(tempfile.mkdtemp(prefix=f"{_BESIDE}{_host()}.{os.getpid()}.", dir=folder.parent))
-        replaced = beside.with_name(f"{beside.name}{_REPLACED}")
+        sweep(folder.parent)
+        beside = Path(tempfile.mkdtemp(prefix=prefix(), dir=folder.parent))
+        replaced = beside.with_name(f"{beside.name}{REPLACED}")
         try:
             if predictions is not None:
                 _write_predictions(beside / "predictions.parquet", predictions)
@@ -168,12 +176,33 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
             beside.rename(folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-            _put_back(replaced)
+            discard(replaced)
     except OSError as error:
-        raise CannotWrite(
-            f"cannot write results in {results}: {error.strerror}; choose another with --results"
-        ) from error
+        raise _cannot_write(results, error) from error
     return folder
+
+
+@contextmanager
+def being_run(results: Path, spec: RunSpec) -> Iterator[None]:
+    """Mark that this process runs a cell, until the block ends or the process dies.
+
+    Raises CannotWrite where `results` cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(running(record_folder(results, spec).parent, spec.hash))
+        except OSError as error:
+            raise _cannot_write(results, error) from error
+        yield
+
+
+def has_killed(results: Path, spec: RunSpec) -> bool:
+    """Return whether the last process of this machine that ran the cell died, of it or of a signal."""
+    return has_died(record_folder(results, spec).parent, spec.hash)
+
+
+def _cannot_write(results: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(f"cannot write results in {results}: {error.strerror}; choose another folder")
 
 
 def _check_finite(record: Record) -> None:
@@ -186,46 +215,6 @@ def _check_finite(record: Record) -> None:
         ):
             if value is not None and not math.isfinite(value):
                 raise DataError(f"the estimate of {e.metric} has {name} {value}; expected a finite number or None")
-
-
-def _host() -> str:
-    return re.sub(r"[^\w-]+", "-", socket.gethostname())
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what dead writers have left in the folder."""
-    for path in folder.glob(f"{_BESIDE}*"):
-        host, _, process = path.name.removeprefix(_BESIDE).partition(".")
-        pid = process.partition(".")[0]
-        try:
-            known = host == _host() and pid.isdigit()
-            dead = not _is_alive(int(pid)) if known else time.time() - path.stat().st_mtime > _STALE
-        except OSError:  # another writer was faster
-            continue
-        if dead:
-            _put_back(path)
-
-
-def _put_back(path: Path) -> None:
-    """Remove what a writer has left, after its replaced record is back in a place that no new one has taken."""
-    if path.name.endswith(_REPLACED):
-        for record in path.glob("*/record.json"):
-            with contextlib.suppress(OSError):  # there is a new one, as there should be
-                record.parent.rename(path.parent / record.parent.name)
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    """Return whether a process runs on this machine; True where the system cannot tell."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # it is another user's
-        return True
-    return True
 
 
 def read_record(folder: Path) -> Record:
@@ -303,7 +292,8 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
     for s, seed in enumerate(predictions.seeds):
         for k in range(predictions.scores.shape[2]):
             columns[f"score:{seed}:{k}"] = np.ascontiguousarray(predictions.scores[s, :, k])
-    pq.write_table(pa.table(columns), file, compression="zstd")
+    with file.open("wb") as out:  # pyarrow would take a path for a URI, such as run:1, or for a home, such as ~/x
+        pq.write_table(pa.table(columns), out, compression="zstd")
 
 
 def _to_json(record: Record) -> dict[str, Any]:

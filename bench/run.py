@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without
 from .executors import EXECUTORS, Lost
 from .plan import Cell, Protocol
 from .provenance import environment, releases
-from .records import CannotWrite, Record, read_record, record_folder, write_record
+from .records import CannotWrite, Record, being_run, has_killed, read_record, record_folder, write_record
 from .threads import sleep_if_busy
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,20 @@ class Result:
     reason: str = ""
 
 
-def run_cell(cell: Cell, worker: Worker, results: Path | None = None, *, fresh_versions: bool = False) -> Result:
+def run_cell(
+    cell: Cell,
+    worker: Worker,
+    results: Path | None = None,
+    apart: Callable[[Cell], Result | None] | None = None,
+    *,
+    fresh_versions: bool = False,
+) -> Result:
     """Return what became of the cell, with its record written under `results`; a cell done before is not run again.
 
     With `fresh_versions` it is, unless it was made under the installed versions of the packages that count; its record
-    is replaced by the new one where the cell is done, and stays where it fails. Whatever goes wrong with the cell is in
-    the result. Raises CannotWrite where `results` cannot be written at all, and DataError where the cell's record there
-    is corrupt.
+    is replaced by the new one where the cell is done, and stays where it fails. A cell that the last process died of is
+    run by `apart`, if that is given and can. Whatever goes wrong with the cell is in the result. Raises CannotWrite
+    where `results` cannot be written at all, and DataError where the cell's record there is corrupt.
     """
     try:
         worker.split(cell.task)
@@ -61,6 +69,15 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None, *, fresh_v
     earlier = None if folder is None else _done_before(folder, cell)
     if earlier is not None and not (fresh_versions and _is_of_other_versions(earlier)):
         return Result(cell, "done_before", earlier)
+    if results is None:
+        return _ended(cell, worker, None, earlier)
+    if apart is not None and has_killed(results, spec) and (result := apart(cell)) is not None:
+        return result
+    with being_run(results, spec):
+        return _ended(cell, worker, results, earlier)
+
+
+def _ended(cell: Cell, worker: Worker, results: Path | None, earlier: Record | None) -> Result:
     worker.audit(cell.task)
     start = time.perf_counter()
     try:
@@ -185,16 +202,72 @@ class Grid:
             refuse_leaks=self.refuse_leaks,
             fresh_versions=self.fresh_versions,
         )
-        for ended in executor(chosen, prepare, workers=self.workers, started=self.started):
-            result = Result(ended.cell, "failed", reason=ended.reason) if isinstance(ended, Lost) else ended
+        here = functools.partial(prepare, alone=True) if executor is EXECUTORS.get("serial") else prepare
+        for ended in executor(chosen, here, workers=self.workers, started=self.started):
+            result = _lost(prepare, ended) if isinstance(ended, Lost) else ended
             self.finished(result)
             yield result
 
 
-def _prepare(results: Path | None, *, fresh_versions: bool, **options: Any) -> Callable[[Cell], Result]:
-    """Return the function that runs a cell in this process, which the executor may just have started."""
+def _prepare(
+    results: Path | None, alone: bool = False, reason: str = "", *, fresh_versions: bool, **options: Any
+) -> Callable[[Cell], Result]:
+    """Return the function that runs a cell in this process, which the executor may just have started.
+
+    Where it is `alone`, a cell that has killed a process before is run in another one. With a `reason` the function
+    runs no cell, but writes the record of one that was lost.
+    """
     run_inherited_plugins()
-    return functools.partial(run_cell, worker=Worker(**options), results=results, fresh_versions=fresh_versions)
+    worker = Worker(**options)
+    if reason:
+        return functools.partial(_record_lost, worker=worker, results=results, reason=reason)
+    elsewhere = functools.partial(_prepare, results, fresh_versions=fresh_versions, **options)
+    apart = functools.partial(_apart, elsewhere) if alone else None
+    return functools.partial(run_cell, worker=worker, results=results, apart=apart, fresh_versions=fresh_versions)
+
+
+def _apart(prepare: Callable[..., Callable[[Cell], Result]], cell: Cell) -> Result | None:
+    """Return what became of a cell that is run in a process of its own, so that its death ends nothing else.
+
+    None where it cannot be sent to another process, such as an object of a notebook.
+    """
+    log.warning("%s: the process that ran it last died, so it runs in one of its own", cell)
+    try:
+        (ended,) = EXECUTORS.get("processes")([cell], prepare, workers=1, started=lambda cell: None)
+    except ConfigError:
+        log.debug("%s stays here", cell, exc_info=True)
+        return None
+    return _lost(prepare, ended) if isinstance(ended, Lost) else ended
+
+
+def _lost(prepare: Callable[..., Callable[[Cell], Result]], lost: Lost) -> Result:
+    """Return the result of a cell that its process died of, with a record written by another process.
+
+    That process may die too, such as of examples that need more memory than there is; then there is no record.
+    """
+    writing = functools.partial(prepare, reason=lost.reason)
+    ended: Result | Lost = lost
+    with suppress(ConfigError):  # it cannot be sent there
+        (ended,) = EXECUTORS.get("processes")([lost.cell], writing, workers=1, started=lambda cell: None)
+    return Result(lost.cell, "failed", reason=lost.reason) if isinstance(ended, Lost) else ended
+
+
+def _record_lost(cell: Cell, worker: Worker, results: Path | None, reason: str) -> Result:
+    failed = Result(cell, "failed", reason=reason)
+    if results is None:
+        return failed
+    try:
+        folder = record_folder(results, worker.spec(cell))
+        if (earlier := _done_before(folder, cell)) is not None and earlier.status == "done":
+            return failed  # the record of other versions stays
+        # Not the model's flags: to check it is to load it, of which the process may have died.
+        record = worker.finish(cell, replace(worker.begin(cell), error=reason), time.perf_counter())
+        return replace(failed, record=read_record(write_record(results, record, None)))
+    except CannotWrite:
+        raise
+    except (Exception, SystemExit):
+        log.debug("%s has no record", cell, exc_info=True)
+        return failed
 
 
 def _check_unique(cells: Sequence[Cell]) -> None:

@@ -1,6 +1,7 @@
 """A copy of every record in MLflow: a parent run per grid, a child per cell. Results are never read back from it.
 
-Syncing twice adds nothing: the tag `baserate.hash` of a run identifies its record's content.
+Syncing twice adds nothing, at the same time neither: the tag `baserate.hash` of a run identifies its record's content,
+and one process copies at a time.
 """
 
 from __future__ import annotations
@@ -8,22 +9,27 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .digests import digest
 from .errors import BaserateError
-from .files import write_whole
+from .files import writable, write_whole
 from .progress import activity
 from .records import Record
 
 EXPERIMENT = "baserate"
 _MARK = ".mirrored.json"
+_SQLITE = "sqlite:///"
+_PATIENCE = 600.0
+"""Seconds for which a process waits while another one copies."""
 
 
 class TrackingError(BaserateError):
@@ -45,8 +51,9 @@ def default_uri(results: Path) -> str:
 
 def unmirrored(records: Sequence[Record], results: Path, uri: str) -> list[Record]:
     """Return the records not yet copied to `uri` from here, without importing MLflow or asking it."""
-    marked = _read_marks(results).get(uri, [])
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    marked = _read_marks(results).get(_place(uri), [])
+    store = _sqlite_file(uri)
+    if store is not None and not store.exists():
         return list(records)
     return [r for r in records if _identity(r) not in marked]
 
@@ -54,30 +61,105 @@ def unmirrored(records: Sequence[Record], results: Path, uri: str) -> list[Recor
 def sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
     """Return how many records were copied to MLflow at `uri`; those that it already has are left alone.
 
-    Raises TrackingError, in one line, where the store or server cannot be used.
+    Where another process copies, this one waits. Raises TrackingError, in one line, where the store or server cannot
+    be used.
     """
     with quiet_mlflow():
         try:
-            return _sync(records, results, uri)
-        except BaserateError:
-            raise
+            store = _sqlite_file(uri)
+            with _alone(results / ".mlflow.lock" if store is None else store.with_name(f"{store.name}.lock"), uri):
+                return _sync(records, results, uri)
         except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise TrackingError(f"MLflow at {uri} cannot be used ({reason[:200]})") from error
+            raise TrackingError(refusal(error, uri)) from error
+
+
+def refusal(error: Exception, uri: str) -> str:
+    """Return why MLflow cannot be used, on one line and with MLflow's own advice, which comes last in its messages."""
+    if isinstance(error, BaserateError):
+        return str(error)
+    # Of a database's error the statement that failed, and a link to a page about its class, tell nobody anything.
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = " ".join(line for line in lines if line and not line.startswith(("[SQL:", "[parameters:", "(Background on")))
+    reason = told if len(told) <= 1500 else f"{told[:300]} ... {told[-1000:]}"
+    return f"MLflow at {uri} cannot be used ({reason or type(error).__name__})"
+
+
+def experiment_id(client: Any, uri: str, default: str, *, artifacts: str | None = None) -> str:
+    """Return the id of the experiment that MLFLOW_EXPERIMENT_NAME names, else of `default`, made where there is none.
+
+    Raises TrackingError where it was deleted: MLflow keeps its name.
+    """
+    name = _experiment(default)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifacts))
+        except Exception:
+            found = client.get_experiment_by_name(name)  # somebody else has just made it
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"MLflow at {uri}: the experiment {name!r} was deleted; bring it back with `MLFLOW_TRACKING_URI='{uri}' "
+            f"mlflow experiments restore -x {found.experiment_id}`, or set MLFLOW_EXPERIMENT_NAME to another name"
+        )
+    return str(found.experiment_id)
+
+
+def _experiment(default: str) -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or default
+
+
+def _place(uri: str) -> str:
+    """Return what the marks of copied records are kept under."""
+    name = _experiment(EXPERIMENT)
+    return uri if name == EXPERIMENT else f"{uri} {name}"
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0]) if uri.startswith(_SQLITE) else None
+
+
+@contextmanager
+def _alone(lock: Path, uri: str) -> Iterator[None]:
+    """Wait until no other process is in this block with the same lock, on this machine or another.
+
+    The lock is that of an empty sqlite database: it holds wherever MLflow's own store can be shared, and ends with its
+    process. Raises TrackingError where another process takes too long.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(lock, timeout=1, isolation_level=None)
+    waiting = None
+    end = time.monotonic() + _PATIENCE
+    try:
+        while True:
+            try:
+                connection.execute("begin exclusive")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                waiting = waiting or activity("waiting while another run copies to MLflow", 0)
+                if time.monotonic() > end:
+                    raise TrackingError(
+                        f"MLflow at {uri}: another run has been copying for {_PATIENCE / 60:.0f} minutes"
+                    ) from error
+        yield
+    finally:
+        connection.close()
 
 
 def _sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
     import mlflow
     from mlflow.tracking import MlflowClient
 
+    store = _sqlite_file(uri)
+    if store is not None and store.exists():
+        _without_write_ahead(store)
     mlflow.set_tracking_uri(uri)
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    local = uri.startswith("sqlite:///")
-    artifacts = (results / "mlartifacts").resolve().as_uri() if local else None
-    where = experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT, artifacts)
-    if local:
-        _write_ahead(Path(uri.removeprefix("sqlite:///")))
+    artifacts = (results / "mlartifacts").resolve().as_uri() if store else None
+    where = experiment_id(client, uri, EXPERIMENT, artifacts=artifacts)
     known = {run.data.tags.get("baserate.hash"): run.info.run_id for run in _all_runs(client, where)}
     fresh = [r for r in records if _identity(r) not in known]
     advance = activity("copying to MLflow", len(fresh))
@@ -110,7 +192,7 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     }
     if record.error:
         tags["baserate.error"] = record.error[-4000:]
-    run = client.create_run(experiment, tags=tags)
+    run = client.create_run(experiment, tags={key: writable(value) for key, value in tags.items()})
     metrics: dict[str, float | None] = {"seconds": record.seconds, "peak_memory_mb": record.peak_memory_mb}
     for e in record.estimates:
         name = _metric_name(e.metric)
@@ -119,7 +201,7 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     client.log_batch(
         run.info.run_id,
         metrics=[Metric(k, v, run.info.start_time, 0) for k, v in metrics.items() if v is not None],
-        params=[Param(k, v[:6000]) for k, v in params.items()],
+        params=[Param(k, writable(v[:6000])) for k, v in params.items()],
     )
     if record.path is not None:
         for file in sorted(record.path.iterdir()):
@@ -144,22 +226,24 @@ def _metric_name(metric: str) -> str:
 
 
 def _all_runs(client: Any, experiment: str) -> Iterator[Any]:
+    """Yield the runs, those too that a user has deleted: they do not come back. A grid that was deleted does."""
+    from mlflow.entities import ViewType
+
     token = None
     while True:
-        page = client.search_runs([experiment], max_results=1000, page_token=token)
-        yield from page
+        page = client.search_runs([experiment], run_view_type=ViewType.ALL, max_results=1000, page_token=token)
+        yield from (r for r in page if r.info.lifecycle_stage == "active" or "mlflow.parentRunId" in r.data.tags)
         token = page.token
         if not token:
             return
 
 
-def _write_ahead(file: Path) -> None:
-    """Switch the sqlite store to write-ahead logging: faster, and readers (the MLflow page) never block a run."""
-    import sqlite3
-
-    connection = sqlite3.connect(file)
+def _without_write_ahead(file: Path) -> None:
+    """Take the store out of write-ahead logging, in which machines that share it would damage it."""
+    connection = sqlite3.connect(file, timeout=1)
     try:
-        connection.execute("pragma journal_mode=wal")
+        with suppress(sqlite3.OperationalError):  # somebody reads it; next time, then
+            connection.execute("pragma journal_mode=delete")
     finally:
         connection.close()
 
@@ -174,7 +258,7 @@ def quiet_mlflow() -> Iterator[None]:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
         "GIT_PYTHON_REFRESH": "quiet",
     }
-    before = {key: os.environ.get(key) for key in settings}
+    before = {key: os.environ.get(key) for key in (*settings, "MLFLOW_TRACKING_URI")}  # MLflow sets the last one
     os.environ.update({key: value for key, value in settings.items() if before[key] is None})
     import mlflow  # noqa: F401 - it sets its own levels when it is imported
 
@@ -203,5 +287,5 @@ def _read_marks(results: Path) -> dict[str, list[str]]:
 
 
 def _write_marks(results: Path, uri: str, identities: list[str]) -> None:
-    marks = _read_marks(results) | {uri: sorted(identities)}
+    marks = _read_marks(results) | {_place(uri): sorted(identities)}
     write_whole(results / _MARK, json.dumps(marks, indent=0))

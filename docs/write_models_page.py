@@ -48,7 +48,7 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
   another repository is pinned by no revision of its own and refused: copy the `.py` files beside `config.json`, and
   take the other repository's name out of `auto_map` there and in `tokenizer_config.json`.
 - **Pickles**: weights are read from safetensors. Where there are none, `--allow-pickle` reads `pytorch_model.bin`, of
-  tensors alone.
+  tensors alone. An index must name files beside it: the digest of the folder, which the record has, covers no others.
 - **Offline**: files are taken from the cache that `HF_HOME` names; with `HF_HUB_OFFLINE=1` nothing else is tried. To
   fill it: `hf download NAME --revision COMMIT`. A gated model needs `hf auth login`.
 - **Speed**: `NAME(precision='bf16')` or `'fp32'`; by itself a model runs in bfloat16 where the device is faster with it

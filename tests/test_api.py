@@ -371,7 +371,7 @@ def test_a_mistake_in_a_data_frame_is_one_line(change: dict[str, Any], options: 
         (lambda: br.run(frame(), "cnn"), "not a DataFrame; frame_task makes one from a data frame"),
         (lambda: br.run([Path("none.toml")], "cnn"), "none.toml"),
         (lambda: br.run("yeast_coding", Path("none.py")), "none.py: No such file"),
-        (lambda: br.run(), "name either --suite or one or more --task"),
+        (lambda: br.run(), "name either a suite or one or more tasks"),
         (lambda: br.run("yeast_coding", "cnn", "probe"), "Unknown mode 'probe'"),
         (lambda: br.run("yeast_coding", "cnn", "zero_shot"), "no model named here has mode zero_shot"),
         (lambda: br.run("yeast_coding", executor="clustr"), "Unknown executor 'clustr'"),

@@ -419,6 +419,16 @@ def test_an_audit_that_cannot_be_kept_is_still_an_audit(
     assert "cannot write the cache" in caplog.text and "Traceback" not in caplog.text
 
 
+def test_relatives_in_validation_are_not_said_to_be_in_training(base: Split) -> None:
+    """A task without training rows, as for a zero-shot rule, may have validation rows."""
+    none = replace(base, train=base.train.take(np.arange(0)))
+    near = planted(none, "test", {0: (base.valid.inputs.sequences[3], 1)})
+    found = audit(task(), near).finding("near_test")
+    assert found.title == "Near relatives of test rows in validation"
+    assert "have a similarity of 0.8 or more to a validation row" in found.summary
+    assert audit(task(), near).finding("lookup").title == "Lookup: the label of the most similar validation row"
+
+
 def test_short_sequences_are_no_relatives_where_shuffled_ones_are_as_similar() -> None:
     """Of 36 random bases a tenth aligns with one of 4,000 others; of relatives on top of that all are counted."""
     parts = {p: drawn(n, seed, 36) for seed, (p, n) in enumerate({"train": 4000, "valid": 300, "test": 400}.items())}

@@ -179,6 +179,18 @@ def test_every_kind_is_read_back_as_it_was(kind: str, tmp_path: Path) -> None:
             assert list(examples.inputs.alternates) == list(old.inputs.alternates)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("length", [90, 8])
+def test_a_task_that_never_had_a_valid_part_gets_one(length: int, tmp_path: Path) -> None:
+    sequences = [s for s in drawn(60, 0, length) for _ in range(2 if length == 90 else 1)]
+    split = Split(part("train", sequences), part("valid", []), part("test", drawn(20, 1, length)))
+    done = resplit(task(), split, tmp_path / "v", rules=["conflicts"] if length == 8 else ["groups"])
+    assert "split kept, and valid taken out of train" in done.summary[-1]
+    made = load_split(task_card(done.card))
+    assert (len(made.train) + len(made.valid), len(made.test)) == (len(sequences), 20) and len(made.valid) >= 5
+    if length == 90:
+        assert not {*made.valid.inputs.sequences} & {*made.train.inputs.sequences}, "repeats are one family"
+
+
 def test_nothing_is_overwritten_or_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(ConfigError, match="exists already"):

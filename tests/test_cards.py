@@ -312,5 +312,5 @@ column = "part"
 
 
 def test_a_benchmark_is_no_grid_and_says_how_it_is_run() -> None:
-    with pytest.raises(UnknownName, match=r"'gue' is a benchmark: --task 'gue\.\*' runs its tasks"):
+    with pytest.raises(UnknownName, match=r"'gue' is a benchmark: the tasks 'gue\.\*' are its own"):
         load_suite("gue")

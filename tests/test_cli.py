@@ -49,7 +49,7 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
     ("arguments", "said"),
     [
         (["rnu"], "no such command 'rnu'; did you mean 'run'?"),
-        (["run"], "name either --suite or one or more --task"),
+        (["run"], "name either a suite or one or more tasks"),
         (["run", "--suite", "quickstrat"], "Unknown suite 'quickstrat'. Did you mean 'quickstart'?"),
         (["run", "--task", "yeast_codin"], "Unknown task 'yeast_codin'. Did you mean 'yeast_coding"),
         (["run", "--task", "yeast_coding", "--model", "ccn"], "Unknown model 'ccn'. Did you mean 'cnn'?"),
@@ -66,7 +66,10 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
         (["run", "--task", "mine.toml"], "mine.toml: No such file or directory"),
         (["leaderboard", "nowhere"], "nowhere: no such folder"),
         (["track", "nowhere"], "nowhere: no such folder"),
+        (["leaderboard", "s3://bucket/x"], "s3://bucket/x: expected a folder of this machine, not s3://"),
+        (["leaderboard", "~/nowhere-at-all"], f"{Path.home()}/nowhere-at-all: no such folder"),
         (["show", "nothing_like_it"], "Unknown task or model 'nothing_like_it'."),
+        (["show", "caf\udce9.py"], r"caf\udce9.py: "),
         (["pretrain", "none.toml", "--out", "x"], "none.toml"),
     ],
 )
@@ -108,7 +111,7 @@ def test_failed_cell_exits_1_with_its_reason_and_dead_server_does_not_matter(toy
     )  # fmt: skip
     assert done.returncode == 1
     assert "needs the package 'a_package_that_is_not_there': `pip install a_package_that_is_not_there`" in done.stderr
-    assert "MLflow at http://127.0.0.1:9 cannot be used" in done.stdout and "2 records not copied" in done.stdout
+    assert "MLflow at http://127.0.0.1:9 cannot be used" in done.stderr and "2 records not copied" in done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from baserate.cards.task import read_toml
+from baserate.errors import BaserateError
 from baserate.files import write_whole
+from baserate.inhouse.reading import parsed
+from baserate.new_task.sample import read_sample
+from baserate.pretraining.config import read_config
+from baserate.sources.sequences import package_file
 
 
 def test_text_is_written_as_it_is_and_replaces_what_was_there(tmp_path: Path) -> None:
@@ -71,3 +79,22 @@ def test_a_file_where_a_folder_should_be_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         write_whole(tmp_path / "file" / "x", "text")
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [
+        (read_toml, "x.toml"),
+        (read_config, "x.toml"),
+        (parsed, "x.py"),
+        (read_sample, "x.csv"),
+        (read_sample, "x.parquet"),
+        (lambda path: package_file(str(path)), "x.csv"),
+    ],
+)
+def test_a_pipe_as_a_file_is_refused_and_not_waited_for(
+    read: Callable[[Path], object], name: str, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(BaserateError, match=f"{name}: (a pipe, )?not a file"):
+        read(tmp_path / name)

@@ -28,6 +28,7 @@ from baserate.leaderboard.comparisons import ALPHA, Gain, adjusted, ranks, resam
 from baserate.leaderboard.markdown import escape
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell
+from baserate.progress import Advance, listening
 from baserate.records import Record, read_predictions, read_record, read_records, write_record
 from baserate.results import Predictions, RunSpec
 from baserate.statistics import estimate, flag_collapsed, replicates
@@ -344,6 +345,34 @@ def test_no_name_breaks_the_table(results: Path, name: str) -> None:
     assert "A \\| toy &lt;b&gt;." in markdown
 
 
+def test_names_and_errors_that_utf_8_cannot_hold_are_written_as_escapes(tmp_path: Path) -> None:
+    put(tmp_path, "caf\udce9", status="failed", error="no weights in caf\udce9.npy")
+    put(tmp_path, "good")
+    files = write_leaderboard(build_leaderboard(tmp_path), tmp_path / "out")
+    text = {file.suffix: file.read_bytes().decode("utf-8", "replace") for file in files}
+    assert r"caf\udce9.npy" in text[".json"] and r"caf\udce9" in text[".csv"] and "caf" in text[".md"]
+
+
+def test_a_table_that_takes_long_says_how_far_it_is(results: Path) -> None:
+    seen: dict[str, list[int]] = {}
+
+    def listener(doing: str, total: int, lane: str) -> Advance:
+        done = seen[doing] = [total, 0]
+
+        def advance(n: int, now: str = "", /) -> None:
+            done[1] += n
+
+        return advance
+
+    with listening(listener):
+        table = build_leaderboard(results)
+    n = len(read_records(results)) - table.limited
+    assert seen == {
+        "checking records": [n, n],
+        "comparing the models of each task": [len(table.columns), len(table.columns)],
+    }
+
+
 def test_same_records_give_the_same_bytes_in_any_order_with_any_cache(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,7 +423,7 @@ def test_files_are_written_whole_and_the_plot_only_when_the_table_changes(result
 
 def test_place_that_cannot_be_written_is_said_in_one_line(results: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot write the leaderboard in .*choose another with --out"):
+    with pytest.raises(DataError, match=r"cannot write the leaderboard in .*choose another folder"):
         write_leaderboard(build_leaderboard(results), tmp_path / "file")
 
 

@@ -145,6 +145,19 @@ def test_a_zero_shot_score_has_no_error_on_the_scale_of_the_targets(tmp_path: Pa
     assert cell.estimates == estimates and cell.estimates[1].value is None
 
 
+@pytest.mark.parametrize("scaled", [True, False])
+def test_whether_scores_are_on_the_scale_of_the_targets_is_stored(scaled: bool, tmp_path: Path) -> None:
+    spec = RunSpec("toy@1", "d", "s", "lm", {}, "r", "my_mode", {}, (0, 1), 0.9)
+    p = predictions(1.0)
+    stated = estimate(p, "mcc", scaled=scaled)
+    write_record(tmp_path, Record(spec, "done", {}, {}, (stated,), scaled=scaled), p)
+    (record,) = read_records(tmp_path)
+    assert record.scaled is scaled and proof.is_scaled(record, stated) is scaled
+    before = replace(record, scaled=None)
+    told = replace(stated, reason="r2 needs predictions on the scale of the targets; a zero-shot score is on its own")
+    assert proof.is_scaled(before, stated) and not proof.is_scaled(before, told), "an older record, by its text"
+
+
 def test_a_metric_that_is_not_there_any_more_is_said_and_not_shown(tmp_path: Path) -> None:
     with Registry.temporarily():
         metric("trust", label="Trust", better="higher", needs="probabilities", definition="Trust.")(

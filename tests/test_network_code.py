@@ -263,18 +263,19 @@ def test_code_runs_only_where_the_model_and_its_revision_are_named(tmp_path: Pat
         assert not marker(folder).exists() and "\n" not in str(caught.value)
         return str(caught.value)
 
-    option = f"--trust-remote-code {folder}@{pinned}"
+    trusted_name = f"{folder}@{pinned}"
+    option = f"--trust-remote-code {trusted_name} (from Python: trust_remote_code=[{trusted_name!r}])"
     for trusted in ((), ("other/model@" + pinned,)):
         message = refused(*trusted)
         assert message == f"{folder}: needs its own code to run; read it, then allow it with {option}"
-    assert f"name the revision that you have read: {option}" in refused(str(folder))
+    assert f"name the one that you have read: {option}" in refused(str(folder))
     assert f"its code now has the digest {pinned}; read what changed first" in refused(f"{folder}@0123456789abcdef")
     opened(folder, Access(trusted=("other/model@1", f"{folder}@{pinned}")))
     assert marker(folder).exists()
     marker(folder).unlink()
     with (folder / "modeling_odd.py").open("a") as code:
         code.write("# a change\n")
-    assert f"@{pinned}: its code now has the digest {code_digest(folder)}; read what changed" in refused(
+    assert f"trusted at {pinned}, but its code now has the digest {code_digest(folder)}; read what changed" in refused(
         f"{folder}@{pinned}"
     )
 

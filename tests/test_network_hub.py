@@ -31,7 +31,8 @@ from huggingface_hub import constants, file_download, utils
 from huggingface_hub.utils import _http
 from safetensors.torch import load_file
 
-from baserate.errors import ConfigError
+from baserate.cards.checkpoint import checkpoint_card
+from baserate.errors import ConfigError, DataError
 from baserate.networks.checkpoint import open_checkpoint
 from baserate.networks.hub import Access, Location, check_trust, locate, read_config
 from baserate.networks.language_model import LanguageModel
@@ -205,7 +206,7 @@ def test_a_cache_named_by_the_environment_is_used(tmp_path: Path) -> None:
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.stdout == "org/tiny\n"
-    assert "ConfigError: org/other: not in the local cache, and the hub is out of reach" in done.stderr
+    assert "ConfigError: org/other: not here, and the hub is out of reach" in done.stderr
 
 
 def refusal(name: str, access: Access | None = None) -> str:
@@ -224,7 +225,7 @@ def test_what_is_not_in_the_cache_is_said_without_a_network(
     point_client(monkeypatch, cache, "http://127.0.0.1:9", offline=offline)
     waited: list[float] = []
     monkeypatch.setattr(_http.time, "sleep", waited.append)
-    expected = "not in the local cache, and the hub is out of reach (offline mode, or no network)"
+    expected = "not here, and the hub is out of reach ("
     assert refusal("org/absent").startswith(f"org/absent: {expected}")
     assert refusal("org/tiny@v9").startswith(f"org/tiny@v9: {expected}")
     for name in ("org/tiny", f"org/tiny@{COMMIT}"):
@@ -256,7 +257,9 @@ def test_pickles_of_the_hub_are_fetched_only_where_they_are_allowed(hub: Hub) ->
     torch.save(load_file(weights), hub.folder / "pytorch_model.bin")
     expected = opened(str(hub.folder)).parameter_hash()
     weights.unlink()
-    assert "no model.safetensors (pickles need --allow-pickle)" in refusal("org/tiny")
+    assert "no model.safetensors (pickles are read with --allow-pickle; from Python: allow_pickle=True)" in refusal(
+        "org/tiny"
+    )
     assert not [path for path in hub.asked if path.endswith(".bin")]
     assert opened("org/tiny", Access(allow_pickle=True)).parameter_hash() == expected
 
@@ -266,11 +269,9 @@ def test_code_of_the_hub_is_not_even_fetched_without_trust(hub: Hub, tmp_path: P
     content |= {"auto_map": {"AutoModelForMaskedLM": "modeling_odd.Odd"}, "model_type": "odd"}
     (hub.folder / "config.json").write_text(json.dumps(content))
     (hub.folder / "modeling_odd.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    option = f"--trust-remote-code org/tiny@{COMMIT}"
+    option = f"--trust-remote-code org/tiny@{COMMIT} (from Python: trust_remote_code=['org/tiny@{COMMIT}'])"
     assert refusal("org/tiny").endswith(f"needs its own code to run; read it, then allow it with {option}")
-    assert refusal("org/tiny", Access(trusted=("org/tiny",))).endswith(
-        f"name the revision that you have read: {option}"
-    )
+    assert refusal("org/tiny", Access(trusted=("org/tiny",))).endswith(f"name the one that you have read: {option}")
     assert f"it is at commit {COMMIT}" in refusal("org/tiny", Access(trusted=(f"org/tiny@{OLDER}",)))
     assert "it is at commit" in refusal("org/tiny", Access(trusted=("org/tiny@main",)))
     assert not (tmp_path / "ran").exists()
@@ -284,7 +285,7 @@ def test_code_of_the_hub_is_not_even_fetched_without_trust(hub: Hub, tmp_path: P
         ("org/gated", "org/gated: gated; accept its terms on its page on the hub, then log in with `hf auth login`"),
         ("org/gone", "org/gone: no such model on the hub, or it is private (`hf auth login`)"),
         ("org/never", "org/never: no such model on the hub, or it is private (`hf auth login`)"),
-        ("org/tiny@v9", "org/tiny: has no revision 'v9'"),
+        ("org/tiny@v9", "org/tiny@v9: no such revision on the hub"),
         ("org/broken", "org/broken: cannot be fetched from the hub (.*500"),
         ("org/slow", "org/slow: cannot be fetched from the hub (.*429"),
     ],
@@ -307,3 +308,31 @@ def test_a_folder_may_be_pinned_by_the_digest_of_its_files(tmp_path: Path) -> No
     build(folder, LAYOUTS["esm-rotary"], seed=1)
     changed = read_config(Location(str(folder), folder, ""))[1]
     assert refusal(f"{folder}@{digest}") == f"{folder}: its files have the digest {changed}, not {digest}"
+
+
+@pytest.mark.parametrize("shard", ["../outside.safetensors", "shards/one.safetensors", "/tmp/outside.safetensors"])
+def test_an_index_that_leads_out_of_the_folder_is_refused(shard: str, tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS["esm-rotary"])
+    index: dict[str, dict[str, str]] = {"metadata": {}}
+    index["weight_map"] = dict.fromkeys(load_file(folder / "model.safetensors"), shard)
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    for refused in (lambda: opened(str(folder)), lambda: checkpoint_card(Location(str(folder), folder, ""))):
+        with pytest.raises(ConfigError, match=f"index.json: weight_map: names '{shard}'; expected a file beside it"):
+            refused()
+    index["weight_map"] = dict.fromkeys(index["weight_map"], "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert opened(str(folder)).name == "x"
+
+
+def test_what_is_no_file_in_a_folder_is_refused_at_once(tmp_path: Path) -> None:
+    folder = build(tmp_path / "x", LAYOUTS["esm-rotary"])
+    (folder / "more.json").mkdir()
+    assert opened(str(folder)).name == "x"
+    os.mkfifo(folder / "pipe.json")
+    with pytest.raises(DataError, match=r"pipe.json: cannot be read \(a pipe, not a file\)"):
+        read_config(Location(str(folder), folder, ""))
+    (folder / "pipe.json").unlink()
+    (folder / "zeros.json").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"zeros.json: cannot be read \(a device, not a file\)"):
+        read_config(Location(str(folder), folder, ""))

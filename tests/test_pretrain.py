@@ -231,7 +231,7 @@ def test_a_dead_tracking_server_costs_a_warning_alone(
     with caplog.at_level(logging.WARNING):
         out = pretrain(config, tmp_path / "out", device="cpu", tracking_uri="nosuchscheme://x")
     assert (out / "model.safetensors").is_file()
-    assert "is not mirrored" in caplog.text
+    assert "is not copied" in caplog.text
 
 
 def test_the_log_reaches_mlflow(config: Path, tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from baserate.errors import ConfigError, DataError
-from baserate.probes.linear import Path, fit_probe, logistic_path, ridge_path
+from baserate.probes.linear import Path, _path, _ridge, fit_probe, logistic_path
 
 PENALTIES = (1e-4, 1e-2, 1.0)
+
+
+def ridge_path(x: Any, y: NDArray[Any], penalties: tuple[float, ...], *, tolerance: float = 1e-10) -> Path:
+    return _path(_ridge(x, y, penalties, tolerance=tolerance), penalties)
 
 
 def _features(n: int, d: int, *, seed: int = 0) -> NDArray[np.float64]:

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,14 +20,16 @@ import baserate as br
 from baserate.cards.task import task_card
 from baserate.cli.display import GridDisplay
 from baserate.errors import BaserateError, ConfigError
+from baserate.evaluate import Worker
 from baserate.executors.executor import Lost
 from baserate.executors.processes import processes
 from baserate.plan import Cell, Protocol, plan
 from baserate.progress import Advance, activity, listening
-from baserate.records import read_records
+from baserate.records import has_killed, read_records, record_folder
 from baserate.registry import get_model
 from baserate.run import Grid
 from baserate.types import ModelCard, Task
+from baserate.writing import _host
 
 
 @pytest.fixture
@@ -68,20 +72,21 @@ def test_the_records_are_those_of_one_process_but_for_cost_and_environment(toys:
         assert one == two and scores == scores_of_two
 
 
-def test_a_process_keeps_to_its_task_until_the_others_are_taken(toys: list[Task]) -> None:
+def test_a_process_keeps_to_its_task_until_the_others_are_taken(toys: list[Task], tmp_path: Path) -> None:
     def prepare() -> Callable[[Cell], tuple[str, str, int]]:
         def run(cell: Cell) -> tuple[str, str, int]:
-            time.sleep(0.2)
+            (tmp_path / str(os.getpid())).touch()
+            while len(list(tmp_path.glob("[0-9]*"))) < 2:  # the other process may take long to start
+                time.sleep(0.01)
+            time.sleep(0.3)
             return cell.task.name, cell.card.name, os.getpid()
 
         return run
 
-    results = list(ended(cells_of(toys, "a", "b", "c"), prepare))
-    assert len(set(results)) == 6
-    pids = {task.name: [pid for name, _, pid in results if name == task.name] for task in toys}
-    first, second = pids.values()
-    assert set(first[:2]) != set(second[:2]) and len(set(first[:2])) == len(set(second[:2])) == 1
-    assert os.getpid() not in {*first, *second}
+    results = list(ended(cells_of(toys, "a", "b"), prepare))
+    assert len(set(results)) == 4
+    first, second = ({pid for name, _, pid in results if name == task.name} for task in toys)
+    assert len(first) == len(second) == 1 and first != second and os.getpid() not in first | second
 
 
 def test_a_process_that_dies_takes_its_cell_alone_which_is_tried_again(toys: list[Task], tmp_path: Path) -> None:
@@ -123,6 +128,48 @@ def test_a_cell_that_its_process_dies_of_has_failed(toys: list[Task], tmp_path: 
     assert outcome.done == 1
     (failed,) = outcome.failed
     assert failed.cell.card.name == "dies_of_it" and "killed by SIGKILL" in failed.reason
+    by_model = {r.spec.model: r for r in read_records(tmp_path)}
+    assert (by_model["dies_of_it"].status, by_model["dies_of_it"].error) == ("failed", failed.reason)
+
+
+_SERIAL = """
+import sys
+import baserate as br
+task, model, results = sys.argv[1:]
+br.run(task, [model, "length"], results=results, seeds=[0], audit=False)
+"""
+
+
+def test_a_cell_that_the_last_process_died_of_runs_in_one_of_its_own(toy_card: Path, tmp_path: Path) -> None:
+    model, results = tmp_path / "ends.py", tmp_path / "results"
+    model.write_text("import os\ndef embed(sequences):\n    os._exit(0)\n")
+    command = [sys.executable, "-c", _SERIAL, str(toy_card), str(model), str(results)]
+    assert not subprocess.run(command, timeout=300, capture_output=True, text=True).stderr
+    assert read_records(results) == [], "the grid died with the process"
+    for _ in range(2):
+        again = subprocess.run(command, timeout=300, capture_output=True, text=True)
+        assert "ends · linear_probe: the process that ran it last died, so it runs in one of its own" in again.stderr
+        assert {r.spec.model: (r.status, r.error) for r in read_records(results)} == {
+            "ends": ("failed", "its process ended with exit code 0, 2 times"),
+            "length": ("done", ""),
+        }
+    model.write_text("def embed(sequences):\n    return [[len(s)] for s in sequences]\n")
+    subprocess.run(command, timeout=300, check=True)
+    assert "done" in {r.status for r in read_records(results) if r.spec.model == "ends"}
+
+
+def test_a_cell_that_was_merely_killed_is_done_in_another_process(toys: list[Task], tmp_path: Path) -> None:
+    cells = plan(toys[:1], [get_model("length")], ["from_scratch"])
+    spec = Worker(Protocol(seeds=(0,))).spec(cells[0])
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mark = record_folder(tmp_path, spec).parent / f".running-{_host()}.{dead.pid}.{spec.hash}"
+    mark.parent.mkdir()
+    mark.touch()
+    assert has_killed(tmp_path, spec)
+    (result,) = Grid(tmp_path, Protocol(seeds=(0,)), audited=False, checked=False).each(cells)
+    assert result.status == "done" and not has_killed(tmp_path, spec) and not mark.exists()
+    assert not list(mark.parent.glob(".*")), "nothing is left"
 
 
 def test_what_ends_the_grid_is_raised_and_no_process_is_left(toys: list[Task], tmp_path: Path) -> None:

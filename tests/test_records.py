@@ -284,8 +284,32 @@ def test_undefined_numbers_are_null_and_nan_is_refused(tmp_path: Path) -> None:
 
 def test_unwritable_results_are_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot write results in .*file: .*; choose another with --results"):
+    with pytest.raises(DataError, match=r"cannot write results in .*file: .*; choose another folder"):
         write_record(tmp_path / "file", RECORD, PREDICTIONS)
+
+
+@pytest.mark.parametrize("name", ["~/x", "run:1", "s3:/bucket/x", "file:x", "a?b#c%20d", "with space é"])
+def test_a_folder_whose_name_could_be_a_uri_is_a_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_record(Path(name), RECORD, PREDICTIONS)
+    (record,) = read_records(tmp_path / name)
+    assert list(read_predictions(record).ids) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("sign", ["x", "é"])
+def test_names_that_are_too_long_for_a_file_system_are_cut(sign: str, tmp_path: Path) -> None:
+    def spec_of(i: int) -> RunSpec:
+        model = f"mine(python='{200 * sign}{i}')"
+        return replace(SPEC, model=model, task=f"{200 * sign}(split='{100 * sign}{i}')@1", params={"python": model})
+
+    for i in range(2):
+        write_record(tmp_path, replace(RECORD, spec=spec_of(i)), PREDICTIONS)
+    records = read_records(tmp_path)
+    assert {r.spec.model for r in records} == {spec_of(0).model, spec_of(1).model}
+    assert all(len(os.fsencode(part)) <= 255 for r in records for part in record_folder(tmp_path, r.spec).parts)
+    assert record_folder(tmp_path, SPEC).name == f"cnn_width=8_.from_scratch.{SPEC.hash[:8]}", "others are as they were"
 
 
 def test_no_results_folder(tmp_path: Path) -> None:

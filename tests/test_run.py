@@ -357,6 +357,13 @@ def test_whatever_fails_is_the_cells_own_failure(where: str, error: BaseExceptio
     assert (results[0].record is not None) == (where == "load"), "without an identity there is no record"
 
 
+def test_an_error_that_names_a_file_in_latin_1_can_be_written(toy: Task, tmp_path: Path) -> None:
+    (result,) = grid_of(tmp_path).each(
+        plan([toy], [card("bad", raises(ValueError("no caf\udce9.npy")), "from_scratch")])
+    )
+    assert result.reason.endswith(r"ValueError: no caf\udce9.npy")
+
+
 def test_an_interrupt_is_nobodys_failure(toy: Task, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(toy, [card("slow", raises(KeyboardInterrupt()), "from_scratch")], tmp_path)

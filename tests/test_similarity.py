@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from baserate.dna.sequence import reverse_complement
-from baserate.dna.similarity import clusters, nearest, similar_pairs
+from baserate.dna.similarity import clusters, nearest
 from baserate.errors import ConfigError
 
 ACGT = np.array(list("ACGT"))
@@ -81,15 +81,6 @@ def test_identical_ones_are_found_whatever_their_length_or_letters():
     assert found.index.tolist() == [0, -1]
     assert found.similarity.tolist() == [1.0, 0.0]
     assert found.strand.tolist() == [-1, 0]
-
-
-def test_pairs_say_how_similar_both_are():
-    rng = np.random.default_rng(2)
-    (a,) = dna(rng, 1, 200)
-    gap = a[:90] + a[93:]
-    rows, similarity = similar_pairs([a, *dna(rng, 5, 200), gap, reverse_complement(a)], threshold=0.8)
-    assert rows.tolist() == [[0, 6], [0, 7]]
-    np.testing.assert_allclose(similarity, [197 / 200, 1.0])
 
 
 def test_a_threshold_that_no_similarity_has_is_refused():

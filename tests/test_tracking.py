@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from baserate.records import Record, read_records, write_record
 from baserate.results import Estimate, Predictions, RunSpec
-from baserate.tracking import TrackingError, default_uri, sync, unmirrored
+from baserate.tracking import TrackingError, default_uri, refusal, sync, unmirrored
 from baserate.types import strings
 
 SPEC = RunSpec("toy@1", "d", "s", "cnn", {"width": 8}, "r", "from_scratch", {"lr": 0.1}, (0,), 0.9)
@@ -90,8 +92,77 @@ def test_dead_store_is_one_line(results: Path, uri: str) -> None:
     assert len(unmirrored(read_records(results), results, uri)) == 2
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_tracking_leaves_the_environment_as_it_was(results: Path) -> None:
     before = dict(os.environ)
+    sync(read_records(results), results, default_uri(results))
     with pytest.raises(TrackingError):
         sync(read_records(results), results, "nonsense://x")
     assert dict(os.environ) == before
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_error_that_names_a_file_in_latin_1_is_copied(tmp_path: Path) -> None:
+    failed = replace(RECORD, status="failed", error="no weights in caf\udce9.npy", estimates=())
+    write_record(tmp_path, failed, None)
+    uri = default_uri(tmp_path)
+    assert sync(read_records(tmp_path), tmp_path, uri).copied == 1
+    (run,) = [r for r in client_of(uri).search_runs(["1"]) if "baserate.error" in r.data.tags]
+    assert run.data.tags["baserate.error"] == r"no weights in caf\udce9.npy"
+
+
+_SYNC = """
+import sys
+from pathlib import Path
+from baserate.records import read_records
+from baserate.tracking import default_uri, sync
+results = Path(sys.argv[1])
+sys.stdin.readline()
+sync(read_records(results), results, default_uri(results))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_processes_that_copy_at_the_same_time_make_one_copy_of_each_record(results: Path) -> None:
+    command = [sys.executable, "-c", _SYNC, str(results)]
+    copying = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in copying:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=300)[1] for process in copying]
+    assert [p.returncode for p in copying] == [0, 0], ended
+    assert len(client_of(default_uri(results)).search_runs(["1"])) == 3, "the grid and two cells"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_was_deleted_in_mlflow_stays_so_and_the_way_back_is_named(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, records = default_uri(results), read_records(results)
+    sync(records, results, uri)
+    client = client_of(uri)
+    (cell, *_) = [r for r in client.search_runs(["1"]) if "mlflow.parentRunId" in r.data.tags]
+    client.delete_run(cell.info.run_id)
+    assert sync(records, results, uri).copied == 0, "a deleted run does not come back"
+
+    client.delete_experiment("1")
+    with pytest.raises(TrackingError, match=f"MLFLOW_TRACKING_URI='{uri}' mlflow experiments restore -x 1") as error:
+        sync(records, results, uri)
+    assert "set MLFLOW_EXPERIMENT_NAME to another name" in str(error.value)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "promoters")
+    assert unmirrored(records, results, uri) == records
+    assert sync(records, results, uri).copied == 2 and not unmirrored(records, results, uri)
+    assert client.get_experiment_by_name("promoters").lifecycle_stage == "active"
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    client.restore_experiment("1")
+    assert sync(records, results, uri).copied == 0
+
+
+def test_a_message_of_mlflow_ends_with_its_advice() -> None:
+    error = Exception(
+        f"Out of date.{300 * ' x'}\n[SQL: alter table]\n(Background on this: http://x)\nRun mlflow db upgrade"
+    )
+    assert refusal(error, "u").endswith(" x Run mlflow db upgrade)") and "SQL" not in refusal(error, "u")
+    assert refusal(Exception(3000 * "x" + " run mlflow db upgrade"), "u").endswith(" run mlflow db upgrade)")
+    assert refusal(KeyError(), "u") == "MLflow at u cannot be used (KeyError)"

@@ -77,4 +77,4 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     yield from balance_findings(task, split)
     yield family_finding(task, split.test, None if isinstance(by_kmers, str) else by_kmers)
     yield from measured_findings(task, split)
-    yield from content_findings(task, split, compositions)
+    yield from content_findings(split, compositions)

@@ -158,9 +158,7 @@ def _measurements(task: Task, split: Split) -> Finding:
     return Finding("measurements", "Measurements", "balance", status, summary, by, numbers)  # type: ignore[arg-type]
 
 
-def content_findings(
-    task: Task, split: Split, compositions: Mapping[str, Mapping[str, FloatArray]]
-) -> Iterator[Finding]:
+def content_findings(split: Split, compositions: Mapping[str, Mapping[str, FloatArray]]) -> Iterator[Finding]:
     """Yield the findings on lengths, letters other than A, C, G and T, and sequences that are one short repeat."""
     lengths: dict[str, dict[str, int]] = {}
     for part, e in split:
@@ -190,7 +188,6 @@ def content_findings(
     yield _share(
         split, compositions, "simplicity", SIMPLICITY, SIMPLE, "simple", "Simple repeats", "are one short repeat"
     )
-    del task
 
 
 def _share(

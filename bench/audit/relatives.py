@@ -21,7 +21,7 @@ NEAR_SHORT = 0.9
 """The same for sequences below LONG bases, of which many are .8 similar by chance."""
 CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 FAMILY = 0.7
-"""Rows are one family where nearly all share this fraction of bases with the consensus of training rows."""
+"""Rows are one family where nearly all share this fraction of bases with the consensus of the rows that are known."""
 FAMILY_BASES = 10_000_000
 """Most bases of a part that are examined to tell whether its rows are one family."""
 LONG, SHUFFLED = 100, 1000
@@ -68,11 +68,12 @@ def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
     numbers: dict[str, Any] = {"rows": n, "of": total, "share": n / total, "threshold": NEAR, "curve": curve}
     numbers["same_label"] = agree
     summary = f"{n:,} of {total:,} test rows ({percent(n, total)}) have a similarity of {NEAR:g} or more"
-    summary += " to a training or validation row"
+    where = _named(known)
+    summary += f" to a {where} row"
     summary += (
         f", {agree:,} of these with the same label" if n and task.kind in ("classification", "multilabel") else ""
     )
-    title = "Near relatives of test rows in training or validation"
+    title = f"Near relatives of test rows in {where}"
     chance = _by_chance(task, test, [examples for _, examples in known])
     numbers["by_chance"] = chance
     status: Status = RELATED.status(max(n / total - (chance or 0), 0))
@@ -86,14 +87,19 @@ def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
     yield _lookup(task, test, known, similarity, part_of, index, sampled)
 
 
-def _one_family(task: Task, test: Examples, train: Examples) -> bool:
-    """Return whether nine in ten test rows are variants of the consensus of training rows.
+def _named(known: Sequence[tuple[str, Examples]]) -> str:
+    """Return the parts that are not empty, in words."""
+    return " or ".join({"train": "training", "valid": "validation"}[part] for part, _ in known)
+
+
+def _one_family(task: Task, test: Examples, known: Examples) -> bool:
+    """Return whether nine in ten test rows are variants of the consensus of the rows that are known.
 
     Mutants of one sequence are: all have one length, and the commonest base at most positions.
     """
     length = len(inputs_of(task, test.inputs)[0])
     most = min(1000, FAMILY_BASES // max(length, 1))
-    sample = [inputs_of(task, e.inputs)[np.unique(np.linspace(0, len(e) - 1, most).astype(int))] for e in (train, test)]
+    sample = [inputs_of(task, e.inputs)[np.unique(np.linspace(0, len(e) - 1, most).astype(int))] for e in (known, test)]
     if not length or any(len(s) != length for column in sample for s in column):
         return False
     letters, rows = (np.array([np.frombuffer(s.encode(), np.uint8) for s in column]) for column in sample)
@@ -140,7 +146,7 @@ def _lookup(
     task: Task, test: Examples, known: Any, similarity: FloatArray, part_of: Any, index: Any, sampled: str
 ) -> Finding:
     """Return the score of predicting the label of the most similar known row, or the mean where there is none."""
-    title = "Lookup: the label of the most similar training or validation row"
+    title = f"Lookup: the label of the most similar {_named(known)} row"
     if task.kind in ("paired", "generation") or task.per_base:
         why = "pairs have no label" if task.kind == "paired" else "a base has another label than its sequence"
         why = "the next bases are not a label" if task.kind == "generation" else why

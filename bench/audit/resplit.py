@@ -20,7 +20,7 @@ from ..dna.similarity import clusters, nearest
 from ..errors import ConfigError, DataError, NotApplicable
 from ..files import write_whole
 from ..sources import concatenate
-from ..splits import by_homology, with_families
+from ..splits import by_homology, with_families, with_valid
 from ..splits.homology import with_clusters
 from ..types import Examples, IntArray, Part, Split, StrArray, Task, strings
 from .card import card_text, table_columns
@@ -68,6 +68,8 @@ class Resplit:
         ]
         sizes = ", ".join(f"{part} {n:,} (was {self.before[part]:,})" for part, n in self.sizes.items())
         how = f"new split by clusters of relatives (similarity {NEAR:g} or more)" if self.new_split else "split kept"
+        if not self.new_split and not self.before["valid"]:
+            how += ", and valid taken out of train"
         return (*(lines or ["no row had to be removed"]), f"{how}: {sizes}")
 
     def to_json(self) -> dict[str, Any]:
@@ -104,6 +106,7 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
     before: dict[str, int] = {part: len(e) for part, e in split}
     cleaned, removed = _by_homology(task, split) if anew else _cleaned(task, split, rules)
     if not anew:
+        cleaned = cleaned if before["valid"] else _carved(task, cleaned)
         cleaned = _by_families(task, cleaned)
     _check(task, cleaned, anew)
     result = Resplit(folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), anew)
@@ -244,6 +247,18 @@ def _by_homology(task: Task, split: Split) -> tuple[Split, list[Removed]]:
     return Split(*(whole.take(np.flatnonzero(part_of == p)) for p in ("train", "valid", "test"))), removed
 
 
+def _carved(task: Task, split: Split) -> Split:
+    """Return the split with a valid part, which it never had: a tenth of training, by families of relatives."""
+    similarity = 0.0 if too_short(split.train.inputs) else family_similarity(inputs_of(task, split.train.inputs))
+    part = with_valid(_all_train, 0.1, similarity=similarity)(split.train)
+    train, valid = (split.train.take(np.flatnonzero(part == name)) for name in ("train", "valid"))
+    return Split(train, valid, split.test)
+
+
+def _all_train(examples: Examples) -> StrArray:
+    return strings(["train"] * len(examples))
+
+
 def _by_families(task: Task, split: Split) -> Split:
     """Return the split with families of relatives joined to its clusters, which intervals resample."""
     if too_short(split.test.inputs):
@@ -257,13 +272,10 @@ def _by_families(task: Task, split: Split) -> Split:
 
 def _check(task: Task, cleaned: Split, anew: bool) -> None:
     """Raise DataError or ConfigError where the cleaned task could not be used."""
-    had_valid = len(cleaned.valid) > 0
     for part, examples in cleaned:
-        if not len(examples) and (part != "valid" or anew):
+        if not len(examples):
             advice = "all rows belong to one family" if anew else "try --split by_homology, or fewer rules"
             raise DataError(f"task {task.id}: no row of {part} would be left; {advice}")
-    if not had_valid:
-        raise DataError(f"task {task.id}: no row of valid would be left; try --split by_homology, or fewer rules")
     if task.kind == "classification":
         for part, examples in cleaned:
             counts = np.bincount(examples.targets, minlength=len(task.classes))
@@ -288,7 +300,8 @@ def _write(task: Task, cleaned: Split, folder: Path, result: Resplit) -> None:
 
     def write(beside: Path) -> None:
         beside.mkdir()
-        pq.write_table(pa.table(columns), beside / f"{task.name}.parquet", compression="zstd")
+        with (beside / f"{task.name}.parquet").open("wb") as out:  # pyarrow would take a path such as run:1 for a URI
+            pq.write_table(pa.table(columns), out, compression="zstd")
         (beside / f"{task.name}.toml").write_text(card_text(task, cleaned, names, result.summary), encoding="utf-8")
         with (beside / "removed.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")

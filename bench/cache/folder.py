@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from ..errors import DataError
+from ..files import check_regular
 
 
 def cache_dir() -> Path:
@@ -26,6 +27,7 @@ def file_digest(path: Path) -> str:
     Raises DataError where it cannot be read.
     """
     try:
+        check_regular(path)
         status = path.stat()
         return _digest_of(path, status.st_size, status.st_mtime_ns)
     except OSError as error:

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import DataError
+from ..errors import BaserateError, DataError
 from ..files import write_whole
 from ..progress import activity
 from .folder import cache_dir, file_digest
 
 log = logging.getLogger(__name__)
 
+_PASS = "pass --data-dir DIR, or set BASERATE_DATA_DIR to it"
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
 """Seconds without an answer after which a server counts as unreachable."""
@@ -154,36 +155,51 @@ def by_hand(repository: str, revision: str, *, paths: Sequence[str] = (), includ
     which = "".join(f" {path}" for path in paths) + "".join(f" --include '{glob}'" for glob in include)
     return (
         f"get it with `hf download {repository}{which} --repo-type dataset --revision {revision} "
-        f"--local-dir DIR/{repository}` and pass --data-dir DIR"
+        f"--local-dir DIR/{repository}` and {_PASS}"
     )
 
 
 @contextmanager
-def hub_errors(what: str, advice: str) -> Iterator[None]:
-    """Turn errors of the hub's clients inside the block into a DataError: what is missing, why, and the advice."""
+def hub_errors(
+    what: str,
+    advice: str,
+    *,
+    kind: str = "data set",
+    missing: str = "the repository has no such file at this revision",
+    error_type: type[BaserateError] = DataError,
+) -> Iterator[None]:
+    """Turn errors of the hub's clients inside the block into one line: what is not to be had, why, and the advice.
+
+    `kind` is what the hub has or has not under that name, `missing` what is said of a file that its repository lacks.
+    """
     from huggingface_hub import errors
+
+    def refused(why: str) -> BaserateError:
+        return error_type(f"{what}: {why}")
 
     try:
         yield
     except errors.GatedRepoError as error:
-        raise DataError(
-            f"{what}: gated; accept its terms on its page on the hub, then log in with `hf auth login`"
-        ) from error
+        raise refused("gated; accept its terms on its page on the hub, then log in with `hf auth login`") from error
     except errors.RevisionNotFoundError as error:
-        raise DataError(f"{what}: no such revision on the hub") from error
+        raise refused("no such revision on the hub") from error
     except errors.RepositoryNotFoundError as error:
-        raise DataError(f"{what}: no such data set on the hub, or it is private (`hf auth login`)") from error
+        raise refused(f"no such {kind} on the hub, or it is private (`hf auth login`)") from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise DataError(
-            f"{what}: not here, and the hub is out of reach (offline mode, or no network); {advice}"
-        ) from error
-    except errors.EntryNotFoundError as error:
-        raise DataError(f"{what}: the repository has no such file at this revision") from error
+        cause = error.__cause__
+        if getattr(cause, "response", None) is not None:  # the hub is reached, and answers with an error
+            raise refused(f"cannot be fetched from the hub ({_first_line(cause)}); {advice}") from error
+        raise refused(f"not here, and the hub is out of reach (offline mode, or no network); {advice}") from error
     except no_network() as error:
-        raise DataError(f"{what}: not here, and there is no network ({error}); {advice}") from error
+        raise refused(f"not here, and the hub is out of reach ({_first_line(error)}); {advice}") from error
+    except errors.EntryNotFoundError as error:
+        raise refused(missing) from error
     except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{what}: cannot be fetched from the hub ({reason}); {advice}") from error
+        raise refused(f"cannot be fetched from the hub ({_first_line(error)}); {advice}") from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def no_network() -> tuple[type[Exception], ...]:
@@ -227,10 +243,7 @@ def _chunks(url: str, name: str) -> Iterator[bytes]:
 
 
 def _unreachable(url: str, name: str, reason: str) -> DataError:
-    return DataError(
-        f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder and pass --data-dir FOLDER, or "
-        "set BASERATE_DATA_DIR to it"
-    )
+    return DataError(f"cannot download {url} ({' '.join(reason.split())}); put {name} in a folder DIR and {_PASS}")
 
 
 def data_file(path: str) -> Path:
@@ -240,8 +253,7 @@ def data_file(path: str) -> Path:
         if files:
             return files[0]
     raise DataError(
-        f"data:{path} is in no folder of data; get it (the card's origin says where) as DIR/{path} and pass "
-        "--data-dir DIR"
+        f"data:{path} is in no folder of data; get it (the card's origin says where) as DIR/{path} and {_PASS}"
     )
 
 

@@ -134,7 +134,7 @@ def with_twins(cards: Sequence[ModelCard]) -> list[ModelCard]:
     """Return the cards and then the random twin of every pretrained network. Raises ConfigError where there is none."""
     twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
     if not twins:
-        raise ConfigError("--random-weights: none of the selected models is a pretrained network")
+        raise ConfigError("random weights: none of the models named is a pretrained network, so none has a twin")
     return with_distinct_names(list({identity_of(card): card for card in (*cards, *twins)}.values()))
 
 

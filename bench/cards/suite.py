@@ -39,7 +39,7 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
     if path is None:
         tasks = any(known.startswith(f"{name}.") for known in task_names())
         hint = (
-            f"{name!r} is a benchmark: --task '{name}.*' runs its tasks."
+            f"{name!r} is a benchmark: the tasks '{name}.*' are its own."
             if tasks
             else "A suite of your own is a .toml file."
         )

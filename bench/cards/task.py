@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, check_keys, nearest
+from ..files import check_regular
 from ..metrics import parse
 from ..splits import RULES, with_families, with_valid
 from ..transforms import TRANSFORMS
@@ -223,6 +224,7 @@ def _number(value: Any) -> float:
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file. Raises ConfigError, naming the line, where it is not TOML."""
     try:
+        check_regular(path)
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from pathlib import Path
@@ -32,6 +33,9 @@ class _Group(click.Group):
 def main() -> None:
     """Run the command line; exit with 0 for success, 1 for failed cells or checks, 2 for a mistake of the caller."""
     sleep_if_busy()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # such as for a file name that is not UTF-8
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:

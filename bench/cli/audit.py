@@ -10,7 +10,7 @@ import click
 
 from ..errors import ConfigError, DataError
 from ..files import write_whole
-from .options import data_dir_option, json_option, quiet_option
+from .options import as_folder, data_dir_option, json_option, quiet_option
 
 if TYPE_CHECKING:
     from ..audit import Audit
@@ -22,9 +22,7 @@ _SHOWN = 3
 @click.command()
 @click.argument("tasks", nargs=-1, required=True)
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write all audits as one page.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write a .json and a .html per task here."
-)
+@click.option("--out", type=click.Path(), callback=as_folder, help="Write a .json and a .html per task here.")
 @click.option("--fail-on-leak", is_flag=True, help="Exit with 1, and say why, where leakage is a FAIL.")
 @click.option(
     "--cache/--no-cache", default=True, help="Cache audits on disk; one is made again when data or code change."
@@ -92,7 +90,9 @@ def audit(
 
 @click.command()
 @click.argument("task")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="A new folder for the card and its table.")
+@click.option(
+    "--out", type=click.Path(), callback=as_folder, required=True, help="A new folder for the card and its table."
+)
 @click.option(
     "--rule",
     "rules",

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import click
 
+from ..errors import ConfigError
+
 _DATA_DIR = "BASERATE_DATA_DIR"
+
+
+def as_folder(context: click.Context, parameter: click.Parameter, value: str | Path | None) -> Path | None:
+    """Return the folder to write to, where ~ at its start is your home. Raises ConfigError for a URI.
+
+    The shell leaves the ~ of --results=~/x as it is.
+    """
+    if isinstance(value, str) and (scheme := re.match(r"[A-Za-z][\w.+-]*://", value)):
+        raise ConfigError(f"{value}: expected a folder of this machine, not {scheme[0]}; write to one, then copy it")
+    return None if value is None else Path(value).expanduser()
 
 
 def _search_first(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
+from .options import as_folder, data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
 
 RESULTS = Path("results")
 
@@ -51,7 +51,7 @@ RESULTS = Path("results")
     help="Run again what was made under other versions of baserate, torch or transformers than those installed.",
 )
 @data_dir_option
-@click.option("--results", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+@click.option("--results", type=click.Path(), callback=as_folder, default=RESULTS, show_default=True)
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")
 @click.option(
     "--workers",
@@ -142,11 +142,11 @@ def run(
             finished=display.finished,
         )
         outcome = grid.run(cells)
-    tracking = _mirror(results, tracking_uri) if results.is_dir() else "no records"
+    tracking, is_copied = _mirror(results, tracking_uri) if results.is_dir() else ("no records", True)
     if as_json:
         click.echo(json.dumps({**outcome.to_json(), "tracking": tracking}, indent=1))
     else:
-        print_outcome(outcome, results, tracking, quiet=quiet)
+        print_outcome(outcome, results, tracking, quiet=quiet, is_copied=is_copied)
     if results.is_dir():
         _tabulate(results, results, as_json=False, quiet=quiet or as_json)
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
@@ -154,9 +154,11 @@ def run(
 
 def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:
     from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
+    from .display import activity_display
 
-    table = build_leaderboard(results)
-    files = write_leaderboard(table, out)
+    with activity_display(quiet=quiet or as_json):
+        table = build_leaderboard(results)
+        files = write_leaderboard(table, out)
     if as_json:
         click.echo(to_json(table), nl=False)
     elif not quiet:
@@ -192,28 +194,28 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     return out
 
 
-def _mirror(results: Path, uri: str | None) -> str:
-    """Return what was copied to MLflow, in words; a dead server loses nothing."""
+def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
+    """Return what was copied to MLflow, in words, and whether that could be used; a dead server loses nothing."""
     from ..records import read_records
     from ..tracking import TrackingError, default_uri, sync, unmirrored
 
     if uri == "none":
-        return "not copied to MLflow (--tracking-uri none)"
+        return "not copied to MLflow (--tracking-uri none)", True
     uri = uri or default_uri(results)
     records = read_records(results)
     waiting = unmirrored(records, results, uri)
     if not waiting:
-        return f"MLflow at {uri} has all {len(records)} records"
+        return f"MLflow at {uri} has all {len(records)} records", True
     try:
         mirrored = sync(records, results, uri)
     except TrackingError as error:
-        return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later"
-    return f"copied {mirrored.copied} records to MLflow at {uri}"
+        return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later", False
+    return f"copied {mirrored.copied} records to MLflow at {uri}", True
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write the files.  [default: RESULTS]")
+@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
+@click.option("--out", type=click.Path(), callback=as_folder, help="Where to write the files.  [default: RESULTS]")
 @json_option
 @quiet_option
 def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
@@ -228,7 +230,7 @@ def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> 
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default=RESULTS)
+@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
 @uri_option
 @quiet_option
 def track(results: Path, tracking_uri: str | None, quiet: bool) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from .options import quiet_option, uri_option
+from .options import as_folder, quiet_option, uri_option
 
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="The checkpoint folder; a run in it is resumed."
+    "--out", type=click.Path(), callback=as_folder, required=True, help="The checkpoint folder; a run in it is resumed."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:<index>.")
 @click.option(

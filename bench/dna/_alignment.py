@@ -167,26 +167,24 @@ def relatives(
     cap: int,
     beyond: int,
     parent: IntArray,
-    spanning: bool,
     seen: Index,
     keys: Index,
     starts: IntArray,
     rate: float,
-) -> tuple[IntArray, FloatArray, int]:
-    """Return the pairs of rows (m, 2) that the seeds of `index` found, their similarity, and how many were capped.
+) -> IntArray:
+    """Return the pairs of rows (m, 2) that the seeds of `index` found.
 
-    A pair may occur twice. Each row with a seed is compared with the next `cap` rows that have it, or the next `beyond`
-    where more have it; with `spanning`, only where `parent` does not join them yet. `seen` is a lossy memory of what
+    Each row with a seed is compared with the next `cap` rows that have it, or the next `beyond` where more have it, but
+    only where `parent` does not join them yet. `seen` is a lossy memory of what
     was compared. `keys` has the sorted seeds of each row from `starts[row]` on, the fraction `rate` of all. Two rows
     that share less than a third of the seeds expected at `threshold` are not aligned.
     """
     intact = rate * threshold**weight / 3
-    pairs, similarities = np.empty((1024, 2), np.int64), np.empty(1024, np.float64)
+    pairs = np.empty((1024, 2), np.int64)
     buffer = np.empty((4, 2 * _BAND + 3), np.int64)
     offsets, rows = np.empty(1024, np.int64), np.empty(1024, np.int64)
     slots = np.uint64(len(seen) - 1)
-    n = capped = 0
-    at = 0
+    n = at = 0
     while at < len(index):
         key = index[at] >> np.uint64(32)
         end = at + 1
@@ -205,12 +203,11 @@ def relatives(
                 offsets[m], rows[m] = offset, row
                 m += 1
         at = end
-        capped += m > cap + 1
         reach = cap if m <= cap + 1 else beyond
         for i in range(m):
             for j in range(i + 1, min(m, i + 1 + reach)):
                 ra, rb = rows[i], rows[j]
-                if spanning and _root(parent, ra) == _root(parent, rb):
+                if _root(parent, ra) == _root(parent, rb):
                     continue
                 a, b = offsets[i], offsets[j]
                 same = _same_strand(codes, a, b, span, mask)
@@ -236,12 +233,12 @@ def relatives(
                     seen[near] = where
                     continue
                 seen[slot] = pair
-                if n == len(similarities):
-                    pairs, similarities = np.concatenate((pairs, pairs)), np.concatenate((similarities, similarities))
-                pairs[n, 0], pairs[n, 1], similarities[n] = ra, rb, similarity
+                if n == len(pairs):
+                    pairs = np.concatenate((pairs, pairs))
+                pairs[n, 0], pairs[n, 1] = ra, rb
                 n += 1
                 parent[_root(parent, rb)] = _root(parent, ra)
-    return pairs[:n], similarities[:n], capped
+    return pairs[:n]
 
 
 @compiled

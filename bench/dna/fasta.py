@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 import numpy as np
 
 from ..errors import DataError
+from ..files import check_regular
 from ..progress import Advance, activity
 from .assemblies import Entry
 
@@ -146,6 +147,7 @@ def scan(path: Path, *, unpack: Path | None = None) -> Scan:
     or occurs twice, or lines have different lengths, so that it cannot be indexed.
     """
     try:
+        check_regular(path)
         with path.open("rb") as raw:
             source = _Hashing(raw, activity(f"reading {path.name}", path.stat().st_size))
             text = hashlib.sha256()

@@ -69,18 +69,6 @@ class Neighbours:
     capped: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Rows (m, 2) that are similar, sorted, the smaller first; their `similarity` (m,); how many seeds were capped."""
-
-    rows: IntArray
-    similarity: FloatArray
-    capped: int = 0
-
-    def __iter__(self) -> Any:
-        return iter((self.rows, self.similarity))
-
-
 def distinct(sequences: Any, *, both_strands: bool = True) -> IntArray:
     """Return for each sequence the first row with the same sequence, on either strand."""
     first: dict[str, int] = {}
@@ -145,43 +133,22 @@ def nearest(
     return Neighbours(index, best, identity, covered, jaccard, containment, strand, int(capped))
 
 
-def similar_pairs(sequences: Any, *, threshold: float, coverage: float = COVERAGE, both_strands: bool = True) -> Pairs:
-    """Return the pairs of sequences whose similarity is at least `threshold`.
-
-    Identical sequences are each paired with the first of them, and only that one with others. Where more than 8 others
-    share a seed, not every pair is tried; those seeds are counted.
-    """
-    first = distinct(sequences, both_strands=both_strands)
-    copies = np.flatnonzero(first != np.arange(len(first)))
-    rows, similarity, capped = _relatives(sequences, first, threshold, coverage, both_strands, spanning=False)
-    rows = np.concatenate([rows, np.stack([first[copies], copies], axis=1)])
-    similarity = np.concatenate([similarity, np.ones(len(copies))])
-    order = np.lexsort((-similarity, rows[:, 1], rows[:, 0]))
-    rows, similarity = rows[order], similarity[order]
-    fresh = np.ones(len(rows), bool)
-    fresh[1:] = (rows[1:] != rows[:-1]).any(axis=1)
-    return Pairs(rows[fresh], similarity[fresh], capped)
-
-
 def clusters(sequences: Any, *, threshold: float, coverage: float = COVERAGE, both_strands: bool = True) -> IntArray:
     """Return the cluster of each sequence (n,), numbered from 0 in order of appearance.
 
     Clusters are the connected components over pairs whose similarity is at least `threshold` (single linkage).
     """
     first = distinct(sequences, both_strands=both_strands)
-    rows, _, _ = _relatives(sequences, first, threshold, coverage, both_strands, spanning=True)
     parent = first.copy()
-    for a, b in rows:
+    for a, b in _relatives(sequences, first, threshold, coverage, both_strands):
         x, y = sorted((_root(parent, int(a)), _root(parent, int(b))))
         parent[y] = x
     roots = np.array([_root(parent, i) for i in range(len(parent))], np.int64)
     return np.asarray(np.unique(roots, return_inverse=True)[1].astype(np.int64))
 
 
-def _relatives(
-    sequences: Any, first: IntArray, threshold: float, coverage: float, both: bool, *, spanning: bool
-) -> tuple[IntArray, FloatArray, int]:
-    """Return pairs of distinct sequences, their similarity, and how many seeds were capped, by blocks of keys."""
+def _relatives(sequences: Any, first: IntArray, threshold: float, coverage: float, both: bool) -> IntArray:
+    """Return pairs of similar sequences (m, 2) that join all which are linked, without those that are the same."""
     from . import _alignment
 
     check(threshold=threshold, coverage=coverage)
@@ -192,7 +159,7 @@ def _relatives(
     advance = activity("comparing sequences", len(first))
     parent = np.arange(len(distinct_rows))
     seen = np.full(1 << 22, np.iinfo(np.uint64).max, np.uint64)
-    rows, similarity, capped = [np.empty((0, 2), np.int64)], [np.empty(0)], 0
+    rows = [np.empty((0, 2), np.int64)]
     of_rows = _indexed(codes, bounds, mask, both, 0, limit // blocks)
     starts = np.searchsorted(of_rows & np.uint64(_KEYS - 1), bounds.astype(np.uint64))
     keys = of_rows >> np.uint64(32)
@@ -205,12 +172,9 @@ def _relatives(
         index = _indexed(codes, bounds, mask, both, low, high)
         index.sort()
         shape = (codes, bounds, index, len(mask), _bits(mask), weight, threshold, coverage, LINKS, beyond)
-        pairs, found_similarity, many = _alignment.relatives(*shape, parent, spanning, seen, keys, starts, rate)
-        rows.append(distinct_rows[pairs])
-        similarity.append(found_similarity)
-        capped += many
+        rows.append(distinct_rows[_alignment.relatives(*shape, parent, seen, keys, starts, rate)])
         advance(len(first) * (i + 1) // blocks - len(first) * i // blocks)
-    return np.concatenate(rows), np.concatenate(similarity), int(capped)
+    return np.concatenate(rows)
 
 
 def _exact(

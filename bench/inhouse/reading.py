@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigError, nearest
+from ..files import check_regular
 from ..provenance import own_sources
 from .functions import FUNCTIONS
 
@@ -32,6 +33,7 @@ def parsed(path: Path) -> ast.Module:
     if path.suffix != ".py":
         raise ConfigError(f"{path}: expected a Python file, .py")
     try:
+        check_regular(path)
         return ast.parse(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error

@@ -56,7 +56,5 @@ def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
         # Last, since it shows that the plot is of this table.
         write_whole(json_file, text)
     except OSError as error:
-        raise DataError(
-            f"cannot write the leaderboard in {out}: {error.strerror}; choose another with --out"
-        ) from error
+        raise DataError(f"cannot write the leaderboard in {out}: {error.strerror}; choose another folder") from error
     return [*(out / name for name in contents), json_file, *([plot] if table.columns else [])]

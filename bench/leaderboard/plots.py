@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..files import writable
 from .table import Cell, Column, Kind, Row, Table
 from .trust import TAINTED
 from .wording import better, label, titled
@@ -112,7 +113,7 @@ def _label_rows(panels: Any, rows: tuple[Row, ...]) -> None:
 
 def _row_name(row: Row) -> str:
     mode = "" if row.kind == "baseline" and row.mode == "from_scratch" else f" · {row.mode.replace('_', ' ')}"
-    return row.model + mode + (f" ({row.detail})" if row.detail else "")
+    return writable(row.model + mode + (f" ({row.detail})" if row.detail else ""))
 
 
 def _explain(figure: Any, table: Table) -> None:

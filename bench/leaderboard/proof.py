@@ -56,11 +56,13 @@ def not_computed(stated: Estimate, error: ConfigError) -> Estimate:
 
 
 def is_scaled(record: Record, stated: Estimate) -> bool:
-    """Return whether the record's scores were taken to be on the scale of the targets when the estimate was made.
+    """Return whether the record's scores are on the scale of the targets.
 
-    In the first schema only zero-shot scores were not; a later record says so where it matters, and its digest vouches
-    for it.
+    Of records from before this was stored, those of the first schema are unless they are of zero_shot, and later ones
+    give another reason for an estimate that needs that scale.
     """
+    if record.scaled is not None:
+        return record.scaled
     if record.schema < DIGESTED:
         return record.spec.mode != "zero_shot"
     return UNSCALED not in stated.reason

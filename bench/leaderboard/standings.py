@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..progress import activity
 from ..records import Record, read_records
 from ..results import Estimate
 from ..types import FloatArray
@@ -39,7 +40,7 @@ def build_leaderboard(results: str | Path | Iterable[Record]) -> Leaderboard:
 def tabulate(records: Iterable[Record]) -> Leaderboard:
     """Return the leaderboard of `records`, whose order does not matter."""
     everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
-    whole = [proven(r) for r in everything if not r.spec.limit]
+    whole = _proven([r for r in everything if not r.spec.limit])
     placed = _columns(whole)
     networks = networks_of(whole)
     rows, of_record = rows_of(placed, networks)
@@ -53,9 +54,11 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     columns = {c: replace(_floor(c, rows, cells), left_out=shared[c].left_out) for c in placed}
     n_gains = sum(row.kind != "baseline" and cells[row, c].compared for row in rows for c in placed)
     n_resamples = resamples_for(n_gains)
+    advance = activity("comparing the models of each task", len(placed))
     for column in placed:
         draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
         _compare(column, columns[column].best_baseline, rows, cells, record, networks, draws)
+        advance(1)
     _adjust(cells)
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
@@ -69,6 +72,15 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
     )
+
+
+def _proven(records: Sequence[Record]) -> list[Record]:
+    advance = activity("checking records", len(records))
+    out = []
+    for r in records:
+        out.append(proven(r))
+        advance(1)
+    return out
 
 
 def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from ..cache.folder import file_digest
-from ..cache.remote import hub_download, hub_snapshot, no_network
+from ..cache.remote import hub_download, hub_errors, hub_snapshot, no_network
 from ..digests import digest
 from ..errors import ConfigError
 from .families import FAMILIES, published
@@ -21,8 +21,10 @@ from .weight_files import check_no_adapter, weight_files
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+_INDICES = (WEIGHTS[1], PICKLES[1])
 _TEXT = ("*.json", "*.txt", "*.model", "*.jinja")
 _CODE = ("*.py",)
+_PICKLES_OPTION = "--allow-pickle; from Python: allow_pickle=True"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -105,7 +107,7 @@ def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
             check_no_adapter(location.folder, {}, location.name)  # its folder alone has no configuration
         content = _configuration(location.folder / "config.json", location.folder)
         return _with_tokenizer_code(content, location.folder / "tokenizer_config.json"), revision
-    with _hub_errors_in_one_line(location):
+    with _errors_of_hub(location):
         from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled
 
         file = hub_download(location.name, "config.json", revision=location.revision or None, repo_type="model")
@@ -138,7 +140,7 @@ def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path
     if location.folder is not None:
         folder = location.folder
     else:
-        with _hub_errors_in_one_line(location):
+        with _errors_of_hub(location):
             folder = hub_snapshot(location.name, commit, [*_TEXT, *WEIGHTS, *(_CODE if code else ())])
             if pickles and not _any(folder, WEIGHTS):
                 hub_snapshot(location.name, commit, PICKLES)
@@ -146,19 +148,24 @@ def fetch(location: Location, commit: str, *, pickles: bool, code: bool) -> Path
 
 
 def check_weights(folder: Path, where: str, *, allow_pickle: bool, own_loader: bool = False) -> None:
-    """Raise ConfigError unless the folder has weights in a format that may be read.
+    """Raise ConfigError unless the folder has weights in a format that may be read, and has all that its index names.
 
     With an `own_loader` the family finds its weights itself, and these are pickles.
     """
+    for pattern in _INDICES:
+        for file in sorted(folder.glob(pattern)):
+            _check_index(file)
     readable = allow_pickle and (own_loader or _any(folder, PICKLES))
     if readable or (_any(folder, WEIGHTS) and not own_loader):
         return
     if own_loader or _any(folder, PICKLES):
         raise ConfigError(
             f"{where}: its weights are pickles, which can run code when they are read; convert them to safetensors, or "
-            "pass --allow-pickle"
+            f"allow them ({_PICKLES_OPTION})"
         )
-    raise ConfigError(f"{where}: no model.safetensors" + ("" if allow_pickle else " (pickles need --allow-pickle)"))
+    raise ConfigError(
+        f"{where}: no model.safetensors" + ("" if allow_pickle else f" (pickles are read with {_PICKLES_OPTION})")
+    )
 
 
 def code_digest(folder: Path) -> str:
@@ -171,15 +178,16 @@ def check_trust(location: Location, commit: str, access: Access) -> str:
     """Return the pinned revision whose code the user allowed to run. Raises ConfigError, with the option to pass."""
     pinned = code_digest(location.folder) if location.folder else commit
     revisions = {t.rpartition("@")[0]: t.rpartition("@")[2] for t in access.trusted}
-    option = f"--trust-remote-code {location.name}@{pinned}"
+    trusted = f"{location.name}@{pinned}"
+    option = f"--trust-remote-code {trusted} (from Python: trust_remote_code=[{trusted!r}])"
     allowed = revisions.get(location.name)
     if allowed is None:
         if location.name in access.trusted:
-            raise ConfigError(f"--trust-remote-code {location.name}: name the revision that you have read: {option}")
+            raise ConfigError(f"{location.name}: trusted at no revision; name the one that you have read: {option}")
         raise ConfigError(f"{location.name}: needs its own code to run; read it, then allow it with {option}")
     if allowed != pinned:
         what = "its code now has the digest" if location.folder else "it is at commit"
-        raise ConfigError(f"--trust-remote-code {location.name}@{allowed}: {what} {pinned}; read what changed first")
+        raise ConfigError(f"{location.name}: trusted at {allowed}, but {what} {pinned}; read what changed first")
     return pinned
 
 
@@ -196,11 +204,28 @@ def check_own_code(content: Mapping[str, Any], where: str) -> None:
 
 
 def folder_digest(folder: Path) -> str:
-    """Return the digest of all files of a checkpoint folder that decide what it computes, or may."""
+    """Return the digest of all files of a checkpoint folder that decide what it computes, or may.
+
+    Raises DataError for a file that cannot be read.
+    """
     files = {f for pattern in (*_TEXT, *WEIGHTS, *PICKLES, "*.pt") for f in folder.glob(pattern)}
     files |= set(weight_files(folder))
     files |= {f for pattern in _CODE for f in folder.rglob(pattern)}
+    files = {f for f in files if not f.is_dir()}
     return digest(*(part for f in sorted(files) for part in (str(f.relative_to(folder)), file_digest(f))))
+
+
+def _check_index(file: Path) -> None:
+    """Raise ConfigError unless all weights that an index names lie beside it."""
+    shards = _parse(file, file).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+        raise ConfigError(f"{file}: weight_map: expected an object from the names of weights to files")
+    for shard in sorted(set(shards.values())):
+        if Path(shard).name != shard:
+            raise ConfigError(
+                f"{file}: weight_map: names {shard!r}; expected a file beside it, so that the folder's digest covers "
+                "all weights; move that file into the folder, and change its name in the index"
+            )
 
 
 def _configuration(file: Path, where: Path) -> Mapping[str, Any]:
@@ -248,44 +273,12 @@ def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
     return any(True for pattern in patterns for _ in folder.glob(pattern))
 
 
-@contextmanager
-def _hub_errors_in_one_line(location: Location) -> Iterator[None]:
-    """Turn errors of the hub's client into a ConfigError of one line that says what to do."""
-    from huggingface_hub import errors
-
-    name = location.name
-    try:
-        yield
-    except errors.GatedRepoError as error:
-        raise ConfigError(
-            f"{name}: gated; accept its terms on its page on the hub, then log in with `hf auth login`"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ConfigError(f"{name}: has no revision {location.revision!r}") from error
-    except errors.RepositoryNotFoundError as error:
-        raise ConfigError(f"{name}: no such model on the hub, or it is private (`hf auth login`)") from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        cause = error.__cause__
-        if (
-            cause is not None and getattr(cause, "response", None) is not None
-        ):  # the hub is reached, and answers with an error
-            raise ConfigError(_unfetched(name, cause)) from error
-        raise _out_of_reach(location) from error
-    except no_network() as error:
-        raise _out_of_reach(location) from error
-    except errors.EntryNotFoundError as error:
-        raise ConfigError(f"{name}: has no config.json, so it is not a transformers checkpoint") from error
-    except (errors.HFValidationError, errors.HfHubHTTPError, OSError) as error:
-        raise ConfigError(_unfetched(name, error)) from error
-
-
-def _unfetched(name: str, error: BaseException) -> str:
-    return f"{name}: cannot be fetched from the hub ({(str(error).strip().splitlines() or [type(error).__name__])[0]})"
-
-
-def _out_of_reach(location: Location) -> ConfigError:
-    return ConfigError(
-        f"{location.name}{location.revision and '@' + location.revision}: not in the local cache, and the hub is out "
-        "of reach (offline mode, or no network); download it elsewhere and name its folder, or set HF_HOME to a cache "
-        "that has it"
+def _errors_of_hub(location: Location) -> AbstractContextManager[None]:
+    """Return a context in which errors of the hub's client are a ConfigError of one line that says what to do."""
+    return hub_errors(
+        location.name + (location.revision and f"@{location.revision}"),
+        "download it elsewhere and name its folder, or set HF_HOME to a cache that has it",
+        kind="model",
+        missing="has no config.json, so it is not a transformers checkpoint",
+        error_type=ConfigError,
     )

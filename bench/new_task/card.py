@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
+from ..toml_text import toml_value
 from .guess import Guess
 
 _HEADER = """\
@@ -37,14 +36,6 @@ def card_text(
 def to_fill_in() -> list[str]:
     """Return the keys that the user has to fill in."""
     return [key for key, _, _ in _UNKNOWN]
-
-
-def toml_value(value: Any) -> str:
-    """Return a str, bool, number or list of these as TOML."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(toml_value, value))}]"
-    # TOML has the escapes of JSON, except for DEL.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _block(guesses: Sequence[Guess]) -> list[str]:

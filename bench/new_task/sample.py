@@ -15,6 +15,7 @@ from typing import Literal
 
 from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import DataError, nearest
+from ..files import check_regular
 from ..sources.bed import BED_FORMATS
 from ..sources.json_lines import JSON_LINES, json_columns
 from ..sources.labelled import FASTA
@@ -60,6 +61,10 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
     `columns` names the columns of delimited text without a header line. Raises DataError, naming the file and line,
     where it is none of these or is empty.
     """
+    try:
+        check_regular(path)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
     name = path.name.lower().removesuffix(".gz")
     suffix = Path(name).suffix
     if suffix in (".parquet", ".pq"):

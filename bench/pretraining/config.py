@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ..digests import canonical_json, digest
 from ..errors import ConfigError, check_keys
+from ..files import check_regular
 from .corpus import Corpus
 
 C = TypeVar("C")
@@ -65,8 +66,11 @@ class PretrainConfig:
 def read_config(path: Path) -> PretrainConfig:
     """Return the configuration in a TOML file. Raises ConfigError naming the file and the key that is wrong."""
     try:
+        check_regular(path)
         table = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     check_keys(table, ("model", "training", "corpus"), str(path))
     entries = table.get("corpus", [])

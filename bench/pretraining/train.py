@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError
 from ..progress import activity
-from ..tracking import quiet_mlflow
+from ..tracking import experiment_id, quiet_mlflow, refusal
 from ..types import IntArray
 from .config import PretrainConfig, TrainingConfig, read_config
 from .corpus import UNKNOWN, Codes, Spans, draw, load
@@ -301,8 +301,7 @@ class _Mirror:
         from mlflow.entities import Param
 
         self._client = MlflowClient(tracking_uri=self._uri)
-        existing = self._client.get_experiment_by_name(EXPERIMENT)
-        experiment = existing.experiment_id if existing else self._client.create_experiment(EXPERIMENT)
+        experiment = experiment_id(self._client, self._uri, EXPERIMENT)
         run = self._client.create_run(experiment, run_name=f"pretrain from step {step}")
         params = asdict(config.model) | asdict(config.training)
         self._client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])
@@ -322,6 +321,5 @@ class _Mirror:
             with quiet_mlflow():
                 action()
         except Exception as error:  # noqa: BLE001 - the mirror never costs the run
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            log.warning("MLflow at %s: %s; the rest of this run is not mirrored", self._uri, reason)
+            log.warning("%s; the rest of this run is not copied", refusal(error, self._uri))
             self._dead = True

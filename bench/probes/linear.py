@@ -191,15 +191,6 @@ def logistic_path(
     return _path(_logistic(x, y, n_classes, penalties, tolerance=tolerance), penalties)
 
 
-def ridge_path(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float = 1e-10) -> Path:
-    """Return the ridge regression of `y` (n,) on `x` for each penalty, in closed form from one eigendecomposition.
-
-    The loss is half the mean squared error. Where neither side of `x` is at most 2048, the path is walked as in
-    `logistic_path`.
-    """
-    return _path(_ridge(x, y, penalties, tolerance=tolerance), penalties)
-
-
 def _path(steps: Iterator[Step], penalties: Sequence[float]) -> Path:
     by_penalty = {penalty: (w, b) for penalty, w, b in steps}
     return Path(
@@ -223,6 +214,10 @@ def _logistic(
 
 
 def _ridge(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float) -> Iterator[Step]:
+    """Yield the ridge regression of `y` (n,) or (n, k) on `x` for each penalty, by one eigendecomposition.
+
+    The loss is half the mean squared error. Where neither side of `x` is at most EXACT, the path is walked.
+    """
     y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
     if not np.isfinite(y).all():
         raise DataError(f"training target of row {int(np.argmin(np.isfinite(y).all(axis=1)))} is not finite")

@@ -48,7 +48,7 @@ def package_file(reference: str) -> Path:
     if not colon or len(name) == 1 or Path(reference).exists():
         path = Path(reference)
         if not path.is_file():
-            raise DataError(f"{reference}: no such file")
+            raise DataError(f"{reference}: {'not a file' if path.exists() else 'no such file'}")
         return path
     try:
         distribution = importlib.metadata.distribution(name)

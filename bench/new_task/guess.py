@@ -11,7 +11,7 @@ from ..errors import ConfigError, DataError, nearest
 from ..sources.bed import CHROM, END, START
 from ..types import Kind
 from . import columns as c
-from .columns import Column, column_of, joined_labels
+from .columns import Column, column_of, joined_labels, row_of_words, zeros_and_ones
 from .sample import Sample
 
 MAX_CLASSES = 1000
@@ -104,16 +104,24 @@ def _require(roles: Roles, name: str, option: str) -> None:
 
 def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     where, dna = roles.sample.reference, [column for column in roles.columns.values() if column.holds == "dna"]
+    for column in [roles.columns[given]] if given else [] if dna else roles.columns.values():
+        if row := row_of_words(column):
+            raise DataError(
+                f"{where}: row {row}: column {column.name!r} is several words of DNA ({_short(column.values[row - 1])}); "
+                "expected one sequence, or overlapping k-mers"
+            )
     if given:
         chosen = roles.columns[given]
         if chosen.holds != "dna" and not all(set(v.upper()) <= set("ACGTUN") for v in chosen.counts):
             raise DataError(f"{where}: --sequence {given!r}: the column holds {describe(chosen)}, not DNA")
-        return roles.take("sequence", chosen, "given by --sequence")
+        roles.take("sequence", chosen, "given by --sequence")
+        return _alphabet(roles, chosen)
     if not dna:
         raise DataError(f"{where}: no column holds DNA ({_listed(roles.columns.values())}); name one with --sequence")
     pair = _pair(dna)
     if pair:
         ref, alt = pair
+        _alphabet(roles, *pair)
         roles.take("sequence", ref, f"DNA, {_bp(ref)}; the reference of two columns of DNA")
         roles.take("alternate", alt, f"DNA, {_bp(alt)}; the other of the two")
         if not has_target and not _candidates(roles):
@@ -130,12 +138,26 @@ def _sequence(roles: Roles, given: str, has_target: bool) -> None:
         )
     only = "the only column of DNA" if len(dna) == 1 else "the column of DNA with this name"
     roles.take("sequence", named[0], f"{only}: {_bp(named[0])}, letters {named[0].letters()}")
-    if "U" in named[0].letters().upper():
-        raise DataError(f"{where}: column {named[0].name!r} holds RNA; write T for U")
+    _alphabet(roles, named[0])
     bad = len([v for v in roles.columns[named[0].name].values if not v])
     if bad:
         roles.notes.append(f"{bad} rows have no sequence; remove them, or the card does not load")
     return None
+
+
+def _alphabet(roles: Roles, *chosen: Column) -> None:
+    """Add the alphabet where it is RNA, and a note on k-mers. Raises DataError where there are both T and U."""
+    where, seen = roles.sample.reference, {"T": "", "U": ""}
+    for column in chosen:
+        if column.kmers:
+            roles.notes.append(f"column {column.name!r} holds overlapping k-mers, which are joined to sequences")
+        for letter in seen:
+            row = next((row for row, value in enumerate(column.values, 1) if letter in value.upper()), 0)
+            seen[letter] = f"row {row} of {column.name!r}" if row and not seen[letter] else seen[letter]
+    if all(seen.values()):
+        raise DataError(f"{where}: {seen['T']} has T and {seen['U']} has U; write all sequences in one alphabet")
+    if seen["U"]:
+        roles.guesses.append(Guess("alphabet", "RNA", "sequences have U and no T; every U is read as T"))
 
 
 def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
@@ -231,7 +253,11 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
         roles.guesses.append(Guess("target", [column.name for column in chosen], reason))
         return
     roles.guesses.append(Guess("target", first.name, f"{reason}: {describe(first)}"))
-    labels = joined_labels(first)
+    if any(value.startswith("[") for value in first.counts) and joined_labels(first):
+        raise DataError(
+            f"{where}: column {first.name!r}: labels in its lists contain ';' or ',', which separate labels"
+        )
+    labels = [str(i) for i in range(zeros_and_ones(first))] or joined_labels(first)
     if labels:
         roles.kind, roles.classes = "multilabel", ordered(labels)
         return

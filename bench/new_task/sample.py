@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import itertools
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,12 @@ from typing import Literal
 
 from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import DataError, nearest
+from ..sources.delimited import check_row
 from ..sources.json_lines import JSON_LINES, json_columns
 from ..sources.labelled import FASTA
+from ..sources.spreadsheet import SPREADSHEET
+from ..sources.tables import read_columns, text_of
+from ..unpack import PACKED, is_packed, open_text, text_name
 
 HEAD = 8_000_000
 """Bytes that are read from the beginning of a file."""
@@ -26,8 +28,8 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
-SUFFIXES = (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA, ".parquet", ".pq")
-"""Suffixes of the files that can be read; all but Parquet may also be .gz."""
+SUFFIXES = (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA, ".parquet", ".pq", SPREADSHEET)
+"""Suffixes of the files that can be read; text may also be packed."""
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
 """The columns of a BED file without a header."""
@@ -54,17 +56,21 @@ class Sample:
 
 
 def read_sample(path: Path) -> Sample:
-    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON lines), a FASTA file or a BED file.
+    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON, .xlsx), a FASTA file or a BED file.
 
     Raises DataError, naming the file and line, where it is none of these or is empty.
     """
-    name = path.name.lower().removesuffix(".gz")
-    suffix = Path(name).suffix
-    if suffix in (".parquet", ".pq"):
+    suffix = Path(text_name(path)).suffix
+    if suffix in (".parquet", ".pq") and not is_packed(path):
         return _filled(_parquet(path))
+    if suffix == SPREADSHEET:
+        return _whole(path)
     if suffix not in SUFFIXES:
-        raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}, or .gz of these)")
+        packed = ", ".join(PACKED)
+        raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}; text also {packed})")
     head, pieces, share = _blocks(path, seekable=suffix not in FASTA)
+    if suffix in JSON_LINES and share < 1 and head.lstrip().startswith("["):
+        return _whole(path)
     if not head.strip():
         raise DataError(f"{path}: empty, expected {'a header line' if suffix in _DELIMITERS else 'data'}")
     if suffix in FASTA:
@@ -82,6 +88,13 @@ def read_sample(path: Path) -> Sample:
     return _filled(Sample(str(path), form, columns, share >= 1, max(rows, round(rows / share))))
 
 
+def _whole(path: Path) -> Sample:
+    """Return all rows of a file that has to be read from its beginning to its end."""
+    table = read_columns(str(path))
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    return Sample(str(path), "table", columns, True, len(table))
+
+
 def _filled(sample: Sample) -> Sample:
     if not len(sample):
         raise DataError(f"{sample.reference}: no rows, expected at least one")
@@ -92,11 +105,11 @@ def _blocks(path: Path, *, seekable: bool) -> tuple[str, list[str], float]:
     """Return the beginning of a text file, pieces of the rest, both of whole lines, and the share that was read."""
     try:
         size = path.stat().st_size
-        if path.name.endswith(".gz"):
-            with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
-                # Labels of a sorted file differ further down, which gzip cannot seek to.
-                head = packed.read(HEAD * 4 if seekable else HEAD)
-                more = packed.read(1)
+        if is_packed(path):
+            with open_text(path) as (unpacked, raw):
+                # Labels of a sorted file differ further down, which a packed file cannot seek to.
+                head = unpacked.read(HEAD * 4 if seekable else HEAD)
+                more = unpacked.read(1)
                 share = min(0.999, max(1, raw.tell()) / size) if more else 1.0
             return _text(_whole_lines(head) if more else head, path), [], share
         with path.open("rb") as file:
@@ -110,8 +123,6 @@ def _blocks(path: Path, *, seekable: bool) -> tuple[str, list[str], float]:
         head = _whole_lines(head)
         read = len(head) + sum(map(len, pieces))
         return _text(head, path), [_text(p, path) for p in pieces], min(0.999, read / size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
 
@@ -137,8 +148,8 @@ def _delimited(blocks: list[str], path: Path, delimiter: str) -> dict[str, list[
         _check_header(header, path, delimiter)
         columns: dict[str, list[str]] = {name: [] for name in header}
         for number, row in enumerate((r for r in rows if r), 1):
-            if len(row) != len(header):
-                raise DataError(f"{path}: row {number}: {len(row)} fields where the header has {len(header)}")
+            if len(row) != len(header) or row[0].strip() == header[0]:
+                check_row(row, header, path, number)
             _append(columns, row)
         for block in blocks[1:]:
             for row in csv.reader(io.StringIO(block, newline=""), delimiter=delimiter):
@@ -231,7 +242,7 @@ def _parquet(path: Path) -> Sample:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{path}: column {twice!r} occurs more than once")
-    columns = {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in names}
+    columns = {name: text_of(table[name].combine_chunks()).to_pylist() for name in names}
     return Sample(str(path), "table", columns, table.num_rows == n, n)
 
 

@@ -1,0 +1,70 @@
+"""Spreadsheets (.xlsx) as tables of text. Errors name the cell."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, MissingExtra
+
+log = logging.getLogger(__name__)
+
+SPREADSHEET = ".xlsx"
+
+
+def read_spreadsheet(path: Path, *, header: int = 0) -> dict[str, list[str]]:
+    """Return the columns of the first sheet as text, whole numbers without '.0'; blank rows are left out.
+
+    `header` is the number of rows above the one with the names. A first column of row numbers without a name, as pandas
+    writes it, is left out. Raises DataError naming the cell for a column without a name, for merged cells and for a
+    formula's error, MissingExtra where openpyxl is not installed.
+    """
+    try:
+        import openpyxl  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
+    try:
+        book = openpyxl.load_workbook(path, data_only=True)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
+        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
+    sheet = book.worksheets[0]
+    if len(book.worksheets) > 1:
+        log.info("%s: only the first of %d sheets is read, %r", path, len(book.worksheets), sheet.title)
+    rows = [list(row) for row in sheet.iter_rows()]
+    body = [row for row in rows[header + 1 :] if any(cell.value is not None for cell in row)]
+    if not body:
+        raise DataError(f"{path}: no table below row {header + 1}; header = ... is the number of rows above its header")
+    names = [_text(cell, path).strip() for cell in rows[header]]
+    for merged in sheet.merged_cells.ranges:
+        if merged.max_row > header:
+            raise DataError(f"{path}: cells {merged.coord} are merged, so only the first has a value; split them")
+    columns: dict[str, list[str]] = {}
+    for i, name in enumerate(names):
+        values = [_text(row[i], path) for row in body]
+        if name in columns:
+            raise DataError(f"{path}: column {name!r} occurs more than once in row {header + 1}")
+        if name:
+            columns[name] = values
+        elif any(values) and not (i == 0 and _row_numbers(values)):
+            raise DataError(f"{path}: cell {rows[header][i].coordinate} is empty, expected the name of the column")
+    if not columns:
+        raise DataError(
+            f"{path}: row {header + 1} has no names of columns; header = ... is the number of rows above it"
+        )
+    return columns
+
+
+def _row_numbers(values: Sequence[str]) -> bool:
+    return values in ([str(i) for i in range(len(values))], [str(i + 1) for i in range(len(values))])
+
+
+def _text(cell: Any, path: Path) -> str:
+    value = cell.value
+    if cell.data_type == "e":
+        raise DataError(f"{path}: cell {cell.coordinate} is {value}; mend it, or empty the cell")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)

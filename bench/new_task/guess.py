@@ -107,8 +107,8 @@ def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     for column in [roles.columns[given]] if given else [] if dna else roles.columns.values():
         if row := row_of_words(column):
             raise DataError(
-                f"{where}: row {row}: column {column.name!r} is several words of DNA ({_short(column.values[row - 1])}); "
-                "expected one sequence, or overlapping k-mers"
+                f"{where}: row {row}: column {column.name!r} is several words of DNA, "
+                f"{_short(column.values[row - 1])}; expected one sequence, or overlapping k-mers"
             )
     if given:
         chosen = roles.columns[given]

@@ -18,9 +18,9 @@ SPREADSHEET = ".xlsx"
 def read_spreadsheet(path: Path, *, header: int = 0) -> dict[str, list[str]]:
     """Return the columns of the first sheet as text, whole numbers without '.0'; blank rows are left out.
 
-    `header` is the number of rows above the one with the names. A first column of row numbers without a name, as pandas
-    writes it, is left out. Raises DataError naming the cell for a column without a name, for merged cells and for a
-    formula's error, MissingExtra where openpyxl is not installed.
+    `header` is the number of rows above the one with the names. Left out are a first column of row numbers without a
+    name, as pandas writes it, and below a stated header any column without a name. Raises DataError, naming the cell,
+    for another column without a name and for merged cells, MissingExtra where openpyxl is not installed.
     """
     try:
         import openpyxl  # type: ignore[import-untyped]
@@ -37,23 +37,24 @@ def read_spreadsheet(path: Path, *, header: int = 0) -> dict[str, list[str]]:
     body = [row for row in rows[header + 1 :] if any(cell.value is not None for cell in row)]
     if not body:
         raise DataError(f"{path}: no table below row {header + 1}; header = ... is the number of rows above its header")
-    names = [_text(cell, path).strip() for cell in rows[header]]
+    names = [_text(cell).strip() for cell in rows[header]]
     for merged in sheet.merged_cells.ranges:
-        if merged.max_row > header:
+        if merged.max_row > header and any(names[merged.min_col - 1 : merged.max_col]):
             raise DataError(f"{path}: cells {merged.coord} are merged, so only the first has a value; split them")
     columns: dict[str, list[str]] = {}
     for i, name in enumerate(names):
-        values = [_text(row[i], path) for row in body]
+        values = [_text(row[i]) for row in body]
         if name in columns:
             raise DataError(f"{path}: column {name!r} occurs more than once in row {header + 1}")
         if name:
             columns[name] = values
-        elif any(values) and not (i == 0 and _row_numbers(values)):
-            raise DataError(f"{path}: cell {rows[header][i].coordinate} is empty, expected the name of the column")
+        elif not header and any(values) and not (i == 0 and _row_numbers(values)):
+            raise DataError(
+                f"{path}: cell {rows[0][i].coordinate} is empty, expected the name of a column; header = ... is the "
+                "number of rows above the header"
+            )
     if not columns:
-        raise DataError(
-            f"{path}: row {header + 1} has no names of columns; header = ... is the number of rows above it"
-        )
+        raise DataError(f"{path}: no names of columns in row {header + 1}; header = ... is the number of rows above it")
     return columns
 
 
@@ -61,10 +62,9 @@ def _row_numbers(values: Sequence[str]) -> bool:
     return values in ([str(i) for i in range(len(values))], [str(i + 1) for i in range(len(values))])
 
 
-def _text(cell: Any, path: Path) -> str:
-    value = cell.value
-    if cell.data_type == "e":
-        raise DataError(f"{path}: cell {cell.coordinate} is {value}; mend it, or empty the cell")
+def _text(cell: Any) -> str:
+    """Return a cell as text; one that shows an error, such as #N/A, has no value."""
+    value = None if cell.data_type == "e" else cell.value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None else str(value)

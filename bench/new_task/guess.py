@@ -253,9 +253,11 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str) -> None:
         roles.guesses.append(Guess("target", [column.name for column in chosen], reason))
         return
     roles.guesses.append(Guess("target", first.name, f"{reason}: {describe(first)}"))
-    if any(value.startswith("[") for value in first.counts) and joined_labels(first):
+    listed = next((value for value in first.counts if value.startswith("[") and value.endswith("]")), "")
+    if listed:
         raise DataError(
-            f"{where}: column {first.name!r}: labels in its lists contain ';' or ',', which separate labels"
+            f"{where}: column {first.name!r} has lists as text, such as {_short(listed)}; expected labels joined "
+            "by ';', without ';' or ',' in a label"
         )
     labels = [str(i) for i in range(zeros_and_ones(first))] or joined_labels(first)
     if labels:

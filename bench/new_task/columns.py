@@ -100,7 +100,7 @@ def joined_kmers(values: Sequence[str]) -> list[str]:
 
     Letters of labels are not k-mers: at least one sequence has 20 letters or more.
     """
-    if not any(map(BETWEEN.search, values)):
+    if not any(" " in value or ";" in value for value in values):  # faster than a pattern
         return []
     out = []
     for value in values:

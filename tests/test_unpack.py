@@ -9,6 +9,7 @@ import pytest
 from packing import PACKINGS, packed
 
 from baserate.errors import DataError
+from baserate.new_task.sample import read_sample
 from baserate.sources.intervals import read_transcripts
 from baserate.sources.tables import read_columns
 from baserate.sources.variants import table_columns
@@ -80,6 +81,8 @@ def test_of_a_zip_the_only_file_counts_and_its_name(tmp_path: Path) -> None:
 def test_a_packed_parquet_file_is_to_be_unpacked(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"packed \.parquet; unpack it and name the file"):
         read_columns(str(packed(tmp_path / "t.parquet.gz", b"PAR1")))
+    with pytest.raises(DataError, match=r"packed \.parquet; unpack it and name the file"):
+        read_sample(tmp_path / "t.parquet.gz")
 
 
 def test_lines_end_in_any_way(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def fasta_records(lines: Iterable[str], where: str) -> Iterator[Record]:
         elif not text.isascii():
             odd = next(letter for letter in text if not letter.isascii())
             raise DataError(f"{where}: line {number}: {odd!r} is not ASCII, so this is not a sequence")
+        elif " " not in text and "\t" not in text:
+            pieces.append(text)
         else:
             words = text.split()
             if len(words) > 2 and len(words[0]) > 1 and len(set(text)) > 2 and join_kmers(words):

@@ -107,7 +107,7 @@ def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     for column in [roles.columns[given]] if given else [] if dna else roles.columns.values():
         if row := row_of_words(column):
             raise DataError(
-                f"{where}: row {row}: column {column.name!r} is several words of DNA, "
+                f"{where}: {_row(roles, row)}: column {column.name!r} is several words of DNA, "
                 f"{_short(column.values[row - 1])}; expected one sequence, or overlapping k-mers"
             )
     if given:
@@ -145,6 +145,11 @@ def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     return None
 
 
+def _row(roles: Roles, row: int) -> str:
+    """Return the name of a row of the sample, whose number is known where all rows were read."""
+    return f"row {row}" if roles.sample.whole else "a row"
+
+
 def _alphabet(roles: Roles, *chosen: Column) -> None:
     """Add the alphabet where it is RNA, and a note on k-mers. Raises DataError where there are both T and U."""
     where, seen = roles.sample.reference, {"T": "", "U": ""}
@@ -153,7 +158,7 @@ def _alphabet(roles: Roles, *chosen: Column) -> None:
             roles.notes.append(f"column {column.name!r} holds overlapping k-mers, which are joined to sequences")
         for letter in seen:
             row = next((row for row, value in enumerate(column.values, 1) if letter in value.upper()), 0)
-            seen[letter] = f"row {row} of {column.name!r}" if row and not seen[letter] else seen[letter]
+            seen[letter] = f"{_row(roles, row)} of {column.name!r}" if row and not seen[letter] else seen[letter]
     if all(seen.values()):
         raise DataError(f"{where}: {seen['T']} has T and {seen['U']} has U; write all sequences in one alphabet")
     if seen["U"]:

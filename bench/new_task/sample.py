@@ -14,7 +14,7 @@ from typing import Literal
 from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import DataError, nearest
 from ..sources.delimited import check_row
-from ..sources.json_lines import JSON_LINES, json_columns
+from ..sources.json_lines import JSON, json_columns
 from ..sources.labelled import FASTA
 from ..sources.spreadsheet import SPREADSHEET
 from ..sources.tables import read_columns, text_of
@@ -28,7 +28,7 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
-SUFFIXES = (*_DELIMITERS, ".bed", *JSON_LINES, *FASTA, ".parquet", ".pq", SPREADSHEET)
+SUFFIXES = (*_DELIMITERS, ".bed", *JSON, *FASTA, ".parquet", ".pq", SPREADSHEET)
 """Suffixes of the files that can be read; text may also be packed."""
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
@@ -61,15 +61,15 @@ def read_sample(path: Path) -> Sample:
     Raises DataError, naming the file and line, where it is none of these or is empty.
     """
     suffix = Path(text_name(path)).suffix
-    if suffix in (".parquet", ".pq") and not is_packed(path):
+    if suffix in (".parquet", ".pq") and path.name.lower().endswith(suffix):
         return _filled(_parquet(path))
-    if suffix == SPREADSHEET:
+    if suffix in (".parquet", ".pq", SPREADSHEET):
         return _whole(path)
     if suffix not in SUFFIXES:
         packed = ", ".join(PACKED)
         raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}; text also {packed})")
     head, pieces, share = _blocks(path, seekable=suffix not in FASTA)
-    if suffix in JSON_LINES and share < 1 and head.lstrip().startswith("["):
+    if suffix in JSON and share < 1 and head.lstrip().startswith("["):
         return _whole(path)
     if not head.strip():
         raise DataError(f"{path}: empty, expected {'a header line' if suffix in _DELIMITERS else 'data'}")
@@ -77,7 +77,7 @@ def read_sample(path: Path) -> Sample:
         columns = _fasta(head, path, cut=share < 1)
     elif suffix == ".bed":
         columns = _bed([head, *pieces], path)
-    elif suffix in JSON_LINES:
+    elif suffix in JSON:
         columns = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
     else:
         columns = _delimited([head, *pieces], path, _DELIMITERS[suffix])

@@ -38,8 +38,11 @@ PART_NAMES: Mapping[str, Part] = {
 
 _PATIENCE = 10.0
 """Seconds without an answer after which the hub counts as out of reach; its client alone would wait for ever."""
-_PLAIN = (".csv", ".tsv", *FASTA)
-_FORMATS = (".parquet", *(f"{ending}{packing}" for packing in ("", *PACKED) for ending in _PLAIN))
+_FORMATS = (
+    ".parquet",
+    *(f"{ending}{packing}" for ending in (".csv", ".tsv") for packing in ("", *PACKED)),
+    *(f"{ending}{packing}" for packing in ("", *PACKED) for ending in FASTA),
+)
 _SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-(?P<of>\d+)[^.]*)?")
 _HUB_URL = re.compile(r"hf://datasets/(?P<repository>[^/]+/[^/@]+)@(?P<revision>[^/]+)/(?P<path>.+)")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..errors import DataError
 from .collecting import joined_list
 
-JSON_LINES = (".jsonl", ".ndjson", ".json")
+JSON = (".jsonl", ".ndjson", ".json")
+"""Suffixes of JSON; whether it is lines or an array, the content tells."""
 
 
 def json_columns(lines: Iterable[str], path: Path) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ from ..unpack import BLOCK, PACKED, read_text, text_name
 from .cleaning import Cleaning, clean_sequences
 from .collecting import Collector, joined_list, text_array
 from .delimited import DELIMITERS, open_delimited
-from .json_lines import JSON_LINES, json_columns
+from .json_lines import JSON, json_columns
 from .labelled import FASTA, read_fasta
 from .sequences import package_file
 from .source import Check, Source
@@ -227,9 +227,9 @@ def _open(path: Path) -> Opened:
         return Opened(delimited.names, delimited.batches)
     if suffix in FASTA:
         return _of_table(read_fasta(path))
-    if suffix in JSON_LINES:
+    if suffix in JSON:
         return _in_memory(json_columns(read_text(path).splitlines(), path))
-    text, other = ", ".join((*DELIMITERS, *FASTA, *JSON_LINES)), ", ".join((*_PARQUET, *_ARROW, SPREADSHEET))
+    text, other = ", ".join((*DELIMITERS, *FASTA, *JSON)), ", ".join((*_PARQUET, *_ARROW, SPREADSHEET))
     raise DataError(f"{path}: expected a table in {text} (or packed: {', '.join(PACKED)}), {other}")
 
 

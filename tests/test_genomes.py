@@ -7,18 +7,20 @@ import json
 import lzma
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from packing import packed
 
 from baserate.cli import cli
 from baserate.dna.assemblies import LENGTHS, Entry, aliases, canonical, check_assembly
-from baserate.dna.fasta import scan
+from baserate.dna.fasta import Bases, scan
 from baserate.dna.genomes import add_genome, digest_file, find_genome, is_name, open_genome, registered, remove_genome
 from baserate.errors import BaserateError, ConfigError, DataError
 from baserate.sources.sequences import read_sequences
@@ -178,6 +180,32 @@ def test_cards_and_genomes_read_the_same_fasta(tmp_path: Path, text: str, stays:
     for genome in [open_genome("mine")] + ([open_genome(str(path))] if name == "a.fa" else []):
         assert {contig: genome[contig][:] for contig in genome} == WHOLE
         assert genome["chr1"][3:17] == WHOLE["chr1"][3:17]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.sampled_from([">a", ">b", ">", "> c x", ">é|", "ACGT", "AC", "n", " ", "\t", "X", "\0", "\ufeff"]).flatmap(
+            lambda piece: st.sampled_from(["\n", "\n", "\n", "\r\n", "\r", "", "\n\n"]).map(lambda end: piece + end)
+        ),
+        max_size=14,
+    ),
+    st.integers(1, 40),
+)
+def test_any_text_is_read_alike_from_memory_and_by_its_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: list[str], size: int
+) -> None:
+    monkeypatch.setattr("baserate.unpack.BLOCK", size)
+    path = tmp_path / "a.fa"
+    path.write_bytes("".join(pieces).encode())
+
+    def read(of: Callable[[], Mapping[str, Bases]]) -> dict[str, str] | str:
+        try:
+            return {name: contig[:] for name, contig in of().items()}
+        except DataError as error:
+            return str(error)
+
+    assert read(lambda: open_genome(str(path))) == read(lambda: read_sequences(str(path)))
 
 
 @pytest.mark.parametrize("suffix", [".bgz", ".bz2", ".zst", ".zip"])

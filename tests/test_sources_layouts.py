@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from baserate.errors import DataError, MissingExtra
+from baserate.errors import ConfigError, DataError, MissingExtra
 from baserate.sources.bed import table_columns
 from baserate.sources.cleaning import Cleaning
 from baserate.sources.spreadsheet import read_spreadsheet
@@ -26,7 +26,9 @@ def book(path: Path, rows: list[list[object]], merged: str = "") -> Path:
         made.active.append(row)
     if merged:
         made.active.merge_cells(merged)
-    made.create_sheet("notes").append(["nothing"])
+    notes = made.create_sheet("notes")
+    notes.append(["sequence", "label"])
+    notes.append(["GGGG", "1"])
     made.save(path)
     return path
 
@@ -57,6 +59,16 @@ def test_the_first_sheet_is_a_table(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "only the first of 2 sheets is read, 'Sheet'" in caplog.text
     examples = Table(str(tmp_path / "t.xlsx"), kind="classification", target="bound", classes=("no", "yes"))()
     assert list(examples.inputs.sequences) == ["ACGT", "TTTT"] and examples.targets.tolist() == [1, 0]
+    other = Table(str(tmp_path / "t.xlsx"), kind="regression", sheet="notes")()
+    assert list(other.inputs.sequences) == ["GGGG"] and other.targets.tolist() == [1]
+    assert table_columns(str(tmp_path / "t.xlsx"), sheet="notes") == {"sequence": ["GGGG"], "label": ["1"]}
+    with pytest.raises(DataError, match=r"t\.xlsx: no sheet 'note'; it has 'Sheet', 'notes'"):
+        Table(str(tmp_path / "t.xlsx"), kind="regression", sheet="note")()
+    (tmp_path / "t.csv").write_text("sequence,label\nACGT,1\n")
+    with pytest.raises(ConfigError, match=r"t\.csv: sheet = 'notes' is for spreadsheets \(\.xlsx\)"):
+        Table(str(tmp_path / "t.csv"), kind="regression", sheet="notes")()
+    with pytest.raises(ConfigError, match=r"t\.csv: sheet = 'notes' is for spreadsheets \(\.xlsx\)"):
+        table_columns(str(tmp_path / "t.csv"), sheet="notes")
 
 
 def test_row_numbers_of_pandas_are_left_out_and_a_header_may_be_further_down(tmp_path: Path) -> None:

@@ -23,19 +23,20 @@ LARGEST = 2**40
 _PLAIN = ("chrom", "start", "end", "name", "score", "strand")
 
 
-def table_columns(reference: str, *, header: int = 0) -> dict[str, Sequence[str]]:
+def table_columns(reference: str, *, header: int = 0, sheet: str = "") -> dict[str, Sequence[str]]:
     """Return the columns of a table, of a BED file or of a spreadsheet, by name; a '#' before the first is dropped.
 
-    `header` is the number of rows above the header of a spreadsheet (.xlsx), whose first sheet is read. The first line
-    of a BED file is its header where the second field is not a number; without a header the columns are chrom, start,
-    end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
+    `header` is the number of rows above the header of a spreadsheet (.xlsx), and `sheet` its sheet, by default the
+    first. The first line of a BED file is its header where the second field is not a number; without a header the
+    columns are chrom, start, end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
     """
     path = package_file(reference)
     suffix = Path(text_name(path)).suffix
     if suffix == SPREADSHEET:
-        return dict(read_spreadsheet(path, header=header))
-    if header:
-        raise ConfigError(f"{path}: header = {header} is for spreadsheets (.xlsx)")
+        return dict(read_spreadsheet(path, header=header, sheet=sheet))
+    if header or sheet:
+        key = f"header = {header}" if header else f"sheet = {sheet!r}"
+        raise ConfigError(f"{path}: {key} is for spreadsheets (.xlsx)")
     if suffix != ".bed":
         table = read_columns(reference)
         return {name.removeprefix("#"): table[name].to_pylist() for name in table.column_names}

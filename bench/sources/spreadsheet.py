@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 SPREADSHEET = ".xlsx"
 
 
-def read_spreadsheet(path: Path, *, header: int = 0) -> dict[str, list[str]]:
-    """Return the columns of the first sheet as text, whole numbers without '.0'; blank rows are left out.
+def read_spreadsheet(path: Path, *, header: int = 0, sheet: str = "") -> dict[str, list[str]]:
+    """Return the columns of a sheet, by default the first, as text, whole numbers without '.0', without blank rows.
 
     `header` is the number of rows above the one with the names. Left out are a first column of row numbers without a
     name, as pandas writes it, and below a stated header any column without a name. Raises DataError, naming the cell,
@@ -30,15 +30,18 @@ def read_spreadsheet(path: Path, *, header: int = 0) -> dict[str, list[str]]:
         book = openpyxl.load_workbook(path, data_only=True)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
         raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
-    sheet = book.worksheets[0]
-    if len(book.worksheets) > 1:
-        log.info("%s: only the first of %d sheets is read, %r", path, len(book.worksheets), sheet.title)
-    rows = [list(row) for row in sheet.iter_rows()]
+    titles = [each.title for each in book.worksheets]
+    if sheet and sheet not in titles:
+        raise DataError(f"{path}: no sheet {sheet!r}; it has {', '.join(map(repr, titles))}")
+    chosen = book.worksheets[titles.index(sheet) if sheet else 0]
+    if len(titles) > 1 and not sheet:
+        log.info("%s: only the first of %d sheets is read, %r; sheet = ... names another", path, len(titles), titles[0])
+    rows = [list(row) for row in chosen.iter_rows()]
     body = [row for row in rows[header + 1 :] if any(cell.value is not None for cell in row)]
     if not body:
         raise DataError(f"{path}: no table below row {header + 1}; header = ... is the number of rows above its header")
     names = [_text(cell).strip() for cell in rows[header]]
-    for merged in sheet.merged_cells.ranges:
+    for merged in chosen.merged_cells.ranges:
         if merged.max_row > header and any(names[merged.min_col - 1 : merged.max_col]):
             raise DataError(f"{path}: cells {merged.coord} are merged, so only the first has a value; split them")
     columns: dict[str, list[str]] = {}

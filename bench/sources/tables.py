@@ -79,16 +79,18 @@ class Columns:
 class Table(Columns, Source):
     """The examples of a file as `read_columns` reads it.
 
-    Rows are read and checked a block at a time; columns that are not named are not read.
+    Rows are read and checked a block at a time; columns that are not named are not read. `sheet` names a sheet of a
+    spreadsheet (.xlsx), whose first is read otherwise.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("table",)
 
     table: str = field(kw_only=False)
+    sheet: str = ""
 
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError as `table_examples` does."""
-        opened = _open(package_file(self.table))
+        opened = _open(package_file(self.table), self.sheet)
         examples = table_examples(opened, self.table, self, kind=self.kind, classes=self.classes)
         if check:
             check(examples)
@@ -212,15 +214,17 @@ def first_changes(
     return out
 
 
-def _open(path: Path) -> Opened:
+def _open(path: Path, sheet: str = "") -> Opened:
     """Return the open table, by the suffix of the file. Raises DataError for an unknown suffix."""
     name = text_name(path)
     suffix = Path(name).suffix
+    if sheet and suffix != SPREADSHEET:
+        raise ConfigError(f"{path}: sheet = {sheet!r} is for spreadsheets ({SPREADSHEET})")
     if suffix in (*_PARQUET, *_ARROW, SPREADSHEET):
         if name != path.name.lower():
             raise DataError(f"{path}: packed {suffix}; unpack it and name the file")
         if suffix == SPREADSHEET:
-            return _in_memory(read_spreadsheet(path))
+            return _in_memory(read_spreadsheet(path, sheet=sheet))
         return _open_parquet(path) if suffix in _PARQUET else _open_arrow(path)
     if suffix in DELIMITERS:
         delimited = open_delimited(path)

@@ -1,4 +1,4 @@
-"""Files of text as they are shipped: plain, or packed by gzip (bgzip too), xz, bzip2, zip or zstd, recognised by content."""
+"""Files of text as they are shipped: plain, or packed by gzip (bgzip too), xz, bzip2, zip or zstd, by their content."""
 
 from __future__ import annotations
 

@@ -7,19 +7,23 @@ import json
 import lzma
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from packing import packed
 
 from baserate.cli import cli
 from baserate.dna.assemblies import LENGTHS, Entry, aliases, canonical, check_assembly
-from baserate.dna.fasta import scan
+from baserate.dna.fasta import Bases, scan
 from baserate.dna.genomes import add_genome, digest_file, find_genome, is_name, open_genome, registered, remove_genome
 from baserate.errors import BaserateError, ConfigError, DataError
+from baserate.sources.sequences import read_sequences
 
 SHARED_DATA = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 FASTA = ">chr1 first\nACGTACGTAC\nGTNNacgtac\nGG\n>MT\nTTTTT\n\n>scaffold_9 len=4\nRYKM\n"
@@ -122,29 +126,103 @@ def test_removing_keeps_the_users_file_and_a_read_only_folder_will_do(tmp_path: 
     [
         ("", "empty, expected FASTA"),
         ("ACGT\n", "expected '>NAME', found 'ACGT'"),
-        (">a\n>b\nAC\n", "contig 'a' has no sequence"),
-        (">a\nAC\n>a\nAC\n", "contig 'a' occurs more than once"),
-        (">a\nAC\n> \nAC\n", "a header without a name after contig 'a'"),
-        (">a\nACXT\n", "contig 'a' has 'X', which is not an IUPAC DNA letter"),
-        (">a\nACGT\nAC\nACGT\n", "lines of contig 'a' have different lengths"),
-        (">a\nAC\nACGT\n", "lines of contig 'a' have different lengths"),
-        (">a\n\nACGT\n", "lines of contig 'a' have different lengths"),
-        (">a\nACGT\n\nACGT\n", "lines of contig 'a' have different lengths"),
-        (">a\nACGT\r\nACGT\nAC\n", "lines of contig 'a' have different lengths"),
+        (">a\n>b\nAC\n", "line 1: 'a' has no sequence"),
+        (">a\nAC\n>a\nAC\n", "line 3: contig 'a' occurs more than once"),
+        (">a\nAC\n> \nAC\n", "line 3: a header without a name"),
+        (">a\nAC\n>\nAC\n", "line 3: a header without a name"),
+        (">a\nAC\n>|\nAC\n", "line 3: a header without a name"),
+        (">a\nACXT\n", "line 1: contig 'a': 'X' at position 2 is not an IUPAC DNA letter"),
+        (">a\nACUT\n", "line 1: contig 'a': 'U' at position 2 is not an IUPAC DNA letter"),
+        (">a\nAC\n>b\0\nAC\n", "byte 8 is NUL"),
+        (">a\nACGTAC CGTACG GTACGT\n", "line 2: overlapping k-mers; write each record as one sequence"),
     ],
 )
-def test_what_is_not_fasta_is_told_in_a_line(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_not_fasta_is_told_in_a_line_and_alike_for_cards_and_genomes(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = str(pack(tmp_path / "a.fa", text))
     with pytest.raises(DataError) as error:
-        add_genome("mine", str(pack(tmp_path / "a.fa", text)))
+        add_genome("mine", path)
     assert said in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(DataError) as other:
+        read_sequences(path)
+    assert str(other.value) == str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        (FASTA, True),
+        (FASTA.replace("\n", "\r\n"), True),
+        ("\ufeff" + FASTA, True),
+        (FASTA.replace("first", "Gène témoin"), True),
+        (FASTA.replace("\n", "\r"), False),
+        (FASTA.replace("ACGTACGTAC\n", "ACGTACGTAC \n"), False),
+        (FASTA.replace("ACGTACGTAC\n", "ACGTACGTAC\t\n"), False),
+        (FASTA.replace("ACGTACGTAC", "ACGT ACGTAC"), False),
+        (FASTA.replace("ACGTACGTAC\n", "ACGTACGTAC\r\n"), False),
+        (FASTA.replace("ACGTACGTAC\n", "ACGTA\rCGTAC\n"), False),
+        (FASTA.replace("ACGTACGTAC\n", "ACGT\nACGTAC\n"), False),
+        (FASTA.replace("ACGTACGTAC\n", "ACGTACGTAC\n\n"), False),
+        (FASTA.replace(">chr1 first\n", ">chr1 first\n\n"), False),
+        (FASTA.replace(">MT", "  >MT"), False),
+        ("\n\n" + FASTA, True),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.fa", "a.fa.gz"])
+def test_cards_and_genomes_read_the_same_fasta(tmp_path: Path, text: str, stays: bool, name: str) -> None:
+    """A file that cannot be indexed as it stands is copied into the registry; the user's file is never touched."""
+    path = pack(tmp_path / name, text)
+    before = path.read_bytes()
+    known = add_genome("mine", str(path), sha256=hashlib.sha256(text.encode()).hexdigest())
+    assert (known.path == str(path)) == (stays and name == "a.fa") and path.read_bytes() == before
+    assert read_sequences(str(path)) == WHOLE
+    for genome in [open_genome("mine")] + ([open_genome(str(path))] if name == "a.fa" else []):
+        assert {contig: genome[contig][:] for contig in genome} == WHOLE
+        assert genome["chr1"][3:17] == WHOLE["chr1"][3:17]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.sampled_from([">a", ">b", ">", "> c x", ">é|", "ACGT", "AC", "n", " ", "\t", "X", "\0", "\ufeff"]).flatmap(
+            lambda piece: st.sampled_from(["\n", "\n", "\n", "\r\n", "\r", "", "\n\n"]).map(lambda end: piece + end)
+        ),
+        max_size=14,
+    ),
+    st.integers(1, 40),
+)
+def test_any_text_is_read_alike_from_memory_and_by_its_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces: list[str], size: int
+) -> None:
+    monkeypatch.setattr("baserate.unpack.BLOCK", size)
+    path = tmp_path / "a.fa"
+    path.write_bytes("".join(pieces).encode())
+
+    def read(of: Callable[[], Mapping[str, Bases]]) -> dict[str, str] | str:
+        try:
+            return {name: contig[:] for name, contig in of().items()}
+        except DataError as error:
+            return str(error)
+
+    assert read(lambda: open_genome(str(path))) == read(lambda: read_sequences(str(path)))
+
+
+@pytest.mark.parametrize("suffix", [".bgz", ".bz2", ".zst", ".zip"])
+def test_a_genome_may_be_packed_in_any_way(tmp_path: Path, suffix: str) -> None:
+    path = packed(tmp_path / f"a.fa{suffix}", FASTA.encode())
+    known = add_genome("mine", str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    assert known.sha256 == hashlib.sha256(FASTA.encode()).hexdigest()
+    assert {contig: open_genome("mine")[contig][:] for contig in WHOLE} == read_sequences(str(path)) == WHOLE
 
 
 def test_blocks_of_any_size_give_the_same_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = pack(tmp_path / "a.fa", FASTA)
-    whole = scan(path)
+    whole = scan(path, tmp_path / "copy.fa")
     for size in (1, 2, 3, 7, 11, 30):
-        monkeypatch.setattr("baserate.dna.fasta._CHUNK", size)
-        assert scan(path) == whole
+        monkeypatch.setattr("baserate.unpack.BLOCK", size)
+        assert scan(path, tmp_path / "copy.fa") == whole
+    assert not (tmp_path / "copy.fa").exists()
 
 
 @pytest.mark.parametrize(

@@ -368,7 +368,7 @@ def test_the_index_that_pandas_writes_is_passed_over(here: Path) -> None:
         ({"seq": SEQUENCES, "label": ["x"] * N}, "no column can be the target: 'label' (always 'x')"),
         ({"seq": SEQUENCES, "x": LABELS, "z": LABELS[::-1]}, "2 columns can be the target: 'x' (2 values: "),
         ({"seq": SEQUENCES}, "no column can be the target; every row needs a label or a measurement"),
-        ({"seq": [s.replace("T", "U") for s in SEQUENCES], "label": LABELS}, "holds RNA; write T for U"),
+        ({"seq": ["AU" * 20, *SEQUENCES[1:]], "label": LABELS}, "row 2 of 'seq' has T and row 1 of 'seq' has U; write"),
         ({SEQUENCES[0]: [*SEQUENCES[1:], "A"], "0": [1] * N}, "the first line holds DNA, expected a header line"),
         ({"seq;label": [f"{s};1" for s in SEQUENCES]}, "the header has no commas but semicolons"),
     ],

@@ -282,3 +282,12 @@ def test_headers_that_are_labels_alone(here: Path) -> None:
         )
     made = new_task("set")
     assert sum(map(len, labelled(made).values())) == 120
+
+
+def test_text_files_of_one_sequence_each_are_no_tables(here: Path) -> None:
+    for label, sequences in (("pos", POSITIVE), ("neg", NEGATIVE)):
+        (here / "set" / label).mkdir(parents=True)
+        for i, sequence in enumerate(sequences[:3]):
+            (here / "set" / label / f"{i}.txt").write_text(sequence)
+    with pytest.raises(BaserateError, match="set: no train file in the folder"):
+        new_task("set")

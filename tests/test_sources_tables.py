@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from baserate.dna.sequence import check_sequence
+from baserate import unpack
+from baserate.dna.sequence import IUPAC, check_sequence
 from baserate.errors import DataError
 from baserate.sources import delimited
 from baserate.sources.cleaning import Cleaning
@@ -86,7 +87,7 @@ def test_variant_table_finds_the_changed_position(tmp_path: Path) -> None:
         ("b,acgn", "a,acgn", {}, "row 2: id 'a' is also in row 1; ids must be unique"),
         ("b,acgn", " ,acgn", {}, "row 2: the id is empty"),
         ("acgn", "acgx", {}, "row 2: column 'seq': 'X' at position 3 is not an IUPAC DNA letter"),
-        ("acgn", "ACGU", {}, "row 2: column 'seq' holds RNA; write T for U"),
+        ("acgn", "ACGU", {}, "row 2: column 'seq' has U: it holds RNA; where no row has T, alphabet = \"RNA\" in"),
         ("acgn", "", {}, "row 2: column 'seq' is empty, expected DNA"),
         ("c,TTRA", "c,x,TTRA", {}, "row 3: 5 fields where the header has 4"),
         ("name,seq", "name,name", {}, "column 'name' occurs more than once"),
@@ -116,7 +117,7 @@ def test_damaged_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="byte 5 is not UTF-8 text"):
         read_columns(str(tmp_path / "latin.csv"))
     with pytest.raises(DataError, match=r"expected a table in \.csv"):
-        read_columns(write(tmp_path, "x", "t.json"))
+        read_columns(write(tmp_path, "x", "t.xls"))
     with pytest.raises(DataError, match="no such file"):
         read_columns(str(tmp_path / "none.csv"))
 
@@ -157,7 +158,9 @@ def test_blocks_of_any_size_give_what_pythons_parser_gives(
     text = out.getvalue() if data.draw(st.booleans()) else out.getvalue().rstrip("\r\n") + end * 2
     if data.draw(st.booleans()) and not quoted:
         text = text.replace(end, end + end)
-    monkeypatch.setattr(delimited, "BLOCK", data.draw(st.integers(1, 60)))
+    size = data.draw(st.integers(1, 60))
+    monkeypatch.setattr(delimited, "BLOCK", size)
+    monkeypatch.setattr(unpack, "BLOCK", size)
     path = tmp_path / ("t.csv" if delimiter == "," else "t.tsv.gz")
     raw = text.encode("utf-8-sig" if data.draw(st.booleans()) else "utf-8")
     path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
@@ -194,6 +197,7 @@ def test_what_is_no_table_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, said: str
 ) -> None:
     monkeypatch.setattr(delimited, "BLOCK", 64)
+    monkeypatch.setattr(unpack, "BLOCK", 64)
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError) as error:
@@ -258,15 +262,19 @@ def test_several_targets_are_several_columns(tmp_path: Path) -> None:
     assert Table(path, kind="regression", target=["a", "b"])().targets.tolist() == [[0.5, 1], [2, -3]]
 
 
+words = st.text(alphabet="ACGTacgtnNrUuxé", max_size=6)
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.text(alphabet="ACGTacgtnNrUu x\té", max_size=6), min_size=1, max_size=9))
+@given(st.lists(words | words.map(lambda word: f" {word}\t "), min_size=1, max_size=9))
 def test_cleaning_a_block_is_cleaning_each_row(values: list[str]) -> None:
     def one(row: int, value: str) -> str:
         where, text = f"t: row {row}: column 's'", value.strip()
         if not text:
             raise DataError(f"{where} is empty, expected DNA")
-        if set("Uu") & set(text) and set(text.upper()) <= set("ACGU"):
-            raise DataError(f"{where} holds RNA; write T for U")
+        if set("Uu") & set(text) and set(text.upper()) <= {*IUPAC, "U"}:
+            also = "both T and U" if "T" in text.upper() else "U: it holds RNA"
+            raise DataError(f'{where} has {also}; where no row has T, alphabet = "RNA" in [source] reads U as T')
         return check_sequence(text, where)
 
     def all_() -> tuple[list[str], list[float]]:
@@ -312,11 +320,11 @@ def test_memory_does_not_grow_with_the_sequences(tmp_path: Path, rows: int, leng
     """
     code = f"""
 import resource
-from baserate import text
+from baserate import text, unpack
 from baserate.sources import collecting, delimited, example_file
 from baserate.sources.example_file import cached_examples
 from baserate.sources.tables import Table
-collecting.LIMIT = delimited.BLOCK = example_file._BATCH = text._LOOKED_AT = 1 << 20
+collecting.LIMIT = delimited.BLOCK = unpack.BLOCK = example_file._BATCH = text._LOOKED_AT = 1 << 20
 import pyarrow.csv
 path = {str(tmp_path)!r} + "/t.csv"
 def load(rows):

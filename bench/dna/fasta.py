@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import lzma
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ..errors import DataError
-from ..files import check_regular
-from ..progress import Advance, activity
+from ..unpack import blocks, is_packed, text_lines
 from .assemblies import Entry
+from .fasta_text import Record, fasta_records
+from .sequence import check_sequence
 
 if TYPE_CHECKING:
     import pyfaidx
 
 SUFFIXES = (".fa", ".fna", ".fasta")
-PACKED = (".gz", ".bgz", ".xz")
-
-_CHUNK = 1 << 24
+_WIDTH = 80
 _BOM = b"\xef\xbb\xbf"
 _LETTERS = b"ACGTRYSWKMBDHVNacgtryswkmbdhvn\r\n"
 
@@ -54,10 +51,14 @@ class Indexed:
 
 @dataclass(frozen=True)
 class Scan:
-    """The result of one pass over a FASTA file: the SHA-256 of its text and of the packed file, and its contigs."""
+    """The index of a FASTA file that is read slice by slice: the `file`, the SHA-256 of its text, and its contigs.
 
+    `digests` are the SHA-256 of the user's file: as it is, and of its text.
+    """
+
+    file: Path
     sha256: str
-    packed_sha256: str
+    digests: tuple[str, str]
     contigs: tuple[Indexed, ...]
 
 
@@ -126,85 +127,83 @@ class Aliased(Mapping[str, str]):
         return len(self._sequences)
 
 
-class _Hashing:
-    """A file that is hashed, and reports its progress, as it is read."""
+def contigs(path: Path, *, upper: bool = True) -> Iterator[Record]:
+    """Yield the contigs of a FASTA file, plain or packed, in upper case or as they are; a header begins with the name.
 
-    def __init__(self, file: BinaryIO, advance: Advance) -> None:
-        self._file, self._advance = file, advance
-        self.digest = hashlib.sha256()
-
-    def read(self, n: int = -1) -> bytes:
-        data = self._file.read(n)
-        self.digest.update(data)
-        self._advance(len(data))
-        return data
-
-
-def scan(path: Path, *, unpack: Path | None = None) -> Scan:
-    """Return the index and digests of a FASTA file, plain or packed (gzip, xz); write its text to `unpack` if given.
-
-    Raises DataError, naming file and contig, where it is damaged, a letter is not IUPAC DNA, a contig has no sequence
-    or occurs twice, or lines have different lengths, so that it cannot be indexed.
+    Lines may be of any length and end in any way; blanks and blank lines do not count. Raises DataError, naming the
+    line, where a letter is not IUPAC DNA, a contig has no name or no sequence, or a name occurs twice.
     """
+    names: set[str] = set()
+    for record in fasta_records(text_lines(path), str(path)):
+        name = record.header.split()[0]
+        where = f"{path}: line {record.line}: contig {name!r}"
+        if name in names:
+            raise DataError(f"{where} occurs more than once")
+        names.add(name)
+        checked = check_sequence(record.sequence, where)
+        yield record._replace(sequence=checked) if upper else record
+
+
+def scan(path: Path, copy: Path) -> Scan:
+    """Return the index of a FASTA file, plain or packed; `copy` is written where the file itself cannot be indexed.
+
+    That is a packed file, and one whose lines are of several lengths or hold blanks. What is FASTA, and what is
+    refused, are the same as for `contigs`. Raises DataError as it does.
+    """
+    packed = is_packed(path)
+    text = hashlib.sha256()
+    index: _Contigs | None = _Contigs()
+    rest: list[bytes] = []
     try:
-        check_regular(path)
-        with path.open("rb") as raw:
-            source = _Hashing(raw, activity(f"reading {path.name}", path.stat().st_size))
-            text = hashlib.sha256()
-            if unpack is None:
-                contigs = _index(_pieces(path, source, text, None), str(path))
-            else:
-                with unpack.open("wb") as out:
-                    contigs = _index(_pieces(path, source, text, out), str(path))
-        return Scan(text.hexdigest(), source.digest.hexdigest(), tuple(contigs))
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise DataError(f"{path}: truncated or damaged ({error}); fetch the file again") from error
+        with copy.open("wb") if packed else nullcontext() as out:
+            for piece in blocks(path):
+                text.update(piece)
+                if out is not None:
+                    out.write(piece)
+                head, newline, tail = piece.rpartition(b"\n")
+                if index and newline and not index.add(b"".join([*rest, head, newline])):
+                    index = None
+                rest = [tail] if newline else [*rest, tail]
+        found = index.all(b"".join(rest)) if index else ()
+        digest = text.hexdigest()
+        digests = (sha256_of(path) if packed else digest, digest)
+        if found:
+            return Scan(copy if packed else path, digest, digests, found)
+        _write_even(path, copy)
     except OSError as error:
         raise DataError(f"{error.filename or path}: {error.strerror or error}") from error
+    return replace(scan(copy, copy), digests=digests)
 
 
-def _pieces(path: Path, source: _Hashing, text: hashlib._Hash, out: BinaryIO | None) -> Iterator[bytes]:
-    """Yield the text of the file in large pieces."""
-    reader: _Hashing | gzip.GzipFile | lzma.LZMAFile = source
-    if path.suffix in (".gz", ".bgz"):
-        reader = gzip.GzipFile(fileobj=source)  # type: ignore[call-overload]
-    elif path.suffix == ".xz":
-        reader = lzma.LZMAFile(source)  # type: ignore[arg-type]
-    while piece := reader.read(_CHUNK):
-        text.update(piece)
-        if out is not None:
-            out.write(piece)
-        yield piece
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file. Raises DataError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
 
 
-def _index(pieces: Iterable[bytes], where: str) -> list[Indexed]:
-    """Return the contigs of a FASTA text that comes in pieces."""
-    contigs = _Contigs(where)
-    rest: list[bytes] = []
-    for piece in pieces:
-        head, newline, tail = piece.rpartition(b"\n")
-        if newline:
-            contigs.add(b"".join([*rest, head, newline]))
-            rest = [tail]
-        else:
-            rest.append(tail)
-    last = b"".join(rest)
-    if last:
-        contigs.add(last + b"\n")
-    return contigs.all()
+def _write_even(path: Path, out: Path) -> None:
+    """Write the contigs of a FASTA file with lines of one length, in upper case."""
+    with out.open("w", encoding="utf-8", newline="\n") as file:
+        for header, sequence, _ in contigs(path):
+            file.write(f">{header}\n")
+            file.writelines(f"{sequence[i : i + _WIDTH]}\n" for i in range(0, len(sequence), _WIDTH))
 
 
 class _Contigs:
-    """The contigs so far of a FASTA text that is added in blocks of whole lines."""
+    """The contigs so far of a FASTA text that is added in blocks of whole lines, as long as it can be indexed."""
 
-    def __init__(self, where: str) -> None:
-        self._where, self._offset = where, 0
+    def __init__(self) -> None:
+        self._offset = 0
         self._done: dict[str, Indexed] = {}
         self._header: tuple[str, str] | None = None
         self._start = self._length = self._bases = self._width = 0
         self._short = False
 
-    def add(self, block: bytes) -> None:
+    def add(self, block: bytes) -> bool:
+        """Return whether the text can be indexed so far: what cannot is read again, by `contigs`."""
         if not self._offset and block.startswith(_BOM):
             block, self._offset = block.removeprefix(_BOM), len(_BOM)
         data = np.frombuffer(block, np.uint8)
@@ -213,39 +212,40 @@ class _Contigs:
         headers = np.flatnonzero(data[starts] == ord(">"))
         for line, after in zip([-1, *headers], [*headers, len(starts)], strict=True):
             if line >= 0:
-                self._close()
-                self._open(block[starts[line] + 1 : ends[line]], self._offset + int(ends[line]) + 1)
+                header = block[starts[line] + 1 : ends[line]]
+                if not self._close() or not self._open(header, self._offset + int(ends[line]) + 1):
+                    return False
             if after > line + 1:
                 rows = slice(line + 1, after)
-                self._lines(block[starts[line + 1] : ends[after - 1] + 1], data, starts[rows], ends[rows])
+                lines = block[starts[line + 1] : ends[after - 1] + 1]
+                if not self._lines(lines, data, starts[rows], ends[rows]):
+                    return False
         self._offset += len(block)
+        return True
 
-    def _open(self, header: bytes, start: int) -> None:
+    def _open(self, header: bytes, start: int) -> bool:
         try:
-            words = header.decode().split(None, 1)
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self._where}: a header is not UTF-8 text: {header[:40]!r}") from error
-        if not words:
-            raise DataError(f"{self._where}: a header without a name after contig {next(reversed(self._done), '')!r}")
-        name, text = words[0], words[1].strip() if len(words) > 1 else ""
+            text = header.decode().strip()
+        except UnicodeDecodeError:
+            return False
+        if not text.strip(" \t|") or "\0" in text or "\r" in text:
+            return False
+        name, *rest = text.split(None, 1)
         if name in self._done:
-            raise DataError(f"{self._where}: contig {name!r} occurs more than once")
-        self._header, self._start = (name, text), start
+            return False
+        self._header, self._start = (name, rest[0] if rest else ""), start
         self._length = self._bases = self._width = 0
         self._short = False
+        return True
 
-    def _lines(self, block: bytes, data: np.ndarray[tuple[int], np.dtype[np.uint8]], a: object, b: object) -> None:
+    def _lines(self, block: bytes, data: np.ndarray[tuple[int], np.dtype[np.uint8]], a: object, b: object) -> bool:
         starts, ends = np.asarray(a, np.int64), np.asarray(b, np.int64)
         if self._header is None:
-            if block.strip():
-                raise DataError(f"{self._where}: expected '>NAME', found {block.strip()[:20].decode('latin-1')!r}")
-            return
-        bad = block.translate(None, _LETTERS)
-        if bad:
-            raise DataError(
-                f"{self._where}: contig {self._header[0]!r} has {chr(bad[0])!r}, which is not an IUPAC DNA letter"
-            )
-        lengths = np.where(ends == starts, 0, ends - starts - (data[ends - 1] == ord("\r")))
+            return not block.strip()
+        returns = (ends > starts) & (data[ends - 1] == ord("\r"))
+        if block.translate(None, _LETTERS) or block.count(b"\r") != returns.sum():
+            return False
+        lengths = ends - starts - returns
         filled = np.flatnonzero(lengths)
         if len(filled) and not self._bases and not self._short:
             self._bases, self._width = int(lengths[0]), int(ends[0] - starts[0] + 1)
@@ -254,23 +254,19 @@ class _Contigs:
             # All but the last line are full; blank lines may follow it, nothing else.
             last = filled[-1]
             if self._short or not full[:last].all() or lengths[last] > self._bases:
-                raise DataError(
-                    f"{self._where}: the lines of contig {self._header[0]!r} have different lengths, so it cannot be "
-                    "indexed; write it with lines of one length, for instance with seqkit seq -w 60"
-                )
+                return False
         self._short = self._short or not bool(full[-1])
         self._length += int(lengths.sum())
+        return True
 
-    def _close(self) -> None:
+    def _close(self) -> bool:
         if self._header is None:
-            return
+            return True
         name, text = self._header
-        if not self._length:
-            raise DataError(f"{self._where}: contig {name!r} has no sequence")
         self._done[name] = Indexed(Entry(name, text, self._length), self._start, self._bases, self._width)
+        return self._length > 0
 
-    def all(self) -> list[Indexed]:
-        self._close()
-        if not self._done:
-            raise DataError(f"{self._where}: empty, expected FASTA")
-        return list(self._done.values())
+    def all(self, last: bytes) -> tuple[Indexed, ...]:
+        """Return all contigs, () where the text cannot be indexed; `last` is its last line, if no newline ends it."""
+        fits = (not last or self.add(last + b"\n")) and self._close()
+        return tuple(self._done.values()) if fits else ()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import DataError
+from .sequence import join_kmers
 
 _PAIR = re.compile(r"([A-Za-z_]\w*)=(.*)", re.S)
 _BARE = re.compile(r"field\d+")
@@ -46,8 +47,13 @@ def fasta_records(lines: Iterable[str], where: str) -> Iterator[Record]:
         elif not text.isascii():
             odd = next(letter for letter in text if not letter.isascii())
             raise DataError(f"{where}: line {number}: {odd!r} is not ASCII, so this is not a sequence")
+        elif " " not in text and "\t" not in text:
+            pieces.append(text)
         else:
-            pieces.append("".join(text.split()) if " " in text or "\t" in text else text)
+            words = text.split()
+            if len(words) > 2 and len(words[0]) > 1 and len(set(text)) > 2 and join_kmers(words):
+                raise DataError(f"{where}: line {number}: overlapping k-mers; write each record as one sequence")
+            pieces.append("".join(words))
     if not at:
         raise DataError(f"{where}: empty, expected FASTA")
     yield record()

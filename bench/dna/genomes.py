@@ -19,8 +19,9 @@ from ..digests import digest
 from ..errors import ConfigError, DataError, nearest
 from ..files import write_whole
 from ..progress import activity
+from ..unpack import PACKED
 from .assemblies import aliases, canonical, check_assembly, url_of
-from .fasta import PACKED, SUFFIXES, Genome, Scan, scan
+from .fasta import SUFFIXES, Genome, Scan, scan, sha256_of
 
 _SCHEMA = "genome/1"
 _TIMEOUT = 60.0
@@ -65,13 +66,14 @@ def genomes_dir() -> Path:
 
 def is_name(reference: str) -> bool:
     """Return whether a reference is a genome's name, not a path or `package:path`."""
-    return bool(re.fullmatch(r"\w[\w.-]*", reference)) and not reference.lower().endswith((*SUFFIXES, *PACKED, ".zip"))
+    return bool(re.fullmatch(r"\w[\w.-]*", reference)) and not reference.lower().endswith((*SUFFIXES, *PACKED))
 
 
 def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = False) -> Registered:
-    """Return the record of a FASTA file, plain or packed (.gz, .xz), at a path or URL, registered as `name`.
+    """Return the record of a FASTA file, plain or packed, at a path or URL, registered as `name`.
 
-    A packed file is unpacked once into the registry; a plain one stays where it is. `sha256` is checked against the
+    A packed file is unpacked once into the registry, and one with lines of several lengths is copied there with even
+    ones; any other stays where it is. `sha256` is checked against the
     file and against its text. Raises DataError where the file cannot be used, the digest differs, or chromosomes do
     not have the lengths of the assembly `name` (see `check_assembly`), ConfigError where the name is taken.
     """
@@ -88,18 +90,17 @@ def add_genome(name: str, source: str, *, sha256: str = "", truncated: bool = Fa
 
     def write(staging: Path) -> None:
         staging.mkdir()
-        file = _download(source) if url else Path(source).expanduser().resolve()
-        in_registry = url or file.suffix in PACKED
-        read = scan(file, unpack=staging / "genome.fa" if file.suffix in PACKED else None)
-        if sha256 and sha256.lower() not in (read.sha256, read.packed_sha256):
-            raise DataError(f"{source}: SHA-256 is {read.packed_sha256} ({read.sha256} unpacked), expected {sha256}")
+        file, copy = _download(source) if url else Path(source).expanduser().resolve(), staging / "genome.fa"
+        read = scan(file, copy)
+        if sha256 and sha256.lower() not in read.digests:
+            raise DataError(f"{source}: SHA-256 is {read.digests[0]} ({read.digests[1]} unpacked), expected {sha256}")
         lengths, other = _names(read)
         every = lengths | {alias: lengths[contig] for alias, contig in other.items()}
         note = check_assembly(name, every, truncated=truncated, where=source)
         if url:
-            file.unlink() if file.suffix in PACKED else file.replace(staging / "genome.fa")
-        text = staging / "genome.fa" if in_registry else file
-        status = text.stat()
+            file.unlink() if read.file == copy else file.replace(copy)
+        in_registry = url or read.file == copy
+        status = (copy if in_registry else file).stat()
         where = str(genomes_dir() / name / "genome.fa") if in_registry else str(file)
         known = Registered(name, source, where, read.sha256, status.st_size, status.st_mtime_ns, lengths, other, note)
         _write_index(staging, known, read)
@@ -164,14 +165,15 @@ def _open_path(path: Path, *, upper: bool) -> Genome:
         raise DataError(f"{path}: {error.strerror or error}") from error
     folder = genomes_dir() / ".files" / digest(str(path), str(status.st_size), str(status.st_mtime_ns))
     if not (folder / "genome.json").is_file():
-        read = scan(path)
-        lengths, other = _names(read)
-        known = Registered(
-            path.name, str(path), str(path), read.sha256, status.st_size, status.st_mtime_ns, lengths, other
-        )
 
         def write(beside: Path) -> None:
             beside.mkdir()
+            read = scan(path, beside / "genome.fa")
+            lengths, other = _names(read)
+            file = str(path if read.file == path else folder / "genome.fa")
+            known = Registered(
+                path.name, str(path), file, read.sha256, status.st_size, status.st_mtime_ns, lengths, other
+            )
             _write_index(beside, known, read)
             shutil.rmtree(folder, ignore_errors=True)  # a folder that has no record
 
@@ -180,7 +182,7 @@ def _open_path(path: Path, *, upper: bool) -> Genome:
         except OSError as error:
             raise DataError(f"{folder}: {error.strerror or error}; see BASERATE_GENOMES") from error
     known = _read(folder / "genome.json")
-    return Genome(path, folder / "genome.fa.fai", known.contigs, known.aliases, upper=upper)
+    return Genome(Path(known.path), folder / "genome.fa.fai", known.contigs, known.aliases, upper=upper)
 
 
 def _names(read: Scan) -> tuple[dict[str, int], dict[str, str]]:
@@ -192,6 +194,10 @@ def _names(read: Scan) -> tuple[dict[str, int], dict[str, str]]:
 def _write_index(folder: Path, known: Registered, read: Scan) -> None:
     (folder / "genome.fa.fai").write_text("".join(contig.fai for contig in read.contigs))
     (folder / "sha256").write_text(known.sha256 + "\n")
+    _write_record(folder, known)
+
+
+def _write_record(folder: Path, known: Registered) -> None:
     (folder / "genome.json").write_text(json.dumps(known.to_json(), indent=1) + "\n")
 
 
@@ -217,11 +223,10 @@ def _unchanged(known: Registered) -> Registered:
         raise DataError(f"genome {known.name!r}: {path}: {error.strerror or error}; {again}") from error
     if (status.st_size, status.st_mtime_ns) == (known.size, known.modified):
         return known
-    read = scan(path)
-    if read.sha256 != known.sha256:
+    if sha256_of(path) != known.sha256:
         raise DataError(f"genome {known.name!r}: {path} has changed since it was registered; {again}")
     known = Registered(**{**asdict(known), "size": status.st_size, "modified": status.st_mtime_ns})
-    _write_index(known.folder, known, read)
+    _write_record(known.folder, known)
     return known
 
 
@@ -232,7 +237,9 @@ def _check_suffix(source: str) -> None:
     if source.endswith(".2bit"):
         raise DataError(f"{source}: .2bit is not supported; fetch the .fa.gz, or convert it with twoBitToFa")
     if not plain.endswith(SUFFIXES):
-        raise DataError(f"{source}: expected FASTA: {', '.join(SUFFIXES)}, or one of these with .gz or .xz")
+        raise DataError(
+            f"{source}: expected FASTA: {', '.join(SUFFIXES)}, or one of these packed ({', '.join(PACKED)})"
+        )
 
 
 def _download(url: str) -> Path:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..dna.sequence import join_kmers
+from ..sources.cleaning import BETWEEN
 from ..sources.numbers import MISSING, Numbers, is_number, read_numbers
 from ..splits.rules import flagged_part, part_of
 
@@ -49,6 +51,7 @@ class Column:
     holds: Holds
     counts: Counter[str] = field(repr=False)
     empty: int
+    kmers: bool = False
 
     @property
     def key(self) -> str:
@@ -94,8 +97,34 @@ class Column:
 def column_of(name: str, values: Sequence[str]) -> Column:
     """Return the column with its kind of content."""
     stripped = [v.strip() for v in values]
+    joined = joined_kmers(stripped)
+    stripped = joined or stripped
     counts = Counter(v for v in stripped if v)
-    return Column(name, stripped, _holds(counts), counts, len(stripped) - sum(counts.values()))
+    return Column(name, stripped, _holds(counts), counts, len(stripped) - sum(counts.values()), bool(joined))
+
+
+def joined_kmers(values: Sequence[str]) -> list[str]:
+    """Return the sequences of which the values are overlapping k-mers, separated as in a source; empty if any is not.
+
+    Letters of labels are not k-mers: at least one sequence has 20 letters or more.
+    """
+    if not any(" " in value or ";" in value for value in values):  # faster than a pattern
+        return []
+    out = []
+    for value in values:
+        out.append(join_kmers(BETWEEN.split(value)))
+        if value and not _DNA.fullmatch(out[-1]):
+            return []
+    return out if max(map(len, out)) >= 20 else []
+
+
+def row_of_words(column: Column) -> int:
+    """Return the first row, from 1, of several words of DNA that do not overlap as k-mers do; 0 without any."""
+    for row, value in enumerate(column.values, 1):
+        words = BETWEEN.split(value)
+        if len(words) > 1 and len(value) >= 20 and all(map(_DNA.fullmatch, words)) and not join_kmers(words):
+            return row
+    return 0
 
 
 def _holds(counts: Counter[str]) -> Holds:
@@ -116,6 +145,13 @@ def _holds(counts: Counter[str]) -> Holds:
 def _mostly_bases(value: str) -> bool:
     upper = value.upper()
     return sum(map(upper.count, "ACGTUN")) >= 0.8 * len(upper)
+
+
+def zeros_and_ones(column: Column) -> int:
+    """Return the number of labels for each of which every value has a 0 or 1, joined by ';' or ','; 0 for others."""
+    fields = [re.split("[;,]", value) for value in column.counts]
+    k = len(fields[0]) if fields else 0
+    return k if k > 1 and all(len(f) == k and {v.strip() for v in f} <= {"0", "1"} for f in fields) else 0
 
 
 def joined_labels(column: Column) -> list[str]:

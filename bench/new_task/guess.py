@@ -12,7 +12,7 @@ from ..sources.bed import CHROM, END, START
 from ..sources.numbers import ADVICE, MISSING
 from ..types import Kind
 from . import columns as c
-from .columns import Column, column_of, joined_labels
+from .columns import Column, column_of, joined_labels, row_of_words, zeros_and_ones
 from .sample import BED, Sample
 
 MAX_CLASSES = 1000
@@ -130,18 +130,26 @@ def _require(roles: Roles, name: str, option: str) -> None:
 
 def _sequence(roles: Roles, given: str, has_target: bool) -> None:
     where, dna = roles.sample.reference, [column for column in roles.columns.values() if column.holds == "dna"]
+    for column in [roles.columns[given]] if given else [] if dna else roles.columns.values():
+        if row := row_of_words(column):
+            raise DataError(
+                f"{where}: {_row(roles, row)}: column {column.name!r} is several words of DNA, "
+                f"{_short(column.values[row - 1])}; expected one sequence, or overlapping k-mers"
+            )
     if any(column.lengths()[1] >= 20 for column in dna):  # beside which single alleles are no sequences
         dna = [column for column in dna if column.lengths()[1] >= 10]
     if given:
         chosen = roles.columns[given]
         if chosen.holds != "dna" and not all(set(v.upper()) <= set("ACGTUN") for v in chosen.counts):
             raise DataError(f"{where}: --sequence {given!r}: the column holds {describe(chosen)}, not DNA")
-        return roles.take("sequence", chosen, "given by --sequence")
+        roles.take("sequence", chosen, "given by --sequence")
+        return _alphabet(roles, chosen)
     if not dna:
         raise DataError(f"{where}: no column holds DNA ({_listed(roles.columns.values())}); name one with --sequence")
     pair = _pair(dna)
     if pair:
         ref, alt = pair
+        _alphabet(roles, *pair)
         roles.take("sequence", ref, f"DNA, {_bp(ref)}; the reference of two columns of DNA")
         roles.take("alternate", alt, f"DNA, {_bp(alt)}; the other of the two")
         return _set_paired(roles, has_target)
@@ -154,8 +162,7 @@ def _sequence(roles: Roles, given: str, has_target: bool) -> None:
         )
     only = "the only column of DNA" if len(dna) == 1 else "the column of DNA with this name"
     roles.take("sequence", named[0], f"{only}: {_bp(named[0])}, letters {named[0].letters()}")
-    if "U" in named[0].letters().upper():
-        raise DataError(f"{where}: column {named[0].name!r} holds RNA; write T for U")
+    _alphabet(roles, named[0])
     bad = len([v for v in roles.columns[named[0].name].values if not v])
     if bad:
         roles.notes.append(f"{bad} rows have no sequence; remove them, or the card does not load")
@@ -168,6 +175,26 @@ def _set_paired(roles: Roles, has_target: bool) -> None:
         ref, alt = (next(n for n, role in roles.taken.items() if role == r) for r in ("sequence", "alternate"))
         roles.kind = "paired"
         roles.notes.append(f"no column can be the target, so the task is to tell which is real: {ref!r} or {alt!r}")
+
+
+def _row(roles: Roles, row: int) -> str:
+    """Return the name of a row of the sample, whose number is known where all rows were read."""
+    return f"row {row}" if roles.sample.whole else "a row"
+
+
+def _alphabet(roles: Roles, *chosen: Column) -> None:
+    """Add the alphabet where it is RNA, and a note on k-mers. Raises DataError where there are both T and U."""
+    where, seen = roles.sample.reference, {"T": "", "U": ""}
+    for column in chosen:
+        if column.kmers:
+            roles.notes.append(f"column {column.name!r} holds overlapping k-mers, which are joined to sequences")
+        for letter in seen:
+            row = next((row for row, value in enumerate(column.values, 1) if letter in value.upper()), 0)
+            seen[letter] = f"{_row(roles, row)} of {column.name!r}" if row and not seen[letter] else seen[letter]
+    if all(seen.values()):
+        raise DataError(f"{where}: {seen['T']} has T and {seen['U']} has U; write all sequences in one alphabet")
+    if seen["U"]:
+        roles.guesses.append(Guess("alphabet", "RNA", "sequences have U and no T; every U is read as T"))
 
 
 def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
@@ -282,7 +309,13 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
         roles.guesses.append(Guess("target", [column.name for column in chosen], reason))
         return
     roles.guesses.append(Guess("target", first.name, f"{reason}: {describe(first)}"))
-    labels = joined_labels(first)
+    listed = next((value for value in first.counts if value.startswith("[") and value.endswith("]")), "")
+    if listed:
+        raise DataError(
+            f"{where}: column {first.name!r} has lists as text, such as {_short(listed)}; expected labels joined "
+            "by ';', without ';' or ',' in a label"
+        )
+    labels = [str(i) for i in range(zeros_and_ones(first))] or joined_labels(first)
     if labels:
         roles.kind, roles.classes = "multilabel", ordered(labels)
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..splits.rules import PART_WORDS
+from ..unpack import PACKED
 from .sample import SUFFIXES
 
 _PARTS = {**PART_WORDS, "testing": "test", "tr": "train", "te": "test"}
@@ -63,19 +64,17 @@ def classes_in_files(files: Sequence[Path]) -> bool:
 
 def data_files(folder: Path) -> list[Path]:
     """Return the files that can be read in a folder and in its folders, where a .txt is a single sequence."""
-    endings = (*SUFFIXES, *(f"{suffix}.gz" for suffix in SUFFIXES))
-    found = [*folder.iterdir(), *(file for below in folder.iterdir() if below.is_dir() for file in below.iterdir())]
-    return sorted(
-        file
-        for file in found
-        if file.is_file() and file.name.lower().endswith(endings) and not file.name.startswith(".")
-    )
+    endings = tuple(f"{suffix}{packed}" for suffix in SUFFIXES for packed in ("", *PACKED))
+    below = [file for inner in folder.iterdir() if inner.is_dir() for file in inner.iterdir() if file.suffix != ".txt"]
+    found = [file for file in (*folder.iterdir(), *below) if file.is_file() and not file.name.startswith(".")]
+    return sorted(file for file in found if file.name.lower().endswith(endings))
 
 
 def _words_of(files: Sequence[Path]) -> list[list[str]]:
     """Return the words of each path below the folder that has all files, those of parts in lower case."""
     root = os.path.commonpath([file.resolve().parent for file in files])
-    ending = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})(\.gz)?$", re.IGNORECASE)
+    suffixes, packed = ("|".join(map(re.escape, names)) for names in (SUFFIXES, PACKED))
+    ending = re.compile(rf"({suffixes})({packed})?$", re.IGNORECASE)
     known = {*_PARTS, *_MEANINGLESS}
     stems = [ending.sub("", str(file.resolve().relative_to(root))) for file in files]
     return [[w.lower() if w.lower() in known else w for w in re.split(r"[\W_]+", stem) if w] for stem in stems]

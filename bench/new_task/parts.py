@@ -12,6 +12,7 @@ from ..sources.hub import read_parts as rows_of_parts
 from ..sources.labelled import is_fasta
 from ..sources.sequences import package_file
 from ..types import PARTS
+from ..unpack import PACKED
 from .guess import Guess, Roles
 from .sample import SUFFIXES, Sample, read_sample
 from .split import carved
@@ -24,11 +25,7 @@ def is_hub_id(reference: str) -> bool:
     """Return whether the reference is ORG/NAME on the hub, and not a file or folder."""
     path = Path(reference)
     looks_like_id = bool(_HUB_ID.fullmatch(reference)) and not path.parent.is_dir()
-    return (
-        looks_like_id
-        and not path.exists()
-        and not path.name.lower().endswith((*SUFFIXES, *(f"{s}.gz" for s in SUFFIXES)))
-    )
+    return looks_like_id and not path.exists() and not path.name.lower().endswith((*SUFFIXES, *PACKED))
 
 
 def read_parts(reference: str, *, config: str = "") -> tuple[Sample, dict[str, int], str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import itertools
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +13,13 @@ from typing import Literal
 
 from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import DataError, nearest
-from ..files import check_regular
 from ..sources.bed import BED_FORMATS
-from ..sources.json_lines import JSON_LINES, json_columns
+from ..sources.delimited import check_row
+from ..sources.json_lines import JSON, json_columns
 from ..sources.labelled import FASTA
+from ..sources.spreadsheet import SPREADSHEET
+from ..sources.tables import read_columns, text_of
+from ..unpack import PACKED, is_packed, open_text, text_name
 
 HEAD = 8_000_000
 """Bytes that are read from the beginning of a file."""
@@ -28,8 +29,8 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
-SUFFIXES = (*_DELIMITERS, *BED_FORMATS, *JSON_LINES, *FASTA, ".parquet", ".pq")
-"""Suffixes of the files that can be read; all but Parquet may also be .gz."""
+SUFFIXES = (*_DELIMITERS, *BED_FORMATS, *JSON, *FASTA, ".parquet", ".pq", SPREADSHEET)
+"""Suffixes of the files that can be read; text may also be packed."""
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
 """The columns of a BED file without a header."""
@@ -56,29 +57,29 @@ class Sample:
 
 
 def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
-    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON lines), a FASTA file or a BED file.
+    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON, .xlsx), a FASTA file or a BED file.
 
     `columns` names the columns of delimited text without a header line. Raises DataError, naming the file and line,
     where it is none of these or is empty.
     """
-    try:
-        check_regular(path)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    name = path.name.lower().removesuffix(".gz")
-    suffix = Path(name).suffix
-    if suffix in (".parquet", ".pq"):
+    suffix = Path(text_name(path)).suffix
+    if suffix in (".parquet", ".pq") and path.name.lower().endswith(suffix):
         return _filled(_parquet(path))
+    if suffix in (".parquet", ".pq", SPREADSHEET):
+        return _whole(path)
     if suffix not in SUFFIXES:
-        raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}, or .gz of these)")
+        packed = ", ".join(PACKED)
+        raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}; text also {packed})")
     head, pieces, share = _blocks(path, seekable=suffix not in FASTA)
+    if suffix in JSON and share < 1 and head.lstrip().startswith("["):
+        return _whole(path)
     if not head.strip():
         raise DataError(f"{path}: empty, expected {'a header line' if suffix in _DELIMITERS else 'data'}")
     if suffix in FASTA:
         values = _fasta(head, path, cut=share < 1)
     elif suffix in BED_FORMATS:
         values = _bed([head, *pieces], path)
-    elif suffix in JSON_LINES:
+    elif suffix in JSON:
         values = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
     else:
         values = _delimited([head, *pieces], path, _DELIMITERS[suffix], columns)
@@ -103,6 +104,13 @@ def joined_sample(samples: Sequence[Sample], given: Mapping[str, Sequence[str]],
     return Sample(reference, "table", columns, all(s.whole for s in samples), sum(s.n for s in samples))
 
 
+def _whole(path: Path) -> Sample:
+    """Return all rows of a file that has to be read from its beginning to its end."""
+    table = read_columns(str(path))
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    return Sample(str(path), "table", columns, True, len(table))
+
+
 def _filled(sample: Sample) -> Sample:
     if not len(sample):
         raise DataError(f"{sample.reference}: no rows, expected at least one")
@@ -113,11 +121,11 @@ def _blocks(path: Path, *, seekable: bool) -> tuple[str, list[str], float]:
     """Return the beginning of a text file, pieces of the rest, both of whole lines, and the share that was read."""
     try:
         size = path.stat().st_size
-        if path.name.endswith(".gz"):
-            with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
-                # Labels of a sorted file differ further down, which gzip cannot seek to.
-                head = packed.read(HEAD * 4 if seekable else HEAD)
-                more = packed.read(1)
+        if is_packed(path):
+            with open_text(path) as (unpacked, raw):
+                # Labels of a sorted file differ further down, which a packed file cannot seek to.
+                head = unpacked.read(HEAD * 4 if seekable else HEAD)
+                more = unpacked.read(1)
                 share = min(0.999, max(1, raw.tell()) / size) if more else 1.0
             return _text(_whole_lines(head) if more else head, path), [], share
         with path.open("rb") as file:
@@ -131,8 +139,6 @@ def _blocks(path: Path, *, seekable: bool) -> tuple[str, list[str], float]:
         head = _whole_lines(head)
         read = len(head) + sum(map(len, pieces))
         return _text(head, path), [_text(p, path) for p in pieces], min(0.999, read / size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
 
@@ -159,8 +165,8 @@ def _delimited(blocks: list[str], path: Path, delimiter: str, given: Sequence[st
             _check_header(header, path, delimiter)
         columns: dict[str, list[str]] = {name: [] for name in header}
         for number, row in enumerate((r for r in rows if r), 1):
-            if len(row) != len(header):
-                raise DataError(f"{path}: row {number}: {len(row)} fields where the header has {len(header)}")
+            if len(row) != len(header) or row[0].strip() == header[0]:
+                check_row(row, header, path, number)
             _append(columns, row)
         for block in blocks[1:]:
             for row in csv.reader(io.StringIO(block, newline=""), delimiter=delimiter):
@@ -256,7 +262,7 @@ def _parquet(path: Path) -> Sample:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{path}: column {twice!r} occurs more than once")
-    columns = {name: ["" if v is None else str(v) for v in table[name].to_pylist()] for name in names}
+    columns = {name: text_of(table[name].combine_chunks()).to_pylist() for name in names}
     return Sample(str(path), "table", columns, table.num_rows == n, n)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import ConfigError, DataError, MissingExtra, nearest
+from ..errors import ConfigError, DataError, nearest
 from ..types import Intervals, strings
+from ..unpack import read_text, text_name
 from .numbers import whole_number
 from .sequences import package_file
+from .spreadsheet import SPREADSHEET, read_spreadsheet
 from .strands import read_strands
-from .tables import read_columns, read_text, require_column
+from .tables import read_columns, require_column
 
 CHROM = ("chrom", "chromosome", "chr", "contig", "seqname")
 START = ("start", "chromstart", "chrom_start", "pos", "position")
@@ -26,19 +27,21 @@ LARGEST = 2**40
 _PLAIN = ("chrom", "start", "end", "name", "score", "strand")
 
 
-def table_columns(reference: str, *, header: int = 0) -> dict[str, Sequence[str]]:
+def table_columns(reference: str, *, header: int = 0, sheet: str = "") -> dict[str, Sequence[str]]:
     """Return the columns of a table, of a BED file or of a spreadsheet, by name; a '#' before the first is dropped.
 
-    `header` is the number of rows above the header of a spreadsheet (.xlsx), whose first sheet is read. The first line
-    of a BED file (BED_FORMATS) is its header where the second field is not a number; without a header the columns are
-    chrom, start, end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
+    `header` is the number of rows above the header of a spreadsheet (.xlsx), and `sheet` its sheet, by default the
+    first. The first line of a BED file (BED_FORMATS) is its header where the second field is not a number; without a
+    header the columns are chrom, start, end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
     """
     path = package_file(reference)
-    if path.suffix == ".xlsx":
-        return _spreadsheet(path, header)
-    if header:
-        raise ConfigError(f"{path}: header = {header} is for spreadsheets (.xlsx)")
-    if Path(path.name.removesuffix(".gz")).suffix.lower() not in BED_FORMATS:
+    suffix = Path(text_name(path)).suffix
+    if suffix == SPREADSHEET:
+        return dict(read_spreadsheet(path, header=header, sheet=sheet))
+    if header or sheet:
+        key = f"header = {header}" if header else f"sheet = {sheet!r}"
+        raise ConfigError(f"{path}: {key} is for spreadsheets (.xlsx)")
+    if suffix not in BED_FORMATS:
         table = read_columns(reference)
         return {name.removeprefix("#"): table[name].to_pylist() for name in table.column_names}
     rows: list[tuple[int, list[str]]] = []
@@ -152,35 +155,6 @@ def integers(values: Sequence[str], reference: str, what: str) -> list[int]:
         if abs(number) > LARGEST:
             raise DataError(f"{reference}: row {row}: {what} is {value}, which is past the end of any genome")
     return out
-
-
-def _spreadsheet(path: Path, header: int) -> dict[str, Sequence[str]]:
-    try:
-        import openpyxl  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
-        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
-    rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
-    book.close()
-    names = [_cell(v).strip() for v in rows[header]] if header < len(rows) else []
-    keep = [i for i, name in enumerate(names) if name]
-    twice = next((names[i] for i in keep if names.count(names[i]) > 1), None)
-    if twice is not None:
-        raise DataError(f"{path}: column {twice!r} occurs more than once in row {header + 1}")
-    body = [row for row in rows[header + 1 :] if any(v is not None for v in row)]
-    if not keep or not body:
-        raise DataError(f"{path}: no table below row {header + 1}; header = ... is the number of rows above its header")
-    return {names[i]: [_cell(row[i] if i < len(row) else None) for row in body] for i in keep}
-
-
-def _cell(value: object) -> str:
-    """Return a cell as text, whole numbers without '.0'."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value)
 
 
 def _is_number(text: str) -> bool:

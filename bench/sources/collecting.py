@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 import tempfile
 from collections.abc import Sequence
@@ -103,6 +104,14 @@ def text_array(values: Sequence[str]) -> pa.Array:
     bounds = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(v) for v in encoded], out=bounds[1:])
     return letters_array(b"".join(encoded), bounds)
+
+
+def joined_list(values: Sequence[str]) -> str:
+    """Return a list as text: its values joined by ';', as labels are, or as JSON where one contains ';' or ','.
+
+    The values of a JSON text are no labels, so that none is cut in two.
+    """
+    return json.dumps(values) if any(";" in v or "," in v for v in values) else ";".join(values)
 
 
 def letters_array(letters: bytes | memoryview, bounds: NDArray[np.int64]) -> pa.Array:

@@ -1,20 +1,19 @@
-"""Tables of text separated by commas or tabs, read a block of lines at a time, plain or gzip."""
+"""Tables of text separated by commas or tabs, read a block of lines at a time, plain or packed."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import itertools
+import re
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import DataError
-from ..progress import activity
+from ..unpack import BLOCK, text_blocks, text_name
 from .collecting import text_array
 
 if TYPE_CHECKING:
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _NAMED = {",": "commas", "\t": "tabs", ";": "semicolons"}
-
-BLOCK = 8 << 20
-"""Bytes that are read at a time."""
-_SLOW = 32 << 20
-"""Bytes on disk past which reading reports its progress."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,8 @@ class Delimited:
     path: Path
     names: tuple[str, ...]
     delimiter: str
+    quoting: bool
+    header: bytes
     lines: Iterator[bytes]
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -43,15 +39,14 @@ class Delimited:
 
         Arrow parses blocks without a quote, whose fields lie between the delimiters; from the first quote on, or where
         a row is wrong, Python's parser takes over and names the row. Raises DataError for a row
-        of another width and for quotes that are not in pairs.
+        of another width, for one that repeats the header, and for quotes that are not in pairs.
         """
         done = 0
-        quoting = not self.path.name.removesuffix(".gz").endswith(".vcf")
         for block in self.lines:
-            plain = None if quoting and b'"' in block else self._plain(block, names)
+            odd = (self.quoting and b'"' in block) or self.header in block
+            plain = None if odd else self._plain(block, names)
             if plain is None:
-                rest = itertools.chain([block], self.lines)
-                yield from self._parsed(rest, names, done, csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE)
+                yield from self._parsed(itertools.chain([block], self.lines), names, done)
                 return
             for batch in plain:
                 done += batch.num_rows
@@ -80,16 +75,19 @@ class Delimited:
         batches: list[pa.RecordBatch] = table.rename_columns(list(names)).to_batches()
         return batches
 
-    def _parsed(
-        self, blocks: Iterator[bytes], names: Sequence[str], done: int, quoting: Any
-    ) -> Iterator[pa.RecordBatch]:
+    def _parsed(self, blocks: Iterator[bytes], names: Sequence[str], done: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the blocks, of which the first is row `done` + 1."""
         import pyarrow as pa
 
         # By default the csv module refuses fields of more than 131,072 letters, which windows may have.
         csv.field_size_limit(max(csv.field_size_limit(), sys.maxsize))
         lines = (line for block in blocks for line in io.StringIO(block.decode(), newline=""))
-        rows = csv.reader(lines, delimiter=self.delimiter, quoting=quoting, strict=True)
+        rows = csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quoting=csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE,
+            strict=True,
+        )
         width, chosen = len(self.names), [self.names.index(name) for name in names]
         columns: list[list[str]] = [[] for _ in names]
         size = 0
@@ -102,8 +100,8 @@ class Delimited:
                 if not row:
                     continue
                 done += 1
-                if len(row) != width:
-                    raise DataError(f"{self.path}: row {done}: {len(row)} fields where the header has {width}")
+                if len(row) != width or row[0].strip() == self.names[0]:
+                    check_row(row, self.names, self.path, done)
                 for values, i in zip(columns, chosen, strict=True):
                     values.append(row[i])
                     size += len(row[i])
@@ -118,15 +116,25 @@ class Delimited:
             yield batch()
 
 
+def check_row(row: Sequence[str], names: Sequence[str], path: Path, number: int) -> None:
+    """Raise DataError, naming the row, where it has another width than the header, or is the header once more."""
+    if [field.strip() for field in row] == list(names) or row[0].startswith("##"):
+        raise DataError(
+            f"{path}: row {number} repeats the header, as where files are joined by cat; remove it, and every other"
+        )
+    if len(row) != len(names):
+        raise DataError(f"{path}: row {number}: {len(row)} fields where the header has {len(names)}")
+
+
 def open_delimited(path: Path, columns: Sequence[str] = ()) -> Delimited:
     """Return the open table, its header read; lines before the header that begin with '##' are skipped.
 
     With `columns`, which names them, the first line is a row. Raises DataError for a file without a header, one that
     is not text, and a name that occurs twice.
     """
-    suffix = Path(path.name.removesuffix(".gz")).suffix
+    suffix = Path(text_name(path)).suffix
     delimiter = DELIMITERS[suffix]
-    blocks = _checked(path)
+    blocks = text_blocks(path)
     for block in blocks:
         at = 0
         while block.startswith((b"##", b"\n", b"\r"), at):
@@ -135,7 +143,9 @@ def open_delimited(path: Path, columns: Sequence[str] = ()) -> Delimited:
             break
     else:
         raise DataError(f"{path}: empty, expected a header line")
-    text = io.StringIO(block[at:].decode(), newline="")
+    block = block[at:]
+    header = re.split(b"[\r\n]", block, maxsplit=1)[0]
+    text = io.StringIO(block.decode(), newline="")
     try:
         names = tuple(name.strip() for name in next(csv.reader(text, delimiter=delimiter, strict=True)))
     except csv.Error as error:
@@ -152,58 +162,5 @@ def open_delimited(path: Path, columns: Sequence[str] = ()) -> Delimited:
     if len(names) == 1 and other is not None:
         expected = f"expected {_NAMED[delimiter]} in a {suffix} file"
         raise DataError(f"{path}: its columns are separated by {_NAMED[other]}; {expected} (header: {names[0][:60]!r})")
-    return Delimited(path, names, delimiter, itertools.chain([text.read().encode()], blocks))
-
-
-def raw_blocks(path: Path) -> Iterator[bytes]:
-    """Yield the file's content, unpacked where it is gzip. Raises DataError where it is damaged or unreadable."""
-    try:
-        size = path.stat().st_size
-        advance = activity(f"reading {path.name}", size) if size > _SLOW else None
-        with path.open("rb") as raw:
-            file: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-            at = 0
-            while block := file.read(BLOCK):
-                if advance is not None:
-                    advance(raw.tell() - at)
-                    at = raw.tell()
-                yield block
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def text_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a text file, plain or gzip, whichever way they end. Raises DataError where it is not text."""
-    for block in _checked(path):
-        yield from io.StringIO(block.decode(), newline=None)
-
-
-def _checked(path: Path) -> Iterator[bytes]:
-    """Yield blocks of whole lines. Raises DataError, naming the byte, where they are not UTF-8 text."""
-    at = 0
-    for block in _whole_lines(raw_blocks(path)):
-        try:
-            if not block.isascii():
-                block.decode()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: byte {at + error.start} is not UTF-8 text") from error
-        if b"\0" in block:
-            raise DataError(f"{path}: byte {at + block.find(0)} is NUL; the file is damaged or not text")
-        yield block.removeprefix(b"\xef\xbb\xbf") if not at else block
-        at += len(block)
-
-
-def _whole_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    rest: list[bytes] = []
-    for block in blocks:
-        cut = block.rfind(b"\n") + 1
-        if cut:
-            yield b"".join([*rest, block[:cut]])
-            rest = [block[cut:]]
-        else:
-            rest.append(block)
-    last = b"".join(rest)
-    if last:
-        yield last
+    lines = itertools.chain([text.read().encode()], blocks)
+    return Delimited(path, names, delimiter, suffix != ".vcf", header, lines)

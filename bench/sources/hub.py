@@ -19,6 +19,7 @@ from ..digests import digest
 from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import PARTS, Part
+from ..unpack import PACKED
 from .labelled import FASTA, class_folders, is_fasta, read_class_folder, read_labelled_fasta
 from .tables import read_columns
 
@@ -37,7 +38,11 @@ PART_NAMES: Mapping[str, Part] = {
 
 _PATIENCE = 10.0
 """Seconds without an answer after which the hub counts as out of reach; its client alone would wait for ever."""
-_FORMATS = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz", *FASTA, *(f"{ending}.gz" for ending in FASTA))
+_FORMATS = (
+    ".parquet",
+    *(f"{ending}{packing}" for ending in (".csv", ".tsv") for packing in ("", *PACKED)),
+    *(f"{ending}{packing}" for packing in ("", *PACKED) for ending in FASTA),
+)
 _SHARD = re.compile(r"(?P<part>[A-Za-z]+)(-\d+-of-(?P<of>\d+)[^.]*)?")
 _HUB_URL = re.compile(r"hf://datasets/(?P<repository>[^/]+/[^/@]+)@(?P<revision>[^/]+)/(?P<path>.+)")
 

@@ -11,16 +11,16 @@ from typing import Literal
 from urllib.parse import unquote
 
 from ..dna.assemblies import Entry, aliases
-from ..dna.fasta import PACKED, SUFFIXES, Aliased, Bases
+from ..dna.fasta import SUFFIXES, Aliased, Bases
 from ..dna.genomes import is_name, open_genome
 from ..dna.sequence import reverse_complement
 from ..errors import DataError, nearest
 from ..text import Text
 from ..types import IntArray, Intervals, StrArray, strings
+from ..unpack import PACKED, plain_name, read_text, text_name
 from .collecting import TextCollector
 from .sequences import package_file, read_sequences
 from .strands import strand_of
-from .tables import read_text
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def read_genome(reference: str, *, upper: bool = True) -> Mapping[str, Bases]:
     size = path.stat().st_size
     if path.suffix in SUFFIXES and size > _LARGE:
         return open_genome(str(path), upper=upper)
-    if path.suffix in PACKED and size > _LARGE:
+    if path.suffix in PACKED and plain_name(path.name).endswith(SUFFIXES) and size > _LARGE:
         raise DataError(f"{path}: too large to unpack in memory; register it: baserate genome add NAME {path}")
     sequences = read_sequences(reference, upper=upper)
     return Aliased(sequences, aliases([Entry(name, "", len(text)) for name, text in sequences.items()]))
@@ -166,14 +166,14 @@ def loci(at: Intervals) -> StrArray:
 
 
 def read_transcripts(reference: str) -> list[Transcript]:
-    """Return the transcripts with exons of a GTF or GFF3 file (plain or gzip), in file order.
+    """Return the transcripts with exons of a GTF or GFF3 file (plain or packed), in file order.
 
     The format is taken from the name (.gtf; .gff, .gff3). Exons without a transcript, as of some genes, count as a
     transcript of their own. A transcript without a strand, of which no end is the first, is left out and counted in the
     log. Raises DataError, naming the line, for other than nine columns, bad coordinates or an unknown strand.
     """
     path = package_file(reference)
-    suffix = Path(path.name.removesuffix(".gz")).suffix
+    suffix = Path(text_name(path)).suffix
     if suffix not in (".gtf", ".gff", ".gff3"):
         raise DataError(f"{path}: expected .gtf, .gff or .gff3 (or .gz of these)")
     is_gtf = suffix == ".gtf"

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from ..dna.fasta_text import add_label, fasta_records, header_columns
 from ..errors import DataError
+from ..unpack import plain_name, text_lines
 from .collecting import text_array
-from .delimited import text_lines
 from .sequences import package_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FASTA = (".fa", ".fasta", ".fna", ".ffn")
-"""Suffixes of FASTA files, which may be followed by .gz."""
+"""Suffixes of FASTA files, which may be packed."""
 
 _ROWS = 20_000
 """Rows that are kept as Python objects at a time."""
@@ -24,7 +24,7 @@ _ROWS = 20_000
 
 def is_fasta(name: str) -> bool:
     """Return whether a file is FASTA, judging by its name."""
-    return name.removesuffix(".gz").endswith(FASTA)
+    return plain_name(name).endswith(FASTA)
 
 
 def read_fasta(path: Path) -> pa.Table:

@@ -8,9 +8,7 @@ the file with the SHA-256 of a registered genome; `data:PATH` is a file at that 
 
 from __future__ import annotations
 
-import gzip
 import importlib.metadata
-import io
 import json
 import re
 import urllib.parse
@@ -23,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cache.remote import data_file, hub_file
-from ..dna.fasta_text import fasta_records
+from ..dna.fasta import SUFFIXES, contigs
 from ..dna.genomes import digest_file
 from ..dna.sequence import check_sequence
 from ..errors import ConfigError, DataError, MissingExtra, nearest
+from ..unpack import plain_name, text_name
 
 _HUB = re.compile(r"hub:(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[^/]+))?/(?P<path>.+)")
-_FASTA = (".fa", ".fna", ".fasta", ".fa.gz", ".fna.gz", ".fasta.gz")
 
 
 def package_file(reference: str) -> Path:
@@ -73,18 +71,19 @@ def _file_on_hub(reference: str) -> Path:
 def read_sequences(reference: str, *, upper: bool = True) -> dict[str, str]:
     """Return upper-case IUPAC sequences by name, in file order; with `upper` = false those of FASTA as they are.
 
-    FASTA (plain or gzip) gives its contigs by the first word of the header; a zip gives its GenBank members by file
+    FASTA (plain or packed) gives its contigs by the first word of the header; a zip gives its GenBank members by file
     name (`chr01.gb` is 'chr01'); the npz of pre-mRNAs gives `chr1:START-END(+):GENE` (hg19, 0-based half-open, on the
     transcript's strand). Raises DataError, naming file and contig or line, where anything cannot be used.
     """
     path = package_file(reference)
-    if path.name.endswith(_FASTA):
-        return _read_fasta(path, upper=upper)
-    if path.suffix == ".zip":
+    if path.suffix == ".zip" and not plain_name(path.name).endswith(SUFFIXES):
         return _read_genbank_zip(path)
+    if text_name(path).endswith(SUFFIXES):
+        return {contig.header.split()[0]: contig.sequence for contig in contigs(path, upper=upper)}
     if path.suffix == ".npz":
         return {name: _decode_one_hot(path, name, values) for name, values in _premrna_arrays(path, "x")}
-    raise DataError(f"{path}: expected {', '.join(_FASTA)}, a .zip of GenBank files or the .npz of pre-mRNAs")
+    fasta = ", ".join(SUFFIXES)
+    raise DataError(f"{path}: expected {fasta}, plain or packed, a .zip of GenBank files or the .npz of pre-mRNAs")
 
 
 def read_premrna_labels(reference: str) -> dict[str, NDArray[np.int8]]:
@@ -99,25 +98,6 @@ def read_premrna_labels(reference: str) -> dict[str, NDArray[np.int8]]:
             raise DataError(f"{path}: labels of {name} are {values.shape}, not one-hot (L, 3)")
         labels[name] = values.argmax(axis=1).astype(np.int8)
     return labels
-
-
-def _read_fasta(path: Path, *, upper: bool) -> dict[str, str]:
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = raw.decode("utf-8-sig")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not UTF-8 text, so this is not FASTA") from error
-    sequences: dict[str, str] = {}
-    for record in fasta_records(io.StringIO(text, newline=None), str(path)):
-        name = record.header.split()[0]
-        where = f"{path}: line {record.line}: contig {name!r}"
-        if name in sequences:
-            raise DataError(f"{where} occurs more than once")
-        checked = check_sequence(record.sequence, where)
-        sequences[name] = checked if upper else record.sequence
-    return sequences
 
 
 def _read_genbank_zip(path: Path) -> dict[str, str]:

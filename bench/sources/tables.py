@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,16 +11,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..dna.sequence import Alphabet
 from ..errors import ConfigError, DataError, nearest
 from ..text import Text
 from ..types import Examples, Inputs, IntArray, Kind, StrArray, Strings, strings
+from ..unpack import BLOCK, PACKED, read_text, text_name
 from .cleaning import Cleaning, clean_sequences
-from .collecting import Collector, text_array
-from .delimited import BLOCK, DELIMITERS, open_delimited
-from .json_lines import JSON_LINES, json_columns
+from .collecting import Collector, joined_list, text_array
+from .delimited import DELIMITERS, open_delimited
+from .json_lines import JSON, json_columns
 from .labelled import FASTA, read_fasta
 from .sequences import package_file
 from .source import Check, Source
+from .spreadsheet import SPREADSHEET, read_spreadsheet
 from .targets import parse_targets
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ __all__ = [
     "first_changes",
     "parse_targets",
     "read_columns",
-    "read_text",
     "require_column",
     "table_examples",
+    "text_of",
 ]
 
 _PARQUET = (".parquet", ".pq")
@@ -61,7 +62,7 @@ class Columns:
     equal sequences are one group, and with 'row', where no column has that name, each row is one; without `cluster` the
     groups are the clusters. `alternate` is the ALT sequence of a
     variant task, where `sequence` is REF, or the perturbed sequence of a paired task, which has no target. A column
-    that a split rule reads must be among `strata`.
+    that a split rule reads must be among `strata`. With `alphabet` 'RNA' sequences are written with U, read as T.
     """
 
     sequence: str = "sequence"
@@ -71,23 +72,26 @@ class Columns:
     cluster: str = ""
     strata: tuple[str, ...] = ()
     alternate: str = ""
+    alphabet: Alphabet = "DNA"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Columns, Source):
     """The examples of a file as `read_columns` reads it; `columns` names those of a file without a header line.
 
-    Rows are read and checked a block at a time; columns that are not named are not read.
+    Rows are read and checked a block at a time; columns that are not named are not read. `sheet` names a sheet of a
+    spreadsheet (.xlsx), whose first is read otherwise.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("table",)
 
     table: str = field(kw_only=False)
     columns: tuple[str, ...] = ()
+    sheet: str = ""
 
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError as `table_examples` does."""
-        opened = open_table(package_file(self.table), self.columns)
+        opened = open_table(package_file(self.table), self.columns, self.sheet)
         examples = table_examples(opened, self.table, self, kind=self.kind, classes=self.classes)
         if check:
             check(examples)
@@ -97,9 +101,9 @@ class Table(Columns, Source):
 def read_columns(reference: str) -> pa.Table:
     """Return a table's columns as text (large_string), in file order; a missing value is ''.
 
-    Delimited text (.csv, .tsv, .txt, .vcf), Parquet, Arrow, JSON lines and FASTA are read by their suffix, text plain
-    or gzip. A table of more than 256 MB is memory-mapped from a file. Raises DataError for a table without rows, a row
-    of another width, a damaged file or an unknown format.
+    Delimited text (.csv, .tsv, .txt, .vcf), JSON and FASTA, plain or packed, Parquet, Arrow and spreadsheets are read
+    by their suffix. A table of more than 256 MB is memory-mapped from a file. Raises DataError for a table without
+    rows, a row of another width, a damaged file or an unknown format.
     """
     opened = open_table(package_file(reference))
     collector = Collector()
@@ -131,7 +135,7 @@ def table_examples(
     names = dict.fromkeys([sequence, *filter(None, [alternate]), *texts])
     for name in names:
         require_column(opened.names, name, where)
-    sequences, alternates = Cleaning(where, sequence), Cleaning(where, alternate)
+    sequences, alternates = (Cleaning(where, name, columns.alphabet) for name in (sequence, alternate))
     same = _Shared()
     positions: list[IntArray] = []
     n = 0
@@ -211,38 +215,30 @@ def first_changes(
     return out
 
 
-def read_text(path: Path) -> str:
-    """Return a text file's content, unpacked where it is gzip. Raises DataError where it is damaged or not UTF-8."""
-    try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: truncated or damaged gzip ({error}); fetch the file again") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte {error.start} is not UTF-8 text") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def open_table(path: Path, columns: Sequence[str] = ()) -> Opened:
+def open_table(path: Path, columns: Sequence[str] = (), sheet: str = "") -> Opened:
     """Return the open table, by the suffix of the file; `columns` names those of delimited text without a header.
 
     Raises DataError for an unknown suffix.
     """
-    suffix = Path(path.name.removesuffix(".gz")).suffix
-    if path.suffix in _PARQUET:
-        return _open_parquet(path)
-    if path.suffix in _ARROW:
-        return _open_arrow(path)
+    name = text_name(path)
+    suffix = Path(name).suffix
+    if sheet and suffix != SPREADSHEET:
+        raise ConfigError(f"{path}: sheet = {sheet!r} is for spreadsheets ({SPREADSHEET})")
+    if suffix in (*_PARQUET, *_ARROW, SPREADSHEET):
+        if name != path.name.lower():
+            raise DataError(f"{path}: packed {suffix}; unpack it and name the file")
+        if suffix == SPREADSHEET:
+            return _in_memory(read_spreadsheet(path, sheet=sheet))
+        return _open_parquet(path) if suffix in _PARQUET else _open_arrow(path)
     if suffix in DELIMITERS:
         delimited = open_delimited(path, columns)
         return Opened(delimited.names, delimited.batches)
     if suffix in FASTA:
         return _of_table(read_fasta(path))
-    if suffix in JSON_LINES:
+    if suffix in JSON:
         return _in_memory(json_columns(read_text(path).splitlines(), path))
-    text = ", ".join((*DELIMITERS, *FASTA, *JSON_LINES))
-    raise DataError(f"{path}: expected a table in {text} (or .gz of these), {', '.join((*_PARQUET, *_ARROW))}")
+    text, other = ", ".join((*DELIMITERS, *FASTA, *JSON)), ", ".join((*_PARQUET, *_ARROW, SPREADSHEET))
+    raise DataError(f"{path}: expected a table in {text} (or packed: {', '.join(PACKED)}), {other}")
 
 
 def _in_memory(columns: dict[str, list[str]]) -> Opened:
@@ -310,10 +306,11 @@ def _as_text(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch with every column as large_string, a missing value as ''."""
     import pyarrow as pa
 
-    return pa.RecordBatch.from_arrays([_text_of(column) for column in batch.columns], batch.schema.names)
+    return pa.RecordBatch.from_arrays([text_of(column) for column in batch.columns], batch.schema.names)
 
 
-def _text_of(column: pa.Array) -> pa.Array:
+def text_of(column: pa.Array) -> pa.Array:
+    """Return a column as large_string: a missing value is '', and a list's values are joined by ';'."""
     import pyarrow as pa
 
     if not column.null_count and (pa.types.is_integer(column.type) or str(column.type) in ("string", "large_string")):
@@ -324,7 +321,9 @@ def _text_of(column: pa.Array) -> pa.Array:
 def _written(value: object) -> str:
     if value is None:
         return ""
-    return ";".join(map(_written, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return joined_list([_written(v) for v in value]) if isinstance(value, list) else str(value)
 
 
 def _digests(sequences: Text) -> list[str]:

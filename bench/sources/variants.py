@@ -115,8 +115,8 @@ class Variants(Source):
     0. In a VCF every other column may be a key of INFO, as KEY or INFO/KEY; a flag is '1', or '' where it is absent.
     Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by ':'.
     Without `group` variants whose windows overlap are one group. `values` maps cells of `target` to other values, such
-    as two names to one class; `header` is the number of rows above the header of a spreadsheet. `width` and
-    `max_mismatch` are those of `variant_windows`.
+    as two names to one class; `header` is the number of rows above the header of a spreadsheet, and `sheet` its sheet,
+    by default the first. `width` and `max_mismatch` are those of `variant_windows`.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "variants")
@@ -135,12 +135,13 @@ class Variants(Source):
     alt: str = ""
     position_base: int = 1
     header: int = 0
+    sheet: str = ""
     values: Mapping[str, str] = field_(default_factory=dict, hash=False)
     max_mismatch: float = 0.01
 
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError as `variant_windows` and `table_examples` do."""
-        table = table_columns(self.variants, header=self.header)
+        table = table_columns(self.variants, header=self.header, sheet=self.sheet)
         changes = self._changes(table)
         rows = self._rows(table, changes)
         genome = read_genome(self.genome)

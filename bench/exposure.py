@@ -31,6 +31,7 @@ _ASSEMBLIES: Mapping[str, str] = {
 """Other names of assemblies that are not in `assemblies`."""
 
 _REGION = re.compile(r"(?P<name>.+):(?P<start>[\d,]+)-(?P<end>[\d,]+)")
+_PLAIN = re.compile(r"[^:]+")
 _NUMBERED = re.compile(r"(\d+[a-z]?|[xyzwm]|mt)")
 _ROMAN = re.compile(r"[ivx]*[iv][ivx]*")
 _ACCESSION = re.compile(r"[a-z]{1,3}_?\d{5,}(\.\d+)?")
@@ -97,6 +98,14 @@ def exposure_of(card: ModelCard, task: Task, split: Split, *, mode: str | None =
             if not worst and related(corpus.species, places.species):
                 relatives += [corpus.species] if corpus.species not in relatives else []
     return _verdict(state, why, relatives)
+
+
+def readable_region(region: str) -> bool:
+    """Return whether a region of a corpus can be compared with examples: a name, a glob, or NAME:START-END."""
+    parsed = _REGION.fullmatch(region)
+    if parsed is None:
+        return bool(_PLAIN.fullmatch(region))
+    return int(parsed["start"].replace(",", "") or 0) < int(parsed["end"].replace(",", "") or 0)
 
 
 def _verdict(

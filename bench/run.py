@@ -15,7 +15,7 @@ from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS, Lost
 from .plan import Cell, Protocol
-from .records import CannotWrite, Record, read_record, record_folder, write_record
+from .records import CannotWrite, Record, model_snapshot, read_record, record_folder, write_record
 from .threads import sleep_if_busy
 
 log = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ def run_cell(cell: Cell, worker: Worker, results: Path | None = None) -> Result:
         folder = None if results is None else record_folder(results, spec)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
         return Result(cell, "failed", reason=error_text(error))
-    if folder is not None and (earlier := _done_before(folder)) is not None:
-        return Result(cell, "done_before", earlier)
+    if results is not None and folder is not None and (earlier := _done_before(folder)) is not None:
+        return Result(cell, "done_before", _described_anew(earlier, cell, worker, results))
     worker.audit(cell.task)
     start = time.perf_counter()
     try:
@@ -81,6 +81,18 @@ def _done_before(folder: Path) -> Record | None:
         return None
     record = read_record(folder)
     return None if record.status == "failed" or MISSING in record.flags else record
+
+
+def _described_anew(earlier: Record, cell: Cell, worker: Worker, results: Path) -> Record:
+    """Return the record of a finished cell, written anew where the model's card now lists other corpora.
+
+    What a model saw changes no score, so nothing is computed again; the predictions stay as they are.
+    """
+    now = model_snapshot(cell.card)
+    if earlier.status != "done" or earlier.model.get("pretraining", now["pretraining"]) == now["pretraining"]:
+        return earlier
+    record = replace(earlier, model=now, exposure=worker.exposure(cell))
+    return read_record(write_record(results, record, earlier.predictions))
 
 
 @dataclass(frozen=True)

@@ -281,15 +281,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Exposure:
-    """DNA seen in pretraining; `level` is 'train' (those regions) or 'homologous' (relatives of a test region).
+    """DNA seen in pretraining: a `corpus` by its name, which may be that of tasks whose labels were seen.
 
-    `regions` are names, globs or ranges; `held_out` are regions that were left out.
+    `species` is its scientific name, or the group of a corpus of several. `assembly` is the one of the coordinates in
+    `regions`, which are contigs (a glob may stand for several) or ranges NAME:START-END, in bp from 0 and without the
+    end; '*' is all of it. `held_out` are regions that were left out, or groups of species. `level` is 'train' (those
+    regions) or 'homologous' (relatives of a test region).
     """
 
     corpus: str
     species: str
-    assembly: str
-    regions: tuple[str, ...]
+    assembly: str = ""
+    regions: tuple[str, ...] = ("*",)
     level: Literal["train", "homologous"] = "train"
     held_out: tuple[str, ...] = ()
 

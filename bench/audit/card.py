@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..card_text import toml_value
 from ..splits import predefined
 from ..types import Examples, Split, Task
 
@@ -104,14 +104,9 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Seque
         *(f"# {s}" for s in changes),
         "",
     ]
-    lines += [f"{key} = {_toml(value)}" for key, value in card.items() if value not in ("", [], False)]
-    lines += ["", "[source]", f"table = {_toml(task.name + '.parquet')}"]
-    lines += [f"{key} = {_toml(value)}" for key, value in names.items() if value]
-    lines += ["", "[split]", 'rule = "predefined"', f"column = {_toml(names['strata'][-1])}"]
+    lines += [f"{key} = {toml_value(value)}" for key, value in card.items() if value not in ("", [], False)]
+    lines += ["", "[source]", f"table = {toml_value(task.name + '.parquet')}"]
+    lines += [f"{key} = {toml_value(value)}" for key, value in names.items() if value]
+    lines += ["", "[split]", 'rule = "predefined"', f"column = {toml_value(names['strata'][-1])}"]
     lines += ["", "[expect]", *(f"{part} = {len(e)}" for part, e in split)]
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    """Return a value as TOML, whose strings and lists are written as in JSON."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -18,6 +18,7 @@ from ..types import Task
 from .card import card_text, to_fill_in
 from .columns import Column
 from .confirm import confirmed
+from .genome import check_genome
 from .guess import Guess, Roles, roles_of
 from .parts import is_hub_id, read_parts, split_in_parts
 from .sample import Sample, find_file, read_sample
@@ -144,7 +145,8 @@ def _source(sample: Sample, roles: Roles, path: Path, card: Path, genome: str) -
         raise ConfigError(
             f"{path}: holds {roles.form}; name the FASTA file or the registered genome that they refer to with --genome"
         )
-    where = Guess("genome", _from_card(Path(genome), card) if os.path.exists(genome) else genome)  # noqa: PTH110
+    check_genome(genome, sample.columns[_column(roles, "chrom")], str(path))
+    where = Guess("genome", _from_card(Path(genome), card) if os.path.isfile(genome) else genome)  # noqa: PTH113
     if roles.form == "variants":
         width = Guess("width", _WIDTH, "bp of genome around each variant")
         start = _column(roles, "start")

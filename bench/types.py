@@ -281,12 +281,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Exposure:
-    """DNA seen in pretraining: a `corpus` by its name, which may be that of tasks whose labels were seen.
+    """DNA seen in pretraining.
 
-    `species` is its scientific name, or the group of a corpus of several. `assembly` is the one of the coordinates in
-    `regions`, which are contigs (a glob may stand for several) or ranges NAME:START-END, in bp from 0 and without the
-    end; '*' is all of it. `held_out` are regions that were left out, or groups of species. `level` is 'train' (those
-    regions) or 'homologous' (relatives of a test region).
+    `corpus` is its name, or that of tasks whose labels were seen. `species` is its scientific name, or the group of a
+    corpus of several. `assembly` is that of the coordinates in the regions. `regions` are contigs, a glob for several
+    ('*' for all), or ranges NAME:START-END, in bp from 0 and without the end. `held_out` are regions that were left
+    out, or groups of species. `level` is 'train' (those regions) or 'homologous' (relatives of a test region).
     """
 
     corpus: str

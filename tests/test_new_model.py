@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 from click.testing import CliRunner
 
 from baserate.cards.checkpoint import checkpoint_card
-from baserate.cards.find import find_model
+from baserate.cards.find import find, find_model
 from baserate.cards.model_file import MODEL_FILE
 from baserate.cards.task import task_card
 from baserate.cli import cli
@@ -160,6 +160,7 @@ def test_names_of_species_that_are_almost_right() -> None:
     for name in (
         "Solanum lycopersicoides",
         "Mus spretus",
+        "moose",
         "mammals",
         "human",
         "Oryza glaberrima",
@@ -269,6 +270,17 @@ def test_from_the_command_line(mine: Path) -> None:
     assert done.exit_code == 0 and done.stdout.endswith(f"baserate show {mine}\nbaserate check {mine}\n")
     assert "3-mers side by side" in done.stdout and "To fill in: description, licence, citation, pretr" in done.stdout
     assert run.invoke(cli, ["new", "model", str(mine), "--force", "--quiet"]).stdout.count("\n") == 2
+    with pytest.raises(ConfigError, match=f"is the card of a checkpoint; name its folder, {mine}$"):
+        find(str(mine / MODEL_FILE))
     shown = run.invoke(cli, ["show", str(mine), "--json"])
     assert json.loads(shown.stdout)["tokenizer"].startswith("3-mers side by side")
     assert "baserate new model ./my_checkpoint" in run.invoke(cli, ["new", "model", "--help"]).output
+
+
+def test_a_tokenizer_with_more_ids_than_the_network_has(mine: Path) -> None:
+    """Its vocabulary is left out, rather than written and then refused."""
+    content = json.loads((mine / "config.json").read_text())
+    assert content["vocab_size"] > 60
+    (mine / "config.json").write_text(json.dumps(content | {"vocab_size": 60}))
+    made = new_model(str(mine))
+    assert "vocabulary" not in dict(made.counted) and dict(made.counted)["tokenizer"] == "3-mers side by side"

@@ -95,5 +95,6 @@ def model(folder: str, force: bool, quiet: bool) -> None:
         width = max((len(key) for key, _ in card.counted), default=0)
         lines = [f"{card.path}: counted in the folder's files", *(f"  {k.ljust(width)}  {v}" for k, v in card.counted)]
         click.echo("\n".join([*lines, "", f"To fill in: {', '.join(card.fill_in)}.", ""]))
-    path = shlex.quote(folder if folder.startswith((".", "/", "~")) else f"./{folder}")
+    where = card.path.parent
+    path = shlex.quote(str(where) if where.is_absolute() else f"./{where}")
     click.echo(f"baserate show {path}\nbaserate check {path}")

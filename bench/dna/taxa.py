@@ -105,9 +105,8 @@ def misspelt(name: str) -> str:
     folded = scientific(name)
     if folded in SPECIES:
         return ""
-    near = difflib.get_close_matches(folded, [*SPECIES, *_COMMON], 1, cutoff=0.8)
-    near = [known for known in near if len(folded) > 4 and abs(len(known) - len(folded)) < 2]
-    return near[0].capitalize() if near and _edits(folded, near[0]) <= 2 else ""
+    near = next(iter(difflib.get_close_matches(folded, SPECIES, 1, cutoff=0.8)), "")
+    return near.capitalize() if abs(len(near) - len(folded)) < 2 and _edits(folded, near) <= 2 else ""
 
 
 def _edits(a: str, b: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import BaserateError
 from .checkpoint import max_tokens
-from .facts import parameter_count
+from .facts import most_bases, parameter_count
 from .families import Family, needs_code
 from .loading import empty_network, read_tokenizer
 from .token_tables import Tokens
@@ -42,12 +42,16 @@ def counted(folder: Path, content: Mapping[str, Any], family: Family, *, where: 
         tokens = read_tokens(tokenizer, where=where, **family.tokens)
     except BaserateError:
         return Counted(architecture, parameters)
-    known = _in_words(tokens), tokens.vocabulary.size
+    size, rows = tokens.vocabulary.size, content.get("vocab_size")
+    known = _in_words(tokens), None if rows and size > rows else size  # some have ids that the network does not
     try:
         n = max_tokens(*empty_network(folder, content, family, where=where), tokenizer)
     except (BaserateError, RuntimeError, ValueError, TypeError, AttributeError, KeyError, ImportError):
         return Counted(architecture, parameters, *known)  # an architecture that is only built with its weights
-    return Counted(architecture, parameters, *known, n, None if n is None else tokens.bases_in(n))
+    context, most = None if n is None else tokens.bases_in(n), most_bases(folder, content)
+    if context is not None and most is not None:
+        context = min(context, most[1])
+    return Counted(architecture, parameters, *known, n, context)
 
 
 def _in_words(tokens: Tokens) -> str:

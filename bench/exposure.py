@@ -31,7 +31,6 @@ _ASSEMBLIES: Mapping[str, str] = {
 """Other names of assemblies that are not in `assemblies`."""
 
 _REGION = re.compile(r"(?P<name>.+):(?P<start>[\d,]+)-(?P<end>[\d,]+)")
-_PLAIN = re.compile(r"[^:]+")
 _NUMBERED = re.compile(r"(\d+[a-z]?|[xyzwm]|mt)")
 _ROMAN = re.compile(r"[ivx]*[iv][ivx]*")
 _ACCESSION = re.compile(r"[a-z]{1,3}_?\d{5,}(\.\d+)?")
@@ -104,7 +103,7 @@ def readable_region(region: str) -> bool:
     """Return whether a region of a corpus can be compared with examples: a name, a glob, or NAME:START-END."""
     parsed = _REGION.fullmatch(region)
     if parsed is None:
-        return bool(_PLAIN.fullmatch(region))
+        return ":" not in region
     return int(parsed["start"].replace(",", "") or 0) < int(parsed["end"].replace(",", "") or 0)
 
 

@@ -193,10 +193,10 @@ def test_a_folder_that_exists_comes_with_a_name_that_is_free(tmp_path: Path, mon
     resplit(task(), dirty(), Path("clean"))
     for name in ("clean_2", "v9", "v10", "a b"):
         Path(name).mkdir()
-    written = "clean has mine.dirty@4, which `baserate resplit` wrote there, and is not overwritten"
+    written = "clean has mine.dirty@4, which `baserate resplit` wrote there"
     for folder, said in {
         "clean": f"{written}; --out clean_3 is free, or remove clean first",
-        "v9": "v9 exists already and is not overwritten; --out v11 is free",
+        "v9": "v9 exists already; --out v11 is free",
         "a b": "--out 'a b_2' is free",
         ".": f"--out {tmp_path}_2 is free" if not tmp_path.name[-1].isdigit() else "is free",
         "/": "/ exists already",

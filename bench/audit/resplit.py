@@ -52,7 +52,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class Resplit:
-    """What was written: the card, the sizes of its parts before and after, and the removed rows."""
+    """What was written: the card, the new and the old task by id, the sizes of its parts before and after, and the removed rows."""
 
     card: Path
     name: str
@@ -134,10 +134,12 @@ def _taken(folder: Path) -> str:
     free = next(name for n in numbers if not (name := place.parent / f"{stem}{n}").exists())
     try:
         made = json.loads((folder / "resplit.json").read_text())["task"]
-        what = f"has {made}, which `baserate resplit` wrote there,"
     except (OSError, ValueError, KeyError, TypeError):
-        what = "exists already"
-    return f"{folder} {what} and is not overwritten; --out {shlex.quote(str(free))} is free, or remove {folder} first"
+        return f"{folder} exists already; --out {shlex.quote(str(free))} is free"
+    return (
+        f"{folder} has {made}, which `baserate resplit` wrote there; --out {shlex.quote(str(free))} is free, or remove "
+        f"{folder} first"
+    )
 
 
 def _cleaned(task: Task, split: Split, rules: Sequence[str]) -> tuple[Split, list[Removed]]:

@@ -6,9 +6,10 @@ import json
 import pickle
 import shutil
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 
 from baserate.cards.checkpoint import checkpoint_card
 from baserate.cards.find import find, find_model
-from baserate.cards.model_file import MODEL_FILE
+from baserate.cards.model_file import MODEL_FILE, ModelFile
 from baserate.cards.task import task_card
 from baserate.cli import cli
 from baserate.dna.taxa import misspelt
@@ -284,3 +285,28 @@ def test_a_tokenizer_with_more_ids_than_the_network_has(mine: Path) -> None:
     (mine / "config.json").write_text(json.dumps(content | {"vocab_size": 60}))
     made = new_model(str(mine))
     assert "vocabulary" not in dict(made.counted) and dict(made.counted)["tokenizer"] == "3-mers side by side"
+
+
+VALUES = (
+    '1', '-1', '2.5', 'true', '"x"', '"..."', '""', '[]', '["a"]', '[1]', '{a=1}', '1979-05-27', 'inf',
+    '1e400', '[["a"]]', '99999999999999999999999', r'"\u0000"', '["chr1:5"]', '["chr1:,-,"]', '"train"', '"Homo sapiens"', '["*"]', '[""]',
+    r'"a\nb"',
+)  # fmt: skip
+
+
+def test_whatever_a_card_holds_it_is_read_or_refused_in_one_line(mine: Path) -> None:
+    rng = np.random.default_rng(0)
+    keys, corpus = [f.name for f in fields(ModelFile)], [f.name for f in fields(Exposure)]
+    read = 0
+    for _ in range(300):
+        lines = [f"{key} = {rng.choice(VALUES)}" for key in rng.choice(keys, int(rng.integers(4)), replace=False)]
+        for _ in range(int(rng.integers(3))):
+            own = {key: str(rng.choice(VALUES)) for key in rng.choice(corpus, 2, replace=False)}
+            given = {"corpus": '"x"', "species": '"Zea mays"', **own}
+            lines += ["[[pretraining]]", *(f"{key} = {value}" for key, value in given.items())]
+        try:
+            find_model(str(with_card(mine, "\n".join(lines))))
+            read += 1
+        except BaserateError as error:
+            assert str(error).startswith(f"{mine / MODEL_FILE}: ") and "\n" not in str(error)
+    assert 10 < read < 200

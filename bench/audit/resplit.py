@@ -52,7 +52,10 @@ class Removed:
 
 @dataclass(frozen=True)
 class Resplit:
-    """What was written: the card, the new and the old task by id, the sizes of its parts before and after, and the removed rows."""
+    """What was written: the card, the sizes of its parts before and after, and the removed rows.
+
+    `name` is the id of the task that was made, `source` of the one that was cleaned.
+    """
 
     card: Path
     name: str

@@ -289,7 +289,8 @@ def test_a_tokenizer_with_more_ids_than_the_network_has(mine: Path) -> None:
 
 VALUES = (
     '1', '-1', '2.5', 'true', '"x"', '"..."', '""', '[]', '["a"]', '[1]', '{a=1}', '1979-05-27', 'inf',
-    '1e400', '[["a"]]', '99999999999999999999999', r'"\u0000"', '["chr1:5"]', '["chr1:,-,"]', '"train"', '"Homo sapiens"', '["*"]', '[""]',
+    '1e400', '[["a"]]', '99999999999999999999999', r'"\u0000"', '["chr1:5"]', '["chr1:,-,"]', '"train"', '"Homo sapiens"', '["*"]',
+    '[""]',
     r'"a\nb"',
 )  # fmt: skip
 
@@ -298,7 +299,7 @@ def test_whatever_a_card_holds_it_is_read_or_refused_in_one_line(mine: Path) -> 
     rng = np.random.default_rng(0)
     keys, corpus = [f.name for f in fields(ModelFile)], [f.name for f in fields(Exposure)]
     read = 0
-    for _ in range(300):
+    for _ in range(200):
         lines = [f"{key} = {rng.choice(VALUES)}" for key in rng.choice(keys, int(rng.integers(4)), replace=False)]
         for _ in range(int(rng.integers(3))):
             own = {key: str(rng.choice(VALUES)) for key in rng.choice(corpus, 2, replace=False)}
@@ -309,4 +310,4 @@ def test_whatever_a_card_holds_it_is_read_or_refused_in_one_line(mine: Path) -> 
             read += 1
         except BaserateError as error:
             assert str(error).startswith(f"{mine / MODEL_FILE}: ") and "\n" not in str(error)
-    assert 10 < read < 200
+    assert 10 < read < 150

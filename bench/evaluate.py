@@ -176,10 +176,11 @@ class Worker:
             model=model_snapshot(cell.card),
             grid=self.protocol.grid,
             audit=self.audit(cell.task),
-            exposure=self._exposure(cell),
+            exposure=self.exposure(cell),
         )
 
-    def _exposure(self, cell: Cell) -> dict[str, str]:
+    def exposure(self, cell: Cell) -> dict[str, str]:
+        """Return whether the cell's model saw the test examples in pretraining, and why; unknown if this fails."""
         try:
             return exposure_of(cell.card, cell.task, self.split(cell.task), mode=cell.mode).to_json()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a result whose exposure is not known is still a result

@@ -99,6 +99,14 @@ def exposure_of(card: ModelCard, task: Task, split: Split, *, mode: str | None =
     return _verdict(state, why, relatives)
 
 
+def readable_region(region: str) -> bool:
+    """Return whether a region of a corpus can be compared with examples: a name, a glob, or NAME:START-END."""
+    parsed = _REGION.fullmatch(region)
+    if parsed is None:
+        return ":" not in region
+    return int(parsed["start"].replace(",", "") or 0) < int(parsed["end"].replace(",", "") or 0)
+
+
 def _verdict(
     state: NDArray[np.int8], why: Mapping[int, Mapping[str, Sequence[str]]], relatives: Sequence[str]
 ) -> Exposed:

@@ -17,7 +17,16 @@ from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without
 from .executors import EXECUTORS, Lost
 from .plan import Cell, Protocol
 from .provenance import environment, releases
-from .records import CannotWrite, Record, being_run, has_killed, read_record, record_folder, write_record
+from .records import (
+    CannotWrite,
+    Record,
+    being_run,
+    has_killed,
+    model_snapshot,
+    read_record,
+    record_folder,
+    write_record,
+)
 from .threads import sleep_if_busy
 
 log = logging.getLogger(__name__)
@@ -68,7 +77,8 @@ def run_cell(
         return Result(cell, "failed", reason=error_text(error))
     earlier = None if folder is None else _done_before(folder, cell)
     if earlier is not None and not (fresh_versions and _is_of_other_versions(earlier)):
-        return Result(cell, "done_before", earlier)
+        assert results is not None
+        return Result(cell, "done_before", _described_anew(earlier, cell, worker, results))
     if results is None:
         return _ended(cell, worker, None, earlier)
     if apart is not None and has_killed(results, spec) and (result := apart(cell)) is not None:
@@ -116,6 +126,18 @@ def _is_of_other_versions(record: Record) -> bool:
     """Return whether a package was another release when the record was made; one that is not here has no say."""
     installed = releases(environment()["packages"], baseline=bool(record.model.get("baseline")))
     return any(installed.get(name, version) != version for name, version in record.made_with.items())
+
+
+def _described_anew(earlier: Record, cell: Cell, worker: Worker, results: Path) -> Record:
+    """Return the record of a finished cell, written anew where the model's card now lists other corpora.
+
+    What a model saw changes no score, so nothing is computed again; the predictions stay as they are.
+    """
+    now = model_snapshot(cell.card)
+    if earlier.status != "done" or earlier.model.get("pretraining", now["pretraining"]) == now["pretraining"]:
+        return earlier
+    record = replace(earlier, model=now, exposure=worker.exposure(cell))
+    return read_record(write_record(results, record, earlier.predictions))
 
 
 @dataclass(frozen=True)

@@ -291,15 +291,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Exposure:
-    """DNA seen in pretraining; `level` is 'train' (those regions) or 'homologous' (relatives of a test region).
+    """DNA seen in pretraining.
 
-    `regions` are names, globs or ranges; `held_out` are regions that were left out.
+    `corpus` is its name, or that of tasks whose labels were seen. `species` is its scientific name, or the group of a
+    corpus of several. `assembly` is that of the coordinates in the regions. `regions` are contigs, a glob for several
+    ('*' for all), or ranges NAME:START-END, in bp from 0 and without the end. `held_out` are regions that were left
+    out, or groups of species. `level` is 'train' (those regions) or 'homologous' (relatives of a test region).
     """
 
     corpus: str
     species: str
-    assembly: str
-    regions: tuple[str, ...]
+    assembly: str = ""
+    regions: tuple[str, ...] = ("*",)
     level: Literal["train", "homologous"] = "train"
     held_out: tuple[str, ...] = ()
 

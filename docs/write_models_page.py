@@ -38,7 +38,8 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
   is what `_name_or_path` in its `config.json` names, if that is listed here; but `hf download` keeps the published
   file, which need not name it, and transformers 5 writes no such key. Failing that, the family alone is
   recognised where the column "recognised by" below says content: there `config.json` holds something that only this
-  family has. Any other folder is read by the conventions of transformers, and its pretraining is not known.
+  family has. Any other folder is read by the conventions of transformers, and its pretraining is not known
+  until [its card](#a-checkpoint-of-your-own) says it.
 - **Other weights in a folder**: an adapter (LoRA and its like) is not applied, so a folder with one is refused with the
   command that merges it. So are a second set of safetensors and files called heads, deltas, lora or ema: nothing would
   read them. All files that may hold weights are in the digest.
@@ -63,6 +64,34 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
 Parameters, context and pretraining are what the authors state, or counted where the number is exact; empty where we
 know no source. **Tested** says what was run, and nothing else was: most published weights have never been through
 this code. `baserate check NAME` puts a checkpoint through the tests that ours passes.
+
+## A checkpoint of your own
+
+    baserate new model ./my_checkpoint
+
+writes `baserate.toml` beside `config.json`, which is read wherever the folder is a model. Architecture, parameters,
+tokenizer, vocabulary and context are counted: no weights are loaded, no code of the folder runs and no pickle is read.
+What no file tells is left as comments, above all what the model saw in pretraining. Without it the exposure of every
+row is unknown (○); with it, test examples are compared with the corpora ([exposure.md](exposure.md)):
+
+```toml
+licence = "in-house"
+citation = "in-house"
+
+[[pretraining]]
+corpus = "human genome but chr8"
+species = "Homo sapiens"
+assembly = "GRCh38"
+held_out = ["chr8"]
+```
+
+[cards.md](cards.md#a-checkpoint) has every key. A mistake is one line that names the key; so is a value that the
+checkpoint contradicts (parameters, vocabulary, architecture, a context that does not fit). The file is no part of the
+folder's revision: results stay valid when it changes, and the next `baserate run` writes what the model saw into the
+records that are there. Corpora of the published checkpoint that a folder comes from count as well, whatever the file
+says, and a folder that `baserate pretrain` wrote has its own in the card. Of a model on the hub the file is not read.
+
+## Published checkpoints
 """
 
 

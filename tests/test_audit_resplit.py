@@ -71,7 +71,7 @@ def test_what_leaks_is_gone_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
     assert "two labels" in gone(out)["train10"] and "repeats" in gone(out)["train14"]
     card = task_card(made.card)
     assert card.id == "mine.dirty@4" and card.metrics == task().metrics and card.origin == "drawn, seed 0"
-    assert "Version 4 of mine.dirty@3, cleaned: removed" in card.description and card.description.startswith('A "test"')
+    assert card.description == 'A "test". Version 4: mine.dirty@3 without 11 of its 124 rows.'
     again = load_split(card)
     for name, examples in again:
         old: Examples = getattr(split, name)
@@ -189,6 +189,45 @@ def test_a_task_that_never_had_a_valid_part_gets_one(length: int, tmp_path: Path
     assert (len(made.train) + len(made.valid), len(made.test)) == (len(sequences), 20) and len(made.valid) >= 5
     if length == 90:
         assert not {*made.valid.inputs.sequences} & {*made.train.inputs.sequences}, "repeats are one family"
+
+
+def test_descriptions_of_cleaned_versions_do_not_pile_up(tmp_path: Path) -> None:
+    """Whatever was written before of cleanings gives way to one sentence; all else of a long description stays."""
+    older = "Version 2 of mine@1, cleaned: removed 1 row of train: x; split kept: train 9 (was 10), test 2 (was 2)."
+    first = resplit(task(description=f"One. {older} Two, of version 2."), dirty(), tmp_path / "a")
+    second = task_card(first.card)
+    assert second.description == "One. Two, of version 2. Version 4: mine.dirty@3 without 11 of its 124 rows."
+    third = task_card(resplit(second, load_split(second), tmp_path / "b").card)
+    assert third.description == "One. Two, of version 2. Version 5: mine.dirty@4 with all of its 113 rows."
+    anew = resplit(third, load_split(third), tmp_path / "c", anew=True)
+    fourth = task_card(anew.card)
+    n = len(anew.removed)
+    rows = f"without {n}" if n else "with all"
+    said = f"Version 6: mine.dirty@5, split anew by families, {rows} of its 113 rows."
+    assert fourth.description == f"One. Two, of version 2. {said}"
+    fifth = task_card(resplit(fourth, load_split(fourth), tmp_path / "d").card)
+    assert (
+        "One. Two, of version 2. Version 7: mine.dirty@6 with" in fifth.description and "anew" not in fifth.description
+    )
+
+
+def test_a_folder_that_exists_comes_with_a_name_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    resplit(task(), dirty(), Path("clean"))
+    for name in ("clean_2", "v9", "v10", "a b"):
+        Path(name).mkdir()
+    written = "clean has mine.dirty@4, which `baserate resplit` wrote there"
+    for folder, said in {
+        "clean": f"{written}; --out clean_3 is free, or remove clean first",
+        "v9": "v9 exists already; --out v11 is free",
+        "a b": "--out 'a b_2' is free",
+        ".": f"--out {tmp_path}_2 is free" if not tmp_path.name[-1].isdigit() else "is free",
+        "/": "/ exists already",
+    }.items():
+        with pytest.raises(ConfigError) as error:
+            resplit(task(), dirty(), Path(folder))
+        assert said in str(error.value) and "\n" not in str(error.value)
+    resplit(task(), dirty(), Path("clean_3"))
 
 
 def test_nothing_is_overwritten_or_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ SPOILED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "garbage": (lambda f: (f / "model.safetensors").write_bytes(b"x" * 99), "its weights cannot be loaded"),
     "empty": (lambda f: (f / "model.safetensors").write_bytes(b""), "its weights cannot be loaded"),
     "weights": (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors"),
-    "config": (lambda f: (f / "config.json").unlink(), "no config.json, so this is not a Hugging Face checkpoint"),
+    "config": (lambda f: (f / "config.json").unlink(), "but no config.json, which says of what network"),
     "json": (lambda f: (f / "config.json").write_text("{"), "config.json: not JSON"),
     "binary": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\x00"), "config.json: not JSON"),
     "list": (lambda f: (f / "config.json").write_text("[]"), "config.json: expected an object"),

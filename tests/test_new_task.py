@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from baserate.checks import run_checks
-from baserate.errors import BaserateError
+from baserate.dna.genomes import add_genome
+from baserate.errors import BaserateError, ConfigError
 from baserate.new_task import NewTask, new_task
 from baserate.new_task.direction import direction_of
-from baserate.new_task.guess import ordered
+from baserate.new_task.target import ordered
 from baserate.registry import TASKS
 from baserate.splits import load_split
 
@@ -575,3 +576,44 @@ def test_the_direction_of_variants_is_written_or_said_to_be_unknown(here: Path, 
     write_table(here / "t.csv", {"seq": SEQUENCES, "state": LABELS})
     with pytest.raises(BaserateError, match=r"--deleterious: t\.csv asks for no direction of variants; leave"):
         new_task("t.csv", deleterious=True)
+
+
+def test_a_genome_is_looked_at_when_the_card_is_written(
+    here: Path, genome: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, can be read and has the contigs of the first rows, or one line says which genome could be meant."""
+    monkeypatch.setenv("BASERATE_GENOMES", str(here / "genomes"))
+    rows = [f"{1 + i % 4}\t{60 * (i // 4)}\t{60 * (i // 4) + 50}\t{LABELS[i]}" for i in range(N)]
+    (here / "t.bed").write_text("\n".join(rows) + "\n")
+    (here / "odd.fa").write_text("".join(f">scaffold_{name}\n{s}\n" for name, s in genome.items()))
+    (here / "empty.fa").write_text("")
+    (here / "folder.fa").mkdir()
+    add_genome("mine", str(here / "genome.fa"))
+    (here / "mine").mkdir()  # a folder is no genome, whatever its name
+    for given, said in {
+        "gnome.fa": "no such file; did you mean 'genome.fa'?",
+        "./gnome.fa": "no such file; did you mean 'genome.fa'?",
+        str(here / "genom.fa"): f"no such file; did you mean '{here / 'genome.fa'}'?",
+        "/nowhere/x.fa": "no such file",
+        "genome": "genome 'genome' is not registered: baserate genome add genome PATH|URL; did you mean 'genome.fa'?",
+        "mien": "genome 'mien' is not registered: baserate genome add mien PATH|URL; did you mean 'mine'?",
+        "hg38": "genome 'hg38' is not registered: baserate genome add hg38 PATH|URL (such as https://hgdownload",
+        "folder.fa": "is a folder; expected a FASTA file, or a registered genome",
+        "empty.fa": "empty, expected FASTA",
+        "t.bed": "expected .fa, .fna",
+        "odd.fa": "no contig '1', as in row 1 of t.bed; ",
+        "a\0b": "no such file",
+        "mine": "is a folder",
+    }.items():
+        with pytest.raises(ConfigError) as error:
+            new_task("t.bed", genome=given)
+        assert str(error.value).startswith(f"--genome {given}: {said}") and "\n" not in str(error.value)
+        assert not list(here.glob("*.toml"))
+    (here / "mine").rmdir()
+    for good in ("genome.fa", "mine"):
+        made = new_task("t.bed", genome=good, force=True)
+        assert value(made, "genome") == good and load_split(made.task).test
+    odd = rows[: N // 2] + [row.replace("\t", "x\t", 1) for row in rows[N // 2 :]]
+    (here / "t.bed").write_text("\n".join(odd) + "\n")
+    with pytest.raises(ConfigError, match=r"no contig '1x', as in row 121 of t\.bed; .*chr1.*: another assembly\?"):
+        new_task("t.bed", genome="genome.fa", force=True)

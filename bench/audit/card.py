@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..card_text import toml_value
 from ..splits import predefined
-from ..toml_text import toml_value
 from ..types import Examples, Split, Task
+
+_NOTE = re.compile(
+    r" ?\bVersion \d+ of \S+, cleaned: .*?test [\d,]+ \(was [\d,]+\)\."  # as it was written before
+    r"| ?\bVersion \d+: \S+ (?:split anew by families, )?with(?:out [\d,]+| all) of its [\d,]+ rows\."
+)
+"""The note on an earlier cleaning in a description."""
 
 
 def table_columns(task: Task, split: Split) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -80,9 +87,12 @@ def _add_targets(
         columns[names["target"]] = [repr(float(t)) for t in targets]
 
 
-def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Sequence[str]) -> str:
-    """Return the text of the card of the task's next version, with a note of what was done."""
-    note = f"Version {task.version + 1} of {task.id}, cleaned: {'; '.join(changes)}."
+def card_text(task: Task, split: Split, names: Mapping[str, Any], note: str, changes: Sequence[str]) -> str:
+    """Return the text of the card of the task's next version.
+
+    Its description is the task's own with a `note` of one sentence, in place of that of an earlier cleaning; `changes`
+    are comments.
+    """
     card: dict[str, Any] = {
         "name": task.name,
         "version": task.version + 1,
@@ -90,7 +100,7 @@ def card_text(task: Task, split: Split, names: Mapping[str, Any], changes: Seque
         "classes": list(task.classes),
         "metrics": list(task.metrics),
         "published": task.published,
-        "description": f"{task.description} {note}".strip(),
+        "description": f"{_NOTE.sub('', task.description)} Version {task.version + 1}: {note}".strip(),
         "citation": task.citation,
         "licence": task.licence,
         "origin": task.origin,

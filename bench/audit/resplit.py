@@ -7,7 +7,10 @@ or gives one sequence two labels. What leaks is removed from training and valida
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -49,10 +52,14 @@ class Removed:
 
 @dataclass(frozen=True)
 class Resplit:
-    """What was written: the card, the sizes of its parts before and after, and the removed rows."""
+    """What was written: the card, the sizes of its parts before and after, and the removed rows.
+
+    `name` is the id of the task that was made, `source` of the one that was cleaned.
+    """
 
     card: Path
     name: str
+    source: str
     sizes: dict[str, int]
     before: dict[str, int]
     removed: tuple[Removed, ...] = field(repr=False)
@@ -71,6 +78,13 @@ class Resplit:
         if not self.new_split and not self.before["valid"]:
             how += ", and valid taken out of train"
         return (*(lines or ["no row had to be removed"]), f"{how}: {sizes}")
+
+    @property
+    def note(self) -> str:
+        """What was done, in one sentence for the card's description."""
+        how = ", split anew by families," if self.new_split else ""
+        rows = f"without {len(self.removed):,}" if self.removed else "with all"
+        return f"{self.source}{how} {rows} of its {sum(self.before.values()):,} rows."
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as a JSON object; the rows are in removed.csv beside the card."""
@@ -92,7 +106,7 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
     DataError where a part would be left empty. Nothing is written then.
     """
     if folder.exists():
-        raise ConfigError(f"{folder} exists already; give another folder")
+        raise ConfigError(_taken(folder))
     if "(" in task.name:
         raise ConfigError(
             f"{task.name} is a variant of a task and has no card; clean {task.name.partition('(')[0]} instead"
@@ -109,10 +123,29 @@ def resplit(task: Task, split: Split, folder: Path, *, rules: Sequence[str] = RU
         cleaned = cleaned if before["valid"] else _carved(task, cleaned)
         cleaned = _by_families(task, cleaned)
     _check(task, cleaned, anew)
-    result = Resplit(folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", {}, before, tuple(removed), anew)
+    result = Resplit(
+        folder / f"{task.name}.toml", f"{task.name}@{task.version + 1}", task.id, {}, before, tuple(removed), anew
+    )
     result = replace(result, sizes={part: len(e) for part, e in cleaned})
     _write(task, cleaned, folder, result)
     return result
+
+
+def _taken(folder: Path) -> str:
+    """Return that a folder exists, whose it is, and the next name that is free."""
+    place = folder if folder.name not in ("", "..") else folder.resolve()
+    number = re.search(r"\d*$", place.name)[0]  # type: ignore[index]
+    stem = place.name.removesuffix(number) if number else f"{place.name}_"
+    numbers = itertools.count(int(number or 1) + 1)
+    free = next(name for n in numbers if not (name := place.parent / f"{stem}{n}").exists())
+    try:
+        made = json.loads((folder / "resplit.json").read_text())["task"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{folder} exists already; --out {shlex.quote(str(free))} is free"
+    return (
+        f"{folder} has {made}, which `baserate resplit` wrote there; --out {shlex.quote(str(free))} is free, or remove "
+        f"{folder} first"
+    )
 
 
 def _cleaned(task: Task, split: Split, rules: Sequence[str]) -> tuple[Split, list[Removed]]:
@@ -302,7 +335,8 @@ def _write(task: Task, cleaned: Split, folder: Path, result: Resplit) -> None:
         beside.mkdir()
         with (beside / f"{task.name}.parquet").open("wb") as out:  # pyarrow would take a path such as run:1 for a URI
             pq.write_table(pa.table(columns), out, compression="zstd")
-        (beside / f"{task.name}.toml").write_text(card_text(task, cleaned, names, result.summary), encoding="utf-8")
+        text = card_text(task, cleaned, names, result.note, result.summary)
+        (beside / f"{task.name}.toml").write_text(text, encoding="utf-8")
         with (beside / "removed.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["part", "id", "reason", "because"])

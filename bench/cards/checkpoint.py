@@ -16,13 +16,14 @@ from ..networks.weight_files import check_all_is_read
 from ..registry import fixed_revision
 from ..results import twin_revision
 from ..types import ModelCard
+from .model_file import ModelFile, read_model_file
 
 _RULES: Mapping[Head, str] = {"masked": "masked_llr", "causal": "causal_delta", "none": "embedding_distance"}
 NO_ACCESS = Access()
 
 
 def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_weights: bool = False) -> ModelCard:
-    """Return the card of the checkpoint at `location`, from its config.json and what is published about it.
+    """Return the card of the checkpoint at `location`, from its config.json, its own card and what is published.
 
     Its revision is the commit on the hub, or the digest of the folder's files. With `random_weights` it is the card of
     the same network with random weights, drawn anew for each seed. Raises ConfigError, in one line, where the
@@ -39,20 +40,23 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     here = replace(location, folder=location.folder.absolute()) if location.folder else location
     pinned = here if here.folder else Location(location.name, None, commit)
     name = location.label
+    own = read_model_file(location.folder, content) if location.folder else ModelFile()
+    known = facts or Checkpoint(location.id)
     return ModelCard(
         name=f"{name}_random" if random_weights else name,
         load=functools.partial(_open, pinned, access, random_weights=random_weights),
         modes=modes_of(head_of(content, family), random_weights=random_weights),
         settings=NETWORK,
         params={"precision": "auto", "compiled": False},
-        description=_description(location, family, facts) + (", never trained" if random_weights else ""),
+        description=(own.description or _description(location, family, facts, own))
+        + (", never trained" if random_weights else ""),
         revision=functools.partial(fixed_revision, twin_revision(commit) if random_weights else commit),
-        parameters=facts.parameters if facts else None,
-        context=facts.context if facts else None,
-        tokenizer=facts.tokenizer if facts else "",
-        pretraining=facts.pretraining if facts and not random_weights else (),
-        licence=facts.licence if facts else "",
-        citation=facts.citation if facts else "",
+        parameters=own.parameters or known.parameters,
+        context=own.context or known.context,
+        tokenizer=own.tokens or known.tokenizer,
+        pretraining=() if random_weights else own.corpora(known.pretraining),
+        licence=own.licence or known.licence,
+        citation=own.citation or known.citation,
         family=family.name,
         twin_of=name if random_weights else "",
         twin=None if random_weights else functools.partial(checkpoint_card, here, access, random_weights=True),
@@ -69,9 +73,9 @@ def _open(
     return open_checkpoint(location, access, random_weights=random_weights, precision=precision, compiled=compiled)
 
 
-def _description(location: Location, family: Family, facts: Checkpoint | None) -> str:
+def _description(location: Location, family: Family, facts: Checkpoint | None, own: ModelFile) -> str:
     if facts is None:
-        return f"checkpoint {location.name}"
+        return f"checkpoint {location.name}" + (f", {own.architecture}" if own.architecture else "")
     is_published = facts.id.lower() == location.id.lower()
     return family.description if is_published else f"checkpoint {location.name}, made from {facts.id}"
 

@@ -23,6 +23,7 @@ from ..results import in_short
 from ..splits import RULES
 from ..types import ModelCard, Task
 from .checkpoint import NO_ACCESS, checkpoint_card
+from .model_file import MODEL_FILE
 from .own_files import run_own_file
 from .task_file import find_in_file
 from .variant import variant
@@ -158,6 +159,8 @@ def _is_card(name: str) -> bool:
 def _in_card(name: str) -> list[Task] | None:
     """Return the tasks of `FILE.toml`, or those that `FILE.toml:GLOB` selects; None for any other name."""
     card = _CARD.fullmatch(name)
+    if card and Path(card["file"]).name == MODEL_FILE and Path(card["file"]).with_name("config.json").is_file():
+        raise ConfigError(f"{name}: is the card of a checkpoint; name its folder, {Path(card['file']).parent}")
     return find_in_file(Path(card["file"]), card["task"] or "") if card else None
 
 

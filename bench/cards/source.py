@@ -23,7 +23,8 @@ Counts = tuple[tuple[str, int | tuple[int, ...]], ...]
 Sourced = tuple[Callable[[], Examples], tuple[str, ...], str]
 """The function that returns the examples, the files that they depend on, and the origin of the data, if known."""
 
-_HUB_KEYS = tuple(f.name for f in fields(HubSet) if f.name not in ("repository", "needs"))
+HUB_KEYS = tuple(f.name for f in fields(HubSet) if f.name not in ("repository", "needs"))
+"""The keys of [source] for a data set on the hub, beside `hub` and those of columns."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ class CardContext:
 def hub_source(value: Mapping[str, Any], context: CardContext) -> Sourced:
     """Return the source of a data set on the hub, or of a folder with one file per part. Raises ConfigError."""
     columns, is_folder, where = keys_of(Columns), "folder" in value, f"{context.where}: [source]"
-    check_keys(value, ("folder", *columns) if is_folder else ("hub", *_HUB_KEYS, *columns), where)
+    check_keys(value, ("folder", *columns) if is_folder else ("hub", *HUB_KEYS, *columns), where)
     # A data set that its authors split has a part to train on, unless the card expects none.
     known = dict(context.counts)
     parts = [part for part in PARTS if known.get(part, context.is_split and part != "valid")] or ["test"]
     try:
-        keys = {k: v for k, v in value.items() if k in _HUB_KEYS}
+        keys = {k: v for k, v in value.items() if k in HUB_KEYS}
         dataset = (
             _folder(value["folder"], parts, context.path) if is_folder else hub_set(value["hub"], **keys, needs=parts)
         )

@@ -32,7 +32,7 @@ METRICS = {
 VALID = 0.1
 """The share of the examples that is moved from train to valid where a data set has no validation part."""
 
-_TYPES: Mapping[str, type] = {
+TYPES: Mapping[str, type] = {
     "name": str,
     "version": int,
     "kind": str,
@@ -55,9 +55,9 @@ _TYPES: Mapping[str, type] = {
     "split": dict,
     "expect": dict,
 }
-_WITH_ANY_RULE = ("valid_fraction", "valid_similarity", "cluster_similarity")
+WITH_ANY_RULE = ("valid_fraction", "valid_similarity", "cluster_similarity")
 """The keys of [split] beside the rule and its own."""
-KEYS = tuple(_TYPES)
+KEYS = tuple(TYPES)
 """The keys of a card. `length`, in bp, is for readers only."""
 
 
@@ -73,7 +73,7 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         if key not in card:
             raise ConfigError(f"{where}: key {key!r} is missing")
     for key, value in card.items():
-        expected_type = _TYPES[key]
+        expected_type = TYPES[key]
         if not isinstance(value, expected_type) or (expected_type is int and isinstance(value, bool)):
             expected = TOML.get(expected_type, f"a list, such as [{value!r}]")
             raise ConfigError(f"{where}: {key} = {value!r}; expected {expected}")
@@ -191,10 +191,10 @@ def _rule(where: str, value: Mapping[str, Any]) -> SplitRule:
         )
     rule = RULES[name]
     known = [f.name for f in fields(rule)]  # type: ignore[arg-type]
-    arguments = {k: frozen(v) for k, v in value.items() if k not in ("rule", *_WITH_ANY_RULE)}
-    check_keys(arguments, [*known, *_WITH_ANY_RULE], f"{where}: [split]")
+    arguments = {k: frozen(v) for k, v in value.items() if k not in ("rule", *WITH_ANY_RULE)}
+    check_keys(arguments, [*known, *WITH_ANY_RULE], f"{where}: [split]")
     check_values(arguments, rule, f"{where}: [split]")
-    for key in _WITH_ANY_RULE:
+    for key in WITH_ANY_RULE:
         if key in value and not 0 < _number(value[key]) <= 1:
             raise ConfigError(f"{where}: [split] {key} = {value[key]!r}; expected a number between 0 and 1")
     if "valid_similarity" in value and "valid_fraction" not in value:

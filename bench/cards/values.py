@@ -29,18 +29,18 @@ def check_values(values: Mapping[str, Any], of: Any, where: str) -> None:
 
     Text must not be empty unless the default is. Numbers are finite and below 2^53, lists hold one type.
     """
-    hints = _hints(of)
+    known = hints(of)
     for field in fields(of):
         if field.name not in values:
             continue
-        value, hint = values[field.name], hints[field.name]
+        value, hint = values[field.name], known[field.name]
         if not _fits(value, hint) or (value in ("", [], ()) and field.default not in ("", ())):
-            raise ConfigError(f"{where} {field.name} = {value!r}; expected {_type_name(hint)}")
+            raise ConfigError(f"{where} {field.name} = {value!r}; expected {type_name(hint)}")
 
 
 @functools.cache
-def _hints(of: Any) -> dict[str, Any]:
-    """Return the types of the fields, cached since a benchmark needs them for each task."""
+def hints(of: Any) -> dict[str, Any]:
+    """Return the types of a dataclass's fields by name, cached since a benchmark needs them for each task."""
     return typing.get_type_hints(of)
 
 
@@ -79,16 +79,17 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-def _type_name(hint: Any) -> str:
+def type_name(hint: Any) -> str:
+    """Return a type in the words of a card: 'a list of text in quotes'."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_type_name(one) for one in arguments)
+        return " or ".join(type_name(one) for one in arguments)
     if origin is typing.Literal:
         return " or ".join(map(repr, arguments))
     if origin is tuple and arguments[-1:] != (...,):
-        return f"[{', '.join(_type_name(one) for one in arguments)}]"
+        return f"[{', '.join(type_name(one) for one in arguments)}]"
     if origin is Mapping:
-        return f"a table, each value {_type_name(arguments[1])}"
+        return f"a table, each value {type_name(arguments[1])}"
     if origin in (tuple, list):
-        return f"a list of {_type_name(arguments[0])}"
+        return f"a list of {type_name(arguments[0])}"
     return TOML.get(hint, "another value")

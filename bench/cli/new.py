@@ -12,11 +12,12 @@ from .options import data_dir_option, quiet_option
 
 @click.group()
 def new() -> None:
-    """Write a card for your own data.
+    """Write a card for your own data, or for a checkpoint of your own.
 
     \b
-    Example:
+    Examples:
       baserate new task ./promoters.csv
+      baserate new model ./my_checkpoint
     """
 
 
@@ -106,3 +107,33 @@ def task(
         click.echo(report(card) + "\n")
     path = shlex.quote(str(card.path) if card.path.is_absolute() else f"./{card.path}")
     click.echo(f"baserate check {path}\nbaserate run --task {path}")
+
+
+@new.command("model")
+@click.argument("folder")
+@click.option("--force", is_flag=True, help="Overwrite an existing card.")
+@quiet_option
+def model(folder: str, force: bool, quiet: bool) -> None:
+    """Write baserate.toml beside the config.json of a checkpoint FOLDER.
+
+    \b
+    It has what can be counted: parameters, tokenizer, context. What no file tells, above all what the model saw in
+    pretraining, is left as comments to fill in. `baserate run` reads the file, so that the exposure of a model of
+    your own is known. No weights are loaded, no code of the folder runs, and no pickle is read.
+
+    \b
+    Examples:
+      baserate new model ./my_checkpoint
+      baserate new model ./my_checkpoint --force
+      baserate show ./my_checkpoint
+    """
+    from ..new_model import new_model
+
+    card = new_model(folder, force=force)
+    if not quiet:
+        width = max((len(key) for key, _ in card.counted), default=0)
+        lines = [f"{card.path}: counted in the folder's files", *(f"  {k.ljust(width)}  {v}" for k, v in card.counted)]
+        click.echo("\n".join([*lines, "", f"To fill in: {', '.join(card.fill_in)}.", ""]))
+    where = card.path.parent
+    path = shlex.quote(str(where) if where.is_absolute() else f"./{where}")
+    click.echo(f"baserate show {path}\nbaserate check {path}")

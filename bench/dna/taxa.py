@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 
@@ -23,6 +24,20 @@ _COMMON: Mapping[str, str] = {
     "tomato": "solanum lycopersicum",
     "chicken": "gallus gallus",
 }
+
+SPECIES = (
+    *dict.fromkeys(_COMMON.values()),
+    "arabidopsis thaliana",
+    "brachypodium distachyon",
+    "chlamydomonas reinhardtii",
+    "escherichia coli",
+    "medicago truncatula",
+    "schizosaccharomyces pombe",
+    "setaria italica",
+    "sorghum bicolor",
+    "trifolium pratense",
+)
+"""Species by their scientific names, for the spelling of a card; others are known only by what is said of them."""
 
 _MAMMAL = ("mammal", "vertebrate", "animal", "eukaryot")
 _INSECT = ("insect", "animal", "eukaryot")
@@ -80,6 +95,24 @@ def scientific(name: str) -> str:
     """Return a species' name in lower case, scientific where the common name is known."""
     folded = " ".join(name.lower().replace("_", " ").split())
     return _COMMON.get(folded, folded)
+
+
+def misspelt(name: str) -> str:
+    """Return the species that a name nearly spells, in a letter or two; '' where it spells it, or is like none.
+
+    A species that is spelt wrong counts as another species, of which nothing was seen.
+    """
+    folded = scientific(name)
+    if folded in SPECIES:
+        return ""
+    near = next(iter(difflib.get_close_matches(folded, SPECIES, 1, cutoff=0.8)), "")
+    return near.capitalize() if abs(len(near) - len(folded)) < 2 and _edits(folded, near) <= 2 else ""
+
+
+def _edits(a: str, b: str) -> int:
+    """Return how many letters of two words differ outside of what both have in order."""
+    same = sum(block.size for block in difflib.SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks())
+    return max(len(a), len(b)) - same
 
 
 def groups_of(name: str) -> tuple[str, ...] | None:

@@ -7,15 +7,13 @@ from typing import Any
 from torch import nn
 
 from ..errors import DataError
+from .facts import POSITIONS, UNLIMITED
 from .families import GENERIC, Family, Head, identify, needs_code
 from .hub import Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
 from .loading import check_packages, load, random_network
 from .tokens import Tokens, read_tokens
 from .weight_files import check_no_adapter
-
-_UNLIMITED = 10_000_000
-"""Tokenizers without a limit report a number beyond the length of any sequence."""
 
 
 def open_checkpoint(
@@ -98,7 +96,7 @@ def from_network(
         raise DataError(f"{name}: its tokenizer has ids up to {largest}, but its embedding only {rows} rows")
     padding = [i for i in (getattr(config, "pad_token_id", None), vocabulary.pad) if i is not None and i >= 0]
     options.setdefault("pad", next((i for i in padding if rows is None or i < rows), 0))
-    options.setdefault("context", _max_tokens(network, config, tokenizer))
+    options.setdefault("context", max_tokens(network, config, tokenizer))
     options.setdefault("width", _width(config))
     return LanguageModel(network, tokens, name=name, head=head, family=family, **options)
 
@@ -112,12 +110,12 @@ def _embedding_rows(network: nn.Module) -> int | None:
     return int(table.weight.shape[0]) if isinstance(table, nn.Embedding) else None
 
 
-def _max_tokens(network: nn.Module, config: Any, tokenizer: Any) -> int | None:
+def max_tokens(network: nn.Module, config: Any, tokenizer: Any) -> int | None:
     """Return the most tokens that fit: the smallest limit that the configuration and the tokenizer state."""
-    limits = [getattr(config, key, None) for key in ("max_position_embeddings", "max_seq_len", "n_positions")]
+    limits = [getattr(config, key, None) for key in POSITIONS]
     positions = [n - _first_position(network) for n in limits if isinstance(n, int)]
     longest = getattr(tokenizer, "model_max_length", None)
-    known = [n for n in (*positions, longest) if n is not None and 0 < n < _UNLIMITED]
+    known = [n for n in (*positions, longest) if n is not None and 0 < n < UNLIMITED]
     return int(min(known)) if known else None
 
 

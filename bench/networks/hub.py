@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
@@ -67,10 +68,9 @@ def locate(name: str) -> Location | None:
     a copy does not exist, or its checkpoint is not listed.
     """
     # A folder may have '@' in its name.
-    base, _, revision = (name, "", "") if Path(name).expanduser().is_dir() else name.partition("@")
-    path = Path(base).expanduser()
-    if base and path.is_dir():
-        return Location(base, path, revision)
+    base, _, revision = (name, "", "") if _is_folder(name) else name.partition("@")
+    if base and _is_folder(base):
+        return Location(base, Path(base).expanduser(), revision)
     known, equals, copy = base.partition("=")
     if equals and _HUB_ID.fullmatch(known):
         return _copy(known, copy, revision)
@@ -80,6 +80,10 @@ def locate(name: str) -> Location | None:
     return Location(base, None, revision or (listed[1].revision if listed else ""))
 
 
+def _is_folder(text: str) -> bool:
+    return os.path.isdir(os.path.expanduser(text))  # noqa: PTH111, PTH112 - Path raises for what cannot be a path
+
+
 def _copy(known: str, folder: str, revision: str) -> Location:
     listed = published(known)
     if listed is None:
@@ -87,10 +91,9 @@ def _copy(known: str, folder: str, revision: str) -> Location:
         raise ConfigError(
             f"{known}={folder}: {known} is not a listed checkpoint{f'; did you mean {near[0]}?' if near else ''}"
         )
-    path = Path(folder).expanduser()
-    if not folder or not path.is_dir():
+    if not folder or not _is_folder(folder):
         raise ConfigError(f"{known}={folder}: no such folder; a checkpoint is a folder with a config.json")
-    return Location(folder, path, revision, listed[1].id)
+    return Location(folder, Path(folder).expanduser(), revision, listed[1].id)
 
 
 def read_config(location: Location) -> tuple[Mapping[str, Any], str]:
@@ -261,12 +264,22 @@ def _parse(file: Path, where: Path) -> Mapping[str, Any]:
     try:
         value = json.loads(file.read_text())
     except OSError as error:
-        raise ConfigError(f"{where}: no config.json, so this is not a Hugging Face checkpoint directory") from error
+        raise ConfigError(_no_config(where)) from error
     except ValueError as error:
         raise ConfigError(f"{file}: not JSON ({error})") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{file}: expected an object")
     return value
+
+
+def _no_config(folder: Path) -> str:
+    weights = sorted(file.name for pattern in (*WEIGHTS, *PICKLES, "*.pt") for file in folder.glob(pattern))
+    if not weights:
+        return f"{folder}: no config.json, so this is not a Hugging Face checkpoint directory"
+    return (
+        f"{folder}: has weights ({weights[0]}) but no config.json, which says of what network; save the model with "
+        "save_pretrained(), or copy config.json and the tokenizer's files from the checkpoint that it was trained from"
+    )
 
 
 def _any(folder: Path, patterns: tuple[str, ...]) -> bool:

@@ -70,7 +70,7 @@ def load(
     Raises ConfigError or DataError, in one line, where files are missing or damaged, or weights do not fit.
     """
     head = head_of(content, family)
-    tokenizer = _read_tokenizer(folder, family, where, trust)
+    tokenizer = read_tokenizer(folder, family, where, trust)
     if family.load is not None:
         network, config = family.load(folder, seed)
     else:
@@ -85,6 +85,35 @@ def load(
         else:
             network = random_network(config, head, family, seed=seed, trust=trust)
     return Loaded(with_fused_activations(_without_pooler(network)).eval(), config, tokenizer, head)
+
+
+def read_tokenizer(folder: Path, family: Family, where: str, trust: bool) -> Any:
+    """Return the tokenizer in a folder. Raises ConfigError or MissingExtra, in one line, where it cannot be read."""
+    from transformers import AutoTokenizer
+
+    if family.tokenizer is None and not any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
+        raise ConfigError(f"{where}: no tokenizer (tokenizer.json, or tokenizer_config.json and what it needs)")
+    try:
+        if family.tokenizer is not None:
+            return family.tokenizer(folder)
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
+    except Exception as error:  # the reader of tokenizer.json raises nothing more specific
+        kind = MissingExtra if isinstance(error, ImportError) else ConfigError
+        raise kind(f"{where}: its tokenizer cannot be read ({_line(error)})") from error
+
+
+def empty_network(folder: Path, content: Mapping[str, Any], family: Family, *, where: str) -> tuple[nn.Module, Any]:
+    """Return a checkpoint's network without weights, which takes no memory and runs no code of its own, and its config.
+
+    Raises ConfigError where transformers does not know its configuration, and what its class raises.
+    """
+    config = _read_config(folder, where, trust=False)
+    if family.configure is not None:
+        family.configure(config)
+    _drop_padding_beyond_vocabulary(config)
+    auto = _auto_class(config, head_of(content, family), family, trust=False)
+    with torch.device("meta"):
+        return auto.from_config(config), config
 
 
 def random_network(config: Any, head: Head, family: Family, *, seed: int, trust: bool) -> nn.Module:
@@ -215,20 +244,6 @@ def _read_config(folder: Path, where: str, trust: bool) -> Any:
         raise MissingExtra(f"{where}: {_line(error)}") from error
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ConfigError(f"{where}: its configuration is not one that transformers knows ({_line(error)})") from error
-
-
-def _read_tokenizer(folder: Path, family: Family, where: str, trust: bool) -> Any:
-    from transformers import AutoTokenizer
-
-    if family.tokenizer is None and not any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
-        raise ConfigError(f"{where}: no tokenizer (tokenizer.json, or tokenizer_config.json and what it needs)")
-    try:
-        if family.tokenizer is not None:
-            return family.tokenizer(folder)
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
-    except Exception as error:  # the reader of tokenizer.json raises nothing more specific
-        kind = MissingExtra if isinstance(error, ImportError) else ConfigError
-        raise kind(f"{where}: its tokenizer cannot be read ({_line(error)})") from error
 
 
 def _drop_padding_beyond_vocabulary(config: Any) -> None:

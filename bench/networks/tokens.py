@@ -18,6 +18,7 @@ import numpy as np
 from ..dna.sequence import IUPAC
 from ..errors import ConfigError
 from ..types import IntArray
+from .facts import MARKERS
 from .token_tables import (
     Encoded,
     KmerTokens,
@@ -35,9 +36,6 @@ __all__ = ["Encoded", "TokenKind", "Tokens", "Vocabulary", "read_tokens"]
 
 _Ids = Callable[[str], list[int]]
 _Fold = Callable[[str], str]
-
-_MARKERS = re.compile(r"^(?:▁|Ġ|##)|</w>$")
-"""What subword vocabularies add to a token to mark where in a word it stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +271,7 @@ def _inside(ids: Sequence[int], prefix: Sized, suffix: Sized) -> Sequence[int]:
 
 
 def _bare(word: str) -> str:
-    return _MARKERS.sub("", word)
+    return MARKERS.sub("", word)
 
 
 def _kmer_table(words: dict[str, int], fold: _Fold, k: int) -> tuple[int, IntArray] | None:

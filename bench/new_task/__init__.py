@@ -23,11 +23,13 @@ from .card import card_text, to_fill_in
 from .columns import Column
 from .confirm import confirmed
 from .direction import direction_of
-from .guess import Guess, Roles, roles_of
+from .genome import check_genome
+from .guess import roles_of
 from .layout import Layout, classes_in_files, data_files, layout_of
 from .measured import propose_transform
 from .parts import is_hub_id, read_parts, split_in_parts
 from .peaks import peak_roles, peak_source
+from .roles import Guess, Roles
 from .sample import Sample, find_file, joined_sample, read_sample
 from .split import at_random, propose_split
 
@@ -212,7 +214,8 @@ def _source(
         raise ConfigError(
             f"{path}: holds {roles.form}; name the FASTA file or the registered genome that they refer to with --genome"
         )
-    where = Guess("genome", _from_card(Path(genome), card) if os.path.exists(genome) else genome)  # noqa: PTH110
+    check_genome(genome, sample.columns[_column(roles, "chrom")], str(path))
+    where = Guess("genome", _from_card(Path(genome), card) if os.path.isfile(genome) else genome)  # noqa: PTH113
     if roles.form == "variants":
         width = Guess("width", _WIDTH, "bp of genome around each variant")
         refs, alts = (sample.columns[_column(roles, role)] for role in ("ref", "alt"))

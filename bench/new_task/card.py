@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..toml_text import toml_value
-from .guess import Guess
+from ..card_text import card_line, one_line, toml_value
+from .roles import Guess
 
 _HEADER = """\
 # Written by `baserate new task` from {source}.
@@ -25,9 +25,9 @@ def card_text(
     *, source: str, card: str, task: Sequence[Guess], table: Sequence[Guess], split: Sequence[Guess], unknown: bool
 ) -> str:
     """Return the card. `task`, `table` and `split` are its keys in order; `unknown` adds those to fill in."""
-    lines = [_HEADER.format(source=_one_line(source), card=_one_line(card)), *_block(task)]
+    lines = [_HEADER.format(source=one_line(source), card=one_line(card)), *_block(task)]
     if unknown:
-        lines += [f"# {key} = {form}".ljust(40) + f" # {what}" for key, form, what in _UNKNOWN]
+        lines += [card_line(key, form, what, to_fill_in=True) for key, form, what in _UNKNOWN]
     for title, guesses in (("source", table), ("split", split)):
         lines += ["", f"[{title}]", *_block(guesses)]
     return "\n".join(lines) + "\n"
@@ -39,13 +39,4 @@ def to_fill_in() -> list[str]:
 
 
 def _block(guesses: Sequence[Guess]) -> list[str]:
-    lines = []
-    for guess in guesses:
-        line = f"{guess.key} = {toml_value(guess.value)}"
-        lines.append(f"{line.ljust(40)} # {_one_line(guess.reason)}" if guess.reason else line)
-    return lines
-
-
-def _one_line(text: str) -> str:
-    """Return the text without control characters, which a TOML comment must not hold."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    return [card_line(guess.key, toml_value(guess.value), guess.reason) for guess in guesses]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..types import Split, Task
-from .guess import Guess
+from .roles import Guess
 
 
 def confirmed(guesses: Sequence[Guess], task: Task, split: Split) -> tuple[list[Guess], list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..transforms import Tails, heaviest, tails_of
 from ..types import FloatArray
 from .columns import Column
-from .guess import Guess
+from .roles import Guess
 
 
 def propose_transform(columns: Sequence[Column]) -> list[Guess]:

@@ -13,7 +13,7 @@ from ..sources.labelled import is_fasta
 from ..sources.sequences import package_file
 from ..types import PARTS
 from ..unpack import PACKED
-from .guess import Guess, Roles
+from .roles import Guess, Roles
 from .sample import SUFFIXES, Sample, read_sample
 from .split import carved
 

@@ -11,7 +11,8 @@ from ..sources.intervals import read_genome
 from ..sources.negatives import Negatives
 from ..sources.peaks import Peaks
 from .columns import column_of
-from .guess import Guess, Roles, find_places
+from .guess import find_places
+from .roles import Guess, Roles
 from .sample import Sample
 
 CLASSES = ("background", "peak")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from . import NewTask
 from .columns import Column
-from .guess import describe
+from .roles import describe
 
 _ROWS = 3
 

@@ -10,7 +10,7 @@ from statistics import median
 from ..splits.rules import flagged_part, part_of
 from . import columns as c
 from .columns import Column
-from .guess import Guess, Roles
+from .roles import Guess, Roles
 
 VALID = 0.1
 TEST = 0.2

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from baserate.toml_text import toml_value
+from baserate.card_text import toml_value
 
 
 @pytest.mark.parametrize("value", ['a "b" \\ \x7f\t\n é', True, 3, 0.25, [], ["a", "b"], [1, 2], ["\x7f"]])

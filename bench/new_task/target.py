@@ -1,0 +1,198 @@
+"""Which column is the target, whether it holds classes, labels or numbers, and in which order its classes stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..errors import ConfigError, DataError
+from ..sources.numbers import ADVICE, MISSING
+from . import columns as c
+from .columns import Column, joined_labels, zeros_and_ones
+from .roles import Guess, Roles, describe, short, some
+from .sample import BED
+
+MAX_CLASSES = 1000
+GUESSED_CLASSES = 30
+"""Most classes of a target that the user did not name: what has more is rather names or free text."""
+_NEGATIVE = re.compile(
+    r"(no|non|not|neg|negative|benign|false|f|n|control|background|random|inactive|none|off|decoy|shuffled|"
+    r"likely[ _]benign|absent|unbound|wt|weak|low|closed|unmethylated)([\W_].*)?|non[\W_]?.*|un.*|"
+    r"in(active|tergenic|tron).*",
+    re.I,
+)
+
+
+_PLAIN = ("0", "1", "true", "True", "yes", "pos", "positive", "Positive", "active", "strong", "high")
+
+
+def candidates(roles: Roles) -> list[Column]:
+    """Return the columns that can be a target: not DNA, names, places or parts, and not constant."""
+    return [column for column in roles.free() if not _why_not(column)]
+
+
+def _why_not(column: Column) -> str:
+    if column.holds == "nothing":
+        return "empty"
+    if len(column.counts) == 1:
+        return f"always {next(iter(column.counts))!r}"
+    if column.holds == "dna":
+        return "DNA"
+    if column.parts:
+        return "parts of a split"
+    if column.named(c.TARGET):
+        return _not_classes(column)
+    if column.chromosome or column.named(c.PLACE) or column.named(c.SPECIES):
+        return "a place"
+    if column.named(c.ID) or column.named(c.GROUP):
+        return "names"
+    if column.holds == "whole numbers" and column.unique and len(column.values) > 20:
+        return "as many values as rows"
+    return _not_classes(column)
+
+
+def _unfit(column: Column) -> bool:
+    """Return whether the values cannot be classes or measurements."""
+    return len(column.counts) < 2 or bool(_not_classes(column))
+
+
+def _not_classes(column: Column) -> str:
+    """Return why the text of a column is no list of classes, '' where it may be one or is no text."""
+    if column.holds != "text" or joined_labels(column):
+        return ""
+    n, rows = len(column.counts), len(column.values) - column.empty
+    if n > max(2, rows // 2):
+        return "as many values as rows"
+    if n > GUESSED_CLASSES:
+        return f"{n} values"
+    words = sum(len(v.split()) * k for v, k in column.counts.items()) / max(rows, 1)
+    return "free text" if n > 3 and words >= 3 else ""
+
+
+def choose_target(roles: Roles, given: Sequence[str]) -> None:
+    """Assign the target: the columns `given`, else the only one that can be. Raises DataError where several can."""
+    where = roles.sample.reference
+    if given:
+        return _set_target(roles, [roles.columns[name] for name in given], "given by --target", given=True)
+    fourth = roles.columns.get("name")
+    if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
+        return _set_target(roles, [fourth], "column 4 of a BED file")
+    if roles.form == "intervals" and all(name.lower() in BED or name.isdigit() for name in roles.columns):
+        # The score of BED is how dark a browser draws the interval, and what follows the strand is drawn too.
+        free = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
+        measured = f", or, if a column is measured, name it with --target: {', '.join(free)}" if free else ""
+        raise DataError(
+            f"{where}: intervals without labels, which are positives without negatives; --negatives gc_matched makes "
+            f"them of --genome, or add them and a column of labels (column 4 of BED){measured}"
+        )
+    fit = candidates(roles)
+    if not fit:
+        unfit = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
+        listed = f": {some(unfit)}" if unfit else "; every row needs a label or a measurement"
+        raise DataError(f"{where}: no column can be the target{listed}" + ("; name one with --target" if unfit else ""))
+    if len(fit) == 1:
+        return _set_target(roles, fit, "the only column that can be a target")
+    named = [column for column in fit if column.named(c.PLAIN_TARGET)]
+    if len(named) == 1:
+        return _set_target(roles, named, f"of {len(fit)} columns that can be a target the one with this name")
+    if len(fit) > 2 and not named and all(set(column.counts) <= {"0", "1"} for column in fit):
+        return _set_target(roles, fit, f"{len(fit)} columns of 0 and 1, one for each label")
+    listed = some([f"{column.name!r} ({describe(column)})" for column in (named or fit)])
+    raise DataError(f"{where}: {len(named or fit)} columns can be the target: {listed}; name it with --target")
+
+
+def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: bool = False) -> None:
+    where, first = roles.sample.reference, chosen[0]
+    rows = len(roles.sample)
+    for column in chosen:
+        if column.holds == "nothing" or len(column.counts) < 2:
+            only = f"always {next(iter(column.counts))!r}" if column.counts else "empty"
+            raise DataError(f"{where}: column {column.name!r} is {only}; a target needs two values or more")
+        numbers = column.numbers() if column.holds == "numbers" else None
+        if numbers is not None and (numbers.doubt or numbers.lists):
+            doubt = numbers.doubt or f"{numbers.lists} of labels"
+            more = ", or ';' between labels" * bool(numbers.lists)
+            raise DataError(f"{where}: column {column.name!r}: {doubt}; {ADVICE}{more}")
+        if column.empty and not joined_labels(column):
+            roles.notes.append(f"{column.empty} of {rows} rows have no {column.name!r}; remove them")
+        roles.taken[column.name] = "target"
+    roles.target = first
+    if len(chosen) > 1:
+        binary = all(set(column.counts) <= {"0", "1"} for column in chosen)
+        if not binary and any(column.holds not in ("numbers", "whole numbers") for column in chosen):
+            raise ConfigError(f"{where}: several --target columns must all be numbers, or all 0 and 1")
+        roles.kind = "multilabel" if binary else "regression"
+        roles.classes = tuple(column.name for column in chosen)
+        roles.guesses.append(Guess("target", [column.name for column in chosen], reason))
+        return
+    roles.guesses.append(Guess("target", first.name, f"{reason}: {describe(first)}"))
+    listed = next((value for value in first.counts if value.startswith("[") and value.endswith("]")), "")
+    if listed:
+        raise DataError(
+            f"{where}: column {first.name!r} has lists as text, such as {short(listed)}; expected labels joined "
+            "by ';', without ';' or ',' in a label"
+        )
+    labels = [str(i) for i in range(zeros_and_ones(first))] or joined_labels(first)
+    if labels:
+        roles.kind, roles.classes = "multilabel", ordered(labels)
+        return
+    roles.kind = "classification"
+    if first.holds in ("numbers", "whole numbers") and not _few_whole(first, rows):
+        roles.kind = "regression"
+        odd = sum(n for v, n in first.counts.items() if v.lower() in MISSING)
+        if odd:
+            roles.notes.append(f"{odd} of {rows} rows have no number in {first.name!r}; remove them")
+        return
+    if len(first.counts) > MAX_CLASSES or first.unique or len(first.counts) > max(2, (rows - first.empty) // 2):
+        raise DataError(
+            f"{where}: column {first.name!r} has {len(first.counts)} values in {rows} rows: too many for classes, "
+            "and they are not numbers"
+        )
+    single = [value for value, n in first.counts.items() if n == 1]
+    if single and roles.sample.whole and rows > 20 and not given:
+        raise DataError(
+            f"{where}: column {first.name!r}: classes with one row, such as {short(single[0])!r} ({len(single)} of "
+            f"{len(first.counts)}); leave them out, or say that it is the target with --target"
+        )
+    roles.classes = ordered(_merged(roles, first))
+
+
+def _merged(roles: Roles, column: Column) -> list[str]:
+    """Return the classes, those that differ only in their case as one, spelt as most rows have it, with a note."""
+    spelt: dict[str, list[str]] = {}
+    for value, _ in column.counts.most_common():
+        spelt.setdefault(value.lower(), []).append(value)
+    for several in spelt.values():
+        if len(several) > 1:
+            roles.notes.append(f"{some(list(map(repr, several)))} of {column.name!r} are one class, {several[0]!r}")
+    return [several[0] for several in spelt.values()]
+
+
+def order_classes(roles: Roles, positive: str) -> None:
+    """Put the positive class last, or note that nothing says which of two it is."""
+    where, classes = roles.sample.reference, roles.classes
+    two = roles.kind == "classification" and len(classes) == 2
+    if positive:
+        if not two or positive not in classes:
+            raise ConfigError(f"{where}: --positive {positive!r}: expected one of two classes, {some(list(classes))}")
+        roles.classes = (next(name for name in classes if name != positive), positive)
+    elif two and roles.form == "sequences" and not any(_NEGATIVE.fullmatch(v) or v in _PLAIN for v in classes):
+        roles.notes.append(
+            f"no word says which of {classes[0]!r} and {classes[1]!r} is the positive class of AUPRC and F1: the card "
+            f"takes {classes[1]!r}; --positive {classes[0]!r} the other"
+        )
+
+
+def _few_whole(column: Column, rows: int) -> bool:
+    """Return whether the numbers are whole and few enough to be classes."""
+    values = list(column.counts)
+    whole = all(re.fullmatch(r"[+-]?\d+([.,]0*)?", v) for v in values)
+    return whole and len(values) <= 20 and (len(values) == 2 or rows >= 5 * len(values))
+
+
+def ordered(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return class names in order: numbers by value; words alphabetically, negative ones first."""
+    try:
+        return tuple(sorted(labels, key=lambda v: (float(v), v)))
+    except ValueError:
+        return tuple(sorted(labels, key=lambda v: (not _NEGATIVE.fullmatch(v), v)))

@@ -102,7 +102,7 @@ def test_the_tolerance_widens_and_few_peaks_are_left_out_with_the_numbers(here: 
 @pytest.mark.parametrize(
     ("file", "options", "said"),
     [
-        ("peaks.narrowPeak", ["--negatives", "gc"], "--negatives gc: expected one of gc_matched, shuffled, flanking, r"),
+        ("peaks.narrowPeak", ["--negatives", "gc"], "--negatives gc: expected one of gc_matched, shuffled, fl"),
         ("peaks.narrowPeak", ["--negatives", "random", "--target", "score"], "so --target score is one too many"),
         ("peaks.narrowPeak", ["--negatives", "random", "--no-genome"], "name the FASTA file or the registered genome"),
         ("s.csv", ["--negatives", "random"], "--negatives random needs intervals: BED, or a table with chromosome"),

@@ -172,10 +172,11 @@ class Peaks(Source):
         """Return each contig with the rows on it, also where the file has two names for it."""
         names, first, of_row = np.unique(at.chrom.astype(str), return_index=True, return_inverse=True)
         contigs = [find_contig(genome, str(n), f"{self.peaks}: row {i + 1}") for n, i in zip(names, first, strict=True)]
+        numbers: dict[int, int] = {}
+        number = np.array([numbers.setdefault(id(contig), len(numbers)) for contig in contigs])
+        order = np.argsort(number[of_row], kind="stable")
+        rows = np.split(order, np.flatnonzero(np.diff(number[of_row][order])) + 1)
         known = {id(contig): contig for contig in contigs}
-        number = np.array([list(known).index(id(contig)) for contig in contigs])[of_row]
-        order = np.argsort(number, kind="stable")
-        rows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
         return zip(known.values(), rows, strict=True)
 
     def _shuffled(self, sequence: str, rng: np.random.Generator) -> list[str]:

@@ -94,7 +94,7 @@ def test_the_tolerance_widens_and_few_peaks_are_left_out_with_the_numbers(here: 
     made = new_task("x.bed", genome="g.fa", negatives="gc_matched")
     assert value(made, "gc_tolerance") in (0.05, 0.1) and value(made, "unmatched") == "leave_out"
     reason = next(g.reason for g in made.guesses if g.key == "gc_tolerance")
-    assert "at 0.02 " in reason and " of 31 peaks have no such window" in reason
+    assert "at 0.02, " in reason and " of 31 peaks have no such window" in reason
     assert any("of 31 peaks ha" in note and "left out" in note for note in made.notes)
     assert sum(len(examples) for _, examples in load_split(made.task)) < 62
 

@@ -84,7 +84,7 @@ def peak_source(table: Sequence[Guess], roles: Roles, path: Path, genome: str, n
         Guess("seed", source.seed, "of the draw"),
     ]
     if negatives == "gc_matched":
-        before = "".join(f"; at {t:g} {k:,} of {n:,} peaks have no such window" for t, k in tried[:-1])
+        before = "".join(f"; at {t:g}, {k:,} of {n:,} peaks have no such window" for t, k in tried[:-1])
         out.append(Guess("gc_tolerance", tolerance, f"how far a negative's share of G and C may be off{before}"))
         out.append(Guess("repeat_tolerance", source.repeat_tolerance, "the same of lower case, if the genome has any"))
     if negatives == "flanking":

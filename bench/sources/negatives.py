@@ -26,9 +26,11 @@ _FEWEST, _SOME, _MOST = 64, 1 << 10, 1 << 17
 _IN_ALL = 1 << 28
 """Windows that are looked at in the second pass, for all peaks together."""
 _POOL = 1 << 22
+"""Windows of a pool, at most."""
 _DRAWS = 8
 """Draws for each window that may do, after which few are left unseen."""
 _BLOCK = 256
+"""Bases between two counts; what is counted in between fits a byte."""
 _EDGE = 1e-9
 """What a difference of shares may be off by."""
 

@@ -54,6 +54,9 @@ _ABOUT: Mapping[str, Mapping[str, str]] = {
     },
     "source": {
         "table": "a file of rows: delimited text, Parquet, Arrow, JSON lines or FASTA",
+        "files": "several files of rows, one after the other",
+        "peaks": "a file of intervals that are all positives, for which negatives are made",
+        "drop_missing": "whether rows whose target is empty, NA or infinite are left out",
         "bed": "a BED file, or a table of intervals",
         "variants": "a VCF, or another table of variants",
         "genome": "a registered genome, or a FASTA file",

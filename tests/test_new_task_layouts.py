@@ -291,3 +291,30 @@ def test_text_files_of_one_sequence_each_are_no_tables(here: Path) -> None:
             (here / "set" / label / f"{i}.txt").write_text(sequence)
     with pytest.raises(BaserateError, match="set: no train file in the folder"):
         new_task("set")
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "-Inf", "nan"])
+def test_rows_without_a_measurement_are_left_out_or_named(here: Path, missing: str) -> None:
+    values: list[Any] = [i / 7 for i in range(N)]
+    values[8] = values[30] = missing
+    name = table(here / "t.csv", {"sequence": POSITIVE, "y": values})
+    with pytest.raises(
+        BaserateError, match=rf"t.csv: row 9: 'y' is '{missing}'; 2 of 60 rows have no 'y'.*--drop-missing"
+    ):
+        new_task(name)
+    made = new_task(name, drop_missing=True)
+    assert made.task.kind == "regression" and value(made, "drop_missing") is True
+    loaded = {s: y for _, e in load_split(made.task) for s, y in zip(e.inputs.sequences, e.targets, strict=True)}
+    assert loaded == {s: i / 7 for i, s in enumerate(POSITIVE) if i not in (8, 30)}
+
+
+def test_rows_without_a_class_are_left_out_and_others_keep_their_row_numbers(here: Path) -> None:
+    labels = ["a", "b"] * 30
+    labels[3] = ""
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}), drop_missing=True)
+    split = load_split(made.task)
+    assert sum(len(e) for _, e in split) == N - 1
+    labels[20] = "odd"
+    table(here / "t.csv", {"sequence": POSITIVE, "label": labels})
+    with pytest.raises(BaserateError, match="row 21: 'label' is 'odd'"):
+        load_split(made.task)

@@ -90,11 +90,11 @@ def test_the_tolerance_widens_and_few_peaks_are_left_out_with_the_numbers(here: 
         letters += poor[600 * i : 600 * (i + 1)] + piece
         lines.append(f"c\t{at}\t{at + 100}")
     (here / "g.fa").write_text(f">c\n{letters}{poor}\n")
-    (here / "x.bed").write_text("\n".join([*lines, f"c\t{len(letters) + 49_960}\t{len(letters) + 50_060}"]) + "\n")
+    (here / "x.bed").write_text("\n".join([*lines, f"c\t{len(letters) + 49_980}\t{len(letters) + 50_000}"]) + "\n")
     made = new_task("x.bed", genome="g.fa", negatives="gc_matched")
     assert value(made, "gc_tolerance") in (0.05, 0.1) and value(made, "unmatched") == "leave_out"
     reason = next(g.reason for g in made.guesses if g.key == "gc_tolerance")
-    assert "at 0.02 " in reason and " of 31 peaks have no such window" in reason
+    assert "at 0.02, " in reason and " of 31 peaks have no such window" in reason
     assert any("of 31 peaks ha" in note and "left out" in note for note in made.notes)
     assert sum(len(examples) for _, examples in load_split(made.task)) < 62
 
@@ -107,9 +107,10 @@ def test_the_tolerance_widens_and_few_peaks_are_left_out_with_the_numbers(here: 
         ("peaks.narrowPeak", ["--negatives", "random", "--no-genome"], "name the FASTA file or the registered genome"),
         ("s.csv", ["--negatives", "random"], "--negatives random needs intervals: BED, or a table with chromosome"),
         ("folder", ["--negatives", "random"], "--negatives random needs one file of intervals"),
-        ("all.bed", ["--negatives", "random"], "5 of 5 peaks have no negative (random); up to 10% are left out"),
+        ("all.bed", ["--negatives", "random"], "no negative (random) for 5 of 5 peaks; up to 10% are left out; --n"),
         ("all.bed", ["--negatives", "gc_matched"], "within 0.1 of their GC; up to 10% are left out; --negatives f"),
-        ("past.bed", ["--negatives", "flanking"], "5 of 5 peaks have no negative (flanking), 5 of them since they ext"),
+        ("other.bed", ["--negatives", "shuffled"], "other.bed: row 1: chr1:59990-60090 is outside the contig of 60000"),
+        ("past.bed", ["--negatives", "flanking"], "no negative (flanking) for 2 of 5 peaks, 2 with a window beyond"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_made_ends_in_one_line_and_leaves_no_card(
@@ -118,7 +119,9 @@ def test_what_cannot_be_made_ends_in_one_line_and_leaves_no_card(
     (here / "s.csv").write_text("seq,label\n" + "ACGTACGTACGT,a\nACGGACGTACGT,b\n" * 9)
     (here / "folder").mkdir()
     (here / "all.bed").write_text("".join(f"{name}\t0\t59990\n" for name in CONTIGS))
-    (here / "past.bed").write_text("".join(f"{name}\t59990\t60090\n" for name in CONTIGS))
+    (here / "other.bed").write_text("chr1\t59990\t60090\n")
+    rows = [f"{name}\t{(59_700, 59_990)[i > 2]}\t{(59_900, 60_000)[i > 2]}\n" for i, name in enumerate(CONTIGS)]
+    (here / "past.bed").write_text("".join(rows))
     genome = [] if "--no-genome" in options else ["--genome", "genome.fa"]
     arguments = [file, *(o for o in options if o != "--no-genome"), *genome]
     result = CliRunner().invoke(cli, ["new", "task", *arguments])

@@ -167,7 +167,7 @@ def test_a_planted_genome_leaves_one_place_for_each_negative(tmp_path: Path) -> 
     write_bed(tmp_path, [("c", 1000, 1050, "+")])
     rows = places(source(tmp_path, "gc_matched", gc_tolerance=0.1)())
     assert rows[0] == ("c", 1000, 1050, "+") and abs(rows[1][1] - 2050) <= 5
-    with pytest.raises(TooFewNegatives, match=r"1 of 1 peaks have no negatives: 1 without 2 free windows like them"):
+    with pytest.raises(TooFewNegatives, match=r"no negatives for 1 of 1 peaks: 1 without 2 free windows like them"):
         source(tmp_path, "gc_matched", gc_tolerance=0.1, ratio=2)()
 
 
@@ -190,7 +190,8 @@ def test_two_names_of_one_contig_are_one(folder: Path) -> None:
     ("peaks", "how", "keys", "said"),
     [
         ([("chr9", 0, 90, "+")], "random", {}, r"row 1: the genome has no contig 'chr9'; did you mean 'chr"),
-        ([("chr1", 59_990, 60_010, "+")], "random", {}, "1 of 1 peaks have no negatives: 1 whose window ext"),
+        ([("chr1", 59_990, 60_010, "+")], "shuffled", {}, "row 1: chr1:59990-60010 is outside the contig of 60000 bp"),
+        ([("chr1", 59_970, 59_990, "+")], "random", {"width": 90}, "no negatives for 1 of 1 peaks: 1 with a wi"),
         ([("chr1", 0, 40_000, "+")], "random", {}, r'row 1, chr1:0-40000; lower width, or take negatives = "shuffled"'),
         ([("chr1", 0, 55_000, "+")], "flanking", {}, r"free window within 100 widths.*lower distance \(1000\)"),
         ([("chr2", 30_100, 30_200, "+")], "shuffled", {}, "whose dinucleotides have no other order"),
@@ -215,12 +216,12 @@ def test_what_cannot_be_made_is_refused_with_the_numbers_and_what_to_relax(
 def test_peaks_without_negatives_are_left_out_and_counted_where_the_card_says_so(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_bed(folder, [("chr1", 59_990, 60_010, "+"), *PEAKS])
+    write_bed(folder, [("chr1", 59_970, 59_990, "+"), *PEAKS])
     with pytest.raises(TooFewNegatives, match="1 of"):
-        source(folder, "random")()
-    examples = source(folder, "random", unmatched="leave_out")()
-    assert places(examples)[::2] == PEAKS
-    assert f"1 of {len(PEAKS) + 1} peaks have no negatives" in caplog.text and "they are left out" in caplog.text
+        source(folder, "random", width=90)()
+    examples = source(folder, "random", width=90, unmatched="leave_out")()
+    assert [row[1] + 45 for row in places(examples)[::2]] == [(start + end) // 2 for _, start, end, _ in PEAKS]
+    assert f"no negatives for 1 of {len(PEAKS) + 1} peaks" in caplog.text and "they are left out" in caplog.text
 
 
 def test_a_card_is_audited_for_what_tells_negatives_from_peaks(folder: Path) -> None:

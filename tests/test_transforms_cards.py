@@ -150,7 +150,7 @@ def test_a_card_is_refused_that_asks_for_another_transform(tmp_path: Path, key: 
 def test_a_card_and_a_variant_of_it(tmp_path: Path) -> None:
     task = task_card(card(tmp_path, 'transform = "log"'))
     assert task.transform == "log" and task_snapshot(task)["transform"] == "log"
-    assert 'transform = "log"' in card_text(task, load_split(task), {"strata": ["part"]}, [])
+    assert 'transform = "log"' in card_text(task, load_split(task), {"strata": ["part"]}, "", [])
     plain = variant(task, {"transform": "none"}, RULES)
     assert plain.id == "heavy(transform=none)@1" and plain.transform == "none" and plain.split == task.split
     few = variant(task, {"transform": "rank", "shots": 8}, RULES)

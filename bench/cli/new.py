@@ -31,6 +31,7 @@ def new() -> None:
 @click.option("--reference", default="", help="The column of REF sequences, where each row has two sequences.")
 @click.option("--alternate", default="", help="The column of ALT sequences.")
 @click.option("--positive", default="", help="The positive one of two classes, where the names do not tell.")
+@click.option("--drop-missing", is_flag=True, help="Leave out rows whose target is empty, NA or infinite.")
 @click.option(
     "--columns", default="", help="Names, separated by commas, of the columns of files without a header line."
 )
@@ -59,6 +60,7 @@ def task(
     reference: str,
     alternate: str,
     positive: str,
+    drop_missing: bool,
     columns: str,
     config: str,
     deleterious: bool | None,
@@ -97,6 +99,7 @@ def task(
             sequence=sequence,
             pair=(reference, alternate),
             positive=positive,
+            drop_missing=drop_missing,
             config=config,
             columns=[name.strip() for name in columns.split(",")] if columns else [],
             deleterious=deleterious,

@@ -62,6 +62,7 @@ def new_task(
     sequence: str = "",
     pair: tuple[str, str] = ("", ""),
     positive: str = "",
+    drop_missing: bool = False,
     config: str = "",
     columns: Sequence[str] = (),
     deleterious: bool | None = None,
@@ -73,12 +74,13 @@ def new_task(
     `reference` may also be several files, or a folder of them, whose names say the class or the part of their rows, a
     folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a configuration. `columns`
     names the columns of files without a header line. `sequence`, `targets` and the `pair` of REF and ALT name columns,
-    `positive` the class that comes last of two. `genome` is a FASTA file or a registered name, for intervals and
-    variants. With `negatives`, one of `sources.negatives.NEGATIVES`, all intervals are peaks and negatives are made of
-    the genome. `deleterious` says whether the last class, or a higher value, is the more harmful variant, where the
-    names do not tell. The card is written to `out`, or to NAME.toml in the working directory, whole or not at all.
-    Raises DataError or ConfigError, in one line, where the file cannot be used, where a choice is open (naming the
-    option that settles it), and where the card exists and `force` is not given.
+    `positive` the class that comes last of two; with `drop_missing` rows without a target are left out. `genome` is a
+    FASTA file or a registered name, for intervals and variants. With `negatives`, one of
+    `sources.negatives.NEGATIVES`, all intervals are peaks and negatives are made of the genome. `deleterious` says
+    whether the last class, or a higher value, is the more harmful variant, where the names do not tell. The card is
+    written to `out`, or to NAME.toml in the working directory, whole or not at all. Raises DataError or ConfigError, in
+    one line, where the file cannot be used, where a choice is open (naming the option that settles it), and where the
+    card exists and `force` is not given.
     """
     references = [reference] if isinstance(reference, str) else list(reference)
     first, on_hub = references[0], len(references) == 1 and is_hub_id(references[0])
@@ -90,7 +92,9 @@ def new_task(
         raise ConfigError(f"{target}: the file of a card must end in .toml")
     if target.exists() and not force:
         raise ConfigError(f"{target} exists already; --force overwrites it, --out names another file")
-    named = functools.partial(roles_of, sequence=sequence, targets=targets, pair=pair, positive=positive)
+    named = functools.partial(
+        roles_of, sequence=sequence, targets=targets, pair=pair, positive=positive, drop_missing=drop_missing
+    )
     if negatives and (layout is not None or on_hub or path.is_dir()):
         raise ConfigError(f"{first}: --negatives {negatives} needs one file of intervals")
     if layout is not None:

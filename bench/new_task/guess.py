@@ -14,14 +14,21 @@ from .target import candidates, choose_target, order_classes
 
 
 def roles_of(
-    sample: Sample, *, sequence: str, targets: Sequence[str], pair: tuple[str, str] = ("", ""), positive: str = ""
+    sample: Sample,
+    *,
+    sequence: str,
+    targets: Sequence[str],
+    pair: tuple[str, str] = ("", ""),
+    positive: str = "",
+    drop_missing: bool = False,
 ) -> Roles:
     """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told.
 
     `sequence`, `targets` and the `pair` of REF and ALT are the columns that the user names; `positive` is the class
-    that comes last of two.
+    that comes last of two; with `drop_missing` rows without a target are left out.
     """
-    roles = Roles(sample, {name: column_of(name, values) for name, values in sample.columns.items()})
+    columns = {name: column_of(name, values) for name, values in sample.columns.items()}
+    roles = Roles(sample, columns, drop_missing=drop_missing)
     for option, names in (
         ("--sequence", [sequence]),
         ("--reference", [pair[0]]),

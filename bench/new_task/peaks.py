@@ -85,7 +85,7 @@ def peak_source(table: Sequence[Guess], roles: Roles, path: Path, genome: str, n
         Guess("seed", source.seed, "of the draw"),
     ]
     if negatives == "gc_matched":
-        before = "".join(f"; at {t:g} {k:,} of {n:,} peaks have no such window" for t, k in tried[:-1])
+        before = "".join(f"; at {t:g}, {k:,} of {n:,} peaks have no such window" for t, k in tried[:-1])
         out.append(Guess("gc_tolerance", tolerance, f"how far a negative's share of G and C may be off{before}"))
         out.append(Guess("repeat_tolerance", source.repeat_tolerance, "the same of lower case, if the genome has any"))
     if negatives == "flanking":
@@ -102,10 +102,10 @@ def peak_source(table: Sequence[Guess], roles: Roles, path: Path, genome: str, n
 def _too_few(path: Path, negatives: str, tried: Sequence[tuple[float, int]], n: int, outside: int) -> DataError:
     tolerance, lost = tried[-1]
     loosest = f" within {tolerance:g} of their GC" if negatives == "gc_matched" else ""
-    beyond = f", {outside:,} of them since they extend beyond their contig" if outside else ""
+    beyond = f", {outside:,} with a window beyond the contig's end" if outside else ""
     others = {"gc_matched": "flanking or shuffled", "flanking": "random or shuffled", "random": "shuffled"}
     advice = f"; --negatives {others.get(negatives, 'gc_matched')} asks for less" if lost > outside else ""
     return DataError(
-        f"{path}: {lost:,} of {n:,} peaks have no negative ({negatives}){loosest}{beyond}; up to {LEFT_OUT:.0%} are "
+        f"{path}: no negative ({negatives}) for {lost:,} of {n:,} peaks{loosest}{beyond}; up to {LEFT_OUT:.0%} are "
         f"left out{advice}"
     )

@@ -32,6 +32,7 @@ class Roles:
     taken: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     target: Column | None = None
+    drop_missing: bool = False
     form: Literal["sequences", "intervals", "variants"] = "sequences"
 
     def take(self, role: str, column: Column, reason: str) -> None:

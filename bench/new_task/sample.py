@@ -13,6 +13,7 @@ from typing import Literal
 
 from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import DataError, nearest
+from ..files import check_regular
 from ..sources.bed import BED_FORMATS
 from ..sources.delimited import check_row
 from ..sources.json_lines import JSON, json_columns
@@ -62,6 +63,10 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
     `columns` names the columns of delimited text without a header line. Raises DataError, naming the file and line,
     where it is none of these or is empty.
     """
+    try:
+        check_regular(path)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
     suffix = Path(text_name(path)).suffix
     if suffix in (".parquet", ".pq") and path.name.lower().endswith(suffix):
         return _filled(_parquet(path))

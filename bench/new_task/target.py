@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from ..errors import ConfigError, DataError
-from ..sources.numbers import ADVICE, MISSING
+from ..sources.numbers import ADVICE
+from ..sources.targets import are_missing
 from . import columns as c
 from .columns import Column, joined_labels, zeros_and_ones
 from .roles import Guess, Roles, describe, short, some
@@ -113,8 +114,7 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
             doubt = numbers.doubt or f"{numbers.lists} of labels"
             more = ", or ';' between labels" * bool(numbers.lists)
             raise DataError(f"{where}: column {column.name!r}: {doubt}; {ADVICE}{more}")
-        if column.empty and not joined_labels(column):
-            roles.notes.append(f"{column.empty} of {rows} rows have no {column.name!r}; remove them")
+        _check_missing(roles, column)
         roles.taken[column.name] = "target"
     roles.target = first
     if len(chosen) > 1:
@@ -139,9 +139,6 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
     roles.kind = "classification"
     if first.holds in ("numbers", "whole numbers") and not _few_whole(first, rows):
         roles.kind = "regression"
-        odd = sum(n for v, n in first.counts.items() if v.lower() in MISSING)
-        if odd:
-            roles.notes.append(f"{odd} of {rows} rows have no number in {first.name!r}; remove them")
         return
     if len(first.counts) > MAX_CLASSES or first.unique or len(first.counts) > max(2, (rows - first.empty) // 2):
         raise DataError(
@@ -155,6 +152,26 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
             f"{len(first.counts)}); leave them out, or say that it is the target with --target"
         )
     roles.classes = ordered(_merged(roles, first))
+
+
+def _check_missing(roles: Roles, column: Column) -> None:
+    """Raise DataError, with the way out, where rows have no value of a target and are not to be left out."""
+    if column.empty and (joined_labels(column) or any(value.startswith("[") for value in column.counts)):
+        return  # a row of no label
+    missing = are_missing(column.values, numbers=column.holds != "text")
+    n, rows = int(missing.sum()), len(missing)
+    if not n:
+        return
+    share = f"{n:,} of {rows:,} rows {'has' if n == 1 else 'have'} no {column.name!r}"
+    if roles.drop_missing and roles.form == "sequences":
+        if not any(guess.key == "drop_missing" for guess in roles.guesses):
+            roles.guesses.append(Guess("drop_missing", True, share))
+        return
+    first = int(missing.argmax())
+    way = "leave them out with --drop-missing" if roles.form == "sequences" else "remove them from the file"
+    raise DataError(
+        f"{roles.sample.reference}: row {first + 1}: {column.name!r} is {column.values[first]!r}; {share}: {way}"
+    )
 
 
 def _merged(roles: Roles, column: Column) -> list[str]:

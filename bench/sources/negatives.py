@@ -21,12 +21,16 @@ REACH = 100
 """Widths of a window within which a flanking window is looked for, on either side."""
 _AT_ONCE = 1 << 21
 """Windows that are looked at in a round, for all peaks together."""
-_FEWEST, _MOST = 64, 1 << 17
-"""Windows that are looked at for a peak: in a round at least, in all at most."""
+_FEWEST, _SOME, _MOST = 64, 1 << 10, 1 << 17
+"""Windows that are looked at for a peak: in a round at least, in the first pass at most, and in the second."""
+_IN_ALL = 1 << 28
+"""Windows that are looked at in the second pass, for all peaks together."""
 _POOL = 1 << 22
+"""Windows of a pool, at most."""
 _DRAWS = 8
 """Draws for each window that may do, after which few are left unseen."""
 _BLOCK = 256
+"""Bases between two counts; what is counted in between fits a byte."""
 _EDGE = 1e-9
 """What a difference of shares may be off by."""
 
@@ -141,29 +145,38 @@ def draw_negatives(
     composition = _Composition.of(letters) if rule.negatives == "gc_matched" else None
     octave = np.floor(np.log2(end - start))
     for size in np.unique(octave)[::-1]:  # wide windows have the least choice
-        rows = np.flatnonzero(octave == size)
-        if rule.negatives == "flanking":
-            candidates = _beside(start[rows], end[rows], rule.distance, rng)
-        else:
-            pool = _pool(end[rows] - start[rows], taken, len(letters), rng)
-            if composition is None:
-                candidates = _anywhere(start[rows], end[rows], pool, len(letters), rng)
+        for most in (_SOME, _MOST):  # what is taken by then is out of the second pool
+            rows = np.flatnonzero((octave == size) & (out < 0))
+            if not len(rows):
+                continue
+            if rule.negatives == "flanking":
+                candidates = _beside(start[rows], end[rows], rule.distance, rng)
             else:
-                candidates = _alike(start[rows], end[rows], pool, composition, rule, rng)
-        out[rows], taken = _draw(candidates, (end - start)[rows], taken, len(letters), rng)
+                pool = _pool(end[rows] - start[rows], taken, len(letters), rng)
+                if composition is None:
+                    candidates = _anywhere(start[rows], end[rows], pool, len(letters), rng)
+                else:
+                    candidates = _alike(start[rows], end[rows], pool, composition, rule, rng)
+            most = min(most, max(_SOME, _IN_ALL // len(rows)))
+            out[rows], taken = _draw(candidates, (end - start)[rows], most, taken, len(letters), rng)
     return out
 
 
 def _draw(
-    candidates: _Candidates, width: IntArray, taken: Spans, length: int, rng: np.random.Generator
+    candidates: _Candidates, width: IntArray, most: int, taken: Spans, length: int, rng: np.random.Generator
 ) -> tuple[IntArray, Spans]:
-    """Return the start of a window for each peak (n,), -1 where there is none, and the places then taken."""
+    """Return the start of a window for each peak (n,), -1 where there is none, and the places then taken.
+
+    About `most` windows are looked at for each peak that finds none.
+    """
+    limit = np.clip(candidates.limit, 1, most)
     out = np.full(len(width), -1, np.int64)
     tried = np.zeros(len(width), np.int64)
     waiting = rng.permutation(len(width))
     while len(waiting):
-        k = max(_FEWEST, min(_AT_ONCE // len(waiting), int(candidates.limit[waiting].max())))
-        rows, waiting = np.split(waiting, [max(1, _AT_ONCE // k)])
+        fewest = int(tried[waiting].min())
+        k = max(_FEWEST, fewest)  # few at first, so that peaks that are alike do not all choose the one best window
+        rows = waiting[tried[waiting] == fewest][: max(1, _AT_ONCE // k)]
         starts, far = candidates.propose(rows, tried[rows], k)
         far[~taken.free(starts, starts + width[rows, None], length)] = np.inf
         best = far.argmin(axis=1)
@@ -176,8 +189,7 @@ def _draw(
             np.concatenate([taken.end, chosen[accepted] + wide[accepted]]),
         )
         tried[rows[~found]] += k
-        left = rows[(out[rows] < 0) & (tried[rows] < candidates.limit[rows])]
-        waiting = np.concatenate([waiting, left])
+        waiting = waiting[(out[waiting] < 0) & (tried[waiting] < limit[waiting])]
     return out, taken
 
 
@@ -263,7 +275,7 @@ def _from_pool(
         starts = np.clip(starts, 0, length - width[rows, None])
         return starts, far(rows, starts, starts + width[rows, None])
 
-    return _Candidates(np.minimum(_DRAWS * room, _MOST), propose)
+    return _Candidates(_DRAWS * room, propose)
 
 
 def _median(width: IntArray) -> int:

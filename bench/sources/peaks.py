@@ -124,13 +124,13 @@ class Peaks(Source):
     def draw(self, genome: Mapping[str, Bases] | None = None) -> Drawn:
         """Return the windows of all peaks and their negatives, without their sequences.
 
-        Raises ConfigError naming the key, or DataError naming the row of a place that the genome does not have.
+        Raises ConfigError naming the key, or DataError naming the row of a peak that the genome does not have.
         """
         self._check_keys()
         genome = genome or read_genome(self.genome, upper=False)
-        places = read_places(table_columns(self.peaks), self.peaks, position_base=self.position_base)
-        if not self.stranded:
-            places = replace(places, strand=strings(["+"] * len(places.chrom)))
+        places = read_places(
+            table_columns(self.peaks), self.peaks, position_base=self.position_base, stranded=self.stranded
+        )
         at = places
         if self.width:
             first = (places.start + places.end) // 2 - self.width // 2
@@ -140,6 +140,7 @@ class Peaks(Source):
         advance = activity("drawing negatives", len(starts))
         shuffles: dict[int, list[str]] = {}
         for contig, rows in self._by_contig(genome, at):
+            self._check_places(places, rows, len(contig))
             outside[rows] = (at.start[rows] < 0) | (at.end[rows] > len(contig))
             inside = rows[~outside[rows]]
             rng = np.random.default_rng(int(digest("negatives", str(self.seed), at.chrom[rows[0]]), 16))
@@ -155,7 +156,7 @@ class Peaks(Source):
                 letters = np.frombuffer(contig[0 : len(contig)].encode("ascii"), np.uint8)
                 rule = Rule(self.negatives, self.distance, self.gc_tolerance, self.repeat_tolerance)
                 start, end = (np.repeat(side[inside], self.ratio) for side in (at.start, at.end))
-                every = spans(*(np.clip(side[rows], 0, len(contig)) for side in (places.start, places.end)))
+                every = spans(places.start[rows], places.end[rows])
                 starts[inside] = draw_negatives(letters, start, end, every, rule, rng).reshape(-1, self.ratio)
             advance(len(rows))
         return Drawn(at, outside, starts, tuple(text for i in sorted(shuffles) for text in shuffles[i]))
@@ -168,14 +169,26 @@ class Peaks(Source):
             if getattr(self, key) < lowest:
                 raise ConfigError(f"{self.peaks}: {key} = {getattr(self, key)}; expected {lowest} or more")
 
+    def _check_places(self, places: Intervals, rows: IntArray, length: int) -> None:
+        """Raise DataError for the first peak beyond its contig, which tells of another assembly."""
+        beyond = rows[places.end[rows] > length]
+        if len(beyond):
+            i = int(beyond[0])
+            place = f"{places.chrom[i]}:{places.start[i]}-{places.end[i]}"
+            raise DataError(
+                f"{self.peaks}: row {i + 1}: {place} is outside the contig of {length} bp; is this the assembly of "
+                "the peaks?"
+            )
+
     def _by_contig(self, genome: Mapping[str, Bases], at: Intervals) -> Iterator[tuple[Bases, IntArray]]:
         """Return each contig with the rows on it, also where the file has two names for it."""
         names, first, of_row = np.unique(at.chrom.astype(str), return_index=True, return_inverse=True)
         contigs = [find_contig(genome, str(n), f"{self.peaks}: row {i + 1}") for n, i in zip(names, first, strict=True)]
+        numbers: dict[int, int] = {}
+        number = np.array([numbers.setdefault(id(contig), len(numbers)) for contig in contigs])
+        order = np.argsort(number[of_row], kind="stable")
+        rows = np.split(order, np.flatnonzero(np.diff(number[of_row][order])) + 1)
         known = {id(contig): contig for contig in contigs}
-        number = np.array([list(known).index(id(contig)) for contig in contigs])[of_row]
-        order = np.argsort(number, kind="stable")
-        rows = np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
         return zip(known.values(), rows, strict=True)
 
     def _shuffled(self, sequence: str, rng: np.random.Generator) -> list[str]:
@@ -201,10 +214,10 @@ class Peaks(Source):
             "shuffled": "whose dinucleotides have no other order",
         }[self.negatives]
         counted = f"{len(lost) - outside:,} {what}" if len(lost) > outside else ""
-        beyond = f"{outside:,} whose window extends beyond the contig" if outside else ""
+        beyond = f"{outside:,} with a window beyond the contig's end" if outside else ""
         i = int(lost[0])
         message = (
-            f"{self.peaks}: {len(lost):,} of {len(drawn.starts):,} peaks have no negatives: "
+            f"{self.peaks}: no negatives for {len(lost):,} of {len(drawn.starts):,} peaks: "
             f"{', '.join(filter(None, (counted, beyond)))}; the first is row {i + 1}, "
             f"{drawn.at.chrom[i]}:{drawn.at.start[i]}-{drawn.at.end[i]}"
         )

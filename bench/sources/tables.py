@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -24,10 +25,12 @@ from .labelled import FASTA, read_fasta
 from .sequences import package_file
 from .source import Check, Source
 from .spreadsheet import SPREADSHEET, read_spreadsheet
-from .targets import parse_targets
+from .targets import are_missing, parse_targets
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "Columns",
@@ -72,6 +75,7 @@ class Columns:
     cluster: str = ""
     strata: tuple[str, ...] = ()
     alternate: str = ""
+    drop_missing: bool = False
     alphabet: Alphabet = "DNA"
 
 
@@ -158,7 +162,8 @@ def table_examples(
     text, soft_masked = sequences.finish()
     groups = ids if by_row else text_of[group] if group else same.array()
     parsed = [text_of[name].tolist() for name in targets]
-    return Examples(
+    present = _present(parsed, kind, where) if columns.drop_missing and parsed else None
+    examples = Examples(
         ids=ids,
         inputs=Inputs(
             text,
@@ -175,6 +180,21 @@ def table_examples(
         strata={name: text_of[name] for name in columns.strata},
         soft_masked=soft_masked,
     )
+    return examples if present is None else examples.take(present)
+
+
+def _present(parsed: Sequence[list[str]], kind: Kind, where: str) -> IntArray:
+    """Return the rows that have every target; in the others a value that is there takes the place of the missing."""
+    missing = np.any([are_missing(column, numbers=kind == "regression") for column in parsed], axis=0)
+    rows = np.flatnonzero(~missing)
+    if not len(rows):
+        raise DataError(f"{where}: no row has a target; drop_missing would leave out all of them")
+    for row in np.flatnonzero(missing):
+        for column in parsed:
+            column[row] = column[rows[0]]
+    if missing.any():
+        log.info("%s: %d of %d rows have no target and are left out", where, int(missing.sum()), len(missing))
+    return rows
 
 
 def require_column(columns: Iterable[str], name: str, reference: str) -> None:

@@ -79,6 +79,14 @@ def parse_targets(
     return out
 
 
+def are_missing(values: Column, *, numbers: bool) -> NDArray[np.bool_]:
+    """Return which values (n,) are none: empty or NA, and in a column of numbers infinite ones too."""
+    words = {"", "na", "n/a", "nan", "null"} | (
+        {*MISSING, "+inf", "infinity", "+infinity", "-infinity"} if numbers else set()
+    )
+    return np.fromiter((value.strip().lower() in words for value in _listed(values)), bool, len(values))
+
+
 @dataclass(frozen=True)
 class _Where:
     reference: str
@@ -177,7 +185,7 @@ def _no_number(values: Column, where: _Where) -> DataError:
     """Return the error for the first value that is no number, or not one as the others are written."""
     for row, text in enumerate(values, 1):
         if text.strip().lower() in (*MISSING, "+inf", "infinity", "-infinity"):
-            return DataError(f"{where(row)} is {text!r}; leave out rows without a measurement")
+            return DataError(f"{where(row)} is {text!r}; drop_missing = true leaves out rows without a measurement")
         if read_numbers([text]) is None:
             return DataError(f"{where(row)} is {text!r}, expected a number")
     row = bisect.bisect(range(len(values)), 0, key=lambda n: read_numbers(values[:n]) is None)

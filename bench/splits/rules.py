@@ -158,7 +158,7 @@ class predefined:
         return strings(parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class with_valid:
     """Carves valid out of train where the rule has none: `fraction` of all examples, by whole groups.
 
@@ -170,6 +170,11 @@ class with_valid:
     fraction: float = 0.1
     seed: int = 0
     similarity: float = 0.0
+
+    def __repr__(self) -> str:
+        """Return the fields, the similarity only if there is one: published cards are known by this text."""
+        similar = f", similarity={self.similarity!r}" if self.similarity else ""
+        return f"with_valid(rule={self.rule!r}, fraction={self.fraction!r}, seed={self.seed!r}{similar})"
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction < 1:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baserate.cards.task import task_card
 from baserate.checks import run_checks
 from baserate.dna.genomes import add_genome
 from baserate.errors import BaserateError, ConfigError
@@ -617,3 +618,21 @@ def test_a_genome_is_looked_at_when_the_card_is_written(
     (here / "t.bed").write_text("\n".join(odd) + "\n")
     with pytest.raises(ConfigError, match=r"no contig '1x', as in row 121 of t\.bed; .*chr1.*: another assembly\?"):
         new_task("t.bed", genome="genome.fa", force=True)
+
+
+def test_variants_without_a_verdict_are_left_out_and_it_says_so(here: Path, genome: dict[str, str]) -> None:
+    names = ("Pathogenic", "Benign", "Uncertain_significance", "Benign", "Pathogenic", "not_provided")
+    labels = [names[i // 4 % 6] for i in range(N)]
+    (here / "v.vcf").write_text(variants_of(genome, labels))
+    made = new_task("v.vcf", genome="genome.fa")
+    assert made.task.classes == ("Benign", "Pathogenic") and made.task.deleterious is True
+    assert value(made, "leave_out") == ["Uncertain_significance", "not_provided"]
+    assert any("80 rows of 'Uncertain_significance', 'not_provided' are left out" in note for note in made.notes)
+    loaded = {
+        i: made.task.classes[int(t)] for _, e in load_split(made.task) for i, t in zip(e.ids, e.targets, strict=True)
+    }
+    assert loaded == {f"rs{i}": label for i, label in enumerate(labels) if label in ("Benign", "Pathogenic")}
+    conforms(made)
+    made.path.write_text(made.text.replace('"not_provided"]', '"not_provided", "Benign", "Pathogenic"]'))
+    with pytest.raises(BaserateError, match=r"leave_out = .* leaves no row"):
+        load_split(task_card(made.path))

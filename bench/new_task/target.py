@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..errors import ConfigError, DataError
 from ..sources.numbers import ADVICE
@@ -24,6 +26,11 @@ _NEGATIVE = re.compile(
 )
 
 
+_NO_VERDICT = re.compile(
+    r"uncertain|\bvus\b|not provided|no classification|no assertion|conflicting|unknown|unclassified|not specified",
+    re.I,
+)
+"""What a class of variants says where nobody has decided, such as in CLNSIG of ClinVar."""
 _PLAIN = ("0", "1", "true", "True", "yes", "pos", "positive", "Positive", "active", "strong", "high")
 
 
@@ -140,6 +147,7 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
     if first.holds in ("numbers", "whole numbers") and not _few_whole(first, rows):
         roles.kind = "regression"
         return
+    first = _without_verdict(roles, first)
     if len(first.counts) > MAX_CLASSES or first.unique or len(first.counts) > max(2, (rows - first.empty) // 2):
         raise DataError(
             f"{where}: column {first.name!r} has {len(first.counts)} values in {rows} rows: too many for classes, "
@@ -152,6 +160,19 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
             f"{len(first.counts)}); leave them out, or say that it is the target with --target"
         )
     roles.classes = ordered(_merged(roles, first))
+
+
+def _without_verdict(roles: Roles, column: Column) -> Column:
+    """Return the column of variants' classes without those that are no verdict, which the card leaves out."""
+    if roles.form != "variants":
+        return column
+    none = [value for value in column.counts if _NO_VERDICT.search(re.sub(r"[\W_]+", " ", value))]
+    if not none or len(none) == len(column.counts):
+        return column
+    n = sum(column.counts[value] for value in none)
+    roles.guesses.append(Guess("leave_out", none, f"no verdict: {n:,} of {len(column.values):,} rows"))
+    roles.notes.append(f"{n:,} rows of {some(list(map(repr, none)))} are left out: they are no verdict")
+    return replace(column, counts=Counter({v: k for v, k in column.counts.items() if v not in none}))
 
 
 def _check_missing(roles: Roles, column: Column) -> None:

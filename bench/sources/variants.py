@@ -9,6 +9,7 @@ from dataclasses import field as field_
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..dna.fasta import Bases
 from ..dna.sequence import reverse_complement
@@ -115,7 +116,8 @@ class Variants(Source):
     0. In a VCF every other column may be a key of INFO, as KEY or INFO/KEY; a flag is '1', or '' where it is absent.
     Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by ':'.
     Without `group` variants whose windows overlap are one group. `values` maps cells of `target` to other values, such
-    as two names to one class; `header` is the number of rows above the header of a spreadsheet, and `sheet` its sheet,
+    as two names to one class; rows whose `target` is among `leave_out`, such as variants of uncertain significance, are
+    left out and counted in the log; `header` is the number of rows above the header of a spreadsheet, and `sheet` its sheet,
     by default the first. `width` and `max_mismatch` are those of `variant_windows`.
     """
 
@@ -137,6 +139,7 @@ class Variants(Source):
     header: int = 0
     sheet: str = ""
     values: Mapping[str, str] = field_(default_factory=dict, hash=False)
+    leave_out: tuple[str, ...] = ()
     max_mismatch: float = 0.01
 
     def __call__(self, check: Check | None = None) -> Examples:
@@ -148,6 +151,10 @@ class Variants(Source):
         inputs, at, keep = variant_windows(
             genome, changes, width=self.width, max_mismatch=self.max_mismatch, source=self.variants
         )
+        stay = np.flatnonzero(~self._left_out(table)[keep])
+        if len(stay) < len(keep):
+            log.info("%s: %d rows of %s are left out", self.variants, len(keep) - len(stay), ", ".join(self.leave_out))
+            inputs, at, keep = inputs.take(stay), at.take(stay), keep[stay]
         examples = self._placed(rows, inputs, at, keep)
         if check and len(examples) < len(rows):  # rows that were left out have no window, but are in the table
             n = [len(genome[name]) for name in changes.chrom]
@@ -159,6 +166,15 @@ class Variants(Source):
             check(examples)
         return examples
 
+    def _left_out(self, table: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
+        """Return which rows (n,) have a target that is left out. Raises DataError where all have."""
+        names = [self.target] if isinstance(self.target, str) else list(self.target)
+        cells = [field(table, name, self.variants) for name in names]
+        out = np.array([any(cell.strip() in self.leave_out for cell in row) for row in zip(*cells, strict=True)], bool)
+        if out.all():
+            raise DataError(f"{self.variants}: leave_out = {list(self.leave_out)} leaves no row")
+        return out
+
     def _changes(self, table: Mapping[str, Sequence[str]]) -> Changes:
         where = self.variants
         chrom, position = column(table, self.chrom, CHROM, where), column(table, self.position, _POSITION, where)
@@ -169,6 +185,9 @@ class Variants(Source):
         """Return all rows of the table, with REF as the sequence: all that needs no genome."""
         where, target = self.variants, self.target
         cells = [field(table, name, where) for name in ([target] if isinstance(target, str) else target)]
+        if self.leave_out:  # whose rows take the value of another until they are left out
+            first = int(np.argmin(self._left_out(table)))
+            cells = [[values[first] if v.strip() in self.leave_out else v for v in values] for values in cells]
         if self.values:
             cells = [[self.values.get(cell.strip(), cell) for cell in values] for values in cells]
         position = column(table, self.position, _POSITION, where)

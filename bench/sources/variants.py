@@ -117,8 +117,8 @@ class Variants(Source):
     Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by ':'.
     Without `group` variants whose windows overlap are one group. `values` maps cells of `target` to other values, such
     as two names to one class; rows whose `target` is among `leave_out`, such as variants of uncertain significance, are
-    left out and counted in the log; `header` is the number of rows above the header of a spreadsheet, and `sheet` its sheet,
-    by default the first. `width` and `max_mismatch` are those of `variant_windows`.
+    left out and counted in the log; `header` is the number of rows above the header of a spreadsheet, and `sheet` its
+    sheet, by default the first. `width` and `max_mismatch` are those of `variant_windows`.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "variants")

@@ -185,7 +185,9 @@ def _no_number(values: Column, where: _Where) -> DataError:
     """Return the error for the first value that is no number, or not one as the others are written."""
     for row, text in enumerate(values, 1):
         if text.strip().lower() in (*MISSING, "+inf", "infinity", "-infinity"):
-            return DataError(f"{where(row)} is {text!r}; drop_missing = true leaves out rows without a measurement")
+            return DataError(
+                f"{where(row)} is {text!r}; leave out rows without a measurement (of sequences: drop_missing = true)"
+            )
         if read_numbers([text]) is None:
             return DataError(f"{where(row)} is {text!r}, expected a number")
     row = bisect.bisect(range(len(values)), 0, key=lambda n: read_numbers(values[:n]) is None)

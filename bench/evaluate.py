@@ -181,11 +181,12 @@ class Worker:
 
     def begin(self, cell: Cell) -> Record:
         """Return the record of the cell before anything is computed."""
-        dropped = self.split(cell.task).dropped
+        split = self.split(cell.task)
+        counted = {"n_train": len(split.train)} | ({"dropped": split.dropped} if split.dropped else {})
         return Record(
             spec=self.spec(cell),
             status="failed",
-            task=task_snapshot(cell.task) | ({"dropped": dropped} if dropped else {}),
+            task=task_snapshot(cell.task) | counted,
             model=model_snapshot(cell.card),
             grid=self.protocol.grid,
             audit=self.audit(cell.task),

@@ -124,6 +124,7 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
+    keys += ("shots", "whole") if task.shots else ()
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 

@@ -60,8 +60,8 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
             MODES.get(mode)
         models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
         budgets = budgets_of(budget or block.get("budget", value.get("budget", 1)))
-        tasks = with_shots(find_tasks(block.get("tasks", [])), shots or block.get("shots", value.get("shots", ())))
-        planned += plan(tasks, models, modes, block.get("settings", {}), budgets)
+        chosen = with_shots(find_tasks(block.get("tasks", [])), shots or block.get("shots", value.get("shots", ())))
+        planned += plan(chosen, models, modes, block.get("settings", {}), budgets)
         patterns += block.get("tasks", [])
     find_tasks(patterns)  # raises where two blocks have different tasks of one name
     if not planned:

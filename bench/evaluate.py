@@ -185,12 +185,11 @@ class Worker:
 
     def begin(self, cell: Cell) -> Record:
         """Return the record of the cell before anything is computed."""
-        split = self.split(cell.task)
-        counted = {"n_train": len(split.train)} | ({"dropped": split.dropped} if split.dropped else {})
+        dropped = self.split(cell.task).dropped
         return Record(
             spec=self.spec(cell),
             status="failed",
-            task=task_snapshot(cell.task) | counted,
+            task=task_snapshot(cell.task) | ({"dropped": dropped} if dropped else {}),
             model=model_snapshot(cell.card),
             grid=self.protocol.grid,
             audit=self.audit(cell.task),

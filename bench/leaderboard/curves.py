@@ -28,10 +28,13 @@ def curves_of(
     other seeds, the one with more seeds is taken.
     """
     by_task: dict[tuple[str, str, str], dict[int, Column]] = defaultdict(dict)
-    for column in sorted(ids, key=lambda c: len(c.seeds)):
-        if column.seeds and column.n_train and column.metrics:
-            key = (column.whole or column.task, column.metric, column.transform)
-            by_task[key][round(column.n_train * column.train_fraction)] = column
+    trained: dict[Column, int] = {}
+    for (_, column), r in records.items():
+        if r.choices:
+            trained[column] = round(sum(choice.n_train for choice in r.choices) / len(r.choices))
+    for column in sorted(trained, key=lambda c: len(c.seeds)):
+        if column.metrics and trained[column]:
+            by_task[column.whole or column.task, column.metric, column.transform][trained[column]] = column
     out = []
     for (task, metric, _), by_size in sorted(by_task.items()):
         if len(by_size) < 2 or not any(column.shots for column in by_size.values()):

@@ -103,8 +103,7 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
             own_records = [r for r in members if not r.spec.train_fraction or _training(r) == training]
             about = own_records[0].task
             metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in own_records for e in r.estimates[:1])
-            description = str(about.get("description", ""))
-            n_train = about.get("n_train") or (about.get("sizes") or {}).get("train")
+            description, n_train = str(about.get("description", "")), (about.get("sizes") or {}).get("train")
             verdict, why = audit_of(own_records)
             newer = next((str(r.task["superseded_by"]) for r in own_records if r.task.get("superseded_by")), "")
             column = Column(

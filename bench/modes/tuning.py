@@ -57,6 +57,7 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
             tuple(made.history),
             trials if len(trials) > 1 else (),
             chosen if earlier is None else earlier.trial,
+            len(job.train_rows(seed)),
         )
         job.choices.append(choice)
         job.notes.extend([trials[chosen].error] if trials[chosen].error else [])

@@ -25,6 +25,7 @@ def _confusion(targets: NDArray[Any], scores: FloatArray) -> FloatArray:
 @metric(
     "mcc",
     label="MCC",
+    span=(-1.0, 1.0),
     better="higher",
     needs="classes",
     labels=True,
@@ -49,6 +50,7 @@ def mcc(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters
 @metric(
     "auroc",
     label="AUROC",
+    span=(0.0, 1.0),
     better="higher",
     needs="ranking",
     labels=True,
@@ -74,6 +76,7 @@ def auroc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kerne
 @metric(
     "auprc",
     label="AUPRC",
+    span=(0.0, 1.0),
     better="higher",
     needs="ranking",
     labels=True,
@@ -99,6 +102,7 @@ def auprc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kerne
 @metric(
     "accuracy",
     label="Accuracy",
+    span=(0.0, 1.0),
     better="higher",
     needs="classes",
     must_vary="never",
@@ -120,6 +124,7 @@ def _no_class_1(targets: NDArray[Any], scores: FloatArray) -> str:
 @metric(
     "f1",
     label="F1",
+    span=(0.0, 1.0),
     better="higher",
     needs="classes",
     labels=True,
@@ -151,6 +156,7 @@ def _no_label(targets: NDArray[Any], scores: FloatArray) -> str:
 @metric(
     "f1_micro",
     label="micro-F1",
+    span=(0.0, 1.0),
     better="higher",
     needs="labels",
     no_value=_no_label,
@@ -183,6 +189,7 @@ def brier(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_cluste
 @metric(
     "ece",
     label="ECE",
+    span=(0.0, 1.0),
     better="lower",
     needs="probabilities",
     must_vary="never",
@@ -200,6 +207,7 @@ def ece(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters
 @metric(
     "spearman",
     label="Spearman",
+    span=(-1.0, 1.0),
     better="higher",
     needs="value",
     definition="Spearman's rank correlation, ties at midranks; for several outputs the mean",
@@ -227,6 +235,7 @@ def spearman(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clu
 @metric(
     "pearson",
     label="Pearson",
+    span=(-1.0, 1.0),
     better="higher",
     needs="value",
     definition="Pearson's correlation; for several outputs the mean",
@@ -300,6 +309,7 @@ def rmse(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_cluster
 @metric(
     "paired_accuracy",
     label="Paired accuracy",
+    span=(0.0, 1.0),
     better="higher",
     needs="pair",
     definition="share of pairs whose perturbed member scores below the real one, ties counted half",
@@ -313,6 +323,7 @@ def paired_accuracy(targets: NDArray[Any], scores: FloatArray, cluster: IntArray
 @metric(
     "recovery",
     label="Recovery",
+    span=(0.0, 1.0),
     better="higher",
     needs="bases",
     definition="share of the following bases that are predicted correctly; chance is about .25",
@@ -325,6 +336,7 @@ def recovery(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clu
 @metric(
     "exact_match",
     label="Exact match",
+    span=(0.0, 1.0),
     better="higher",
     needs="bases",
     definition="share of examples whose following bases are all predicted correctly",

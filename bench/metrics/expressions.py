@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError, UnknownName
 from ..types import StrArray
-from .metric import METRICS, Better, Metric
+from .metric import METRICS, Better, Metric, Span
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Expression:
     def better(self) -> Better:
         """Whether higher or lower is better; '' for a difference, which is neither."""
         return "" if "-" in self.terms else self.metric.better
+
+    @property
+    def span(self) -> Span | None:
+        """The least and the largest value that there can be; None for a difference, or a metric without bounds."""
+        return None if "-" in self.terms else self.metric.span
 
     def sides(self, strata: Mapping[str, StrArray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the strata whose mean is taken and those whose mean is subtracted; both empty for all examples.

@@ -18,6 +18,7 @@ Better = Literal["higher", "lower", ""]
 Needs = Literal["classes", "probabilities", "ranking", "labels", "value", "scale", "pair", "bases"]
 Vary = Literal["always", "labels", "never"]
 NoValue = Callable[[NDArray[Any], FloatArray], str]
+Span = tuple[float, float]
 
 
 def _always_a_value(targets: NDArray[Any], scores: FloatArray) -> str:
@@ -37,7 +38,8 @@ class Metric:
     `must_vary` is 'always' where targets of a single value allow no score, be they classes, a label or an output;
     'labels' where only a label must be both 0 and 1 to count in the mean over several; 'never' where any targets will
     do. `no_value(targets, scores)` returns why there is no value for targets and scores that are otherwise as needed,
-    and '' where there is one. `definition` is what tables explain the metric with.
+    and '' where there is one. `definition` is what tables explain the metric with. `span` are the least and the
+    largest value that there can be, None where the metric has no such bounds.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Metric:
     labels: bool = False
     must_vary: Vary = "always"
     no_value: NoValue = _always_a_value
+    span: Span | None = None
 
     def __call__(self, targets: NDArray[Any], scores: FloatArray, weights: NDArray[Any]) -> FloatArray:
         """Return the metric (draws,) under each row of integer `weights` (draws, n); NaN where it is undefined."""
@@ -182,6 +185,7 @@ def metric(
     labels: bool = False,
     must_vary: Vary = "always",
     no_value: NoValue = _always_a_value,
+    span: Span | None = None,
 ) -> Callable[[Prepare], Prepare]:
     """Return a decorator that registers, as a metric, a function that returns kernels; see `Metric` and `Prepare`.
 
@@ -193,7 +197,7 @@ def metric(
     """
 
     def register(of: Prepare) -> Prepare:
-        entry = Metric(name, label, better, needs, of, definition, labels, must_vary, no_value)
+        entry = Metric(name, label, better, needs, of, definition, labels, must_vary, no_value, span)
         METRICS.add(name, entry, origin=origin_of(inspect.unwrap(of)))
         return of
 

@@ -1,0 +1,137 @@
+"""Estimates with intervals: of the trained models by sampling of the test set alone, and of the method with its noise.
+
+The standard error over test sets is a delete-a-group jackknife of clusters; the spread of the seeds' values adds what
+another training would change. The interval is Student's t on the logit of the metric's span, which Fisher's z is for a
+correlation, with the degrees of freedom of as many clusters as are effective (Satterthwaite 1946 for the sum).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..metrics import Expression, parse
+from ..results import Estimate, Predictions
+from .jackknife import Groups, Jackknife, effective, freedom, groups_of, jackknife, seed_error, standard_error
+from .values import point_value, remark
+
+METHOD = "jackknife over clusters and spread over seeds, t on the logit scale"
+LEVEL = 0.95
+
+MIN_EFFECTIVE = 10
+"""The effective clusters below which an interval is withheld: its coverage is no longer near its level."""
+MIN_RARER = 30
+"""The examples of the rarer class below which an interval is withheld."""
+FEW_EFFECTIVE = 100
+"""The effective clusters below which a reader is told that an interval is rough."""
+
+UNSCALED = "needs predictions on the scale of the targets; a zero-shot score is on its own"
+
+
+def estimate(predictions: Predictions, expression: str, *, level: float = LEVEL, scaled: bool = True) -> Estimate:
+    """Return a metric's mean over seeds with its interval, over the examples that were scored.
+
+    The interval is of the method: it has the noise of the test set and that of training. `trained` is of these trained
+    models alone. `scaled` is whether scores are on the scale of the targets: those of a zero-shot rule are not. Raises
+    ConfigError for an unknown metric, stratum column or value.
+    """
+    parsed = parse(expression, predictions.strata)
+    groups = groups_of(predictions, parsed)
+    points = [point_value(predictions, parsed, s) for s in range(len(predictions.seeds))]
+    per_seed, reasons = tuple(value for value, _ in points), [reason for _, reason in points if reason]
+    if not scaled and parsed.metric.needs == "scale":
+        per_seed, reasons = (None,) * len(per_seed), [f"{parsed.metric.label} {UNSCALED}"]
+    n = int((groups.cluster >= 0).sum())
+    if reasons:
+        return Estimate(expression, None, None, None, n, groups.n_clusters, per_seed, level, METHOD, reasons[0])
+    made = jackknife(predictions, parsed, groups)
+    return estimate_of(made, predictions, parsed, level=level)
+
+
+def estimate_of(made: Jackknife, predictions: Predictions, expression: Expression, *, level: float = LEVEL) -> Estimate:
+    """Return the estimate that a jackknife of the predictions gives."""
+    groups = made.groups
+    value = float(made.values.mean())
+    note, withheld = remark(predictions, expression), too_few(predictions, expression, groups)
+    n = int((groups.cluster >= 0).sum())
+    test, seed = standard_error(made.mean_without), seed_error(made.values)
+    if not withheld and np.isnan(test):
+        withheld = "no interval: undefined without one of the clusters"
+    base = Estimate(
+        expression.text,
+        value,
+        None,
+        None,
+        n,
+        groups.n_clusters,
+        tuple(map(float, made.values)),
+        level,
+        METHOD,
+        "; ".join(filter(None, [note, withheld])),
+        n_effective=groups.effective,
+        se_test=None if np.isnan(test) else test,
+        se_seed=seed if len(made.seeds) > 1 else None,
+    )
+    if withheld:
+        return base
+    span = expression.span
+    df_test, df_seed = groups.effective - 1, len(made.seeds) - 1
+    trained = limits(value, test, df_test, span=span, level=level, n=groups.effective)
+    both = freedom([(test**2, df_test), (seed**2, df_seed)])
+    low, high = limits(value, float(np.hypot(test, seed)), both, span=span, level=level, n=groups.effective)
+    return Estimate(**{**base.__dict__, "low": low, "high": high, "trained": trained, "df": min(both, 1e9)})
+
+
+def limits(
+    value: float, error: float, df: float, *, span: tuple[float, float] | None, level: float, n: float
+) -> tuple[float, float]:
+    """Return the limits of the interval of a value with this standard error, within the metric's `span`.
+
+    Without a span they are on the metric's own scale. A value without any error has those of a share of `n` trials,
+    exact at 0 and 1 (Clopper & Pearson 1934): a score without fault on 60 examples does not show one of 1.
+    """
+    from scipy import stats
+
+    tail = (1 - level) / 2
+    t = float(stats.t.isf(tail, max(df, 1.0)))
+    if span is None:
+        return value - t * error, value + t * error
+    bottom, top = span
+    share = min(1.0, max(0.0, (value - bottom) / (top - bottom)))
+    if error == 0 or share in (0.0, 1.0):
+        low = float(stats.beta.ppf(tail, share * n, (1 - share) * n + 1)) if share > 0 else 0.0
+        high = float(stats.beta.isf(tail, share * n + 1, (1 - share) * n)) if share < 1 else 1.0
+    else:
+        spread = t * error / (top - bottom) / (share * (1 - share))
+        middle = np.log(share / (1 - share))
+        low, high = (float(1 / (1 + np.exp(-(middle + side * spread)))) for side in (-1, 1))
+    return bottom + (top - bottom) * low, bottom + (top - bottom) * high
+
+
+def too_few(predictions: Predictions, expression: Expression, groups: Groups) -> str:
+    """Return why so few clusters or examples allow no interval, '' where they do."""
+    if groups.effective < MIN_EFFECTIVE:
+        if groups.n_clusters < MIN_EFFECTIVE:
+            return f"no interval: {groups.n_clusters} clusters, {MIN_EFFECTIVE} are needed"
+        return (
+            f"no interval: the {groups.n_clusters} clusters, of unequal sizes, count as {groups.effective:.1f}; "
+            f"{MIN_EFFECTIVE} are needed"
+        )
+    return rarer_class(predictions, expression, groups)
+
+
+def rarer_class(predictions: Predictions, expression: Expression, groups: Groups) -> str:
+    """Return why the rarer class allows no interval of a metric that contrasts classes, '' where it does."""
+    metric, covered = expression.metric, groups.cluster >= 0
+    classes = predictions.targets.ndim == 1 and metric.needs in ("ranking", "classes")
+    if not classes or metric.must_vary == "never":
+        return ""
+    present, counts = np.unique(predictions.targets[covered], return_counts=True)
+    if metric.needs != "ranking" and len(present) > 2:
+        return ""
+    rarest = present[counts.argmin()]
+    if counts.min() < MIN_RARER:
+        return f"no interval: {counts.min()} examples of class {int(rarest)}, {MIN_RARER} are needed"
+    of_class = np.bincount(groups.cluster[covered][predictions.targets[covered] == rarest])
+    if (n := effective(of_class[of_class > 0])) < MIN_EFFECTIVE:
+        return f"no interval: the clusters with class {int(rarest)} count as {n:.1f}; {MIN_EFFECTIVE} are needed"
+    return ""

@@ -1,0 +1,105 @@
+"""The delete-a-group jackknife of clusters: values of a metric without each, their standard error and its freedom.
+
+Leaving out a cluster leaves out all of its examples. Above `MAX_GROUPS` clusters random groups of them are left out in
+place of single ones (Kott 2001, J. Off. Stat. 17:521-526). The groups depend only on the names of the clusters, so that
+all models of a task have the same ones and their differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..metrics import Expression
+from ..results import Predictions
+from ..types import FloatArray, IntArray
+from .values import kernel_of, used
+
+MAX_GROUPS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """What is left out together: `of_example` (n,) numbers the groups from 0, -1 for examples that are not covered.
+
+    `cluster` (n,) numbers the clusters in the same way. `effective` is how many clusters of one size would be as good
+    as these, (sum of sizes)^2 / sum of squared sizes (Kish 1965, section 8.2).
+    """
+
+    of_example: IntArray
+    cluster: IntArray
+    n: int
+    n_clusters: int
+    effective: float
+
+
+@dataclass(frozen=True, eq=False)
+class Jackknife:
+    """A metric by seed: `values` (seeds,) on all examples, `without` (seeds, groups) each group of clusters.
+
+    A value is NaN where it is undefined.
+    """
+
+    seeds: tuple[int, ...]
+    values: FloatArray
+    without: FloatArray
+    groups: Groups
+
+    @property
+    def mean_without(self) -> FloatArray:
+        """The mean over seeds without each group, (groups,)."""
+        mean: FloatArray = self.without.mean(axis=0)
+        return mean
+
+
+def groups_of(predictions: Predictions, expression: Expression) -> Groups:
+    """Return the groups of clusters among the examples that the expression covers."""
+    covered = used(predictions, expression)
+    names, cluster = np.unique(predictions.clusters[covered].astype(str), return_inverse=True)
+    group_of = np.arange(len(names))
+    if len(names) > MAX_GROUPS:
+        group_of = np.random.default_rng(0).permutation(len(names)) % MAX_GROUPS
+    of_example, of_cluster = np.full((2, len(covered)), -1)
+    of_example[covered], of_cluster[covered] = group_of[cluster], cluster
+    n = min(len(names), MAX_GROUPS)
+    return Groups(of_example, of_cluster, n, len(names), effective(np.bincount(cluster)))
+
+
+def effective(sizes: IntArray) -> float:
+    """Return how many clusters of one size would be as good as clusters of these; 0 for none (Kish 1965)."""
+    squares = float((sizes.astype(np.float64) ** 2).sum())
+    return float(sizes.sum()) ** 2 / squares if squares else 0.0
+
+
+def jackknife(predictions: Predictions, expression: Expression, groups: Groups) -> Jackknife:
+    """Return the values of an expression on all examples and without each group, for every seed."""
+    counts = np.ones((groups.n, groups.n + 1))
+    np.fill_diagonal(counts, 0.0)
+    drawn = []
+    for s in range(len(predictions.seeds)):
+        kernel = kernel_of(predictions, s, expression, groups.of_example, groups.n)
+        drawn.append(kernel(counts))
+    every = np.stack(drawn)
+    return Jackknife(predictions.seeds, every[:, -1], every[:, :-1], groups)
+
+
+def standard_error(without: FloatArray) -> float:
+    """Return the standard error of a value from those without each group, (groups,); NaN where one is undefined."""
+    g = len(without)
+    if g < 2:
+        return float("nan")
+    return float(np.sqrt((g - 1) / g * ((without - without.mean()) ** 2).sum()))
+
+
+def seed_error(values: FloatArray) -> float:
+    """Return the standard error of the mean over seeds (seeds,) by their spread, 0 for a single one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def freedom(parts: Sequence[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of a sum of variances, each with its own (Satterthwaite 1946, Biometrics 2:110)."""
+    total = sum(variance for variance, _ in parts)
+    below = sum(variance**2 / df for variance, df in parts if variance)
+    return total**2 / below if below else float("inf")

@@ -162,10 +162,10 @@ class Components:
 class Estimate:
     """A metric's value with its interval; `value` is None where undefined, and `reason` says why.
 
-    `per_seed` holds the value of each seed alone. The interval is of the method: it has the noise of the test set, whose
-    `n_clusters` clusters count as `n_effective` of one size, and that of training, with standard errors `se_test` and
-    `se_seed` and `df` degrees of freedom together. `trained` is the interval of these trained models, by test sampling
-    alone. Estimates from before these were stored have an interval of the latter kind, by the `method` that they name.
+    `per_seed` holds the value of each seed alone. The interval is of the method: it has the noise of the test set,
+    whose `n_clusters` clusters count as `n_effective` of one size, and that of training, with standard errors `se_test`
+    and `se_seed` and `df` degrees of freedom together. `trained` is the interval of these trained models, by test
+    sampling alone. Estimates from before these were stored have one of the latter kind, by the `method` that they name.
     """
 
     metric: str

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BaserateError
-from ..metrics import METRICS
+from ..metrics import METRICS, parse
 from ..results import Predictions
-from ..statistics import estimate
+from ..statistics import point_value
 from ..types import Examples, FloatArray, Task
 
 WARN, FAIL = 0.6, 0.9
@@ -65,10 +65,9 @@ def primary_of(task: Task, examples: Examples, predicted: FloatArray) -> tuple[f
     strata = {name: column for name, column in examples.strata.items()}
     given = Predictions(examples.ids, examples.targets, examples.clusters, strata, predicted[None], (0,))
     try:
-        result = estimate(given, task.metrics[0], draws=lambda: np.zeros(1))
+        return point_value(given, parse(task.metrics[0], strata))
     except BaserateError as error:
         return None, str(error)
-    return result.value, "" if result.value is not None else result.reason
 
 
 def untrained(task: Task, examples: Examples, feature: FloatArray) -> Score:

@@ -12,7 +12,7 @@ from ..results import Predictions
 from ..types import FloatArray
 from .examples import scored_mask
 from .intervals import LEVEL
-from .jackknife import Jackknife, freedom, seed_error, standard_error
+from .jackknife import Groups, Jackknife, freedom, seed_error, standard_error
 from .values import kernel_of
 
 FEW_DIFFER = 50
@@ -66,7 +66,7 @@ def difference(a: Jackknife, b: Jackknife, *, level: float = LEVEL, reason: str 
     return Difference(value, value - margin, value + margin, p, test, seed, min(df, 1e9))
 
 
-def swap_p(a: Predictions, b: Predictions, expression: Expression, made: Jackknife) -> float | None:
+def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Groups) -> float | None:
     """Return the p-value of the difference if in each cluster either model might have made either's predictions.
 
     It is the share of ways to swap the two in clusters whose difference is at least as large; McNemar's exact test is
@@ -76,7 +76,7 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, made: Jackkni
     """
     from scipy.stats import rankdata
 
-    cluster, n = made.groups.cluster, made.groups.n_clusters
+    cluster, n = groups.cluster, groups.n_clusters
     n_seeds = max(len(a.seeds), len(b.seeds))
     left, right = (m.scores[np.arange(n_seeds) % len(m.seeds)] for m in (a, b))
     unlike = np.unique(cluster[(left != right).any(axis=(0, 2)) & (cluster >= 0)])

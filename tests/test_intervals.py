@@ -1,0 +1,182 @@
+"""Intervals of scores and differences by the jackknife, against textbook formulas and other implementations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from baserate.metrics import parse
+from baserate.results import Predictions
+from baserate.statistics import difference, estimate, groups_of, jackknife, swap_p
+from baserate.statistics.intervals import limits
+from baserate.types import strings
+
+
+def predictions(right: np.ndarray, clusters: np.ndarray | None = None, y: np.ndarray | None = None) -> Predictions:
+    """Return predictions of two classes by seeds (seeds, n): hot where `right`."""
+    right = np.atleast_2d(np.asarray(right, bool))
+    n = right.shape[1]
+    y = np.arange(n) % 2 if y is None else y
+    scores = np.eye(2)[np.where(right, y, 1 - y)]
+    clusters = np.arange(n) if clusters is None else clusters
+    return Predictions(strings(range(n)), y, strings(clusters), {}, scores, tuple(range(len(right))))
+
+
+def scored(score: np.ndarray, y: np.ndarray, clusters: np.ndarray | None = None) -> Predictions:
+    score = np.atleast_2d(score)
+    clusters = np.arange(len(y)) if clusters is None else clusters
+    both = np.stack([1 - score, score], axis=2)
+    return Predictions(strings(range(len(y))), y, strings(clusters), {}, both, tuple(range(len(score))))
+
+
+def made(p: Predictions, metric: str) -> object:
+    parsed = parse(metric)
+    return jackknife(p, parsed, groups_of(p, parsed))
+
+
+def test_the_error_of_a_mean_is_the_textbook_one() -> None:
+    right = np.random.default_rng(0).random(120) < 0.8
+    e = estimate(predictions(right), "accuracy")
+    assert e.se_test == pytest.approx(right.std(ddof=1) / np.sqrt(120))
+    t = stats.t.isf(0.025, 119)
+    share, spread = right.mean(), e.se_test / (right.mean() * (1 - right.mean()))
+    logit = np.log(share / (1 - share))
+    assert (e.low, e.high) == pytest.approx(tuple(1 / (1 + np.exp(-(logit + s * t * spread))) for s in (-1, 1)))
+    assert e.trained == (e.low, e.high)
+
+
+def test_values_without_a_cluster_are_those_of_the_other_examples() -> None:
+    rng = np.random.default_rng(1)
+    y, clusters = rng.integers(2, size=150), rng.integers(25, size=150)
+    score = np.round(0.4 * y + rng.random(150), 1) / 1.4
+    p = scored(score, y, clusters)
+    without = made(p, "auroc").without[0]  # type: ignore[attr-defined]
+    names = np.unique(clusters.astype(str))
+    want = [roc_auc_score(y[clusters.astype(str) != c], score[clusters.astype(str) != c]) for c in names]
+    np.testing.assert_allclose(without, want, atol=1e-12)
+
+
+def test_a_score_without_a_fault_has_the_exact_limit_and_never_one_alone() -> None:
+    e = estimate(predictions(np.ones(60)), "accuracy")
+    assert (e.value, e.high) == (1.0, 1.0) and e.low == pytest.approx(0.025 ** (1 / 60))
+    worst = estimate(predictions(np.zeros(60)), "accuracy")
+    assert (worst.value, worst.low) == (0.0, 0.0) and worst.high == pytest.approx(1 - 0.025 ** (1 / 60))
+    assert estimate(predictions(np.ones(60)), "mcc").low == pytest.approx(2 * 0.025 ** (1 / 60) - 1)
+    assert limits(0.3, 0.0, 59, span=(0, 1), level=0.95, n=60) == pytest.approx(
+        tuple(stats.binomtest(18, 60).proportion_ci())
+    )
+
+
+def test_limits_stay_within_the_span_of_the_metric() -> None:
+    for value in (0.999, 0.001, 0.5):
+        low, high = limits(value, 0.2, 20, span=(0, 1), level=0.95, n=50)
+        assert 0 <= low < value < high <= 1
+    assert limits(1.5, 0.1, 1e9, span=None, level=0.95, n=50) == pytest.approx((1.304, 1.696), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "reason"),
+    [
+        (np.repeat(np.arange(2), 100), "no interval: 2 clusters, 10 are needed"),
+        (np.minimum(np.arange(200), 40), "no interval: the 41 clusters, of unequal sizes, count as 1.6; 10 are needed"),
+    ],
+)
+def test_too_few_clusters_have_no_interval(clusters: np.ndarray, reason: str) -> None:
+    right = np.random.default_rng(2).random(200) < 0.7
+    e = estimate(predictions(right, clusters), "accuracy")
+    assert (e.low, e.high, e.reason) == (None, None, reason) and e.value is not None
+
+
+def test_a_rare_class_has_no_interval_where_classes_are_contrasted() -> None:
+    y = (np.arange(400) < 12).astype(int)
+    p = scored(np.random.default_rng(0).random(400), y)
+    assert estimate(p, "auprc").reason == "no interval: 12 examples of class 1, 30 are needed"
+    assert estimate(p, "accuracy").low is not None
+    y = (np.arange(400) < 60).astype(int)
+    together = np.where(np.arange(400) < 55, 0, np.arange(400))
+    got = estimate(scored(np.random.default_rng(0).random(400), y, together), "auroc").reason
+    assert got == "no interval: the clusters with class 1 count as 1.2; 10 are needed"
+
+
+def test_strata_that_are_the_clusters_have_an_interval() -> None:
+    rng = np.random.default_rng(4)
+    chrom = np.repeat([f"chr{i}" for i in range(22)], 30)
+    y = rng.integers(2, size=660)
+    p = replace(scored((0.5 * y + rng.random(660)) / 1.5, y, chrom), strata={"chrom": strings(chrom)})
+    e = estimate(p, "auprc:chrom=*")
+    each = [estimate(p, f"auprc:chrom={c}").value for c in np.unique(chrom)]
+    assert e.value == pytest.approx(np.mean(each))
+    assert e.se_test == pytest.approx(np.std(each, ddof=1) / np.sqrt(22))
+    assert e.low is not None and e.high is not None and e.low < e.value < e.high
+
+
+def test_the_noise_of_training_is_in_the_interval_of_the_method_alone() -> None:
+    rng = np.random.default_rng(6)
+    right = np.stack([rng.random(2000) < share for share in (0.6, 0.7, 0.8, 0.75, 0.65)])
+    e = estimate(predictions(right), "accuracy")
+    assert e.se_seed == pytest.approx(np.std(e.per_seed, ddof=1) / np.sqrt(5))
+    assert e.trained is not None and e.low is not None and e.high is not None
+    assert e.high - e.low > 3 * (e.trained[1] - e.trained[0])
+    variance = e.se_test**2 + e.se_seed**2
+    assert e.df == pytest.approx(variance**2 / (e.se_test**4 / 1999 + e.se_seed**4 / 4))
+    assert estimate(predictions(right[:1]), "accuracy").se_seed is None
+
+
+def test_many_clusters_are_left_out_by_groups_with_the_same_error() -> None:
+    right = np.random.default_rng(7).random(5000) < 0.8
+    e = estimate(predictions(right), "accuracy")
+    assert e.n_clusters == 5000 and e.n_effective == pytest.approx(5000)
+    assert e.se_test == pytest.approx(right.std() / np.sqrt(5000), rel=0.1)
+
+
+def delong(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+    """Return the standard error of a difference of two AUROCs (DeLong et al. 1988)."""
+    parts = []
+    for s in (a, b):
+        won = (s[y == 1][:, None] > s[y == 0]) + 0.5 * (s[y == 1][:, None] == s[y == 0])
+        parts.append((won.mean(axis=1), won.mean(axis=0)))
+    return float(np.sqrt(sum(np.var(parts[0][i] - parts[1][i], ddof=1) / len(parts[0][i]) for i in (0, 1))))
+
+
+def test_the_error_of_a_difference_of_aurocs_is_that_of_delong() -> None:
+    rng = np.random.default_rng(8)
+    y = rng.integers(2, size=400)
+    common = rng.normal(size=400)
+    a, b = (stats.norm.cdf(s * y + common + rng.normal(size=400)) for s in (1.0, 0.7))
+    d = difference(*(made(scored(s, y), "auroc") for s in (a, b)))  # type: ignore[arg-type]
+    assert d.se_test == pytest.approx(delong(y, a, b), rel=0.01)
+
+
+def test_swapping_two_models_is_mcnemar_where_examples_are_clusters() -> None:
+    right = np.ones((2, 60), bool)
+    right[0, :2], right[1, 5:14] = False, False
+    a, b = (predictions(r) for r in right)
+    got = swap_p(a, b, parse("accuracy"), groups_of(a, parse("accuracy")))
+    assert got == pytest.approx(stats.binomtest(2, 11).pvalue)
+    assert swap_p(a, a, parse("accuracy"), groups_of(a, parse("accuracy"))) == 1.0
+
+
+def test_swapping_models_of_other_scales_is_by_their_ranks() -> None:
+    rng = np.random.default_rng(9)
+    y, clusters = rng.integers(2, size=200), np.repeat(np.arange(20), 10)
+    score = rng.random(200) * 0.6 + 0.3 * y
+    a, b = scored(score, y, clusters), scored(score**5, y, clusters)
+    metric = parse("auroc")
+    assert swap_p(a, b, metric, groups_of(a, metric)) == 1.0
+
+
+def test_two_methods_of_equal_skill_are_seldom_told_apart_for_their_training_noise() -> None:
+    """The skill of a training varies; by the test set alone more than half of the pairs would be different."""
+    rng, found, naive = np.random.default_rng(10), 0, 0
+    for _ in range(200):
+        skills = 0.8 + 0.03 * rng.normal(size=(2, 5))
+        a, b = (made(predictions(rng.random((5, 4000)) < s[:, None]), "accuracy") for s in skills)
+        d = difference(a, b)  # type: ignore[arg-type]
+        assert d.p is not None and d.se_test is not None
+        found += d.p < 0.05
+        naive += abs(d.value) > 1.96 * d.se_test
+    assert found <= 20 and naive > 60

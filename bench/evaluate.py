@@ -71,6 +71,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),
         choices=tuple(job.choices),
+        test_looks=len(job.looks) or len(spec.seeds),
     )
     return worker.finish(cell, record, start), predictions
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
-from ..digests import canonical_json
 from ..records import Record
+from ..results import value_text
 from .wording import better
 
 
@@ -60,7 +59,7 @@ def chosen_in_short(record: Record) -> str:
     names = dict.fromkeys(name for choice in record.choices or () for name in choice.chosen)
     out = []
     for name in names:
-        values = [_text(choice.chosen.get(name)) for choice in record.choices or ()]
+        values = [value_text(choice.chosen.get(name)) for choice in record.choices or ()]
         out.append(f"{name} {values[0] if len(set(values)) == 1 else '/'.join(values)}")
     return ", ".join(out)
 
@@ -76,9 +75,3 @@ def heights_on_valid(records: Sequence[Record]) -> list[float] | None:
     if not sign or all(value is None for _, value in scores):
         return None
     return [float("-inf") if value is None else sign * value for _, value in scores]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if isinstance(value, str) else "none" if value is None else canonical_json(value)

@@ -52,6 +52,7 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
             chosen if earlier is None else earlier.trial,
         )
         job.choices.append(choice)
+        job.looks.append(seed)
         scores.append(made.test())
     return np.stack(scores)
 

@@ -11,8 +11,10 @@ import pytest
 
 import baserate as br
 from baserate.errors import BaserateError, ConfigError
+from baserate.evaluate import Worker, evaluate
 from baserate.modes.trials import draw_trials
 from baserate.plan import Cell, Protocol, budgets_of, run_spec
+from baserate.progress import Advance, activity, listening
 from baserate.records import read_records
 from baserate.registry import baseline, get_model, with_params
 from baserate.settings import Search, among, count, log_uniform, positive, uniform
@@ -71,6 +73,7 @@ class Guess:
     power: float
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, skill: float = 0.1) -> Guessed:
+        activity("guessing", len(train))
         if skill > 0.9:
             raise BaserateError("the loss is not finite in epoch 1")
         return Guessed(min(1.0, skill * self.power), seed)
@@ -140,6 +143,22 @@ def test_a_budget_gains_where_settings_matter_and_is_a_run_of_its_own(
     assert "budget" not in by_budget[1].spec.to_json() and by_budget[1].hash != by_budget[8].hash
     quick, standard = (by_budget[b].estimates[0].value for b in (1, 8))
     assert quick is not None and standard is not None and standard > quick + 0.1
+
+
+def test_each_trial_says_which_it_is_and_so_does_what_it_trains(guess: str, toy_card: Path) -> None:
+    shown: list[tuple[str, int]] = []
+
+    def listener(doing: str, total: int, lane: str) -> Advance:
+        shown.append((doing, total))
+        return lambda n, now="": None
+
+    cell = Cell(br.api._task(toy_card), get_model(guess), "from_scratch", budget=4)
+    with listening(listener):
+        evaluate(cell, Worker(Protocol(), audited=False))
+    trained = [doing for doing, _ in shown if doing.endswith("guessing")]
+    trials = [f"trial {i}/4" for i in (1, 2, 3, 4)]
+    assert [doing for doing, total in shown if total == 4] == trials
+    assert trained == [*(f"{trial} · guessing" for trial in trials), "guessing", "guessing"]
 
 
 def test_what_the_user_sets_is_not_tuned(guess: str, toy_card: Path) -> None:

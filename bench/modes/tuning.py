@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import BaserateError
+from ..progress import step
 from ..registry import load_model, with_params
 from ..results import Choice, Trial
 from ..types import FloatArray
@@ -67,8 +69,10 @@ def _try(
     for number, changed in enumerate(changes):
         start = time.perf_counter()
         score, error = None, ""
+        shown = step(number + 1, len(changes), "trial") if len(changes) > 1 else nullcontext()
         try:
-            made = fit(with_trial(job, changed), seed)
+            with shown:
+                made = fit(with_trial(job, changed), seed)
         except BaserateError as failure:
             failures.append(failure)
             error = str(failure)

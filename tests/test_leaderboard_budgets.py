@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from test_leaderboard import cell, put
 
 from baserate.leaderboard import build_leaderboard, print_leaderboard, to_csv, to_markdown
 from baserate.leaderboard.board import Leaderboard
 from baserate.records import Record, read_predictions, read_record
 from baserate.results import Choice, Trial
 from baserate.statistics import estimate, replicates
+
+from .test_leaderboard import cell, put
 
 SEARCHED = {"lr": "0.0001 to 0.1, log scale"}
 QUICK, STANDARD = "toy@1 (budget 1)", "toy@1 (budget 8)"

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import baserate as br
+from baserate.cards.suite import load_suite
 from baserate.errors import BaserateError, ConfigError
 from baserate.evaluate import Worker, evaluate
 from baserate.modes.trials import draw_trials
 from baserate.plan import Cell, Protocol, budgets_of, run_spec
 from baserate.progress import Advance, activity, listening
 from baserate.records import read_records
-from baserate.registry import baseline, get_model, with_params
+from baserate.registry import MODELS, baseline, get_model, with_params
 from baserate.settings import Search, among, count, log_uniform, positive, uniform
 from baserate.splits import load_split
 from baserate.types import Examples, FloatArray, Inputs, Task
@@ -198,3 +199,12 @@ def test_a_search_of_an_unknown_parameter_is_refused() -> None:
 
         @baseline("lost", modes={"from_scratch": {}}, description="Lost.", search={"powr": Search((1,))})
         def load(*, power: int = count(1, "").default) -> Any: ...
+
+
+def test_the_fair_suite_has_every_baseline_and_gives_both_budgets_to_what_can_be_tuned(guess: str) -> None:
+    cells = load_suite("fair").cells
+    tasks = {cell.task.name for cell in cells}
+    assert {(c.task.name, c.budget) for c in cells if c.card.name == guess} == {(t, b) for t in tasks for b in (1, 8)}
+    trained = {card.name for card in MODELS.all().values() if card.baseline and "from_scratch" in card.modes}
+    assert trained == {cell.card.name for cell in cells if cell.card.baseline}
+    assert {cell.card.name for cell in cells} >= {"baserate_mlm", "baserate_mlm_random"}

@@ -23,9 +23,9 @@ class RunSpec:
 
     `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are all settings of the mode
     with their values, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule
-    or probe, and the split rule declare, and that of the transform of the targets, if any: they change when the
-    computation changes, not when code is tidied. `budget` is the number of trials from which settings are chosen on
-    valid, 1 for the defaults.
+    or probe, and the split rule declare, and those of the transform of the targets and of the trials of a budget, if
+    any: they change when the computation changes, not when code is tidied. `budget` is the number of trials from which
+    settings are chosen on valid, 1 for the defaults.
     """
 
     task: str

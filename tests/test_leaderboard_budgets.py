@@ -21,6 +21,7 @@ from baserate.statistics import estimate, replicates
 from .test_leaderboard import cell, put
 
 SEARCHED = {"lr": "0.0001 to 0.1, log scale"}
+BUDGET = {"budget": 8, "versions": {"mode": "1", "trials": "0a1b2c3d"}}
 QUICK, STANDARD = "toy@1 (budget 1)", "toy@1 (budget 8)"
 
 
@@ -39,8 +40,8 @@ def put_tuned(results: Path, model: str, quick: float, standard: float, **more: 
     """Write a model's records under its defaults and under a budget of 8, and return them."""
     about = {**more, "searched": SEARCHED}
     return (
-        put(results, model, quick, choices=choices(quick / 2), **about),
-        put(results, model, standard, choices=tuned(standard / 2, 0.003), spec={"budget": 8}, **about),
+        put(results, model, quick, choices=choices(quick / 2), spec={"versions": {"mode": "1"}}, **about),
+        put(results, model, standard, choices=tuned(standard / 2, 0.003), spec=BUDGET, **about),
     )
 
 
@@ -81,7 +82,7 @@ def test_what_can_be_tuned_and_was_not_has_no_place_beside_what_was(results: Pat
 
 
 def test_only_a_budget_that_something_was_tuned_under_is_a_column(tmp_path: Path) -> None:
-    put(tmp_path, "lm", 1.5, choices=tuned(0.7, 0.003), searched=SEARCHED, spec={"budget": 8})
+    put(tmp_path, "lm", 1.5, choices=tuned(0.7, 0.003), searched=SEARCHED, spec=BUDGET)
     put(tmp_path, "gc", 0.2, baseline=True, noise=2, choices=choices(0.1), searched={})
     table = build_leaderboard(tmp_path)
     assert [c.name for c in table.columns] == [STANDARD]

@@ -208,3 +208,13 @@ def test_the_fair_suite_has_every_baseline_and_gives_both_budgets_to_what_can_be
     trained = {card.name for card in MODELS.all().values() if card.baseline and "from_scratch" in card.modes}
     assert trained == {cell.card.name for cell in cells if cell.card.baseline}
     assert {cell.card.name for cell in cells} >= {"baserate_mlm", "baserate_mlm_random"}
+
+
+def test_a_budget_is_run_again_where_its_trials_would_be_others(guess: str, toy_card: Path) -> None:
+    task = br.api._task(toy_card)
+    cell = Cell(task, get_model(guess), "from_scratch", budget=8)
+    wider = replace(cell, card=replace(cell.card, search={"power": among(0.5, 0.75, 1.0)}))
+    split = load_split(task)
+    assert run_spec(cell, split, Protocol()).hash != run_spec(wider, split, Protocol()).hash
+    defaults = [run_spec(replace(c, budget=1), split, Protocol()) for c in (cell, wider)]
+    assert defaults[0].hash == defaults[1].hash and "trials" not in defaults[0].versions

@@ -105,7 +105,7 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
         trained = {_training(r) for r in members if r.spec.train_fraction}
         for training in sorted(trained) or [((), 0.0, "")]:
             alike = [r for r in members if not r.spec.train_fraction or _training(r) == training]
-            for budget in budgets_of(r for r in alike if r.spec.train_fraction):
+            for budget in budgets_of(alike):
                 own_records = under(budget, alike)
                 columns.append((_column(own_records, training, budget), own_records))
     tuned = any(c.budget > 1 for c, _ in columns)

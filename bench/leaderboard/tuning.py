@@ -21,17 +21,14 @@ def under(budget: int, records: Sequence[Record]) -> list[Record]:
     What has nothing to tune is what it would be under any budget, unless the same run was tuned under this one. A
     trained record from before this was stored was not tuned, and may have had something to tune.
     """
-    hashes = {r.hash for r in records}
-    return [
-        r
-        for r in records
-        if r.spec.budget == budget or (_has_nothing_to_tune(r) and replace(r.spec, budget=budget).hash not in hashes)
-    ]
+    tuned = {untuned(r) for r in records if r.spec.budget == budget > 1}
+    return [r for r in records if r.spec.budget == budget or (_has_nothing_to_tune(r) and r.hash not in tuned)]
 
 
 def untuned(record: Record) -> str:
     """Return the hash of the same run under its defaults: that of the record itself, unless it was tuned."""
-    return replace(record.spec, budget=1).hash
+    versions = {part: version for part, version in record.spec.versions.items() if part != "trials"}
+    return replace(record.spec, budget=1, versions=versions).hash
 
 
 def _has_nothing_to_tune(r: Record) -> bool:

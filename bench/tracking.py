@@ -181,8 +181,9 @@ def _sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
 def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
+    budget = f" · budget {record.spec.budget}" if record.spec.budget > 1 else ""
     tags = {
-        "mlflow.runName": f"{record.spec.task} · {record.spec.model} · {record.spec.mode}",
+        "mlflow.runName": f"{record.spec.task} · {record.spec.model} · {record.spec.mode}{budget}",
         "mlflow.parentRunId": parent,
         "baserate.status": record.status,
         "baserate.run": record.hash,

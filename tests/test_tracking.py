@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -92,10 +93,14 @@ def test_trials_are_a_table_and_the_course_of_training_is_metrics_by_epoch(tmp_p
     assert [(m.step, m.value) for m in losses] == [(e, 1.0 / e) for e in range(1, 601)]
     assert {m.step for m in client.get_metric_history(run.info.run_id, "valid_loss/seed 0")} == {1, *range(3, 601)}
     assert run.data.metrics["valid.mcc:a b/seed 0"] == 0.75 and "valid.mcc:a b/seed 1" not in run.data.metrics
-    table = client.load_table("1", "trials.json", [run.info.run_id])
-    assert list(table["trial"]) == [0, 1, 2] and list(table["chosen"]) == [False, True, False]
-    assert list(table["lr"]) == [0.1, 0.2, 0.9] and list(table["width"]) == [8, 16, 8]
-    assert list(table["mcc:a=b on valid"].fillna(-1)) == [0.5, 0.75, -1] and list(table["error"]) == ["", "", "lost"]
+    table = json.loads(Path(client.download_artifacts(run.info.run_id, "trials.json")).read_text())
+    assert table["columns"] == ["trial", "chosen", "mcc:a=b on valid", "seconds", "lr", "width", "error"]
+    assert table["data"] == [
+        [0, False, 0.5, 1.0, 0.1, 8, ""],
+        [1, True, 0.75, 2.0, 0.2, 16, ""],
+        [2, False, None, 0.5, 0.9, 8, "lost"],
+    ]
+    assert run.info.run_name == "toy@1 · cnn · from_scratch · budget 4"
     assert "trials.json" in run.data.tags["mlflow.loggedArtifacts"], "its page shows the table"
 
 

@@ -111,8 +111,9 @@ def test_a_folder_of_records_and_an_unknown_hash_are_refused(folder: Path) -> No
     for several in (folder.parent, folder.parent.parent):
         with pytest.raises(ConfigError, match=f"a folder of 1 records; name one, such as {folder}"):
             shown(several)
-    with pytest.raises(BaserateError, match="'0123456789'"):
-        shown("0123456789", "--results", folder.parent.parent)
+    for unknown in ("0123456789", "~nobody/record.json", "x" * 300):
+        with pytest.raises(BaserateError, match=f"{unknown}"):
+            shown(unknown, "--results", folder.parent.parent)
 
 
 def test_a_failed_record_and_one_from_before_choices_are_shown(tmp_path: Path) -> None:

@@ -23,13 +23,14 @@ def find_record(name: str, results: Path) -> Record | None:
 
     None where it is none of these. Raises ConfigError for a folder of several records, and DataError for a corrupt one.
     """
-    path = Path(name).expanduser()
-    if path.name == "record.json" and path.is_file():
-        return read_record(path.resolve().parent)
-    if (path / "record.json").is_file():
-        return read_record(path.resolve())
-    several = sorted(path.glob("*/record.json")) or sorted(path.glob("*@*/*/record.json")) if path.is_dir() else []
-    if several:
+    path = Path(name).parent if Path(name).name == "record.json" else Path(name)
+    try:
+        if (path / "record.json").is_file():
+            return read_record(path.resolve())
+        folders = ("*/record.json", "*@*/*/record.json") if path.is_dir() else ()
+    except OSError:  # such as for a name that is too long for a file's
+        folders = ()
+    if several := sorted(file for pattern in folders for file in path.glob(pattern)):
         raise ConfigError(f"{name}: a folder of {len(several)} records; name one, such as {several[0].parent}")
     if _HASH.fullmatch(name) and results.is_dir():
         return next((r for r in read_records(results) if r.hash.startswith(name)), None)
@@ -67,15 +68,14 @@ def _settings(record: Record) -> list[tuple[str, ...]]:
     first: dict[str, Any] = {**record.spec.params, **record.spec.settings}
     choice = record.choices[0] if record.choices else None
     tuned = choice.trials[choice.trial].changed if choice and choice.trials else {}
-    searched = record.searched or {}
     return [
         (
             name,
-            value_text(tuned.get(name, value)),
-            value_text(value) if name in tuned and tuned[name] != value else "",
-            searched.get(name, ""),
+            value_text(value),
+            value_text(first[name]) if first.get(name, value) != value else "",
+            (record.searched or {}).get(name, ""),
         )
-        for name, value in first.items()
+        for name, value in {**first, **tuned}.items()
     ]
 
 

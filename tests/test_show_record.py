@@ -16,7 +16,7 @@ from baserate.cli import cli
 from baserate.errors import BaserateError, ConfigError
 from baserate.records import Record, read_record, write_record
 from baserate.registry import baseline
-from baserate.results import Choice, Estimate, Predictions, RunSpec, Trial
+from baserate.results import Choice, Components, Estimate, Predictions, RunSpec, Trial
 from baserate.settings import among, uniform
 from baserate.settings import positive as positive_setting
 from baserate.types import Examples, FloatArray, Inputs, strings
@@ -36,8 +36,8 @@ TRIALS = (
 )
 HISTORY = ({"best": True, "epoch": 1, "train_loss": 0.693147}, {"epoch": 2, "train_loss": 0.5})
 CHOICES = (
-    Choice(0, "mcc", 0.75, {"lr": 0.003, "width": 16, "epoch": 2}, HISTORY, TRIALS, 1),
-    Choice(1, "mcc", None, {"lr": 0.003, "width": 16, "epoch": 1}, (), (), 1),
+    Choice(0, "mcc", 0.75, {"lr": 0.003, "width": 16, "epoch": 2}, HISTORY, TRIALS, 1, 90),
+    Choice(1, "mcc", None, {"lr": 0.003, "width": 16, "epoch": 1}, (), (), 1, 91),
 )
 RECORD = Record(
     *(SPEC, "done", {"id": "toy@1"}, {"name": "cnn"}, (Estimate("mcc", 0.5, 0.4, 0.6, 9, 9, (0.4, 0.6)),)),
@@ -49,6 +49,7 @@ RECORD = Record(
     choices=CHOICES,
     searched={"lr": "0.0001 to 1, log scale", "width": "8, 16"},
     test_looks=2,
+    components=Components("mcc", ((0.4, 0.5), (0.5, None)), 0.002, 0.001, None, 0.01),
 )
 PREDICTIONS = Predictions(strings(["a"]), np.array([0]), strings(["g"]), {}, np.zeros((2, 1, 1)), (0, 1))
 
@@ -89,7 +90,10 @@ def test_a_record_shows_every_setting_choice_trial_epoch_and_cost(folder: Path) 
         "1 true 0.6931",
         "2 0.5",
         "seconds 12.5, of which trials 4.2",
-        "test scored 2 times, by the chosen model of each seed",
+        "test scored 2 times, by models with the chosen settings",
+        "training examples 90, 91",
+        "mcc, variance by training samples 0.002",
+        "mcc, variance by neither none",
         "flag truncated 2 of 9",
         "audit WARN",
         "WARN: gc alone",
@@ -167,5 +171,7 @@ def test_every_seed_scores_test_once_whatever_the_budget_and_the_record_counts_i
     record = br.evaluate(toy_card, "watched", budget=4, audit=False, progress=False)
     n_test = len(br.load_split(toy_card).test)
     assert watched.scored.count(n_test) == record.test_looks == len(record.spec.seeds) == 3
+    crossed = br.evaluate(toy_card, "watched", replicates=2, audit=False, progress=False)
+    assert crossed.test_looks == 3 + 2 * 2
     untrained = br.evaluate(toy_card, "gc_content", "from_scratch", audit=False, progress=False)
     assert untrained.test_looks == 3

@@ -59,6 +59,7 @@ def print_record(record: Record) -> None:
         _print(console, f"Trials, on seed {choice.seed}", TRIAL_HEAD, choice.trial_rows)
     for choice in choices:
         _print(console, f"Training, seed {choice.seed}", *_history(choice.history))
+    _print(console, "Noise", (), _noise(record))
     _print(console, "Costs", (), _costs(record))
     _print(console, "Notes", (), _notes(record))
 
@@ -88,6 +89,7 @@ def _protocol(record: Record) -> list[tuple[str, str]]:
         ("run", spec.hash),
         ("seeds", ", ".join(map(str, spec.seeds))),
         ("training share", f"{spec.train_fraction:g}" if spec.train_fraction else "nothing is trained"),
+        ("training examples", ", ".join(f"{choice.n_train:,}" for choice in record.choices or () if choice.n_train)),
         ("budget", trials if spec.train_fraction else ""),
         ("limit", str(spec.limit or "")),
         ("versions", in_words(spec.versions)),
@@ -97,13 +99,26 @@ def _protocol(record: Record) -> list[tuple[str, str]]:
     return [row for row in rows if row[1]]
 
 
+def _noise(record: Record) -> list[tuple[str, str]]:
+    """Return the variances of the score, where replicates were asked for."""
+    if (found := record.components) is None:
+        return []
+    parts = {
+        "training samples": found.sample,
+        "seeds": found.seed,
+        "neither": found.rest,
+        "test sets": found.test,
+    }
+    return [(f"{found.metric}, variance by {name}", value_text(value)) for name, value in parts.items()]
+
+
 def _costs(record: Record) -> list[tuple[str, str]]:
     spent = sum(trial.seconds for choice in record.choices or () for trial in choice.trials)
     looks = f"{record.test_looks} times" if record.test_looks else "not counted, in a record from before this was"
     rows = [
         ("seconds", f"{record.seconds:,.1f}" + (f", of which trials {spent:,.1f}" if spent else "")),
         ("peak memory", f"{record.peak_memory_mb:,.0f} MB, of the process until then"),
-        ("test scored", f"{looks}, by the chosen model of each seed" if spent else looks),
+        ("test scored", f"{looks}, by models with the chosen settings" if spent else looks),
     ]
     return rows if record.status == "done" else rows[:2]
 

@@ -6,6 +6,7 @@ It is built from records alone; neither tasks nor models are loaded.
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from ..types import FloatArray
 from .board import Leaderboard
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
+from .curves import curves_of
 from .networks import Networks, networks_of
 from .proof import proven
 from .rows import rows_of, same_versions
@@ -78,6 +80,7 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
+        curves_of(rows, cells, record, {c: shared[c].ids for c in placed}),
     )
 
 
@@ -91,7 +94,7 @@ def _proven(records: Sequence[Record]) -> list[Record]:
 
 
 def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
-    """Return the columns with their records, in order of task.
+    """Return the columns with their records, in order of task and of the number of training examples.
 
     A run that does not train has no seeds, training share or transform of targets to agree on: it stands in every
     column of its examples. What has nothing to tune stands in the columns of every budget, and the names of columns
@@ -101,7 +104,7 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
     for r in records:
         by_examples[r.spec.task, r.spec.data, r.spec.split].append(r)
     columns: list[tuple[Column, list[Record]]] = []
-    for _, members in sorted(by_examples.items()):
+    for _, members in sorted(by_examples.items(), key=_place):
         trained = {_training(r) for r in members if r.spec.train_fraction}
         for training in sorted(trained) or [((), 0.0, "")]:
             alike = [r for r in members if not r.spec.train_fraction or _training(r) == training]
@@ -115,17 +118,24 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
     }
 
 
+def _place(examples: tuple[tuple[str, str, str], list[Record]]) -> tuple[Any, ...]:
+    key, (first, *_) = examples
+    return first.task.get("whole", first.spec.task), first.task.get("shots", math.inf), key
+
+
 def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, str], budget: int) -> Column:
     """Return the column of these records; its name is still that of the task."""
     seeds, fraction, transform = training
     spec, about = records[0].spec, records[0].task
     metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in records for e in r.estimates[:1])
-    description, n_train = str(about.get("description", "")), (about.get("sizes") or {}).get("train")
+    description = str(about.get("description", ""))
+    n_train = about.get("n_train") or (about.get("sizes") or {}).get("train")
     verdict, why = audit_of(records)
     newer = next((str(r.task["superseded_by"]) for r in records if r.task.get("superseded_by")), "")
     name, data, split = spec.task, spec.data, spec.split
     column = Column(name, name, data, split, seeds, fraction, metrics, description, n_train, transform=transform)
-    return replace(column, audit=verdict, audit_reasons=why, superseded_by=newer, budget=budget)
+    few: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
+    return replace(column, audit=verdict, audit_reasons=why, superseded_by=newer, budget=budget, **few)
 
 
 def _training(r: Record) -> tuple[tuple[int, ...], float, str]:

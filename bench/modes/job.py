@@ -30,7 +30,8 @@ class Job:
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
     each seed in every mode. `notes` are what a reader of the result must know, added by the mode, `choices` what each
     seed chose on valid, and `looks` the seed of each trained model that was scored on the test examples. `space` is
-    where trials draw settings and parameters of the model, under a `budget` of so many trials.
+    where trials draw settings and parameters of the model, under a `budget` of so many trials. Where `sample` is a
+    number all seeds train on the training sample of that seed.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Job:
     looks: list[int] = field(default_factory=list)
     space: Mapping[str, Search] = field(default_factory=dict)
     budget: int = 1
+    sample: int | None = None
     measured: tuple[Examples, Callable[[FloatArray], FloatArray]] | None = None
 
     @property
@@ -70,6 +72,7 @@ class Job:
 
         In a few-shot task they are the seed's own draw of a few examples.
         """
+        seed = seed if self.sample is None else self.sample
         rule = self.task.split
         if isinstance(rule, few_shot):
             return draw_shots(self.split.train, rule.shots, seed)

@@ -74,7 +74,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),
         choices=tuple(job.choices),
-        searched={name: str(search) for name, search in cell.space.items()},
+        test_looks=len(job.looks) or len(spec.seeds),
         components=components,
     )
     return worker.finish(cell, record, start), predictions
@@ -192,6 +192,7 @@ class Worker:
             task=task_snapshot(cell.task) | ({"dropped": dropped} if dropped else {}),
             model=model_snapshot(cell.card),
             grid=self.protocol.grid,
+            searched={name: str(search) for name, search in cell.space.items()},
             audit=self.audit(cell.task),
             exposure=self.exposure(cell),
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from .errors import ConfigError, check_keys, nearest
 from .modes import MODES, every_table, mode_settings, space_of, versions_of
+from .modes.trials import trials_version
 from .results import RunSpec
 from .settings import Search, check_values
 from .splits import split_version
@@ -138,6 +139,8 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     versions = {**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)}
     if mode.transforms(cell.task):
         versions["transform"] = transform_version(cell.task.transform)
+    if cell.budget > 1:
+        versions["trials"] = trials_version(cell.space)
     return RunSpec(
         task=cell.task.id,
         data=split.data_fingerprint,

@@ -28,9 +28,10 @@ class Job:
 
     Each seed trains on its own `train_fraction` of the training clusters, the same for every model, and draws its own
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
-    each seed in every mode. `notes` are what a reader of the result must know, added by the mode, and `choices` what
-    each seed chose on valid. `space` is where trials draw settings and parameters of the model, under a `budget` of so
-    many trials. Where `sample` is a number all seeds train on the training sample of that seed.
+    each seed in every mode. `notes` are what a reader of the result must know, added by the mode, `choices` what each
+    seed chose on valid, and `looks` the seed of each trained model that was scored on the test examples. `space` is
+    where trials draw settings and parameters of the model, under a `budget` of so many trials. Where `sample` is a
+    number all seeds train on the training sample of that seed.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Job:
     cache: Path | None = None
     notes: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
     space: Mapping[str, Search] = field(default_factory=dict)
     budget: int = 1
     sample: int | None = None

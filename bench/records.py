@@ -244,7 +244,7 @@ def read_record(folder: Path) -> Record:
         if schema > 1 and stated != digest(canonical_json(value)):
             raise DataError(f"{file}: edited since it was written; delete {folder} and run again")
         value["spec"] = RunSpec.from_json(value["spec"])
-        estimates = tuple(Estimate(**{**e, "per_seed": tuple(e["per_seed"])}) for e in value["estimates"])
+        estimates = tuple(Estimate.from_json(e) for e in value["estimates"])
         fields = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
         if fields.get("choices") is not None:
             fields["choices"] = tuple(Choice.from_json(choice) for choice in fields["choices"])

@@ -181,7 +181,7 @@ class Components:
     `values` are the scores by `metric` on test, by training sample and then by seed. `sample`, `seed` and `rest` are
     the variances between training samples, between seeds, and of what is neither (analysis of variance, negative
     estimates set to 0; Searle, Casella & McCulloch 1992, chapter 4). `test` is the variance of the record's score over
-    test sets, by resampling clusters. None where a score is undefined.
+    test sets, by a jackknife of clusters. None where a score is undefined.
     """
 
     metric: str
@@ -222,3 +222,10 @@ class Estimate:
     se_seed: float | None = None
     df: float | None = None
     trained: tuple[float, float] | None = None
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Estimate:
+        """Return the estimate from the JSON object of its fields."""
+        trained = value.get("trained")
+        more = {"per_seed": tuple(value["per_seed"]), "trained": None if trained is None else tuple(trained)}
+        return Estimate(**{**value, **more})

@@ -1,4 +1,4 @@
-"""Draws and estimates cached on disk, by the predictions and the code that they come from."""
+"""Jackknives, p-values and estimates cached on disk, by the predictions and the code that they come from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import io
 import json
 import logging
 import uuid
+import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from ..metrics import Prepare, parse
 from ..provenance import sources
 from ..records import Record
 from ..results import Estimate
-from ..types import FloatArray
+from ..statistics import Jackknife
+from ..types import StrArray
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +42,19 @@ def is_intact(record: Record) -> bool:
         return False
 
 
-def draws_file(record: Record, metric: str, *about: str) -> Path:
-    """Return the file of cached draws of a metric, by the record's predictions, the code and what they are `about`."""
-    return cache_dir() / "draws" / f"{_key(record, metric, *about)}.npy"
+def ids_key(ids: StrArray | None) -> tuple[str, ...]:
+    """Return what a cached value over the examples with these ids is also about; nothing for all of them."""
+    return () if ids is None else (digest(*ids),)
+
+
+def jackknife_file(record: Record, metric: str, *about: str) -> Path:
+    """Return the file of a cached jackknife of a metric, by the record's predictions and what it is `about`."""
+    return cache_dir() / "jackknives" / f"{_key(record, metric, *about)}.npz"
+
+
+def swap_file(a: Record, b: Record, metric: str, *about: str) -> Path:
+    """Return the file of a cached p-value of swapping the predictions of two records."""
+    return cache_dir() / "swaps" / f"{_key(a, metric, b.predictions_digest, *about)}.json"
 
 
 def estimate_file(record: Record, metric: str, *about: str) -> Path:
@@ -49,27 +62,39 @@ def estimate_file(record: Record, metric: str, *about: str) -> Path:
     return cache_dir() / "estimates" / f"{_key(record, metric, *about)}.json"
 
 
-def read_draws(file: Path, n_resamples: int) -> FloatArray | None:
-    """Return the draws (n_resamples,), None where there is no whole file of them."""
+def read_jackknife(file: Path) -> Jackknife | None:
+    """Return the jackknife, None where there is no whole file of it."""
     try:
-        draws: FloatArray = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with np.load(file, allow_pickle=False) as stored:
+            seeds = tuple(int(s) for s in stored["seeds"])
+            return Jackknife(seeds, stored["values"], stored["without"], float(stored["effective"]))
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
-    return draws if draws.shape == (n_resamples,) and draws.dtype == np.float64 else None
 
 
-def write_draws(file: Path, draws: FloatArray) -> None:
-    """Cache the draws; where that fails, log a warning."""
+def write_jackknife(file: Path, made: Jackknife) -> None:
+    """Cache the jackknife; where that fails, log a warning."""
     content = io.BytesIO()
-    np.save(content, draws)
+    np.savez(content, seeds=made.seeds, values=made.values, without=made.without, effective=made.effective)
     _write(file, content.getvalue())
+
+
+def cached_number(file: Path, make: Callable[[], float | None]) -> float | None:
+    """Return the number in the file, or what `make` returns, which is then cached there."""
+    try:
+        known = json.loads(file.read_bytes())
+        return None if known is None else float(known)
+    except (OSError, ValueError, TypeError):
+        made = make()
+        _write(file, json.dumps(made).encode())
+        return made
 
 
 def read_estimate(file: Path) -> Estimate | None:
     """Return the estimate, None where there is no whole file of it."""
     try:
         value = json.loads(file.read_bytes())
-        return Estimate(**{**value, "per_seed": tuple(value["per_seed"])})
+        return Estimate.from_json(value)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -1,32 +1,45 @@
-"""Scores, gains and ranks of models on one task, from the draws of their stored predictions."""
+"""Scores, gains and ranks of models on one task, from the jackknives of their stored predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
-from ..digests import digest
 from ..errors import ConfigError
+from ..metrics import parse
 from ..records import Record
-from ..results import Estimate, Predictions
-from ..statistics import aligned, estimate, holm, interval, replicates, two_sided_p
-from ..types import FloatArray, StrArray
-from .cache import draws_file, is_intact, read_draws, write_draws
+from ..results import Estimate
+from ..statistics import Jackknife, aligned, difference, estimate, groups_of, holm, jackknife, swap_p
+from ..statistics.intervals import METHOD
+from ..types import StrArray
+from .cache import (
+    cached_number,
+    estimate_file,
+    ids_key,
+    is_intact,
+    jackknife_file,
+    read_estimate,
+    read_jackknife,
+    swap_file,
+    write_estimate,
+    write_jackknife,
+)
 from .common import restricted
 from .proof import is_scaled, not_computed
 
 ALPHA = 0.05
-Verdict = Literal["better", "worse", "tie", ""]
+MIN_SEEDS = 5
+"""The trainings that a verdict needs: the spread of fewer says too little of what another would give."""
+Verdict = Literal["better", "worse", "tie", "preliminary", ""]
 
 
 @dataclass(frozen=True)
 class Gain:
     """How much better one row is than another, paired on the same examples; positive is better in any metric.
 
-    `p_adjusted` is Holm's over all gains of its kind in the table, and `verdict` follows it; '' where there is no p.
+    `p_adjusted` is Holm's over all gains of its kind in the table, and `verdict` follows it: 'preliminary' where it
+    would be better or worse by fewer than `MIN_SEEDS` trainings, '' where there is no p.
     """
 
     over: str
@@ -37,58 +50,82 @@ class Gain:
     p_adjusted: float | None = None
     verdict: Verdict = ""
     reason: str = ""
+    preliminary: bool = False
 
 
-def resamples_for(n_gains: int) -> int:
-    """Return how many draws allow `n_gains` p-values to survive Holm's correction: the least p is 2 / (draws + 1)."""
-    return 10_000 * max(1, -(-n_gains // 100))
+def estimates_of(record: Record, metrics: Sequence[str], ids: StrArray | None = None) -> list[Estimate]:
+    """Return the estimates of these metrics over the examples with these `ids`, None for all that were scored.
 
-
-def draws_of(records: Sequence[Record], metric: str, *, n_resamples: int, ids: StrArray | None = None) -> FloatArray:
-    """Return a metric of records of one task under the same draws of clusters, (records, draws).
-
-    It covers the examples with these `ids`, which every record must have scored; None means all. The draws depend only
-    on the predictions, the ids and baserate's code, and are cached by these. Raises DataError where predictions are
-    missing or altered.
+    Those that the record states are taken where they were made as they are here. Where a metric cannot be computed its
+    estimate has no value, and the reason says so; one that the record does not state is not made.
     """
-    about = [str(n_resamples)] + ([] if ids is None else [digest(*ids)])
-    files = [draws_file(r, metric, *about) for r in records]
-    known = [read_draws(file, n_resamples) if is_intact(r) else None for r, file in zip(records, files, strict=True)]
-    missing = [i for i, draws in enumerate(known) if draws is None]
-    if missing:
-        models = [restricted(records[i].predictions, ids) for i in missing]
-        models = [aligned(m, models[0]) for m in models]
-        for i, draws in zip(missing, replicates(models, metric, n_resamples=n_resamples), strict=True):
-            known[i] = draws
-            if records[i].predictions_digest:
-                write_draws(files[i], draws)
-    return np.stack([d for d in known if d is not None]) if records else np.empty((0, n_resamples))
+    stated = {e.metric: e for e in record.estimates}
+    absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
+    return [_estimate_of(record, stated[m], ids) if m in stated else replace(absent, metric=m) for m in metrics]
 
 
-def estimates_on(record: Record, stated: Sequence[Estimate], ids: StrArray) -> list[Estimate]:
-    """Return these estimates of a record over the examples with these `ids`, computed by `statistics.estimate`.
+def _estimate_of(record: Record, stated: Estimate, ids: StrArray | None) -> Estimate:
+    if (ids is None and stated.method == METHOD) or not record.predictions_digest:
+        return stated
+    scaled = is_scaled(record, stated)
+    file = estimate_file(record, stated.metric, "scaled" if scaled else "unscaled", *ids_key(ids))
+    known = read_estimate(file) if is_intact(record) else None
+    if known is None:
+        try:
+            known = estimate(restricted(record.predictions, ids), stated.metric, scaled=scaled)
+        except ConfigError as error:
+            return not_computed(stated, error)
+        write_estimate(file, known)
+    return known
 
-    Where a metric cannot be computed here its estimate has no value, and the reason says so.
+
+def jackknife_of(record: Record, metric: str, ids: StrArray | None = None) -> Jackknife:
+    """Return the jackknife of a metric over the examples with these `ids`, cached by the predictions and the code.
+
+    Raises DataError where predictions are missing or altered.
     """
-    predictions = restricted(record.predictions, ids)
-    return [_estimate_on(record, predictions, e, ids) for e in stated]
+    file = jackknife_file(record, metric, *ids_key(ids))
+    known = read_jackknife(file) if is_intact(record) else None
+    if known is None:
+        predictions = restricted(record.predictions, ids)
+        parsed = parse(metric, predictions.strata)
+        known = jackknife(predictions, parsed, groups_of(predictions, parsed))
+        if record.predictions_digest:
+            write_jackknife(file, known)
+    return known
 
 
-def _estimate_on(record: Record, predictions: Predictions, stated: Estimate, ids: StrArray) -> Estimate:
-    def draws() -> FloatArray:
-        values: FloatArray = draws_of([record], stated.metric, n_resamples=1000, ids=ids)[0]
-        return values
+def gain_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, sign: int, over: str) -> Gain:
+    """Return the gain of record `a` over `b` in a metric, unadjusted; `sign` is -1 where lower is better.
 
-    try:
-        return estimate(predictions, stated.metric, draws=draws, scaled=is_scaled(record, stated))
-    except ConfigError as error:
-        return not_computed(stated, error)
+    The p-value is that of the t, or of swapping the two models where they differ in few clusters, whichever is larger.
+    """
+    d = difference(jackknife_of(a, metric, ids), jackknife_of(b, metric, ids))
+    few = any(_trains(r) and len(r.spec.seeds) < MIN_SEEDS for r in (a, b))
+    p = d.p
+    if p is not None and p < ALPHA and (swapped := _swap_p(a, b, metric, ids)) is not None:
+        p = max(p, swapped)
+    low, high = (None, None) if d.low is None or d.high is None else sorted((sign * d.low, sign * d.high))
+    return Gain(over, sign * d.value, low, high, p, reason=d.reason, preliminary=few)
 
 
-def gain(apart: FloatArray, *, value: float, over: str, n_clusters: int) -> Gain:
-    """Return the gain of `value`, given its draws (draws,), signed so that positive is better."""
-    low, high, reason = interval(apart, n_clusters=n_clusters)
-    return Gain(over, value, low, high, None if low is None else two_sided_p(apart), reason=reason)
+def _trains(r: Record) -> bool:
+    """Return whether the result depends on chance in training: it trains, or is of a network drawn at random."""
+    return bool(r.spec.train_fraction) or bool(r.model.get("twin_of"))
+
+
+def _swap_p(a: Record, b: Record, metric: str, ids: StrArray | None) -> float | None:
+    """Return the p-value of swapping two models, None where they differ in many clusters; cached."""
+
+    def make() -> float | None:
+        one = restricted(a.predictions, ids)
+        other = aligned(restricted(b.predictions, ids), one)
+        parsed = parse(metric, one.strata)
+        return swap_p(one, other, parsed, groups_of(one, parsed))
+
+    if not (is_intact(a) and is_intact(b)):
+        return make()
+    return cached_number(swap_file(a, b, metric, *ids_key(ids)), make)
 
 
 def adjusted(gains: Sequence[Gain]) -> list[Gain]:
@@ -101,23 +138,23 @@ def adjusted(gains: Sequence[Gain]) -> list[Gain]:
             continue
         p = next(p_adjusted)
         verdict: Verdict = "tie" if p >= ALPHA else "better" if g.value > 0 else "worse"
-        out.append(replace(g, p_adjusted=p, verdict=verdict))
+        out.append(replace(g, p_adjusted=p, verdict="preliminary" if g.preliminary and verdict != "tie" else verdict))
     return out
 
 
-def ranks(values: Sequence[float], draws: FloatArray) -> list[int]:
+def ranks(values: Sequence[float], p_of: Callable[[int, int], float]) -> list[int]:
     """Return each row's rank; rows that cannot be told apart from the best of their group share it.
 
-    `values` (rows,) and `draws` (rows, draws) are signed so that higher is better. The best row and all that do not
-    differ from it (paired, Holm over the group's tests) have rank 1; the best of the others leads the next group, whose
-    rank counts all rows before it.
+    `values` (rows,) are signed so that higher is better, and `p_of` two rows is the p-value of their difference. The
+    best row and all that do not differ from it (paired, Holm over the group's tests) have rank 1; the best of the
+    others leads the next group, whose rank counts all rows before it.
     """
     waiting = sorted(range(len(values)), key=lambda i: -values[i])
     rank = [0] * len(values)
     placed = 0
     while waiting:
         best, *others = waiting
-        p = holm([two_sided_p(draws[best] - draws[i]) for i in others])
+        p = holm([p_of(best, i) for i in others])
         group = [best, *(i for i, p_i in zip(others, p, strict=True) if p_i >= ALPHA)]
         for i in group:
             rank[i] = placed + 1

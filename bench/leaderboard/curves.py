@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..metrics import parse
 from ..records import Record
-from ..statistics import interval
+from ..statistics.intervals import LEVEL, limits
+from ..statistics.jackknife import error_of, freedom, seed_error
 from ..types import FloatArray, StrArray
-from .comparisons import draws_of
+from .comparisons import jackknife_of
 from .table import Area, Cell, Column, Curve, Row
-
-N_RESAMPLES = 1000
 
 
 def curves_of(
@@ -74,6 +74,12 @@ def _area(
     if len({(e.n, e.n_clusters) for e in estimates}) > 1:
         return Area(value, None, None, "the points cover different test examples")
     metric = estimates[0].metric
-    drawn = [draws_of([r], metric, n_resamples=N_RESAMPLES, ids=i)[0] for r, i in zip(records, ids, strict=True)]
-    low, high, reason = interval(weights @ np.stack(drawn), n_clusters=estimates[0].n_clusters)
-    return Area(value, low, high, reason)
+    made = [jackknife_of(r, metric, i) for r, i in zip(records, ids, strict=True)]
+    test, df = error_of(weights @ np.stack([each.mean_without for each in made]), made[0].effective)
+    parts = [(w * seed_error(each.values)) ** 2 for w, each in zip(weights, made, strict=True)]
+    freedoms = [len(each.seeds) - 1 for each in made]
+    both = freedom([(test**2, df), *zip(parts, freedoms, strict=True)])
+    error, span = float(np.sqrt(test**2 + sum(parts))), parse(metric).span
+    if any(e.low is None for e in estimates) or np.isnan(error):
+        return Area(value, None, None, "a point has no interval")
+    return Area(value, *limits(value, error, both, span=span, level=LEVEL, n=made[0].effective))

@@ -15,6 +15,7 @@ from .wording import (
     BEST,
     COLLAPSED,
     NOTHING,
+    PRELIMINARY,
     STATUS,
     TIE,
     arrow,
@@ -170,9 +171,13 @@ def _gain(gain: Gain | None, signs: str) -> str:
     if gain is None:
         return NOTHING
     value = number(gain.value, signed=True)
-    text = {"better": f"**{value}**", "worse": value, "tie": f"{TIE} {value}", "": f"{value} (no interval)"}[
-        gain.verdict
-    ]
+    text = {
+        "better": f"**{value}**",
+        "worse": value,
+        "tie": f"{TIE} {value}",
+        "preliminary": f"{PRELIMINARY} {value}",
+        "": f"{value} (no interval)",
+    }[gain.verdict]
     return text + f" {signs}".rstrip() + _range(gain.low, gain.high, signed=True)
 
 
@@ -201,7 +206,7 @@ def _chosen(table: Table) -> list[str]:
 def _legend(table: Table) -> list[str]:
     rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
-        "Test-set score with its 95 % interval (bootstrap over clusters; mean over seeds). **Bold**: the best of its",
+        "Test-set score with its 95 % interval (over test sets and trainings; mean over seeds). **Bold**: the best of its",
         f"task, or not told apart from it (paired test, Holm). {BEST} the task's best baseline{rule}. "
         f"{COLLAPSED} constant",
         f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",

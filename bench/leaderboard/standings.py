@@ -5,21 +5,20 @@ It is built from records alone; neither tasks nor models are loaded.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..progress import activity
 from ..records import Record, read_records
-from ..results import Estimate
-from ..types import FloatArray
+from ..statistics import difference
+from ..types import StrArray
 from .board import Leaderboard
 from .common import Common, common_examples
-from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
+from .comparisons import Gain, adjusted, estimates_of, gain_of, jackknife_of, ranks
 from .curves import curves_of
 from .networks import Networks, networks_of
 from .proof import proven
@@ -55,19 +54,15 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     newest = {c: newest_of(members) for c, members in placed.items()}
     cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c], newest[c]) for row in rows for c in placed}
     columns = {c: replace(_floor(c, rows, cells, record), left_out=shared[c].left_out) for c in placed}
-    n_gains = sum(row.kind != "baseline" and cells[row, c].compared for row in rows for c in placed)
     tuned = [(key, r) for key, r in record.items() if r.spec.budget > 1 and cells[key].compared]
-    n_resamples = resamples_for(max(n_gains, len(tuned)))
     advance = activity("comparing the models of each task", len(placed))
     for column in placed:
-        draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
-        _compare(column, columns[column].best_baseline, rows, cells, record, networks, draws)
+        _compare(column, columns[column].best_baseline, rows, cells, record, networks, shared[column].ids)
         advance(1)
     by_hash = {r.hash: r for r in whole if r.status == "done"}
     for (row, column), r in tuned:
         if (defaults := by_hash.get(untuned(r))) is not None:
-            draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
-            cells[row, column] = _over_defaults(cells[row, column], column, r, defaults, shared[column], draws)
+            cells[row, column] = _over_defaults(cells[row, column], column, r, defaults, shared[column])
     _adjust(cells)
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
@@ -76,7 +71,6 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
         tuple(columns.values()),
         tuple(rows),
         tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed),
-        n_resamples,
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
@@ -129,7 +123,7 @@ def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, s
     spec, about = records[0].spec, records[0].task
     metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in records for e in r.estimates[:1])
     description = str(about.get("description", ""))
-    n_train = about.get("n_train") or (about.get("sizes") or {}).get("train")
+    n_train = (about.get("sizes") or {}).get("train")
     verdict, why = audit_of(records)
     newer = next((str(r.task["superseded_by"]) for r in records if r.task.get("superseded_by")), "")
     name, data, split = spec.task, spec.data, spec.split
@@ -173,12 +167,7 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
-    stated = [e for e in r.estimates if e.metric in column.metrics]
-    if shared.ids is not None and not apart:
-        stated = estimates_on(r, stated, shared.ids)
-    by_metric = {e.metric: e for e in stated}
-    absent = Estimate("", None, None, None, 0, 0, reason="the record has no such metric")
-    estimates = tuple(by_metric.get(m) or replace(absent, metric=m) for m in column.metrics)
+    estimates = tuple(estimates_of(r, column.metrics, None if apart else shared.ids))
     about |= {"flags": r.flags, "apart": apart, "older": older_than(newest, r), "undirected": _is_undirected(r)}
     return Cell(row.name, column.name, "done", estimates, **about)
 
@@ -227,29 +216,30 @@ def _compare(
     cells: dict[tuple[Row, Column], Cell],
     record: Mapping[tuple[Row, Column], Record],
     networks: Networks,
-    draws_for: Callable[[Sequence[Record], str], FloatArray],
+    ids: StrArray | None,
 ) -> None:
-    """Put ranks and unadjusted gains into the cells of a column."""
+    """Put ranks and unadjusted gains into the cells of a column, over the examples with these `ids`."""
     sign = _sign(column)
     scored = [row for row in rows if cells[row, column].compared and cells[row, column].estimates[0].low is not None]
     if not scored or not sign:
         return
-    values = [sign * (cells[row, column].value or 0.0) for row in scored]
-    draws = sign * draws_for([record[row, column] for row in scored], column.metric)
-    at = {row.name: i for i, row in enumerate(scored)}
+    made = [jackknife_of(record[row, column], column.metric, ids) for row in scored]
+    by_name = {row.name: record[row, column] for row in scored}
 
-    def over(i: int, name: str) -> Gain | None:
-        if name not in at:
+    def over(row: Row, name: str) -> Gain | None:
+        other = by_name.get(name)
+        if other is None:
             return None
-        j = at[name]
-        n_clusters = cells[scored[i], column].estimates[0].n_clusters
-        return gain(draws[i] - draws[j], value=values[i] - values[j], over=name, n_clusters=n_clusters)
+        return gain_of(by_name[row.name], other, column.metric, ids, sign=sign, over=name)
 
-    for i, (row, rank) in enumerate(zip(scored, ranks(values, draws), strict=True)):
-        others = {other.name: record[other, column] for other in scored}
-        twin = _twin(record[row, column], others, networks) if row.kind == "model" else ""
-        baseline_gain = over(i, best_baseline) if row.kind != "baseline" else None
-        cells[row, column] = replace(cells[row, column], rank=rank, gain=baseline_gain, twin_gain=over(i, twin))
+    def p_of(i: int, j: int) -> float:
+        p = difference(made[i], made[j]).p
+        return 1.0 if p is None else p
+
+    for row, rank in zip(scored, ranks([sign * each.value for each in made], p_of), strict=True):
+        twin = _twin(record[row, column], by_name, networks) if row.kind == "model" else ""
+        baseline_gain = over(row, best_baseline) if row.kind != "baseline" else None
+        cells[row, column] = replace(cells[row, column], rank=rank, gain=baseline_gain, twin_gain=over(row, twin))
 
 
 def _twin(r: Record, others: Mapping[str, Record], networks: Networks) -> str:
@@ -272,28 +262,18 @@ def _twin(r: Record, others: Mapping[str, Record], networks: Networks) -> str:
     return max(found, key=lambda name: len(alike[name].spec.seeds), default="")
 
 
-def _over_defaults(
-    cell: Cell,
-    column: Column,
-    r: Record,
-    defaults: Record,
-    shared: Common,
-    draws_for: Callable[[Sequence[Record], str], FloatArray],
-) -> Cell:
+def _over_defaults(cell: Cell, column: Column, r: Record, defaults: Record, shared: Common) -> Cell:
     """Return the cell of a tuned record with its unadjusted gain over the same run under its defaults.
 
     Both are scored on the examples that are compared in the column of the tuned one.
     """
     sign, tuned = _sign(column), cell.estimates[0]
-    stated = [e for e in defaults.estimates if e.metric == column.metric]
-    if shared.ids is not None:
-        stated = estimates_on(defaults, stated, shared.ids)
-    if not sign or tuned.low is None or not stated or stated[0].low is None:
+    (before,) = estimates_of(defaults, [column.metric], shared.ids)
+    if not sign or tuned.low is None or before.low is None:
         return cell
-    value = sign * ((tuned.value or 0.0) - (stated[0].value or 0.0))
-    draws = sign * draws_for([r, defaults], column.metric)
-    bought = gain(draws[0] - draws[1], value=value, over=f"{cell.row} (budget 1)", n_clusters=tuned.n_clusters)
-    return replace(cell, untuned=stated[0].value, tuning_gain=bought)
+    over = f"{cell.row} (budget 1)"
+    bought = gain_of(r, defaults, column.metric, shared.ids, sign=sign, over=over)
+    return replace(cell, untuned=before.value, tuning_gain=bought)
 
 
 def _adjust(cells: dict[tuple[Row, Column], Cell]) -> None:

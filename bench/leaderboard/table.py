@@ -180,7 +180,6 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     cells: tuple[Cell, ...]
-    n_resamples: int
     limited: int = 0
     commits: tuple[str, ...] = ()
     dirty: bool = False

@@ -11,6 +11,7 @@ from .trust import EXPOSED, TAINTED, UNSURE, explained, exposures, reasons, some
 from .wording import (
     BEST,
     COLLAPSED,
+    PRELIMINARY,
     STATUS,
     TIE,
     arrow,
@@ -83,7 +84,7 @@ def _terminal_cell(cell: Cell, column: Column, notes: Sequence[str]) -> tuple[st
     e = cell.estimates[0]
     text = f"{marks(cell, column)}{number(e.value)}"
     if cell.gain and cell.gain.verdict:
-        text += {"better": " ▲", "worse": " ▼", "tie": f" {TIE}"}[cell.gain.verdict]
+        text += {"better": " ▲", "worse": " ▼", "tie": f" {TIE}", "preliminary": f" {PRELIMINARY}"}[cell.gain.verdict]
     text += raised
     if e.low is not None and e.high is not None:
         text += f"\n{round(e.low, 2) + 0.0:.2f}..{round(e.high, 2) + 0.0:.2f}".replace("-", "−")

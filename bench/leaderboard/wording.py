@@ -11,7 +11,7 @@ from ..metrics import Better, Expression, parse
 from .table import Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
-BEST, COLLAPSED, TIE, NOTHING = "◆", "†", "=", "–"
+BEST, COLLAPSED, TIE, PRELIMINARY, NOTHING = "◆", "†", "=", "‡", "–"
 WIDE = 8
 """The number of columns above which a table is split into blocks, one per benchmark."""
 STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}

@@ -9,12 +9,11 @@ import numpy as np
 
 from ..metrics import parse
 from ..results import Components, Predictions
-from ..statistics import point_value, replicates
+from ..statistics import groups_of, jackknife, point_value
+from ..statistics.jackknife import error_of
 from ..types import FloatArray
 from .job import Job
 from .mode import Mode
-
-DRAWS = 1000
 
 
 def components_of(mode: Mode, job: Job, scores: FloatArray, size: int) -> Components:
@@ -22,7 +21,7 @@ def components_of(mode: Mode, job: Job, scores: FloatArray, size: int) -> Compon
 
     `job` has been run, and `scores` (seeds, n, k) are its result; its choices among trials are not made again.
     """
-    metric, test = parse(job.task.metrics[0]), job.split.test
+    metric, test = parse(job.task.metrics[0], job.split.test.strata), job.split.test
     seeds = tuple(range(size))
 
     def predictions(values: FloatArray, of: tuple[int, ...]) -> Predictions:
@@ -33,9 +32,9 @@ def components_of(mode: Mode, job: Job, scores: FloatArray, size: int) -> Compon
         crossed = replace(job, seeds=seeds, sample=sample, notes=[], choices=job.choices[:1])
         again = predictions(mode.scores(crossed), seeds)
         rows.append(tuple(point_value(again, metric, s)[0] for s in seeds))
-    drawn = replicates([predictions(scores, job.seeds)], metric.text, n_resamples=DRAWS)[0]
-    test_variance = float(np.nanvar(drawn, ddof=1)) if np.isfinite(drawn).sum() > 1 else None
-    return Components(metric.text, tuple(rows), *variances(rows), test_variance)
+    whole = predictions(scores, job.seeds)
+    error, _ = error_of(jackknife(whole, metric, groups_of(whole, metric)).mean_without, 2)
+    return Components(metric.text, tuple(rows), *variances(rows), None if np.isnan(error) else error**2)
 
 
 def variances(values: Sequence[Sequence[float | None]]) -> tuple[float | None, float | None, float | None]:

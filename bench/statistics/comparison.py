@@ -12,7 +12,7 @@ from ..results import Predictions
 from ..types import FloatArray
 from .examples import scored_mask
 from .intervals import LEVEL
-from .jackknife import Groups, Jackknife, freedom, seed_error, standard_error
+from .jackknife import Groups, Jackknife, error_of, freedom, seed_error
 from .values import kernel_of
 
 FEW_DIFFER = 50
@@ -46,9 +46,8 @@ def difference(a: Jackknife, b: Jackknife, *, level: float = LEVEL, reason: str 
     """
     from scipy import stats
 
-    value = float(a.values.mean() - b.values.mean())
-    test = standard_error(a.mean_without - b.mean_without)
-    df_test = a.groups.effective - 1
+    value = a.value - b.value
+    test, df_test = error_of(a.mean_without - b.mean_without, a.effective)
     if reason or np.isnan(test):
         return Difference(value, reason=reason or "no interval: undefined without one of the clusters")
     if a.seeds == b.seeds:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..metrics import Expression, parse
 from ..results import Estimate, Predictions
-from .jackknife import Groups, Jackknife, effective, freedom, groups_of, jackknife, seed_error, standard_error
+from .jackknife import Groups, Jackknife, effective, error_of, freedom, groups_of, jackknife, seed_error
 from .values import point_value, remark
 
 METHOD = "jackknife over clusters and spread over seeds, t on the logit scale"
@@ -44,16 +44,17 @@ def estimate(predictions: Predictions, expression: str, *, level: float = LEVEL,
     if reasons:
         return Estimate(expression, None, None, None, n, groups.n_clusters, per_seed, level, METHOD, reasons[0])
     made = jackknife(predictions, parsed, groups)
-    return estimate_of(made, predictions, parsed, level=level)
+    return estimate_of(made, predictions, parsed, groups, level=level)
 
 
-def estimate_of(made: Jackknife, predictions: Predictions, expression: Expression, *, level: float = LEVEL) -> Estimate:
-    """Return the estimate that a jackknife of the predictions gives."""
-    groups = made.groups
-    value = float(made.values.mean())
+def estimate_of(
+    made: Jackknife, predictions: Predictions, expression: Expression, groups: Groups, *, level: float = LEVEL
+) -> Estimate:
+    """Return the estimate that a jackknife of the predictions by these groups gives."""
+    value = made.value
     note, withheld = remark(predictions, expression), too_few(predictions, expression, groups)
     n = int((groups.cluster >= 0).sum())
-    test, seed = standard_error(made.mean_without), seed_error(made.values)
+    (test, df_test), seed = error_of(made.mean_without, made.effective), seed_error(made.values)
     if not withheld and np.isnan(test):
         withheld = "no interval: undefined without one of the clusters"
     base = Estimate(
@@ -74,7 +75,7 @@ def estimate_of(made: Jackknife, predictions: Predictions, expression: Expressio
     if withheld:
         return base
     span = expression.span
-    df_test, df_seed = groups.effective - 1, len(made.seeds) - 1
+    df_seed = len(made.seeds) - 1
     trained = limits(value, test, df_test, span=span, level=level, n=groups.effective)
     both = freedom([(test**2, df_test), (seed**2, df_seed)])
     low, high = limits(value, float(np.hypot(test, seed)), both, span=span, level=level, n=groups.effective)

@@ -39,13 +39,18 @@ class Groups:
 class Jackknife:
     """A metric by seed: `values` (seeds,) on all examples, `without` (seeds, groups) each group of clusters.
 
-    A value is NaN where it is undefined.
+    A value is NaN where it is undefined. `effective` is of the clusters, as in `Groups`.
     """
 
     seeds: tuple[int, ...]
     values: FloatArray
     without: FloatArray
-    groups: Groups
+    effective: float
+
+    @property
+    def value(self) -> float:
+        """The mean over seeds."""
+        return float(self.values.mean())
 
     @property
     def mean_without(self) -> FloatArray:
@@ -82,15 +87,24 @@ def jackknife(predictions: Predictions, expression: Expression, groups: Groups) 
         kernel = kernel_of(predictions, s, expression, groups.of_example, groups.n)
         drawn.append(kernel(counts))
     every = np.stack(drawn)
-    return Jackknife(predictions.seeds, every[:, -1], every[:, :-1], groups)
+    return Jackknife(predictions.seeds, every[:, -1], every[:, :-1], groups.effective)
 
 
-def standard_error(without: FloatArray) -> float:
-    """Return the standard error of a value from those without each group, (groups,); NaN where one is undefined."""
+def error_of(without: FloatArray, effective: float) -> tuple[float, float]:
+    """Return the standard error of a value from those without each group, (groups,), and its degrees of freedom.
+
+    Both are NaN where a value is undefined. The freedom is that of as many clusters as are effective, or less where few
+    of them make up most of the variance: 2 s^4 / Var(s^2), with the variance of s^2 by the fourth moment of what it is
+    the mean of (Satterthwaite 1946, Biometrics 2:110).
+    """
     g = len(without)
-    if g < 2:
-        return float("nan")
-    return float(np.sqrt((g - 1) / g * ((without - without.mean()) ** 2).sum()))
+    squares = (without - without.mean()) ** 2
+    total = float(squares.sum())
+    if g < 2 or np.isnan(total):
+        return float("nan"), float("nan")
+    uneven = float((squares**2).sum()) / total**2 - 1 / g if total else 0.0
+    df = effective - 1 if uneven <= 0 else min(effective - 1, 2 / uneven)
+    return float(np.sqrt((g - 1) / g * total)), max(1.0, df)
 
 
 def seed_error(values: FloatArray) -> float:

@@ -16,7 +16,7 @@ from .splits import split_version
 from .transforms import transform_version
 from .types import ModelCard, Split, Task
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3, 4)
 FEW_SHOT_SEEDS = tuple(range(10))
 MANY_SHOTS = 100
 """The examples per class from which the draw of the examples matters little beside the rest of the noise."""
@@ -58,7 +58,7 @@ class Cell:
 class Protocol:
     """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial.
 
-    Without `seeds` a task of fewer than 100 shots has ten, each a draw of its examples, and any other task three. With
+    Without `seeds` a task of fewer than 100 shots has ten, each a draw of its examples, and any other task five. With
     `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each.
     """
 

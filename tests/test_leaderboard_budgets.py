@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -16,8 +15,9 @@ from baserate.leaderboard import build_leaderboard, print_leaderboard, to_csv, t
 from baserate.leaderboard.board import Leaderboard
 from baserate.records import Record, read_predictions, read_record
 from baserate.results import Choice, Trial
-from baserate.statistics import estimate, replicates
+from baserate.statistics import estimate
 
+from .leave_out import difference_by_hand
 from .test_leaderboard import cell, put
 
 SEARCHED = {"lr": "0.0001 to 0.1, log scale"}
@@ -94,12 +94,11 @@ def test_what_tuning_bought_is_the_paired_difference_of_the_stored_predictions(t
     pair = put_tuned(tmp_path, "lm", 0.6, 1.5, mode="linear_probe", noise=3)
     table = build_leaderboard(tmp_path)
     defaults, under_budget = (read_predictions(read_record(r.path)) for r in pair if r.path)
-    apart = np.subtract(*replicates([under_budget, defaults], "mcc", n_resamples=table.n_resamples))
     before, after = (estimate(p, "mcc").value for p in (defaults, under_budget))
     got = cell(table, "lm · linear_probe", STANDARD)
     assert before is not None and after is not None and got.tuning_gain is not None
     gain = got.tuning_gain
-    assert (gain.value, gain.low, gain.high) == pytest.approx((after - before, *np.quantile(apart, [0.025, 0.975])))
+    assert (gain.value, gain.low, gain.high) == pytest.approx(difference_by_hand(under_budget, defaults, "mcc")[:3])
     assert got.untuned == before and gain.verdict == "better" and gain.over == "lm · linear_probe (budget 1)"
     assert cell(table, "lm · linear_probe", QUICK).tuning_gain is None
     section = to_markdown(table).partition("## What tuning bought")[2]

@@ -68,14 +68,12 @@ def test_a_score_edited_by_hand_is_on_no_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"low": 0.9},
         {"high": None},
         {"n": 121},
         {"n_clusters": 60},
         {"per_seed": [0.9, 0.9]},
         {"per_seed": [0.9]},
         {"level": 0.5},
-        {"method": "by eye"},
         {"value": None},
     ],
     ids=lambda changes: next(iter(changes)),

@@ -59,7 +59,7 @@ RESULTS = Path("results")
     help="Also train on R training samples with R seeds each, to tell apart the noise of samples, seeds and test.",
 )
 @click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
-@click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2; below 100 shots 0,...,9]")
+@click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,...,4; below 100 shots 0,...,9]")
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
 )

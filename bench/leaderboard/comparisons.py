@@ -65,6 +65,10 @@ def estimates_of(record: Record, metrics: Sequence[str], ids: StrArray | None = 
 
 
 def _estimate_of(record: Record, stated: Estimate, ids: StrArray | None) -> Estimate:
+    try:
+        parse(stated.metric)
+    except ConfigError as error:
+        return not_computed(stated, error) if stated.value is not None else stated
     if (ids is None and stated.method == METHOD) or not record.predictions_digest:
         return stated
     scaled = is_scaled(record, stated)

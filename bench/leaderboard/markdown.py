@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from ..results import Estimate
+from ..statistics.intervals import FEW_EFFECTIVE
 from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
 from .table import Cell, Column, Curve, Row, Table
@@ -30,11 +31,10 @@ from .wording import (
     marks,
     notes_of,
     number,
+    preliminary,
     titled,
     trials,
 )
-
-_FEW_CLUSTERS = 20
 
 
 def to_markdown(table: Table) -> str:
@@ -206,9 +206,9 @@ def _chosen(table: Table) -> list[str]:
 def _legend(table: Table) -> list[str]:
     rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
-        "Test-set score with its 95 % interval (over test sets and trainings; mean over seeds). **Bold**: the best of its",
-        f"task, or not told apart from it (paired test, Holm). {BEST} the task's best baseline{rule}. "
-        f"{COLLAPSED} constant",
+        "Test-set score with its 95 % interval, which has the noise of the test set and of training (mean over seeds).",
+        "**Bold**: the best of its task, or not told apart from it (paired test, Holm).",
+        f"{BEST} the task's best baseline{rule}. {COLLAPSED} constant",
         f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",
         "weights are the floor: a score means what it adds to them. `docs/statistics.md` says how intervals, gains",
         "and ties are made.",
@@ -217,10 +217,11 @@ def _legend(table: Table) -> list[str]:
     notes = notes_of(table)
     lines += ["", *(f"- <sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes, 1))] if notes else []
     lines += ["", escape(common_set(table))] if common_set(table) else []
-    few = [c for c in table.columns if 0 < c.n_clusters < _FEW_CLUSTERS]
+    lines += ["", preliminary(table)] if preliminary(table) else []
+    few = {c.name: n for c in table.columns if 0 < (n := _effective(table, c)) < FEW_EFFECTIVE}
     if few:
-        lines += ["", "Few clusters, so intervals are rough: "]
-        lines[-1] += ", ".join(f"{escape(c.name)} ({c.n_clusters})" for c in few) + "."
+        lines += ["", "Few clusters, by how many of one size they count as, so intervals are rough: "]
+        lines[-1] += ", ".join(f"{escape(name)} ({n:.0f})" for name, n in few.items()) + "."
     if table.commits:
         commits = ", ".join(commit[:10] for commit in table.commits)
         lines += [
@@ -228,6 +229,12 @@ def _legend(table: Table) -> list[str]:
             f"Commit {commits}." + (" **Some runs were made with uncommitted changes.**" if table.dirty else ""),
         ]
     return [*lines, *trials(table)]
+
+
+def _effective(table: Table, column: Column) -> float:
+    """Return the fewest effective clusters of the column's primary scores, 0 where none states them."""
+    first = [table.cell(row, column).estimates[:1] for row in table.rows]
+    return min((e.n_effective for each in first for e in each if e.n_effective), default=0.0)
 
 
 def _curve(table: Table, curve: Curve) -> list[str]:

@@ -19,6 +19,7 @@ from .wording import (
     marks,
     notes_of,
     number,
+    preliminary,
     titled,
 )
 
@@ -48,7 +49,7 @@ def _caption(table: Table) -> str:
         f"{BEST} best baseline{rule}, {COLLAPSED} constant or not finite predictions, {NOTHING} not run, "
         "n/a does not apply."
     ]
-    lines += map(escape, [*explained(table), *filter(None, [common_set(table)])])
+    lines += map(escape, [*explained(table), *filter(None, [preliminary(table), common_set(table)])])
     lines += [f"<sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes_of(table), 1)]
     return "<br>".join(lines)
 

@@ -26,6 +26,7 @@ from .wording import (
     marks,
     notes_of,
     number,
+    preliminary,
     titled,
     trials,
 )
@@ -105,7 +106,7 @@ def _terminal_legend(table: Table) -> list[str]:
         if status in (signs := {"exposed": EXPOSED, "unknown": UNSURE}):
             lines += [f"{signs[status]} {model} on {some(names)}: {why}"]
     lines += [f"{TAINTED} {c.name}: {line}" for c in table.columns if c.audit == "FAIL" for line in reasons(c)]
-    lines += [line for line in (common_set(table), bought(table)) if line]
+    lines += [line for line in (preliminary(table), common_set(table), bought(table)) if line]
     lines += [
         f"failed: {row.name} on {column.name}: {last_line(cell.error)}"
         for row, column, cell in each(table)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import ConfigError
 from ..metrics import Better, Expression, parse
+from .comparisons import MIN_SEEDS
 from .table import Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
@@ -106,6 +107,14 @@ def bought(table: Table) -> str:
     """Return, in short, what tuning bought; '' where no run is there both under a budget and under its defaults."""
     verdicts = [cell.tuning_gain.verdict for cell in table.cells if cell.tuning_gain]
     return f"tuning: better than the defaults in {verdicts.count('better')} of {len(verdicts)} runs" if verdicts else ""
+
+
+def preliminary(table: Table) -> str:
+    """Return, for the legend, what the sign of a preliminary gain means; '' where none is."""
+    verdicts = {g.verdict for cell in table.cells for g in (cell.gain, cell.twin_gain, cell.tuning_gain) if g}
+    if "preliminary" not in verdicts:
+        return ""
+    return f"{PRELIMINARY} unlike, by fewer than {MIN_SEEDS} trainings: not a verdict (--seeds 0,1,2,3,4)."
 
 
 def blocks(columns: Sequence[Column]) -> list[tuple[str, tuple[Column, ...]]]:

@@ -44,7 +44,7 @@ def difference(a: Jackknife, b: Jackknife, *, level: float = LEVEL, reason: str 
 
     Seeds are paired where both have the same, since each is one sample of training examples for all models.
     """
-    from scipy import stats
+    from scipy.special import stdtr, stdtrit
 
     value = a.value - b.value
     test, df_test = error_of(a.mean_without - b.mean_without, a.effective)
@@ -57,11 +57,11 @@ def difference(a: Jackknife, b: Jackknife, *, level: float = LEVEL, reason: str 
     seed = float(np.sqrt(sum(variance for variance, _ in parts)))
     df = freedom([(test**2, df_test), *parts])
     error = float(np.hypot(test, seed))
-    margin = float(stats.t.isf((1 - level) / 2, max(df, 1.0))) * error
+    margin = float(stdtrit(max(df, 1.0), (1 + level) / 2)) * error
     if error == 0:  # the same predictions, or the same difference whatever is left out
         p = 1.0 if value == 0 else 0.0
     else:
-        p = float(2 * stats.t.sf(abs(value) / error, max(df, 1.0)))
+        p = float(2 * stdtr(max(df, 1.0), -abs(value) / error))
     return Difference(value, value - margin, value + margin, p, test, seed, min(df, 1e9))
 
 

@@ -90,17 +90,17 @@ def limits(
     Without a span they are on the metric's own scale. A value without any error has those of a share of `n` trials,
     exact at 0 and 1 (Clopper & Pearson 1934): a score without fault on 60 examples does not show one of 1.
     """
-    from scipy import stats
+    from scipy.special import betaincinv, stdtrit
 
     tail = (1 - level) / 2
-    t = float(stats.t.isf(tail, max(df, 1.0)))
+    t = float(stdtrit(max(df, 1.0), 1 - tail))
     if span is None:
         return value - t * error, value + t * error
     bottom, top = span
     share = min(1.0, max(0.0, (value - bottom) / (top - bottom)))
     if error == 0 or share in (0.0, 1.0):
-        low = float(stats.beta.ppf(tail, share * n, (1 - share) * n + 1)) if share > 0 else 0.0
-        high = float(stats.beta.isf(tail, share * n + 1, (1 - share) * n)) if share < 1 else 1.0
+        low = float(betaincinv(share * n, (1 - share) * n + 1, tail)) if share > 0 else 0.0
+        high = float(betaincinv(share * n + 1, (1 - share) * n, 1 - tail)) if share < 1 else 1.0
     else:
         spread = t * error / (top - bottom) / (share * (1 - share))
         middle = np.log(share / (1 - share))

@@ -94,17 +94,16 @@ def error_of(without: FloatArray, effective: float) -> tuple[float, float]:
     """Return the standard error of a value from those without each group, (groups,), and its degrees of freedom.
 
     Both are NaN where a value is undefined. The freedom is that of as many clusters as are effective, or less where few
-    of them make up most of the variance: 2 s^4 / Var(s^2), with the variance of s^2 by the fourth moment of what it is
-    the mean of (Satterthwaite 1946, Biometrics 2:110).
+    of them make up most of the variance s^2: 2 s^4 / Var(s^2), with the variance of s^2 by the fourth power of what it
+    is the sum of, on the safe side (Satterthwaite 1946, Biometrics 2:110).
     """
     g = len(without)
     squares = (without - without.mean()) ** 2
     total = float(squares.sum())
     if g < 2 or np.isnan(total):
         return float("nan"), float("nan")
-    uneven = float((squares**2).sum()) / total**2 - 1 / g if total else 0.0
-    df = effective - 1 if uneven <= 0 else min(effective - 1, 2 / uneven)
-    return float(np.sqrt((g - 1) / g * total)), max(1.0, df)
+    df = 2 * total**2 / float((squares**2).sum()) if total else effective
+    return float(np.sqrt((g - 1) / g * total)), max(1.0, min(effective - 1, df))
 
 
 def seed_error(values: FloatArray) -> float:

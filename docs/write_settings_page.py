@@ -45,7 +45,8 @@ def settings_page() -> str:
     parts += ["## Probes", ""]
     for name, probe in sorted(PROBES.all().items()):
         parts += [f"### {name} (version {probe.version})", "", probe.description, "", *_table(probe.settings), ""]
-    searched = [card for card in MODELS.all().values() if card.search]
+    own = (card for card in MODELS.all().values() if card.load.__module__.startswith("baserate."))
+    searched = [card for card in own if card.search]
     if searched:
         parts += ["## Parameters of models and baselines that a budget tries", "", *_parameters(searched)]
     return "\n".join(parts).rstrip() + "\n"

@@ -218,7 +218,7 @@ def test_the_page_says_what_a_budget_tries() -> None:
     assert module["_table"]({"epochs": epochs})[0].endswith("| what it does |")
     with Registry.temporarily():
         baseline("tunable", version=1, modes={"from_scratch": {}}, description="One.", search={"k": among(3, 4)})(_load)
-        assert "| `tunable` | `k` | `3` | 3, 4 |" in module["settings_page"]()
+        assert module["_parameters"]([get_model("tunable")])[2:] == ["| `tunable` | `k` | `3` | 3, 4 |"]
 
 
 def _load(*, k: int = 3) -> Any: ...

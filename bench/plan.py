@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError, check_keys
-from .modes import MODES, every_table, mode_settings, versions_of
+from .modes import MODES, all_settings, every_table, versions_of
 from .results import RunSpec
-from .settings import check_values
+from .settings import Settings, check_values, stated
 from .splits import split_version
 from .transforms import transform_version
 from .types import ModelCard, Split, Task
@@ -35,8 +35,16 @@ class Cell:
 
     @functools.cached_property
     def resolved(self) -> Mapping[str, Any]:
-        """Every setting of the run with its value, including defaults."""
-        return mode_settings(self.mode, self.card, self.task, self.settings)
+        """Every setting of the run that stands in its record, with its value, including defaults."""
+        return stated(*self._settings)
+
+    def has(self, name: str) -> bool:
+        """Return whether the run has the setting, in its record or at the value of runs before there was one."""
+        return name in self._settings[0]
+
+    @functools.cached_property
+    def _settings(self) -> tuple[dict[str, Any], Settings]:
+        return all_settings(self.mode, self.card, self.task, self.settings)
 
 
 @dataclass(frozen=True)
@@ -80,8 +88,10 @@ def plan(
         used = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
         cells += [Cell(task, card, mode.name, used) for task in tasks]
     for name, value in changed.items():
-        if cells and not any(name in cell.resolved for cell in cells):
-            raise ConfigError(f"settings: {name} = {value!r} has no effect: no rule or mode of this run has it")
+        if cells and not any(cell.has(name) for cell in cells):
+            needed = next((table[name].beside for _, table in tables if name in table), None)
+            why = "only with {} = {!r}".format(*needed) if needed else "no rule or mode of this run has it"
+            raise ConfigError(f"settings: {name} = {value!r} has no effect: {why}")
     return cells
 
 

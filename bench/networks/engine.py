@@ -17,6 +17,7 @@ from ..errors import ConfigError, DataError
 from ..types import IntArray
 from .batches import pad as pad_rows
 from .batches import token_budget, window
+from .chunks import TRUNCATED, Grid, Reading, Rows, cut, rows_of
 from .families import GENERIC, Family, Head
 from .token_tables import KmerTokens
 from .tokens import Encoded, Tokens
@@ -114,6 +115,35 @@ class Engine:
                 sequence = _cut(sequence, max(1, keep), truncation, self.family)
                 encoded[i] = self.tokens.encode([sequence])[0]
         return encoded
+
+    def rows(self, sequences: Sequence[str], reading: Reading = TRUNCATED, *, causal: bool = False) -> Rows:
+        """Return the sequences as rows of tokens, one each or, by `reading`, chunks of those that are too long.
+
+        With `causal` a token counts in the chunk in which most stands on its left. Raises ConfigError where there can
+        be no such chunks.
+        """
+        limit = self.usable(reading.max_length)
+        if reading.window == "truncate" or limit is None:
+            encoded = self.encode(sequences, max_length=reading.max_length, truncation=reading.truncation)
+            return rows_of([[e] for e in encoded], self.tokens)
+        grid = self._grid(limit, reading.overlap, causal)
+        encoded = self.tokens.encode([_cut(s, None, "", self.family) for s in sequences])
+        parts = [
+            [e] if len(s) <= limit and self.fits(e) else cut(e, self.tokens, grid)
+            for s, e in zip(sequences, encoded, strict=True)
+        ]
+        return rows_of(parts, self.tokens)
+
+    def _grid(self, limit: int, overlap: int | None, causal: bool) -> Grid:
+        k = self.tokens.k if isinstance(self.tokens, KmerTokens) else 1
+        frame = math.lcm(k, self.family.multiple_of)
+        bases = limit - limit % frame
+        if not bases:
+            raise ConfigError(f"max_length = {limit}: a chunk of {self.name} is {frame} bases or a multiple of them")
+        if overlap is not None and overlap >= bases:
+            raise ConfigError(f"overlap = {overlap}: expected less than the {bases} bases of a chunk of {self.name}")
+        room = None if self.max_tokens is None else self.max_tokens - self.tokens.n_special
+        return Grid(bases, bases // 4 if overlap is None else overlap, frame, room, causal)
 
     def whole(self, sequences: Sequence[str]) -> tuple[list[Encoded], IntArray]:
         """Return the tokens of the sequences, clipped, and the indices (m,) of those whose tokens fit."""

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import ConfigError, check_keys, nearest
 from .modes import MODES, all_settings, every_table, space_of, versions_of
 from .results import RunSpec
-from .settings import Search, Settings, check_values, stated
+from .settings import WINDOW, Search, Settings, check_values, stated
 from .splits import split_version
 from .transforms import transform_version
 from .types import ModelCard, Split, Task
@@ -122,8 +122,10 @@ def plan(
             cells += [replace(cell, budget=budget) for budget in budgets] if cell.space else [cell]
     for name, value in changed.items():
         if cells and not any(cell.has(name) for cell in cells):
-            needed = next((table[name].beside for _, table in tables if name in table), None)
-            why = "only with {} = {!r}".format(*needed) if needed else "no rule or mode of this run has it"
+            beside = next((table[name].beside for _, table in tables if name in table), None)
+            why = "only with {} = {!r}".format(*beside) if beside else "no rule or mode of this run has it"
+            if name in WINDOW and all(cell.task.per_base for cell in cells):
+                why = "a task of bases reads a window about each of them"
             raise ConfigError(f"settings: {name} = {value!r} has no effect: {why}")
     return cells
 

@@ -154,8 +154,8 @@ def all_settings(
     """Return every setting that has an effect on a run with its value, and the table that declares them."""
     mode, changed = MODES.get(name), changed or {}
     table = dict(settings_of(mode, card))
-    for other in WINDOW if task.per_base else ("context",):
-        table.pop(other, None)
+    if not task.per_base:
+        table.pop("context", None)
     values = defaults(table)
     if mode.part:
         default = mode.part_for(task, values[mode.part])
@@ -164,8 +164,10 @@ def all_settings(
         part = mode.part_settings(chosen)
         values |= {**defaults(part), **{k: v for k, v in card_values.items() if k in part}, mode.part: chosen}
         table |= part
-    values |= {k: v for k, v in changed.items() if k in table and k != mode.part}
-    return in_effect(values, table), table
+    if task.per_base:
+        table = {k: setting for k, setting in table.items() if k not in WINDOW or setting.about != WINDOW[k].about}
+    values |= {k: v for k, v in changed.items() if k != mode.part}
+    return in_effect({k: v for k, v in values.items() if k in table}, table), table
 
 
 def space_of(

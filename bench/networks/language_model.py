@@ -67,14 +67,7 @@ class LanguageModel(Engine):
 
     def n_truncated(self, sequences: Sequence[str] | Strings, *, max_length: int | None = None) -> int:
         """Return how many sequences are too long to be used whole: in bases, or in tokens because of letters like N."""
-        keep = self.usable(max_length)
-        if keep is None:
-            return 0
-        room = self.max_tokens
-        crowded = [s for s in sequences if room is not None and len(s) <= keep and self.tokens.may_exceed(s, room)]
-        parts = (crowded[start : start + embedding.CHUNK] for start in range(0, len(crowded), embedding.CHUNK))
-        over = sum(not self.fits(e) for part in parts for e in self.tokens.encode(self.clipped(part)))
-        return sum(len(s) > keep for s in sequences) + over
+        return int(np.count_nonzero(self.left_out(sequences, max_length=max_length)))
 
     def embed(
         self,

@@ -38,5 +38,7 @@ TRAINING: Mapping[str, Setting] = {
 NETWORK: Mapping[str, Settings] = {"linear_probe": EMBEDDING, "fine_tune": TRAINING, "from_scratch": TRAINING}
 """The settings of a network by mode, for the cards of such models to declare."""
 
-SHARED: Mapping[str, Setting] = {**TRAINING, **EMBEDDING}
+SHARED: Mapping[str, Setting] = {
+    name: replace(setting, beside=None) for name, setting in {**TRAINING, **EMBEDDING}.items() if name not in WINDOW
+}
 """Settings whose names the cards of other models share."""

@@ -18,9 +18,9 @@ _INTRODUCTION = """\
 
 What `--set NAME=VALUE`, a suite's `settings`, a card's `modes` and `br.run(settings=...)` can change, and what holds
 where nobody does. Every setting of a run stands in its record with its value, defaults too, and two runs that differ in
-one are two results. Only `window` = `'truncate'`, what runs did before there was the setting, is in no record. A mode, a
-zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised whenever what they compute
-changes and which is part of a result's identity too; moving or tidying code changes neither.
+one are two results. Only `window` = `'truncate'`, what runs did before there was the setting, is in no record. A
+mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised whenever what they
+compute changes and which is part of a result's identity too; moving or tidying code changes neither.
 
 Where the table says "or several", a list of values, as in `--set 'layer=[1,2,-1]'`, is for `linear_probe` to choose
 from on valid.

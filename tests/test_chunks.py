@@ -190,8 +190,14 @@ def test_a_portion_of_long_sequences_is_no_larger_than_memory(make: Any, monkeyp
     [
         ({"window": "chunks"}, "window = 'chunks': expected truncate or chunk; did you mean 'chunk'?"),
         ({"window": "chunk", "overlap": -1}, "overlap = -1: expected a whole number from 0"),
-        ({"window": "chunk", "overlap": 68}, "overlap = 68: expected less than the 68 bases of a chunk of"),
-        ({"window": "chunk", "overlap": 30, "max_length": 20}, "overlap = 30: expected less than the 20 bases"),
+        (
+            {"window": "chunk", "overlap": 68},
+            "overlap = 68: expected at most 67, so that of the 68 bases of a chunk of",
+        ),
+        (
+            {"window": "chunk", "overlap": 30, "max_length": 20},
+            "overlap = 30: expected at most 19, so that of the 20 bases",
+        ),
     ],
 )
 def test_chunks_that_cannot_be_are_refused(options: dict[str, Any], said: str, make: Any) -> None:
@@ -277,11 +283,11 @@ def test_settings_without_effect_are_refused_with_the_reason() -> None:
 def test_the_default_window_stands_in_no_record() -> None:
     """Records of before there were windows stay current, and one in chunks is another result."""
     task, card = find_task("wt1_exon5_splicing"), get_model("baserate_mlm")
-    for mode in ("linear_probe", "fine_tune"):
-        settings = Cell(task, card, mode).resolved
+    for mode, chosen in (("linear_probe", {}), ("fine_tune", {}), ("zero_shot", {"rule": "likelihood"})):
+        settings = Cell(task, card, mode, chosen).resolved
         assert not {"window", "overlap"} & settings.keys()
-        assert Cell(task, card, mode, {"window": "truncate"}).resolved == settings
-        chunked = Cell(task, card, mode, CHUNK).resolved
+        assert Cell(task, card, mode, {**chosen, "window": "truncate"}).resolved == settings
+        chunked = Cell(task, card, mode, {**chosen, **CHUNK}).resolved
         expected = {**settings, **CHUNK, "overlap": None}
         expected.pop("truncation", None)
         assert chunked == expected

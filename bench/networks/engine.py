@@ -147,8 +147,11 @@ class Engine:
         bases = limit - limit % frame
         if not bases:
             raise ConfigError(f"max_length = {limit}: a chunk of {self.name} is {frame} bases or a multiple of them")
-        if overlap is not None and overlap >= bases:
-            raise ConfigError(f"overlap = {overlap}: expected less than the {bases} bases of a chunk of {self.name}")
+        if overlap is not None and overlap > bases - frame:
+            raise ConfigError(
+                f"overlap = {overlap}: expected at most {bases - frame}, so that of the {bases} bases of a chunk of "
+                f"{self.name} {frame} or more are new"
+            )
         room = None if self.max_tokens is None else self.max_tokens - self.tokens.n_special
         return Grid(bases, bases // 4 if overlap is None else overlap, frame, room, causal)
 

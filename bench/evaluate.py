@@ -266,7 +266,7 @@ def _too_long(job: Job) -> list[str]:
         long, bases = model.n_truncated(inputs.sequences, **length), 0
     if not long:
         return []
-    if job.settings.get("window") == "chunk":
+    if job.settings.get("window") == "chunk" and hasattr(model, "chunks"):
         return [f"read in chunks {long} of {len(inputs)}: {model.chunks(overlap=job.settings['overlap'], **length)}"]
     # The sites of a task of bases share a sequence, of which each reads another window.
     total = 0 if inputs.per_base else sum(map(len, inputs.sequences))

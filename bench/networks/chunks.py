@@ -108,7 +108,7 @@ class Rows:
 
 def rows_of(parts: Sequence[Sequence[Encoded]], tokens: Tokens) -> Rows:
     """Return sequences as rows, from the chunks of each; a chunk of several in which no token counts is left out."""
-    kept: list[Encoded] = []
+    rows: list[Encoded] = []
     sizes, counts = np.ones(len(parts), np.int64), []
     for i, chunks in enumerate(parts):
         n = [1]
@@ -116,10 +116,10 @@ def rows_of(parts: Sequence[Sequence[Encoded]], tokens: Tokens) -> Rows:
             # Where no chunk has a token of A, C, G and T alone, those of other letters count, as they do in one row.
             known = [int(np.isin(e.ids[e.ends > e.starts], tokens.vocabulary.dna).sum()) for e in chunks]
             n = known if any(known) else [int((e.ends > e.starts).sum()) for e in chunks]
-        kept += [e for e, k in zip(chunks, n, strict=True) if k]
+        rows += [e for e, k in zip(chunks, n, strict=True) if k]
         counts += [k for k in n if k]
         sizes[i] = sum(k > 0 for k in n)
-    return Rows(kept, sizes, np.array(counts, np.int64))
+    return Rows(rows, sizes, np.array(counts, np.int64))
 
 
 def cut(e: Encoded, tokens: Tokens, grid: Grid) -> list[Encoded]:

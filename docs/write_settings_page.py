@@ -21,8 +21,9 @@ _INTRODUCTION = """\
 
 What `--set NAME=VALUE`, a suite's `settings`, a card's `modes` and `br.run(settings=...)` can change, and what holds
 where nobody does. Every setting of a run stands in its record with its value, defaults too, and two runs that differ in
-one are two results. A mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised
-whenever what they compute changes and which is part of a result's identity too; moving or tidying code changes neither.
+one are two results. Only `window` = `'truncate'`, what runs did before there was the setting, is in no record. A
+mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised whenever what they
+compute changes and which is part of a result's identity too; moving or tidying code changes neither.
 
 Where the table says "or several", a list of values, as in `--set 'layer=[1,2,-1]'`, is for `linear_probe` to choose
 from on valid. Where it says what a budget tries, the trials of `--budget` draw values from there, unless you set one
@@ -45,7 +46,8 @@ def settings_page() -> str:
     parts += ["## Probes", ""]
     for name, probe in sorted(PROBES.all().items()):
         parts += [f"### {name} (version {probe.version})", "", probe.description, "", *_table(probe.settings), ""]
-    searched = [card for card in MODELS.all().values() if card.search]
+    own = (card for card in MODELS.all().values() if card.load.__module__.startswith("baserate."))
+    searched = [card for card in own if card.search]
     if searched:
         parts += ["## Parameters of models and baselines that a budget tries", "", *_parameters(searched)]
     return "\n".join(parts).rstrip() + "\n"
@@ -69,7 +71,8 @@ def _table(settings: Settings, *, chosen: bool = False) -> list[str]:
         several = ", or several" if chosen and setting.several else ""
         default = "none" if setting.default is None else f"`{setting.default!r}`"
         search = f" {setting.search or ''} |" * tried
-        lines.append(f"| `{name}` | {default} | {setting.expected}{several} | {setting.about} |{search}")
+        only = "; only with `{}` = `{!r}`".format(*setting.beside) if setting.beside else ""
+        lines.append(f"| `{name}` | {default} | {setting.expected}{several} | {setting.about}{only} |{search}")
     return lines
 
 

@@ -149,8 +149,8 @@ def test_a_gain_by_few_trainings_is_no_verdict(tmp_path: Path) -> None:
     table = build_leaderboard(tmp_path)
     gain = cell(table, "lm · linear_probe").gain
     assert gain is not None and gain.p is not None and gain.p < 0.05 and gain.verdict == "preliminary"
-    assert f"‡ +{gain.value:.3f}" in to_markdown(table)
-    assert "‡ unlike, by fewer than 5 trainings: not a verdict" in to_markdown(table)
+    assert f"? +{gain.value:.3f}" in to_markdown(table)
+    assert "? unlike, by fewer than 5 trainings: not a verdict" in to_markdown(table)
 
 
 def test_failed_and_missing_cells_are_seen_and_change_nobodys_rank(results: Path) -> None:

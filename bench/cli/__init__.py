@@ -17,6 +17,7 @@ from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
 from .run import leaderboard, run, track
+from .selftest import selftest
 from .training import pretrain
 
 
@@ -87,5 +88,20 @@ def cli(context: click.Context, verbose: bool, plugins: tuple[Path, ...]) -> Non
         context.with_resource(plugins_run(plugins))
 
 
-for command in (list_, show, check, audit, resplit, run, leaderboard, track, pretrain, new, genome, cache, doctor):
+for command in (
+    list_,
+    show,
+    check,
+    audit,
+    resplit,
+    run,
+    leaderboard,
+    track,
+    pretrain,
+    new,
+    genome,
+    cache,
+    doctor,
+    selftest,
+):
     cli.add_command(command)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -33,6 +34,7 @@ from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
 from ..run import Outcome, Result
+from ..selftest import Claim
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -230,6 +232,18 @@ def print_findings(findings: Sequence[Finding]) -> None:
         status = Text(finding.status, _STYLES[finding.status])
         table.add_row(status, finding.topic, Text.assemble(finding.detail, fix))
     Console(highlight=False).print(table)
+
+
+def print_claims(claims: Sequence[Claim]) -> None:
+    """Print what was claimed, in which setting, the rate that was found and the one that was expected."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("Claim", "Setting", "Rate", "Expected", "Times", ""):
+        table.add_column(name, justify="right" if name in ("Rate", "Times") else "left")
+    for c in claims:
+        rate = "–" if c.found is None else f"{c.found:.1%}"
+        expected = f"at most {c.high:.0%}" if c.low == 0 else f"{c.low:.0%} to {c.high:.0%}"
+        table.add_row(c.about, c.setting, rate, expected, f"{c.n:,}", "" if c.holds else "[bold red]does not hold")
+    Console().print(table)
 
 
 def print_cache(folder: Path, kinds: Sequence[KindUse], entries: Sequence[Entry]) -> None:

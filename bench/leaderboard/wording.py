@@ -12,7 +12,7 @@ from .comparisons import MIN_SEEDS
 from .table import Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
-BEST, COLLAPSED, TIE, PRELIMINARY, NOTHING = "◆", "†", "=", "‡", "–"
+BEST, COLLAPSED, TIE, PRELIMINARY, NOTHING = "◆", "†", "=", "?", "–"
 WIDE = 8
 """The number of columns above which a table is split into blocks, one per benchmark."""
 STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}

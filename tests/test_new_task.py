@@ -210,8 +210,8 @@ def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, s
     made = new_task("v.vcf", genome="genome.fa")
     conforms(made, "direction_is_stated")
     alt, long, _ = made.notes
-    assert alt.startswith(f"20 of {N} rows have no ALT of bases") and alt.endswith("they are left out")
-    assert long.startswith(f"10 of {N} rows have an allele that the window cannot hold") and "width = 703" in long
+    assert alt.startswith(f"20 of {N} rows without an ALT of bases") and alt.endswith("they are left out")
+    assert long.startswith(f"10 of {N} rows with an allele that the window cannot hold") and "width = 703" in long
     assert len(made.task.source()) == N - 30
 
 

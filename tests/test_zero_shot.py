@@ -283,7 +283,7 @@ def test_a_restored_length_is_told_from_a_substitution(seed: int, at: int, ref: 
     genome = genome[:at] + ref + genome[at + len(ref) :]
     if ref == alt:
         return
-    inputs, _, _ = variant_windows({"c": genome}, Changes(["c"], [at], [ref], [alt]), width=width, source="test")
+    inputs, *_ = variant_windows({"c": genome}, Changes(["c"], [at], [ref], [alt]), width=width, source="test")
     ((r, a),) = pairs_of(inputs)
     assert len(r) == len(a)
     change = compare(r, a)

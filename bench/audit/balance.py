@@ -57,7 +57,10 @@ def _size(split: Split) -> Finding:
     by = f"WARN below {FEW_TEST} test rows or {FEW_CLUSTERS} clusters"
     if split.dropped:
         summary += f"; {split.dropped:,} {'row is' if split.dropped == 1 else 'rows are'} in no part"
+    if split.omissions:
+        summary += f"; {split.omissions}"
     numbers = {"rows": sizes, "clusters": clusters, "groups": groups, "dropped": split.dropped}
+    numbers |= {"left_out": dict(split.left_out)} if split.left_out else {}
     return Finding("size", "Rows and clusters", "balance", "WARN" if few else "PASS", summary, by, numbers)
 
 

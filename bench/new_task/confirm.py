@@ -20,7 +20,7 @@ def confirmed(guesses: Sequence[Guess], task: Task, split: Split) -> tuple[list[
         found.append(f"{split.dropped:,} {'row' if split.dropped == 1 else 'rows'} left out of all parts")
     found += _confined(task, split)
     first = guesses[0]
-    reason = "; ".join(found)
+    reason = "; ".join(filter(None, [*found, split.omissions]))  # whose reasons stand beside other keys
     return [replace(first, reason=f"{first.reason}: {reason}" if first.reason else reason), *guesses[1:]], found[1:]
 
 

@@ -20,8 +20,8 @@ from ..text import Strings
 from ..types import Examples, Inputs, IntArray, Intervals, strings
 from .bed import read_places, table_columns
 from .cleaning import Cleaning
+from .ids import distinct_ids
 from .intervals import find_contig, loci, read_genome, windows
-from .labelled_intervals import distinct_ids
 from .negatives import NEGATIVES, REACH, Negatives, Rule, draw_negatives, spans
 from .source import Check, Source
 
@@ -116,6 +116,7 @@ class Peaks(Source):
             clusters=groups,
             intervals=at,
             soft_masked=lower,
+            left_out={"without negatives": len(drawn.lacking)} if len(drawn.lacking) else {},
         )
         if check:
             check(examples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,11 @@ from numpy.typing import NDArray
 from ..errors import ConfigError, DataError, nearest
 from ..types import FloatArray, IntArray, Kind
 from .numbers import ADVICE, MISSING, read_numbers
+
+log = logging.getLogger(__name__)
+
+WITHOUT = "without a target"
+"""Why rows are left out, in words that follow their number."""
 
 _JOINS = re.compile(r"[;,]")
 _BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -79,9 +85,33 @@ def parse_targets(
     return out
 
 
-def are_missing(values: Column, *, numbers: bool) -> NDArray[np.bool_]:
-    """Return which values (n,) are none: empty or NA, and in a column of numbers infinite ones too."""
-    words = {"", "na", "n/a", "nan", "null"} | (
+def with_target(
+    values: Sequence[Column], *, kind: Kind, reference: str, point: bool = False
+) -> tuple[list[list[str]], NDArray[np.bool_]]:
+    """Return the columns, where a value that is there takes the place of the missing, and which rows (n,) have all.
+
+    Raises DataError where every row lacks one.
+    """
+    columns = [list(column) for column in values]
+    lacks = [are_missing(column, numbers=kind == "regression", point=point) for column in columns]
+    missing = np.any(lacks, axis=0)
+    if missing.all():
+        raise DataError(f"{reference}: no row has a target; drop_missing would leave out all of them")
+    first = int(missing.argmin())
+    for column in columns:
+        for row in np.flatnonzero(missing):
+            column[row] = column[first]
+    if missing.any():
+        log.info("%s: %d of %d rows have no target and are left out", reference, int(missing.sum()), len(missing))
+    return columns, ~missing
+
+
+def are_missing(values: Column, *, numbers: bool, point: bool = False) -> NDArray[np.bool_]:
+    """Return which values (n,) are none: empty or NA, and in a column of numbers infinite ones too.
+
+    With `point` '.' is none, as in BED, VCF and GFF.
+    """
+    words = {"", "na", "n/a", "nan", "null", *("." if point else "")} | (
         {*MISSING, "+inf", "infinity", "+infinity", "-infinity"} if numbers else set()
     )
     return np.fromiter((value.strip().lower() in words for value in _listed(values)), bool, len(values))

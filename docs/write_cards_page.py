@@ -56,7 +56,10 @@ _ABOUT: Mapping[str, Mapping[str, str]] = {
         "table": "a file of rows: delimited text, Parquet, Arrow, JSON lines or FASTA",
         "files": "several files of rows, one after the other",
         "peaks": "a file of intervals that are all positives, for which negatives are made",
-        "drop_missing": "whether rows whose target is empty, NA or infinite are left out",
+        "drop_missing": "whether rows without a target (empty, NA, infinite, `.` in BED and VCF) are left out, counted",
+        "replicates": "rows of one input, in one group and stratum: 'mean' makes them one example of their mean, "
+        "'grouped' one group and one cluster; 'columns' takes the mean of several target columns",
+        "leave_out": "values of `target` whose rows are left out, counted, such as variants of uncertain significance",
         "bed": "a BED file, or a table of intervals",
         "variants": "a VCF, or another table of variants",
         "genome": "a registered genome, or a FASTA file",

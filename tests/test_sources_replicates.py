@@ -87,7 +87,9 @@ def test_a_variant_and_an_interval_of_several_rows(tmp_path: Path) -> None:
     head, rows = "chrom,pos,ref,alt,effect", ["c,17,A,G,1", "c,33,A,G,5", "c,17,A,G,3", "c,17,A,T,9"]
     (tmp_path / "v.csv").write_text("\n".join([head, *rows]) + "\n")
     keys: dict[str, Any] = {"kind": "regression", "target": "effect", "width": 8}
-    with pytest.raises(DataError, match=r'row 3: id .* is also in row 1; ids must be unique; replicates = "mean" takes'):
+    with pytest.raises(
+        DataError, match=r'row 3: id .* is also in row 1; ids must be unique; replicates = "mean" takes'
+    ):
         Variants(genome, str(tmp_path / "v.csv"), **keys)()
     mean = Variants(genome, str(tmp_path / "v.csv"), replicates="mean", **keys)()
     # Equal windows at two places are two variants.

@@ -33,6 +33,12 @@ def new() -> None:
 @click.option("--positive", default="", help="The positive one of two classes, where the names do not tell.")
 @click.option("--drop-missing", is_flag=True, help="Leave out rows whose target is empty, NA or infinite.")
 @click.option(
+    "--replicates",
+    default="",
+    metavar="mean|grouped|columns",
+    help="Rows of one input: their mean, or one group; several --target columns: their mean.",
+)
+@click.option(
     "--columns", default="", help="Names, separated by commas, of the columns of files without a header line."
 )
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
@@ -61,6 +67,7 @@ def task(
     alternate: str,
     positive: str,
     drop_missing: bool,
+    replicates: str,
     columns: str,
     config: str,
     deleterious: bool | None,
@@ -100,6 +107,7 @@ def task(
             pair=(reference, alternate),
             positive=positive,
             drop_missing=drop_missing,
+            replicates=replicates,
             config=config,
             columns=[name.strip() for name in columns.split(",")] if columns else [],
             deleterious=deleterious,

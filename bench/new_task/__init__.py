@@ -63,6 +63,7 @@ def new_task(
     pair: tuple[str, str] = ("", ""),
     positive: str = "",
     drop_missing: bool = False,
+    replicates: str = "",
     config: str = "",
     columns: Sequence[str] = (),
     deleterious: bool | None = None,
@@ -74,7 +75,8 @@ def new_task(
     `reference` may also be several files, or a folder of them, whose names say the class or the part of their rows, a
     folder with train, valid and test files, or ORG/NAME on the hub, where `config` names a configuration. `columns`
     names the columns of files without a header line. `sequence`, `targets` and the `pair` of REF and ALT name columns,
-    `positive` the class that comes last of two; with `drop_missing` rows without a target are left out. `genome` is a
+    `positive` the class that comes last of two; with `drop_missing` rows without a target are left out, and
+    `replicates` is what the rows, or target columns, that measure one input become. `genome` is a
     FASTA file or a registered name, for intervals and variants. With `negatives`, one of
     `sources.negatives.NEGATIVES`, all intervals are peaks and negatives are made of the genome. `deleterious` says
     whether the last class, or a higher value, is the more harmful variant, where the names do not tell. The card is
@@ -93,8 +95,17 @@ def new_task(
     if target.exists() and not force:
         raise ConfigError(f"{target} exists already; --force overwrites it, --out names another file")
     named = functools.partial(
-        roles_of, sequence=sequence, targets=targets, pair=pair, positive=positive, drop_missing=drop_missing
+        roles_of,
+        sequence=sequence,
+        targets=targets,
+        pair=pair,
+        positive=positive,
+        drop_missing=drop_missing,
+        replicates=replicates,
     )
+    if negatives and (replicates or drop_missing):
+        option = "--replicates" if replicates else "--drop-missing"
+        raise ConfigError(f"{first}: {option}: peaks with --negatives {negatives} have no targets; leave it out")
     if negatives and (layout is not None or on_hub or path.is_dir()):
         raise ConfigError(f"{first}: --negatives {negatives} needs one file of intervals")
     if layout is not None:

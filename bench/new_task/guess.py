@@ -8,6 +8,7 @@ from ..errors import ConfigError, DataError, nearest
 from ..sources.bed import CHROM, END, START
 from . import columns as c
 from .columns import Column, column_of, row_of_words
+from .replicates import choose_replicates
 from .roles import Guess, Roles, bp, describe, short, some
 from .sample import Sample
 from .target import candidates, choose_target, order_classes
@@ -21,14 +22,15 @@ def roles_of(
     pair: tuple[str, str] = ("", ""),
     positive: str = "",
     drop_missing: bool = False,
+    replicates: str = "",
 ) -> Roles:
     """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told.
 
     `sequence`, `targets` and the `pair` of REF and ALT are the columns that the user names; `positive` is the class
-    that comes last of two; with `drop_missing` rows without a target are left out.
+    that comes last of two; with `drop_missing` rows without a target are left out. `replicates` is what the user says
+    of rows that measure one input.
     """
-    columns = {name: column_of(name, values) for name, values in sample.columns.items()}
-    roles = Roles(sample, columns, drop_missing=drop_missing)
+    roles = Roles(sample, _columns(sample, point=sample.form != "table"), drop_missing=drop_missing)
     for option, names in (
         ("--sequence", [sequence]),
         ("--reference", [pair[0]]),
@@ -40,6 +42,9 @@ def roles_of(
     if bool(pair[0]) != bool(pair[1]) or (pair[0] and sequence):
         raise ConfigError("--reference and --alternate name the two sequences of a row: give both, without --sequence")
     places = find_places(roles)
+    if places and sample.form == "table":
+        roles.columns = _columns(sample, point=True)
+        places = find_places(roles)
     if "ref" in places:
         roles.form = "variants"
     elif "end" in places:
@@ -57,7 +62,12 @@ def roles_of(
         choose_target(roles, targets)
     order_classes(roles, positive)
     _id(roles)
+    choose_replicates(roles, replicates)
     return roles
+
+
+def _columns(sample: Sample, *, point: bool) -> dict[str, Column]:
+    return {name: column_of(name, values, point=point) for name, values in sample.columns.items()}
 
 
 def find_places(roles: Roles) -> dict[str, Column]:

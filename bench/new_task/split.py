@@ -222,13 +222,13 @@ def _hold_out(chrom: Sequence[str], labels: Sequence[str]) -> tuple[list[str], l
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     for name, label in zip(chrom, labels, strict=True):
         rows[name][label] += 1
-    n, classes = len(chrom), set(labels)
+    n, classes = len(chrom), set(labels) - {""}  # which rows have that are left out
     if len(rows) > 300:
         return None  # scaffolds: a few of them do not hold enough rows
 
     def enough(names: Sequence[str], share: float) -> bool:
         have = sum((rows[name] for name in names), Counter())
-        return have.total() >= share * n and set(have) == classes
+        return have.total() >= share * n and set(have) >= classes
 
     def choose(among: list[str], ideal: float, least: float) -> list[str]:
         out: list[str] = []

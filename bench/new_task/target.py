@@ -7,11 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ConfigError, DataError
 from ..sources.numbers import ADVICE
 from ..sources.targets import are_missing
 from . import columns as c
-from .columns import Column, joined_labels, zeros_and_ones
+from .columns import Column, column_of, joined_labels, zeros_and_ones
+from .replicates import replicate_columns
 from .roles import Guess, Roles, describe, short, some
 from .sample import BED
 
@@ -54,6 +58,8 @@ def _why_not(column: Column) -> str:
         return "a place"
     if column.named(c.ID) or column.named(c.GROUP):
         return "names"
+    if column.named(c.REPLICATE):
+        return "names of replicates"
     if column.holds == "whole numbers" and column.unique and len(column.values) > 20:
         return "as many values as rows"
     return _not_classes(column)
@@ -106,7 +112,13 @@ def choose_target(roles: Roles, given: Sequence[str]) -> None:
     if len(fit) > 2 and not named and all(set(column.counts) <= {"0", "1"} for column in fit):
         return _set_target(roles, fit, f"{len(fit)} columns of 0 and 1, one for each label")
     listed = some([f"{column.name!r} ({describe(column)})" for column in (named or fit)])
-    raise DataError(f"{where}: {len(named or fit)} columns can be the target: {listed}; name it with --target")
+    replicates = replicate_columns(fit)
+    mean = " ".join(f"--target {name}" for name in replicates[:6])
+    advice = f"; {some(replicates, 6)} look like replicates, whose mean is {mean} --replicates columns"
+    raise DataError(
+        f"{where}: {len(named or fit)} columns can be the target: {listed}; name it with --target"
+        + (advice if replicates else "")
+    )
 
 
 def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: bool = False) -> None:
@@ -123,7 +135,7 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
             raise DataError(f"{where}: column {column.name!r}: {doubt}; {ADVICE}{more}")
         _check_missing(roles, column)
         roles.taken[column.name] = "target"
-    roles.target = first
+    first = roles.target = _with_values(roles, first)
     if len(chosen) > 1:
         binary = all(set(column.counts) <= {"0", "1"} for column in chosen)
         if not binary and any(column.holds not in ("numbers", "whole numbers") for column in chosen):
@@ -179,20 +191,34 @@ def _check_missing(roles: Roles, column: Column) -> None:
     """Raise DataError, with the way out, where rows have no value of a target and are not to be left out."""
     if column.empty and (joined_labels(column) or any(value.startswith("[") for value in column.counts)):
         return  # a row of no label
-    missing = are_missing(column.values, numbers=column.holds != "text")
+    missing = _missing(roles, column)
     n, rows = int(missing.sum()), len(missing)
     if not n:
         return
     share = f"{n:,} of {rows:,} rows {'has' if n == 1 else 'have'} no {column.name!r}"
-    if roles.drop_missing and roles.form == "sequences":
+    if roles.drop_missing:
         if not any(guess.key == "drop_missing" for guess in roles.guesses):
             roles.guesses.append(Guess("drop_missing", True, share))
         return
     first = int(missing.argmax())
-    way = "leave them out with --drop-missing" if roles.form == "sequences" else "remove them from the file"
+    value = roles.sample.columns[column.name][first]
     raise DataError(
-        f"{roles.sample.reference}: row {first + 1}: {column.name!r} is {column.values[first]!r}; {share}: {way}"
+        f"{roles.sample.reference}: row {first + 1}: {column.name!r} is {value!r}; {share}: leave them out with "
+        "--drop-missing"
     )
+
+
+def _missing(roles: Roles, column: Column) -> NDArray[np.bool_]:
+    """Return which rows (n,) have no value of a target, as the source of the card will judge."""
+    return are_missing(column.values, numbers=column.holds != "text", point=roles.form != "sequences")
+
+
+def _with_values(roles: Roles, column: Column) -> Column:
+    """Return the column with '' in the rows that are left out for want of a value."""
+    missing = _missing(roles, column)
+    if not roles.drop_missing or not missing.any():
+        return column
+    return column_of(column.name, ["" if none else v for v, none in zip(column.values, missing, strict=True)])
 
 
 def _merged(roles: Roles, column: Column) -> list[str]:

@@ -221,8 +221,9 @@ class Variants(Source):
         if self.replicates in ("mean", "grouped"):
             names = ids_of_replicates(names, numbered(variants), where)
         else:
-            several = "" if self.kind != "regression" else '; replicates = "mean" takes the mean of a variant\'s rows'
-            check_ids(names, where, advice=f"ids must be unique{several}")
+            mean = 'replicates = "mean" takes the mean of a variant\'s rows'
+            several = mean if self.kind == "regression" else 'replicates = "grouped" keeps a variant\'s rows together'
+            check_ids(names, where, advice=f"ids must be unique; {several}")
         none = strings([""] * len(ids))
         rows = Examples(
             ids=names,

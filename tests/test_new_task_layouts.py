@@ -11,7 +11,7 @@ import pytest
 
 from baserate.checks import run_checks
 from baserate.errors import BaserateError
-from baserate.new_task import NewTask, new_task
+from baserate.new_task import Choices, NewTask, new_task
 from baserate.splits import load_split
 
 RNG = np.random.default_rng(11)
@@ -123,11 +123,11 @@ def test_a_file_without_a_header_line(here: Path) -> None:
     csv(here / "t.csv", [*POSITIVE, *NEGATIVE], [1] * N + [0] * N, header="")
     with pytest.raises(BaserateError, match=r"first line holds DNA.*--columns sequence,label"):
         new_task("t.csv")
-    made = new_task("t.csv", columns=["sequence", "label"])
+    made = new_task("t.csv", Choices(columns=["sequence", "label"]))
     parts = labelled(made)
     assert sum(map(len, parts.values())) == 2 * N and made.sample.n == 2 * N
     with pytest.raises(BaserateError, match=r"t.csv: row 1: 2 fields where the header has 3"):
-        new_task("t.csv", columns=["a", "b", "c"], name="other")
+        new_task("t.csv", Choices(columns=["a", "b", "c"]), name="other")
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_two_columns_that_fit_are_asked_about_whatever_their_names(here: Path) -
     with pytest.raises(BaserateError, match=r"2 columns hold DNA, 'utr' \(50 bp\), 'seq' \(110 bp\).*--sequence"):
         new_task(name)
     with pytest.raises(BaserateError, match=r"2 columns can be the target: 'hrl'.*, 'phenotype'.*--target"):
-        new_task(name, sequence="seq")
-    made = new_task(name, sequence="seq", targets=["hrl"])
+        new_task(name, Choices(sequence="seq"))
+    made = new_task(name, Choices(sequence="seq", targets=["hrl"]))
     assert made.task.kind == "regression" and value(made, "sequence") == "seq"
     plain = table(
         here / "u.csv",
@@ -199,10 +199,10 @@ def test_alleles_beside_sequences_and_any_names_for_a_pair(here: Path) -> None:
     made = new_task(table(here / "t.csv", columns))
     assert (value(made, "sequence"), value(made, "alternate")) == ("ref", "alt") and made.task.variants
     columns = {"RefAllele": POSITIVE, "Other": changed, "psi": psi}
-    made = new_task(table(here / "u.csv", columns), pair=("RefAllele", "Other"))
+    made = new_task(table(here / "u.csv", columns), Choices(reference="RefAllele", alternate="Other"))
     assert (value(made, "sequence"), value(made, "alternate")) == ("RefAllele", "Other")
     with pytest.raises(BaserateError, match="give both, without --sequence"):
-        new_task("u.csv", pair=("RefAllele", ""), name="v")
+        new_task("u.csv", Choices(reference="RefAllele"), name="v")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,9 @@ def test_classes_that_differ_in_their_case_are_one_with_a_note(here: Path) -> No
 def test_the_positive_class(
     here: Path, labels: tuple[str, str], positive: str, classes: tuple[str, str], noted: bool
 ) -> None:
-    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30}), positive=positive)
+    made = new_task(
+        table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30}), Choices(positive=positive)
+    )
     assert made.task.classes == classes
     assert any("--positive" in note for note in made.notes) == noted
 
@@ -302,7 +304,7 @@ def test_rows_without_a_measurement_are_left_out_or_named(here: Path, missing: s
         BaserateError, match=rf"t.csv: row 9: 'y' is '{missing}'; 2 of 60 rows have no 'y'.*--drop-missing"
     ):
         new_task(name)
-    made = new_task(name, drop_missing=True)
+    made = new_task(name, Choices(drop_missing=True))
     assert made.task.kind == "regression" and value(made, "drop_missing") is True
     loaded = {s: y for _, e in load_split(made.task) for s, y in zip(e.inputs.sequences, e.targets, strict=True)}
     assert loaded == {s: i / 7 for i, s in enumerate(POSITIVE) if i not in (8, 30)}
@@ -311,7 +313,7 @@ def test_rows_without_a_measurement_are_left_out_or_named(here: Path, missing: s
 def test_rows_without_a_class_are_left_out_and_others_keep_their_row_numbers(here: Path) -> None:
     labels = ["a", "b"] * 30
     labels[3] = ""
-    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}), drop_missing=True)
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}), Choices(drop_missing=True))
     split = load_split(made.task)
     assert sum(len(e) for _, e in split) == N - 1
     labels[20] = "odd"

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .options import data_dir_option, quiet_option
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    """Return names that commas separate."""
+    return [name.strip() for name in value.split(",")] if value else []
 
 
 @click.group()
@@ -39,7 +45,10 @@ def new() -> None:
     help="Rows of one input: their mean, or one group; several --target columns: their mean.",
 )
 @click.option(
-    "--columns", default="", help="Names, separated by commas, of the columns of files without a header line."
+    "--columns",
+    default="",
+    callback=_names,
+    help="Names, separated by commas, of the columns of files without a header line.",
 )
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
 @click.option(
@@ -56,25 +65,7 @@ def new() -> None:
 @data_dir_option
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
-def task(
-    files: tuple[str, ...],
-    genome: str,
-    name: str,
-    out: Path | None,
-    targets: tuple[str, ...],
-    sequence: str,
-    reference: str,
-    alternate: str,
-    positive: str,
-    drop_missing: bool,
-    replicates: str,
-    columns: str,
-    config: str,
-    deleterious: bool | None,
-    negatives: str,
-    force: bool,
-    quiet: bool,
-) -> None:
+def task(files: tuple[str, ...], name: str, out: Path | None, force: bool, quiet: bool, **choices: Any) -> None:
     """Write a commented task card for FILE: a table, FASTA, BED or VCF, several of them, a folder, a hub id.
 
     \b
@@ -92,28 +83,12 @@ def task(
       baserate new task ./headerless.tsv --columns sequence,label
       baserate new task ./clinvar.vcf --genome hg38.fa --target significance --out clinvar.toml
     """
-    from ..new_task import new_task
+    from ..new_task import Choices, new_task
     from ..new_task.show import report
     from .display import activity_display
 
     with activity_display(quiet=quiet):
-        card = new_task(
-            files,
-            genome=genome,
-            name=name,
-            out=out,
-            targets=targets,
-            sequence=sequence,
-            pair=(reference, alternate),
-            positive=positive,
-            drop_missing=drop_missing,
-            replicates=replicates,
-            config=config,
-            columns=[name.strip() for name in columns.split(",")] if columns else [],
-            deleterious=deleterious,
-            negatives=negatives,
-            force=force,
-        )
+        card = new_task(files, Choices(**choices), name=name, out=out, force=force)
     if not quiet:
         click.echo(report(card) + "\n")
     path = shlex.quote(str(card.path) if card.path.is_absolute() else f"./{card.path}")

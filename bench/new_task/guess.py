@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..errors import ConfigError, DataError, nearest
 from ..sources.bed import CHROM, END, START
 from . import columns as c
+from .choices import Choices
 from .columns import Column, column_of, row_of_words
 from .replicates import choose_replicates
 from .roles import Guess, Roles, bp, describe, short, some
@@ -14,32 +15,19 @@ from .sample import Sample
 from .target import candidates, choose_target, order_classes
 
 
-def roles_of(
-    sample: Sample,
-    *,
-    sequence: str,
-    targets: Sequence[str],
-    pair: tuple[str, str] = ("", ""),
-    positive: str = "",
-    drop_missing: bool = False,
-    replicates: str = "",
-) -> Roles:
-    """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told.
-
-    `sequence`, `targets` and the `pair` of REF and ALT are the columns that the user names; `positive` is the class
-    that comes last of two; with `drop_missing` rows without a target are left out. `replicates` is what the user says
-    of rows that measure one input.
-    """
-    roles = Roles(sample, _columns(sample, point=sample.form != "table"), drop_missing=drop_missing)
+def roles_of(sample: Sample, choices: Choices) -> Roles:
+    """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told."""
+    roles = Roles(sample, _columns(sample, point=sample.form != "table"), drop_missing=choices.drop_missing)
+    reference, alternate = choices.reference, choices.alternate
     for option, names in (
-        ("--sequence", [sequence]),
-        ("--reference", [pair[0]]),
-        ("--alternate", [pair[1]]),
-        ("--target", targets),
+        ("--sequence", [choices.sequence]),
+        ("--reference", [reference]),
+        ("--alternate", [alternate]),
+        ("--target", choices.targets),
     ):
         for name in filter(None, names):
             _require(roles, name, option)
-    if bool(pair[0]) != bool(pair[1]) or (pair[0] and sequence):
+    if bool(reference) != bool(alternate) or (reference and choices.sequence):
         raise ConfigError("--reference and --alternate name the two sequences of a row: give both, without --sequence")
     places = find_places(roles)
     if places and sample.form == "table":
@@ -49,20 +37,20 @@ def roles_of(
         roles.form = "variants"
     elif "end" in places:
         roles.form = "intervals"
-    if pair[0]:
+    if reference:
         roles.form = "sequences"
-        roles.take("sequence", roles.columns[pair[0]], "given by --reference")
-        roles.take("alternate", roles.columns[pair[1]], "given by --alternate")
-        _set_paired(roles, bool(targets))
+        roles.take("sequence", roles.columns[reference], "given by --reference")
+        roles.take("alternate", roles.columns[alternate], "given by --alternate")
+        _set_paired(roles, bool(choices.targets))
     elif roles.form == "sequences":
-        _sequence(roles, sequence, bool(targets))
+        _sequence(roles, choices.sequence, bool(choices.targets))
     else:
         roles.taken |= {column.name: role for role, column in places.items()}
     if roles.kind != "paired":
-        choose_target(roles, targets)
-    order_classes(roles, positive)
+        choose_target(roles, choices.targets)
+    order_classes(roles, choices.positive)
     _id(roles)
-    choose_replicates(roles, replicates)
+    choose_replicates(roles, choices.replicates)
     return roles
 
 

@@ -26,6 +26,19 @@ class Layout:
     parts: tuple[str, ...]
 
 
+def find_layout(paths: Sequence[Path]) -> Layout | None:
+    """Return what the names of several files, or of those in a folder, say; None for a file or a folder of parts."""
+    if len(paths) > 1:
+        return layout_of(paths)
+    (path,) = paths
+    if not path.is_dir():
+        return None
+    files = data_files(path)
+    if len(files) < 2 or not classes_in_files(files):
+        return None
+    return layout_of(files)
+
+
 def layout_of(files: Sequence[Path]) -> Layout:
     """Return what the names of the files, and of their folders below the one that has them all, say of their rows.
 

@@ -48,22 +48,43 @@ def choose_replicates(roles: Roles, given: str) -> None:
         return
     rows_of = _rows_of(roles)
     repeated = [rows for rows in rows_of if len(rows) > 1]
-    counted = f"{sum(map(len, repeated)):,} of {len(roles.sample):,} rows measure {len(repeated):,} inputs repeatedly"
+    counted = (
+        f"{sum(map(len, repeated)):,} of {len(roles.sample):,} rows measure {_count(repeated, 'input')} repeatedly"
+    )
     if given:
         roles.guesses.append(Guess("replicates", given, f"given by --replicates: {counted}"))
-        return _name_inputs(roles, rows_of)
-    if roles.kind != "regression" or not _are_measured_again(roles, repeated):
-        return None
+        _name_inputs(roles, rows_of)
+    elif roles.kind == "classification":
+        _group_variants(roles, repeated)
+    elif _are_measured_again(roles, repeated):
+        _refuse_conditions(roles, repeated, counted)
+        reason = "a model has one score for an input, to which their scatter is noise; 'grouped' keeps each row"
+        roles.guesses.append(Guess("replicates", "mean", f"{counted}: {reason}"))
+        roles.notes.append(f"{counted}; the card takes the mean of each, --replicates grouped keeps the rows")
+        _name_inputs(roles, rows_of)
+
+
+def _group_variants(roles: Roles, repeated: Sequence[Sequence[int]]) -> None:
+    """Add the key where variants, whose ids are unique, have several rows with a class each."""
+    if roles.form != "variants" or not repeated or roles.target is None:
+        return
+    labels = roles.target.values
+    differ = sum(len({labels[row].lower() for row in rows}) > 1 for rows in repeated)
+    counted = f"{sum(map(len, repeated)):,} of {len(roles.sample):,} rows are of {_count(repeated, 'variant')}"
+    roles.guesses.append(Guess("replicates", "grouped", f"{counted}, whose rows stay together"))
+    classes = f", {differ:,} of them with several classes" if differ else ""
+    roles.notes.append(f"{counted}{classes}; the card keeps all rows, those of a variant in one group and cluster")
+
+
+def _refuse_conditions(roles: Roles, repeated: Sequence[Sequence[int]], counted: str) -> None:
+    """Raise DataError where another column differs between the rows of an input, as conditions do."""
     if conditions := _conditions(roles, repeated):
         listed = some([f"{column.name!r} ({describe(column)})" for column in conditions], 3)
         raise DataError(
-            f"{where}: {counted}, with other values of {listed}: replicates, or conditions? --replicates mean takes "
-            "the mean of an input, --replicates grouped keeps its rows together; of conditions make a file each"
+            f"{roles.sample.reference}: {counted}, with other values of {listed}: replicates, or conditions? "
+            "--replicates mean takes the mean of an input, --replicates grouped keeps its rows together; of conditions "
+            "make a file each"
         )
-    reason = "a model has one score for an input, to which their scatter is noise; 'grouped' keeps each row"
-    roles.guesses.append(Guess("replicates", "mean", f"{counted}: {reason}"))
-    roles.notes.append(f"{counted}; the card takes the mean of each, --replicates grouped keeps the rows")
-    return _name_inputs(roles, rows_of)
 
 
 def replicate_columns(fit: Sequence[Column]) -> list[str]:
@@ -74,6 +95,10 @@ def replicate_columns(fit: Sequence[Column]) -> list[str]:
         if found and column.holds in ("numbers", "whole numbers"):
             of_stem[found["stem"], found["rest"]].append(column.name)
     return max(of_stem.values(), key=len, default=[]) if any(len(names) > 1 for names in of_stem.values()) else []
+
+
+def _count(repeated: Sequence[object], what: str) -> str:
+    return f"{len(repeated):,} {what}{'s' * (len(repeated) != 1)}"
 
 
 def _rows_of(roles: Roles) -> list[list[int]]:
@@ -123,4 +148,5 @@ def _name_inputs(roles: Roles, rows_of: Sequence[Sequence[int]]) -> None:
             continue
         names = [{values[row] for row in rows} for rows in rows_of]
         if all(len(one) == 1 for one in names) and len(set().union(*names)) == len(names):
-            return roles.take("id", column, "one for each input")
+            roles.take("id", column, "one for each input")
+            return

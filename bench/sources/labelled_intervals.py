@@ -80,9 +80,10 @@ class Bed(Source):
             intervals=at,
         )
         examples = self._of_bases(whole, columns, target) if self.span else self._labelled(whole, measured, target)
+        examples = replicated(examples, self.replicates, kind=self.kind, where=self.bed)
         if check:
             check(examples)
-        return replicated(examples, self.replicates, kind=self.kind, where=self.bed)
+        return examples
 
     def _places(self, columns: Mapping[str, Sequence[str]]) -> Intervals:
         """Return the window of each row, which may extend beyond its contig."""

@@ -60,7 +60,7 @@ _ABOUT: Mapping[str, Mapping[str, str]] = {
         "replicates": "rows of one input, in one group and stratum: 'mean' makes them one example of their mean, "
         "'grouped' one group and one cluster; 'columns' takes the mean of several target columns",
         "leave_out": "values of `target` whose rows are left out, counted, such as variants of uncertain significance",
-        "bed": "a BED file, or a table of intervals",
+        "bed": "a BED, GFF3 or GTF file, or a table of intervals",
         "variants": "a VCF, or another table of variants",
         "genome": "a registered genome, or a FASTA file",
         "hub": "the data set's ORG/NAME on the hub",

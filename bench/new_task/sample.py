@@ -16,6 +16,7 @@ from ..errors import DataError, nearest
 from ..files import check_regular
 from ..sources.bed import BED_FORMATS
 from ..sources.delimited import check_row
+from ..sources.gff import GFF_FORMATS, gff_columns
 from ..sources.json_lines import JSON, json_columns
 from ..sources.labelled import FASTA
 from ..sources.spreadsheet import SPREADSHEET
@@ -30,13 +31,13 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
-SUFFIXES = (*_DELIMITERS, *BED_FORMATS, *JSON, *FASTA, ".parquet", ".pq", SPREADSHEET)
+SUFFIXES = (*_DELIMITERS, *BED_FORMATS, *GFF_FORMATS, *JSON, *FASTA, ".parquet", ".pq", SPREADSHEET)
 """Suffixes of the files that can be read; text may also be packed."""
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
 """The columns of a BED file without a header."""
 
-Form = Literal["table", "bed", "vcf"]
+Form = Literal["table", "bed", "gff", "vcf"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Sample:
 
 
 def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
-    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON, .xlsx), a FASTA file or a BED file.
+    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON, .xlsx), a FASTA file, BED or GFF.
 
     `columns` names the columns of delimited text without a header line. Raises DataError, naming the file and line,
     where it is none of these or is empty.
@@ -74,7 +75,7 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
         return _whole(path)
     if suffix not in SUFFIXES:
         packed = ", ".join(PACKED)
-        raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}; text also {packed})")
+        raise DataError(f"{path}: expected a table, FASTA, BED, GFF or VCF ({', '.join(SUFFIXES)}; text also {packed})")
     head, pieces, share = _blocks(path, seekable=suffix not in FASTA)
     if suffix in JSON and share < 1 and head.lstrip().startswith("["):
         return _whole(path)
@@ -84,6 +85,9 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
         values = _fasta(head, path, cut=share < 1)
     elif suffix in BED_FORMATS:
         values = _bed([head, *pieces], path)
+    elif suffix in GFF_FORMATS:
+        rest = (line for piece in pieces for line in piece.splitlines() if line.count("\t") >= 7)
+        values = gff_columns(itertools.chain(head.splitlines(), rest), path)
     elif suffix in JSON:
         values = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
     else:
@@ -91,8 +95,13 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
         if suffix == ".vcf" and "INFO" in values:
             values = _with_info(values)
     rows = len(next(iter(values.values()), []))
-    form: Form = "bed" if suffix in BED_FORMATS else "vcf" if suffix == ".vcf" else "table"
-    return _filled(Sample(str(path), form, values, share >= 1, max(rows, round(rows / share))))
+    return _filled(Sample(str(path), _form(suffix), values, share >= 1, max(rows, round(rows / share))))
+
+
+def _form(suffix: str) -> Form:
+    if suffix in BED_FORMATS:
+        return "bed"
+    return "gff" if suffix in GFF_FORMATS else "vcf" if suffix == ".vcf" else "table"
 
 
 def joined_sample(samples: Sequence[Sample], given: Mapping[str, Sequence[str]], reference: str) -> Sample:

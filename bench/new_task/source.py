@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -52,14 +53,17 @@ def file_source(sample: Sample, roles: Roles, path: Path, card: Path, choices: C
     starts, ends = (sample.columns[_column(roles, role)] for role in ("start", "end"))
     widths = [_whole(e, path) - _whole(s, path) for s, e in zip(starts, ends, strict=True)]
     out = [where, Guess("peaks" if negatives else "bed", file, _read(sample))]
-    if sample.form != "bed":
+    if sample.form == "gff":
+        out[-1] = replace(out[-1], reason=f"{out[-1].reason}; starts are counted from 0, as in BED")
+    elif sample.form != "bed":
         out.append(
             Guess("position_base", 0, "0-based, half-open as in BED; 1 if start counts from 1 and end is included")
         )
     strand = next((column for column in roles.columns.values() if column.name.lower() == "strand"), None)
     if strand is not None and roles.taken[strand.name] == "strand":
-        named = "name it in a header line" if sample.form == "bed" else "rename the column"
-        read_strands(sample.columns[strand.name], str(path), advice=f"; {named} if it is something else")
+        named = {"bed": "; name it in a header line if it is something else", "gff": ""}
+        advice = named.get(sample.form, "; rename the column if it is something else")
+        read_strands(sample.columns[strand.name], str(path), advice=advice)
     elif strand is not None:
         out.append(
             Guess("stranded", False, f"{strand.name!r} is the {roles.taken[strand.name]}; all is read along '+'")

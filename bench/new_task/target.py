@@ -35,12 +35,15 @@ _NO_VERDICT = re.compile(
     re.I,
 )
 """What a class of variants says where nobody has decided, such as in CLNSIG of ClinVar."""
+_OF_GFF = ("source", "score", "phase")
+"""Fields of GFF that say how a feature was found and is read, rather than what it is."""
 _PLAIN = ("0", "1", "true", "True", "yes", "pos", "positive", "Positive", "active", "strong", "high")
 
 
 def candidates(roles: Roles) -> list[Column]:
     """Return the columns that can be a target: not DNA, names, places or parts, and not constant."""
-    return [column for column in roles.free() if not _why_not(column)]
+    fixed = _OF_GFF if roles.sample.form == "gff" else ()
+    return [column for column in roles.free() if column.name not in fixed and not _why_not(column)]
 
 
 def _why_not(column: Column) -> str:
@@ -91,7 +94,9 @@ def choose_target(roles: Roles, given: Sequence[str]) -> None:
     fourth = roles.columns.get("name")
     if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
         return _set_target(roles, [fourth], "column 4 of a BED file")
-    if roles.form == "intervals" and all(name.lower() in BED or name.isdigit() for name in roles.columns):
+    fit = candidates(roles)
+    plain = all(name.lower() in BED or name.isdigit() for name in roles.columns)
+    if roles.form == "intervals" and (plain or (roles.sample.form == "gff" and not fit)):
         # The score of BED is how dark a browser draws the interval, and what follows the strand is drawn too.
         free = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
         measured = f", or, if a column is measured, name it with --target: {', '.join(free)}" if free else ""
@@ -99,7 +104,6 @@ def choose_target(roles: Roles, given: Sequence[str]) -> None:
             f"{where}: intervals without labels, which are positives without negatives; --negatives gc_matched makes "
             f"them of --genome, or add them and a column of labels (column 4 of BED){measured}"
         )
-    fit = candidates(roles)
     if not fit:
         unfit = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
         listed = f": {some(unfit)}" if unfit else "; every row needs a label or a measurement"

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ConfigError, DataError
 from ..types import Examples, Inputs, Intervals, strings
 from .bases import Bins, label_rows, per_base_examples
-from .bed import joined, read_places, table_columns
+from .bed import check_base, joined, read_places, table_columns
 from .ids import distinct_ids
 from .intervals import EDGES, Edge, loci, read_genome, windows
 from .replicates import Replicates, replicated
@@ -22,7 +22,7 @@ from .targets import WITHOUT, parse_targets, with_target
 
 @dataclass(frozen=True, kw_only=True)
 class Bed(Source):
-    """One example for each interval of a BED file or table, or with `span` for each bin of that many bases.
+    """One example for each interval of BED, GFF or a table, or with `span` for each bin of that many bases.
 
     `target` is the column of the class, the labels or the measurement: by default 'label', else column 4; a list of
     labels or measurements may be in brackets. With `drop_missing` rows without one ('.', empty, NA; infinite ones too
@@ -61,6 +61,7 @@ class Bed(Source):
         """Return the examples. Raises DataError, naming the file and row, for anything that cannot be used."""
         if self.edge not in EDGES:
             raise ConfigError(f"edge = {self.edge!r}; expected one of {', '.join(EDGES)}")
+        check_base(self.bed, self.position_base)
         columns = table_columns(self.bed)
         at = self._places(columns)
         measured, target = self._measured(columns, len(at.chrom))

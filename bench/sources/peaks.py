@@ -18,7 +18,7 @@ from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..text import Strings
 from ..types import Examples, Inputs, IntArray, Intervals, strings
-from .bed import read_places, table_columns
+from .bed import check_base, read_places, table_columns
 from .cleaning import Cleaning
 from .ids import distinct_ids
 from .intervals import find_contig, loci, read_genome, windows
@@ -128,6 +128,7 @@ class Peaks(Source):
         Raises ConfigError naming the key, or DataError naming the row of a peak that the genome does not have.
         """
         self._check_keys()
+        check_base(self.peaks, self.position_base)
         genome = genome or read_genome(self.genome, upper=False)
         places = read_places(
             table_columns(self.peaks), self.peaks, position_base=self.position_base, stranded=self.stranded

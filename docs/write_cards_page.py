@@ -69,6 +69,8 @@ _ABOUT: Mapping[str, Mapping[str, str]] = {
         "folder": "a folder with one file, or a folder of classes, for each part",
         "sequence": "the column of the DNA",
         "target": "the column of the class, label or measurement, or a list of such columns",
+        "sheet": "the sheet of a spreadsheet (.xlsx), by default the first",
+        "header": "the number of rows above the header of a spreadsheet",
         "strata": "columns to report by, or that the split rule reads",
         "chrom": "the column of the contig, if it has none of the usual names",
         "start": "the column of the start, if it has none of the usual names",

@@ -50,6 +50,7 @@ def new() -> None:
     callback=_names,
     help="Names, separated by commas, of the columns of files without a header line.",
 )
+@click.option("--sheet", default="", help="The sheet of an .xlsx file, where several have tables.")
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
 @click.option(
     "--deleterious/--not-deleterious",

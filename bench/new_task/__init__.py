@@ -20,7 +20,7 @@ from .parts import is_hub_id, read_parts, split_in_parts
 from .peaks import peak_roles
 from .roles import Guess, Roles
 from .sample import Sample, find_file, joined_sample, read_sample
-from .source import file_source, files_source, parts_source
+from .source import file_source, files_source, parts_source, reading
 from .split import propose_split
 from .write import write_card
 
@@ -107,26 +107,28 @@ def new_task(
 
 def _look_at_file(path: Path, card: Path, choices: Choices) -> _Look:
     """Return what one file of sequences, intervals or variants gives."""
-    sample = read_sample(path, choices.columns)
+    sample = read_sample(path, choices.columns, choices.sheet)
     roles = peak_roles(sample, choices) if choices.negatives else roles_of(sample, choices)
     source, placed = file_source(sample, roles, path, card, choices)
-    if choices.columns:
-        source.append(Guess("columns", list(choices.columns), "the file has no header line"))
+    source += reading(choices, [sample])
     return _Look(roles, source, propose_split(roles, intervals=placed))
 
 
 def _look_at_files(layout: Layout, references: Sequence[str], card: Path, choices: Choices) -> _Look:
     """Return what several files give, whose names say the class or the part of their rows."""
     given = {key: values for key, values in (("label", layout.labels), ("part", layout.parts)) if values}
-    samples = [read_sample(file, choices.columns) for file in layout.files]
+    samples = [read_sample(file, choices.columns, choices.sheet) for file in layout.files]
     roles = roles_of(joined_sample(samples, given, " ".join(references)), choices)
     if roles.form != "sequences" or any(sample.form != "table" for sample in samples):
         raise DataError(f"{references[0]}: of several files each must be a table of sequences or FASTA")
-    return _Look(roles, files_source(layout, card, choices.columns), propose_split(roles, intervals=False))
+    source = [*files_source(layout, card), *reading(choices, samples)]
+    return _Look(roles, source, propose_split(roles, intervals=False))
 
 
 def _look_at_parts(reference: str, card: Path, choices: Choices) -> _Look:
     """Return what a folder of train, valid and test files gives, or a data set on the hub."""
+    if choices.sheet:
+        raise ConfigError(f"{reference}: --sheet {choices.sheet!r} is for spreadsheets, which are no parts")
     sample, sizes, commit = read_parts(reference, config=choices.config)
     roles = roles_of(sample, choices)
     return _Look(roles, parts_source(reference, card, choices.config, commit), split_in_parts(roles, sizes))

@@ -16,6 +16,7 @@ class Choices:
         genome: A FASTA file or a registered genome, for intervals and variants.
         negatives: One of `sources.negatives.NEGATIVES`: all intervals are peaks, and negatives are made of the genome.
         columns: The names of the columns of files without a header line, in file order.
+        sheet: The sheet of spreadsheets that has the table.
         sequence: The column of the DNA.
         reference: The column of REF sequences, where each row has two sequences.
         alternate: The column of ALT sequences.
@@ -31,6 +32,7 @@ class Choices:
     genome: str = ""
     negatives: str = ""
     columns: Sequence[str] = ()
+    sheet: str = ""
     sequence: str = ""
     reference: str = ""
     alternate: str = ""

@@ -73,6 +73,7 @@ def peak_source(table: Sequence[Guess], roles: Roles, path: Path, genome: str, n
             classes=CLASSES,
             negatives=negatives,
             gc_tolerance=tolerance,
+            sheet=roles.sample.sheet,
             **known,
         )
         drawn = source.draw(contigs)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from ..dna.fasta_text import fasta_records, header_columns
-from ..errors import DataError, nearest
+from ..errors import ConfigError, DataError, nearest
 from ..files import check_regular
 from ..sources.bed import BED_FORMATS
 from ..sources.delimited import check_row
 from ..sources.gff import GFF_FORMATS, gff_columns
 from ..sources.json_lines import JSON, json_columns
 from ..sources.labelled import FASTA
-from ..sources.spreadsheet import SPREADSHEET
+from ..sources.spreadsheet import SPREADSHEET, tables_in_sheets
 from ..sources.tables import read_columns, text_of
 from ..unpack import PACKED, is_packed, open_text, text_name
 
@@ -46,6 +46,7 @@ class Sample:
 
     Beyond the first HEAD bytes, pieces from all over the file are read too, so that a file sorted by label shows more
     than one label. `n` is the number of rows of the file, estimated from its size where not all were read.
+    `sheet` is that of a spreadsheet with several.
     """
 
     reference: str
@@ -53,25 +54,31 @@ class Sample:
     columns: Mapping[str, list[str]]
     whole: bool
     n: int
+    sheet: str = ""
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
 
-def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
+def read_sample(path: Path, columns: Sequence[str] = (), sheet: str = "") -> Sample:
     """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON, .xlsx), a FASTA file, BED or GFF.
 
-    `columns` names the columns of delimited text without a header line. Raises DataError, naming the file and line,
-    where it is none of these or is empty.
+    `columns` names the columns of delimited text without a header line, `sheet` one of several sheets with tables.
+    Raises DataError, naming the file and line, where it is none of these or is empty, ConfigError where `sheet` is open
+    or the file has none.
     """
     try:
         check_regular(path)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     suffix = Path(text_name(path)).suffix
+    if suffix == SPREADSHEET:
+        return _spreadsheet(path, sheet)
+    if sheet:
+        raise ConfigError(f"{path}: --sheet {sheet!r} is for spreadsheets ({SPREADSHEET})")
     if suffix in (".parquet", ".pq") and path.name.lower().endswith(suffix):
         return _filled(_parquet(path))
-    if suffix in (".parquet", ".pq", SPREADSHEET):
+    if suffix in (".parquet", ".pq"):
         return _whole(path)
     if suffix not in SUFFIXES:
         packed = ", ".join(PACKED)
@@ -118,11 +125,26 @@ def joined_sample(samples: Sequence[Sample], given: Mapping[str, Sequence[str]],
     return Sample(reference, "table", columns, all(s.whole for s in samples), sum(s.n for s in samples))
 
 
-def _whole(path: Path) -> Sample:
+def _spreadsheet(path: Path, given: str) -> Sample:
+    """Return the rows of the sheet that is `given`, or of the only one with a table."""
+    if given or not path.name.lower().endswith(SPREADSHEET):  # a packed one, which is refused with the way out
+        return _whole(path, given)
+    sheets = tables_in_sheets(path)
+    tables = [name for name, header in sheets.items() if header]
+    if len(tables) > 1:
+        listed = ", ".join(f"{name!r} ({', '.join(sheets[name][:4])})" for name in tables[:6])
+        more = f" and {len(tables) - 6} more" if len(tables) > 6 else ""
+        raise ConfigError(
+            f"{path}: {len(tables)} sheets have tables: {listed}{more}; name the one to read with --sheet"
+        )
+    return _whole(path, "" if tables in ([], list(sheets)[:1]) else tables[0])
+
+
+def _whole(path: Path, sheet: str = "") -> Sample:
     """Return all rows of a file that has to be read from its beginning to its end."""
-    table = read_columns(str(path))
+    table = read_columns(str(path), sheet=sheet)
     columns = {name: table[name].to_pylist() for name in table.column_names}
-    return Sample(str(path), "table", columns, True, len(table))
+    return Sample(str(path), "table", columns, True, len(table), sheet)
 
 
 def _filled(sample: Sample) -> Sample:

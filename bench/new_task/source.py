@@ -82,14 +82,28 @@ def file_source(sample: Sample, roles: Roles, path: Path, card: Path, choices: C
     return out, True
 
 
-def files_source(layout: Layout, card: Path, columns: Sequence[str]) -> list[Guess]:
-    """Return the keys of [source] where several files have the rows; `columns` names those without a header line."""
+def reading(choices: Choices, samples: Sequence[Sample]) -> list[Guess]:
+    """Return the keys of [source] that say how files are read: the names of columns, and the sheet of spreadsheets.
+
+    Raises DataError where the tables are in sheets of several names.
+    """
+    out = [Guess("columns", list(choices.columns), "there is no header line")] if choices.columns else []
+    sheets = list(dict.fromkeys(sample.sheet for sample in samples))
+    if len(sheets) > 1:
+        listed = ", ".join(name or "the first" for name in sheets)
+        raise DataError(f"{samples[0].reference}: the sheets of the files differ, {listed}; give all the same name")
+    reason = "given by --sheet" if choices.sheet else "the only sheet with a table"
+    return out + ([Guess("sheet", sheets[0], reason)] if sheets[0] else [])
+
+
+def files_source(layout: Layout, card: Path) -> list[Guess]:
+    """Return the keys of [source] where several files have the rows."""
     out = [Guess("files", [_from_card(file, card) for file in layout.files])]
     if layout.labels:
         out.append(Guess("labels", list(layout.labels), "the class of all rows of each file, by its name"))
     if layout.parts:
         out.append(Guess("parts", list(layout.parts), "the part of all rows of each file, by its name"))
-    return out + ([Guess("columns", list(columns), "the files have no header line")] if columns else [])
+    return out
 
 
 def parts_source(reference: str, card: Path, config: str, commit: str) -> list[Guess]:

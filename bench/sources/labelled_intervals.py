@@ -27,11 +27,12 @@ class Bed(Source):
     `target` is the column of the class, the labels or the measurement: by default 'label', else column 4; a list of
     labels or measurements may be in brackets. With `drop_missing` rows without one ('.', empty, NA; infinite ones too
     of measurements) are left out, and `replicates` are those of `Columns`, where an interval has several rows.
-    `targets` is instead a table with the same rows, whose columns are all
-    measurements. `width` re-centres every window to that many bp; with `edge` = 'pad' bases outside the contig are N.
-    `chrom`, `start`, `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are on
-    the '+' strand. `group` and `cluster` may be several columns; without them overlapping intervals share a group. With
-    `span`, `labels` may name an HDF5 file, and `train_ratio` and `seed` are those of `Bins`.
+    `targets` is instead a table with the same rows, whose columns are all measurements. `width` re-centres every window
+    to that many bp; with `edge` = 'pad' bases outside the contig are N. `chrom`, `start`, `end` and `position_base` are
+    those of `read_places`; with `stranded` = false all windows are on the '+' strand. `group` and `cluster` may be
+    several columns; without them overlapping intervals share a group. With `span`, `labels` may name an HDF5 file, and
+    `train_ratio` and `seed` are those of `Bins`. `sheet` names the sheet of a spreadsheet, whose first is read
+    otherwise.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "bed", "labels", "targets")
@@ -52,6 +53,7 @@ class Bed(Source):
     drop_missing: bool = False
     replicates: Replicates = ""
     targets: str = ""
+    sheet: str = ""
     span: int = 0
     labels: str = ""
     train_ratio: float = 0.0
@@ -62,7 +64,7 @@ class Bed(Source):
         if self.edge not in EDGES:
             raise ConfigError(f"edge = {self.edge!r}; expected one of {', '.join(EDGES)}")
         check_base(self.bed, self.position_base)
-        columns = table_columns(self.bed)
+        columns = table_columns(self.bed, sheet=self.sheet)
         at = self._places(columns)
         measured, target = self._measured(columns, len(at.chrom))
         for name in self.strata:

@@ -64,7 +64,8 @@ class Peaks(Source):
     numbers. A free window lies on the peak's chromosome, is as wide, and overlaps no peak, no other negative and no
     letter other than A, C, G and T. `width` re-centres all windows to that many bp. A negative has the strand, group
     and cluster of its peak; overlapping peaks share theirs. A peak without its negatives is refused, or, with
-    `unmatched` = 'leave_out', left out and counted in the log. `position_base` and `stranded` are those of BED cards.
+    `unmatched` = 'leave_out', left out and counted in the log. `position_base`, `stranded` and `sheet` are those of BED
+    cards.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "peaks")
@@ -80,6 +81,7 @@ class Peaks(Source):
     unmatched: Literal["refuse", "leave_out"] = "refuse"
     position_base: int = 0
     stranded: bool = True
+    sheet: str = ""
     seed: int = 0
 
     def __call__(self, check: Check | None = None) -> Examples:
@@ -131,7 +133,10 @@ class Peaks(Source):
         check_base(self.peaks, self.position_base)
         genome = genome or read_genome(self.genome, upper=False)
         places = read_places(
-            table_columns(self.peaks), self.peaks, position_base=self.position_base, stranded=self.stranded
+            table_columns(self.peaks, sheet=self.sheet),
+            self.peaks,
+            position_base=self.position_base,
+            stranded=self.stranded,
         )
         at = places
         if self.width:

@@ -22,14 +22,7 @@ def read_spreadsheet(path: Path, *, header: int = 0, sheet: str = "") -> dict[st
     name, as pandas writes it, and below a stated header any column without a name. Raises DataError, naming the cell,
     for another column without a name and for merged cells, MissingExtra where openpyxl is not installed.
     """
-    try:
-        import openpyxl  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
-    try:
-        book = openpyxl.load_workbook(path, data_only=True)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
-        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
+    book = _open(path)
     titles = [each.title for each in book.worksheets]
     if sheet and sheet not in titles:
         raise DataError(f"{path}: no sheet {sheet!r}; it has {', '.join(map(repr, titles))}")
@@ -59,6 +52,34 @@ def read_spreadsheet(path: Path, *, header: int = 0, sheet: str = "") -> dict[st
     if not columns:
         raise DataError(f"{path}: no names of columns in row {header + 1}; header = ... is the number of rows above it")
     return columns
+
+
+def tables_in_sheets(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return for each sheet the names of the columns of its table: the first row of two cells or more, () for no table.
+
+    Raises DataError and MissingExtra as `read_spreadsheet` does.
+    """
+    book = _open(path, read_only=True)
+    out: dict[str, tuple[str, ...]] = {}
+    for sheet in book.worksheets:
+        rows = ([str(v) for v in row if v is not None] for row in sheet.iter_rows(values_only=True))
+        wide = (tuple(row) for row in rows if len(row) > 1)
+        header = next(wide, ())
+        out[sheet.title] = header if any(wide) else ()
+    book.close()
+    return out
+
+
+def _open(path: Path, *, read_only: bool = False) -> Any:
+    """Return the open book. Raises DataError where it cannot be read, MissingExtra where openpyxl is not installed."""
+    try:
+        import openpyxl  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
+    try:
+        return openpyxl.load_workbook(path, data_only=True, read_only=read_only)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
+        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
 
 
 def _row_numbers(values: Sequence[str]) -> bool:

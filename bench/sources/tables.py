@@ -106,14 +106,15 @@ class Table(Columns, Source):
         return examples
 
 
-def read_columns(reference: str) -> pa.Table:
+def read_columns(reference: str, *, sheet: str = "") -> pa.Table:
     """Return a table's columns as text (large_string), in file order; a missing value is ''.
 
     Delimited text (.csv, .tsv, .txt, .vcf), JSON and FASTA, plain or packed, Parquet, Arrow and spreadsheets are read
-    by their suffix. A table of more than 256 MB is memory-mapped from a file. Raises DataError for a table without
-    rows, a row of another width, a damaged file or an unknown format.
+    by their suffix; of these `sheet` names one of several, the first by default. A table of more than 256 MB is
+    memory-mapped from a file. Raises DataError for a table without rows, a row of another width, a damaged file or an
+    unknown format.
     """
-    opened = open_table(package_file(reference))
+    opened = open_table(package_file(reference), sheet=sheet)
     collector = Collector()
     for batch in opened.batches(opened.names):
         collector.add(batch)

@@ -277,7 +277,7 @@ def test_families_too_large_to_hold_out_are_split_at_random_and_it_says_so(here:
         changed = [sequence[:i] + "ACGT"[("ACGT".index(sequence[i]) + 1) % 4] + sequence[i + 1 :] for i in range(n)]
         return changed
 
-    columns = {"seq": [*mutants(SEQUENCES[0], 30), *mutants(SEQUENCES[1], 30)], "label": ["a"] * 30 + ["b"] * 30}
+    columns = {"seq": [*mutants(SEQUENCES[0], 30), *mutants(SEQUENCES[1], 30)], "label": ["off"] * 30 + ["on"] * 30}
     made = new_task(str(write_table(here / "t.csv", columns)))
     assert value(made, "rule") == "by_group" and any("each too large" in note for note in made.notes)
     assert len(load_split(made.task).test) > 0

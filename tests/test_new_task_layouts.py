@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from baserate.checks import run_checks
-from baserate.errors import BaserateError
+from baserate.errors import BaserateError, ConfigError
 from baserate.new_task import Choices, NewTask, new_task
 from baserate.splits import load_split
 
@@ -78,7 +78,7 @@ def test_a_folder_of_a_file_for_each_class(here: Path) -> None:
     fasta(here / "set" / "other.fasta", NEGATIVE)
     (here / "set" / "README.md").write_text("not data")
     made = new_task("set")
-    assert made.task.classes == ("enhancer", "other") and made.path == Path("set.toml")
+    assert made.task.classes == ("other", "enhancer") and made.path == Path("set.toml")
     parts = labelled(made)
     assert sum(map(len, parts.values())) == 2 * N and {"enhancer", "other"} == set(parts["test"].values())
 
@@ -242,36 +242,58 @@ def test_what_is_no_list_of_classes(here: Path, label: list[str], message: str) 
 def test_classes_that_differ_in_their_case_are_one_with_a_note(here: Path) -> None:
     labels = ["Promoter", "other", "promoter", "Promoter", "Other", "other"] * 10
     made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}))
-    assert made.task.classes == ("Promoter", "other")
+    assert made.task.classes == ("other", "Promoter")
     assert any("'Promoter', 'promoter' of 'label' are one class, 'Promoter'" in note for note in made.notes)
     targets = {s: t for _, e in load_split(made.task) for s, t in zip(e.inputs.sequences, e.targets, strict=True)}
-    assert [targets[s] for s in POSITIVE] == [int(y.lower() == "other") for y in labels]
+    assert [targets[s] for s in POSITIVE] == [int(y.lower() == "promoter") for y in labels]
 
 
 @pytest.mark.parametrize(
-    ("labels", "positive", "classes", "noted"),
+    ("labels", "classes"),
     [
-        (("weak", "strong"), "", ("weak", "strong"), False),
-        (("inactive", "active"), "", ("inactive", "active"), False),
-        (("tRNA", "rRNA"), "", ("rRNA", "tRNA"), True),
-        (("tRNA", "rRNA"), "rRNA", ("tRNA", "rRNA"), False),
+        (("strong", "weak"), ("weak", "strong")),
+        (("active", "inactive"), ("inactive", "active")),
+        (("High", "medium"), ("medium", "High")),
+        (("active", "dormant"), ("dormant", "active")),
+        (("enhancer_neg", "enhancer"), ("enhancer_neg", "enhancer")),
+        (("promoter", "non-promoter"), ("non-promoter", "promoter")),
+        (("promoter", "other"), ("other", "promoter")),
+        (("2", "10"), ("2", "10")),
+        (("-1", "1"), ("-1", "1")),
+        (("1", "0"), ("0", "1")),
+        (("class1", "class0"), ("class0", "class1")),
+        (("T", "F"), ("F", "T")),
+        (("yes", "no"), ("no", "yes")),
     ],
 )
-def test_the_positive_class(
-    here: Path, labels: tuple[str, str], positive: str, classes: tuple[str, str], noted: bool
+def test_words_say_which_class_is_the_positive_one(
+    here: Path, labels: tuple[str, str], classes: tuple[str, str]
 ) -> None:
-    made = new_task(
-        table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30}), Choices(positive=positive)
-    )
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30}))
     assert made.task.classes == classes
-    assert any("--positive" in note for note in made.notes) == noted
+
+
+@pytest.mark.parametrize("labels", [("tRNA", "rRNA"), ("F", "M"), ("inactive", "weak"), ("strong", "active")])
+def test_where_no_word_says_which_class_is_positive_it_is_asked(here: Path, labels: tuple[str, str]) -> None:
+    path = table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30})
+    with pytest.raises(ConfigError, match=r"no word says which of .* is the positive class, on which AUPRC and F1"):
+        new_task(path)
+    made = new_task(path, Choices(positive=labels[0]))
+    assert made.task.classes == (labels[1], labels[0])
+
+
+def test_the_positive_class_is_asked_of_two_classes_alone(here: Path) -> None:
+    three = table(here / "t.csv", {"sequence": POSITIVE, "label": ["tRNA", "rRNA", "mRNA"] * 20})
+    assert new_task(three).task.classes == ("mRNA", "rRNA", "tRNA")
+    with pytest.raises(ConfigError, match="--positive 'tRNA': expected one of two classes"):
+        new_task(three, Choices(positive="tRNA"), force=True)
 
 
 def test_headers_that_are_labels_alone(here: Path) -> None:
     sequences = [*POSITIVE, *NEGATIVE]
     text = "".join(f">{('tRNA', 'rRNA')[i % 2]}\n{s}\n" for i, s in enumerate(sequences))
     (here / "t.fa").write_text(text)
-    made = new_task("t.fa")
+    made = new_task("t.fa", Choices(positive="tRNA"))
     assert value(made, "target") == "label" and made.task.classes == ("rRNA", "tRNA")
     parts = labelled(made)
     assert {**parts["train"], **parts["valid"], **parts["test"]} == {
@@ -282,7 +304,7 @@ def test_headers_that_are_labels_alone(here: Path) -> None:
         (here / "set" / f"{part}.fa").write_text(
             "".join(f">{('tRNA', 'rRNA')[i % 2]}\n{s}\n" for i, s in list(enumerate(sequences))[rows])
         )
-    made = new_task("set")
+    made = new_task("set", Choices(positive="tRNA"))
     assert sum(map(len, labelled(made).values())) == 120
 
 
@@ -313,7 +335,8 @@ def test_rows_without_a_measurement_are_left_out_or_named(here: Path, missing: s
 def test_rows_without_a_class_are_left_out_and_others_keep_their_row_numbers(here: Path) -> None:
     labels = ["a", "b"] * 30
     labels[3] = ""
-    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}), Choices(drop_missing=True))
+    choices = Choices(drop_missing=True, positive="b")
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}), choices)
     split = load_split(made.task)
     assert sum(len(e) for _, e in split) == N - 1
     labels[20] = "odd"

@@ -103,10 +103,11 @@ def test_new_task_asks_what_is_predicted_of_features_and_writes_a_card(here: Pat
         DataError, match=r"2 columns can be the target: 'type' \(.*'biotype' \(.*; name it with --target"
     ):
         new_task("t.gff3.gz", Choices(genome="g.fa"))
-    made = new_task("t.gff3.gz", Choices(genome="g.fa", targets=["type"]))
+    made = new_task("t.gff3.gz", Choices(genome="g.fa", targets=["type"], positive="gene"))
     assert made.task.classes == ("exon", "gene") and "position_base" not in made.text
     assert "starts are counted from 0, as in BED" in made.text
-    made = new_task("t.gff3.gz", Choices(genome="g.fa", targets=["biotype"], drop_missing=True), force=True)
+    choices = Choices(genome="g.fa", targets=["biotype"], drop_missing=True, positive="lncRNA")
+    made = new_task("t.gff3.gz", choices, force=True)
     assert not [r for r in run_checks(made.task) if r.status == "failed"]
     split = load_split(made.task)
     assert split.left_out == {"without a target": 120} and sum(len(examples) for _, examples in split) == 120

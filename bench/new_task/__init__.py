@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..cards.task import task_card
 from ..errors import ConfigError, DataError
 from ..types import Task
+from .alternatives import alternatives
 from .card import card_text, to_fill_in
 from .choices import Choices
 from .columns import Column
@@ -29,13 +30,18 @@ __all__ = ["Choices", "NewTask", "new_task"]
 
 @dataclass(frozen=True)
 class NewTask:
-    """A card that was written: its path, its text, the task that it declares, and the sample it was guessed from."""
+    """A card that was written: its path, its text, the task that it declares, and the sample it was guessed from.
+
+    `taken` is the role of each column that has one, `alternatives` are what else each column could be, by its name.
+    """
 
     path: Path
     text: str
     task: Task
     sample: Sample
     columns: tuple[Column, ...]
+    taken: Mapping[str, str]
+    alternatives: Mapping[str, tuple[str, ...]]
     guesses: tuple[Guess, ...]
     notes: tuple[str, ...]
     fill_in: tuple[str, ...]
@@ -99,6 +105,8 @@ def new_task(
         task_card(card),
         roles.sample,
         tuple(roles.columns.values()),
+        roles.taken,
+        alternatives(roles),
         (*head, *source, *split),
         (*roles.notes, *notes),
         tuple(to_fill_in()),

@@ -15,6 +15,7 @@ from ..sources.numbers import ADVICE
 from ..sources.targets import are_missing
 from . import columns as c
 from .columns import Column, column_of, joined_labels, zeros_and_ones
+from .positive import NEGATIVE, positive_last
 from .replicates import replicate_columns
 from .roles import Guess, Roles, describe, short, some
 from .sample import BED
@@ -22,14 +23,6 @@ from .sample import BED
 MAX_CLASSES = 1000
 GUESSED_CLASSES = 30
 """Most classes of a target that the user did not name: what has more is rather names or free text."""
-_NEGATIVE = re.compile(
-    r"(no|non|not|neg|negative|benign|false|f|n|control|background|random|inactive|none|off|decoy|shuffled|"
-    r"likely[ _]benign|absent|unbound|wt|weak|low|closed|unmethylated)([\W_].*)?|non[\W_]?.*|un.*|"
-    r"in(active|tergenic|tron).*",
-    re.I,
-)
-
-
 _NO_VERDICT = re.compile(
     r"uncertain|\bvus\b|not provided|no classification|no assertion|conflicting|unknown|unclassified|not specified",
     re.I,
@@ -37,13 +30,17 @@ _NO_VERDICT = re.compile(
 """What a class of variants says where nobody has decided, such as in CLNSIG of ClinVar."""
 _OF_GFF = ("source", "score", "phase")
 """Fields of GFF that say how a feature was found and is read, rather than what it is."""
-_PLAIN = ("0", "1", "true", "True", "yes", "pos", "positive", "Positive", "active", "strong", "high")
 
 
 def candidates(roles: Roles) -> list[Column]:
     """Return the columns that can be a target: not DNA, names, places or parts, and not constant."""
     fixed = _OF_GFF if roles.sample.form == "gff" else ()
-    return [column for column in roles.free() if column.name not in fixed and not _why_not(column)]
+    return [column for column in roles.free() if column.name not in fixed and can_be_target(column)]
+
+
+def can_be_target(column: Column) -> bool:
+    """Return whether a column can be a target, judged by its name and content."""
+    return not _why_not(column)
 
 
 def _why_not(column: Column) -> str:
@@ -237,18 +234,24 @@ def _merged(roles: Roles, column: Column) -> list[str]:
 
 
 def order_classes(roles: Roles, positive: str) -> None:
-    """Put the positive class last, or note that nothing says which of two it is."""
+    """Put the positive of two classes last. Raises ConfigError, naming both, where nothing says which it is.
+
+    Of variants that have a direction it is the more harmful one.
+    """
     where, classes = roles.sample.reference, roles.classes
     two = roles.kind == "classification" and len(classes) == 2
     if positive:
         if not two or positive not in classes:
             raise ConfigError(f"{where}: --positive {positive!r}: expected one of two classes, {some(list(classes))}")
         roles.classes = (next(name for name in classes if name != positive), positive)
-    elif two and roles.form == "sequences" and not any(_NEGATIVE.fullmatch(v) or v in _PLAIN for v in classes):
-        roles.notes.append(
-            f"no word says which of {classes[0]!r} and {classes[1]!r} is the positive class of AUPRC and F1: the card "
-            f"takes {classes[1]!r}; --positive {classes[0]!r} the other"
-        )
+    elif two and roles.form != "variants" and "alternate" not in roles.taken.values():
+        known = positive_last(classes)
+        if known is None:
+            raise ConfigError(
+                f"{where}: no word says which of {classes[0]!r} and {classes[1]!r} is the positive class, on which "
+                f"AUPRC and F1 depend; name it with --positive"
+            )
+        roles.classes = known
 
 
 def _few_whole(column: Column, rows: int) -> bool:
@@ -263,4 +266,4 @@ def ordered(labels: Sequence[str]) -> tuple[str, ...]:
     try:
         return tuple(sorted(labels, key=lambda v: (float(v), v)))
     except ValueError:
-        return tuple(sorted(labels, key=lambda v: (not _NEGATIVE.fullmatch(v), v)))
+        return tuple(sorted(labels, key=lambda v: (not NEGATIVE.fullmatch(v), v)))

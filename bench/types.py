@@ -193,10 +193,15 @@ class Split:
 
     @property
     def omissions(self) -> str:
-        """The rows without an example of their own, in words: '5 rows left out (5 without a target)'; '' for none."""
+        """The rows that are no example of a part, in words, as check, audit and cards say it; '' for none.
+
+        Such as '5 rows of the source left out (5 without a target); 2 rows in no part of the split'.
+        """
         n = sum(self.left_out.values())
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
-        return f"{n:,} {'row' if n == 1 else 'rows'} of the source left out ({reasons})" if n else ""
+        source = f"{n:,} {'row' if n == 1 else 'rows'} of the source left out ({reasons})" if n else ""
+        dropped = f"{self.dropped:,} {'row' if self.dropped == 1 else 'rows'} in no part of the split"
+        return "; ".join(filter(None, (source, dropped if self.dropped else "")))
 
     @functools.cached_property
     def data_fingerprint(self) -> str:

@@ -137,7 +137,7 @@ def test_rows_in_no_part_are_counted_also_from_the_cache_and_in_subsets(tmp_path
     n = 100 - sum(len(part) for _, part in split)
     assert split.dropped == n > 0
     size = next(f for f in audit(task, split).findings if f.name == "size")
-    assert size.numbers["dropped"] == n and f"{n} rows are in no part" in size.summary
+    assert size.numbers["dropped"] == n and f"{n} rows in no part of the split" in size.summary
     assert load_split(task, limit=5).dropped == n
 
 

@@ -55,8 +55,6 @@ def _size(split: Split) -> Finding:
         few.append(f"{c} test {'cluster is' if c == 1 else 'clusters are'} few for an interval")
     summary = "; ".join(few) if few else f"{n:,} test rows in {c:,} clusters"
     by = f"WARN below {FEW_TEST} test rows or {FEW_CLUSTERS} clusters"
-    if split.dropped:
-        summary += f"; {split.dropped:,} {'row is' if split.dropped == 1 else 'rows are'} in no part"
     if split.omissions:
         summary += f"; {split.omissions}"
     numbers = {"rows": sizes, "clusters": clusters, "groups": groups, "dropped": split.dropped}

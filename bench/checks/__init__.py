@@ -113,7 +113,8 @@ def _run(check: Callable[[Any], str | None], subject: Task | LoadedModel, name: 
         return CheckResult(name, _name(check), "failed", f"called sys.exit({error.code!r})")
     except Exception as error:  # noqa: BLE001 - a bug in a model is a failed check of that model
         return CheckResult(name, _name(check), "failed", f"{type(error).__name__}: {error}")
-    return CheckResult(name, _name(check), "passed", detail or inspect.cleandoc(check.__doc__ or "").splitlines()[0])
+    asked = inspect.cleandoc(check.__doc__ or "").splitlines()[0]
+    return CheckResult(name, _name(check), "passed", detail or asked, measured=bool(detail))
 
 
 def _name(check: Callable[[Any], str | None]) -> str:

@@ -16,11 +16,9 @@ def confirmed(guesses: Sequence[Guess], task: Task, split: Split) -> tuple[list[
     sizes = ", ".join(f"{part} {len(examples):,}" for part, examples in split)
     clusters = len(set(split.test.clusters))
     found = [f"{sizes} rows, test in {clusters:,} {'cluster' if clusters == 1 else 'clusters'}"]
-    if split.dropped:
-        found.append(f"{split.dropped:,} {'row' if split.dropped == 1 else 'rows'} left out of all parts")
-    found += _confined(task, split)
+    found += [*filter(None, [split.omissions]), *_confined(task, split)]
     first = guesses[0]
-    reason = "; ".join(filter(None, [*found, split.omissions]))  # whose reasons stand beside other keys
+    reason = "; ".join(found)
     return [replace(first, reason=f"{first.reason}: {reason}" if first.reason else reason), *guesses[1:]], found[1:]
 
 

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 WITHOUT = "without a target"
 """Why rows are left out, in words that follow their number."""
 
+_DROP = "drop_missing = true leaves out rows without a target"
+_NONE = ("", "na", "n/a", "nan", "null", ".")
 _JOINS = re.compile(r"[;,]")
 _BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
@@ -80,7 +82,8 @@ def parse_targets(
         if label not in known and label.lower() in folded:
             known[label] = folded[label.lower()]
         if label not in known:
-            raise DataError(f"{where[0](row)} is {label!r}; {_advice(label, classes)}")
+            none = f"; {_DROP}" if label.lower() in _NONE else ""
+            raise DataError(f"{where[0](row)} is {label!r}; {_advice(label, classes)}{none}")
         out[row - 1] = known[label]
     return out
 
@@ -111,7 +114,7 @@ def are_missing(values: Column, *, numbers: bool, point: bool = False) -> NDArra
 
     With `point` '.' is none, as in BED, VCF and GFF.
     """
-    words = {"", "na", "n/a", "nan", "null", *("." if point else "")} | (
+    words = {*_NONE} - ({"."} if not point else set()) | (
         {*MISSING, "+inf", "infinity", "+infinity", "-infinity"} if numbers else set()
     )
     return np.fromiter((value.strip().lower() in words for value in _listed(values)), bool, len(values))
@@ -215,9 +218,7 @@ def _no_number(values: Column, where: _Where) -> DataError:
     """Return the error for the first value that is no number, or not one as the others are written."""
     for row, text in enumerate(values, 1):
         if text.strip().lower() in (*MISSING, "+inf", "infinity", "-infinity"):
-            return DataError(
-                f"{where(row)} is {text!r}; leave out rows without a measurement (of sequences: drop_missing = true)"
-            )
+            return DataError(f"{where(row)} is {text!r}; {_DROP}")
         if read_numbers([text]) is None:
             return DataError(f"{where(row)} is {text!r}, expected a number")
     row = bisect.bisect(range(len(values)), 0, key=lambda n: read_numbers(values[:n]) is None)

@@ -18,6 +18,8 @@ def confirmed(guesses: Sequence[Guess], task: Task, split: Split) -> tuple[list[
     found = [f"{sizes} rows, test in {clusters:,} {'cluster' if clusters == 1 else 'clusters'}"]
     if split.dropped:
         found.append(f"{split.dropped:,} {'row' if split.dropped == 1 else 'rows'} left out of all parts")
+    if not len(split.train):
+        found.append("all rows are related, as where windows overlap, so all are in test: for zero-shot scores alone")
     found += _confined(task, split)
     first = guesses[0]
     reason = "; ".join(found)

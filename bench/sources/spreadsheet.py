@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,11 @@ def read_spreadsheet(path: Path, *, header: int = 0, sheet: str = "") -> dict[st
     except ModuleNotFoundError as error:
         raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
     try:
-        book = openpyxl.load_workbook(path, data_only=True)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
-        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
+        with path.open("rb") as file:  # which openpyxl leaves open where it fails
+            book = openpyxl.load_workbook(file, data_only=True)
+    except Exception as error:
+        what = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{path}: not a readable spreadsheet ({what})") from error
     titles = [each.title for each in book.worksheets]
     if sheet and sheet not in titles:
         raise DataError(f"{path}: no sheet {sheet!r}; it has {', '.join(map(repr, titles))}")

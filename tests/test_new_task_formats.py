@@ -71,7 +71,10 @@ def test_a_zip_and_a_vcf_of_bgzip() -> None:
     bases = [genome[70 * i + 99] for i in range(N)]
     rows = [f"chr1\t{70 * i + 100}\t.\t{b}\t{'ACGT'['ACGT'.index(b) - 1]}\t{i % 2}\n" for i, b in enumerate(bases)]
     packed(Path("v.vcf.bgz"), ("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tY\n" + "".join(rows)).encode())
-    assert sum(len(examples) for _, examples in load_split(new_task("v.vcf.bgz", Choices(genome="g.fa")).task)) == N
+    variants = new_task("v.vcf.bgz", Choices(genome="g.fa"))
+    assert [len(examples) for _, examples in load_split(variants.task)] == [0, 0, N]  # all windows overlap
+    assert any("all are in test: for zero-shot scores alone" in note for note in variants.notes)
+    assert not [r for r in run_checks(variants.task) if r.status == "failed"]
 
 
 def test_a_spreadsheet() -> None:

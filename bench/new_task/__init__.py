@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..cards.task import task_card
@@ -96,7 +96,9 @@ def new_task(
 
     def text(split: Sequence[Guess]) -> str:
         where = roles.sample.reference
-        return card_text(source=where, card=str(card), task=head, table=source, split=split, unknown=True)
+        by_column = any(guess.key == "column" for guess in split)
+        table = [g if by_column or g.key != "strata" else replace(g, reason="") for g in source]
+        return card_text(source=where, card=str(card), task=head, table=table, split=split, unknown=True)
 
     split, notes = write_card(text, look.split, card, first, tried=not on_hub)
     return NewTask(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -42,3 +44,9 @@ class Choices:
     drop_missing: bool = False
     replicates: str = ""
     config: str = ""
+
+    def __post_init__(self) -> None:
+        for name in self.columns:
+            if not name or list(self.columns).count(name) > 1:
+                fault = f"the name {name!r} occurs more than once" if name else "a name is empty"
+                raise ConfigError(f"--columns {','.join(self.columns)}: {fault}; name each column, in file order")

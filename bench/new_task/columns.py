@@ -73,6 +73,12 @@ class Column:
         return ({"train", "test"} <= parts and "" not in parts) or bool(flagged_part(self.name, self.counts))
 
     @property
+    def untested(self) -> bool:
+        """Whether the values name parts of a split of which none is the test part."""
+        parts = {part_of(v) for v in self.counts}
+        return "train" in parts and not parts & {"test", ""}
+
+    @property
     def chromosome(self) -> bool:
         """Whether the values name chromosomes, judging by the column's name or because all look like chr1 or chrX."""
         if self.named(CHROMOSOME):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ..errors import ConfigError, DataError, nearest
@@ -157,7 +158,8 @@ def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
     """Return the columns of REF and ALT, or of the real and the perturbed sequence, judging by their names."""
 
     def words(column: Column) -> set[str]:
-        return set(column.key.split("_")) | {column.key}
+        camel = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name).lower()  # RefAllele
+        return {*column.key.split("_"), *re.split(r"[\W_]+", camel), column.key}
 
     refs = [column for column in dna if words(column) & set(c.REFERENCE)]
     alts = [column for column in dna if words(column) & set(c.ALTERNATE)]

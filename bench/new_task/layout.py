@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from ..sources.hub import folder_parts
 from ..splits.rules import PART_WORDS
 from ..unpack import PACKED
 from .sample import SUFFIXES
@@ -34,7 +35,7 @@ def find_layout(paths: Sequence[Path]) -> Layout | None:
     if not path.is_dir():
         return None
     files = data_files(path)
-    if len(files) < 2 or not classes_in_files(files):
+    if len(files) < 2 or not (classes_in_files(files) or _parts_by_words(path, files)):
         return None
     return layout_of(files)
 
@@ -53,7 +54,7 @@ def layout_of(files: Sequence[Path]) -> Layout:
     of_part: dict[str, list[str]] = {}
     for part, name in zip(parts, rest, strict=True):
         of_part.setdefault(part, []).append(name)
-    if all(len(names) == 1 for names in of_part.values()) and any(parts):
+    if any(parts) and (all(len(names) == 1 for names in of_part.values()) or _are_shards(list(of_part.values()))):
         return Layout(tuple(files), (), tuple(parts))
     for part, names in of_part.items():
         if len(set(names)) < len(names) or "" in names or set(names) != set(next(iter(of_part.values()))):
@@ -73,6 +74,19 @@ def classes_in_files(files: Sequence[Path]) -> bool:
         return True
     numbered = all(any(word.isdigit() for word in w) for w in words)  # shards of a part
     return all(parts) and not numbered and min(map(parts.count, parts)) > 1
+
+
+def _are_shards(names: Sequence[Sequence[str]]) -> bool:
+    """Return whether the names of the files of each part are numbers that cannot be classes: 00001, or not the same."""
+    numbers = all(name.isdigit() or not name for of_part in names for name in of_part)
+    distinct = all(len(set(of_part)) == len(of_part) for of_part in names)
+    padded = any(len(name) > 2 for of_part in names for name in of_part)
+    return numbers and distinct and (padded or len({frozenset(of_part) for of_part in names}) > 1)
+
+
+def _parts_by_words(folder: Path, files: Sequence[Path]) -> bool:
+    """Return whether all names hold a part, in a folder whose names are not those that `folder_parts` knows."""
+    return all(set(words) & set(_PARTS) for words in _words_of(files)) and not folder_parts(folder)
 
 
 def data_files(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from typing import Literal
 from ..dna.fasta_text import fasta_records, header_columns
 from ..errors import ConfigError, DataError, nearest
 from ..files import check_regular
-from ..sources.bed import BED_FORMATS
+from ..sources.bed import BED_FORMATS, is_comment
 from ..sources.delimited import check_row
 from ..sources.gff import GFF_FORMATS, gff_columns
 from ..sources.json_lines import JSON, json_columns
@@ -244,7 +244,7 @@ def _bed(blocks: list[str], path: Path) -> dict[str, list[str]]:
     rows = [
         [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
         for line in lines
-        if line.strip() and not line.startswith(("##", "track", "browser"))
+        if line.strip() and not is_comment(line)
     ]
     names: list[str] = []
     if rows and len(rows[0]) > 2 and not rows[0][1].lstrip("-").isdigit():

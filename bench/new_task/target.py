@@ -50,7 +50,7 @@ def _why_not(column: Column) -> str:
         return f"always {next(iter(column.counts))!r}"
     if column.holds == "dna":
         return "DNA"
-    if column.parts:
+    if column.parts or column.untested:
         return "parts of a split"
     if column.named(c.TARGET):
         return _not_classes(column)
@@ -258,7 +258,8 @@ def _few_whole(column: Column, rows: int) -> bool:
     """Return whether the numbers are whole and few enough to be classes."""
     values = list(column.counts)
     whole = all(re.fullmatch(r"[+-]?\d+([.,]0*)?", v) for v in values)
-    return whole and len(values) <= 20 and (len(values) == 2 or rows >= 5 * len(values))
+    recur = rows >= 5 * len(values) and min(column.counts.values()) > 1
+    return whole and len(values) <= 20 and (len(values) == 2 or recur)
 
 
 def ordered(labels: Sequence[str]) -> tuple[str, ...]:

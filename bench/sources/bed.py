@@ -51,7 +51,7 @@ def table_columns(reference: str, *, header: int = 0, sheet: str = "") -> dict[s
     rows: list[tuple[int, list[str]]] = []
     names: list[str] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not line.strip() or line.startswith(("##", "track", "browser")):
+        if not line.strip() or is_comment(line):
             continue
         fields = line.split("\t") if "\t" in line else line.split()
         if not rows and not names and len(fields) > 2 and not _is_number(fields[1]):
@@ -75,6 +75,13 @@ def table_columns(reference: str, *, header: int = 0, sheet: str = "") -> dict[s
         if len(fields) != len(names):
             raise DataError(f"{path}: line {number}: {len(fields)} fields, expected {len(names)}: {', '.join(names)}")
     return {name: [fields[i] for _, fields in rows] for i, name in enumerate(names)}
+
+
+def is_comment(line: str) -> bool:
+    """Return whether a line of BED has neither an interval nor the header, which may begin with '#'."""
+    if line.startswith(("##", "track", "browser")):
+        return True
+    return line.startswith("#") and "\t" not in line and line[1:].split(" ")[0].strip().lower() not in CHROM
 
 
 def check_base(reference: str, position_base: int) -> None:

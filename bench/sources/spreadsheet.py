@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,14 @@ def tables_in_sheets(path: Path) -> dict[str, tuple[str, ...]]:
     """
     book = _open(path, read_only=True)
     out: dict[str, tuple[str, ...]] = {}
-    for sheet in book.worksheets:
-        rows = ([str(v) for v in row if v is not None] for row in sheet.iter_rows(values_only=True))
-        wide = (tuple(row) for row in rows if len(row) > 1)
-        header = next(wide, ())
-        out[sheet.title] = header if any(wide) else ()
+    try:
+        for sheet in book.worksheets:
+            rows = ([str(v) for v in row if v is not None] for row in sheet.iter_rows(values_only=True))
+            wide = (tuple(row) for row in rows if len(row) > 1)
+            header = next(wide, ())
+            out[sheet.title] = header if any(wide) else ()
+    except Exception as error:  # sheets are parsed as they are read
+        raise _unreadable(path, error) from error
     book.close()
     return out
 
@@ -77,9 +80,15 @@ def _open(path: Path, *, read_only: bool = False) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
     try:
-        return openpyxl.load_workbook(path, data_only=True, read_only=read_only)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
-        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
+        # openpyxl leaves a file open where it fails.
+        return openpyxl.load_workbook(io.BytesIO(path.read_bytes()), data_only=True, read_only=read_only)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    what = next(iter(str(error).splitlines()), type(error).__name__)
+    return DataError(f"{path}: not a readable spreadsheet ({what})")
 
 
 def _row_numbers(values: Sequence[str]) -> bool:

@@ -77,6 +77,7 @@ def test_a_folder_of_a_file_for_each_class(here: Path) -> None:
     fasta(here / "set" / "enhancer.fasta", POSITIVE)
     fasta(here / "set" / "other.fasta", NEGATIVE)
     (here / "set" / "README.md").write_text("not data")
+    (here / "set" / "genes.gff3").write_text("##gff-version 3")
     made = new_task("set")
     assert made.task.classes == ("other", "enhancer") and made.path == Path("set.toml")
     parts = labelled(made)

@@ -126,5 +126,14 @@ def test_what_has_no_mean_is_refused(here: Path) -> None:
         ConfigError, match="--replicates mean is for measurements, and state holds classes; --replicates"
     ):
         new_task(path, Choices(replicates="mean"))
+    labels = [f"{('a', 'a;b', 'b')[i % 3]}" for i in range(150)]
+    several = write(here / "m.csv", "sequence,state", list(zip(SEQUENCES, labels, strict=True)))
+    assert value(new_task(several, Choices(replicates="grouped")), "replicates") == "grouped"
+    (here / "p.bed").write_text("chr1\t10\t60\n")
+    peaks = Choices(genome="g.fa", negatives="random", replicates="mean")
+    with pytest.raises(
+        ConfigError, match=r"p\.bed: --replicates: peaks with --negatives random have no targets; leave"
+    ):
+        new_task("p.bed", peaks)
     with pytest.raises(ConfigError, match="--replicates median: expected one of mean, grouped, columns"):
         new_task(path, Choices(replicates="median"))

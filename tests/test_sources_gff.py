@@ -72,7 +72,7 @@ def test_a_damaged_line_is_named(line: str, message: str) -> None:
 
 
 def test_a_feature_is_the_bases_from_its_start_to_its_end(here: Path) -> None:
-    (here / "t.gff3").write_text(GFF3)
+    (here / "t.gff3").write_bytes(b"\xef\xbb\xbf" + GFF3.replace("\n", "\r\n").encode())
     keys = {"kind": "classification", "classes": ("gene", "mRNA"), "target": "type"}
     examples = Bed("g.fa", "t.gff3", **keys)()  # type: ignore[arg-type]
     assert list(examples.inputs.sequences) == [

@@ -67,7 +67,7 @@ def new() -> None:
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
 def task(files: tuple[str, ...], name: str, out: Path | None, force: bool, quiet: bool, **choices: Any) -> None:
-    """Write a commented task card for FILE: a table, FASTA, BED or VCF, several of them, a folder, a hub id.
+    """Write a commented task card for FILE: a table, FASTA, BED, GFF or VCF, several of them, a folder, a hub id.
 
     \b
     Columns are judged by a sample; then all rows are read and split, and the card is written if that works. No

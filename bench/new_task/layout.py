@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from ..sources.gff import GFF_FORMATS
 from ..sources.hub import folder_parts
 from ..splits.rules import PART_WORDS
 from ..unpack import PACKED
@@ -91,7 +92,8 @@ def _parts_by_words(folder: Path, files: Sequence[Path]) -> bool:
 
 def data_files(folder: Path) -> list[Path]:
     """Return the files that can be read in a folder and in its folders, where a .txt is a single sequence."""
-    endings = tuple(f"{suffix}{packed}" for suffix in SUFFIXES for packed in ("", *PACKED))
+    suffixes = [suffix for suffix in SUFFIXES if suffix not in GFF_FORMATS]  # an annotation beside sequences
+    endings = tuple(f"{suffix}{packed}" for suffix in suffixes for packed in ("", *PACKED))
     below = [file for inner in folder.iterdir() if inner.is_dir() for file in inner.iterdir() if file.suffix != ".txt"]
     found = [file for file in (*folder.iterdir(), *below) if file.is_file() and not file.name.startswith(".")]
     return sorted(file for file in found if file.name.lower().endswith(endings))

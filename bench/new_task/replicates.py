@@ -44,7 +44,7 @@ def choose_replicates(roles: Roles, given: str) -> None:
         roles.classes = ()
         roles.guesses.append(Guess("replicates", "columns", f"the target is the mean of {len(several)} columns"))
         return
-    if roles.kind not in ("regression", "classification"):
+    if not given and roles.kind not in ("regression", "classification"):
         return
     rows_of = _rows_of(roles)
     repeated = [rows for rows in rows_of if len(rows) > 1]

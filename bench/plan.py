@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import ConfigError, check_keys, nearest
-from .modes import MODES, every_table, mode_settings, space_of, versions_of
+from .modes import MODES, all_settings, every_table, space_of, versions_of
+from .modes.trials import trials_version
 from .results import RunSpec
-from .settings import Search, check_values
+from .settings import WINDOW, Search, Settings, check_values, stated
 from .splits import split_version
 from .transforms import transform_version
 from .types import ModelCard, Split, Task
@@ -44,8 +45,16 @@ class Cell:
 
     @functools.cached_property
     def resolved(self) -> Mapping[str, Any]:
-        """Every setting of the run with its value, including defaults."""
-        return mode_settings(self.mode, self.card, self.task, self.settings)
+        """Every setting of the run that stands in its record, with its value, including defaults."""
+        return stated(*self._settings)
+
+    def has(self, name: str) -> bool:
+        """Return whether the run has the setting, in its record or at the value of runs before there was one."""
+        return name in self._settings[0]
+
+    @functools.cached_property
+    def _settings(self) -> tuple[dict[str, Any], Settings]:
+        return all_settings(self.mode, self.card, self.task, self.settings)
 
     @functools.cached_property
     def space(self) -> Mapping[str, Search]:
@@ -127,8 +136,12 @@ def plan(
         for cell in (Cell(task, card, mode.name, used) for task in wanted):
             cells += [replace(cell, budget=budget) for budget in budgets] if cell.space else [cell]
     for name, value in changed.items():
-        if cells and not any(name in cell.resolved for cell in cells):
-            raise ConfigError(f"settings: {name} = {value!r} has no effect: no rule or mode of this run has it")
+        if cells and not any(cell.has(name) for cell in cells):
+            beside = next((table[name].beside for _, table in tables if name in table), None)
+            why = "only with {} = {!r}".format(*beside) if beside else "no rule or mode of this run has it"
+            if name in WINDOW and all(cell.task.per_base for cell in cells):
+                why = "a task of bases reads a window about each of them"
+            raise ConfigError(f"settings: {name} = {value!r} has no effect: {why}")
     return cells
 
 
@@ -138,6 +151,8 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     versions = {**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)}
     if mode.transforms(cell.task):
         versions["transform"] = transform_version(cell.task.transform)
+    if cell.budget > 1:
+        versions["trials"] = trials_version(cell.space)
     return RunSpec(
         task=cell.task.id,
         data=split.data_fingerprint,

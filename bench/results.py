@@ -23,9 +23,9 @@ class RunSpec:
 
     `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are all settings of the mode
     with their values, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule
-    or probe, and the split rule declare, and that of the transform of the targets, if any: they change when the
-    computation changes, not when code is tidied. `budget` is the number of trials from which settings are chosen on
-    valid, 1 for the defaults.
+    or probe, and the split rule declare, and those of the transform of the targets and of the trials of a budget, if
+    any: they change when the computation changes, not when code is tidied. `budget` is the number of trials from which
+    settings are chosen on valid, 1 for the defaults.
     """
 
     task: str
@@ -94,6 +94,10 @@ class Predictions:
         return predictions_frame(self)
 
 
+CHOICE_HEAD = ("seed", "metric", "on valid", "trial", "chosen")
+TRIAL_HEAD = ("trial", "on valid", "seconds", "changed", "")
+
+
 @dataclass(frozen=True)
 class Trial:
     """One try of settings: those that differ from the defaults, its score on valid, and what it took.
@@ -128,11 +132,46 @@ class Choice:
     trial: int = 0
     n_train: int = 0
 
+    @property
+    def row(self) -> tuple[str, ...]:
+        """What was chosen, as text under CHOICE_HEAD."""
+        return str(self.seed), self.metric, _number(self.valid), str(self.trial), in_words(self.chosen)
+
+    @property
+    def trial_rows(self) -> list[tuple[str, ...]]:
+        """The trials, as text under TRIAL_HEAD."""
+        return [
+            (
+                str(number),
+                "failed" if trial.error and trial.valid is None else _number(trial.valid),
+                f"{trial.seconds:.1f}",
+                in_words(trial.changed) or "the defaults",
+                "; ".join(filter(None, ["chosen" if number == self.trial else "", trial.error])),
+            )
+            for number, trial in enumerate(self.trials)
+        ]
+
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Choice:
         """Return the choice from the JSON object of its fields."""
         trials = tuple(Trial(**trial) for trial in value["trials"])
         return Choice(**{**value, "history": tuple(value["history"]), "trials": trials})
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Return values by name on one line, such as 'lr 0.0003, pooling mean'; numbers have four significant digits."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+
+
+def value_text(value: Any) -> str:
+    """Return a value as text: a number with four significant digits, text as it is, anything else as JSON."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else "none" if value is None else canonical_json(value)
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,16 @@ def test_a_curve_has_the_scores_of_its_columns(records: list[Record]) -> None:
     area = curve.areas[curve.rows.index(row.name)]
     assert area.value == pytest.approx(float(weights_of(curve.n_train) @ np.array(points, float)))
     assert area.low is not None and area.high is not None and area.low < area.value < area.high
+
+
+def test_each_budget_has_a_curve_of_its_own(records: list[Record]) -> None:
+    tuned = [replace(r, spec=replace(r.spec, budget=8)) for r in records if r.spec.model == "kmer_logreg"]
+    tunable = [replace(r, searched={"max_k": "4, 5"}) if r.spec.model == "kmer_logreg" else r for r in records]
+    table = br.leaderboard([*tunable, *tuned])
+    assert [curve.title for curve in table.curves] == ["toy_motif@1", "toy_motif@1 (budget 8)"]
+    for curve in table.curves:
+        assert all(f"budget {curve.budget})" in name for name in curve.columns) and len(curve.columns) == 3
+    assert "## Learning curve: toy_motif@1 (budget 8)" in to_markdown(table)
 
 
 def test_a_curve_without_a_point_has_no_area(records: list[Record]) -> None:

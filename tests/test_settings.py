@@ -21,8 +21,8 @@ from baserate.networks.settings import EMBEDDING, TRAINING
 from baserate.plan import Cell, plan
 from baserate.probes.linear import PENALTIES
 from baserate.probes.probe import PROBES
-from baserate.registry import get_model
-from baserate.settings import Setting, Settings, check_values, defaults
+from baserate.registry import Registry, baseline, get_model
+from baserate.settings import WINDOW, Setting, Settings, among, check_values, count, defaults, log_uniform, positive
 from baserate.zero_shot import RULES
 from baserate.zero_shot.vectors import SIMILARITY
 
@@ -54,10 +54,11 @@ def test_every_setting_of_a_network_stands_in_the_identity() -> None:
     task = find_task(TASK)
     card = replace(get_model("baserate_mlm"), modes={"fine_tune": {}, "linear_probe": {}})
     fine_tune, probe = (Cell(task, card, mode).resolved for mode in card.modes)
-    assert fine_tune == defaults(TRAINING) == {
+    assert fine_tune == {
         "lr": 5e-4, "epochs": 10, "batch_size": 32, "warmup": 0.1, "patience": 2, "pooling": "mean", "max_length": None,
     }  # fmt: skip
-    assert probe == {**defaults(EMBEDDING), "probe": "linear", "penalties": PENALTIES, "strands": "forward"}
+    embedding = {name: value for name, value in defaults(EMBEDDING).items() if name not in WINDOW}
+    assert probe == {**embedding, "probe": "linear", "penalties": PENALTIES, "strands": "forward"}
     assert Cell(task, card, "fine_tune", {"lr": 1e-4}).resolved["lr"] == 1e-4
 
 
@@ -207,6 +208,21 @@ def test_right_values_are_read_allowed_and_can_be_hashed(setting: str, value: An
     assert read == {setting.partition("=")[0]: value} and type(*read.values()) is type(value)
     check_values(read, [table for _, table in _tables()], chosen_among=True)
     canonical_json(read)
+
+
+def test_the_page_says_what_a_budget_tries() -> None:
+    module = runpy.run_path(str(Path(__file__).parent.parent / "docs/write_settings_page.py"))
+    lr, epochs = positive(0.01, "the rate", search=log_uniform(1e-4, 0.1)), count(5, "passes")
+    head, rule, *rows = module["_table"]({"lr": lr, "epochs": epochs})
+    assert head.endswith("| a budget tries |") and rule == "|---|---|---|---|---|"
+    assert rows[0].endswith("| the rate | 0.0001 to 0.1, log scale |") and rows[1].endswith("| passes |  |")
+    assert module["_table"]({"epochs": epochs})[0].endswith("| what it does |")
+    with Registry.temporarily():
+        baseline("tunable", version=1, modes={"from_scratch": {}}, description="One.", search={"k": among(3, 4)})(_load)
+        assert module["_parameters"]([get_model("tunable")])[2:] == ["| `tunable` | `k` | `3` | 3, 4 |"]
+
+
+def _load(*, k: int = 3) -> Any: ...
 
 
 def test_the_page_is_current() -> None:

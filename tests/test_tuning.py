@@ -11,13 +11,16 @@ import pytest
 
 import baserate as br
 from baserate.cards.find import with_shots
+from baserate.cards.suite import load_suite
 from baserate.errors import BaserateError, ConfigError
+from baserate.evaluate import Worker, evaluate
 from baserate.modes.components import variances
 from baserate.modes.trials import draw_trials
 from baserate.modes.tuning import Fit, collapse
 from baserate.plan import Cell, Protocol, budgets_of, plan, run_spec
+from baserate.progress import Advance, activity, listening
 from baserate.records import read_records
-from baserate.registry import baseline, get_model, with_params
+from baserate.registry import MODELS, baseline, get_model, with_params
 from baserate.settings import Search, among, count, log_uniform, positive, uniform
 from baserate.splits import load_split
 from baserate.types import Examples, FloatArray, Inputs, Task
@@ -74,6 +77,7 @@ class Guess:
     power: float
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, skill: float = 0.1) -> Guessed:
+        activity("guessing", len(train))
         if skill > 0.9:
             raise BaserateError("the loss is not finite in epoch 1")
         return Guessed(min(1.0, skill * self.power), seed)
@@ -145,6 +149,22 @@ def test_a_budget_gains_where_settings_matter_and_is_a_run_of_its_own(
     assert quick is not None and standard is not None and standard > quick + 0.1
 
 
+def test_each_trial_says_which_it_is_and_so_does_what_it_trains(guess: str, toy_card: Path) -> None:
+    shown: list[tuple[str, int]] = []
+
+    def listener(doing: str, total: int, lane: str) -> Advance:
+        shown.append((doing, total))
+        return lambda n, now="": None
+
+    cell = Cell(br.api._task(toy_card), get_model(guess), "from_scratch", budget=4)
+    with listening(listener):
+        evaluate(cell, Worker(Protocol(), audited=False))
+    trained = [doing for doing, _ in shown if doing.endswith("guessing")]
+    trials = [f"trial {i}/4" for i in (1, 2, 3, 4)]
+    assert [doing for doing, total in shown if total == 4] == trials
+    assert trained == [*(f"{trial} · guessing" for trial in trials), "guessing", "guessing"]
+
+
 def test_what_the_user_sets_is_not_tuned(guess: str, toy_card: Path) -> None:
     task = br.api._task(toy_card)
     assert set(Cell(task, get_model(guess), "from_scratch").space) == {"skill", "power"}
@@ -182,6 +202,25 @@ def test_a_search_of_an_unknown_parameter_is_refused() -> None:
 
         @baseline("lost", modes={"from_scratch": {}}, description="Lost.", search={"powr": Search((1,))})
         def load(*, power: int = count(1, "").default) -> Any: ...
+
+
+def test_the_fair_suite_has_every_baseline_and_gives_both_budgets_to_what_can_be_tuned(guess: str) -> None:
+    cells = load_suite("fair").cells
+    tasks = {cell.task.name for cell in cells}
+    assert {(c.task.name, c.budget) for c in cells if c.card.name == guess} == {(t, b) for t in tasks for b in (1, 8)}
+    trained = {card.name for card in MODELS.all().values() if card.baseline and "from_scratch" in card.modes}
+    assert trained == {cell.card.name for cell in cells if cell.card.baseline}
+    assert {cell.card.name for cell in cells} >= {"baserate_mlm", "baserate_mlm_random"}
+
+
+def test_a_budget_is_run_again_where_its_trials_would_be_others(guess: str, toy_card: Path) -> None:
+    task = br.api._task(toy_card)
+    cell = Cell(task, get_model(guess), "from_scratch", budget=8)
+    wider = replace(cell, card=replace(cell.card, search={"power": among(0.5, 0.75, 1.0)}))
+    split = load_split(task)
+    assert run_spec(cell, split, Protocol()).hash != run_spec(wider, split, Protocol()).hash
+    defaults = [run_spec(replace(c, budget=1), split, Protocol()) for c in (cell, wider)]
+    assert defaults[0].hash == defaults[1].hash and "trials" not in defaults[0].versions
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def to_json(table: Leaderboard) -> str:
 
 
 def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
-    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json and .png, and curves.png.
+    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json, .png, and curves.png.
 
     A plot is drawn again only where the table has changed since. Raises DataError where `out` cannot be written.
     """

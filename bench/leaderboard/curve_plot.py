@@ -77,7 +77,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
             if e.low is not None and e.high is not None:
                 panel.plot([x, x], [e.low, e.high], color=style["color"], lw=1, solid_capstyle="butt", zorder=2)
         panel.plot([x for x, _ in points], [e.value for _, e in points], zorder=3, mfc="white", **style)
-    panel.set_title(curve.task, fontsize=9, fontweight="bold", color=INK, loc="left", pad=5)
+    panel.set_title(curve.title, fontsize=9, fontweight="bold", color=INK, loc="left", pad=5)
     panel.set_xlabel("training examples", color=INK, labelpad=2)
     direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(curve.metric)]
     panel.set_ylabel(label(curve.metric) + direction, color=INK, labelpad=2)

@@ -22,21 +22,22 @@ def curves_of(
     records: Mapping[tuple[Row, Column], Record],
     ids: Mapping[Column, StrArray | None],
 ) -> tuple[Curve, ...]:
-    """Return the curves of tasks that stand in several columns by their number of training examples.
+    """Return the curves of tasks that stand in several columns by their number of training examples, one a budget.
 
     `ids` are those of the compared examples of each column, None for all. Where two columns have one number, such as of
     other seeds, the one with more seeds is taken.
     """
-    by_task: dict[tuple[str, str, str], dict[int, Column]] = defaultdict(dict)
+    by_task: dict[tuple[str, str, str, int], dict[int, Column]] = defaultdict(dict)
     trained: dict[Column, int] = {}
     for (_, column), r in records.items():
         if r.choices:
             trained[column] = round(sum(choice.n_train for choice in r.choices) / len(r.choices))
     for column in sorted(trained, key=lambda c: len(c.seeds)):
         if column.metrics and trained[column]:
-            by_task[column.whole or column.task, column.metric, column.transform][trained[column]] = column
+            key = column.whole or column.task, column.metric, column.transform, column.budget
+            by_task[key][trained[column]] = column
     out = []
-    for (task, metric, _), by_size in sorted(by_task.items()):
+    for (task, metric, _, budget), by_size in sorted(by_task.items()):
         if len(by_size) < 2 or not any(column.shots for column in by_size.values()):
             continue
         sizes, members = zip(*sorted(by_size.items()), strict=True)
@@ -49,7 +50,8 @@ def curves_of(
                 areas[row.name] = Area(e.value, e.low, e.high)
             elif made:
                 areas[row.name] = _area(sizes, points, made, [ids[column] for column in members])
-        out.append(Curve(task, metric, tuple(c.name for c in members), sizes, tuple(areas), tuple(areas.values())))
+        names = tuple(c.name for c in members)
+        out.append(Curve(task, metric, names, sizes, tuple(areas), tuple(areas.values()), budget))
     return tuple(out)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ConfigError, NotApplicable
 from ..networks.settings import SHARED
 from ..registry import Registry, origin_of
-from ..settings import Search, Setting, Settings, count, defaults
+from ..settings import WINDOW, Search, Setting, Settings, count, defaults, in_effect, stated
 from ..types import FloatArray, ModelCard, Task
 from .job import Job
 
@@ -141,9 +141,17 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
     """Return every setting of a run with its value: defaults, then the card's, the task's rule, what the user changed.
 
     A rule or a probe brings its own settings, and a task without variants its own rule. What the user changed counts
-    where the mode, the model or the part has such a setting; `context` is for tasks of bases. Raises UnknownName for
-    an unknown rule or probe.
+    where the mode, the model or the part has such a setting; `context` is for tasks of bases, which read a window about
+    each site and no long sequence. Left out is a setting at the value that runs had before there was the setting.
+    Raises UnknownName for an unknown rule or probe.
     """
+    return stated(*all_settings(name, card, task, changed))
+
+
+def all_settings(
+    name: str, card: ModelCard, task: Task, changed: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], Settings]:
+    """Return every setting that has an effect on a run with its value, and the table that declares them."""
     mode, changed = MODES.get(name), changed or {}
     table = dict(settings_of(mode, card))
     if not task.per_base:
@@ -156,7 +164,10 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
         part = mode.part_settings(chosen)
         values |= {**defaults(part), **{k: v for k, v in card_values.items() if k in part}, mode.part: chosen}
         table |= part
-    return values | {k: v for k, v in changed.items() if k in table and k != mode.part}
+    if task.per_base:
+        table = {k: setting for k, setting in table.items() if k not in WINDOW or setting.about != WINDOW[k].about}
+    values |= {k: v for k, v in changed.items() if k != mode.part}
+    return in_effect({k: v for k, v in values.items() if k in table}, table), table
 
 
 def space_of(

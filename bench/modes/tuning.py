@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import BaserateError
+from ..progress import step
 from ..registry import load_model, with_params
 from ..results import Choice, Trial
 from ..types import FloatArray
@@ -61,6 +63,7 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
         )
         job.choices.append(choice)
         job.notes.extend([trials[chosen].error] if trials[chosen].error else [])
+        job.looks.append(seed)
         scores.append(made.test())
     return np.stack(scores)
 
@@ -75,8 +78,10 @@ def _try(
     for number, changed in enumerate(changes):
         start = time.perf_counter()
         score, error = None, ""
+        shown = step(number + 1, len(changes), "trial") if len(changes) > 1 else nullcontext()
         try:
-            changed, made, error = _unless_collapsed(job, seed, changed, fit)
+            with shown:
+                changed, made, error = _unless_collapsed(job, seed, changed, fit)
         except BaserateError as failure:
             failures.append(failure)
             error = str(failure)

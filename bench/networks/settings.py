@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ..settings import Setting, Settings, count, layer, one_of, positive, share
+from ..settings import WINDOW, Setting, Settings, count, layer, one_of, positive, share
 
 POOLINGS = ("mean", "max", "last", "cls")
 
-_MAX_LENGTH = count(None, "bases used of a longer sequence; by default the whole context")
+_MAX_LENGTH = count(None, "bases used of a longer sequence, or in a chunk of it; by default the whole context")
 
 EMBEDDING: Mapping[str, Setting] = {
     "layer": layer(-1, "hidden states: 0 the embeddings, -1 the last with its final norm", several=True),
     "pooling": one_of(*POOLINGS, default="mean", about="how the states of a sequence become one vector", several=True),
     "max_length": _MAX_LENGTH,
-    "truncation": one_of("left", "right", "both", default="both", about="the side on which a longer sequence is cut"),
+    **WINDOW,
+    "truncation": replace(
+        one_of("left", "right", "both", default="both", about="the side on which a longer sequence is cut"),
+        beside=("window", "truncate"),
+    ),
 }
 """The settings of a network's `embed`."""
 
@@ -26,11 +31,14 @@ TRAINING: Mapping[str, Setting] = {
     "patience": count(2, "epochs without a lower loss on valid after which training ends"),
     "pooling": one_of(*POOLINGS, default="mean", about="how the states of a sequence become one vector", several=True),
     "max_length": _MAX_LENGTH,
+    **WINDOW,
 }
 """The settings of a network's `fit`."""
 
 NETWORK: Mapping[str, Settings] = {"linear_probe": EMBEDDING, "fine_tune": TRAINING, "from_scratch": TRAINING}
 """The settings of a network by mode, for the cards of such models to declare."""
 
-SHARED: Mapping[str, Setting] = {**TRAINING, **EMBEDDING}
+SHARED: Mapping[str, Setting] = {
+    name: replace(setting, beside=None) for name, setting in {**TRAINING, **EMBEDDING}.items() if name not in WINDOW
+}
 """Settings whose names the cards of other models share."""

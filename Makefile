@@ -35,7 +35,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 # prerequisites because a file that is added has to be linked too.
 $(VENV)/.dev: pyproject.toml constraints.txt $(SOURCES)
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt -e ".[data,dev]" --config-settings editable_mode=strict
+	$(PIP) install --quiet -c constraints.txt -e ".[data,tune,dev]" --config-settings editable_mode=strict
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -101,15 +101,15 @@ def _ordered(task: Task, split: Split, result: Score, learnt: bool) -> Finding:
     by = f"WARN from {limit} where rows are split one by one, else reported, not judged: no model sees it"
     summary = f"{name} alone: {score_text(task, result, learnt=learnt)}"
     is_sorted = rank_name(task) == "auroc" and judged(result, task) == "FAIL"
-    status: Status = "WARN" if is_sorted and _by_rows(split, task.split) else "NOTE"
+    status: Status = "WARN" if is_sorted and by_rows(split, task.split) else "NOTE"
     if status == "WARN":
         summary += ": the file is sorted by label, so that parts or batches cut by row number differ in their classes"
     numbers = _numbers(name, result, learnt, constant=len(split.test) == 1)
     return Finding(f"feature:{name}", f"{name} alone", "shortcuts", status, summary, by, numbers)
 
 
-def _by_rows(split: Split, rule: object) -> bool:
-    """Return whether rows are split one by one: no group has two, and the rule knows no place, family or stratum."""
+def by_rows(split: Split, rule: object) -> bool:
+    """Return whether rows are split one by one: no group has two, and the rule knows no place and no family."""
     while (inner := getattr(rule, "rule", None)) is not None:
         rule = inner
     if not isinstance(rule, predefined | stratified | by_group):

@@ -59,6 +59,14 @@ class CausalModel(Protocol):
 
 
 @runtime_checkable
+class CountsTerms(Protocol):
+    """A masked or causal model that says how many log-probabilities its likelihoods add up; else it is one a base."""
+
+    def n_terms(self, sequences: Strings) -> FloatArray:
+        """Return the number of terms in the log-likelihood, or pseudo-log-likelihood, of each sequence (n,)."""
+
+
+@runtime_checkable
 class NextBaseModel(Protocol):
     """A model that predicts the base after a sequence."""
 

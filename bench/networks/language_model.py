@@ -184,6 +184,10 @@ class LanguageModel(Engine):
         reading = Reading(window=window, overlap=overlap)
         return likelihood.log_likelihood(self, sequences, temperature=temperature, reading=reading)
 
+    def n_terms(self, sequences: Strings) -> FloatArray:
+        """Return how many tokens the likelihood, or pseudo-log-likelihood, of each sequence adds up, (n,)."""
+        return likelihood.n_terms(self, sequences)
+
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the log-probabilities (n, 4) of A, C, G, T as the next base, summed over tokens that begin with it.
 

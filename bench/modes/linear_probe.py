@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..dna.sequence import reverse_complement
 from ..errors import DataError
-from ..probes.probe import PROBES
+from ..probes.probe import PROBES, FittedProbe
 from ..settings import Setting, is_text, one_of
 from ..types import FloatArray, Inputs, IntArray, strings
 from . import per_base
@@ -81,11 +81,11 @@ class _Embedded:
         ]
         best = min(range(len(probes)), key=lambda j: probes[j].valid_loss)
         request, fitted = requests[best], probes[best]
-        chosen = dict(zip(("layer", "pooling"), request, strict=True)) if len(requests) > 1 else {}
         return Fit(
             fitted.predict(valid[request]),
             lambda: fitted.predict(test[request]),
-            {**chosen, **getattr(fitted, "chosen", {})},
+            {**_named(request), **getattr(fitted, "chosen", {})},
+            _history(requests, probes),
         )
 
     def _features(self, job: Job, seed: int) -> tuple[IntArray, list[dict[Request, NDArray[np.float32]]]]:
@@ -100,6 +100,21 @@ class _Embedded:
             vectors = (_features(model, inputs, requests, _embedding(job.settings)) for inputs in parts)
             self._of = seed, rows, [dict(zip(requests, v, strict=True)) for v in vectors]
         return self._of[1:]
+
+
+def _named(request: Request) -> dict[str, Any]:
+    """Return the layer and the pooling by name, without those that the model does not have."""
+    return {k: v for k, v in zip(("layer", "pooling"), request, strict=True) if v is not None}
+
+
+def _history(requests: Sequence[Request], probes: Sequence[FittedProbe]) -> list[dict[str, Any]]:
+    """Return what the probes went by; where there are several candidates each row names its own."""
+    named = _named if len(requests) > 1 else lambda _: {}
+    return [
+        {**named(request), **row}
+        for request, fitted in zip(requests, probes, strict=True)
+        for row in getattr(fitted, "history", ())
+    ]
 
 
 def _requests(settings: Mapping[str, Any]) -> list[Request]:
@@ -132,9 +147,7 @@ def _features(
     def embed(sequences: Any) -> list[NDArray[np.float32]]:
         if hasattr(model, "embed_all"):
             return [_checked(model, v, len(sequences)) for v in model.embed_all(sequences, requests, **options)]
-        keywords = [
-            {k: v for k, v in zip(("layer", "pooling"), request, strict=True) if v is not None} for request in requests
-        ]
+        keywords = map(_named, requests)
         return [_checked(model, model.embed(sequences, **request, **options), len(sequences)) for request in keywords]
 
     def both(sequences: Any) -> list[NDArray[np.float32]]:

@@ -6,7 +6,7 @@ any number of examples n: scikit-learn's `LogisticRegression` has C = 1 / (penal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +42,7 @@ class LinearProbe:
     `valid_loss` is its loss on valid; `classes` are those among the training labels; any other of the `n_classes`
     gets probability 0. With `labels` an example may have several of them, and `classes` are those that some training
     examples have and others lack; the intercept of any other is infinite, so that it gets its base rate, 0 or 1.
+    `history` has a row for each penalty that was tried, from the strongest.
     """
 
     coefficients: FloatArray
@@ -51,6 +52,12 @@ class LinearProbe:
     classes: tuple[int, ...]
     valid_loss: float = float("nan")
     labels: bool = False
+    history: tuple[Mapping[str, float], ...] = ()
+
+    @property
+    def chosen(self) -> Mapping[str, float]:
+        """What was chosen on valid."""
+        return {"penalty": self.penalty}
 
     def predict(self, x: Features) -> FloatArray:
         """Return class or label probabilities (n, n_classes), or values (n, outputs) of a regression."""
@@ -99,9 +106,11 @@ def fit_probe(
     make, steps = _learnable(x, np.asarray(train_y), n_classes, penalties)
     best: LinearProbe | None = None
     lowest, worse = np.inf, 0
+    history = []
     for penalty, w, b in steps:
         made = make(w / scale, b, penalty)
         loss = _loss(made, made.predict(valid_x), np.asarray(valid_y), np.asarray(train_y))
+        history.append({"penalty": penalty, "valid_loss": loss})
         if best is None or loss < lowest:
             best, lowest, worse = replace(made, valid_loss=loss), loss, 0
         else:
@@ -109,7 +118,7 @@ def fit_probe(
         if worse == 2:
             break
     assert best is not None
-    return best
+    return replace(best, history=tuple(history))
 
 
 @probe(

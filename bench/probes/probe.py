@@ -12,7 +12,11 @@ from ..types import FloatArray
 
 
 class FittedProbe(Protocol):
-    """What a probe's fit returns."""
+    """What a probe's fit returns.
+
+    It may have `chosen`, a mapping of what it chose on valid, and `history`, rows of what it went by, such as the loss
+    on valid of each penalty or epoch; both stand in the record.
+    """
 
     @property
     def valid_loss(self) -> float:

@@ -21,6 +21,9 @@ where nobody does. Every setting of a run stands in its record with its value, d
 one are two results. A mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised
 whenever what they compute changes and which is part of a result's identity too; moving or tidying code changes neither.
 
+`--budget N` tries N values of what a table says is tried by a budget, and chooses one on valid; what you set
+yourself stays as it is.
+
 Where the table says "or several", a list of values, as in `--set 'layer=[1,2,-1]'`, is for `linear_probe` to choose
 from on valid.
 """
@@ -47,11 +50,15 @@ def settings_page() -> str:
 def _table(settings: Settings, *, chosen: bool = False) -> list[str]:
     if not settings:
         return ["No settings."]
-    lines = ["| setting | default | what it may be | what it does |", "|---|---|---|---|"]
+    tuned = any(setting.search for setting in settings.values())
+    head = ["setting", "default", "what it may be", "what it does", *["tried by a budget"] * tuned]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for name, setting in settings.items():
         several = ", or several" if chosen and setting.several else ""
         default = "none" if setting.default is None else f"`{setting.default!r}`"
-        lines.append(f"| `{name}` | {default} | {setting.expected}{several} | {setting.about} |")
+        search = [str(setting.search or "")] * tuned
+        row = [f"`{name}`", default, f"{setting.expected}{several}", setting.about, *search]
+        lines.append(f"| {' | '.join(row)} |")
     return lines
 
 

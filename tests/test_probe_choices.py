@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 import baserate as br
+from baserate.cards.find import find_model, find_task
+from baserate.errors import ConfigError
+from baserate.plan import Cell
 from baserate.probes.linear import fit_probe
-from baserate.settings import layer
+from baserate.probes.probe import PROBES
+from baserate.settings import among, count, layer, one_of
 from baserate.types import StrArray
 
 
@@ -59,3 +63,66 @@ def test_a_model_without_layers_has_none(toy_card: Path) -> None:
 
     record = br.evaluate(toy_card, counts, name="counts", audit=False, progress=False)
     assert record.choices is not None and all(choice.chosen.keys() == {"penalty"} for choice in record.choices)
+
+
+def test_layers_and_poolings_are_trials_of_one_pass(toy_card: Path, tmp_path: Path) -> None:
+    """All that the trials name come out of one pass; the layers that there are not fail alone."""
+    passes: list[Any] = []
+
+    class Recording(Layers):
+        def embed_all(self, sequences: StrArray, requests: Any, **settings: Any) -> Any:
+            if any(number == 7 for number, _ in requests):
+                raise ConfigError("layer = 7: there are 0 to 6")
+            passes.append((len(sequences), list(requests)))
+            return super().embed_all(sequences, requests, **settings)
+
+    network = {
+        "layer": layer(-1, "which", several=True, search=among(-1, 2, 5, 7)),
+        "pooling": one_of("mean", "max", default="mean", about="how", several=True, search=among("mean", "max")),
+    }
+
+    @br.model("recording", modes={"linear_probe": {}}, description="D.", version=1, settings={"linear_probe": network})
+    def load() -> Recording:
+        return Recording()
+
+    record = br.evaluate(toy_card, "recording", budget=8, audit=False, progress=False, cache=False)
+    assert record.choices is not None and len(record.choices) == 3
+    trials = record.choices[0].trials
+    assert len(trials) == 8 and sum(trial.error == "layer = 7: there are 0 to 6" for trial in trials) == 2
+    whole = [(n, requests) for n, requests in passes if n > 1]
+    assert len(whole) == 3 and all(len(requests) == 6 for _, requests in whole)
+    scores = [-np.inf if trial.valid is None else trial.valid for trial in trials]
+    for choice in record.choices:
+        assert choice.chosen["layer"] == 2 and choice.trial == int(np.argmax(scores))
+        assert {"pooling", "penalty"} < choice.chosen.keys() and all("valid_score" in row for row in choice.history)
+
+
+def test_what_else_an_embedding_is_made_by_is_a_pass_of_its_own(toy_card: Path) -> None:
+    class Cut:
+        def embed(self, sequences: StrArray, *, keep: int) -> Any:
+            return np.array([[s[:keep].count("TATAAA"), s[:keep].count("A")] for s in sequences], np.float32)
+
+    own = {"keep": count(3, "bases", search=among(3, 50))}
+
+    @br.model("cut", modes={"linear_probe": {}}, description="D.", version=1, settings={"linear_probe": own})
+    def load() -> Cut:
+        return Cut()
+
+    record = br.evaluate(toy_card, "cut", budget=8, audit=False, progress=False)
+    assert record.choices is not None and [choice.chosen["keep"] for choice in record.choices] == [50, 50, 50]
+    assert record.estimates[0].value is not None and record.estimates[0].value > 0.9
+
+
+def test_a_network_is_tuned_by_layer_and_pooling_and_by_what_its_probe_has() -> None:
+    card, task = find_model("baserate_mlm"), find_task("human_splice_sites.small")
+    space = {p: set(Cell(task, card, "linear_probe", {"probe": p}).space) for p in PROBES.all()}
+    trained = {"lr", "weight_decay", "dropout"}
+    assert space == {
+        "linear": {"layer", "pooling"},
+        "knn": {"layer", "pooling", "distance"},
+        "mlp": {"layer", "pooling", "hidden", *trained},
+        "attention": {"layer", "heads", *trained},
+        "cnn": {"layer", "channels", "kernel", *trained},
+    }
+    bases = find_task("human_splice_per_base")
+    assert set(Cell(bases, card, "linear_probe").space) == {"layer"}

@@ -156,6 +156,9 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
         part = mode.part_settings(chosen)
         values |= {**defaults(part), **{k: v for k, v in card_values.items() if k in part}, mode.part: chosen}
         table |= part
+        for without in getattr(mode.parts.get(chosen), "without", ()) if mode.parts else ():
+            table.pop(without, None)
+            values.pop(without, None)
     return values | {k: v for k, v in changed.items() if k in table and k != mode.part}
 
 
@@ -173,6 +176,8 @@ def space_of(
     table = {**settings_of(mode, card), **(mode.part_settings(settings[mode.part]) if mode.part else {})}
     searched = {name: setting.search for name, setting in table.items() if setting.search and name in settings}
     fixed = {*(changed or {}), *(k for k, v in settings.items() if isinstance(v, (list, tuple)))}
+    if "context" in settings:  # a task of bases, whose states are not pooled
+        fixed.add("pooling")
     return {k: v for k, v in {**searched, **params}.items() if k not in fixed}
 
 

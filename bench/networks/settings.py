@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ..settings import Setting, Settings, count, layer, one_of, positive, share
+from ..settings import Setting, Settings, among, count, depth, one_of, positive, share
 
 POOLINGS = ("mean", "max", "last", "cls")
 
 _MAX_LENGTH = count(None, "bases used of a longer sequence; by default the whole context")
 
 EMBEDDING: Mapping[str, Setting] = {
-    "layer": layer(-1, "hidden states: 0 the embeddings, -1 the last with its final norm", several=True),
-    "pooling": one_of(*POOLINGS, default="mean", about="how the states of a sequence become one vector", several=True),
+    "layer": depth(
+        -1,
+        "hidden states: 0 the embeddings, -1 the last with its final norm, 0.5 those of half the depth",
+        several=True,
+        search=among(-1, 0.75, 0.5, 0.25),
+    ),
+    "pooling": one_of(
+        *POOLINGS,
+        default="mean",
+        about="how the states of a sequence become one vector",
+        several=True,
+        search=among(*POOLINGS),
+    ),
     "max_length": _MAX_LENGTH,
     "truncation": one_of("left", "right", "both", default="both", about="the side on which a longer sequence is cut"),
 }
@@ -32,5 +44,8 @@ TRAINING: Mapping[str, Setting] = {
 NETWORK: Mapping[str, Settings] = {"linear_probe": EMBEDDING, "fine_tune": TRAINING, "from_scratch": TRAINING}
 """The settings of a network by mode, for the cards of such models to declare."""
 
-SHARED: Mapping[str, Setting] = {**TRAINING, **EMBEDDING}
-"""Settings whose names the cards of other models share."""
+SHARED: Mapping[str, Setting] = {
+    **TRAINING,
+    **{name: replace(setting, search=None) for name, setting in EMBEDDING.items()},
+}
+"""Settings whose names the cards of other models share; only a network is sure to take what trials draw of them."""

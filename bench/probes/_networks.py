@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,30 +15,41 @@ from ..errors import DataError
 from ..networks.training import Head, fit_module, head_for
 from ..types import FloatArray, IntArray
 from ._checks import check_features, check_targets
-from ._descent import moments
+from ._descent import ROWS
 from .probe import scored
-from .tokens import TokenStates
+from .tokens import States, TokenStates
 
 SAMPLED = 1000
-"""How many training examples tell the mean and the deviation of the states of tokens."""
+"""How many training examples tell the principal components of the states of tokens."""
+
+FLOOR = 1e-5
+"""The variance, in units of that of a feature, below which a component counts as noise."""
 
 
-class Standardised(nn.Module):
-    """Standardises features or states, (.., d), by those of training; one that is constant there becomes 0."""
+class Whitened(nn.Module):
+    """Turns features or states, (.., d), to their principal components on train, and scales these alike.
+
+    Embeddings vary a hundred times more along some directions than along others, where a gradient step sees little;
+    what varies less than FLOOR stays small. A feature that is constant on train becomes 0.
+    """
 
     mean: Tensor
-    factor: Tensor
+    turn: Tensor
 
-    def __init__(self, mean: FloatArray, deviation: FloatArray) -> None:
+    def __init__(self, blocks: Iterable[NDArray[Any]]) -> None:
         super().__init__()
+        mean, covariance = _moments(blocks)
+        deviation = np.sqrt(np.diag(covariance))
         varies = deviation > 1e-6 * np.abs(mean)
         factor = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
-        for name, values in (("mean", mean), ("factor", factor)):
+        variance, directions = np.linalg.eigh(factor[:, None] * covariance * factor)
+        turn = factor[:, None] * directions / np.sqrt(np.maximum(variance, 0.0) + FLOOR)
+        for name, values in (("mean", mean), ("turn", turn)):
             self.register_buffer(name, torch.from_numpy(values).to(torch.get_default_dtype()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the standardised values."""
-        return (x.to(self.mean.dtype) - self.mean) * self.factor
+        """Return the components."""
+        return (x.to(self.mean.dtype) - self.mean) @ self.turn
 
 
 class Dense(nn.Module):
@@ -46,13 +57,13 @@ class Dense(nn.Module):
 
     def __init__(self, x: NDArray[Any], layers: nn.Module) -> None:
         super().__init__()
-        self.standardised = Standardised(*moments(x))
+        self.whitened = Whitened(x[at : at + ROWS] for at in range(0, len(x), ROWS))
         self.layers = layers
         self.width = x.shape[1]
 
     def forward(self, x: NDArray[Any], index: IntArray) -> Tensor:
         """Return the outputs (b, k) of the examples at `index`."""
-        outputs: Tensor = self.layers(self.standardised(torch.from_numpy(x[index])))
+        outputs: Tensor = self.layers(self.whitened(torch.from_numpy(x[index])))
         return outputs
 
 
@@ -64,7 +75,7 @@ class OfTokens(nn.Module):
 
     def __init__(self, x: TokenStates, pool: nn.Module, head: nn.Module) -> None:
         super().__init__()
-        self.standardised = Standardised(*_token_moments(x))
+        self.whitened = Whitened(_sampled(x))
         self.pool = pool
         self.head = head
         self.width = x.width
@@ -74,7 +85,7 @@ class OfTokens(nn.Module):
         total: Tensor | None = None
         for weight, (states, mask) in zip(x.weights, x.batch(index), strict=True):
             real = torch.from_numpy(mask).to(x.device)
-            part = weight * self.pool(self.standardised(torch.from_numpy(states).to(x.device)), real)
+            part = weight * self.pool(self.whitened(torch.from_numpy(states).to(x.device)), real)
             total = part if total is None else total + part
         outputs: Tensor = self.head(total)
         return outputs
@@ -159,13 +170,24 @@ def outputs_of(network: Dense | OfTokens, x: Any, batch_size: int) -> Tensor:
     return torch.cat(parts)
 
 
-def _token_moments(x: TokenStates) -> tuple[FloatArray, FloatArray]:
-    """Return the mean and the standard deviation of the states of up to SAMPLED examples, evenly spread."""
-    n, total, squares = 0, np.zeros(x.width), np.zeros(x.width)
+def _sampled(x: TokenStates) -> Iterator[States]:
+    """Yield the states of up to SAMPLED examples, evenly spread."""
     for i in np.unique(np.linspace(0, len(x) - 1, min(SAMPLED, len(x))).astype(np.int64)):
         for states, _ in x.batch(np.array([i])):
-            n += states.shape[1]
-            total += states[0].sum(axis=0, dtype=np.float64)
-            squares += (states[0].astype(np.float64) ** 2).sum(axis=0)
+            yield states[0]
+
+
+def _moments(blocks: Iterable[NDArray[Any]]) -> tuple[FloatArray, FloatArray]:
+    """Return the mean (d,) and the covariance (d, d) of rows that come in blocks."""
+    n = 0
+    for block in blocks:
+        rows = block.astype(np.float64)
+        if not n:
+            about = rows.mean(axis=0)  # sums about a point among them lose no digits
+            total, products = np.zeros(len(about)), np.zeros((len(about), len(about)))
+        rows -= about
+        n += len(rows)
+        total += rows.sum(axis=0)
+        products += rows.T @ rows
     mean = total / n
-    return mean, np.sqrt(np.maximum(squares / n - mean**2, 0.0))
+    return mean + about, products / n - np.outer(mean, mean)

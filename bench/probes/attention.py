@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @probe(
     "attention",
     tokens=True,
-    description="A linear layer on means of the states of tokens, weighted by attention of learnt queries, which begin "
-    "as plain means; states are standardised. Trained by AdamW; the epoch is the one with the lowest loss on valid.",
+    description="A linear layer on means of the states of tokens, weighted by attention of learnt queries, which "
+    "begin as plain means; the states are turned to principal components, scaled alike. Trained by AdamW;"
+    " the epoch is the one with the lowest loss on valid.",
     settings={
         "heads": count(4, "learnt queries, each with a mean of its own", search=among(1, 2, 4, 8)),
         **training(lr=3e-3, epochs=20, batch_size=32, patience=4, dropout=0.1),

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @probe(
     "cnn",
     tokens=True,
-    description="Two residual convolutions over the states of tokens, standardised and reduced to some channels, then "
-    "their mean and maximum and a linear layer. Trained by AdamW; the epoch is the one with the lowest loss on valid.",
+    description="Two residual convolutions over the principal components of the states of tokens, reduced to some "
+    "channels, then their mean and maximum and a linear layer. Trained by AdamW; the epoch is the one "
+    "with the lowest loss on valid.",
     settings={
         "channels": count(64, "channels of the convolutions", search=among(32, 64, 128)),
         "kernel": count(9, "tokens that a convolution spans", search=among(5, 9, 15)),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @probe(
     "mlp",
-    description="One hidden layer (GELU) on standardised features, trained by AdamW; the epoch is the one with the "
-    "lowest loss on valid.",
+    description="One hidden layer (GELU) on the principal components of the features, scaled alike, trained by AdamW;"
+    " the epoch is the one with the lowest loss on valid.",
     settings={
         "hidden": count(256, "the width of the hidden layer", search=among(64, 128, 256, 512)),
         **training(lr=1e-3, epochs=50, batch_size=64, patience=5, dropout=0.2),

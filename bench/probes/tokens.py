@@ -114,36 +114,42 @@ class Stored:
         return states.reshape(-1, self._width)
 
     def _fill(self) -> None:
-        lengths = np.array([len(s) for s in self._sequences])
-        order = np.argsort(-lengths, kind="stable")
-        advance = activity("storing states of tokens", len(order))
+        """Write the states into a file, unless there is no room for them."""
         file: IO[bytes] | None = None
-        done = 0
         try:
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
             file = tempfile.TemporaryFile(dir=self._folder, buffering=0)
-            for part in self._portions(order):
-                found = self._compute([self._sequences[i] for i in part])
-                self._width = found[0].shape[1]
-                self._lengths[part] = [len(states) for states in found]
-                self._starts[part] = done + np.cumsum(self._lengths[part]) - self._lengths[part]
-                states = np.concatenate(found)
-                done += len(states)
-                size = done * self._width * 4 * lengths.sum() / lengths[order[: len(part)]].sum()
-                if part[0] == order[0] and size > self._room:
-                    log.warning("%.1f GB of states of tokens are computed anew whenever they are read", size / 1e9)
-                    file.close()
-                    return
-                states.tofile(file)
-                advance(len(part))
+            weakref.finalize(self, file.close)
+            why = self._write(file)
         except OSError as error:
-            log.warning("states of tokens are computed anew whenever they are read (%s)", error.strerror or error)
-            if file is not None:
-                file.close()
+            why = error.strerror or str(error)
+        if not why:
+            self._file = file
             return
-        self._file = file
-        weakref.finalize(self, file.close)
+        log.warning("states of tokens are computed anew whenever they are read (%s)", why)
+        if file is not None:
+            file.close()
+
+    def _write(self, file: IO[bytes]) -> str:
+        """Write the states of all sequences, the longest first; return why there is no room for them, else ''."""
+        lengths = np.array([len(s) for s in self._sequences])
+        order = np.argsort(-lengths, kind="stable")
+        advance = activity("storing states of tokens", len(order))
+        tokens = bases = 0
+        for part in self._portions(order):
+            found = self._compute([self._sequences[i] for i in part])
+            self._width = found[0].shape[1]
+            self._lengths[part] = [len(states) for states in found]
+            self._starts[part] = tokens + np.cumsum(self._lengths[part]) - self._lengths[part]
+            tokens += int(self._lengths[part].sum())
+            bases += int(lengths[part].sum())
+            size = 4 * self._width * tokens * lengths.sum() / bases  # of the whole, as far as is known
+            if size > self._room:
+                return f"some {size / 1e9:.1f} GB, and {self._room / 1e9:.1f} GB may be used"
+            np.concatenate(found).tofile(file)
+            advance(len(part))
+        return ""
 
     def _portions(self, rows: IntArray) -> list[IntArray]:
         """Return the rows in parts of at most PORTION bases, or of one sequence."""

@@ -176,3 +176,29 @@ def test_a_damaged_spreadsheet_is_one_line():
     content[at : at + 60] = bytes(60)
     Path("t.xlsx").write_bytes(bytes(content))
     assert "t.xlsx: not a readable spreadsheet" in refused("t.xlsx")
+
+
+def test_sequences_called_mutant_are_a_pair_only_with_what_they_were_before():
+    others = ["".join(RNG.choice(list("ACGT"), 30)) for _ in range(N)]
+    message = refused(table({"dna": SEQUENCES, "mutant": others, "label": LABELS}))
+    assert "2 columns hold DNA, 'dna' (60 bp), 'mutant' (30 bp)" in message
+    deleted = [s[:20] + s[23:] for s in SEQUENCES]
+    made = new_task(table({"dna": SEQUENCES, "mutant": deleted, "label": LABELS}, "u.csv"))
+    assert (value(made, "sequence"), value(made, "alternate")) == ("dna", "mutant")
+    made = new_task(table({"dna": SEQUENCES, "shuffled": [s[::-1] for s in SEQUENCES]}, "v.csv"))
+    assert made.task.kind == "paired"
+
+
+def test_a_bar_in_a_description_makes_no_class():
+    names = [f"g{i} kinase|AAF3.1 [AB]" if i == 5 else f"g{i} enzyme [AB]" for i in range(N)]
+    rows = zip(names, ["background", "promoter"] * (N // 2), SEQUENCES, strict=True)
+    Path("t.fa").write_text("".join(f">{name}|{label}\n{s}\n" for name, label, s in rows))
+    assert "classes with one row, such as 'AAF3.1 [AB];promoter' (1 of 3)" in refused("t.fa")
+
+
+def test_two_targets_of_one_file_are_asked_for_and_are_two_tasks():
+    values = RNG.normal(size=(N, 2)).round(3)
+    file = table({"sequence": SEQUENCES, "vivo": values[:, 0], "vitro": values[:, 1]})
+    assert "2 columns can be the target: 'vivo'" in refused(file)
+    made = [new_task(file, Choices(targets=[name]), out=Path(f"{name}.toml")) for name in ("vivo", "vitro")]
+    assert [m.task.name for m in made] == ["vivo", "vitro"]

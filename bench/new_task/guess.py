@@ -164,8 +164,22 @@ def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
     refs = [column for column in dna if words(column) & set(c.REFERENCE)]
     alts = [column for column in dna if words(column) & set(c.ALTERNATE)]
     if len(alts) == 1 and len(dna) == 2 and not refs:
-        refs = [column for column in dna if column not in alts]
+        refs = [column for column in dna if column not in alts and _changed(column, alts[0])]
     return (refs[0], alts[0]) if len(refs) == len(alts) == 1 and refs[0] is not alts[0] else None
+
+
+def _changed(ref: Column, alt: Column) -> bool:
+    """Return whether most rows of `alt` are those of `ref` changed in one place, or their letters in another order."""
+
+    def same(one: str, other: str) -> int:
+        return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+    def is_changed(one: str, other: str) -> bool:
+        ends = same(one, other) + same(one[::-1], other[::-1])
+        return 2 * ends >= min(len(one), len(other)) or sorted(one) == sorted(other)
+
+    pairs = list(zip(ref.values[:200], alt.values[:200], strict=True))
+    return 2 * sum(is_changed(one.upper(), other.upper()) for one, other in pairs) > len(pairs)
 
 
 def _id(roles: Roles) -> None:

@@ -164,6 +164,9 @@ def all_settings(
         part = mode.part_settings(chosen)
         values |= {**defaults(part), **{k: v for k, v in card_values.items() if k in part}, mode.part: chosen}
         table |= part
+        for without in getattr(mode.parts.get(chosen), "without", ()) if mode.parts else ():
+            table.pop(without, None)
+            values.pop(without, None)
     if task.per_base:
         table = {k: setting for k, setting in table.items() if k not in WINDOW or setting.about != WINDOW[k].about}
     values |= {k: v for k, v in changed.items() if k != mode.part}
@@ -184,6 +187,8 @@ def space_of(
     table = {**settings_of(mode, card), **(mode.part_settings(settings[mode.part]) if mode.part else {})}
     searched = {name: setting.search for name, setting in table.items() if setting.search and name in settings}
     fixed = {*(changed or {}), *(k for k, v in settings.items() if isinstance(v, (list, tuple)))}
+    if "context" in settings:  # a task of bases, whose states are not pooled
+        fixed.add("pooling")
     return {k: v for k, v in {**searched, **params}.items() if k not in fixed}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,11 @@ def point_value(model: Predictions, expression: Expression, s: int = 0) -> tuple
         if reason:
             return None, reason if value is None else f"{expression.column} {value}: {reason}"
     n = len(model.ids)
-    return float(kernel_of(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0]), ""
+    with np.errstate(over="ignore", invalid="ignore"):
+        computed = float(kernel_of(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0])
+    if not math.isfinite(computed):
+        return None, f"{expression.metric.label} of such large or small scores is not a finite number"
+    return computed, ""
 
 
 def unanswerable(model: Predictions, expression: Expression) -> bool:

@@ -20,6 +20,7 @@ if __name__ == "bench":
     raise ImportError("this folder installs as the package 'baserate'; run `pip install -e .` and `import baserate`")
 
 if TYPE_CHECKING:
+    from .api import compare as compare
     from .api import evaluate as evaluate
     from .api import frame_task as frame_task
     from .api import leaderboard as leaderboard
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "compare": "api",
     "evaluate": "api",
     "frame_task": "api",
     "leaderboard": "api",

@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import BaserateError, nearest
 from ..threads import sleep_if_busy
 from .audit import audit, resplit
+from .compare import compare, gate
 from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
@@ -103,5 +104,7 @@ for command in (
     cache,
     doctor,
     selftest,
+    compare,
+    gate,
 ):
     cli.add_command(command)

@@ -30,6 +30,9 @@ from rich.text import Text
 from ..cache.contents import Entry, KindUse
 from ..checks import CheckResult
 from ..doctor import Finding
+from ..leaderboard.compare import Comparison
+from ..leaderboard.gate import Entry as GateEntry
+from ..leaderboard.wording import label, number
 from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
@@ -232,6 +235,61 @@ def print_findings(findings: Sequence[Finding]) -> None:
         status = Text(finding.status, _STYLES[finding.status])
         table.add_row(status, finding.topic, Text.assemble(finding.detail, fix))
     Console(highlight=False).print(table)
+
+
+_VERDICT_STYLES = {"better": "bold green", "worse": "bold red", "passed": "green", "failed": "bold red"}
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print a comparison: a line for each task, then the mean over the tasks of each metric."""
+    table = Table(
+        box=SIMPLE_HEAD, pad_edge=False, title=escape(f"{found.first} over {found.second}"), title_justify="left"
+    )
+    for name in ("Task", "Metric", "First", "Second", "Gain", "95 % interval", "p (Holm)", "Confidence", ""):
+        table.add_column(name, justify="left" if name in ("Task", "Metric", "") else "right")
+    for pair in found.tasks:
+        low_high = _between(pair.gain.low, pair.gain.high)
+        p = "" if pair.p_adjusted is None else f"{pair.p_adjusted:.2g}"
+        sure = "" if pair.confidence is None else f"{pair.confidence:.1%}"
+        judged = pair.verdict or pair.gain.reason
+        if pair.p_unlike is not None and pair.p_unlike < 0.05:
+            judged = f"{judged}, as good within {found.margin:g}"
+        elif pair.p_inferior is not None and pair.p_inferior < 0.05:
+            judged = f"{judged}, not worse by {found.margin:g}"
+        scores = [number(pair.first.value), number(pair.second.value), number(pair.gain.value, signed=True)]
+        verdict = Text(judged, _VERDICT_STYLES.get(pair.verdict, ""))
+        table.add_row(escape(pair.column), label(pair.metric), *scores, low_high, p, sure, verdict)
+    console = Console(highlight=False)
+    console.print(table)
+    for mean in found.pooled:
+        if mean.tasks > 1:
+            bounds = f" [{_between(mean.low, mean.high)}]" if mean.low is not None else ""
+            more = "" if mean.between is None else f", tasks differ by {mean.between:.3f} (SD of true gains)"
+            more += "" if mean.p_ranks is None else f", signed-rank p {mean.p_ranks:.2g}"
+            gain = f"{number(mean.value, signed=True)}{bounds}"
+            console.print(f"{label(mean.metric)}: higher on {mean.wins} of {mean.tasks} tasks, mean gain {gain}{more}")
+    console.print("gains: paired on the same test examples, with the noise of the test set and of training")
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{number(low, signed=True)} to {number(high, signed=True)}"
+
+
+def print_gate(entries: Sequence[GateEntry], margin: float) -> None:
+    """Print what passed and what did not, with the reason."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("Task", "Mode", "Difference", "95 % interval", "", "Why"):
+        table.add_column(name, justify="right" if name in ("Difference", "95 % interval") else "left")
+    for e in entries:
+        gain = e.pair.gain if e.pair else None
+        numbers = ["", ""] if gain is None else [number(gain.value, signed=True), _between(gain.low, gain.high)]
+        table.add_row(
+            escape(e.task), e.mode, *numbers, Text(e.status, _VERDICT_STYLES.get(e.status, "yellow")), e.reason
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    bad = sum(e.status != "passed" for e in entries)
+    console.print(f"{len(entries) - bad} of {len(entries)} pass at a margin of {margin:g}")
 
 
 def print_claims(claims: Sequence[Claim]) -> None:

@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..metrics import parse
 from ..records import Record
 from ..results import Estimate
-from ..statistics import Jackknife, aligned, difference, estimate, groups_of, holm, jackknife, swap_p
+from ..statistics import Difference, Jackknife, aligned, difference, estimate, groups_of, holm, jackknife, swap_p
 from ..statistics.intervals import METHOD
 from ..types import StrArray
 from .cache import (
@@ -100,17 +100,26 @@ def jackknife_of(record: Record, metric: str, ids: StrArray | None = None) -> Ja
 
 
 def gain_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, sign: int, over: str) -> Gain:
-    """Return the gain of record `a` over `b` in a metric, unadjusted; `sign` is -1 where lower is better.
-
-    The p-value is that of the t, or of swapping the two models where they differ in few clusters, whichever is larger.
-    """
-    d = difference(jackknife_of(a, metric, ids), jackknife_of(b, metric, ids))
-    few = any(_trains(r) and len(r.spec.seeds) < MIN_SEEDS for r in (a, b))
-    p = d.p
-    if p is not None and p < ALPHA and (swapped := _swap_p(a, b, metric, ids)) is not None:
-        p = max(p, swapped)
+    """Return the gain of record `a` over `b` in a metric, unadjusted; `sign` is -1 where lower is better."""
+    d = difference_of(a, b, metric, ids)
     low, high = (None, None) if d.low is None or d.high is None else sorted((sign * d.low, sign * d.high))
-    return Gain(over, sign * d.value, low, high, p, reason=d.reason, preliminary=few)
+    return Gain(over, sign * d.value, low, high, d.p, reason=d.reason, preliminary=is_preliminary(a, b))
+
+
+def difference_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, reason: str = "") -> Difference:
+    """Return the difference of two records in a metric; a `reason` withholds its p-value.
+
+    That is of the t, or of swapping the two models where they differ in few clusters, whichever is larger.
+    """
+    d = difference(jackknife_of(a, metric, ids), jackknife_of(b, metric, ids), reason=reason)
+    if d.p is not None and d.p < ALPHA and (swapped := _swap_p(a, b, metric, ids)) is not None:
+        return replace(d, p=max(d.p, swapped))
+    return d
+
+
+def is_preliminary(*records: Record) -> bool:
+    """Return whether one of the records has too few trainings for a verdict."""
+    return any(_trains(r) and len(r.spec.seeds) < MIN_SEEDS for r in records)
 
 
 def _trains(r: Record) -> bool:

@@ -43,12 +43,12 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     """Return the leaderboard of `records`, whose order does not matter."""
     everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
     whole = _proven([r for r in everything if not r.spec.limit])
-    placed = _columns(whole)
+    placed = columns_of(whole)
     networks = networks_of(whole)
     rows, of_record = rows_of(placed, networks)
     record = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
     shared = {
-        c: common_examples([r for r in members if r.status == "done" and not _is_undirected(r)])
+        c: common_examples([r for r in members if r.status == "done" and not is_undirected(r)])
         for c, members in placed.items()
     }
     newest = {c: newest_of(members) for c, members in placed.items()}
@@ -87,7 +87,7 @@ def _proven(records: Sequence[Record]) -> list[Record]:
     return out
 
 
-def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
+def columns_of(records: Sequence[Record]) -> dict[Column, list[Record]]:
     """Return the columns with their records, in order of task and of the number of training examples.
 
     A run that does not train has no seeds, training share or transform of targets to agree on: it stands in every
@@ -168,11 +168,11 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
     estimates = tuple(estimates_of(r, column.metrics, None if apart else shared.ids))
-    about |= {"flags": r.flags, "apart": apart, "older": older_than(newest, r), "undirected": _is_undirected(r)}
+    about |= {"flags": r.flags, "apart": apart, "older": older_than(newest, r), "undirected": is_undirected(r)}
     return Cell(row.name, column.name, "done", estimates, **about)
 
 
-def _is_undirected(r: Record) -> bool:
+def is_undirected(r: Record) -> bool:
     """Return whether a score may be mirrored: zero-shot, of a task that does not say which variants are harmful."""
     unstated = r.task.get("deleterious", False) is None  # older records have no such key, and are taken as they are
     return r.spec.mode == "zero_shot" and unstated and len(r.task.get("classes") or ()) <= 2

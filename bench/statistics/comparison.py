@@ -38,6 +38,11 @@ class Difference:
     df: float | None = None
     reason: str = ""
 
+    @property
+    def se(self) -> float | None:
+        """The standard error over test sets and trainings."""
+        return None if self.se_test is None or self.se_seed is None else float(np.hypot(self.se_test, self.se_seed))
+
 
 def difference(a: Jackknife, b: Jackknife, *, level: float = LEVEL, reason: str = "") -> Difference:
     """Return the difference of `a` and `b`, jackknives of one metric on the same examples; `reason` withholds its p.

@@ -1,0 +1,191 @@
+"""Two rows of a leaderboard compared on every task that both have, and over these tasks."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import ConfigError, UnknownName
+from ..records import Record
+from ..results import Estimate
+from ..statistics import Difference, holm
+from .common import common_examples
+from .comparisons import ALPHA, Verdict, difference_of, estimates_of, is_preliminary
+from .networks import networks_of
+from .rows import rows_of
+from .standings import columns_of, is_undirected
+from .table import Column, Row
+from .wording import better
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two rows on one task: their scores, and how much better the first is, positive in any metric.
+
+    `confidence` that the first is better is one less the one-sided p-value. With a margin, `p_inferior` is the p-value
+    of the first being worse by the margin or more, and `p_unlike` that of the two differing by as much, by two
+    one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657). `p_adjusted` is Holm's over the tasks.
+    """
+
+    column: str
+    task: str
+    metric: str
+    first: Estimate
+    second: Estimate
+    gain: Difference
+    confidence: float | None = None
+    p_adjusted: float | None = None
+    p_inferior: float | None = None
+    p_unlike: float | None = None
+    verdict: Verdict = ""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The mean gain over tasks of one metric, with tasks as the sample: what to expect on another task of the kind.
+
+    By a random-effects model (DerSimonian & Laird 1986) with the interval of Hartung & Knapp (2001, Stat. Med.
+    20:3875); `between` is the standard deviation of true gains between tasks. `p_ranks` is Wilcoxon's signed-rank
+    p-value. `wins` counts tasks on which the first scores higher.
+    """
+
+    metric: str
+    tasks: int
+    wins: int
+    value: float
+    low: float | None
+    high: float | None
+    between: float | None
+    p_ranks: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The first row over the second, by task and pooled by metric; `margin` is what counts as no difference."""
+
+    first: str
+    second: str
+    margin: float | None
+    tasks: tuple[Paired, ...]
+    pooled: tuple[Pooled, ...]
+
+
+def compare(
+    records: Iterable[Record], first: str, second: str, *, tasks: Sequence[str] = (), margin: float | None = None
+) -> Comparison:
+    """Return the comparison of two rows on the tasks that both have, or on those whose names match `tasks`.
+
+    A row is named as the leaderboard names it, or by its model, or `MODEL:MODE`, where that is one row. Raises
+    ConfigError where it is none or several, where both are one, or where they share no task.
+    """
+    whole = [r for r in sorted(records, key=lambda r: r.hash) if not r.spec.limit]
+    placed = columns_of(whole)
+    rows, of_record = rows_of(placed, networks_of(whole))
+    one, other = (_row(name, rows) for name in (first, second))
+    if one == other:
+        raise ConfigError(f"{first!r} and {second!r} are one row, {one.name!r}; name two")
+    pairs = []
+    for column, members in placed.items():
+        at = {of_record[r.hash]: r for r in members if r.status == "done" and not is_undirected(r)}
+        wanted = not tasks or any(fnmatch.fnmatch(column.name, t) or column.task.split("@")[0] == t for t in tasks)
+        if wanted and one in at and other in at and (pair := paired(column, at[one], at[other], margin)):
+            pairs.append(pair)
+    if not pairs:
+        raise ConfigError(f"{one.name!r} and {other.name!r} have no task in common{' of those named' if tasks else ''}")
+    return Comparison(one.name, other.name, margin, tuple(_judged(pairs)), tuple(_pooled(pairs)))
+
+
+def _row(name: str, rows: Sequence[Row]) -> Row:
+    found = [row for row in rows if name in (row.name, row.model, f"{row.model}:{row.mode}")]
+    if not found:
+        raise UnknownName("row", name, [row.name for row in rows], "It is neither a row nor a model of these records.")
+    if len(found) > 1:
+        raise ConfigError(f"{name!r} is several rows: {', '.join(repr(row.name) for row in found)}; name one of them")
+    return found[0]
+
+
+def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired | None:
+    """Return the pair on the examples that both score; None where the metric has no direction or a score no value."""
+    sign = {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
+    shared = common_examples([a, b])
+    if not sign or shared.apart:
+        return None
+    (first,), (second,) = (estimates_of(r, [column.metric], shared.ids) for r in (a, b))
+    if first.value is None or second.value is None:
+        return None
+    withheld = "" if first.low is not None and second.low is not None else first.reason or second.reason
+    d = difference_of(a, b, column.metric, shared.ids, reason=withheld)
+    gain = d if sign > 0 else replace(d, value=-d.value, low=_minus(d.high), high=_minus(d.low))
+    pair = Paired(column.name, column.task, column.metric, first, second, gain)
+    if gain.se is None or gain.df is None:
+        return pair
+    tail = _tail(gain)
+    pair = replace(pair, confidence=1 - tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
+    if margin is not None:
+        below, above = tail(-margin), 1 - tail(margin)
+        pair = replace(pair, p_inferior=below, p_unlike=max(below, above))
+    return pair
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _tail(gain: Difference) -> Callable[[float], float]:
+    """Return the one-sided p-value of the gain being no more than a value, by that value."""
+    from scipy.special import stdtr
+
+    error, df = gain.se or 0.0, gain.df
+
+    def tail(value: float) -> float:
+        if not error:
+            return 0.5 if gain.value == value else float(gain.value < value)
+        return float(stdtr(df, (value - gain.value) / error))
+
+    return tail
+
+
+def _judged(pairs: Sequence[Paired]) -> list[Paired]:
+    """Return the pairs with p-values adjusted for each other and the verdicts that follow."""
+    p_adjusted = iter(holm([pair.gain.p for pair in pairs if pair.gain.p is not None]))
+    out = []
+    for pair in pairs:
+        if pair.gain.p is None:
+            out.append(pair)
+            continue
+        p = next(p_adjusted)
+        unlike: Verdict = "better" if pair.gain.value > 0 else "worse"
+        verdict: Verdict = "tie" if p >= ALPHA else "preliminary" if pair.verdict == "preliminary" else unlike
+        out.append(replace(pair, p_adjusted=p, verdict=verdict))
+    return out
+
+
+def _pooled(pairs: Sequence[Paired]) -> list[Pooled]:
+    metrics = dict.fromkeys(pair.metric for pair in pairs)
+    return [pool([p for p in pairs if p.metric == metric], metric) for metric in metrics]
+
+
+def pool(pairs: Sequence[Paired], metric: str) -> Pooled:
+    """Return the mean gain of pairs in one metric, with an interval where three tasks or more have one."""
+    from scipy.special import stdtrit
+    from scipy.stats import wilcoxon
+
+    values = np.array([p.gain.value for p in pairs])
+    k, wins = len(values), int((values > 0).sum())
+    p_ranks = float(wilcoxon(values).pvalue) if k > 4 and values.any() else None
+    known = [p.gain for p in pairs if p.gain.se]
+    if len(known) < 3:
+        return Pooled(metric, k, wins, float(values.mean()), None, None, None, p_ranks)
+    y, v = np.array([g.value for g in known]), np.array([(g.se or 0.0) ** 2 for g in known])
+    fixed = 1 / v
+    spread = float((fixed * (y - (fixed * y).sum() / fixed.sum()) ** 2).sum())
+    scale = float(fixed.sum() - (fixed**2).sum() / fixed.sum())
+    between = max(0.0, (spread - (len(y) - 1)) / scale)
+    weights = 1 / (v + between)
+    mean = float((weights * y).sum() / weights.sum())
+    error = float(np.sqrt((weights * (y - mean) ** 2).sum() / ((len(y) - 1) * weights.sum())))
+    margin = float(stdtrit(len(y) - 1, 0.975)) * max(error, float(np.sqrt(1 / weights.sum())))
+    return Pooled(metric, k, wins, mean, mean - margin, mean + margin, float(np.sqrt(between)), p_ranks)

@@ -20,7 +20,7 @@ from baserate.errors import ConfigError, DataError, NotApplicable
 from baserate.registry import MODELS, get_model, load_model
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
 
-TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn")
+TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "nearest_train", "cnn")
 SHARED = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -202,11 +202,35 @@ def test_the_cnn_averages_strands_where_asked() -> None:
         assert same == augment
 
 
+def test_the_course_of_training_is_told() -> None:
+    """The epoch with the lowest loss on valid is the one that was chosen; scores on valid are those of the task."""
+    train, valid = _motif(200, seed=1), _motif(60, seed=2)
+
+    def accuracy(scores: FloatArray) -> float:
+        return float((scores.argmax(axis=1) == valid.targets).mean())
+
+    fitted = cnn.load().fit(train, valid, n_classes=2, seed=0, valid_score=accuracy)
+    rows = fitted.history
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1)) and 8 <= len(rows) <= 15
+    best = min(rows, key=lambda row: row["valid_loss"])
+    assert fitted.chosen == {"epoch": best["epoch"]}
+    assert best["valid_score"] == accuracy(fitted.predict(valid.inputs))
+    assert rows[-1]["train_loss"] < 0.5 < rows[0]["train_loss"]
+    assert set(cnn.load().fit(train, valid, n_classes=2, seed=0).history[0]) == {"epoch", "train_loss", "valid_loss"}
+
+
+@pytest.mark.parametrize("params", [{"lr": 0.0}, {"channels": 0}, {"dropout": 1.5}, {"masked": -0.1}])
+def test_a_network_that_cannot_be_is_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(params))} = .*expected a "):
+        cnn.load(**params)
+
+
 def test_the_cnn_is_small() -> None:
     from baserate.baselines._network import Network
 
-    size = sum(p.numel() for p in Network(400, 3, difference=False).parameters())
-    assert 50_000 < size < 100_000
+    for load, least, most in ((cnn.load, 50_000, 100_000),):
+        network = Network(400, 3, load().shape, 0.3, difference=False)
+        assert least < sum(p.numel() for p in network.parameters()) < most
 
 
 def test_every_baseline_has_a_paragraph() -> None:

@@ -3,6 +3,7 @@
 from baserate.baselines import (
     cnn,
     constant,
+    dilated_resnet,
     edit_count,
     gc_content,
     kmer_logreg,
@@ -23,6 +24,7 @@ from baserate.baselines import (
 __all__ = [
     "cnn",
     "constant",
+    "dilated_resnet",
     "edit_count",
     "gc_content",
     "kmer_logreg",

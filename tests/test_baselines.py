@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.baselines import cnn
+from baserate.baselines import cnn, dilated_resnet
 from baserate.baselines._linear import featurise
 from baserate.baselines._onehot import aligned_codes, one_hot, substitutions
 from baserate.baselines.gc_content import gc_features
@@ -61,7 +61,7 @@ def _scores(name: str, train: Examples, valid: Examples, test: Inputs, *, n_clas
     return np.asarray(model.fit(train, valid, n_classes=n_classes, seed=seed).predict(test))
 
 
-@pytest.mark.parametrize("name", ["kmer_logreg", "kmer_xgboost", "cnn"])
+@pytest.mark.parametrize("name", ["kmer_logreg", "kmer_xgboost", "cnn", "dilated_resnet"])
 def test_a_motif_that_may_stand_anywhere_is_learned(name: str) -> None:
     train, valid, test = (_motif(n, seed=seed) for n, seed in ((400, 1), (100, 2), (200, 3)))
     scores = _scores(name, train, valid, test.inputs, n_classes=2)
@@ -84,7 +84,9 @@ def test_a_site_at_the_centre_is_learned(name: str) -> None:
     assert (scores.argmax(axis=1) == test.targets).mean() > 0.85
 
 
-@pytest.mark.parametrize("name", ["gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn"])
+@pytest.mark.parametrize(
+    "name", ["gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn", "dilated_resnet"]
+)
 def test_variant_effects_are_learned_from_alt_minus_ref(name: str) -> None:
     train, valid, test = (_variants(n, seed=seed) for n, seed in ((500, 1), (100, 2), (200, 3)))
     scores = _scores(name, train, valid, test.inputs, n_classes=0)
@@ -193,11 +195,12 @@ def test_zero_shot_scores_and_their_signs() -> None:
         substitutions(Inputs(reference))
 
 
-def test_the_cnn_averages_strands_where_asked() -> None:
+@pytest.mark.parametrize("load", [cnn.load, dilated_resnet.load])
+def test_networks_average_strands_where_asked(load: Any) -> None:
     train, valid = _motif(60, seed=1, length=31), _motif(20, seed=2, length=31)
     turned = Inputs(strings([reverse_complement(s) for s in valid.inputs.sequences]))
     for augment in (False, True):
-        fitted = cnn.load(strand_augmentation=augment).fit(train, valid, n_classes=2, seed=0)
+        fitted = load(strand_augmentation=augment).fit(train, valid, n_classes=2, seed=0)
         same = np.allclose(fitted.predict(turned), fitted.predict(valid.inputs), atol=1e-6)
         assert same == augment
 
@@ -225,10 +228,10 @@ def test_a_network_that_cannot_be_is_refused(params: dict[str, Any]) -> None:
         cnn.load(**params)
 
 
-def test_the_cnn_is_small() -> None:
+def test_the_networks_are_small() -> None:
     from baserate.baselines._network import Network
 
-    for load, least, most in ((cnn.load, 50_000, 100_000),):
+    for load, least, most in ((cnn.load, 50_000, 100_000), (dilated_resnet.load, 250_000, 400_000)):
         network = Network(400, 3, load().shape, 0.3, difference=False)
         assert least < sum(p.numel() for p in network.parameters()) < most
 

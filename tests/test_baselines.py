@@ -17,7 +17,8 @@ from baserate.baselines._onehot import aligned_codes, one_hot, substitutions
 from baserate.baselines.gc_content import gc_features
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable
-from baserate.registry import MODELS, get_model, load_model
+from baserate.modes.trials import draw_trials
+from baserate.registry import MODELS, get_model, load_model, with_params
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
 
 TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "nearest_train", "cnn")
@@ -234,6 +235,17 @@ def test_the_networks_are_small() -> None:
     for load, least, most in ((cnn.load, 50_000, 100_000), (dilated_resnet.load, 250_000, 400_000)):
         network = Network(400, 3, load().shape, 0.3, difference=False)
         assert least < sum(p.numel() for p in network.parameters()) < most
+
+
+@pytest.mark.parametrize(
+    "name", ["cnn", "dilated_resnet", "kmer_logreg", "kmer_ridge_rank", "kmer_xgboost", "nearest_train"]
+)
+def test_whatever_a_budget_draws_is_a_model(name: str) -> None:
+    card = get_model(name)
+    trials = draw_trials(card.search, 32, card.params)
+    assert len(trials) > 7 and all(len(trial) == len(card.search) for trial in trials[1:])
+    for trial in trials:
+        load_model(with_params(card, **trial))
 
 
 def test_every_baseline_has_a_paragraph() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from baserate.modes import MODES
 from baserate.networks.settings import EMBEDDING, TRAINING
 from baserate.probes.probe import PROBES
+from baserate.registry import MODELS
 from baserate.settings import Settings
 from baserate.zero_shot import RULES
 
@@ -24,6 +25,11 @@ whenever what they compute changes and which is part of a result's identity too;
 Where the table says "or several", a list of values, as in `--set 'layer=[1,2,-1]'`, is for `linear_probe` to choose
 from on valid.
 """
+
+_BASELINES = [
+    "Parameters stand after the name, as in `--model 'cnn(lr=0.001)'`. `--budget` tries those below, with the default",
+    "first, but none that you set; [baselines.md](baselines.md) says what they do.",
+]
 
 
 def settings_page() -> str:
@@ -41,6 +47,17 @@ def settings_page() -> str:
     parts += ["## Probes", ""]
     for name, probe in sorted(PROBES.all().items()):
         parts += [f"### {name} (version {probe.version})", "", probe.description, "", *_table(probe.settings), ""]
+    parts += [
+        "## Baselines",
+        "",
+        *_BASELINES,
+        "",
+        "| baseline | parameter | default | a budget tries |",
+        "|---|---|---|---|",
+    ]
+    for name, card in sorted(MODELS.all().items()):
+        if card.baseline and card.load.__module__.startswith("baserate."):
+            parts += [f"| {name} | `{p}` | `{card.params[p]!r}` | {among} |" for p, among in card.search.items()]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -111,9 +111,8 @@ class ConvNet:
             outputs = torch.cat([network(part) for part in _parts(valid_codes, device)])
             loss = float(head.loss(outputs, valid_y))
             row = {"epoch": len(history) + 1, "train_loss": float(torch.stack(losses).mean()), "valid_loss": loss}
-            if valid_score is not None:
-                row["valid_score"] = valid_score(head.scores(outputs))
-            history.append(row)
+            score = math.nan if valid_score is None else valid_score(head.scores(outputs))
+            history.append(row | ({"valid_score": score} if math.isfinite(score) else {}))
             losses.clear()
             return loss
 

@@ -47,6 +47,7 @@ def evaluate(
     revision: str = "",
     settings: Mapping[str, Any] | None = None,
     budget: int | str = 1,
+    replicates: int = 0,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
@@ -75,6 +76,7 @@ def evaluate(
         Planned(_plan([_task(task)], [card], modes, settings, budget), "run"),
         seeds=seeds,
         limit=limit,
+        replicates=replicates,
         results=results,
         audit=audit,
         cache=cache,
@@ -93,6 +95,8 @@ def run(
     suite: str = "",
     settings: Mapping[str, Any] | None = None,
     budget: int | str | Sequence[int | str] = (),
+    shots: str | Sequence[int | str] = (),
+    replicates: int = 0,
     random_weights: bool = False,
     seeds: Sequence[int] = (),
     limit: int = 0,
@@ -114,7 +118,9 @@ def run(
     that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
     written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
     those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number,
-    a name such as 'standard', or several. `workers` is how many cells run at once, each in a process with its share of
+    a name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task
+    of its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds.
+    `workers` is how many cells run at once, each in a process with its share of
     the cores. Raises BaserateError, in one line, for a mistake in the call.
     """
     planned = cells_of(
@@ -124,6 +130,7 @@ def run(
         modes=_listed(modes),
         settings=settings,
         budget=budget,
+        shots=shots,
         random_weights=random_weights,
         access=_access(trust_remote_code, allow_pickle),
     )
@@ -131,6 +138,7 @@ def run(
         planned,
         seeds=seeds,
         limit=limit,
+        replicates=replicates,
         results=results,
         audit=audit,
         refuse_leaks=fail_on_leak,
@@ -185,6 +193,7 @@ def cells_of(
     modes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     budget: Any = (),
+    shots: Any = (),
     random_weights: bool = False,
     access: Access | None = None,
 ) -> Planned:
@@ -202,7 +211,7 @@ def cells_of(
     if suite:
         if models or modes or settings or random_weights:
             raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
-        loaded = load_suite(suite, granted, budget)
+        loaded = load_suite(suite, granted, budget, shots)
         return Planned(loaded.cells, loaded.name, loaded.seeds)
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]
@@ -211,7 +220,7 @@ def cells_of(
         cards = find_models(names, granted) if names or not models else []
         cards += [_card(model, access=granted) for model in models if not isinstance(model, (str, Path))]
     cards = with_twins(cards) if random_weights else cards
-    cells = _plan(tasks, cards, modes, settings, budget)
+    cells = _plan(tasks, cards, modes, settings, budget, shots)
     if not cells:
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
     return Planned(cells, "run")
@@ -223,13 +232,14 @@ def _plan(
     modes: Sequence[str],
     settings: Mapping[str, Any] | None,
     budget: Any,
+    shots: Any = (),
 ) -> list[Cell]:
-    from .cards.find import find_tasks
+    from .cards.find import find_tasks, with_shots
     from .plan import budgets_of, plan
 
     named_tasks = find_tasks([str(task) for task in tasks if isinstance(task, (str, Path))])
     own = [_task(task) for task in tasks if not isinstance(task, (str, Path))]
-    return plan([*named_tasks, *own], cards, modes, settings, budgets_of(budget or 1))
+    return plan(with_shots([*named_tasks, *own], shots), cards, modes, settings, budgets_of(budget or 1))
 
 
 def _results(
@@ -237,6 +247,7 @@ def _results(
     *,
     seeds: Sequence[int],
     limit: int,
+    replicates: int,
     results: str | Path | None,
     audit: bool,
     cache: bool,
@@ -247,12 +258,14 @@ def _results(
     workers: int = 1,
 ) -> list[Result]:
     from .cache.folder import cache_dir
-    from .plan import SEEDS, Protocol
+    from .plan import Protocol
     from .run import Grid
 
+    if replicates < 0 or replicates == 1:
+        raise ConfigError(f"replicates = {replicates!r}; expected 2 or more, or 0 for none")
     if limit < 0:
         raise ConfigError(f"limit = {limit!r}; expected the number of examples per part, 0 for all")
-    protocol = Protocol(seeds=_seeds(seeds) or planned.seeds or SEEDS, limit=limit, grid=planned.grid)
+    protocol = Protocol(seeds=_seeds(seeds) or planned.seeds, limit=limit, grid=planned.grid, replicates=replicates)
     with _Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),

@@ -18,6 +18,7 @@ from .errors import BaserateError, MissingExtra, NotApplicable
 from .exposure import exposure_of
 from .files import writable
 from .modes import MODES
+from .modes.components import components_of
 from .modes.job import Job
 from .plan import Cell, Protocol, run_spec
 from .provenance import environment
@@ -60,6 +61,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         budget=spec.budget,
     )
     scores = mode.scores(job)
+    size = worker.protocol.replicates if mode.trains else 0
+    components = components_of(mode, job, scores, size) if size else None
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
@@ -72,6 +75,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         parameter_hash=job.parameter_hash(),
         choices=tuple(job.choices),
         searched={name: str(search) for name, search in cell.space.items()},
+        components=components,
     )
     return worker.finish(cell, record, start), predictions
 

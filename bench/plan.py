@@ -16,6 +16,9 @@ from .transforms import transform_version
 from .types import ModelCard, Split, Task
 
 SEEDS = (0, 1, 2)
+FEW_SHOT_SEEDS = tuple(range(10))
+MANY_SHOTS = 100
+"""The examples per class from which the draw of the examples matters little beside the rest of the noise."""
 BUDGETS = {"quick": 1, "standard": 8, "thorough": 32}
 """Numbers of trials by the names that papers may cite; quick is the defaults."""
 
@@ -52,12 +55,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial."""
+    """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial.
 
-    seeds: tuple[int, ...] = SEEDS
+    Without `seeds` a task of fewer than 100 shots has ten, each a draw of its examples, and any other task three. With
+    `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each.
+    """
+
+    seeds: tuple[int, ...] = ()
     train_fraction: float = TRAIN_FRACTION
     limit: int = 0
     grid: str = "run"
+    replicates: int = 0
+
+    def seeds_of(self, task: Task) -> tuple[int, ...]:
+        """Return the seeds of the task's cells that train."""
+        return self.seeds or (FEW_SHOT_SEEDS if 0 < task.shots < MANY_SHOTS else SEEDS)
 
 
 def budgets_of(value: Any) -> tuple[int, ...]:
@@ -107,10 +119,12 @@ def plan(
     check_values(changed, [table for _, table in tables], chosen_among=any(mode.chooses for mode, _ in tables))
     several = {name for _, table in tables for name, setting in table.items() if setting.several}
     lists = {name for name, value in changed.items() if name in several and isinstance(value, (list, tuple))}
-    cells = []
+    cells, ids = [], {task.id for task in tasks}
     for card, mode in pairs:
         used = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
-        for cell in (Cell(task, card, mode.name, used) for task in tasks):
+        # What does not train is the same for any number of training examples.
+        wanted = [task for task in tasks if mode.trains or task.whole not in ids]
+        for cell in (Cell(task, card, mode.name, used) for task in wanted):
             cells += [replace(cell, budget=budget) for budget in budgets] if cell.space else [cell]
     for name, value in changed.items():
         if cells and not any(name in cell.resolved for cell in cells):
@@ -120,7 +134,7 @@ def plan(
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     """Return everything that decides the cell's result; a mode without training has one seed, unless for a twin."""
-    mode = MODES.get(cell.mode)
+    mode, seeds = MODES.get(cell.mode), protocol.seeds_of(cell.task)
     versions = {**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)}
     if mode.transforms(cell.task):
         versions["transform"] = transform_version(cell.task.transform)
@@ -133,7 +147,7 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         revision=cell.card.revision(),
         mode=cell.mode,
         settings=cell.resolved,
-        seeds=protocol.seeds if mode.trains or cell.card.twin_of else protocol.seeds[:1],
+        seeds=seeds if mode.trains or cell.card.twin_of else seeds[:1],
         train_fraction=protocol.train_fraction if mode.trains else 0.0,
         limit=protocol.limit,
         versions=versions,

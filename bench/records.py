@@ -25,7 +25,7 @@ import numpy as np
 from .digests import canonical_json, digest
 from .errors import DataError
 from .provenance import releases
-from .results import Choice, Estimate, Predictions, RunSpec
+from .results import Choice, Components, Estimate, Predictions, RunSpec
 from .types import ModelCard, Task, strings
 from .writing import REPLACED, discard, has_died, prefix, running, sweep
 
@@ -55,7 +55,8 @@ class Record:
     are empty where they were not asked for. `scaled` is whether the scores are on the scale of the targets, which those
     of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored. `choices`
     are what each seed chose on valid, and `searched` is where a budget draws the settings that it tunes, in words; None
-    in records from before these were stored.
+    in records from before these were stored. `components` says where the noise of the score comes from, where that was
+    asked for.
     """
 
     spec: RunSpec
@@ -76,6 +77,7 @@ class Record:
     scaled: bool | None = None
     choices: tuple[Choice, ...] | None = None
     searched: Mapping[str, str] | None = None
+    components: Components | None = None
     schema: int = SCHEMA
     digest: str = field(default="", compare=False)
     path: Path | None = None
@@ -124,6 +126,7 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
+    keys += ("shots", "whole") if task.shots else ()
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 
@@ -240,6 +243,8 @@ def read_record(folder: Path) -> Record:
         fields = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
         if fields.get("choices") is not None:
             fields["choices"] = tuple(Choice.from_json(choice) for choice in fields["choices"])
+        if fields.get("components") is not None:
+            fields["components"] = Components.from_json(fields["components"])
         record = Record(**fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
@@ -304,8 +309,9 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
 def _to_json(record: Record) -> dict[str, Any]:
     """Return what is written of a record, in the newest schema: all but its digest."""
-    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices")
+    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices", "components")
     value = {k: v for k, v in record.__dict__.items() if k not in elsewhere}
+    value["components"] = None if record.components is None else asdict(record.components)
     value["choices"] = None if record.choices is None else [asdict(choice) for choice in record.choices]
     estimates = [asdict(e) for e in record.estimates]
     return _plain_dict(value | {"schema": SCHEMA, "spec": record.spec.to_json(), "estimates": estimates})

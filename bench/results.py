@@ -98,7 +98,8 @@ class Predictions:
 class Trial:
     """One try of settings: those that differ from the defaults, its score on valid, and what it took.
 
-    `valid` is None where the trial failed, with the reason in `error`, or the metric is undefined on valid.
+    `valid` is None where the trial failed, or the metric is undefined on valid; `error` says what went wrong, such as a
+    training that collapsed.
     """
 
     changed: Mapping[str, Any]
@@ -114,7 +115,8 @@ class Choice:
     `valid` is its score on valid by `metric`, the task's primary one where valid has what that needs, and None where
     it is undefined. `chosen` are the values that were chosen, by trials or by the model's own fit, such as a penalty or
     an epoch, and `history` has a row for each epoch of training. `trials` are those of a budget, on the first seed, and
-    `trial` is the number of the one that was chosen; the first has the defaults.
+    `trial` is the number of the one that was chosen; the first has the defaults. `n_train` counts the examples that the
+    seed trained on, 0 in records from before this was stored.
     """
 
     seed: int
@@ -124,12 +126,36 @@ class Choice:
     history: tuple[Mapping[str, Any], ...] = ()
     trials: tuple[Trial, ...] = ()
     trial: int = 0
+    n_train: int = 0
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Choice:
         """Return the choice from the JSON object of its fields."""
         trials = tuple(Trial(**trial) for trial in value["trials"])
         return Choice(**{**value, "history": tuple(value["history"]), "trials": trials})
+
+
+@dataclass(frozen=True)
+class Components:
+    """Where the noise of a score comes from, by a crossed design: every training sample is trained on with every seed.
+
+    `values` are the scores by `metric` on test, by training sample and then by seed. `sample`, `seed` and `rest` are
+    the variances between training samples, between seeds, and of what is neither (analysis of variance, negative
+    estimates set to 0; Searle, Casella & McCulloch 1992, chapter 4). `test` is the variance of the record's score over
+    test sets, by resampling clusters. None where a score is undefined.
+    """
+
+    metric: str
+    values: tuple[tuple[float | None, ...], ...]
+    sample: float | None
+    seed: float | None
+    rest: float | None
+    test: float | None
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Components:
+        """Return the components from the JSON object of their fields."""
+        return Components(**{**value, "values": tuple(tuple(row) for row in value["values"])})
 
 
 @dataclass(frozen=True)

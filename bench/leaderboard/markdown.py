@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ..results import Estimate
 from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
-from .table import Cell, Column, Row, Table
+from .table import Cell, Column, Curve, Row, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 from .wording import (
     BEST,
@@ -53,6 +53,8 @@ def to_markdown(table: Table) -> str:
     if paired:
         parts += ["## What pretraining bought: gain over the same network with random weights", ""]
         parts += [*_grids(table, paired, _heading, lambda c, column: _gain(c.twin_gain, warnings(c, column))), ""]
+    for curve in table.curves:
+        parts += [f"## Learning curve: {escape(curve.task)}", "", *_curve(table, curve), ""]
     seen = exposures(table)
     if seen:
         parts += [
@@ -184,6 +186,29 @@ def _legend(table: Table) -> list[str]:
             f"Commit {commits}." + (" **Some runs were made with uncommitted changes.**" if table.dirty else ""),
         ]
     return [*lines, *trials(table)]
+
+
+def _curve(table: Table, curve: Curve) -> list[str]:
+    """Return a table of a row's scores by number of training examples, with the area under them."""
+    leading = COLUMNS.all().values()
+    sizes = [f"{n:,}" for n in curve.n_train]
+    lines = ["| " + " | ".join([*(escape(c.name) for c in leading), *sizes, "Area"]) + " |"]
+    lines += ["|" + ":--|" * len(leading) + "--:|" * (len(sizes) + 1)]
+    rows = {row.name: row for row in table.rows}
+    columns = [next(c for c in table.columns if c.name == name) for name in curve.columns]
+    for name, area in zip(curve.rows, curve.areas, strict=True):
+        about = [_leading(c.text(rows[name], table)) for c in leading]
+        points = [table.cell(rows[name], column) for column in columns]
+        scores = [_estimate(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
+        under = NOTHING if area.value is None else number(area.value) + _range(area.low, area.high)
+        lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
+    metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
+    return [
+        *lines,
+        "",
+        f"{metric} by number of training examples. Area: the mean over the logarithm of that number, from the first to",
+        "the last, by trapezoids; a row that does not train has one score. Intervals are over test sets.",
+    ]
 
 
 def _tasks(table: Table) -> list[str]:

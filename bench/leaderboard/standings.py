@@ -6,6 +6,7 @@ It is built from records alone; neither tasks nor models are loaded.
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from ..types import FloatArray
 from .board import Leaderboard
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
+from .curves import curves_of
 from .networks import Networks, networks_of
 from .proof import proven
 from .rows import rows_of, same_versions
@@ -71,6 +73,7 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
+        curves_of(rows, cells, record, {c: shared[c].ids for c in placed}),
     )
 
 
@@ -84,7 +87,7 @@ def _proven(records: Sequence[Record]) -> list[Record]:
 
 
 def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
-    """Return the columns with their records, in order of task.
+    """Return the columns with their records, in order of task and of the number of training examples.
 
     A run that does not train has no seeds, training share or transform of targets to agree on: it stands in every
     column of its examples.
@@ -93,7 +96,7 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
     for r in records:
         by_examples[r.spec.task, r.spec.data, r.spec.split].append(r)
     columns: list[tuple[Column, list[Record]]] = []
-    for (task, data, split), members in sorted(by_examples.items()):
+    for (task, data, split), members in sorted(by_examples.items(), key=_place):
         trained = {_training(r) for r in members if r.spec.train_fraction}
         for training in sorted(trained) or [((), 0.0, "")]:
             seeds, fraction, transform = training
@@ -106,10 +109,16 @@ def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
             column = Column(
                 task, task, data, split, seeds, fraction, metrics, description, n_train, transform=transform
             )
-            columns.append((replace(column, audit=verdict, audit_reasons=why, superseded_by=newer), own_records))
+            few: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
+            columns.append((replace(column, audit=verdict, audit_reasons=why, superseded_by=newer, **few), own_records))
     return {
         _with_full_name(c, [other for other, _ in columns if other.task == c.task]): members for c, members in columns
     }
+
+
+def _place(examples: tuple[tuple[str, str, str], list[Record]]) -> tuple[Any, ...]:
+    key, (first, *_) = examples
+    return first.task.get("whole", first.spec.task), first.task.get("shots", math.inf), key
 
 
 def _training(r: Record) -> tuple[tuple[int, ...], float, str]:

@@ -31,6 +31,7 @@ class Column:
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
     row over which gains are taken, '' where no baseline has a score. `n` counts the test examples that the primary
     metric covers, `left_out` those that some compared row could not score, which are left out for every such row.
+    `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Column:
     n_clusters: int = 0
     left_out: int = 0
     best_baseline: str = ""
+    shots: int = 0
+    whole: str = ""
     audit: str = ""
     audit_reasons: tuple[str, ...] = ()
     superseded_by: str = ""
@@ -124,6 +127,34 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Area:
+    """The mean of a score over the logarithm of the number of training examples, with its interval over test sets.
+
+    `value` is None where a point of the curve is missing, and `reason` says what is.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The columns of one task by number of training examples, `n_train`, and the area under each row's scores.
+
+    `rows` are those with a score in any of the columns. A row that does not train has one score, which is its area.
+    """
+
+    task: str
+    metric: str
+    columns: tuple[str, ...]
+    n_train: tuple[int, ...]
+    rows: tuple[str, ...]
+    areas: tuple[Area, ...]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows, columns and one cell for each pair; `limited` counts the trial runs that were left out."""
 
@@ -134,6 +165,7 @@ class Table:
     limited: int = 0
     commits: tuple[str, ...] = ()
     dirty: bool = False
+    curves: tuple[Curve, ...] = ()
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""

@@ -30,7 +30,7 @@ class Job:
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
     each seed in every mode. `notes` are what a reader of the result must know, added by the mode, and `choices` what
     each seed chose on valid. `space` is where trials draw settings and parameters of the model, under a `budget` of so
-    many trials.
+    many trials. Where `sample` is a number all seeds train on the training sample of that seed.
     """
 
     task: Task
@@ -45,6 +45,7 @@ class Job:
     choices: list[Choice] = field(default_factory=list)
     space: Mapping[str, Search] = field(default_factory=dict)
     budget: int = 1
+    sample: int | None = None
     measured: tuple[Examples, Callable[[FloatArray], FloatArray]] | None = None
 
     @property
@@ -69,6 +70,7 @@ class Job:
 
         In a few-shot task they are the seed's own draw of a few examples.
         """
+        seed = seed if self.sample is None else self.sample
         rule = self.task.split
         if isinstance(rule, few_shot):
             return draw_shots(self.split.train, rule.shots, seed)

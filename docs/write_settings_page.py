@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 
 What `--set NAME=VALUE`, a suite's `settings`, a card's `modes` and `br.run(settings=...)` can change, and what holds
 where nobody does. Every setting of a run stands in its record with its value, defaults too, and two runs that differ in
-one are two results. Only `window` = `'truncate'`, what runs did before there was the setting, is in no record. A
+one are two results. Only what runs did before there was a setting is in no record, such as `window` = `'truncate'`. A
 mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised whenever what they
 compute changes and which is part of a result's identity too; moving or tidying code changes neither.
 

@@ -9,7 +9,7 @@ import functools
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError, nearest
@@ -20,7 +20,7 @@ class Setting:
     """One setting: its default, what it does, and what a value must be, in words and as a test.
 
     `choices` are the allowed texts of a setting that is text. With `several`, a mode that chooses on valid accepts a
-    list of values.
+    list of values. `adds` are, by value, further settings that exist where the setting has that value.
     """
 
     default: Any
@@ -29,6 +29,7 @@ class Setting:
     allows: Callable[[Any], bool]
     choices: tuple[str, ...] = ()
     several: bool = False
+    adds: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
 
     def fault(self, value: Any, *, chosen_among: bool = False) -> str:
         """Return what is wrong with the value, '' for a valid one; a list is valid only if `chosen_among`."""
@@ -59,6 +60,11 @@ def defaults(table: Settings) -> dict[str, Any]:
     return {name: setting.default for name, setting in table.items()}
 
 
+def added(table: Settings) -> list[Settings]:
+    """Return the tables that settings of the table add, each for one value of one of them."""
+    return [more for setting in table.values() for more in setting.adds.values()]
+
+
 def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chosen_among: bool = False) -> None:
     """Raise ConfigError for the first value that is invalid in every table with its name.
 
@@ -72,10 +78,12 @@ def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chose
             raise ConfigError(f"settings: {name} = {_SHORT.repr(value)}: {faults[0]}")
 
 
-def one_of(*choices: str, default: str, about: str, several: bool = False) -> Setting:
-    """Return a setting that is one of some texts."""
+def one_of(
+    *choices: str, default: str, about: str, several: bool = False, adds: Mapping[str, Settings] | None = None
+) -> Setting:
+    """Return a setting that is one of some texts, each of which may add settings."""
     listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
-    return Setting(default, about, listed, functools.partial(_is_among, choices), choices, several)
+    return Setting(default, about, listed, functools.partial(_is_among, choices), choices, several, adds or {})
 
 
 def count(default: int | None, about: str) -> Setting:
@@ -86,6 +94,11 @@ def count(default: int | None, about: str) -> Setting:
 def positive(default: float, about: str) -> Setting:
     """Return a setting that is a finite number above 0."""
     return Setting(default, about, "a finite number above 0", is_positive)
+
+
+def not_negative(default: float, about: str) -> Setting:
+    """Return a setting that is a finite number from 0."""
+    return Setting(default, about, "a finite number from 0", _is_not_negative)
 
 
 def share(default: float, about: str) -> Setting:
@@ -119,6 +132,10 @@ def _is_among(choices: tuple[str, ...], value: Any) -> bool:
 
 def _is_count(value: Any) -> bool:
     return _is_whole(value) and value >= 1
+
+
+def _is_not_negative(value: Any) -> bool:
+    return _is_finite(value) and value >= 0
 
 
 def _is_share(value: Any) -> bool:

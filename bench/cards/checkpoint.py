@@ -88,5 +88,5 @@ def modes_of(head: Head, *, random_weights: bool) -> Mapping[str, Mapping[str, A
     elif not random_weights:
         modes["as_is"] = {}
     modes["linear_probe"] = {}
-    modes["from_scratch" if random_weights else "fine_tune"] = {}
+    modes["fine_tune"] = {}
     return modes

@@ -13,7 +13,7 @@ from .job import Job
 from .mode import CONTEXT, mode
 
 
-@mode("fine_tune", needs=("fit",), settings={"context": CONTEXT})
+@mode("fine_tune", needs=("fit",), settings={"context": CONTEXT}, version=2)
 @mode("from_scratch", needs=("fit",), settings={"context": CONTEXT})
 def run(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores of the model trained on labels, with every choice made on valid.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import NotApplicable
-from ..settings import defaults
 from ..types import Examples, FloatArray, Inputs, IntArray, Strings
 from . import embedding, likelihood
 from . import sites as sites_of
 from .engine import Engine
 from .families import Head
 from .finetuning import FineTuned, fine_tune
-from .settings import NETWORK, TRAINING
+from .settings import NETWORK, training_values
 from .tokens import Tokens
 
 _NUMBERED = re.compile(r"(LABEL_)?\d+", re.IGNORECASE)
@@ -182,13 +182,34 @@ class LanguageModel(Engine):
             raise NotApplicable(f"{self.name}: its head reads one sequence, not REF and ALT")
         return embedding.head_outputs(self, inputs.sequences)
 
-    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> FineTuned:
+    def fit(
+        self,
+        train: Examples,
+        valid: Examples,
+        *,
+        n_classes: int,
+        seed: int,
+        valid_score: Callable[[FloatArray], float] | None = None,
+        checkpoint: Path | None = None,
+        **settings: Any,
+    ) -> FineTuned:
         """Return a fine-tuned copy with a new linear head; of a random twin, a copy with weights drawn from `seed`.
 
-        The settings are those of `networks.settings.TRAINING`.
+        The settings are those of `networks.settings.training_values`. `valid_score` is the metric on valid of scores as
+        `predict` returns them, higher being better; without it the loss alone chooses the epoch. With a `checkpoint`,
+        a file, training goes on from there after a kill.
         """
         network = self.redrawn(seed).network if self.random_weights else copy.deepcopy(self.network)
-        return fine_tune(self, network, train, valid, n_classes=n_classes, seed=seed, **defaults(TRAINING) | settings)
+        return fine_tune(
+            self,
+            network,
+            (train, valid),
+            training_values(settings),
+            n_classes=n_classes,
+            seed=seed,
+            valid_score=valid_score,
+            checkpoint=checkpoint,
+        )
 
     def _need_head(self, head: Head) -> None:
         if self.head != head:

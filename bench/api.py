@@ -46,6 +46,7 @@ def evaluate(
     name: str = "",
     revision: str = "",
     settings: Mapping[str, Any] | None = None,
+    budget: int | str = 1,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
@@ -61,7 +62,8 @@ def evaluate(
     embeds a list of str, a pair of a network and its tokenizer, or anything with the methods of a model; `name` is then
     its name in the record, and `revision` distinguishes this version of it from others. The record is written under
     `results` if that is given, and read from there if it exists already; its predictions are at `record.predictions`
-    in either case. Raises BaserateError, in one line, for a mistake and for a cell that fails.
+    in either case. With a `budget` above 1 so many trials of settings are made, and one is chosen on valid. Raises
+    BaserateError, in one line, for a mistake and for a cell that fails.
     """
     card = _card(model, name=name, revision=revision, access=_access(trust_remote_code, allow_pickle))
     modes = (mode,) if mode else tuple(card.modes)
@@ -70,7 +72,7 @@ def evaluate(
     if mode and mode not in card.modes:
         raise ConfigError(f"model {card.name!r} has no mode {mode!r}; it has {', '.join(card.modes)}")
     (result,) = _results(
-        Planned(_plan([_task(task)], [card], modes, settings), "run"),
+        Planned(_plan([_task(task)], [card], modes, settings, budget), "run"),
         seeds=seeds,
         limit=limit,
         results=results,
@@ -90,6 +92,7 @@ def run(
     *,
     suite: str = "",
     settings: Mapping[str, Any] | None = None,
+    budget: int | str | Sequence[int | str] = (),
     random_weights: bool = False,
     seeds: Sequence[int] = (),
     limit: int = 0,
@@ -110,8 +113,9 @@ def run(
     model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
     that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
     written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
-    those installed. `workers` is how many cells run at once, each in a process with its share of the cores. Raises
-    BaserateError, in one line, for a mistake in the call.
+    those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number,
+    a name such as 'standard', or several. `workers` is how many cells run at once, each in a process with its share of
+    the cores. Raises BaserateError, in one line, for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -119,6 +123,7 @@ def run(
         models=models if isinstance(models, Mapping) else _listed(models),
         modes=_listed(modes),
         settings=settings,
+        budget=budget,
         random_weights=random_weights,
         access=_access(trust_remote_code, allow_pickle),
     )
@@ -179,6 +184,7 @@ def cells_of(
     models: Sequence[Any] | Mapping[str, Any] = (),
     modes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    budget: Any = (),
     random_weights: bool = False,
     access: Access | None = None,
 ) -> Planned:
@@ -196,7 +202,7 @@ def cells_of(
     if suite:
         if models or modes or settings or random_weights:
             raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
-        loaded = load_suite(suite, granted)
+        loaded = load_suite(suite, granted, budget)
         return Planned(loaded.cells, loaded.name, loaded.seeds)
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]
@@ -205,7 +211,7 @@ def cells_of(
         cards = find_models(names, granted) if names or not models else []
         cards += [_card(model, access=granted) for model in models if not isinstance(model, (str, Path))]
     cards = with_twins(cards) if random_weights else cards
-    cells = _plan(tasks, cards, modes, settings)
+    cells = _plan(tasks, cards, modes, settings, budget)
     if not cells:
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
     return Planned(cells, "run")
@@ -216,14 +222,14 @@ def _plan(
     cards: Sequence[ModelCard],
     modes: Sequence[str],
     settings: Mapping[str, Any] | None,
+    budget: Any,
 ) -> list[Cell]:
     from .cards.find import find_tasks
-    from .plan import plan
+    from .plan import budgets_of, plan
 
     named_tasks = find_tasks([str(task) for task in tasks if isinstance(task, (str, Path))])
-    return plan(
-        [*named_tasks, *(_task(task) for task in tasks if not isinstance(task, (str, Path)))], cards, modes, settings
-    )
+    own = [_task(task) for task in tasks if not isinstance(task, (str, Path))]
+    return plan([*named_tasks, *own], cards, modes, settings, budgets_of(budget or 1))
 
 
 def _results(

@@ -47,7 +47,18 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     start = time.perf_counter()
     model = worker.model(cell.card)
     mode.check_model(model, cell.card)
-    job = Job(cell.task, cell.card, model, split, spec.settings, spec.seeds, spec.train_fraction, worker.cache)
+    job = Job(
+        cell.task,
+        cell.card,
+        model,
+        split,
+        spec.settings,
+        spec.seeds,
+        spec.train_fraction,
+        worker.cache,
+        space=cell.space,
+        budget=spec.budget,
+    )
     scores = mode.scores(job)
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
@@ -59,6 +70,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         estimates=tuple(estimate(predictions, metric, scaled=mode.scaled) for metric in cell.task.metrics),
         flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),
+        choices=tuple(job.choices),
+        searched={name: str(search) for name, search in cell.space.items()},
     )
     return worker.finish(cell, record, start), predictions
 

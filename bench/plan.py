@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .errors import ConfigError, check_keys
-from .modes import MODES, every_table, mode_settings, versions_of
+from .errors import ConfigError, check_keys, nearest
+from .modes import MODES, every_table, mode_settings, space_of, versions_of
 from .results import RunSpec
-from .settings import check_values
+from .settings import Search, check_values
 from .splits import split_version
 from .transforms import transform_version
 from .types import ModelCard, Split, Task
 
 SEEDS = (0, 1, 2)
-
+BUDGETS = {"quick": 1, "standard": 8, "thorough": 32}
+"""Numbers of trials by the names that papers may cite; quick is the defaults."""
 
 TRAIN_FRACTION = 0.9
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One model in one mode on one task, with the settings of the mode that the user changed."""
+    """One model in one mode on one task, with the settings of the mode that the user changed.
+
+    `budget` is how many trials of settings are made, from which one is chosen on valid.
+    """
 
     task: Task
     card: ModelCard
     mode: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    budget: int = 1
 
     def __str__(self) -> str:
-        return f"{self.task.name} · {self.card.name} · {self.mode}"
+        tuned = f" · budget {self.budget}" if self.budget > 1 else ""
+        return f"{self.task.name} · {self.card.name} · {self.mode}{tuned}"
 
     @functools.cached_property
     def resolved(self) -> Mapping[str, Any]:
         """Every setting of the run with its value, including defaults."""
         return mode_settings(self.mode, self.card, self.task, self.settings)
+
+    @functools.cached_property
+    def space(self) -> Mapping[str, Search]:
+        """Where the trials of a budget draw settings, and parameters of the model; empty where nothing is tuned."""
+        return space_of(self.mode, self.card, self.resolved, self.settings)
 
 
 @dataclass(frozen=True)
@@ -49,17 +60,38 @@ class Protocol:
     grid: str = "run"
 
 
+def budgets_of(value: Any) -> tuple[int, ...]:
+    """Return budgets from a number, a name such as 'standard', a list of these, or text with commas.
+
+    Raises ConfigError for anything else.
+    """
+    given = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
+    found = []
+    for each in given:
+        text = str(each).strip()
+        number = BUDGETS.get(text, int(text) if text.isdigit() else 0)
+        if number < 1 or isinstance(each, bool):
+            near = nearest(text, BUDGETS)
+            raise ConfigError(
+                f"budget {text!r}: expected a number of trials from 1, or {', '.join(BUDGETS)}"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+        found.append(number)
+    return tuple(dict.fromkeys(found))
+
+
 def plan(
     tasks: Sequence[Task],
     cards: Sequence[ModelCard],
     modes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    budgets: Sequence[int] = (1,),
 ) -> list[Cell]:
     """Return the cells of tasks x models x modes (all modes of a model if none is given), a model's cells together.
 
     `settings` apply to every mode that has them; from a list of layers or poolings linear_probe chooses one, and other
-    modes keep their defaults. Raises ConfigError for an unknown mode, and for a setting or a value that no cell of the
-    plan can use.
+    modes keep their defaults. A cell with settings to tune is there once for each of the `budgets`, another once.
+    Raises ConfigError for an unknown mode, and for a setting or a value that no cell of the plan can use.
     """
     changed = {} if settings is None else settings
     if not isinstance(changed, Mapping):
@@ -78,7 +110,8 @@ def plan(
     cells = []
     for card, mode in pairs:
         used = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
-        cells += [Cell(task, card, mode.name, used) for task in tasks]
+        for cell in (Cell(task, card, mode.name, used) for task in tasks):
+            cells += [replace(cell, budget=budget) for budget in budgets] if cell.space else [cell]
     for name, value in changed.items():
         if cells and not any(name in cell.resolved for cell in cells):
             raise ConfigError(f"settings: {name} = {value!r} has no effect: no rule or mode of this run has it")
@@ -104,4 +137,5 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         train_fraction=protocol.train_fraction if mode.trains else 0.0,
         limit=protocol.limit,
         versions=versions,
+        budget=cell.budget,
     )

@@ -25,7 +25,7 @@ import numpy as np
 from .digests import canonical_json, digest
 from .errors import DataError
 from .provenance import releases
-from .results import Estimate, Predictions, RunSpec
+from .results import Choice, Estimate, Predictions, RunSpec
 from .types import ModelCard, Task, strings
 from .writing import REPLACED, discard, has_died, prefix, running, sweep
 
@@ -53,7 +53,9 @@ class Record:
     a record that is not on disk. `audit` has the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons;
     `exposure` says whether the model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both
     are empty where they were not asked for. `scaled` is whether the scores are on the scale of the targets, which those
-    of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored.
+    of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored. `choices`
+    are what each seed chose on valid, and `searched` is where a budget draws the settings that it tunes, in words; None
+    in records from before these were stored.
     """
 
     spec: RunSpec
@@ -72,6 +74,8 @@ class Record:
     audit: Mapping[str, Any] = field(default_factory=dict)
     exposure: Mapping[str, Any] = field(default_factory=dict)
     scaled: bool | None = None
+    choices: tuple[Choice, ...] | None = None
+    searched: Mapping[str, str] | None = None
     schema: int = SCHEMA
     digest: str = field(default="", compare=False)
     path: Path | None = None
@@ -234,6 +238,8 @@ def read_record(folder: Path) -> Record:
         value["spec"] = RunSpec.from_json(value["spec"])
         estimates = tuple(Estimate(**{**e, "per_seed": tuple(e["per_seed"])}) for e in value["estimates"])
         fields = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
+        if fields.get("choices") is not None:
+            fields["choices"] = tuple(Choice.from_json(choice) for choice in fields["choices"])
         record = Record(**fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
@@ -298,8 +304,9 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
 def _to_json(record: Record) -> dict[str, Any]:
     """Return what is written of a record, in the newest schema: all but its digest."""
-    elsewhere = ("path", "in_memory", "digest", "spec", "estimates")
+    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices")
     value = {k: v for k, v in record.__dict__.items() if k not in elsewhere}
+    value["choices"] = None if record.choices is None else [asdict(choice) for choice in record.choices]
     estimates = [asdict(e) for e in record.estimates]
     return _plain_dict(value | {"schema": SCHEMA, "spec": record.spec.to_json(), "estimates": estimates})
 

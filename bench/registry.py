@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from .capabilities import Model
 from .errors import ConfigError, DuplicateName, MissingExtra, UnknownName, check_keys
 from .provenance import source_digest
+from .settings import Search
 from .types import Exposure, ModelCard, Task
 
 T = TypeVar("T")
@@ -203,6 +204,7 @@ def model(
     requires: str = "",
     twin_of: str = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    search: Mapping[str, Search] | None = None,
     version: int | None = None,
     _baseline: bool = False,
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
@@ -211,7 +213,8 @@ def model(
     A model is identified by its `revision`, such as a digest of its weights, which may be a function of those of the
     parameters on which it depends; else by its declared `version`, to be raised whenever its results change; else by
     the content of the file that defines it and of those beside it that this imports. `settings` are, by mode, the
-    tables of what the model's methods take (`baserate.networks.settings.NETWORK` for a network).
+    tables of what the model's methods take (`baserate.networks.settings.NETWORK` for a network); `search` is where the
+    trials of a tuning budget draw values of the parameters.
     """
 
     def register(load: Callable[..., Model]) -> Callable[..., Model]:
@@ -242,6 +245,7 @@ def model(
             twin_of=twin_of,
             baseline=_baseline,
             settings=settings or {},
+            search=_known(search or {}, params, origin),
         )
         MODELS.add(name, card, origin=origin)
         return load
@@ -260,6 +264,7 @@ def baseline(
     citation: str = "",
     requires: str = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    search: Mapping[str, Search] | None = None,
     version: int | None = None,
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
     """Return a decorator that registers a loader as a baseline: a model that every table carries as part of its floor.
@@ -276,9 +281,15 @@ def baseline(
         citation=citation,
         requires=requires,
         settings=settings,
+        search=search,
         version=version,
         _baseline=True,
     )
+
+
+def _known(search: Mapping[str, Search], params: Mapping[str, Any], origin: str) -> Mapping[str, Search]:
+    check_keys(search, params, f"{origin}: search")
+    return search
 
 
 def _revision(load: Callable[..., Model], version: int | None) -> Callable[[], str]:
@@ -325,14 +336,19 @@ def get_model(name: str) -> ModelCard:
 
 
 def with_params(card: ModelCard, **params: Any) -> ModelCard:
-    """Return the card with some of its loader's keyword arguments changed, and renamed, such as `markov(order=3)`."""
+    """Return the card with some of its loader's keyword arguments changed, and renamed, such as `markov(order=3)`.
+
+    What is changed is not tuned.
+    """
     if not params:
         return card
     check_keys(params, card.params, f"parameters of model {card.name!r}")
     shown = ", ".join(f"{key}={value!r}" for key, value in sorted(params.items()))
     taken = inspect.signature(card.revision).parameters
     revision = functools.partial(card.revision, **{k: v for k, v in params.items() if k in taken})
-    return replace(card, name=f"{card.name}({shown})", params={**card.params, **params}, revision=revision)
+    search = {key: value for key, value in card.search.items() if key not in params}
+    name = f"{card.name}({shown})"
+    return replace(card, name=name, params={**card.params, **params}, revision=revision, search=search)
 
 
 def load_model(card: ModelCard) -> Model:

@@ -24,7 +24,8 @@ class RunSpec:
     `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are all settings of the mode
     with their values, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule
     or probe, and the split rule declare, and that of the transform of the targets, if any: they change when the
-    computation changes, not when code is tidied.
+    computation changes, not when code is tidied. `budget` is the number of trials from which settings are chosen on
+    valid, 1 for the defaults.
     """
 
     task: str
@@ -39,11 +40,17 @@ class RunSpec:
     train_fraction: float
     limit: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    budget: int = 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON object that `RunSpec.from_json` reads back; runs before versions were declared have none."""
+        """Return a JSON object that `RunSpec.from_json` reads back.
+
+        Runs before versions were declared have none, and a run without tuning has no budget.
+        """
         value = asdict(self) | {"seeds": list(self.seeds)}
-        return value if self.versions else {k: v for k, v in value.items() if k != "versions"}
+        unstated = {"versions"} if not self.versions else set()
+        unstated |= {"budget"} if self.budget == 1 else set()
+        return {k: v for k, v in value.items() if k not in unstated}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> RunSpec:
@@ -85,6 +92,44 @@ class Predictions:
     def to_frame(self) -> DataFrame:
         """Return a pandas table with a row per seed and example: id, target, cluster, strata, seed, scores."""
         return predictions_frame(self)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One try of settings: those that differ from the defaults, its score on valid, and what it took.
+
+    `valid` is None where the trial failed, with the reason in `error`, or the metric is undefined on valid.
+    """
+
+    changed: Mapping[str, Any]
+    valid: float | None
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one seed chose on valid.
+
+    `valid` is its score on valid by `metric`, the task's primary one where valid has what that needs, and None where
+    it is undefined. `chosen` are the values that were chosen, by trials or by the model's own fit, such as a penalty or
+    an epoch, and `history` has a row for each epoch of training. `trials` are those of a budget, on the first seed, and
+    `trial` is the number of the one that was chosen; the first has the defaults.
+    """
+
+    seed: int
+    metric: str
+    valid: float | None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    trials: tuple[Trial, ...] = ()
+    trial: int = 0
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Choice:
+        """Return the choice from the JSON object of its fields."""
+        trials = tuple(Trial(**trial) for trial in value["trials"])
+        return Choice(**{**value, "history": tuple(value["history"]), "trials": trials})
 
 
 @dataclass(frozen=True)

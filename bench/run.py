@@ -296,7 +296,7 @@ def _check_unique(cells: Sequence[Cell]) -> None:
     """Raise ConfigError where two cells have the same task, model, mode and settings: one would hide the other."""
     seen = set()
     for cell in cells:
-        key = (cell.task.id, cell.card.name, cell.mode, repr(sorted(cell.settings.items())))
+        key = (cell.task.id, cell.card.name, cell.mode, repr(sorted(cell.settings.items())), cell.budget)
         if key in seen:
             changed = "".join(f", {name} = {value!r}" for name, value in sorted(cell.settings.items()))
             raise ConfigError(

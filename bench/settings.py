@@ -16,11 +16,57 @@ from .errors import ConfigError, nearest
 
 
 @dataclass(frozen=True)
+class Search:
+    """Where trials draw a value: one of `values`, else a number from `low` to `high`, evenly on a log scale if `log`.
+
+    With `whole` the number is a whole one.
+    """
+
+    values: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    whole: bool = False
+
+    def at(self, share: float) -> Any:
+        """Return the value at a share of the way, from 0 to below 1; numbers have three significant digits."""
+        if self.values:
+            return self.values[int(share * len(self.values))]
+        if self.whole:
+            return int(self._between(self.low, self.high + 1, share))
+        return float(f"{self._between(self.low, self.high, share):.3g}")
+
+    def _between(self, low: float, high: float, share: float) -> float:
+        return float(low * (high / low) ** share if self.log else low + (high - low) * share)
+
+    def __str__(self) -> str:
+        if self.values:
+            return ", ".join(map(str, self.values))
+        return f"{self.low:g} to {self.high:g}" + (", log scale" if self.log else "")
+
+
+def among(*values: Any) -> Search:
+    """Return the search among some values, each as likely."""
+    return Search(values)
+
+
+def uniform(low: float, high: float, *, whole: bool = False) -> Search:
+    """Return the search of numbers from `low` to `high`."""
+    return Search(low=low, high=high, whole=whole)
+
+
+def log_uniform(low: float, high: float, *, whole: bool = False) -> Search:
+    """Return the search of numbers from `low`, above 0, to `high` on a log scale."""
+    return Search(low=low, high=high, log=True, whole=whole)
+
+
+@dataclass(frozen=True)
 class Setting:
     """One setting: its default, what it does, and what a value must be, in words and as a test.
 
     `choices` are the allowed texts of a setting that is text. With `several`, a mode that chooses on valid accepts a
-    list of values. `adds` are, by value, further settings that exist where the setting has that value.
+    list of values. `search` is where the trials of a tuning budget draw values; None where it is not tuned. `adds`
+    are, by value, further settings that exist where the setting has that value.
     """
 
     default: Any
@@ -29,6 +75,7 @@ class Setting:
     allows: Callable[[Any], bool]
     choices: tuple[str, ...] = ()
     several: bool = False
+    search: Search | None = None
     adds: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
 
     def fault(self, value: Any, *, chosen_among: bool = False) -> str:
@@ -79,41 +126,46 @@ def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chose
 
 
 def one_of(
-    *choices: str, default: str, about: str, several: bool = False, adds: Mapping[str, Settings] | None = None
+    *choices: str,
+    default: str,
+    about: str,
+    several: bool = False,
+    search: Search | None = None,
+    adds: Mapping[str, Settings] | None = None,
 ) -> Setting:
     """Return a setting that is one of some texts, each of which may add settings."""
     listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
-    return Setting(default, about, listed, functools.partial(_is_among, choices), choices, several, adds or {})
+    return Setting(default, about, listed, functools.partial(_is_among, choices), choices, several, search, adds or {})
 
 
-def count(default: int | None, about: str) -> Setting:
+def count(default: int | None, about: str, *, search: Search | None = None) -> Setting:
     """Return a setting that is a whole number from 1; None, where it is the default, means no limit."""
-    return Setting(default, about, "a whole number from 1", _is_count)
+    return Setting(default, about, "a whole number from 1", _is_count, search=search)
 
 
-def positive(default: float, about: str) -> Setting:
+def positive(default: float, about: str, *, search: Search | None = None) -> Setting:
     """Return a setting that is a finite number above 0."""
-    return Setting(default, about, "a finite number above 0", is_positive)
+    return Setting(default, about, "a finite number above 0", is_positive, search=search)
 
 
-def not_negative(default: float, about: str) -> Setting:
+def not_negative(default: float, about: str, *, search: Search | None = None) -> Setting:
     """Return a setting that is a finite number from 0."""
-    return Setting(default, about, "a finite number from 0", _is_not_negative)
+    return Setting(default, about, "a finite number from 0", _is_not_negative, search=search)
 
 
-def share(default: float, about: str) -> Setting:
+def share(default: float, about: str, *, search: Search | None = None) -> Setting:
     """Return a setting that is a number from 0 to 1."""
-    return Setting(default, about, "a number from 0 to 1", _is_share)
+    return Setting(default, about, "a number from 0 to 1", _is_share, search=search)
 
 
-def flag(default: bool, about: str) -> Setting:
+def flag(default: bool, about: str, *, search: Search | None = None) -> Setting:
     """Return a setting that is true or false."""
-    return Setting(default, about, "true or false", _is_flag)
+    return Setting(default, about, "true or false", _is_flag, search=search)
 
 
-def layer(default: int, about: str, *, several: bool = False) -> Setting:
+def layer(default: int, about: str, *, several: bool = False, search: Search | None = None) -> Setting:
     """Return a setting that is the number of a layer."""
-    return Setting(default, about, "a whole number, negative from the last", _is_whole, several=several)
+    return Setting(default, about, "a whole number, negative from the last", _is_whole, several=several, search=search)
 
 
 def is_text(value: Any) -> bool:

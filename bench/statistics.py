@@ -51,7 +51,7 @@ def estimate(
     parsed = parse(expression, predictions.strata)
     used = _used(predictions, parsed)
     n, n_clusters = int(used.sum()), len(set(predictions.clusters[used]))
-    per_seed, reasons = zip(*(_point(predictions, s, parsed) for s in range(len(predictions.seeds))), strict=True)
+    per_seed, reasons = zip(*(point_value(predictions, parsed, s) for s in range(len(predictions.seeds))), strict=True)
     method = f"percentile bootstrap over clusters, {n_resamples} resamples, seed {seed}"
     reason = next((r for r in reasons if r), "")
     if not scaled and parsed.metric.needs == "scale":
@@ -64,6 +64,34 @@ def estimate(
         low, high, reason = interval(drawn, n_clusters=n_clusters, level=level)
         reason = "; ".join(filter(None, [_remark(predictions, parsed), reason]))
     return Estimate(expression, value, low, high, n, n_clusters, per_seed, level, method, reason)
+
+
+def point_value(model: Predictions, expression: Expression, s: int = 0) -> tuple[float | None, str]:
+    """Return the value of an expression for seed number `s`, or None and why it does not exist.
+
+    Raises ConfigError for a stratum column or value that does not exist.
+    """
+    left, right = _sides(model, expression)
+    if expression.weighted and not left:
+        return None, f"for no {expression.column}: {_unanswerable(model, expression)[0][1]}"
+    for value in (*left, *right) or (None,):
+        rows = _rows(model, expression, value)
+        reason = expression.metric.undefined(model.targets[rows], model.scores[s][rows])
+        if reason:
+            return None, reason if value is None else f"{expression.column} {value}: {reason}"
+    n = len(model.ids)
+    return float(_kernel(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0]), ""
+
+
+def unanswerable(model: Predictions, expression: Expression) -> bool:
+    """Return whether an expression exists for no scores at all on these targets.
+
+    Raises ConfigError for a stratum column or value that does not exist.
+    """
+    if not expression.column:
+        return bool(expression.metric.unanswerable(model.targets[scored_mask(model)], model.scores.shape[2]))
+    without, every = _unanswerable(model, expression), [s for side in expression.sides(model.strata) for s in side]
+    return len(without) == len(every) if expression.weighted else bool(without)
 
 
 def replicates(models: Sequence[Predictions], expression: str, *, n_resamples: int = 1000, seed: int = 0) -> FloatArray:
@@ -214,20 +242,6 @@ def _kernel(model: Predictions, s: int, expression: Expression, cluster: IntArra
         return value - np.mean([k(counts) for k in less], axis=0) if less else value
 
     return kernel
-
-
-def _point(model: Predictions, s: int, expression: Expression) -> tuple[float | None, str]:
-    """Return the value of an expression for seed number `s`, or None and why it does not exist."""
-    left, right = _sides(model, expression)
-    if expression.weighted and not left:
-        return None, f"for no {expression.column}: {_unanswerable(model, expression)[0][1]}"
-    for value in (*left, *right) or (None,):
-        rows = _rows(model, expression, value)
-        reason = expression.metric.undefined(model.targets[rows], model.scores[s][rows])
-        if reason:
-            return None, reason if value is None else f"{expression.column} {value}: {reason}"
-    n = len(model.ids)
-    return float(_kernel(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0]), ""
 
 
 def _sides(model: Predictions, expression: Expression) -> tuple[tuple[str, ...], tuple[str, ...]]:

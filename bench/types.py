@@ -312,7 +312,8 @@ class ModelCard:
     """What is known of a model without loading it. `load(**params)` imports heavy packages and returns the model.
 
     `modes` maps each mode that the model supports to the settings that differ from the defaults; `settings` are, by
-    mode, the tables (`settings.Setting`) of what the model's own methods take.
+    mode, the tables (`settings.Setting`) of what the model's own methods take; `search` is where the trials of a
+    tuning budget draw values of `params` (`settings.Search`).
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
     random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose custom code
     the user allowed to run, '' for none; `place` is the end of the path of its folder or file.
@@ -339,3 +340,4 @@ class ModelCard:
     place: str = ""
     baseline: bool = False
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..digests import canonical_json
 from ..errors import ConfigError, UnknownName, check_keys
 from ..modes import MODES
 from ..networks.hub import Access
-from ..plan import Cell, plan
+from ..plan import Cell, budgets_of, plan
 from ..registry import task_names
 from .checkpoint import NO_ACCESS
 from .find import find_models, find_tasks, identity_of, with_distinct_names
@@ -33,8 +34,11 @@ def suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_SUITES.glob("*.toml"))}
 
 
-def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
-    """Return a built-in suite or the one in a TOML file. Raises ConfigError or UnknownName, naming the key."""
+def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = ()) -> Suite:
+    """Return a built-in suite or the one in a TOML file, with another `budget` if one is given.
+
+    Raises ConfigError or UnknownName, naming the key.
+    """
     path = Path(name) if name.endswith(".toml") else suites().get(name)
     if path is None:
         tasks = any(known.startswith(f"{name}.") for known in task_names())
@@ -45,17 +49,18 @@ def load_suite(name: str, access: Access = NO_ACCESS) -> Suite:
         )
         raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
-    check_keys(value, ("description", "seeds", "cells"), str(path))
+    check_keys(value, ("description", "seeds", "budget", "cells"), str(path))
     planned: list[Cell] = []
     patterns: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
         where = f"{path}: cells block {i + 1}"
-        check_keys(block, ("tasks", "models", "modes", "settings", "random_weights"), where)
+        check_keys(block, ("tasks", "models", "modes", "settings", "random_weights", "budget"), where)
         modes: list[str] = block.get("modes", [])
         for mode in modes:
             MODES.get(mode)
         models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
-        planned += plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {}))
+        budgets = budgets_of(budget or block.get("budget", value.get("budget", 1)))
+        planned += plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {}), budgets)
         patterns += block.get("tasks", [])
     find_tasks(patterns)  # raises where two blocks have different tasks of one name
     if not planned:

@@ -38,6 +38,13 @@ RESULTS = Path("results")
     metavar="NAME=VALUE",
     help="Change a setting of the modes that have it, such as rule=pll, layer=3 or layer=[0,3,6]; repeatable.",
 )
+@click.option(
+    "--budget",
+    default="",
+    metavar="N",
+    help="Trials of settings for every cell, one of which is chosen on valid: a number, quick (1), standard (8) or "
+    "thorough (32), or several with commas.  [default: quick]",
+)
 @click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
 @click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2]")
 @click.option(
@@ -72,6 +79,7 @@ def run(
     models: tuple[str, ...],
     modes: tuple[Any, ...],
     settings: tuple[str, ...],
+    budget: str,
     random_weights: bool,
     seeds: str | None,
     limit: int | None,
@@ -97,6 +105,7 @@ def run(
       baserate run --task wt1_exon5_splicing --model baserate_mlm --mode zero_shot --random-weights
       baserate run --task yeast_coding --model InstaDeepAI/nucleotide-transformer-500m-human-ref
       baserate run --task yeast_coding --model ./my_checkpoint --mode linear_probe --set 'layer=[1,2,-1]'
+      baserate run --task human_splice_sites --model cnn --model baserate_mlm --budget standard
       baserate run --task human_splice_sites --model 'cnn(strand_augmentation=True)' --limit 200
     """
     from ..api import cells_of
@@ -118,6 +127,7 @@ def run(
         models=models,
         modes=modes,
         settings=_settings(settings),
+        budget=budget,
         random_weights=random_weights,
         access=Access(trusted, allow_pickle),
     )

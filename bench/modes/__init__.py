@@ -5,4 +5,5 @@ from .mode import MODES as MODES
 from .mode import Mode as Mode
 from .mode import every_table as every_table
 from .mode import mode_settings as mode_settings
+from .mode import space_of as space_of
 from .mode import versions_of as versions_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,10 +12,14 @@ import numpy as np
 
 from ..networks.families import FAMILIES
 from ..provenance import engine_digest
+from ..results import Choice
+from ..settings import Search
 from ..splits import draw_shots, few_shot
 from ..transforms import fit_transform
-from ..types import FloatArray, Inputs, IntArray, ModelCard, Split, Task
+from ..types import Examples, FloatArray, Inputs, IntArray, ModelCard, Split, Task
 from . import per_base
+from .scoring import Scorer, scorer_of
+from .trials import draw_trials
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,9 @@ class Job:
 
     Each seed trains on its own `train_fraction` of the training clusters, the same for every model, and draws its own
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
-    each seed in every mode. `notes` are what a reader of the result must know, added by the mode.
+    each seed in every mode. `notes` are what a reader of the result must know, added by the mode, and `choices` what
+    each seed chose on valid. `space` is where trials draw settings and parameters of the model, under a `budget` of so
+    many trials.
     """
 
     task: Task
@@ -35,6 +42,10 @@ class Job:
     train_fraction: float
     cache: Path | None = None
     notes: list[str] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    space: Mapping[str, Search] = field(default_factory=dict)
+    budget: int = 1
+    measured: tuple[Examples, Callable[[FloatArray], FloatArray]] | None = None
 
     @property
     def n_classes(self) -> int:
@@ -45,6 +56,13 @@ class Job:
     def is_twin(self) -> bool:
         """Whether the model is a network with random weights."""
         return bool(getattr(self.model, "random_weights", False))
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Return what each trial of the budget changes, nothing in the first; that of the choice where it is made."""
+        if self.choices:
+            first = self.choices[0]
+            return [dict(first.trials[first.trial].changed) if first.trials else {}]
+        return draw_trials(self.space, self.budget, {**self.card.params, **self.settings})
 
     def train_rows(self, seed: int) -> IntArray:
         """Return the rows of `split.train` that this seed trains on: whole clusters, drawn without replacement.
@@ -62,12 +80,19 @@ class Job:
     def transformed(self, seed: int) -> tuple[Job, Callable[[FloatArray], FloatArray]]:
         """Return the job of one seed with transformed targets of train and valid, and what takes predictions back.
 
-        The transform is fitted on the rows that the seed trains on; test targets stay as they are.
+        The transform is fitted on the rows that the seed trains on; test targets stay as they are, and so do those by
+        which predictions of valid are scored.
         """
         train, valid, test = self.split.train, self.split.valid, self.split.test
         fitted = fit_transform(self.task.transform, train.targets[self.train_rows(seed)])
+        measured = valid, fitted.undo
         train, valid = (replace(e, targets=fitted.apply(e.targets)) for e in (train, valid))
-        return replace(self, split=Split(train, valid, test), seeds=(seed,)), fitted.undo
+        return replace(self, split=Split(train, valid, test), seeds=(seed,), measured=measured), fitted.undo
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """What scores predictions of valid by the task's primary metric, on the measured scale."""
+        return scorer_of(self.task, *(self.measured or (self.split.valid,)))
 
     def model_of(self, seed: int) -> Any:
         """Return the model for a seed, its outputs for each sequence cached on disk; a twin is drawn anew."""

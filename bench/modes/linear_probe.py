@@ -13,10 +13,14 @@ from ..dna.sequence import reverse_complement
 from ..errors import DataError
 from ..probes.probe import PROBES
 from ..settings import Setting, is_text, one_of
-from ..types import FloatArray, Inputs, strings
+from ..types import FloatArray, Inputs, IntArray, strings
 from . import per_base
 from .job import Job
 from .mode import CONTEXT, mode
+from .tuning import Fit, tuned
+
+Request = tuple[Any, Any]
+"""A layer and a pooling; None for a model without such settings."""
 
 
 @mode(
@@ -41,45 +45,72 @@ def run(job: Job) -> FloatArray:
     the features are the mean over the two strands. A variant's features are the embedding of ALT minus that of REF; a
     base's are its own state or, for a model without states of bases, the embedding of `context` bases about it.
     """
-    probe = PROBES.get(job.settings["probe"])
-    probe_settings = {name: job.settings[name] for name in probe.settings}
-    embedding = {k: v for k, v in job.settings.items() if k != "probe" and k not in probe_settings}
-    requests, settings = _requests(embedding)
-    scores = []
-    train, valid, test = ([], [], [])  # type: tuple[list[Any], list[Any], list[Any]]
-    embedded = np.empty(0, np.int64)
-    for i, seed in enumerate(job.seeds):
-        if i == 0 or job.is_twin:
-            # Training examples that no seed draws are not embedded.
-            seeds = [seed] if job.is_twin else job.seeds
-            embedded = np.unique(np.concatenate([job.train_rows(s) for s in seeds]))
-            parts = (job.split.train.inputs.take(embedded), job.split.valid.inputs, job.split.test.inputs)
-            model = job.model_of(seed)
-            train, valid, test = (_features(model, inputs, requests, settings) for inputs in parts)
+    embedded = _Embedded(job)
+    return tuned(job, embedded.fit)
+
+
+class _Embedded:
+    """The features of a job's examples for every layer and pooling that its trials name, from one forward pass."""
+
+    def __init__(self, job: Job) -> None:
+        self._seeds = job.seeds
+        self._twin = job.is_twin
+        tried = [{**job.settings, **trial} for trial in job.trials()]
+        self._requests = list(dict.fromkeys(request for settings in tried for request in _requests(settings)))
+        self._of: tuple[int | None, IntArray, list[dict[Request, NDArray[np.float32]]]] | None = None
+
+    def fit(self, job: Job, seed: int) -> Fit:
+        """Return the probe of one seed, for the layer and pooling with the lowest loss on valid where several are."""
+        probe = PROBES.get(job.settings["probe"])
+        probe_settings = {name: job.settings[name] for name in probe.settings}
+        embedded, (train, valid, test) = self._features(job, seed)
         rows = job.train_rows(seed)
         at = np.searchsorted(embedded, rows)
+        requests = _requests(job.settings)
         probes = [
             probe.fit(
-                x[at],
+                train[request][at],
                 job.split.train.targets[rows],
-                v,
+                valid[request],
                 job.split.valid.targets,
                 n_classes=job.n_classes,
                 seed=seed,
                 **probe_settings,
             )
-            for x, v in zip(train, valid, strict=True)
+            for request in requests
         ]
         best = min(range(len(probes)), key=lambda j: probes[j].valid_loss)
-        scores.append(probes[best].predict(test[best]))
-    return np.stack(scores)
+        request, fitted = requests[best], probes[best]
+        chosen = dict(zip(("layer", "pooling"), request, strict=True)) if len(requests) > 1 else {}
+        return Fit(
+            fitted.predict(valid[request]),
+            lambda: fitted.predict(test[request]),
+            {**chosen, **getattr(fitted, "chosen", {})},
+        )
+
+    def _features(self, job: Job, seed: int) -> tuple[IntArray, list[dict[Request, NDArray[np.float32]]]]:
+        """Return the training rows that are embedded, and the features of train, valid and test."""
+        if self._of is None or (self._twin and self._of[0] != seed):
+            # Training examples that no seed draws are not embedded.
+            seeds = [seed] if self._twin else self._seeds
+            rows = np.unique(np.concatenate([job.train_rows(s) for s in seeds]))
+            parts = (job.split.train.inputs.take(rows), job.split.valid.inputs, job.split.test.inputs)
+            model = job.model_of(seed)
+            requests = self._requests if self._of is None else _requests(job.settings)
+            vectors = (_features(model, inputs, requests, _embedding(job.settings)) for inputs in parts)
+            self._of = seed, rows, [dict(zip(requests, v, strict=True)) for v in vectors]
+        return self._of[1:]
 
 
-def _requests(settings: Mapping[str, Any]) -> tuple[list[tuple[Any, Any]], dict[str, Any]]:
-    """Return the (layer, pooling) candidates and the other settings of an embedding."""
-    rest = {k: v for k, v in settings.items() if k not in ("layer", "pooling")}
-    layers, poolings = (_several(settings.get(key)) for key in ("layer", "pooling"))
-    return list(itertools.product(layers, poolings)), rest
+def _requests(settings: Mapping[str, Any]) -> list[Request]:
+    """Return the (layer, pooling) candidates of the settings."""
+    return list(itertools.product(*(_several(settings.get(key)) for key in ("layer", "pooling"))))
+
+
+def _embedding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an embedding other than its layer and its pooling."""
+    apart = {"probe", "layer", "pooling", *PROBES.get(settings["probe"]).settings}
+    return {k: v for k, v in settings.items() if k not in apart}
 
 
 def _several(value: Any) -> Sequence[Any]:

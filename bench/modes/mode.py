@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ConfigError, NotApplicable
 from ..networks.settings import SHARED
 from ..registry import Registry, origin_of
-from ..settings import Setting, Settings, added, count, defaults
+from ..settings import Search, Setting, Settings, added, count, defaults
 from ..types import FloatArray, ModelCard, Task
 from .job import Job
 
@@ -165,6 +165,25 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
         values |= {**defaults(more), **{k: v for k, v in card_values.items() if k in more}}
         table |= more
     return values | {k: v for k, v in changed.items() if k in table and k != mode.part}
+
+
+def space_of(
+    name: str, card: ModelCard, settings: Mapping[str, Any], changed: Mapping[str, Any] | None = None
+) -> dict[str, Search]:
+    """Return where trials draw the settings of a run and the parameters of its model, by name; {} if nothing is tuned.
+
+    What the user changed stays as it is, and so does a setting with a list of values.
+    """
+    mode = MODES.get(name)
+    if not mode.trains:
+        return {}
+    params = card.search if "fit" in mode.needs else {}
+    table = {**settings_of(mode, card), **(mode.part_settings(settings[mode.part]) if mode.part else {})}
+    for key, setting in list(table.items()):
+        table |= setting.adds.get(settings.get(key, ""), {}) if setting.adds else {}
+    searched = {name: setting.search for name, setting in table.items() if setting.search and name in settings}
+    fixed = {*(changed or {}), *(k for k, v in settings.items() if isinstance(v, (list, tuple)))}
+    return {k: v for k, v in {**searched, **params}.items() if k not in fixed}
 
 
 def versions_of(mode: Mode, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -20,6 +20,8 @@ from torch import nn
 from ..errors import ConfigError, MissingExtra
 
 _CONTAINERS = (nn.ModuleList, nn.Sequential)
+_READ_PAST = {kind: ("out_proj",) for kind in ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")}
+"""By `model_type`, the layers whose weights fused kernels read, on some devices, without calling the layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,8 @@ def _linear_layers(backbone: nn.Module, whole: tuple[type[nn.Module], ...], *, h
     found = {n: m for n, m in backbone.named_modules() if isinstance(m, (nn.Linear, Conv1D, *whole))}
     inside = tuple(f"{n}." for n, m in found.items() if isinstance(m, nn.MultiheadAttention))
     found = {n: m for n, m in found.items() if not (inside and n.startswith(inside))}
+    left_out = _READ_PAST.get(getattr(getattr(backbone, "config", None), "model_type", ""), ())
+    found = {n: m for n, m in found.items() if n.rpartition(".")[2] not in left_out}
     blocks = tuple(f"{n}." for n, m in backbone.named_modules() if isinstance(m, _CONTAINERS) and n)
     repeated = {n: m for n, m in found.items() if blocks and n.startswith(blocks)}
     return repeated or ({} if headed else found)

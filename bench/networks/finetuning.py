@@ -176,7 +176,7 @@ class FineTuned:
         }
         if what.adapted:
             self.chosen["adapted"] = list(what.adapted)
-        self.history = [asdict(epoch) for epoch in progress.history]
+        self.history = [{k: v for k, v in asdict(e).items() if v == v} for e in progress.history]
         self.notes = list(progress.notes)
 
     def predict(self, inputs: Inputs) -> FloatArray:

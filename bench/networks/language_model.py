@@ -186,6 +186,7 @@ class LanguageModel(Engine):
         self,
         train: Examples,
         valid: Examples,
+        /,
         *,
         n_classes: int,
         seed: int,

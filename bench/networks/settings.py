@@ -9,11 +9,13 @@ from ..errors import check_keys
 from ..settings import (
     Setting,
     Settings,
+    among,
     check_values,
     count,
     defaults,
     flag,
     layer,
+    log_uniform,
     not_negative,
     one_of,
     positive,
@@ -32,21 +34,24 @@ EMBEDDING: Mapping[str, Setting] = {
 }
 """The settings of a network's `embed`."""
 
+_LR = "peak learning rate of AdamW"
 _LAYER_DECAY = share(
-    1.0, "the learning rate of a block over that of the block after it: 1.0 is one rate for all, 0.8 spares the first"
+    1.0,
+    "the learning rate of a block over that of the block after it: 1.0 is one rate for all, 0.8 spares the first",
+    search=among(0.8, 0.9, 1.0),
 )
 
 KINDS: Mapping[str, Settings] = {
-    "full": {"lr": positive(5e-4, "peak learning rate of AdamW"), "layer_decay": _LAYER_DECAY},
+    "full": {"lr": positive(5e-4, _LR, search=log_uniform(1e-5, 3e-3)), "layer_decay": _LAYER_DECAY},
     "lora": {
-        "lr": positive(1e-3, "peak learning rate of AdamW"),
-        "rank": count(8, "the rank of the matrices that are added to each linear layer"),
+        "lr": positive(1e-3, _LR, search=log_uniform(1e-4, 1e-2)),
+        "rank": count(8, "the rank of the matrices that are added to each linear layer", search=among(4, 8, 16, 32)),
         "alpha": positive(16.0, "what is added is scaled by alpha / rank"),
         "dropout": share(0.05, "the share of a layer's inputs that the added matrices do not see in training"),
     },
-    "ia3": {"lr": positive(1e-2, "peak learning rate of AdamW")},
-    "head": {"lr": positive(1e-2, "peak learning rate of AdamW")},
-    "bitfit": {"lr": positive(1e-3, "peak learning rate of AdamW"), "layer_decay": _LAYER_DECAY},
+    "ia3": {"lr": positive(1e-2, _LR, search=log_uniform(1e-3, 1e-1))},
+    "head": {"lr": positive(1e-2, _LR, search=log_uniform(1e-4, 1e-1))},
+    "bitfit": {"lr": positive(1e-3, _LR, search=log_uniform(1e-4, 1e-2)), "layer_decay": _LAYER_DECAY},
 }
 """What is trained of a network, beside a new head, with the settings that exist for each."""
 
@@ -58,9 +63,9 @@ TRAINING: Mapping[str, Setting] = {
         adds=KINDS,
     ),
     "epochs": count(10, "passes over the training examples, at most"),
-    "batch_size": count(32, "examples per step, however many fit into memory at once"),
+    "batch_size": count(32, "examples per step, however many fit into memory at once", search=among(16, 32, 64)),
     "warmup": share(0.1, "the share of all steps during which the learning rate rises"),
-    "weight_decay": not_negative(0.01, "weight decay of AdamW, on matrices alone"),
+    "weight_decay": not_negative(0.01, "weight decay of AdamW, on matrices alone", search=log_uniform(1e-3, 3e-1)),
     "patience": count(2, "epochs in which nothing got better on valid after which training ends"),
     "stop_on": one_of(
         "metric",
@@ -73,7 +78,13 @@ TRAINING: Mapping[str, Setting] = {
         "none", "balanced", default="none", about="balanced: every class, and either value of a label, counts alike"
     ),
     "checkpointing": flag(False, "compute states anew on the way back, for less memory and a third more time"),
-    "pooling": one_of(*POOLINGS, default="mean", about="how the states of a sequence become one vector", several=True),
+    "pooling": one_of(
+        *POOLINGS,
+        default="mean",
+        about="how the states of a sequence become one vector",
+        several=True,
+        search=among("mean", "max"),
+    ),
     "max_length": _MAX_LENGTH,
 }
 """The settings of a network's `fit`, beside those of what is trained."""

@@ -94,6 +94,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     budget: int | str | Sequence[int | str] = (),
     random_weights: bool = False,
+    save_models: str | Path | None = None,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = "results",
@@ -114,8 +115,9 @@ def run(
     that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
     written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
     those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number,
-    a name such as 'standard', or several. `workers` is how many cells run at once, each in a process with its share of
-    the cores. Raises BaserateError, in one line, for a mistake in the call.
+    a name such as 'standard', or several. With `save_models` fine-tuned networks are saved in that folder, each in one
+    of its own that `--model` takes. `workers` is how many cells run at once, each in a process with its share of the
+    cores. Raises BaserateError, in one line, for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -133,6 +135,7 @@ def run(
         limit=limit,
         results=results,
         audit=audit,
+        save_models=save_models,
         refuse_leaks=fail_on_leak,
         fresh_versions=fresh_versions,
         cache=cache,
@@ -241,6 +244,7 @@ def _results(
     audit: bool,
     cache: bool,
     progress: bool,
+    save_models: str | Path | None = None,
     refuse_leaks: bool = False,
     fresh_versions: bool = False,
     executor: str = "",
@@ -260,6 +264,7 @@ def _results(
             cache_dir() if cache else None,
             audited=audit,
             refuse_leaks=refuse_leaks,
+            models=None if save_models is None else Path(save_models),
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,

@@ -15,7 +15,7 @@ from ..provenance import engine_digest
 from ..results import Choice
 from ..settings import Search
 from ..splits import draw_shots, few_shot
-from ..transforms import fit_transform
+from ..transforms import Fitted, fit_transform
 from ..types import Examples, FloatArray, Inputs, IntArray, ModelCard, Split, Task
 from . import per_base
 from .scoring import Scorer, scorer_of
@@ -30,7 +30,8 @@ class Job:
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
     each seed in every mode. `notes` are what a reader of the result must know, added by the mode, and `choices` what
     each seed chose on valid. `space` is where trials draw settings and parameters of the model, under a `budget` of so
-    many trials.
+    many trials. Trained models that can be saved are, under `models`. `transform` is that of targets which are learnt
+    transformed.
     """
 
     task: Task
@@ -46,6 +47,8 @@ class Job:
     space: Mapping[str, Search] = field(default_factory=dict)
     budget: int = 1
     measured: tuple[Examples, Callable[[FloatArray], FloatArray]] | None = None
+    models: Path | None = None
+    transform: Fitted | None = None
 
     @property
     def n_classes(self) -> int:
@@ -87,7 +90,8 @@ class Job:
         fitted = fit_transform(self.task.transform, train.targets[self.train_rows(seed)])
         measured = valid, fitted.undo
         train, valid = (replace(e, targets=fitted.apply(e.targets)) for e in (train, valid))
-        return replace(self, split=Split(train, valid, test), seeds=(seed,), measured=measured), fitted.undo
+        learnt = replace(self, split=Split(train, valid, test), seeds=(seed,), measured=measured, transform=fitted)
+        return learnt, fitted.undo
 
     @functools.cached_property
     def scorer(self) -> Scorer:

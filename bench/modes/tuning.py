@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,14 @@ class Fit:
     """A model that one seed fitted: its scores (n, k) on valid, and what returns those on test.
 
     `chosen` and `history` are what the fit chose on valid and the course of its training, for the record.
+    `save(folder)` writes the model, None where it cannot be written.
     """
 
     valid: FloatArray
     test: Callable[[], FloatArray]
     chosen: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
+    save: Callable[[Path], None] | None = None
 
 
 def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
@@ -53,6 +56,8 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
         )
         job.choices.append(choice)
         scores.append(made.test())
+        if job.models is not None and made.save is not None:
+            made.save(job.models / f"seed-{seed}")
     return np.stack(scores)
 
 

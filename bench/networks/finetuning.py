@@ -34,7 +34,7 @@ def fine_tune(
     n_classes: int,
     seed: int,
     valid_score: Callable[[FloatArray], float] | None = None,
-    checkpoint: Path | None = None,
+    state_file: Path | None = None,
 ) -> FineTuned:
     """Return a predictor: `network`, what `settings` say of it trained, with a linear head on pooled states.
 
@@ -42,7 +42,7 @@ def fine_tune(
     A variant is predicted from the pooled state of ALT minus that of REF, a base from its own state; for bases a batch
     is `batch_size` windows with all of their bases. Classes are learnt by cross-entropy, labels by the mean of theirs,
     and measurements, standardised, by squared error. `valid_score(scores)` is the task's metric on valid, higher being
-    better; without it the loss chooses the epoch. With a `checkpoint` the training can be resumed, see `loop.train`.
+    better; without it the loss chooses the epoch. With a `state_file` the training can be resumed, see `loop.train`.
     """
     learnt, valid = data
     kind, pooling, max_length = settings["train"], settings["pooling"], settings["max_length"]
@@ -62,6 +62,7 @@ def fine_tune(
             headed=engine.headed,
         )
         fitted = FineTuned(engine, network, backbone, linear, meaning, pooling, max_length)
+        fitted.reads = inputs_kind(learnt.inputs)
         if settings["checkpointing"]:
             set_checkpointing(backbone, name=engine.name)
         units = fitted.prepare(learnt.inputs), fitted.prepare(valid.inputs)
@@ -77,8 +78,8 @@ def fine_tune(
             seed=seed,
             doing=f"fine-tuning {engine.name}",
             rates={f"backbone.{n}": rate for n, rate in decayed_rates(backbone, decay, name=engine.name).items()},
-            checkpoint=checkpoint,
-            setting_of=_identity(engine, learnt, seed, settings),
+            state_file=state_file,
+            setting_of="" if state_file is None else _identity(engine, data, seed, settings),
         )
         fold()
     what.merge()
@@ -127,9 +128,10 @@ def _recipe(settings: Mapping[str, Any], *, scored: bool) -> Recipe:
     return Recipe(**{name: settings[name] for name in names}, stop_on=settings["stop_on"] if scored else "loss")
 
 
-def _identity(engine: Engine, learnt: Examples, seed: int, settings: Mapping[str, Any]) -> str:
+def _identity(engine: Engine, data: tuple[Examples, Examples], seed: int, settings: Mapping[str, Any]) -> str:
     """Return what must be the same for a training to be resumed."""
-    return repr((engine.name, str(engine.device), engine.precision, learnt.fingerprint, seed, sorted(settings.items())))
+    weights, device = engine.parameter_hash(), f"{engine.device} {engine.precision}"
+    return repr((weights, device, *(part.fingerprint for part in data), seed, sorted(settings.items())))
 
 
 def _one_pass(engine: Engine, backbone: nn.Module, sequence: str, max_length: int | None) -> None:
@@ -138,11 +140,18 @@ def _one_pass(engine: Engine, backbone: nn.Module, sequence: str, max_length: in
         engine.forward(backbone, [row.ids for row in rows])
 
 
+def inputs_kind(inputs: Inputs) -> str:
+    """Return what examples are: 'sequences', 'variants' or 'bases'."""
+    if inputs.alternates is not None:
+        return "variants"
+    return "sequences" if inputs.positions is None else "bases"
+
+
 class FineTuned:
-    """A fine-tuned network and its head.
+    """A fine-tuned network and its head, which `reads` 'sequences', 'variants' or 'bases'.
 
     `chosen` is what was chosen on valid and what was trained, `history` has a row for each epoch, and `notes` are what
-    a reader of the result must know.
+    a reader of the result must know. `save(folder, ...)` writes it, see `saving.save`.
     """
 
     def __init__(
@@ -158,13 +167,25 @@ class FineTuned:
         self.network = network
         self.backbone = backbone
         self.head = head
+        self.meaning = meaning
+        self.pooling = pooling
+        self.max_length = max_length
+        self.reads = ""
+        self.save: Callable[..., None] | None = None
         self.chosen: dict[str, Any] = {}
         self.history: list[dict[str, float]] = []
         self.notes: list[str] = []
         self._engine = engine
-        self._meaning = meaning
-        self._pooling = pooling
-        self._max_length = max_length
+
+    @property
+    def name(self) -> str:
+        """The name of the model that was fine-tuned."""
+        return self._engine.name
+
+    @property
+    def source(self) -> Path | None:
+        """The folder that the network was opened from, before it was fine-tuned."""
+        return self._engine.source
 
     def describe(self, what: Trainable, progress: Progress) -> None:
         """Set `chosen`, `history` and `notes` from what was trained and how it went."""
@@ -181,13 +202,13 @@ class FineTuned:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return probabilities (n, n_classes), or values (n, outputs)."""
-        return self._meaning.scores(self.outputs(self.prepare(inputs)))
+        return self.meaning.scores(self.outputs(self.prepare(inputs)))
 
     def prepare(self, inputs: Inputs) -> Units:
         """Return the tokens of the inputs, in units of an example or, in tasks of bases, of a window with its sites."""
-        if inputs.positions is not None and inputs.alternates is None:
-            return Sites(self._engine, inputs, self._max_length)
-        return Pooled(self._engine, inputs, self._pooling, self._max_length)
+        if inputs_kind(inputs) == "bases":
+            return Sites(self._engine, inputs, self.max_length)
+        return Pooled(self._engine, inputs, self.pooling, self.max_length)
 
     def outputs(self, units: Units) -> Tensor:
         """Return the head's outputs (n, width), on the CPU, in batches of like length."""

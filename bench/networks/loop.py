@@ -19,7 +19,7 @@ from ..errors import BaserateError, DataError
 from ..progress import activity
 from ..types import IntArray
 from .batches import is_memory
-from .resuming import read_checkpoint, write_checkpoint
+from .resuming import read_state, write_state
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def train(
     seed: int,
     doing: str = "training",
     rates: Mapping[str, float] | None = None,
-    checkpoint: Path | None = None,
+    state_file: Path | None = None,
     setting_of: str = "",
 ) -> Progress:
     """Return how training went, leaving the weights of the best epoch in `module`, in eval mode.
@@ -126,7 +126,7 @@ def train(
     halved, and the step is taken again.
     The best epoch is that of the lowest loss on valid or, with `stop_on` 'metric', of the highest score, and of the
     lowest loss where scores are equal or undefined. Training ends after `patience` epochs in which neither was better
-    than before. Nothing depends on, or changes, torch's global random state. With a `checkpoint` its state is written
+    than before. Nothing depends on, or changes, torch's global random state. With a `state_file` its state is written
     there after each epoch, and a later call goes on from it to the same weights, unless it is of another `setting_of`.
     Raises BaserateError where a loss is not finite or there is nothing to train on.
     """
@@ -148,7 +148,7 @@ def train(
         stack.enter_context(torch.random.fork_rng(devices=devices))
         stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True))
         torch.manual_seed(seed)
-        if checkpoint is not None and (found := read_checkpoint(checkpoint, setting_of)) is not None:
+        if state_file is not None and (found := read_state(state_file, setting_of)) is not None:
             state = Progress.from_json(found["progress"])
             best = found["best"]
             rng.bit_generator.state = state.order
@@ -190,10 +190,10 @@ def train(
             state.history.append(now)
             state.ended = epoch == recipe.epochs or _is_over(state.history, recipe)
             state.order = rng.bit_generator.state
-            if checkpoint is not None:
+            if state_file is not None:
                 more = {} if state.ended else {"weights": _weights(module), "optimizer": optimizer.state_dict()}
                 value = {"progress": state.to_json(), "best": best, "random": _random(devices), **more}
-                write_checkpoint(checkpoint, setting_of, value)
+                write_state(state_file, setting_of, value)
         advance((recipe.epochs - len(state.history)) * objective.n)
     optimizer.zero_grad(set_to_none=True)
     _put(module, best)

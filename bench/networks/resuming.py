@@ -13,7 +13,7 @@ import torch
 log = logging.getLogger(__name__)
 
 
-def write_checkpoint(file: Path, setting_of: str, value: dict[str, Any]) -> None:
+def write_state(file: Path, setting_of: str, value: dict[str, Any]) -> None:
     """Write the state of a training; `setting_of` says of which. Where it cannot be written, that is logged."""
     beside = file.with_name(f"{file.name}.{os.getpid()}")
     try:
@@ -25,7 +25,7 @@ def write_checkpoint(file: Path, setting_of: str, value: dict[str, Any]) -> None
         beside.unlink(missing_ok=True)
 
 
-def read_checkpoint(file: Path, setting_of: str) -> dict[str, Any] | None:
+def read_state(file: Path, setting_of: str) -> dict[str, Any] | None:
     """Return the state of a training, None where there is none, or it is of another training or version of torch."""
     try:
         value: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import ConfigError, NotApplicable
+from ..provenance import DEVICE
 from ..types import FloatArray, IntArray
 from .loop import Recipe, Whole, train
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; 'auto' is CUDA where there is one, else the CPU. Raises ConfigError."""
+    """Return the device called `name`; 'auto' is that of BASERATE_DEVICE, else CUDA where there is one, else the CPU.
+
+    Raises ConfigError for a device that is unknown or not there.
+    """
+    name = os.environ.get(DEVICE) or name if name == "auto" else name
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

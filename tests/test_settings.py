@@ -226,7 +226,8 @@ def test_right_values_are_read_allowed_and_can_be_hashed(setting: str, value: An
     canonical_json(read)
 
 
-def test_the_page_is_current() -> None:
+@pytest.mark.parametrize("name", ["settings", "fine_tuning"])
+def test_the_page_is_current(name: str) -> None:
     docs = Path(__file__).parent.parent / "docs"
-    page = runpy.run_path(str(docs / "write_settings_page.py"))["settings_page"]()
-    assert (docs / "settings.md").read_text(encoding="utf-8") == page, "run: python docs/write_settings_page.py"
+    page = runpy.run_path(str(docs / f"write_{name}_page.py"))[f"{name}_page"]()
+    assert (docs / f"{name}.md").read_text(encoding="utf-8") == page, f"run: python docs/write_{name}_page.py"

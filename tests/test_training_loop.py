@@ -200,8 +200,9 @@ from baserate.plan import Protocol, plan
 from baserate.run import Grid
 settings = {"train": "lora", "epochs": 3, "max_length": 40}
 cells = plan([find_task(sys.argv[1])], [find_model("baserate_mlm")], ["fine_tune"], settings)
-grid = Grid(Path(sys.argv[2]), Protocol((0,), limit=24), Path(os.environ["BASERATE_CACHE"]), audited=False, checked=False)
-((record,),) = ([result.record for result in grid.each(cells)],)
+cache = Path(os.environ["BASERATE_CACHE"])
+grid = Grid(Path(sys.argv[2]), Protocol((0,), limit=24), cache, audited=False, checked=False)
+(record,) = [result.record for result in grid.each(cells)]
 assert record.status == "done", record.error
 print(record.choices[0].history)
 """

@@ -7,7 +7,6 @@ weights the network reads past it, as some fast kernels do, is left out, since a
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -201,11 +200,3 @@ def set_checkpointing(backbone: nn.Module, *, name: str) -> None:
     if enable is None or not getattr(backbone, "supports_gradient_checkpointing", False):
         raise ConfigError(f"checkpointing = True: {name} ({type(backbone).__name__}) cannot compute its states anew")
     enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-
-
-def percent(share: float) -> str:
-    """Return a share as text with two digits that count, such as '0.52 %'."""
-    if share <= 0:
-        return "0 %"
-    digits = max(0, 1 - math.floor(math.log10(100 * share)))
-    return f"{100 * share:.{digits}f} %"

@@ -73,17 +73,17 @@ alone). `layer_decay` lowers the learning rate of each block by that factor, fro
 `--save-models` writes each seed's network in the layout of Hugging Face, so that transformers opens it, with the head in
 `baserate_head.json` beside the weights. Named as a model it gives the same predictions. A cell that was done before
 without it is run again. Networks that do not come from a folder or the hub cannot be saved.
-"""
+"""  # noqa: E501
 
 _FAIR = """\
 ## What a fair comparison needs
 
-- The same budget for every row, baselines too: leaderboards keep budgets apart.
+- The same budget for every row, baselines too.
 - Choices on valid only. A list of learning rates as separate rows, of which the best test score is quoted, is a choice
   on test; `--budget` makes the same trials and chooses on valid.
 - The twin (`--random-weights`): what the architecture learns without pretraining.
 - The best baseline at the same budget, `cnn` among them.
-- Several seeds: each trains on its own {share:.0%} of the training clusters ({seeds} seeds by default), so that the spread is
+- Several seeds, {seeds} by default: each trains on its own {share:.0%} of the training clusters, so that the spread is
   that of training anew.
 - What was trained, by the row's name, and the context: sequences that were cut are counted in the record.
 """

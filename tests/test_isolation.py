@@ -12,8 +12,14 @@ import pytest
 import torch
 
 from baserate import run
+from baserate.cards.find import find_model, find_task
+from baserate.cards.objects import card_of
 from baserate.isolation import isolated
-from baserate.types import Examples, FloatArray, Inputs
+from baserate.plan import Protocol, plan
+from baserate.run import Grid
+from baserate.types import Examples, FloatArray, Inputs, ModelCard
+
+from .checkpoints import LAYOUTS, build
 
 
 class Careless:
@@ -52,7 +58,7 @@ def _as_before() -> Iterator[None]:
 def scores(card: Path, *models: Any) -> list[FloatArray]:
     """Return the scores of the models, one after another in one run."""
     named = {f"m{i}": model for i, model in enumerate(models)}
-    records = run(card, named, results=None, seeds=(0,), audit=False, cache=False, progress=False)
+    records = run(card, named, "from_scratch", results=None, seeds=(0,), audit=False, cache=False, progress=False)
     assert all(r.status == "done" for r in records), [r.error for r in records]
     return [r.predictions.scores for r in records]
 
@@ -77,14 +83,16 @@ def test_what_was_set_is_put_back_after_an_error() -> None:
     assert process() == before
 
 
-def test_fine_tuning_after_another_model_is_that_alone(toy_card: Path) -> None:
-    def tuned(*models: Any) -> FloatArray:
-        settings = {"epochs": 1, "max_length": 30, "train": "lora"}
-        options: Any = {"results": None, "seeds": (0,), "limit": 16, "audit": False, "cache": False, "progress": False}
-        records = run(toy_card, [*models, "baserate_mlm"], ["from_scratch", "fine_tune"], settings=settings, **options)
-        (record,) = [r for r in records if r.spec.model == "baserate_mlm"]
-        assert record.status == "done", record.error
+def test_fine_tuning_after_another_model_is_that_alone(toy_card: Path, tmp_path: Path) -> None:
+    own = card_of(Careless(), name="careless")
+    net = find_model(str(build(tmp_path / "net", LAYOUTS["esm-rotary"])))
+
+    def tuned(*cards: ModelCard) -> FloatArray:
+        settings = {"epochs": 1, "train": "lora"}
+        cells = plan([find_task(str(toy_card))], cards, ["from_scratch", "fine_tune"], settings)
+        grid = Grid(None, Protocol((0,), limit=16), audited=False, checked=False)
+        *_, record = (result.record for result in grid.each(cells))
+        assert record is not None and record.status == "done" and record.spec.model == "net"
         return record.predictions.scores
 
-    alone = tuned()
-    np.testing.assert_array_equal(alone, tuned(Careless()))
+    np.testing.assert_array_equal(tuned(net), tuned(own, net))

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 from click.testing import CliRunner
 
 from baserate.cards.find import find_model
-from baserate.cli import main
+from baserate.cli import cli
 from baserate.errors import ConfigError, DataError, NotApplicable
 from baserate.networks.checkpoint import from_network, open_checkpoint
 from baserate.networks.hub import HEAD, Access, Location
@@ -90,6 +90,13 @@ def only(folder: Path) -> Record:
     return record
 
 
+@pytest.fixture
+def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the checks of models, which take most of the time of so small a cell."""
+    monkeypatch.setattr("baserate.checks.faults", lambda card, cache: ())
+
+
+@pytest.mark.usefixtures("_unchecked")
 def test_from_the_command_line(tmp_path: Path, toy_card: Path) -> None:
     source = build(tmp_path / "net", LAYOUTS["esm-rotary"])
     common = [
@@ -117,34 +124,35 @@ def test_from_the_command_line(tmp_path: Path, toy_card: Path) -> None:
         str(tmp_path / "a"),
     ]
     runner = CliRunner()
-    assert runner.invoke(main, tune, catch_exceptions=False).exit_code == 0
+    assert runner.invoke(cli, tune, catch_exceptions=False).exit_code == 0
     save = [*tune, "--save-models", str(tmp_path / "models"), "--device", "cpu"]
-    assert runner.invoke(main, save, catch_exceptions=False).exit_code == 0, "a cell done before is done again"
+    assert runner.invoke(cli, save, catch_exceptions=False).exit_code == 0, "a cell done before is done again"
     (saved,) = (p.parent for p in (tmp_path / "models").rglob("config.json"))
     assert saved.name == "seed-0"
     card = find_model(str(saved))
     assert set(card.modes) == {"as_is", "linear_probe", "fine_tune"} and "fine-tuned on toy_motif@1" in card.description
     use = [*common, "--model", str(saved), "--mode", "as_is", "--results", str(tmp_path / "b")]
-    assert runner.invoke(main, use, catch_exceptions=False).exit_code == 0
+    assert runner.invoke(cli, use, catch_exceptions=False).exit_code == 0
     one, two = only(tmp_path / "a"), only(tmp_path / "b")
     assert (one.status, two.status) == ("done", "done"), two.error
     np.testing.assert_array_equal(one.predictions.scores, two.predictions.scores)
     assert one.environment["device"] == "cpu"
     before = (tmp_path / "models").stat().st_mtime
-    assert runner.invoke(main, save, catch_exceptions=False).exit_code == 0
+    assert runner.invoke(cli, save, catch_exceptions=False).exit_code == 0
     assert (tmp_path / "models").stat().st_mtime == before and json.loads((saved / HEAD).read_text())[
         "reads"
     ] == "sequences"
     shutil.rmtree(tmp_path / "models")
-    wrong = runner.invoke(main, [*tune, "--device", "gpu9"])
+    wrong = runner.invoke(cli, [*tune, "--device", "gpu9"])
     assert wrong.exit_code and "unknown device 'gpu9'" in str(wrong.output) + str(wrong.exception)
 
 
+@pytest.mark.usefixtures("_unchecked")
 def test_fine_tuning_with_random_weights_runs_the_twin(tmp_path: Path, toy_card: Path) -> None:
     source = build(tmp_path / "net", LAYOUTS["esm-rotary"])
     command = ["run", "--task", str(toy_card), "--model", str(source), "--mode", "fine_tune", "--random-weights"]
     command += ["--seeds", "0", "--limit", "24", "--no-audit", "--tracking-uri", "none", "-q", "--set", "epochs=1"]
-    assert CliRunner().invoke(main, [*command, "--results", str(tmp_path / "a")], catch_exceptions=False).exit_code == 0
+    assert CliRunner().invoke(cli, [*command, "--results", str(tmp_path / "a")], catch_exceptions=False).exit_code == 0
     records = {r.spec.model: r for r in read_records(tmp_path / "a")}
     assert set(records) == {"net", "net_random"}
     assert all(r.status == "done" and r.spec.mode == "fine_tune" for r in records.values())

@@ -47,6 +47,7 @@ def evaluate(
     revision: str = "",
     settings: Mapping[str, Any] | None = None,
     budget: int | str = 1,
+    replicates: int = 0,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
@@ -75,6 +76,7 @@ def evaluate(
         Planned(_plan([_task(task)], [card], modes, settings, budget), "run"),
         seeds=seeds,
         limit=limit,
+        replicates=replicates,
         results=results,
         audit=audit,
         cache=cache,
@@ -93,6 +95,8 @@ def run(
     suite: str = "",
     settings: Mapping[str, Any] | None = None,
     budget: int | str | Sequence[int | str] = (),
+    shots: str | Sequence[int | str] = (),
+    replicates: int = 0,
     random_weights: bool = False,
     save_models: str | Path | None = None,
     seeds: Sequence[int] = (),
@@ -114,10 +118,11 @@ def run(
     model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
     that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
     written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
-    those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number,
-    a name such as 'standard', or several. With `save_models` fine-tuned networks are saved in that folder, each in one
-    of its own that `--model` takes. `workers` is how many cells run at once, each in a process with its share of the
-    cores. Raises BaserateError, in one line, for a mistake in the call.
+    those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number, a
+    name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
+    its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. With
+    `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model` takes. `workers`
+    is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -126,6 +131,7 @@ def run(
         modes=_listed(modes),
         settings=settings,
         budget=budget,
+        shots=shots,
         random_weights=random_weights,
         access=_access(trust_remote_code, allow_pickle),
     )
@@ -133,9 +139,10 @@ def run(
         planned,
         seeds=seeds,
         limit=limit,
+        replicates=replicates,
         results=results,
         audit=audit,
-        save_models=save_models,
+        models=None if save_models is None else Path(save_models),
         refuse_leaks=fail_on_leak,
         fresh_versions=fresh_versions,
         cache=cache,
@@ -188,6 +195,7 @@ def cells_of(
     modes: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     budget: Any = (),
+    shots: Any = (),
     random_weights: bool = False,
     access: Access | None = None,
 ) -> Planned:
@@ -205,7 +213,7 @@ def cells_of(
     if suite:
         if models or modes or settings or random_weights:
             raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
-        loaded = load_suite(suite, granted, budget)
+        loaded = load_suite(suite, granted, budget, shots)
         return Planned(loaded.cells, loaded.name, loaded.seeds)
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]
@@ -213,8 +221,7 @@ def cells_of(
         names = [str(model) for model in models if isinstance(model, (str, Path))]
         cards = find_models(names, granted) if names or not models else []
         cards += [_card(model, access=granted) for model in models if not isinstance(model, (str, Path))]
-    cards = with_twins(cards) if random_weights else cards
-    cells = _plan(tasks, cards, modes, settings, budget)
+    cells = _plan(tasks, with_twins(cards) if random_weights else cards, modes, settings, budget, shots)
     if not cells:
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
     return Planned(cells, "run")
@@ -226,13 +233,14 @@ def _plan(
     modes: Sequence[str],
     settings: Mapping[str, Any] | None,
     budget: Any,
+    shots: Any = (),
 ) -> list[Cell]:
-    from .cards.find import find_tasks
+    from .cards.find import find_tasks, with_shots
     from .plan import budgets_of, plan
 
     named_tasks = find_tasks([str(task) for task in tasks if isinstance(task, (str, Path))])
     own = [_task(task) for task in tasks if not isinstance(task, (str, Path))]
-    return plan([*named_tasks, *own], cards, modes, settings, budgets_of(budget or 1))
+    return plan(with_shots([*named_tasks, *own], shots), cards, modes, settings, budgets_of(budget or 1))
 
 
 def _results(
@@ -240,23 +248,26 @@ def _results(
     *,
     seeds: Sequence[int],
     limit: int,
+    replicates: int,
     results: str | Path | None,
     audit: bool,
     cache: bool,
     progress: bool,
-    save_models: str | Path | None = None,
+    models: Path | None = None,
     refuse_leaks: bool = False,
     fresh_versions: bool = False,
     executor: str = "",
     workers: int = 1,
 ) -> list[Result]:
     from .cache.folder import cache_dir
-    from .plan import SEEDS, Protocol
+    from .plan import Protocol
     from .run import Grid
 
+    if replicates < 0 or replicates == 1:
+        raise ConfigError(f"replicates = {replicates!r}; expected 2 or more, or 0 for none")
     if limit < 0:
         raise ConfigError(f"limit = {limit!r}; expected the number of examples per part, 0 for all")
-    protocol = Protocol(seeds=_seeds(seeds) or planned.seeds or SEEDS, limit=limit, grid=planned.grid)
+    protocol = Protocol(seeds=_seeds(seeds) or planned.seeds, limit=limit, grid=planned.grid, replicates=replicates)
     with _Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),
@@ -264,7 +275,7 @@ def _results(
             cache_dir() if cache else None,
             audited=audit,
             refuse_leaks=refuse_leaks,
-            models=None if save_models is None else Path(save_models),
+            models=models,
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
@@ -381,9 +392,8 @@ def _frame(kind: str) -> pd.DataFrame:
 
 def _listed(value: Any) -> list[Any]:
     """Return the value as a list; a pair of a network and its tokenizer is one item."""
-    if isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "parameters"):
-        return [value]
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    is_pair = isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "parameters")
+    return list(value) if isinstance(value, (list, tuple)) and not is_pair else [value]
 
 
 def _last_line(text: str) -> str:

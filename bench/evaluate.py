@@ -19,6 +19,7 @@ from .exposure import exposure_of
 from .files import writable
 from .isolation import isolated
 from .modes import MODES
+from .modes.components import components_of
 from .modes.job import Job
 from .plan import Cell, Protocol, run_spec
 from .provenance import environment
@@ -63,8 +64,10 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         budget=spec.budget,
         models=None if worker.models is None else record_folder(worker.models, spec),
     )
+    size = worker.protocol.replicates if mode.trains else 0
     with isolated(network=not cell.card.baseline):
         scores = mode.scores(job)
+        components = components_of(mode, job, scores, size) if size else None
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
@@ -76,7 +79,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),
         choices=tuple(job.choices),
-        searched={name: str(search) for name, search in cell.space.items()},
+        test_looks=len(job.looks) or len(spec.seeds),
+        components=components,
     )
     return worker.finish(cell, record, start), predictions
 
@@ -195,6 +199,7 @@ class Worker:
             task=task_snapshot(cell.task) | ({"dropped": dropped} if dropped else {}),
             model=model_snapshot(cell.card),
             grid=self.protocol.grid,
+            searched={name: str(search) for name, search in cell.space.items()},
             audit=self.audit(cell.task),
             exposure=self.exposure(cell),
         )
@@ -252,16 +257,37 @@ def _scored(cell: Cell, scores: FloatArray) -> NDArray[np.bool_] | None:
 
 
 def _flags(job: Job, predictions: Predictions) -> tuple[str, ...]:
-    """Return what a reader must know about the result: collapsed, skipped, truncated, and the mode's notes."""
+    """Return what a reader must know about the result: collapsed, skipped, cut or in chunks, and the mode's notes."""
     n = len(predictions.ids)
     flags = ["collapsed"] if flag_collapsed(predictions) else []
     if predictions.scored is not None:
         flags.append(f"{SKIPPED} {n - int(predictions.scored.sum())} of {n}")
-    if hasattr(job.model, "n_truncated"):
-        length = {"max_length": job.settings["max_length"]} if "max_length" in job.settings else {}
-        truncated = job.model.n_truncated(job.split.test.inputs.sequences, **length)
-        flags += [f"truncated {truncated} of {n}"] if truncated else []
-    return (*flags, *job.notes)
+    return (*flags, *_too_long(job), *job.notes)
+
+
+def _too_long(job: Job) -> list[str]:
+    """Return what becomes of sequences longer than the model reads: how many are in chunks, or cut and by how much."""
+    model, inputs = job.model, job.split.test.inputs
+    if not hasattr(model, "n_truncated"):
+        return []
+    length = {"max_length": job.settings["max_length"]} if "max_length" in job.settings else {}
+    if hasattr(model, "left_out"):
+        cut = model.left_out(inputs.sequences, **length)
+        long, bases = int(np.count_nonzero(cut)), int(cut.sum())
+    else:
+        long, bases = model.n_truncated(inputs.sequences, **length), 0
+    if not long:
+        return []
+    if job.settings.get("window") == "chunk" and hasattr(model, "chunks"):
+        return [f"read in chunks {long} of {len(inputs)}: {model.chunks(overlap=job.settings['overlap'], **length)}"]
+    # The sites of a task of bases share a sequence, of which each reads another window.
+    total = 0 if inputs.per_base else sum(map(len, inputs.sequences))
+    share = f": {_percent(bases / total)} of all bases left out" if bases and total else ""
+    return [f"truncated {long} of {len(inputs)}{share}"]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
 
 
 def _peak_memory_mb() -> float:

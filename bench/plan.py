@@ -8,14 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import ConfigError, check_keys, nearest
-from .modes import MODES, every_table, mode_settings, space_of, versions_of
+from .modes import MODES, all_settings, every_table, space_of, versions_of
+from .modes.trials import trials_version
 from .results import RunSpec
-from .settings import Search, check_values
+from .settings import WINDOW, Search, Settings, check_values, stated
 from .splits import split_version
 from .transforms import transform_version
 from .types import ModelCard, Split, Task
 
 SEEDS = (0, 1, 2)
+FEW_SHOT_SEEDS = tuple(range(10))
+MANY_SHOTS = 100
+"""The examples per class from which the draw of the examples matters little beside the rest of the noise."""
 BUDGETS = {"quick": 1, "standard": 8, "thorough": 32}
 """Numbers of trials by the names that papers may cite; quick is the defaults."""
 
@@ -41,8 +45,16 @@ class Cell:
 
     @functools.cached_property
     def resolved(self) -> Mapping[str, Any]:
-        """Every setting of the run with its value, including defaults."""
-        return mode_settings(self.mode, self.card, self.task, self.settings)
+        """Every setting of the run that stands in its record, with its value, including defaults."""
+        return stated(*self._settings)
+
+    def has(self, name: str) -> bool:
+        """Return whether the run has the setting, in its record or at the value of runs before there was one."""
+        return name in self._settings[0]
+
+    @functools.cached_property
+    def _settings(self) -> tuple[dict[str, Any], Settings]:
+        return all_settings(self.mode, self.card, self.task, self.settings)
 
     @functools.cached_property
     def space(self) -> Mapping[str, Search]:
@@ -52,12 +64,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Protocol:
-    """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial."""
+    """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial.
 
-    seeds: tuple[int, ...] = SEEDS
+    Without `seeds` a task of fewer than 100 shots has ten, each a draw of its examples, and any other task three. With
+    `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each.
+    """
+
+    seeds: tuple[int, ...] = ()
     train_fraction: float = TRAIN_FRACTION
     limit: int = 0
     grid: str = "run"
+    replicates: int = 0
+
+    def seeds_of(self, task: Task) -> tuple[int, ...]:
+        """Return the seeds of the task's cells that train."""
+        return self.seeds or (FEW_SHOT_SEEDS if 0 < task.shots < MANY_SHOTS else SEEDS)
 
 
 def budgets_of(value: Any) -> tuple[int, ...]:
@@ -107,23 +128,31 @@ def plan(
     check_values(changed, [table for _, table in tables], chosen_among=any(mode.chooses for mode, _ in tables))
     several = {name for _, table in tables for name, setting in table.items() if setting.several}
     lists = {name for name, value in changed.items() if name in several and isinstance(value, (list, tuple))}
-    cells = []
+    cells, ids = [], {task.id for task in tasks}
     for card, mode in pairs:
         used = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
-        for cell in (Cell(task, card, mode.name, used) for task in tasks):
+        # What does not train is the same for any number of training examples.
+        wanted = [task for task in tasks if mode.trains or task.whole not in ids]
+        for cell in (Cell(task, card, mode.name, used) for task in wanted):
             cells += [replace(cell, budget=budget) for budget in budgets] if cell.space else [cell]
     for name, value in changed.items():
-        if cells and not any(name in cell.resolved for cell in cells):
-            raise ConfigError(f"settings: {name} = {value!r} has no effect: no rule or mode of this run has it")
+        if cells and not any(cell.has(name) for cell in cells):
+            beside = next((table[name].beside for _, table in tables if name in table), None)
+            why = "only with {} = {!r}".format(*beside) if beside else "no rule or mode of this run has it"
+            if name in WINDOW and all(cell.task.per_base for cell in cells):
+                why = "a task of bases reads a window about each of them"
+            raise ConfigError(f"settings: {name} = {value!r} has no effect: {why}")
     return cells
 
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     """Return everything that decides the cell's result; a mode without training has one seed, unless for a twin."""
-    mode = MODES.get(cell.mode)
+    mode, seeds = MODES.get(cell.mode), protocol.seeds_of(cell.task)
     versions = {**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)}
     if mode.transforms(cell.task):
         versions["transform"] = transform_version(cell.task.transform)
+    if cell.budget > 1:
+        versions["trials"] = trials_version(cell.space)
     return RunSpec(
         task=cell.task.id,
         data=split.data_fingerprint,
@@ -133,7 +162,7 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         revision=cell.card.revision(),
         mode=cell.mode,
         settings=cell.resolved,
-        seeds=protocol.seeds if mode.trains or cell.card.twin_of else protocol.seeds[:1],
+        seeds=seeds if mode.trains or cell.card.twin_of else seeds[:1],
         train_fraction=protocol.train_fraction if mode.trains else 0.0,
         limit=protocol.limit,
         versions=versions,

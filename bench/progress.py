@@ -21,6 +21,7 @@ Listener = Callable[[str, int, str], Advance]
 Of the activities of a lane only the last goes on; the lane is '' where no work runs beside."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_step: ContextVar[str] = ContextVar("step", default="")
 
 
 @contextmanager
@@ -33,7 +34,19 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextmanager
+def step(number: int, of: int, what: str) -> Iterator[None]:
+    """Show that the block is one of several steps, as in 'trial 3/8', also with every activity inside."""
+    name = f"{what} {number}/{of}"
+    activity(name, of)(number - 1)
+    token = _step.set(f"{_step.get()}{name} · ")
+    try:
+        yield
+    finally:
+        _step.reset(token)
+
+
 def activity(doing: str, total: int, lane: str = "") -> Advance:
     """Return a function to call with the number of examples just done; it does nothing where nobody listens."""
     listener = _listener.get()
-    return (lambda n, now="": None) if listener is None else listener(doing, total, lane)
+    return (lambda n, now="": None) if listener is None else listener(f"{_step.get()}{doing}", total, lane)

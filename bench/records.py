@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ import numpy as np
 from .digests import canonical_json, digest
 from .errors import DataError
 from .provenance import releases
-from .results import Choice, Estimate, Predictions, RunSpec
+from .results import CHOICE_HEAD, TRIAL_HEAD, Choice, Components, Estimate, Predictions, RunSpec
 from .types import ModelCard, Task, strings
 from .writing import REPLACED, discard, has_died, prefix, running, sweep
 
@@ -54,8 +54,9 @@ class Record:
     `exposure` says whether the model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both
     are empty where they were not asked for. `scaled` is whether the scores are on the scale of the targets, which those
     of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored. `choices`
-    are what each seed chose on valid, and `searched` is where a budget draws the settings that it tunes, in words; None
-    in records from before these were stored.
+    are what each seed chose on valid, `searched` is where a budget draws the settings that it tunes, in words, and
+    `test_looks` counts the models that were scored on the test examples; None in records from before these were stored.
+    `components` says where the noise of the score comes from, where that was asked for.
     """
 
     spec: RunSpec
@@ -76,6 +77,8 @@ class Record:
     scaled: bool | None = None
     choices: tuple[Choice, ...] | None = None
     searched: Mapping[str, str] | None = None
+    test_looks: int | None = None
+    components: Components | None = None
     schema: int = SCHEMA
     digest: str = field(default="", compare=False)
     path: Path | None = None
@@ -87,7 +90,7 @@ class Record:
         return read_predictions(self) if self.in_memory is None else self.in_memory
 
     def _repr_html_(self) -> str:
-        """Return the record as a small table for a notebook: one row per metric, or one with the error."""
+        """Return the record as tables for a notebook: metrics or the error, choices on valid, and trials."""
         rows = [
             (e.metric, e.reason or "undefined" if e.value is None else f"{e.value:.3f}", _interval(e))
             for e in self.estimates
@@ -95,8 +98,12 @@ class Record:
         flags = "; ".join(self.flags)
         head = ("task", "model", "mode", "metric", "value", "interval", "flags")
         cells = [(self.spec.task, self.spec.model, self.spec.mode, *row, flags) for row in rows]
-        lines = [_html_row("th", head), *(_html_row("td", row) for row in cells)]
-        return "<table>\n" + "\n".join(lines) + "\n</table>"
+        choices = self.choices or ()
+        tables: list[tuple[Sequence[str], Sequence[Sequence[str]]]] = [(head, cells)]
+        if any(choice.chosen for choice in choices):
+            tables.append((CHOICE_HEAD, [choice.row for choice in choices]))
+        tables += [(TRIAL_HEAD, choice.trial_rows) for choice in choices if choice.trials]
+        return "\n".join(_html_table(*table) for table in tables)
 
     @property
     def skips(self) -> bool:
@@ -124,6 +131,7 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
+    keys += ("shots", "whole") if task.shots else ()
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 
@@ -240,6 +248,8 @@ def read_record(folder: Path) -> Record:
         fields = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
         if fields.get("choices") is not None:
             fields["choices"] = tuple(Choice.from_json(choice) for choice in fields["choices"])
+        if fields.get("components") is not None:
+            fields["components"] = Components.from_json(fields["components"])
         record = Record(**fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
@@ -304,8 +314,9 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
 def _to_json(record: Record) -> dict[str, Any]:
     """Return what is written of a record, in the newest schema: all but its digest."""
-    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices")
+    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices", "components")
     value = {k: v for k, v in record.__dict__.items() if k not in elsewhere}
+    value["components"] = None if record.components is None else asdict(record.components)
     value["choices"] = None if record.choices is None else [asdict(choice) for choice in record.choices]
     estimates = [asdict(e) for e in record.estimates]
     return _plain_dict(value | {"schema": SCHEMA, "spec": record.spec.to_json(), "estimates": estimates})
@@ -315,7 +326,12 @@ def _interval(e: Estimate) -> str:
     return "" if e.low is None or e.high is None else f"[{e.low:.3f}, {e.high:.3f}]"
 
 
-def _html_row(tag: str, values: tuple[str, ...]) -> str:
+def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [_html_row("th", head), *(_html_row("td", row) for row in rows)]
+    return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _html_row(tag: str, values: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(value)}</{tag}>" for value in values) + "</tr>"
 
 

@@ -23,9 +23,9 @@ class RunSpec:
 
     `data` and `split` are fingerprints, `revision` identifies the weights, `settings` are all settings of the mode
     with their values, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule
-    or probe, and the split rule declare, and that of the transform of the targets, if any: they change when the
-    computation changes, not when code is tidied. `budget` is the number of trials from which settings are chosen on
-    valid, 1 for the defaults.
+    or probe, and the split rule declare, and those of the transform of the targets and of the trials of a budget, if
+    any: they change when the computation changes, not when code is tidied. `budget` is the number of trials from which
+    settings are chosen on valid, 1 for the defaults.
     """
 
     task: str
@@ -94,11 +94,16 @@ class Predictions:
         return predictions_frame(self)
 
 
+CHOICE_HEAD = ("seed", "metric", "on valid", "trial", "chosen")
+TRIAL_HEAD = ("trial", "on valid", "seconds", "changed", "")
+
+
 @dataclass(frozen=True)
 class Trial:
     """One try of settings: those that differ from the defaults, its score on valid, and what it took.
 
-    `valid` is None where the trial failed, with the reason in `error`, or the metric is undefined on valid.
+    `valid` is None where the trial failed, or the metric is undefined on valid; `error` says what went wrong, such as a
+    training that collapsed.
     """
 
     changed: Mapping[str, Any]
@@ -114,7 +119,8 @@ class Choice:
     `valid` is its score on valid by `metric`, the task's primary one where valid has what that needs, and None where
     it is undefined. `chosen` are the values that were chosen, by trials or by the model's own fit, such as a penalty or
     an epoch, and `history` has a row for each epoch of training. `trials` are those of a budget, on the first seed, and
-    `trial` is the number of the one that was chosen; the first has the defaults.
+    `trial` is the number of the one that was chosen; the first has the defaults. `n_train` counts the examples that the
+    seed trained on, 0 in records from before this was stored.
     """
 
     seed: int
@@ -124,12 +130,71 @@ class Choice:
     history: tuple[Mapping[str, Any], ...] = ()
     trials: tuple[Trial, ...] = ()
     trial: int = 0
+    n_train: int = 0
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """What was chosen, as text under CHOICE_HEAD."""
+        return str(self.seed), self.metric, _number(self.valid), str(self.trial), in_words(self.chosen)
+
+    @property
+    def trial_rows(self) -> list[tuple[str, ...]]:
+        """The trials, as text under TRIAL_HEAD."""
+        return [
+            (
+                str(number),
+                "failed" if trial.error and trial.valid is None else _number(trial.valid),
+                f"{trial.seconds:.1f}",
+                in_words(trial.changed) or "the defaults",
+                "; ".join(filter(None, ["chosen" if number == self.trial else "", trial.error])),
+            )
+            for number, trial in enumerate(self.trials)
+        ]
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Choice:
         """Return the choice from the JSON object of its fields."""
         trials = tuple(Trial(**trial) for trial in value["trials"])
         return Choice(**{**value, "history": tuple(value["history"]), "trials": trials})
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Return values by name on one line, such as 'lr 0.0003, pooling mean'; numbers have four significant digits."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+
+
+def value_text(value: Any) -> str:
+    """Return a value as text: a number with four significant digits, text as it is, anything else as JSON."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else "none" if value is None else canonical_json(value)
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+@dataclass(frozen=True)
+class Components:
+    """Where the noise of a score comes from, by a crossed design: every training sample is trained on with every seed.
+
+    `values` are the scores by `metric` on test, by training sample and then by seed. `sample`, `seed` and `rest` are
+    the variances between training samples, between seeds, and of what is neither (analysis of variance, negative
+    estimates set to 0; Searle, Casella & McCulloch 1992, chapter 4). `test` is the variance of the record's score over
+    test sets, by resampling clusters. None where a score is undefined.
+    """
+
+    metric: str
+    values: tuple[tuple[float | None, ...], ...]
+    sample: float | None
+    seed: float | None
+    rest: float | None
+    test: float | None
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Components:
+        """Return the components from the JSON object of their fields."""
+        return Components(**{**value, "values": tuple(tuple(row) for row in value["values"])})
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from .cards.own_files import run_inherited_plugins
 from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS, Lost
+from .modes import MODES
 from .plan import Cell, Protocol
 from .provenance import environment, releases
 from .records import (
@@ -75,7 +76,7 @@ def run_cell(
         folder = None if results is None else record_folder(results, spec)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
         return Result(cell, "failed", reason=error_text(error))
-    earlier = None if folder is None else _done_before(folder, cell)
+    earlier = None if folder is None else _done_before(folder, cell, worker.protocol.replicates)
     again = earlier is not None and (
         _lacks_model(earlier, worker) or (fresh_versions and _is_of_other_versions(earlier))
     )
@@ -111,16 +112,20 @@ def _ended(cell: Cell, worker: Worker, results: Path | None, earlier: Record | N
     return Result(cell, record.status, record, record.error)
 
 
-def _done_before(folder: Path, cell: Cell) -> Record | None:
+def _done_before(folder: Path, cell: Cell, replicates: int = 0) -> Record | None:
     """Return the record in `folder`, None where there is none or the cell is to be tried again.
 
-    So is a zero-shot cell where the card now says otherwise which variants are the more harmful.
+    So is a zero-shot cell where the card now says otherwise which variants are the more harmful, and one that trains
+    where more `replicates` are asked for than the record has.
     """
     if not (folder / "record.json").exists():
         return None
     record = read_record(folder)
     stated = record.task.get("deleterious", bool(cell.task.deleterious))  # older records do not state it
     if cell.mode == "zero_shot" and cell.task.variants and stated != cell.task.deleterious:
+        return None
+    has = len(record.components.values) if record.components else 0
+    if record.status == "done" and MODES.get(cell.mode).trains and has < replicates:
         return None
     return None if record.status == "failed" or MISSING in record.flags else record
 

@@ -66,7 +66,9 @@ class Setting:
 
     `choices` are the allowed texts of a setting that is text. With `several`, a mode that chooses on valid accepts a
     list of values. `search` is where the trials of a tuning budget draw values; None where it is not tuned. `adds`
-    are, by value, further settings that exist where the setting has that value.
+    are, by value, further settings that exist where the setting has that value. `beside` is another setting and its
+    value, without which this one has no effect and no place in a run. `before` holds the value, if any, that runs had
+    before there was the setting: with it the setting stands in no record, so that theirs stay current.
     """
 
     default: Any
@@ -77,6 +79,8 @@ class Setting:
     several: bool = False
     search: Search | None = None
     adds: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
+    beside: tuple[str, Any] | None = None
+    before: tuple[Any, ...] = ()
 
     def fault(self, value: Any, *, chosen_among: bool = False) -> str:
         """Return what is wrong with the value, '' for a valid one; a list is valid only if `chosen_among`."""
@@ -110,6 +114,17 @@ def defaults(table: Settings) -> dict[str, Any]:
 def added(table: Settings) -> list[Settings]:
     """Return the tables that settings of the table add, each for one value of one of them."""
     return [more for setting in table.values() for more in setting.adds.values()]
+
+
+def in_effect(values: Mapping[str, Any], table: Settings) -> dict[str, Any]:
+    """Return the values without those of settings that have no effect beside the others."""
+    idle = {n for n, s in table.items() if s.beside and s.beside[0] in values and values[s.beside[0]] != s.beside[1]}
+    return {name: value for name, value in values.items() if name not in idle}
+
+
+def stated(values: Mapping[str, Any], table: Settings) -> dict[str, Any]:
+    """Return the values that stand in a record: without those that runs had before there was the setting."""
+    return {name: value for name, value in values.items() if name not in table or value not in table[name].before}
 
 
 def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chosen_among: bool = False) -> None:
@@ -190,6 +205,10 @@ def _is_not_negative(value: Any) -> bool:
     return _is_finite(value) and value >= 0
 
 
+def _is_whole_from_0(value: Any) -> bool:
+    return _is_whole(value) and value >= 0
+
+
 def _is_share(value: Any) -> bool:
     return _is_finite(value) and 0 <= value <= 1
 
@@ -205,6 +224,26 @@ def _is_whole(value: Any) -> bool:
 def _is_finite(value: Any) -> bool:
     # A whole number beyond the largest float cannot be converted to one.
     return (_is_whole(value) or isinstance(value, float)) and abs(value) <= sys.float_info.max
+
+
+WINDOW: Settings = {
+    "window": Setting(
+        "truncate",
+        "what becomes of a sequence longer than the context: it is cut, or read in chunks, a base counting in one",
+        "truncate or chunk",
+        functools.partial(_is_among, ("truncate", "chunk")),
+        ("truncate", "chunk"),
+        before=("truncate",),
+    ),
+    "overlap": Setting(
+        None,
+        "bases that neighbouring chunks share; by default a quarter of a chunk",
+        "a whole number from 0",
+        _is_whole_from_0,
+        beside=("window", "chunk"),
+    ),
+}
+"""What a network does with sequences that are longer than its context."""
 
 
 _SHORT = reprlib.Repr()

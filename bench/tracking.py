@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sqlite3
 import tempfile
@@ -28,6 +29,8 @@ from .records import Record
 EXPERIMENT = "baserate"
 _MARK = ".mirrored.json"
 _SQLITE = "sqlite:///"
+_BATCH = 1000
+"""The most metrics that MLflow takes at once."""
 _PATIENCE = 600.0
 """Seconds for which a process waits while another one copies."""
 
@@ -178,8 +181,9 @@ def _sync(records: Sequence[Record], results: Path, uri: str) -> Mirrored:
 def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
+    budget = f" · budget {record.spec.budget}" if record.spec.budget > 1 else ""
     tags = {
-        "mlflow.runName": f"{record.spec.task} · {record.spec.model} · {record.spec.mode}",
+        "mlflow.runName": f"{record.spec.task} · {record.spec.model} · {record.spec.mode}{budget}",
         "mlflow.parentRunId": parent,
         "baserate.status": record.status,
         "baserate.run": record.hash,
@@ -197,12 +201,15 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     for e in record.estimates:
         name = _metric_name(e.metric)
         metrics |= {name: e.value, f"{name}.low": e.low, f"{name}.high": e.high}
+    for choice in record.choices or ():
+        metrics[f"valid.{_metric_name(choice.metric)}/seed {choice.seed}"] = choice.valid
     params = {k: json.dumps(v) if isinstance(v, (dict, list)) else str(v) for k, v in record.spec.to_json().items()}
     client.log_batch(
         run.info.run_id,
         metrics=[Metric(k, v, run.info.start_time, 0) for k, v in metrics.items() if v is not None],
         params=[Param(k, writable(v[:6000])) for k, v in params.items()],
     )
+    _copy_training(client, run.info.run_id, record, run.info.start_time)
     if record.path is not None:
         for file in sorted(record.path.iterdir()):
             client.log_artifact(run.info.run_id, str(file))
@@ -213,6 +220,35 @@ def _copy(client: Any, experiment: str, record: Record, *, parent: str) -> None:
     # The tag comes last: an unfinished copy has none, and is made again.
     client.log_batch(run.info.run_id, tags=[RunTag("baserate.hash", _identity(record))])
     client.set_terminated(run.info.run_id, "FAILED" if record.status == "failed" else "FINISHED")
+
+
+def _copy_training(client: Any, run: str, record: Record, time_ms: int) -> None:
+    """Copy the course of each seed's training as metrics by epoch, and the trials as a table that MLflow shows."""
+    from mlflow.entities import Metric
+
+    choices = record.choices or ()
+    metrics = [
+        Metric(f"{_metric_name(name)}/seed {choice.seed}", float(value), time_ms, int(row.get("epoch", i)))
+        for choice in choices
+        for i, row in enumerate(choice.history, 1)
+        for name, value in row.items()
+        if name != "epoch" and isinstance(value, (int, float)) and math.isfinite(value)
+    ]
+    for start in range(0, len(metrics), _BATCH):
+        client.log_batch(run, metrics=metrics[start : start + _BATCH])
+    tried = [(choice, i, trial) for choice in choices for i, trial in enumerate(choice.trials)]
+    if tried:
+        names = dict.fromkeys(name for _, _, trial in tried for name in trial.changed)
+        first = {**record.spec.params, **record.spec.settings}
+        table: dict[str, list[Any]] = {
+            "trial": [i for _, i, _ in tried],
+            "chosen": [i == choice.trial for choice, i, _ in tried],
+            f"{tried[0][0].metric} on valid": [trial.valid for _, _, trial in tried],
+            "seconds": [trial.seconds for _, _, trial in tried],
+            **{name: [trial.changed.get(name, first.get(name)) for _, _, trial in tried] for name in names},
+            "error": [writable(trial.error) for _, _, trial in tried],
+        }
+        client.log_table(run, table, "trials.json")
 
 
 def _identity(record: Record) -> str:

@@ -229,7 +229,8 @@ class Task:
     are ALT over REF, are then negated. None says nothing, and such scores may be mirrored. `zero_shot` names the rules
     by which a task without variants may be scored without training, such as 'likelihood' or 'centroid'; the first is
     the default. `transform` is what whatever trains learns in place of the measurements of a regression: their 'log' or
-    their 'rank' in train. Predictions are on the measured scale all the same.
+    their 'rank' in train. Predictions are on the measured scale all the same. `shots` is the number of training
+    examples of each class where it is not all of them, 0 where it is, and `whole` the id of the task with all.
     """
 
     name: str
@@ -259,6 +260,8 @@ class Task:
     small: Subset | None = None
     subset: Subset | None = None
     superseded_by: str = ""
+    shots: int = 0
+    whole: str = ""
 
     @property
     def id(self) -> str:

@@ -102,7 +102,8 @@ def fine_tuning_page() -> str:
     parts += [
         f"`--budget N` makes N trials, by name {names}. Trial 0 has the defaults; the others are drawn in advance, the",
         "same for every network, from the ranges in the column *tried* (Sobol, seeded). They are trained on the first",
-        "seed's examples, and the best on valid is trained for every seed. What `--set` fixes is not tried.",
+        "seed's examples, and the best on valid is trained for every seed. What `--set` fixes is not tried. More in",
+        "[A fair comparison](fair.md).",
         "",
     ]
     parts += [_FAIR.format(share=TRAIN_FRACTION, seeds=len(SEEDS))]

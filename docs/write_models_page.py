@@ -57,6 +57,15 @@ functions, estimators and models in other environments in [inhouse.md](inhouse.m
   on long runs alone. What a model gives is kept by sequence: `baserate cache`.
 - **Random twin**: `--random-weights` adds the same network without its training, its weights drawn anew for each
   seed. Rows carry the digest of all parameters, which proves that the two differ.
+- **Longer than the context**: by default a longer sequence is cut to its middle, or on the side that `truncation`
+  names, and the row says of how many that is so and what share of all bases is left out. `--set window=chunk` reads it
+  whole, in chunks that share `overlap` bases (by default a quarter of a chunk), in linear probes, fine-tuning and the
+  rules `likelihood` and `centroid`. Each token counts in one chunk, where it is most central or, for a causal
+  likelihood, where most stands before it: means are over all tokens alike, and a sequence that fits gives what it gives
+  without chunks. `last` is the last token's state, `cls` the mean over chunks. All chunks of an example are trained on
+  in one step, which takes the memory. `max_length` makes chunks shorter than the context. The window of a variant is
+  cut about the variant where its middle does not hold it. Other rules for variants, tasks of bases and `as_is` read one
+  window and refuse chunks.
 - **Trained head**: a checkpoint with a classification head is evaluated as it is, in the mode `as_is`.
 - **transformers**: 4.57 and 5 both work. Code of a checkpoint's own was mostly written for 4: what it misses in 5 is
   put back while it loads, and afterwards every parameter is compared with the file.

@@ -5,12 +5,15 @@ python docs/write_settings_page.py
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from baserate.modes import MODES
 from baserate.networks.settings import EMBEDDING, KINDS, TRAINING
 from baserate.probes.probe import PROBES
+from baserate.registry import MODELS
 from baserate.settings import Settings
+from baserate.types import ModelCard
 from baserate.zero_shot import RULES
 
 _INTRODUCTION = """\
@@ -18,11 +21,13 @@ _INTRODUCTION = """\
 
 What `--set NAME=VALUE`, a suite's `settings`, a card's `modes` and `br.run(settings=...)` can change, and what holds
 where nobody does. Every setting of a run stands in its record with its value, defaults too, and two runs that differ in
-one are two results. A mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised
-whenever what they compute changes and which is part of a result's identity too; moving or tidying code changes neither.
+one are two results. Only `window` = `'truncate'`, what runs did before there was the setting, is in no record. A
+mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised whenever what they
+compute changes and which is part of a result's identity too; moving or tidying code changes neither.
 
 Where the table says "or several", a list of values, as in `--set 'layer=[1,2,-1]'`, is for `linear_probe` to choose
-from on valid.
+from on valid. Where it says what a budget tries, the trials of `--budget` draw values from there, unless you set one
+yourself ([A fair comparison](fair.md)).
 """
 
 
@@ -43,17 +48,33 @@ def settings_page() -> str:
     parts += ["## Probes", ""]
     for name, probe in sorted(PROBES.all().items()):
         parts += [f"### {name} (version {probe.version})", "", probe.description, "", *_table(probe.settings), ""]
+    own = (card for card in MODELS.all().values() if card.load.__module__.startswith("baserate."))
+    searched = [card for card in own if card.search]
+    if searched:
+        parts += ["## Parameters of models and baselines that a budget tries", "", *_parameters(searched)]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _parameters(cards: Sequence[ModelCard]) -> list[str]:
+    lines = ["| model | parameter | default | a budget tries |", "|---|---|---|---|"]
+    for card in sorted(cards, key=lambda card: card.name):
+        for name, search in card.search.items():
+            lines.append(f"| `{card.name}` | `{name}` | `{card.params[name]!r}` | {search} |")
+    return lines
 
 
 def _table(settings: Settings, *, chosen: bool = False) -> list[str]:
     if not settings:
         return ["No settings."]
-    lines = ["| setting | default | what it may be | what it does |", "|---|---|---|---|"]
+    tried = any(setting.search for setting in settings.values())
+    lines = ["| setting | default | what it may be | what it does |" + " a budget tries |" * tried]
+    lines += ["|---" * (4 + tried) + "|"]
     for name, setting in settings.items():
         several = ", or several" if chosen and setting.several else ""
         default = "none" if setting.default is None else f"`{setting.default!r}`"
-        lines.append(f"| `{name}` | {default} | {setting.expected}{several} | {setting.about} |")
+        search = f" {setting.search or ''} |" * tried
+        only = "; only with `{}` = `{!r}`".format(*setting.beside) if setting.beside else ""
+        lines.append(f"| `{name}` | {default} | {setting.expected}{several} | {setting.about}{only} |{search}")
     return lines
 
 

@@ -21,8 +21,8 @@ from baserate.networks.settings import EMBEDDING, KINDS, TRAINING, training_valu
 from baserate.plan import Cell, plan
 from baserate.probes.linear import PENALTIES
 from baserate.probes.probe import PROBES
-from baserate.registry import get_model
-from baserate.settings import Setting, Settings, check_values, defaults
+from baserate.registry import Registry, baseline, get_model
+from baserate.settings import WINDOW, Setting, Settings, among, check_values, count, defaults, log_uniform, positive
 from baserate.zero_shot import RULES
 from baserate.zero_shot.vectors import SIMILARITY
 
@@ -49,25 +49,31 @@ def test_defaults_are_allowed_and_every_setting_says_what_it_does(name: str, set
     assert setting.about and setting.expected and canonical_json(setting.default)
 
 
+def _fitted(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of `fit`, but for those that stand in a record only where they are not the default."""
+    return {name: value for name, value in training_values(given).items() if name not in WINDOW}
+
+
 def test_every_setting_of_a_network_stands_in_the_identity() -> None:
     """Fine-tuning a checkpoint records what it trains with, though neither the card nor the user names it."""
     task = find_task(TASK)
     card = replace(get_model("baserate_mlm"), modes={"fine_tune": {}, "linear_probe": {}})
     fine_tune, probe = (Cell(task, card, mode).resolved for mode in card.modes)
-    assert fine_tune == training_values({}) == {
+    assert fine_tune == _fitted({}) == {
         "train": "full", "lr": 5e-4, "layer_decay": 1.0, "epochs": 10, "batch_size": 32, "warmup": 0.1, "patience": 2,
         "weight_decay": 0.01, "stop_on": "metric", "class_weights": "none", "checkpointing": False, "pooling": "mean",
         "max_length": None,
     }  # fmt: skip
-    assert probe == {**defaults(EMBEDDING), "probe": "linear", "penalties": PENALTIES, "strands": "forward"}
+    embedding = {name: value for name, value in defaults(EMBEDDING).items() if name not in WINDOW}
+    assert probe == {**embedding, "probe": "linear", "penalties": PENALTIES, "strands": "forward"}
     assert Cell(task, card, "fine_tune", {"lr": 1e-4}).resolved["lr"] == 1e-4
 
 
 def test_a_value_adds_the_settings_that_it_needs() -> None:
     task, card = find_task(TASK), replace(get_model("baserate_mlm"), modes={"fine_tune": {"lr": 2e-4, "epochs": 4}})
     full, lora = (Cell(task, card, "fine_tune", {"train": kind}) for kind in ("full", "lora"))
-    assert full.resolved == training_values({"lr": 2e-4, "epochs": 4}), "what the card sets is for what it trains"
-    assert lora.resolved == training_values({"train": "lora", "epochs": 4})
+    assert full.resolved == _fitted({"lr": 2e-4, "epochs": 4}), "what the card sets is for what it trains"
+    assert lora.resolved == _fitted({"train": "lora", "epochs": 4})
     assert str(full.space["lr"]) != str(lora.space["lr"]) and "rank" in lora.space and "rank" not in full.space
     assert Cell(task, card, "fine_tune", {"train": "lora", "rank": 4}).resolved["rank"] == 4
     with pytest.raises(ConfigError, match="settings: rank = 4 has no effect: no rule or mode of this run has it"):
@@ -224,6 +230,21 @@ def test_right_values_are_read_allowed_and_can_be_hashed(setting: str, value: An
     assert read == {setting.partition("=")[0]: value} and type(*read.values()) is type(value)
     check_values(read, [table for _, table in _tables()], chosen_among=True)
     canonical_json(read)
+
+
+def test_the_page_says_what_a_budget_tries() -> None:
+    module = runpy.run_path(str(Path(__file__).parent.parent / "docs/write_settings_page.py"))
+    lr, epochs = positive(0.01, "the rate", search=log_uniform(1e-4, 0.1)), count(5, "passes")
+    head, rule, *rows = module["_table"]({"lr": lr, "epochs": epochs})
+    assert head.endswith("| a budget tries |") and rule == "|---|---|---|---|---|"
+    assert rows[0].endswith("| the rate | 0.0001 to 0.1, log scale |") and rows[1].endswith("| passes |  |")
+    assert module["_table"]({"epochs": epochs})[0].endswith("| what it does |")
+    with Registry.temporarily():
+        baseline("tunable", version=1, modes={"from_scratch": {}}, description="One.", search={"k": among(3, 4)})(_load)
+        assert module["_parameters"]([get_model("tunable")])[2:] == ["| `tunable` | `k` | `3` | 3, 4 |"]
+
+
+def _load(*, k: int = 3) -> Any: ...
 
 
 @pytest.mark.parametrize("name", ["settings", "fine_tuning"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from baserate.records import Record, read_records, write_record
-from baserate.results import Estimate, Predictions, RunSpec
+from baserate.results import Choice, Estimate, Predictions, RunSpec, Trial
 from baserate.tracking import TrackingError, default_uri, refusal, sync, unmirrored
 from baserate.types import strings
 
@@ -72,6 +73,35 @@ def test_a_parent_a_grid_and_a_child_a_cell_and_again_adds_nothing(results: Path
     files = {f.path for f in client.list_artifacts(done.info.run_id)}
     assert files == {"record.json", "predictions.parquet", "environment.json"}
     assert failed.info.status == "FAILED" and failed.data.tags["baserate.error"] == "boom"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trials_are_a_table_and_the_course_of_training_is_metrics_by_epoch(tmp_path: Path) -> None:
+    history = tuple({"epoch": e, "train_loss": 1.0 / e, "valid_loss": np.nan if e == 2 else 0.5} for e in range(1, 601))
+    trials = (Trial({}, 0.5, 1.0), Trial({"lr": 0.2, "width": 16}, 0.75, 2.0), Trial({"lr": 0.9}, None, 0.5, "lost"))
+    chosen = {"lr": 0.2, "width": 16}
+    choices = (Choice(0, "mcc:a=b", 0.75, chosen, history, trials, 1), Choice(1, "mcc:a=b", None, chosen, (), (), 1))
+    record = replace(RECORD, spec=replace(SPEC, seeds=(0, 1), budget=4), choices=choices)
+    finite = replace(choices[0], history=tuple({k: v for k, v in row.items() if v == v} for row in history))
+    stored = replace(record, choices=(finite, choices[1]))
+    write_record(tmp_path, stored, replace(PREDICTIONS, scores=np.zeros((2, 2, 1)), seeds=(0, 1)))
+    uri = default_uri(tmp_path)
+    assert sync(read_records(tmp_path), tmp_path, uri).copied == 1
+    client = client_of(uri)
+    (run,) = [r for r in client.search_runs(["1"]) if "baserate.status" in r.data.tags]
+    losses = client.get_metric_history(run.info.run_id, "train_loss/seed 0")
+    assert [(m.step, m.value) for m in losses] == [(e, 1.0 / e) for e in range(1, 601)]
+    assert {m.step for m in client.get_metric_history(run.info.run_id, "valid_loss/seed 0")} == {1, *range(3, 601)}
+    assert run.data.metrics["valid.mcc:a b/seed 0"] == 0.75 and "valid.mcc:a b/seed 1" not in run.data.metrics
+    table = json.loads(Path(client.download_artifacts(run.info.run_id, "trials.json")).read_text())
+    assert table["columns"] == ["trial", "chosen", "mcc:a=b on valid", "seconds", "lr", "width", "error"]
+    assert table["data"] == [
+        [0, False, 0.5, 1.0, 0.1, 8, ""],
+        [1, True, 0.75, 2.0, 0.2, 16, ""],
+        [2, False, None, 0.5, 0.9, 8, "lost"],
+    ]
+    assert run.info.run_name == "toy@1 · cnn · from_scratch · budget 4"
+    assert "trials.json" in run.data.tags["mlflow.loggedArtifacts"], "its page shows the table"
 
 
 @pytest.mark.filterwarnings("ignore")

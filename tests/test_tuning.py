@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 
 import baserate as br
+from baserate.cards.find import with_shots
+from baserate.cards.suite import load_suite
 from baserate.errors import BaserateError, ConfigError
+from baserate.evaluate import Worker, evaluate
+from baserate.modes.components import variances
 from baserate.modes.trials import draw_trials
-from baserate.plan import Cell, Protocol, budgets_of, run_spec
+from baserate.modes.tuning import Fit, collapse
+from baserate.plan import Cell, Protocol, budgets_of, plan, run_spec
+from baserate.progress import Advance, activity, listening
 from baserate.records import read_records
-from baserate.registry import baseline, get_model, with_params
+from baserate.registry import MODELS, baseline, get_model, with_params
 from baserate.settings import Search, among, count, log_uniform, positive, uniform
 from baserate.splits import load_split
 from baserate.types import Examples, FloatArray, Inputs, Task
@@ -71,6 +77,7 @@ class Guess:
     power: float
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, skill: float = 0.1) -> Guessed:
+        activity("guessing", len(train))
         if skill > 0.9:
             raise BaserateError("the loss is not finite in epoch 1")
         return Guessed(min(1.0, skill * self.power), seed)
@@ -142,6 +149,22 @@ def test_a_budget_gains_where_settings_matter_and_is_a_run_of_its_own(
     assert quick is not None and standard is not None and standard > quick + 0.1
 
 
+def test_each_trial_says_which_it_is_and_so_does_what_it_trains(guess: str, toy_card: Path) -> None:
+    shown: list[tuple[str, int]] = []
+
+    def listener(doing: str, total: int, lane: str) -> Advance:
+        shown.append((doing, total))
+        return lambda n, now="": None
+
+    cell = Cell(br.api._task(toy_card), get_model(guess), "from_scratch", budget=4)
+    with listening(listener):
+        evaluate(cell, Worker(Protocol(), audited=False))
+    trained = [doing for doing, _ in shown if doing.endswith("guessing")]
+    trials = [f"trial {i}/4" for i in (1, 2, 3, 4)]
+    assert [doing for doing, total in shown if total == 4] == trials
+    assert trained == [*(f"{trial} · guessing" for trial in trials), "guessing", "guessing"]
+
+
 def test_what_the_user_sets_is_not_tuned(guess: str, toy_card: Path) -> None:
     task = br.api._task(toy_card)
     assert set(Cell(task, get_model(guess), "from_scratch").space) == {"skill", "power"}
@@ -179,3 +202,144 @@ def test_a_search_of_an_unknown_parameter_is_refused() -> None:
 
         @baseline("lost", modes={"from_scratch": {}}, description="Lost.", search={"powr": Search((1,))})
         def load(*, power: int = count(1, "").default) -> Any: ...
+
+
+def test_the_fair_suite_has_every_baseline_and_gives_both_budgets_to_what_can_be_tuned(guess: str) -> None:
+    cells = load_suite("fair").cells
+    tasks = {cell.task.name for cell in cells}
+    assert {(c.task.name, c.budget) for c in cells if c.card.name == guess} == {(t, b) for t in tasks for b in (1, 8)}
+    trained = {card.name for card in MODELS.all().values() if card.baseline and "from_scratch" in card.modes}
+    assert trained == {cell.card.name for cell in cells if cell.card.baseline}
+    assert {cell.card.name for cell in cells} >= {"baserate_mlm", "baserate_mlm_random"}
+
+
+def test_a_budget_is_run_again_where_its_trials_would_be_others(guess: str, toy_card: Path) -> None:
+    task = br.api._task(toy_card)
+    cell = Cell(task, get_model(guess), "from_scratch", budget=8)
+    wider = replace(cell, card=replace(cell.card, search={"power": among(0.5, 0.75, 1.0)}))
+    split = load_split(task)
+    assert run_spec(cell, split, Protocol()).hash != run_spec(wider, split, Protocol()).hash
+    defaults = [run_spec(replace(c, budget=1), split, Protocol()) for c in (cell, wider)]
+    assert defaults[0].hash == defaults[1].hash and "trials" not in defaults[0].versions
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Trains by steps: at a learning rate above 0.01 its loss does not fall, and every score is the same."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, lr: float = 0.1) -> Stepped:
+        return Stepped(lr <= 0.01)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    learnt: bool
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        return [{"epoch": i, "train_loss": 0.7 - 0.1 * i * self.learnt} for i in (1, 2, 3)]
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        found = np.array([float("TATAAA" in s) for s in inputs.sequences])
+        right = found if self.learnt else np.full(len(found), 0.5)
+        return np.stack([1 - right, right], axis=1)
+
+
+@pytest.fixture
+def steps() -> str:
+    @baseline(
+        "steps",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Steps.",
+        settings={"from_scratch": {"lr": positive(0.1, "rate", search=log_uniform(0.05, 1.0))}},
+    )
+    def load() -> Steps:
+        return Steps()
+
+    return "steps"
+
+
+def test_a_collapsed_training_is_flagged_and_never_passes_in_silence(steps: str, toy_card: Path) -> None:
+    record = br.evaluate(toy_card, steps, audit=False, progress=False)
+    assert record.estimates[0].value == 0.0
+    assert [f for f in record.flags if f.startswith("seed")] == [
+        f"seed {s} collapsed: all scores on valid are equal" for s in record.spec.seeds
+    ]
+
+
+def test_under_a_budget_it_is_tried_once_more_at_a_lower_rate_which_the_record_states(
+    steps: str, toy_card: Path
+) -> None:
+    record = br.evaluate(toy_card, steps, budget=2, audit=False, progress=False)
+    assert record.estimates[0].value == 1.0
+    assert record.choices is not None
+    assert all(c.chosen["lr"] == 0.01 for c in record.choices)
+    assert record.choices[0].trials[0].changed == {"lr": 0.01}
+    assert "seed 0 collapsed at lr 0.1, trained again at 0.01" in record.flags
+
+
+def test_a_loss_that_does_not_fall_is_a_collapse_and_a_model_without_steps_is_none() -> None:
+    scores = np.array([[0.2, 0.8], [0.6, 0.4]])
+    flat = [{"epoch": 1, "train_loss": 0.69}, {"epoch": 2, "train_loss": 0.6899}]
+    assert collapse(Fit(scores, lambda: scores, history=flat)) == "the loss on train did not fall"
+    assert collapse(Fit(np.full((3, 2), 0.5), lambda: scores)) == ""
+    assert collapse(Fit(np.full((3, 2), np.nan), lambda: scores)) == "scores are not finite"
+
+
+def test_shots_are_tasks_of_their_own_with_ten_draws_where_they_are_few(toy_card: Path) -> None:
+    records = br.run(toy_card, "kmer_logreg", shots="2,100,full", results=None, audit=False, progress=False)
+    assert [(r.spec.task, len(r.spec.seeds)) for r in records] == [
+        ("toy_motif(shots=2)@1", 10),
+        ("toy_motif(shots=100)@1", 3),
+        ("toy_motif@1", 3),
+    ]
+    assert [r.task.get("whole") for r in records] == ["toy_motif@1", "toy_motif@1", None]
+    assert [{c.n_train for c in r.choices or ()} for r in records] == [{4}, {140}, {128}]
+    assert records[0].task["shots"] == 2
+
+
+def test_what_does_not_train_runs_once_for_all_shots(toy_card: Path) -> None:
+    task = br.api._task(toy_card)
+    tasks = with_shots([task], [1, "full"])
+    cells = plan(tasks, [get_model("gc_content")])
+    assert [c.task.id for c in cells if c.mode == "from_scratch"] == ["toy_motif(shots=1)@1", "toy_motif@1"]
+    assert {c.task.id for c in cells if c.mode == "zero_shot"} <= {"toy_motif@1"}
+
+
+@pytest.mark.parametrize("shots", ["0", "fulll", "1,,2", [-1]])
+def test_other_shots_are_refused(shots: Any) -> None:
+    with pytest.raises(ConfigError, match="expected a number of examples per class from 1, or full"):
+        with_shots([], shots)
+
+
+def test_components_of_planted_noise_are_found_again() -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        rows, columns = rng.normal(0, 0.3, 8), rng.normal(0, 0.1, 8)
+        table = 0.5 + rows[:, None] + columns + rng.normal(0, 0.2, (8, 8))
+        found.append(variances(table.tolist()))
+    sample, seed, rest = np.array(found, float).mean(axis=0)
+    assert abs(sample - 0.09) < 0.01 and abs(seed - 0.01) < 0.004 and abs(rest - 0.04) < 0.003
+
+
+def test_replicates_tell_the_noise_of_samples_from_that_of_seeds(guess: str, toy_card: Path, tmp_path: Path) -> None:
+    def run(model: str, replicates: int) -> Any:
+        return br.evaluate(
+            toy_card, model, replicates=replicates, results=tmp_path, audit=False, progress=False, settings={}
+        )
+
+    by_sample = run("kmer_logreg", 3).components
+    assert by_sample is not None and by_sample.metric == "mcc"
+    assert by_sample.seed < 1e-12 and by_sample.sample > 0 and by_sample.test > 0  # it has no seed
+    by_seed = run(guess, 3).components
+    assert by_seed.sample < 1e-12 and by_seed.seed > 0  # it learns nothing from the sample
+    assert len(by_seed.values) == 3 and run(guess, 0).components == by_seed
+    assert len(run(guess, 4).components.values) == 4
+
+
+def test_replicates_change_neither_the_scores_nor_the_identity_of_a_run(toy_card: Path) -> None:
+    plain = br.evaluate(toy_card, "kmer_logreg", audit=False, progress=False)
+    more = br.evaluate(toy_card, "kmer_logreg", replicates=2, audit=False, progress=False)
+    assert plain.hash == more.hash and plain.estimates == more.estimates and plain.choices == more.choices

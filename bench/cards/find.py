@@ -48,6 +48,24 @@ def find_task(name: str) -> Task:
     return _only(_run_file(path, TASKS), path, "task") if path.suffix == ".py" else get_task(name)
 
 
+def with_shots(tasks: Sequence[Task], shots: Any) -> list[Task]:
+    """Return a variant of each task for each number of training examples per class; 'full' is the task itself.
+
+    `shots` are numbers and 'full', in a list or in text with commas; without any the tasks stay as they are. A task
+    without a training part stays as it is. Raises ConfigError for anything else.
+    """
+    given = shots.split(",") if isinstance(shots, str) and shots else shots if isinstance(shots, (list, tuple)) else []
+    counts = []
+    for each in dict.fromkeys(str(value).strip() for value in given):
+        if each != "full" and not (each.isdigit() and int(each)):
+            raise ConfigError(f"shots {each!r}: expected a number of examples per class from 1, or full")
+        counts.append(0 if each == "full" else int(each))
+    if not counts:
+        return list(tasks)
+    several = [variant(t, {"shots": n}, RULES) if n and t.trainable else t for t in tasks for n in counts]
+    return list({task.id: task for task in several}.values())
+
+
 def find_model(name: str, access: Access = NO_ACCESS) -> ModelCard:
     """Return the card of a registered model, of a checkpoint (a folder or a hub id), or of the model in `./mine.py`.
 

@@ -13,7 +13,7 @@ from ..networks.hub import Access
 from ..plan import Cell, budgets_of, plan
 from ..registry import task_names
 from .checkpoint import NO_ACCESS
-from .find import find_models, find_tasks, identity_of, with_distinct_names
+from .find import find_models, find_tasks, identity_of, with_distinct_names, with_shots
 from .task import read_toml
 
 _SUITES = Path(__file__).parent.parent / "suites"
@@ -34,8 +34,8 @@ def suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_SUITES.glob("*.toml"))}
 
 
-def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = ()) -> Suite:
-    """Return a built-in suite or the one in a TOML file, with another `budget` if one is given.
+def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: Any = ()) -> Suite:
+    """Return a built-in suite or the one in a TOML file, with another `budget` or other `shots` if these are given.
 
     Raises ConfigError or UnknownName, naming the key.
     """
@@ -49,18 +49,19 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = ()) -> Suite
         )
         raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
-    check_keys(value, ("description", "seeds", "budget", "cells"), str(path))
+    check_keys(value, ("description", "seeds", "budget", "shots", "cells"), str(path))
     planned: list[Cell] = []
     patterns: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
         where = f"{path}: cells block {i + 1}"
-        check_keys(block, ("tasks", "models", "modes", "settings", "random_weights", "budget"), where)
+        check_keys(block, ("tasks", "models", "modes", "settings", "random_weights", "budget", "shots"), where)
         modes: list[str] = block.get("modes", [])
         for mode in modes:
             MODES.get(mode)
         models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
         budgets = budgets_of(budget or block.get("budget", value.get("budget", 1)))
-        planned += plan(find_tasks(block.get("tasks", [])), models, modes, block.get("settings", {}), budgets)
+        chosen = with_shots(find_tasks(block.get("tasks", [])), shots or block.get("shots", value.get("shots", ())))
+        planned += plan(chosen, models, modes, block.get("settings", {}), budgets)
         patterns += block.get("tasks", [])
     find_tasks(patterns)  # raises where two blocks have different tasks of one name
     if not planned:

@@ -45,10 +45,16 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
     if "transform" in given and sizes.get("train") == 0:
         raise ConfigError(f"{where}: transform = {given['transform']!r}; the task has no training part")
     transform = check_transform(given.get("transform", task.transform), task.kind, where)
+    whole = ""
+    if shots is not None:
+        others = {key: value for key, value in settings.items() if key != "shots"}
+        whole = (variant(task, others, rules) if others else task).id
     shown = ",".join(f"{key}={_plain(value)}" for key, value in sorted(given.items()))
     return replace(
         task,
         name=f"{task.name}({shown})",
+        shots=shots or 0,
+        whole=whole,
         split=rule,
         split_rule=repr(rule),
         transform=transform,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from pathlib import Path
 
 import click
 
 from ..errors import ConfigError
-from .options import data_dir_option, json_option, pickle_option, quiet_option, trust_option
+from .options import as_folder, data_dir_option, json_option, pickle_option, quiet_option, trust_option
 
 
 @click.command("list")
@@ -43,19 +44,29 @@ def list_(what: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
+@click.option(
+    "--results", type=click.Path(), callback=as_folder, default="results", show_default=True, help="Where runs are."
+)
 @data_dir_option
 @json_option
-def show(name: str, as_json: bool) -> None:
-    """Show the card of a task, model or suite.
+def show(name: str, results: Path, as_json: bool) -> None:
+    """Show the card of a task, model or suite, or the record of a run: its folder, or its hash.
+
+    A record shows every setting, what was chosen on valid, each trial, the course of training and what it cost.
 
     \b
     Examples:
       baserate show human_splice_sites
       baserate show kmer_logreg --json
+      baserate show results/yeast_coding@1/cnn.from_scratch.0a1b2c3d
     """
     from ..cards.listing import describe
     from .display import print_card
+    from .record import find_record, print_record
 
+    if (record := find_record(name, results)) is not None and record.path:
+        click.echo((record.path / "record.json").read_text(), nl=False) if as_json else print_record(record)
+        return
     card = describe(name)
     click.echo(json.dumps(card, indent=1)) if as_json else print_card(card)
 

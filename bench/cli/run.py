@@ -54,8 +54,21 @@ RESULTS = Path("results")
     help="Trials of settings for every cell, one of which is chosen on valid: a number, quick (1), standard (8) or "
     "thorough (32), or several with commas.  [default: quick]",
 )
+@click.option(
+    "--shots",
+    default="",
+    metavar="N,...",
+    help="Train on N examples of each class, such as 1,5,10,50,100,full: a task each, and a learning curve.",
+)
+@click.option(
+    "--replicates",
+    type=click.IntRange(min=2),
+    default=None,
+    metavar="R",
+    help="Also train on R training samples with R seeds each, to tell apart the noise of samples, seeds and test.",
+)
 @click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
-@click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2]")
+@click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,1,2; below 100 shots 0,...,9]")
 @click.option(
     "--limit", type=click.IntRange(min=1), help="Cut each part to N examples: a trial, never on a leaderboard."
 )
@@ -98,6 +111,8 @@ def run(
     modes: tuple[Any, ...],
     settings: tuple[str, ...],
     budget: str,
+    shots: str,
+    replicates: int | None,
     random_weights: bool,
     seeds: str | None,
     limit: int | None,
@@ -125,13 +140,14 @@ def run(
       baserate run --task yeast_coding --model InstaDeepAI/nucleotide-transformer-500m-human-ref
       baserate run --task yeast_coding --model ./my_checkpoint --mode linear_probe --set 'layer=[1,2,-1]'
       baserate run --task human_splice_sites --model cnn --model baserate_mlm --budget standard
+      baserate run --task yeast_coding --model kmer_logreg --model cnn --shots 1,5,10,50,100,full
       baserate run --task human_splice_sites --model 'cnn(strand_augmentation=True)' --limit 200
     """
     from ..api import cells_of
     from ..cache.folder import cache_dir
     from ..executors import EXECUTORS
     from ..networks.hub import Access
-    from ..plan import SEEDS, Protocol
+    from ..plan import Protocol
     from ..run import Grid
     from .display import GridDisplay, print_outcome
 
@@ -147,11 +163,12 @@ def run(
         modes=modes,
         settings=_settings(settings),
         budget=budget,
+        shots=shots,
         random_weights=random_weights,
         access=Access(trusted, allow_pickle),
     )
     cells = planned.cells
-    protocol = Protocol(seeds=chosen or planned.seeds or SEEDS, limit=limit or 0, grid=planned.grid)
+    protocol = Protocol(chosen or planned.seeds, limit=limit or 0, grid=planned.grid, replicates=replicates or 0)
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from ..errors import DataError
 from ..files import write_whole
 from .board import Leaderboard
 from .columns import COLUMNS, column
+from .curve_plot import plot_curves
 from .fields import FIELDS, field, to_csv
 from .markdown import to_markdown
 from .plots import plot_leaderboard
@@ -38,23 +40,28 @@ def to_json(table: Leaderboard) -> str:
 
 
 def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
-    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json and .png.
+    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json, .png, and curves.png.
 
-    The plot is drawn again only where the table has changed since. Raises DataError where `out` cannot be written.
+    A plot is drawn again only where the table has changed since. Raises DataError where `out` cannot be written.
     """
     text = to_json(table)
-    json_file, plot = out / "leaderboard.json", out / "leaderboard.png"
-    unchanged = plot.exists() and json_file.exists() and json_file.read_text(encoding="utf-8") == text
+    json_file = out / "leaderboard.json"
+    plots = {
+        out / "leaderboard.png": (plot_leaderboard, table.columns),
+        out / "curves.png": (plot_curves, table.curves),
+    }
+    unchanged = json_file.exists() and json_file.read_text(encoding="utf-8") == text
     contents = {"leaderboard.md": to_markdown(table), "leaderboard.csv": to_csv(table)}
     try:
         for name, content in contents.items():
             write_whole(out / name, content)
-        if table.columns and not unchanged:
-            write_whole(plot, lambda beside: plot_leaderboard(table, beside, format="png"))
-        if not table.columns:
-            plot.unlink(missing_ok=True)
-        # Last, since it shows that the plot is of this table.
+        for file, (draw, shown) in plots.items():
+            if not shown:
+                file.unlink(missing_ok=True)
+            elif not (unchanged and file.exists()):
+                write_whole(file, functools.partial(draw, table, format="png"))
+        # Last, since it shows that the plots are of this table.
         write_whole(json_file, text)
     except OSError as error:
         raise DataError(f"cannot write the leaderboard in {out}: {error.strerror}; choose another folder") from error
-    return [*(out / name for name in contents), json_file, *([plot] if table.columns else [])]
+    return [*(out / name for name in contents), json_file, *(file for file, (_, shown) in plots.items() if shown)]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ..results import Estimate
 from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
-from .table import Cell, Column, Row, Table
+from .table import Cell, Column, Curve, Row, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 from .wording import (
     BEST,
@@ -22,6 +22,7 @@ from .wording import (
     common_set,
     each,
     expression,
+    floor_rule,
     folded,
     label,
     last_line,
@@ -53,6 +54,19 @@ def to_markdown(table: Table) -> str:
     if paired:
         parts += ["## What pretraining bought: gain over the same network with random weights", ""]
         parts += [*_grids(table, paired, _heading, lambda c, column: _gain(c.twin_gain, warnings(c, column))), ""]
+    for curve in table.curves:
+        parts += [f"## Learning curve: {escape(curve.title)}", "", *_curve(table, curve), ""]
+    tuned = [row for row in table.rows if any(table.cell(row, c).tuning_gain for c in table.columns)]
+    if tuned:
+        with_budget = [c for c in table.columns if any(table.cell(row, c).tuning_gain for row in tuned)]
+        parts += ["## What tuning bought", ""]
+        parts += [*_grids(table, tuned, _heading, lambda c, column: _bought(c), with_budget), ""]
+        parts += ["The score under the defaults (budget 1), that under the settings which the budget's trials chose on"]
+        parts += ["valid, and their paired difference on the same test examples;"]
+        parts += [f"{TIE} the two are not told apart (p ≥ {ALPHA:g}, Holm over this table).", ""]
+    chosen = _chosen(table)
+    if chosen:
+        parts += [*chosen, ""]
     seen = exposures(table)
     if seen:
         parts += [
@@ -90,10 +104,11 @@ def _grids(
     rows: Sequence[Row],
     heading: Callable[[Column], str],
     content: Callable[[Cell, Column], str],
+    shown: Sequence[Column] | None = None,
 ) -> list[str]:
-    """Return one table per block, each with every row, so that missing runs can be seen."""
+    """Return one table per block of all columns or those shown, with every row, so that missing runs can be seen."""
     lines: list[str] = []
-    for title, columns in blocks(table.columns):
+    for title, columns in blocks(table.columns if shown is None else shown):
         lines += [""] * bool(lines) + ([f"### {escape(title)}", ""] if title else [])
         lines += _grid(table, rows, columns, heading, content)
     return lines
@@ -161,10 +176,34 @@ def _gain(gain: Gain | None, signs: str) -> str:
     return text + f" {signs}".rstrip() + _range(gain.low, gain.high, signed=True)
 
 
+def _bought(cell: Cell) -> str:
+    """Return the scores under the defaults and under the budget, and what the budget gained."""
+    if cell.tuning_gain is None:
+        return NOTHING
+    return f"{number(cell.untuned)} → {number(cell.value)}<br>{_gain(cell.tuning_gain, '')}"
+
+
+def _chosen(table: Table) -> list[str]:
+    """Return a folded table of what valid chose: one line a cell of which something was chosen; [] where none was."""
+    told = [(row, column, cell) for row, column, cell in each(table) if cell.chosen or (cell.trials or 1) > 1]
+    if not told:
+        return []
+    lines = ["<details>", "<summary>What was chosen on valid</summary>", ""]
+    lines += ["| Task | Model | Mode | Trials | Score on valid | Chosen |", "|:--|:--|:--|--:|--:|:--|"]
+    for row, column, cell in told:
+        model = escape(row.model + (f" ({row.detail})" if row.detail else ""))
+        score = f"{escape(label(cell.valid_metric))} {number(cell.valid)}"
+        what = escape(cell.chosen) or "the defaults"
+        lines += [f"| {escape(column.name)} | {model} | {row.mode} | {cell.trials} | {score} | {what} |"]
+    return [*lines, "", "`baserate show FOLDER` has every trial of a record.", "", "</details>"]
+
+
 def _legend(table: Table) -> list[str]:
+    rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
         "Test-set score with its 95 % interval (bootstrap over clusters; mean over seeds). **Bold**: the best of its",
-        f"task, or not told apart from it (paired test, Holm). {BEST} the task's best baseline. {COLLAPSED} constant",
+        f"task, or not told apart from it (paired test, Holm). {BEST} the task's best baseline{rule}. "
+        f"{COLLAPSED} constant",
         f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",
         "weights are the floor: a score means what it adds to them. `docs/statistics.md` says how intervals, gains",
         "and ties are made.",
@@ -184,6 +223,29 @@ def _legend(table: Table) -> list[str]:
             f"Commit {commits}." + (" **Some runs were made with uncommitted changes.**" if table.dirty else ""),
         ]
     return [*lines, *trials(table)]
+
+
+def _curve(table: Table, curve: Curve) -> list[str]:
+    """Return a table of a row's scores by number of training examples, with the area under them."""
+    leading = COLUMNS.all().values()
+    sizes = [f"{n:,}" for n in curve.n_train]
+    lines = ["| " + " | ".join([*(escape(c.name) for c in leading), *sizes, "Area"]) + " |"]
+    lines += ["|" + ":--|" * len(leading) + "--:|" * (len(sizes) + 1)]
+    rows = {row.name: row for row in table.rows}
+    columns = [next(c for c in table.columns if c.name == name) for name in curve.columns]
+    for name, area in zip(curve.rows, curve.areas, strict=True):
+        about = [_leading(c.text(rows[name], table)) for c in leading]
+        points = [table.cell(rows[name], column) for column in columns]
+        scores = [_estimate(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
+        under = NOTHING if area.value is None else number(area.value) + _range(area.low, area.high)
+        lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
+    metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
+    return [
+        *lines,
+        "",
+        f"{metric} by number of training examples. Area: the mean over the logarithm of that number, from the first to",
+        "the last, by trapezoids; a row that does not train has one score. Intervals are over test sets.",
+    ]
 
 
 def _tasks(table: Table) -> list[str]:

@@ -7,7 +7,20 @@ from html import escape
 from .columns import COLUMNS
 from .table import Cell, Column, Table
 from .trust import explained
-from .wording import BEST, COLLAPSED, NOTHING, STATUS, arrow, common_set, label, marks, notes_of, number, titled
+from .wording import (
+    BEST,
+    COLLAPSED,
+    NOTHING,
+    STATUS,
+    arrow,
+    common_set,
+    floor_rule,
+    label,
+    marks,
+    notes_of,
+    number,
+    titled,
+)
 
 _LEFT, _RIGHT = 'style="text-align:left"', 'style="text-align:right"'
 
@@ -29,9 +42,11 @@ def to_html(table: Table) -> str:
 
 
 def _caption(table: Table) -> str:
+    rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
         "Test-set score with its 95 % interval. <b>Bold</b>: best, or not told apart from it (paired test, Holm). "
-        f"{BEST} best baseline, {COLLAPSED} constant or not finite predictions, {NOTHING} not run, n/a does not apply."
+        f"{BEST} best baseline{rule}, {COLLAPSED} constant or not finite predictions, {NOTHING} not run, "
+        "n/a does not apply."
     ]
     lines += map(escape, [*explained(table), *filter(None, [common_set(table)])])
     lines += [f"<sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes_of(table), 1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from .wording import better, label, titled
 _COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
 _SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
 _KIND_NAMES: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
-_INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
+INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
 _PER_LINE, _MANY, _PER_LINE_OF_MANY = 3, 24, 6
 _MOST_PIXELS = 30_000
 """The height above which the resolution is lowered; the drawing library's limit is 65,536."""
@@ -27,20 +29,9 @@ def plot_leaderboard(table: Table, path: Path, *, format: str = "") -> None:
     best baseline; a hollow mark is a gain over it that the paired test does not tell from zero, and a faint one a score
     over fewer examples.
     """
-    kind = format or path.suffix.removeprefix(".")
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     per_line = min(_PER_LINE if len(table.columns) <= _MANY else _PER_LINE_OF_MANY, len(table.columns))
     lines = -(-len(table.columns) // per_line)
-    height = 0.62 + lines * (0.235 * len(table.rows) + 1.05)
-    style = {"font.family": "DejaVu Sans", "font.size": 9, "text.parse_math": False}
-    with matplotlib.rc_context({**style, "svg.hashsalt": "baserate", "svg.fonttype": "none"}):
-        figure = Figure(
-            figsize=(2.7 + 2.55 * per_line, height), dpi=min(160, _MOST_PIXELS / height), layout="constrained"
-        )
-        FigureCanvasAgg(figure)
+    with figure_of(width=2.7 + 2.55 * per_line, height=0.62 + lines * (0.235 * len(table.rows) + 1.05)) as figure:
         panels = figure.subplots(lines, per_line, squeeze=False).ravel()  # a shared axis would cost the square
         for i, panel in enumerate(panels):
             if i < len(table.columns):
@@ -49,9 +40,28 @@ def plot_leaderboard(table: Table, path: Path, *, format: str = "") -> None:
                 panel.set_visible(False)
         _label_rows(panels[::per_line], table.rows)
         _explain(figure, table)
-        # No time of making, so that the same table gives the same bytes.
-        metadata = {"Software": None} if kind == "png" else {"Date": None}
-        figure.savefig(path, format=kind, metadata=metadata, facecolor="white")
+        save(figure, path, format)
+
+
+@contextlib.contextmanager
+def figure_of(*, width: float, height: float) -> Iterator[Any]:
+    """Return, as a context, an empty figure of that size in inches, in the style of all plots."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style = {"font.family": "DejaVu Sans", "font.size": 9, "text.parse_math": False}
+    with matplotlib.rc_context({**style, "svg.hashsalt": "baserate", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(width, height), dpi=min(160, _MOST_PIXELS / height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def save(figure: Any, path: Path, format: str) -> None:
+    """Write the figure in `format`, or else that of the suffix of `path`; the same figure gives the same bytes."""
+    kind = format or path.suffix.removeprefix(".")
+    metadata = {"Software": None} if kind == "png" else {"Date": None}  # no time of making
+    figure.savefig(path, format=kind, metadata=metadata, facecolor="white")
 
 
 def _draw(panel: Any, table: Table, column: Column) -> None:
@@ -67,12 +77,12 @@ def _draw(panel: Any, table: Table, column: Column) -> None:
     for edge in _boundaries(table.rows):
         panel.axhline(edge, color="#DDDDDD", lw=0.7, zorder=0)
     panel.set_ylim(len(table.rows) - 0.4, -0.6)
-    panel.set_title(titled(column).replace(" (", "\n("), fontsize=9, fontweight="bold", color=_INK, loc="left", pad=5)
+    panel.set_title(titled(column).replace(" (", "\n("), fontsize=9, fontweight="bold", color=INK, loc="left", pad=5)
     if column.metrics:
         direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(column.metric)]
-        panel.set_xlabel(label(column.metric) + direction, color=_INK, labelpad=2)
+        panel.set_xlabel(label(column.metric) + direction, color=INK, labelpad=2)
     panel.set_yticks([])
-    panel.tick_params(length=0, labelsize=8.6, colors=_INK)
+    panel.tick_params(length=0, labelsize=8.6, colors=INK)
     panel.grid(axis="x", color="#EEEEEE", lw=0.7)
     panel.set_axisbelow(True)
     panel.locator_params(axis="x", nbins=5)
@@ -106,12 +116,13 @@ def _label_rows(panels: Any, rows: tuple[Row, ...]) -> None:
     """Name the rows at the left of each line of panels, with the mode unless it is the usual one of a baseline."""
     for panel in panels:
         panel.set_yticks(range(len(rows)))
-        panel.set_yticklabels([_row_name(row) for row in rows])
+        panel.set_yticklabels([row_name(row) for row in rows])
         for text, row in zip(panel.get_yticklabels(), rows, strict=True):
             text.set_color(_COLOURS[row.kind])
 
 
-def _row_name(row: Row) -> str:
+def row_name(row: Row) -> str:
+    """Return what a row is called in a plot."""
     mode = "" if row.kind == "baseline" and row.mode == "from_scratch" else f" · {row.mode.replace('_', ' ')}"
     return writable(row.model + mode + (f" ({row.detail})" if row.detail else ""))
 
@@ -125,11 +136,11 @@ def _explain(figure: Any, table: Table) -> None:
         Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_KIND_NAMES[k]) for k in kinds
     ]
     if any(cell.gain is not None and cell.gain.verdict == "tie" for cell in table.cells):
-        hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": _INK, "mew": 1.3, "ls": "none"}
+        hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": INK, "mew": 1.3, "ls": "none"}
         handles.append(Line2D([], [], label="not told apart from the best baseline", **hollow))
     if any(cell.apart for cell in table.cells):
         handles.append(
-            Line2D([], [], label="over fewer examples: not compared", color=_INK, marker="o", ms=5, alpha=0.35)
+            Line2D([], [], label="over fewer examples: not compared", color=INK, marker="o", ms=5, alpha=0.35)
         )
     if any(column.best_baseline for column in table.columns):
         handles.append(Patch(color=_BAND, label="best baseline, 95 % interval"))

@@ -6,6 +6,7 @@ It is built from records alone; neither tasks nor models are loaded.
 from __future__ import annotations
 
 import functools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +20,13 @@ from ..types import FloatArray
 from .board import Leaderboard
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, draws_of, estimates_on, gain, ranks, resamples_for
+from .curves import curves_of
 from .networks import Networks, networks_of
 from .proof import proven
 from .rows import rows_of, same_versions
 from .table import KINDS, Cell, Column, Row
 from .trust import audit_of, exposure_in
+from .tuning import budgets_of, chosen_in_short, heights_on_valid, n_trials, under, untuned, valid_score
 from .versions import newest_of, older_than
 from .wording import better
 
@@ -51,14 +54,20 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     }
     newest = {c: newest_of(members) for c, members in placed.items()}
     cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c], newest[c]) for row in rows for c in placed}
-    columns = {c: replace(_floor(c, rows, cells), left_out=shared[c].left_out) for c in placed}
+    columns = {c: replace(_floor(c, rows, cells, record), left_out=shared[c].left_out) for c in placed}
     n_gains = sum(row.kind != "baseline" and cells[row, c].compared for row in rows for c in placed)
-    n_resamples = resamples_for(n_gains)
+    tuned = [(key, r) for key, r in record.items() if r.spec.budget > 1 and cells[key].compared]
+    n_resamples = resamples_for(max(n_gains, len(tuned)))
     advance = activity("comparing the models of each task", len(placed))
     for column in placed:
         draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
         _compare(column, columns[column].best_baseline, rows, cells, record, networks, draws)
         advance(1)
+    by_hash = {r.hash: r for r in whole if r.status == "done"}
+    for (row, column), r in tuned:
+        if (defaults := by_hash.get(untuned(r))) is not None:
+            draws = functools.partial(draws_of, n_resamples=n_resamples, ids=shared[column].ids)
+            cells[row, column] = _over_defaults(cells[row, column], column, r, defaults, shared[column], draws)
     _adjust(cells)
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
@@ -71,6 +80,7 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
+        curves_of(rows, cells, record, {c: shared[c].ids for c in placed}),
     )
 
 
@@ -84,32 +94,48 @@ def _proven(records: Sequence[Record]) -> list[Record]:
 
 
 def _columns(records: Sequence[Record]) -> dict[Column, list[Record]]:
-    """Return the columns with their records, in order of task.
+    """Return the columns with their records, in order of task and of the number of training examples.
 
     A run that does not train has no seeds, training share or transform of targets to agree on: it stands in every
-    column of its examples.
+    column of its examples. What has nothing to tune stands in the columns of every budget, and the names of columns
+    state budgets where there is one above 1.
     """
     by_examples: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     for r in records:
         by_examples[r.spec.task, r.spec.data, r.spec.split].append(r)
     columns: list[tuple[Column, list[Record]]] = []
-    for (task, data, split), members in sorted(by_examples.items()):
+    for _, members in sorted(by_examples.items(), key=_place):
         trained = {_training(r) for r in members if r.spec.train_fraction}
         for training in sorted(trained) or [((), 0.0, "")]:
-            seeds, fraction, transform = training
-            own_records = [r for r in members if not r.spec.train_fraction or _training(r) == training]
-            about = own_records[0].task
-            metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in own_records for e in r.estimates[:1])
-            description, n_train = str(about.get("description", "")), (about.get("sizes") or {}).get("train")
-            verdict, why = audit_of(own_records)
-            newer = next((str(r.task["superseded_by"]) for r in own_records if r.task.get("superseded_by")), "")
-            column = Column(
-                task, task, data, split, seeds, fraction, metrics, description, n_train, transform=transform
-            )
-            columns.append((replace(column, audit=verdict, audit_reasons=why, superseded_by=newer), own_records))
+            alike = [r for r in members if not r.spec.train_fraction or _training(r) == training]
+            for budget in budgets_of(alike):
+                own_records = under(budget, alike)
+                columns.append((_column(own_records, training, budget), own_records))
+    tuned = any(c.budget > 1 for c, _ in columns)
     return {
-        _with_full_name(c, [other for other, _ in columns if other.task == c.task]): members for c, members in columns
+        _with_full_name(c, [other for other, _ in columns if other.task == c.task], tuned): members
+        for c, members in columns
     }
+
+
+def _place(examples: tuple[tuple[str, str, str], list[Record]]) -> tuple[Any, ...]:
+    key, (first, *_) = examples
+    return first.task.get("whole", first.spec.task), first.task.get("shots", math.inf), key
+
+
+def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, str], budget: int) -> Column:
+    """Return the column of these records; its name is still that of the task."""
+    seeds, fraction, transform = training
+    spec, about = records[0].spec, records[0].task
+    metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in records for e in r.estimates[:1])
+    description = str(about.get("description", ""))
+    n_train = about.get("n_train") or (about.get("sizes") or {}).get("train")
+    verdict, why = audit_of(records)
+    newer = next((str(r.task["superseded_by"]) for r in records if r.task.get("superseded_by")), "")
+    name, data, split = spec.task, spec.data, spec.split
+    column = Column(name, name, data, split, seeds, fraction, metrics, description, n_train, transform=transform)
+    few: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
+    return replace(column, audit=verdict, audit_reasons=why, superseded_by=newer, budget=budget, **few)
 
 
 def _training(r: Record) -> tuple[tuple[int, ...], float, str]:
@@ -117,16 +143,21 @@ def _training(r: Record) -> tuple[tuple[int, ...], float, str]:
     return r.spec.seeds, r.spec.train_fraction, r.spec.versions.get("transform", "")
 
 
-def _with_full_name(column: Column, alike: Sequence[Column]) -> Column:
-    """Return the column, its name completed by what sets it apart from the task's other columns."""
+def _with_full_name(column: Column, alike: Sequence[Column], tuned: bool) -> Column:
+    """Return the column, its name completed by what sets it apart from the task's other columns.
+
+    Where the table has what was `tuned`, the name of a column with trained models says under which budget they stand.
+    """
     parts = {
         "seeds": " ".join(map(str, column.seeds)),
         "train_fraction": f"{column.train_fraction:g}",
         "transform": column.transform or "none",
         "data": column.data[:6],
         "split": column.split[:6],
+        "budget": str(column.budget),
     }
-    differing = [key for key in parts if len({getattr(c, key) for c in alike}) > 1]
+    stated = {"budget"} if tuned and column.seeds else set()
+    differing = [key for key in parts if key in stated or len({getattr(c, key) for c in alike}) > 1]
     suffix = ", ".join(f"{key.replace('_', ' ')} {parts[key]}" for key in differing)
     return replace(column, name=f"{column.name} ({suffix})") if suffix else column
 
@@ -137,6 +168,8 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     exposure, why = exposure_in(r)
     about: dict[str, Any] = {"hash": r.hash, "seconds": r.seconds, "exposure": exposure, "exposure_reason": why}
     about["versions"] = ", ".join(f"{package} {version}" for package, version in r.made_with.items())
+    metric, valid = valid_score(r)
+    about |= {"valid": valid, "valid_metric": metric, "trials": n_trials(r), "chosen": chosen_in_short(r)}
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
@@ -161,16 +194,30 @@ def _sign(column: Column) -> int:
     return {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
 
 
-def _floor(column: Column, rows: Sequence[Row], cells: Mapping[tuple[Row, Column], Cell]) -> Column:
-    """Return the column with its best baseline, and with how many examples and clusters it has."""
+def _floor(
+    column: Column,
+    rows: Sequence[Row],
+    cells: Mapping[tuple[Row, Column], Cell],
+    record: Mapping[tuple[Row, Column], Record],
+) -> Column:
+    """Return the column with its best baseline, and with how many examples and clusters it has.
+
+    The baseline is chosen by scores on valid, if all baselines of the column have one by the same metric, else by those
+    on test.
+    """
     scored = [(row, cells[row, column]) for row in rows if cells[row, column].compared]
     if not scored:
         return column
     first = scored[0][1].estimates[0]
     column_n = replace(column, n=first.n, n_clusters=first.n_clusters)
     sign = _sign(column)
-    floor = [(sign * (cell.value or 0.0), row.name) for row, cell in scored if row.kind == "baseline"]
-    return replace(column_n, best_baseline=max(floor)[1]) if floor and sign else column_n
+    floor = [(row, sign * (cell.value or 0.0)) for row, cell in scored if row.kind == "baseline"]
+    if not floor or not sign:
+        return column_n
+    on_valid = heights_on_valid([record[row, column] for row, _ in floor])
+    heights = [height for _, height in floor] if on_valid is None else on_valid
+    best = max(zip(heights, [row.name for row, _ in floor], strict=True))[1]
+    return replace(column_n, best_baseline=best, chosen_on="test" if on_valid is None else "valid")
 
 
 def _compare(
@@ -226,14 +273,37 @@ def _twin(r: Record, others: Mapping[str, Record], networks: Networks) -> str:
     return max(found, key=lambda name: len(alike[name].spec.seeds), default="")
 
 
+def _over_defaults(
+    cell: Cell,
+    column: Column,
+    r: Record,
+    defaults: Record,
+    shared: Common,
+    draws_for: Callable[[Sequence[Record], str], FloatArray],
+) -> Cell:
+    """Return the cell of a tuned record with its unadjusted gain over the same run under its defaults.
+
+    Both are scored on the examples that are compared in the column of the tuned one.
+    """
+    sign, tuned = _sign(column), cell.estimates[0]
+    stated = [e for e in defaults.estimates if e.metric == column.metric]
+    if shared.ids is not None:
+        stated = estimates_on(defaults, stated, shared.ids)
+    if not sign or tuned.low is None or not stated or stated[0].low is None:
+        return cell
+    value = sign * ((tuned.value or 0.0) - (stated[0].value or 0.0))
+    draws = sign * draws_for([r, defaults], column.metric)
+    bought = gain(draws[0] - draws[1], value=value, over=f"{cell.row} (budget 1)", n_clusters=tuned.n_clusters)
+    return replace(cell, untuned=stated[0].value, tuning_gain=bought)
+
+
 def _adjust(cells: dict[tuple[Row, Column], Cell]) -> None:
-    """Adjust all gains over baselines for each other, and all gains over twins for each other."""
-    gains = {key: cell.gain for key, cell in cells.items() if cell.gain}
-    for key, settled in zip(gains, adjusted(list(gains.values())), strict=True):
-        cells[key] = replace(cells[key], gain=settled)
-    twins = {key: cell.twin_gain for key, cell in cells.items() if cell.twin_gain}
-    for key, settled in zip(twins, adjusted(list(twins.values())), strict=True):
-        cells[key] = replace(cells[key], twin_gain=settled)
+    """Adjust the gains of each kind for each other: over baselines, over twins, and over the defaults."""
+    for kind in ("gain", "twin_gain", "tuning_gain"):
+        gains = {key: g for key, cell in cells.items() if (g := getattr(cell, kind))}
+        for key, settled in zip(gains, adjusted(list(gains.values())), strict=True):
+            changed: dict[str, Any] = {kind: settled}
+            cells[key] = replace(cells[key], **changed)
 
 
 def _mean_rank(cells: Sequence[Cell]) -> float:

@@ -26,11 +26,14 @@ CellStatus = Literal["done", "failed", "not_applicable", "missing"]
 
 @dataclass(frozen=True)
 class Column:
-    """A task under one protocol: the same examples, split, seeds, share of training data and transform of targets.
+    """A task under one protocol: the same examples, split, seeds, share of training data, transform of targets, budget.
 
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
-    row over which gains are taken, '' where no baseline has a score. `n` counts the test examples that the primary
-    metric covers, `left_out` those that some compared row could not score, which are left out for every such row.
+    row over which gains are taken, '' where no baseline has a score, and `chosen_on` the part of the data by whose
+    scores it is the best, 'valid' or 'test'. `budget` is the number of trials of what is tuned. `n` counts the test
+    examples that the primary metric covers, `left_out` those that some compared row could not score, which are left out
+    for every such row.
+    `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
     """
 
     name: str
@@ -46,10 +49,14 @@ class Column:
     n_clusters: int = 0
     left_out: int = 0
     best_baseline: str = ""
+    shots: int = 0
+    whole: str = ""
     audit: str = ""
     audit_reasons: tuple[str, ...] = ()
     superseded_by: str = ""
     transform: str = ""
+    budget: int = 1
+    chosen_on: str = ""
 
     @property
     def benchmark(self) -> str:
@@ -83,8 +90,11 @@ class Cell:
     """What a row has in a column; `estimates` are in the order of the column's metrics.
 
     `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
-    the best baseline, `twin_gain` over the same network with random weights. `apart` marks a row that scores too few
-    of the examples to be compared: its estimates cover only those; `undirected` a zero-shot score that may be mirrored.
+    the best baseline, `twin_gain` over the same network with random weights, `tuning_gain` over the same run under its
+    defaults, whose score is `untuned`. `valid` is the mean over seeds of the score on valid by `valid_metric`, `trials`
+    how many were made, and `chosen` what was chosen, in short; a record that does not say has none of them. `apart`
+    marks a row that scores too few of the examples to be compared: its estimates cover only those; `undirected` a
+    zero-shot score that may be mirrored.
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
     of which the column has a newer release.
     """
@@ -96,6 +106,7 @@ class Cell:
     rank: int | None = None
     gain: Gain | None = None
     twin_gain: Gain | None = None
+    tuning_gain: Gain | None = None
     flags: tuple[str, ...] = ()
     apart: bool = False
     undirected: bool = False
@@ -106,6 +117,11 @@ class Cell:
     exposure_reason: str = ""
     versions: str = ""
     older: tuple[str, ...] = ()
+    untuned: float | None = None
+    valid: float | None = None
+    valid_metric: str = ""
+    trials: int | None = None
+    chosen: str = ""
 
     @property
     def value(self) -> float | None:
@@ -124,6 +140,40 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Area:
+    """The mean of a score over the logarithm of the number of training examples, with its interval over test sets.
+
+    `value` is None where a point of the curve is missing, and `reason` says what is.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The columns of a task and budget by number of training examples, `n_train`, and the area under each row's scores.
+
+    `rows` are those with a score in any of the columns. A row that does not train has one score, which is its area.
+    """
+
+    task: str
+    metric: str
+    columns: tuple[str, ...]
+    n_train: tuple[int, ...]
+    rows: tuple[str, ...]
+    areas: tuple[Area, ...]
+    budget: int = 1
+
+    @property
+    def title(self) -> str:
+        """The task, with the budget where that is more than the defaults."""
+        return self.task + (f" (budget {self.budget})" if self.budget > 1 else "")
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows, columns and one cell for each pair; `limited` counts the trial runs that were left out."""
 
@@ -134,6 +184,7 @@ class Table:
     limited: int = 0
     commits: tuple[str, ...] = ()
     dirty: bool = False
+    curves: tuple[Curve, ...] = ()
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""

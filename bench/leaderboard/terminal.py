@@ -15,8 +15,10 @@ from .wording import (
     TIE,
     arrow,
     blocks,
+    bought,
     common_set,
     each,
+    floor_rule,
     folded,
     label,
     last_line,
@@ -91,9 +93,9 @@ def _terminal_cell(cell: Cell, column: Column, notes: Sequence[str]) -> tuple[st
 def _terminal_legend(table: Table) -> list[str]:
     if not table.columns:
         return [line for line in trials(table) if line]
-    lines = [
-        f"{BEST} best baseline   ▲ above it   ▼ below it   {TIE} not told apart (paired, Holm)   bold: best or tied"
-    ]
+    rule = f" {floor_rule(table)}" if floor_rule(table) else ""
+    meanings = f"▲ above it   ▼ below it   {TIE} not told apart (paired, Holm)   bold: best or tied"
+    lines = [f"{BEST} best baseline{rule}   {meanings}"]
     if any("collapsed" in cell.flags for cell in table.cells):
         lines += [f"{COLLAPSED} predictions are constant or not finite"]
     lines += [f"{str(i).translate(_RAISED)} {note}" for i, note in enumerate(notes_of(table), 1)]
@@ -102,7 +104,7 @@ def _terminal_legend(table: Table) -> list[str]:
         if status in (signs := {"exposed": EXPOSED, "unknown": UNSURE}):
             lines += [f"{signs[status]} {model} on {some(names)}: {why}"]
     lines += [f"{TAINTED} {c.name}: {line}" for c in table.columns if c.audit == "FAIL" for line in reasons(c)]
-    lines += [common_set(table)] if common_set(table) else []
+    lines += [line for line in (common_set(table), bought(table)) if line]
     lines += [
         f"failed: {row.name} on {column.name}: {last_line(cell.error)}"
         for row, column, cell in each(table)

@@ -92,6 +92,22 @@ def trials(table: Table) -> list[str]:
     return ["", f"Left out: {table.limited} trial {'run' if table.limited == 1 else 'runs'} made with --limit."]
 
 
+def floor_rule(table: Table) -> str:
+    """Return, for the legend, by what the best baselines were chosen; '' where no record has a score on valid."""
+    if not any(cell.valid_metric for cell in table.cells):
+        return ""
+    others = [column.name for column in table.columns if column.chosen_on == "test"]
+    if not any(column.chosen_on == "valid" for column in table.columns):
+        return "by its test score" if others else ""
+    return "chosen on valid" + (f", but by its test score on {', '.join(others)}" if others else "")
+
+
+def bought(table: Table) -> str:
+    """Return, in short, what tuning bought; '' where no run is there both under a budget and under its defaults."""
+    verdicts = [cell.tuning_gain.verdict for cell in table.cells if cell.tuning_gain]
+    return f"tuning: better than the defaults in {verdicts.count('better')} of {len(verdicts)} runs" if verdicts else ""
+
+
 def blocks(columns: Sequence[Column]) -> list[tuple[str, tuple[Column, ...]]]:
     """Return blocks of columns of a readable width with their titles: one without a title where columns are few.
 

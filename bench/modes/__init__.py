@@ -3,6 +3,7 @@
 from .job import Job as Job
 from .mode import MODES as MODES
 from .mode import Mode as Mode
+from .mode import all_settings as all_settings
 from .mode import every_table as every_table
 from .mode import mode_settings as mode_settings
 from .mode import space_of as space_of

@@ -17,7 +17,7 @@ from ..settings import Search
 from ..splits import draw_shots, few_shot
 from ..transforms import Fitted, fit_transform
 from ..types import Examples, FloatArray, Inputs, IntArray, ModelCard, Split, Task
-from . import per_base
+from . import per_base, variants
 from .scoring import Scorer, scorer_of
 from .trials import draw_trials
 
@@ -28,10 +28,11 @@ class Job:
 
     Each seed trains on its own `train_fraction` of the training clusters, the same for every model, and draws its own
     initial weights, so that the spread over seeds is real for deterministic models too. A random twin is drawn anew for
-    each seed in every mode. `notes` are what a reader of the result must know, added by the mode, and `choices` what
-    each seed chose on valid. `space` is where trials draw settings and parameters of the model, under a `budget` of so
-    many trials. Trained models that can be saved are, under `models`. `transform` is that of targets which are learnt
-    transformed.
+    each seed in every mode. `notes` are what a reader of the result must know, added by the mode, `choices` what each
+    seed chose on valid, and `looks` the seed of each trained model that was scored on the test examples. `space` is
+    where trials draw settings and parameters of the model, under a `budget` of so many trials. Where `sample` is a
+    number all seeds train on the training sample of that seed. Trained models that can be saved are, under `models`.
+    `transform` is that of targets which are learnt transformed.
     """
 
     task: Task
@@ -44,8 +45,10 @@ class Job:
     cache: Path | None = None
     notes: list[str] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
     space: Mapping[str, Search] = field(default_factory=dict)
     budget: int = 1
+    sample: int | None = None
     measured: tuple[Examples, Callable[[FloatArray], FloatArray]] | None = None
     models: Path | None = None
     transform: Fitted | None = None
@@ -72,6 +75,7 @@ class Job:
 
         In a few-shot task they are the seed's own draw of a few examples.
         """
+        seed = seed if self.sample is None else self.sample
         rule = self.task.split
         if isinstance(rule, few_shot):
             return draw_shots(self.split.train, rule.shots, seed)
@@ -117,8 +121,29 @@ class Job:
             return "+".join(self.model.redrawn(seed).parameter_hash() for seed in self.seeds)
         return str(getattr(self.model, "parameter_hash", str)())
 
+    def centred(self, inputs: Inputs) -> Inputs:
+        """Return the inputs with windows about the variant where a network would cut a longer one to a part without it.
+
+        A note says of how many examples of test.
+        """
+        settings, usable = self.settings, getattr(self.model, "usable", None)
+        keep = usable(settings.get("max_length")) if usable is not None else None
+        if keep is None or inputs.alternates is None or inputs.positions is None or settings.get("window") == "chunk":
+            return inputs
+        rows = variants.unread(inputs, keep, settings.get("truncation", "both"))
+        if not len(rows):
+            return inputs
+        note = f"cut about their variants, not in the middle: {len(rows)} of {len(inputs)}"
+        if inputs is self.split.test.inputs and note not in self.notes:
+            self.notes.append(note)
+        return variants.centred(inputs, rows, keep)
+
     def seen(self, inputs: Inputs) -> Inputs:
-        """Return the inputs as the model takes them: in a task of bases, windows about these unless it reads sites."""
+        """Return the inputs as the model takes them: in a task of bases, windows about these unless it reads sites.
+
+        Windows of variants are `centred`.
+        """
+        inputs = self.centred(inputs)
         if not inputs.per_base or getattr(self.model, "reads_sites", False):
             return inputs
         return per_base.windows(inputs, self.settings["context"])

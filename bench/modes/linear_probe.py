@@ -94,7 +94,8 @@ class _Embedded:
             # Training examples that no seed draws are not embedded.
             seeds = [seed] if self._twin else self._seeds
             rows = np.unique(np.concatenate([job.train_rows(s) for s in seeds]))
-            parts = (job.split.train.inputs.take(rows), job.split.valid.inputs, job.split.test.inputs)
+            split = job.split
+            parts = map(job.centred, (split.train.inputs.take(rows), split.valid.inputs, split.test.inputs))
             model = job.model_of(seed)
             requests = self._requests if self._of is None else _requests(job.settings)
             vectors = (_features(model, inputs, requests, _embedding(job.settings)) for inputs in parts)

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ConfigError, NotApplicable
 from ..networks.settings import SHARED
 from ..registry import Registry, origin_of
-from ..settings import Search, Setting, Settings, added, count, defaults
+from ..settings import WINDOW, Search, Setting, Settings, added, count, defaults, in_effect, stated
 from ..types import FloatArray, ModelCard, Task
 from .job import Job
 
@@ -145,8 +145,16 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
 
     A rule or a probe brings its own settings, a setting those that its value adds, and a task without variants its own
     rule. What the user changed counts where the mode, the model or the part has such a setting; `context` is for tasks
-    of bases. Raises UnknownName for an unknown rule or probe.
+    of bases, which read a window about each site and no long sequence. Left out is a setting at the value that runs had
+    before there was the setting. Raises UnknownName for an unknown rule or probe.
     """
+    return stated(*all_settings(name, card, task, changed))
+
+
+def all_settings(
+    name: str, card: ModelCard, task: Task, changed: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], Settings]:
+    """Return every setting that has an effect on a run with its value, and the table that declares them."""
     mode, changed = MODES.get(name), changed or {}
     table = dict(settings_of(mode, card))
     if not task.per_base:
@@ -164,7 +172,10 @@ def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, 
         card_values = card.modes.get(mode.name, {}) if more and chosen == values[key] else {}
         values |= {**defaults(more), **{k: v for k, v in card_values.items() if k in more}}
         table |= more
-    return values | {k: v for k, v in changed.items() if k in table and k != mode.part}
+    if task.per_base:
+        table = {k: setting for k, setting in table.items() if k not in WINDOW or setting.about != WINDOW[k].about}
+    values |= {k: v for k, v in changed.items() if k != mode.part}
+    return in_effect({k: v for k, v in values.items() if k in table}, table), table
 
 
 def space_of(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from ..digests import canonical_json
+from ..digests import canonical_json, digest
 from ..settings import Search
 
+VERSION = 1
+"""Is raised whenever other trials are drawn from the same space."""
 DRAWS = 64
 """How many points are drawn for each trial of a budget, at most, where many of them are equal."""
 
@@ -35,6 +38,11 @@ def draw_trials(space: Mapping[str, Search], budget: int, current: Mapping[str, 
             seen.add(_key(trial))
             trials.append(trial)
     return trials
+
+
+def trials_version(space: Mapping[str, Search]) -> str:
+    """Return the digest of all that decides which trials are drawn, but for the budget and the current values."""
+    return digest(canonical_json({name: asdict(search) for name, search in space.items()}), str(VERSION))[:8]
 
 
 def _key(trial: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,18 @@ from typing import Any
 import numpy as np
 
 from ..errors import BaserateError
+from ..progress import step
 from ..registry import load_model, with_params
 from ..results import Choice, Trial
 from ..types import FloatArray
 from .job import Job
+
+LOWER = 0.1
+"""The share of a learning rate at which a collapsed training is tried again."""
+EQUAL = 1e-6
+"""Scores that differ by no more than this share of the largest are equal."""
+UNMOVED = 1e-3
+"""The share by which a loss must fall to have moved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +58,17 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
             seed,
             job.scorer.metric,
             trials[chosen].valid,
-            {**changes[chosen], **made.chosen},
+            {**trials[chosen].changed, **made.chosen},
             tuple(made.history),
             trials if len(trials) > 1 else (),
             chosen if earlier is None else earlier.trial,
+            len(job.train_rows(seed)),
         )
         job.choices.append(choice)
+        job.notes.extend([trials[chosen].error] if trials[chosen].error else [])
+        job.looks.append(seed)
         scores.append(made.test())
-        if job.models is not None and made.save is not None:
+        if job.models is not None and job.sample is None and made.save is not None:
             made.save(job.models / f"seed-{seed}")
     return np.stack(scores)
 
@@ -71,8 +83,10 @@ def _try(
     for number, changed in enumerate(changes):
         start = time.perf_counter()
         score, error = None, ""
+        shown = step(number + 1, len(changes), "trial") if len(changes) > 1 else nullcontext()
         try:
-            made = fit(with_trial(job, changed), seed)
+            with shown:
+                changed, made, error = _unless_collapsed(job, seed, changed, fit)
         except BaserateError as failure:
             failures.append(failure)
             error = str(failure)
@@ -85,6 +99,45 @@ def _try(
     if best is None:
         raise failures[0]
     return tuple(trials), best[1], best[2]
+
+
+def _unless_collapsed(
+    job: Job, seed: int, changed: Mapping[str, Any], fit: Callable[[Job, int], Fit]
+) -> tuple[Mapping[str, Any], Fit, str]:
+    """Return what a trial changes, its fit, and what a reader must know of it; '' for nothing.
+
+    A training that collapsed is tried once more at a lower learning rate where the budget allows more than the
+    defaults, and the learning rate is the trial's to choose.
+    """
+    made = fit(with_trial(job, changed), seed)
+    if not (reason := collapse(made)):
+        return changed, made, ""
+    rate = changed.get("lr", job.settings.get("lr"))
+    if job.budget == 1 or "lr" not in job.space or rate is None:
+        return changed, made, f"seed {seed} collapsed: {reason}"
+    lower = {**changed, "lr": float(f"{LOWER * rate:.3g}")}
+    again = fit(with_trial(job, lower), seed)
+    if still := collapse(again):
+        return changed, made, f"seed {seed} collapsed at lr {rate:g} and at {lower['lr']:g}: {still}"
+    return lower, again, f"seed {seed} collapsed at lr {rate:g}, trained again at {lower['lr']:g}"
+
+
+def collapse(made: Fit) -> str:
+    """Return how a training came to nothing, '' where it did not.
+
+    It gives equal or not finite scores to all of valid, or its loss on train never fell.
+    """
+    scores = np.asarray(made.valid, np.float64)
+    if not np.isfinite(scores).all():
+        return "scores are not finite"
+    if not len(made.history):  # no training by steps: equal scores are what it learnt
+        return ""
+    if len(scores) and np.ptp(scores, axis=0).max() <= EQUAL * np.abs(scores).max():
+        return "all scores on valid are equal"
+    losses = [float(row["train_loss"]) for row in made.history if "train_loss" in row]
+    if len(losses) > 1 and min(losses[1:]) >= losses[0] * (1 - UNMOVED):
+        return "the loss on train did not fall"
+    return ""
 
 
 def with_trial(job: Job, changed: Mapping[str, Any]) -> Job:

@@ -14,6 +14,7 @@ from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..types import FloatArray, IntArray, Strings
 from .batches import in_batches
+from .chunks import TRUNCATED, Reading, portions
 from .engine import Engine, evaluating
 from .settings import POOLINGS
 from .tokens import Encoded, Tokens
@@ -26,12 +27,10 @@ def embed_all(
     engine: Engine,
     sequences: Strings,
     requests: Sequence[tuple[int, str]],
-    *,
-    max_length: int | None = None,
-    truncation: str = "both",
+    reading: Reading = TRUNCATED,
 ) -> list[NDArray[np.float32]]:
     """Return the vectors (n, d) of each (layer, pooling); see `LanguageModel.embed_all`."""
-    parts = list(stream(engine, sequences, requests, max_length=max_length, truncation=truncation))
+    parts = list(stream(engine, sequences, requests, reading))
     if not parts:
         return [np.empty((0, engine.width or 0), np.float32) for _ in requests]
     return [np.concatenate([part[i] for part in parts]) for i in range(len(requests))]
@@ -41,23 +40,23 @@ def stream(
     engine: Engine,
     sequences: Sequence[str] | Strings,
     requests: Sequence[tuple[int, str]],
-    *,
-    max_length: int | None = None,
-    truncation: str = "both",
+    reading: Reading = TRUNCATED,
 ) -> Iterator[list[NDArray[np.float32]]]:
-    """Yield the vectors of each (layer, pooling), one chunk of sequences at a time, in the order of the sequences."""
+    """Yield the vectors of each (layer, pooling), a portion of the sequences at a time, in their order."""
     for _, pooling in requests:
         if pooling not in POOLINGS:
             raise ConfigError(f"pooling = {pooling!r}: expected one of {', '.join(POOLINGS)}")
     advance = activity(f"embedding with {engine.name}", len(sequences))
-    for start in range(0, len(sequences), CHUNK):
-        chunk = sequences[start : start + CHUNK]
-        check_usable(chunk, first=start)
-        unique, back = _unique(chunk)
-        encoded = engine.encode(unique, max_length=max_length, truncation=truncation)
-        chunk_vectors = _vectors(engine, encoded, requests)
-        advance(len(chunk))
-        yield [vectors[back] for vectors in chunk_vectors]
+    for part in portions(sequences, CHUNK, reading):
+        check_usable(sequences[part], first=part.start)
+        unique, back = _unique(sequences[part])
+        rows = engine.rows(unique, reading)
+        vectors = _vectors(engine, rows.encoded, requests)
+        advance(len(back))
+        yield [
+            rows.pooled(torch.from_numpy(v), pooling).numpy()[back]
+            for v, (_, pooling) in zip(vectors, requests, strict=True)
+        ]
 
 
 def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:

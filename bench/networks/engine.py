@@ -15,13 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
-from ..types import IntArray
+from ..types import IntArray, Strings
 from .batches import pad as pad_rows
 from .batches import token_budget, window
+from .chunks import TRUNCATED, Grid, Reading, Rows, cut, portions, rows_of
 from .families import GENERIC, Family, Head
 from .token_tables import KmerTokens
 from .tokens import Encoded, Tokens
 from .training import pick_device
+
+_AT_ONCE = 4096
+"""How many sequences are encoded at a time to count what of them is left out."""
 
 
 class Engine:
@@ -118,6 +122,64 @@ class Engine:
                 sequence = _cut(sequence, max(1, keep), truncation, self.family)
                 encoded[i] = self.tokens.encode([sequence])[0]
         return encoded
+
+    def rows(self, sequences: Sequence[str], reading: Reading = TRUNCATED, *, causal: bool = False) -> Rows:
+        """Return the sequences as rows of tokens, one each or, by `reading`, chunks of those that are too long.
+
+        With `causal` a token counts in the chunk in which most stands on its left. Raises ConfigError where there can
+        be no such chunks.
+        """
+        limit = self.usable(reading.max_length)
+        if reading.window == "truncate" or limit is None:
+            encoded = self.encode(sequences, max_length=reading.max_length, truncation=reading.truncation)
+            return rows_of([[e] for e in encoded], self.tokens)
+        grid = self.grid(reading, causal=causal)
+        encoded = self.tokens.encode([_cut(s, None, "", self.family) for s in sequences])
+        parts = [
+            [e] if len(s) <= limit and self.fits(e) else cut(e, self.tokens, grid)
+            for s, e in zip(sequences, encoded, strict=True)
+        ]
+        return rows_of(parts, self.tokens)
+
+    def grid(self, reading: Reading, *, causal: bool = False) -> Grid:
+        """Return where the chunks of a long sequence lie. Raises ConfigError where there can be no such chunks."""
+        limit, overlap = self.usable(reading.max_length), reading.overlap
+        if limit is None:
+            raise ConfigError(f"window = 'chunk': {self.name} has no limit on length; set max_length")
+        k = self.tokens.k if isinstance(self.tokens, KmerTokens) else 1
+        frame = math.lcm(k, self.family.multiple_of)
+        bases = limit - limit % frame
+        if not bases:
+            raise ConfigError(f"max_length = {limit}: a chunk of {self.name} is {frame} bases or a multiple of them")
+        if overlap is not None and overlap > bases - frame:
+            raise ConfigError(
+                f"overlap = {overlap}: expected at most {bases - frame}, so that of the {bases} bases of a chunk of "
+                f"{self.name} {frame} or more are new"
+            )
+        room = None if self.max_tokens is None else self.max_tokens - self.tokens.n_special
+        return Grid(bases, bases // 4 if overlap is None else overlap, frame, room, causal)
+
+    def chunks(self, *, max_length: int | None = None, overlap: int | None = None) -> str:
+        """Return what the chunks of a long sequence are, in words. Raises ConfigError where there can be none."""
+        grid = self.grid(Reading(max_length, window="chunk", overlap=overlap))
+        return f"{grid.bases} bases each, {grid.overlap} of them or more in the next"
+
+    def left_out(self, sequences: Sequence[str] | Strings, *, max_length: int | None = None) -> IntArray:
+        """Return how many bases of each sequence (n,) are cut off: those that do not fit, or whose tokens do not."""
+        keep = self.usable(max_length)
+        out = np.zeros(len(sequences), np.int64)
+        if keep is None:
+            return out
+        for part in portions(sequences, _AT_ONCE):
+            some = list(sequences[part])
+            out[part] = [max(0, len(s) - keep) for s in some]
+            clipped = self.clipped(some, max_length=max_length)
+            room = self.max_tokens
+            crowded = [i for i, s in enumerate(clipped) if room is not None and self.tokens.may_exceed(s, room)]
+            for i, e in zip(crowded, self.tokens.encode([clipped[i] for i in crowded]), strict=True):
+                if not self.fits(e):
+                    out[part.start + i] = max(1, len(some[i]) - int(self.encode([clipped[i]])[0].ends.max()))
+        return out
 
     def whole(self, sequences: Sequence[str]) -> tuple[list[Encoded], IntArray]:
         """Return the tokens of the sequences, clipped, and the indices (m,) of those whose tokens fit."""

@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..types import Examples, FloatArray, Inputs, IntArray
 from .adapters import Trainable, decayed_rates, set_checkpointing, slow_attention, trainable
 from .batches import in_batches
+from .chunks import Reading
 from .embedding import check_usable, embed_all, pool
 from .engine import Engine, backbone_of, evaluating
 from .loop import Progress, Recipe, train
@@ -61,7 +62,8 @@ def fine_tune(
             name=engine.name,
             headed=engine.headed,
         )
-        fitted = FineTuned(engine, network, backbone, linear, meaning, pooling, max_length)
+        reading = Reading(max_length, window=settings["window"], overlap=settings["overlap"])
+        fitted = FineTuned(engine, network, backbone, linear, meaning, pooling, reading)
         fitted.reads = inputs_kind(learnt.inputs)
         if settings["checkpointing"]:
             set_checkpointing(backbone, name=engine.name)
@@ -162,14 +164,14 @@ class FineTuned:
         head: nn.Linear,
         meaning: Head,
         pooling: str,
-        max_length: int | None,
+        reading: Reading,
     ) -> None:
         self.network = network
         self.backbone = backbone
         self.head = head
         self.meaning = meaning
         self.pooling = pooling
-        self.max_length = max_length
+        self.reading = reading
         self.reads = ""
         self.save: Callable[..., None] | None = None
         self.chosen: dict[str, Any] = {}
@@ -207,8 +209,8 @@ class FineTuned:
     def prepare(self, inputs: Inputs) -> Units:
         """Return the tokens of the inputs, in units of an example or, in tasks of bases, of a window with its sites."""
         if inputs_kind(inputs) == "bases":
-            return Sites(self._engine, inputs, self.max_length)
-        return Pooled(self._engine, inputs, self.pooling, self.max_length)
+            return Sites(self._engine, inputs, self.reading.max_length)
+        return Pooled(self._engine, inputs, self.pooling, self.reading)
 
     def outputs(self, units: Units) -> Tensor:
         """Return the head's outputs (n, width), on the CPU, in batches of like length."""
@@ -231,18 +233,21 @@ class FineTuned:
 
 
 class Pooled:
-    """Examples by their pooled states: that of a sequence, or that of ALT minus that of REF."""
+    """Examples by their pooled states: that of a sequence, or that of ALT minus that of REF.
 
-    def __init__(self, engine: Engine, inputs: Inputs, pooling: str, max_length: int | None) -> None:
+    That of a sequence in chunks is of the tokens that count in all of them: all are trained on in one step.
+    """
+
+    def __init__(self, engine: Engine, inputs: Inputs, pooling: str, reading: Reading) -> None:
         self._engine = engine
         self._pooling = pooling
         self._columns = []
         for sequences in (inputs.sequences, inputs.alternates):
             if sequences is not None:
                 check_usable(sequences)
-                self._columns.append(engine.encode(list(sequences), max_length=max_length))
+                self._columns.append(engine.rows(list(sequences), reading))
         self.n = len(inputs)
-        self.lengths = np.max([[len(row.ids) for row in column] for column in self._columns], axis=0)
+        self.lengths = np.max([column.sums(column.lengths) for column in self._columns], axis=0)
 
     def examples(self, index: IntArray) -> IntArray:
         """Return the index: a unit is an example."""
@@ -252,17 +257,24 @@ class Pooled:
         """Return the pooled states (n, d) for one batch; equal rows, such as those of REF, run once."""
         pooled = []
         for column in self._columns:
-            rows = [column[i] for i in index]
-            first: dict[bytes, int] = {}
-            for i, row in enumerate(rows):
-                first.setdefault(row.ids.tobytes(), i)
-            place = {key: j for j, key in enumerate(first)}
-            chosen = [rows[i] for i in first.values()]
-            states = of_like_length(
-                self._engine, [len(row.ids) for row in chosen], partial(self._pool, backbone, chosen)
-            )
-            pooled.append(states[torch.tensor([place[row.ids.tobytes()] for row in rows], device=states.device)])
+            rows = column.take(index)
+            # Chunks of the same tokens may differ in which of them count.
+            keys = [row.ids.tobytes() + (row.ends > row.starts).tobytes() for row in rows.encoded]
+            distinct = dict(zip(keys, rows.encoded, strict=True))
+            place = {key: j for j, key in enumerate(distinct)}
+            states = self._states(backbone, list(distinct.values()))
+            states = states[torch.tensor([place[key] for key in keys], device=states.device)]
+            pooled.append(rows.pooled(states, self._pooling))
         return pooled[0] if len(pooled) == 1 else pooled[1] - pooled[0]
+
+    def _states(self, backbone: nn.Module, rows: Sequence[Encoded]) -> Tensor:
+        """Return the pooled states (m, d) of the rows; without gradients, as many rows at a time as fit."""
+        lengths = [len(row.ids) for row in rows]
+        size = len(rows) if torch.is_grad_enabled() else max(1, self._engine.budget // max(lengths))
+        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
+        return torch.cat(
+            [of_like_length(self._engine, lengths[part], partial(self._pool, backbone, rows[part])) for part in parts]
+        )
 
     def _pool(self, backbone: nn.Module, rows: Sequence[Encoded], at: IntArray) -> Tensor:
         return pool(self._engine, backbone, [rows[i] for i in at], [(-1, self._pooling)])[0].float()

@@ -17,6 +17,7 @@ from ..errors import NotApplicable
 from ..types import Examples, FloatArray, Inputs, IntArray, Strings
 from . import embedding, likelihood
 from . import sites as sites_of
+from .chunks import Reading
 from .engine import Engine
 from .families import Head
 from .finetuning import FineTuned, fine_tune
@@ -90,14 +91,7 @@ class LanguageModel(Engine):
 
     def n_truncated(self, sequences: Sequence[str] | Strings, *, max_length: int | None = None) -> int:
         """Return how many sequences are too long to be used whole: in bases, or in tokens because of letters like N."""
-        keep = self.usable(max_length)
-        if keep is None:
-            return 0
-        room = self.max_tokens
-        crowded = [s for s in sequences if room is not None and len(s) <= keep and self.tokens.may_exceed(s, room)]
-        parts = (crowded[start : start + embedding.CHUNK] for start in range(0, len(crowded), embedding.CHUNK))
-        over = sum(not self.fits(e) for part in parts for e in self.tokens.encode(self.clipped(part)))
-        return sum(len(s) > keep for s in sequences) + over
+        return int(np.count_nonzero(self.left_out(sequences, max_length=max_length)))
 
     def embed(
         self,
@@ -107,9 +101,12 @@ class LanguageModel(Engine):
         pooling: str = "mean",
         max_length: int | None = None,
         truncation: str = "both",
+        window: str = "truncate",
+        overlap: int | None = None,
     ) -> NDArray[np.float32]:
         """Return one vector per sequence, (n, d): `embed_all` for one layer and pooling."""
-        return self.embed_all(sequences, [(layer, pooling)], max_length=max_length, truncation=truncation)[0]
+        reading = Reading(max_length, truncation, window, overlap)
+        return embedding.embed_all(self, sequences, [(layer, pooling)], reading)[0]
 
     def embed_all(
         self,
@@ -118,15 +115,20 @@ class LanguageModel(Engine):
         *,
         max_length: int | None = None,
         truncation: str = "both",
+        window: str = "truncate",
+        overlap: int | None = None,
     ) -> list[NDArray[np.float32]]:
         """Return the vectors (n, d) of each (layer, pooling), all from one forward pass.
 
         `layer` counts hidden states: 0 the embeddings, -1 the last with its final norm. `pooling` is 'mean' or 'max'
         over the tokens that spell A, C, G and T alone, 'last' the last of these, or 'cls' the special token before
         them. A longer sequence is cut to `max_length` bases (by default the whole context) on the side that
-        `truncation` names: 'left', 'right' or 'both'. Raises DataError, naming the row, for a sequence without a base.
+        `truncation` names: 'left', 'right' or 'both'. With `window` 'chunk' it is read in chunks of so many bases that
+        share `overlap` of them, by default a quarter: each token counts once, in the chunk where it is most central,
+        'last' is of the last chunk and 'cls' the mean over all. Raises DataError, naming the row, for a sequence
+        without a base.
         """
-        return embedding.embed_all(self, sequences, requests, max_length=max_length, truncation=truncation)
+        return embedding.embed_all(self, sequences, requests, Reading(max_length, truncation, window, overlap))
 
     def embed_sites(
         self,
@@ -168,25 +170,43 @@ class LanguageModel(Engine):
         self._need_head("masked")
         return likelihood.masked_llr(self, references, alternates)
 
-    def pseudo_log_likelihood(self, sequences: Strings, *, one_pass: bool = False) -> FloatArray:
+    def pseudo_log_likelihood(
+        self,
+        sequences: Strings,
+        *,
+        one_pass: bool = False,
+        window: str = "truncate",
+        overlap: int | None = None,
+    ) -> FloatArray:
         """Return the sum over tokens of log p(token | all others) (n,), in nats (Salazar 2020).
 
         Each token is masked in turn; with `one_pass` none is, and one forward pass serves all: cheaper by a factor of
         the length, and biased, since the network sees the token that it predicts. NaN where a sequence, cut to the
-        bases that fit if all are A, C, G and T, takes more tokens than fit.
+        bases that fit if all are A, C, G and T, takes more tokens than fit. With `window` 'chunk' nothing is cut: a
+        token counts in the chunk where it is most central.
         """
         self._need_head("masked")
-        return likelihood.pseudo_log_likelihood(self, sequences, one_pass=one_pass)
+        reading = Reading(window=window, overlap=overlap)
+        return likelihood.pseudo_log_likelihood(self, sequences, one_pass=one_pass, reading=reading)
 
-    def log_likelihood(self, sequences: Strings, *, temperature: float = 1.0) -> FloatArray:
+    def log_likelihood(
+        self,
+        sequences: Strings,
+        *,
+        temperature: float = 1.0,
+        window: str = "truncate",
+        overlap: int | None = None,
+    ) -> FloatArray:
         """Return the log-likelihood (n,), in nats, summed over the tokens that spell A, C, G and T alone.
 
         It is normalised over these tokens. The first token of a model without a beginning token has no prediction and
         does not count. Logits are divided by `temperature`. NaN where a sequence, cut to the bases that fit if all are
-        A, C, G and T, takes more tokens than fit.
+        A, C, G and T, takes more tokens than fit. With `window` 'chunk' nothing is cut: a token counts in the chunk
+        where most stands on its left.
         """
         self._need_head("causal")
-        return likelihood.log_likelihood(self, sequences, temperature=temperature)
+        reading = Reading(window=window, overlap=overlap)
+        return likelihood.log_likelihood(self, sequences, temperature=temperature, reading=reading)
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the log-probabilities (n, 4) of A, C, G, T as the next base, summed over tokens that begin with it.

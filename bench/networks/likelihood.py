@@ -15,6 +15,7 @@ from ..errors import DataError, NotApplicable
 from ..progress import activity
 from ..types import FloatArray, IntArray, Strings
 from .batches import in_batches
+from .chunks import TRUNCATED, Reading, Rows, portions, rows_of
 from .embedding import CHUNK, check_usable, logits_of
 from .engine import Engine, evaluating
 from .token_tables import KmerTokens
@@ -136,31 +137,36 @@ def masked_llr(engine: Engine, references: Strings, alternates: Strings) -> Floa
     return out
 
 
-def pseudo_log_likelihood(engine: Engine, sequences: Strings, *, one_pass: bool) -> FloatArray:
+def pseudo_log_likelihood(
+    engine: Engine, sequences: Strings, *, one_pass: bool, reading: Reading = TRUNCATED
+) -> FloatArray:
     """Return the sum over tokens of log p(token | all others) (n,); see `LanguageModel`."""
     mask = _mask(engine)
     if one_pass:
-        return _totals(engine, sequences, shift=0, temperature=1.0)
+        return _totals(engine, sequences, reading, shift=0, temperature=1.0)
     check_usable(sequences)
     totals = np.full(len(sequences), np.nan)
     advance = activity(f"scoring with {engine.name}", len(sequences))
-    for index, encoded in _chunks(engine, sequences, advance):
+    for index, rows in _portions(engine, sequences, reading, advance):
         totals[index] = 0.0
-        done = 0
+        done, encoded, owners = 0, rows.encoded, rows.owners
         for part in _in_turn(engine, encoded):
-            rows = [_put(encoded[j].ids, np.array([slot]), mask) for j, slot in part]
+            masked = [_put(encoded[j].ids, np.array([slot]), mask) for j, slot in part]
             places = _place(engine, np.array([encoded[j].ids[slot] for j, slot in part]))
-            log_probs = at_slots(engine, rows, [np.array([slot]) for _, slot in part], places[:, None])
-            np.add.at(totals, index[[j for j, _ in part]], log_probs[:, 0])
-            advance(part[-1][0] - done)
-            done = part[-1][0]
-        advance(len(encoded) - done)
+            log_probs = at_slots(engine, masked, [np.array([slot]) for _, slot in part], places[:, None])
+            np.add.at(totals, index[owners[[j for j, _ in part]]], log_probs[:, 0])
+            latest = int(owners[part[-1][0]])
+            advance(latest - done)
+            done = latest
+        advance(len(index) - done)
     return totals
 
 
-def log_likelihood(engine: Engine, sequences: Strings, *, temperature: float) -> FloatArray:
+def log_likelihood(
+    engine: Engine, sequences: Strings, *, temperature: float, reading: Reading = TRUNCATED
+) -> FloatArray:
     """Return the log-likelihood (n,) under a causal network; see `LanguageModel`."""
-    return _totals(engine, sequences, shift=1, temperature=temperature)
+    return _totals(engine, sequences, reading, shift=1, temperature=temperature)
 
 
 def next_base_log_probs(engine: Engine, sequences: Strings) -> FloatArray:
@@ -185,29 +191,37 @@ def next_base_log_probs(engine: Engine, sequences: Strings) -> FloatArray:
     return out
 
 
-def _totals(engine: Engine, sequences: Strings, *, shift: int, temperature: float) -> FloatArray:
-    """Return the sum of the log-probabilities of each sequence's own tokens (n,), from one pass per sequence."""
+def _totals(engine: Engine, sequences: Strings, reading: Reading, *, shift: int, temperature: float) -> FloatArray:
+    """Return the sum of the log-probabilities of each sequence's own tokens (n,), from one pass per row."""
     check_usable(sequences)
     totals = np.full(len(sequences), np.nan)
     advance = activity(f"scoring with {engine.name}", len(sequences))
-    for index, encoded in _chunks(engine, sequences, advance):
+    for index, rows in _portions(engine, sequences, reading, advance, causal=shift > 0):
+        encoded = rows.encoded
         slots = [(at := _scored(engine, e))[at >= shift] for e in encoded]
         places = np.concatenate([_place(engine, e.ids[at]) for e, at in zip(encoded, slots, strict=True)])[:, None]
         log_probs = at_slots(engine, [e.ids for e in encoded], slots, places, shift=shift, temperature=temperature)
-        totals[index] = [values.sum() for values in _split(log_probs, slots)]
+        totals[index] = rows.sums([values.sum() for values in _split(log_probs, slots)])
         advance(len(index))
     return totals
 
 
-def _chunks(
-    engine: Engine, sequences: Strings, advance: Callable[[int], None]
-) -> Iterator[tuple[IntArray, list[Encoded]]]:
-    """Yield the indices and tokens of sequences whose tokens all fit, a chunk at a time; the others count as done."""
-    for start in range(0, len(sequences), CHUNK):
-        encoded, fits = engine.whole(list(sequences[start : start + CHUNK]))
+def _portions(
+    engine: Engine, sequences: Strings, reading: Reading, advance: Callable[[int], None], *, causal: bool = False
+) -> Iterator[tuple[IntArray, Rows]]:
+    """Yield the indices and rows of some sequences at a time.
+
+    Those that are truncated and of which more tokens result than fit are left out and count as done.
+    """
+    for part in portions(sequences, CHUNK, reading):
+        some = list(sequences[part])
+        if reading.window == "chunk":
+            yield part.start + np.arange(len(some)), engine.rows(some, reading, causal=causal)
+            continue
+        encoded, fits = engine.whole(some)
         advance(len(encoded) - len(fits))
         if len(fits):
-            yield start + fits, [encoded[i] for i in fits]
+            yield part.start + fits, rows_of([[encoded[i]] for i in fits], engine.tokens)
 
 
 def _in_turn(engine: Engine, encoded: Sequence[Encoded]) -> Iterator[list[tuple[int, int]]]:

@@ -17,6 +17,7 @@ from torch import nn
 from ..errors import ConfigError, DataError, NotApplicable
 from ..transforms import Fitted, Log, Ranks, Unchanged
 from ..types import FloatArray, Inputs
+from .chunks import Reading
 from .engine import Engine
 from .finetuning import FineTuned, inputs_kind
 from .hub import HEAD
@@ -30,14 +31,14 @@ _COPIED = ("*.json", "*.txt", "*.model", "*.jinja", "*.py", "baserate.toml")
 class SavedHead:
     """The head of a fine-tuned network, and how it is read: all of its file.
 
-    `reads` is 'sequences', 'variants' or 'bases', `classes` their names in the order of the outputs, () for
-    measurements. `meaning` are the fields of `training.Head`; `transform` has the name of the task's transform and, of
-    ranks, the values and ranks of each output. `trained_on` names the task.
+    `reads` is 'sequences', 'variants' or 'bases', `reading` the fields of `chunks.Reading`, `classes` the names of the
+    outputs in their order, () for measurements. `meaning` are the fields of `training.Head`; `transform` has the name
+    of the task's transform and, of ranks, the values and ranks of each output. `trained_on` names the task.
     """
 
     reads: str
     pooling: str
-    max_length: int | None
+    reading: dict[str, Any]
     classes: tuple[str, ...]
     weight: list[list[float]]
     bias: list[float]
@@ -65,7 +66,7 @@ class SavedHead:
             linear.to(engine.device),
             Head(**{**self.meaning, **arrays}),
             self.pooling,
-            self.max_length,
+            Reading(**self.reading),
         )
         return _transform(self.transform).undo(fitted.predict(inputs))
 
@@ -86,7 +87,7 @@ def save(
     head = SavedHead(
         fitted.reads,
         fitted.pooling,
-        fitted.max_length,
+        asdict(fitted.reading),
         tuple(classes),
         fitted.head.weight.detach().cpu().double().tolist(),
         fitted.head.bias.detach().cpu().double().tolist(),

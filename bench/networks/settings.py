@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..errors import check_keys
 from ..settings import (
+    WINDOW,
     Setting,
     Settings,
     among,
@@ -24,13 +26,17 @@ from ..settings import (
 
 POOLINGS = ("mean", "max", "last", "cls")
 
-_MAX_LENGTH = count(None, "bases used of a longer sequence; by default the whole context")
+_MAX_LENGTH = count(None, "bases used of a longer sequence, or in a chunk of it; by default the whole context")
 
 EMBEDDING: Mapping[str, Setting] = {
     "layer": layer(-1, "hidden states: 0 the embeddings, -1 the last with its final norm", several=True),
     "pooling": one_of(*POOLINGS, default="mean", about="how the states of a sequence become one vector", several=True),
     "max_length": _MAX_LENGTH,
-    "truncation": one_of("left", "right", "both", default="both", about="the side on which a longer sequence is cut"),
+    **WINDOW,
+    "truncation": replace(
+        one_of("left", "right", "both", default="both", about="the side on which a longer sequence is cut"),
+        beside=("window", "truncate"),
+    ),
 }
 """The settings of a network's `embed`."""
 
@@ -86,6 +92,7 @@ TRAINING: Mapping[str, Setting] = {
         search=among("mean", "max"),
     ),
     "max_length": _MAX_LENGTH,
+    **WINDOW,
 }
 """The settings of a network's `fit`, beside those of what is trained."""
 
@@ -103,6 +110,8 @@ NETWORK: Mapping[str, Settings] = {"linear_probe": EMBEDDING, "fine_tune": TRAIN
 """The settings of a network by mode, for the cards of such models to declare."""
 
 SHARED: Mapping[str, Setting] = {
-    name: setting for name, setting in {**KINDS["full"], **TRAINING, **EMBEDDING}.items() if name != "train"
+    name: replace(setting, beside=None)
+    for name, setting in {**KINDS["full"], **TRAINING, **EMBEDDING}.items()
+    if name != "train" and name not in WINDOW
 }
 """Settings whose names the cards of other models share."""

@@ -79,11 +79,20 @@ def rule(
 
 
 def both_strands(
-    model: Any, inputs: Inputs, measure: Callable[[Pairs], FloatArray], kinds: tuple[Kind, ...], strands: str
+    model: Any,
+    inputs: Inputs,
+    measure: Callable[[Pairs], FloatArray],
+    kinds: tuple[Kind, ...],
+    strands: str,
+    *,
+    cut: bool = True,
 ) -> FloatArray:
-    """Return the mean of `measure` over the strands where it is a number, (n,), NaN for changes of other kinds."""
+    """Return the mean of `measure` over the strands where it is a number, (n,), NaN for changes of other kinds.
+
+    Windows are `cut` to the model's context about the change, or left as long as they are.
+    """
     context, frame = limits(model)
-    comparable = pairs(inputs, context=context, frame=frame).of(kinds)
+    comparable = pairs(inputs, context=context if cut else None, frame=frame).of(kinds)
     scores = np.full(len(inputs), np.nan)
     if len(comparable.rows):
         scores[comparable.rows] = mean_over_strands(
@@ -112,14 +121,27 @@ def change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], Flo
     return change
 
 
-def log_likelihood_of(model: Any, temperature: float) -> Callable[[Strings], FloatArray]:
+def log_likelihood_of(model: Any, temperature: float, **options: Any) -> Callable[[Strings], FloatArray]:
     """Return the model's log-likelihood at a temperature. Raises NotApplicable where it takes none."""
     if temperature == 1:
-        return lambda sequences: model.log_likelihood(sequences)
+        return lambda sequences: model.log_likelihood(sequences, **options)
     parameters = inspect.signature(model.log_likelihood).parameters.values()
     if not any(p.name == "temperature" or p.kind is p.VAR_KEYWORD for p in parameters):
         raise NotApplicable(f"temperature = {temperature}: {name_of(model)}.log_likelihood takes none; leave it at 1")
-    return lambda sequences: model.log_likelihood(sequences, temperature=temperature)
+    return lambda sequences: model.log_likelihood(sequences, temperature=temperature, **options)
+
+
+def window_of(model: Any, method: str, window: str, overlap: int | None) -> dict[str, Any]:
+    """Return the keywords by which a method reads long sequences as a rule is set to; {} where it cuts them.
+
+    Raises NotApplicable where the method cannot read them in chunks.
+    """
+    if window == "truncate":
+        return {}
+    parameters = inspect.signature(getattr(model, method)).parameters.values()
+    if not any(p.name == "window" or p.kind is p.VAR_KEYWORD for p in parameters):
+        raise NotApplicable(f"window = {window!r}: {name_of(model)}.{method} takes no window; leave it at 'truncate'")
+    return {"window": window, "overlap": overlap}
 
 
 def limits(model: Any) -> tuple[int | None, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError, NotApplicable
-from ..settings import flag, one_of
+from ..settings import WINDOW, flag, one_of
 from ..settings import layer as layer_setting
 from ..types import Examples, FloatArray, Inputs, Strings, strings
 from .alleles import has_bases, middle, reverse_complements
@@ -24,6 +24,7 @@ from .rule import (
     mean_over_strands,
     name_of,
     rule,
+    window_of,
 )
 from .vectors import once, unit
 
@@ -38,23 +39,33 @@ from .vectors import once, unit
         **STRANDS,
         "one_pass": flag(False, "for a masked model, take one pass without masks"),
         "temperature": TEMPERATURE,
+        **WINDOW,
     },
 )
 def likelihood(
-    model: Any, inputs: Inputs, train: Examples | None, *, strands: str, one_pass: bool, temperature: float
+    model: Any,
+    inputs: Inputs,
+    train: Examples | None,
+    *,
+    strands: str,
+    one_pass: bool,
+    temperature: float,
+    window: str,
+    overlap: int | None,
 ) -> FloatArray:
     """Return log-likelihoods per base (n,), or their changes from REF to ALT."""
+    cut = window == "truncate"
     # A language model has every method; its head decides which of them applies.
     if getattr(model, "head", "") != "masked" and hasattr(model, "log_likelihood"):
         if one_pass:
             raise ConfigError(f"one_pass: {name_of(model)} has a log-likelihood, which is one pass anyway")
-        total = log_likelihood_of(model, temperature)
+        total = log_likelihood_of(model, temperature, **window_of(model, "log_likelihood", window, overlap))
     else:
         if temperature != 1:
             raise ConfigError(f"temperature = {temperature}: a pseudo-log-likelihood has none")
+        options = window_of(model, "pseudo_log_likelihood", window, overlap) | ({"one_pass": True} if one_pass else {})
 
         def total(sequences: Strings) -> FloatArray:
-            options = {"one_pass": True} if one_pass else {}
             values: FloatArray = model.pseudo_log_likelihood(sequences, **options)
             return values
 
@@ -63,13 +74,13 @@ def likelihood(
         return values
 
     if inputs.alternates is not None:
-        return both_strands(model, inputs, change_in(per_base), EVERY, strands)
+        return both_strands(model, inputs, change_in(per_base), EVERY, strands, cut=cut)
     scores = np.full(len(inputs), np.nan)
     rows = np.array([i for i, s in enumerate(inputs.sequences) if has_bases(s)], np.int64)
     if len(rows):
         context, frame = limits(model)
-        middles = strings([s[middle(len(s), context, frame)] for s in inputs.sequences[rows]])
-        strands_of = [middles, reverse_complements(middles)] if strands == "both" else [middles]
+        read = [s[middle(len(s), context if cut else None, frame)] for s in inputs.sequences[rows]]
+        strands_of = [strings(read), reverse_complements(strings(read))] if strands == "both" else [strings(read)]
         scores[rows] = mean_over_strands([once(per_base, column) for column in strands_of])
     return scores
 
@@ -92,17 +103,27 @@ def likelihood(
             about="how states are pooled; '' leaves it to the model",
             several=True,
         ),
+        **WINDOW,
     },
 )
 def centroid(
-    model: Any, inputs: Inputs, train: Examples | None, *, strands: str, layer: int, pooling: str
+    model: Any,
+    inputs: Inputs,
+    train: Examples | None,
+    *,
+    strands: str,
+    layer: int,
+    pooling: str,
+    window: str,
+    overlap: int | None,
 ) -> FloatArray:
     """Return similarities to the class centroids: (n,) for two classes, else (n, classes)."""
     if inputs.alternates is not None:
         raise NotApplicable("centroid scores sequences, not variants or pairs")
     if train is None or not len(train):
         raise NotApplicable("centroid needs training examples, and this task has none")
-    options: dict[str, Any] = ({} if layer == -1 else {"layer": layer}) | ({"pooling": pooling} if pooling else {})
+    options = ({} if layer == -1 else {"layer": layer}) | ({"pooling": pooling} if pooling else {})
+    options |= window_of(model, "embed", window, overlap)
 
     def vectors(sequences: Strings) -> NDArray[np.float64]:
         strands_of = [sequences, reverse_complements(sequences)] if strands == "both" else [sequences]

@@ -22,6 +22,17 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class TokenEmbedder(Protocol):
+    """A model that also gives the vectors of all tokens of a sequence, for probes that read these."""
+
+    def embed_tokens(self, sequences: Strings, **settings: Any) -> list[NDArray[np.float32]]:
+        """Return the states (t, d) of the t tokens of each sequence, which must not depend on the batch.
+
+        `settings` are those of `embed`, without `pooling`.
+        """
+
+
+@runtime_checkable
 class SiteEmbedder(Protocol):
     """A model that also gives the vector of the token at a base.
 
@@ -56,6 +67,14 @@ class CausalModel(Protocol):
 
     def log_likelihood(self, sequences: Strings) -> FloatArray:
         """Return the log-likelihood of each sequence (n,), in nats, summed over its tokens."""
+
+
+@runtime_checkable
+class CountsTerms(Protocol):
+    """A masked or causal model that says how many log-probabilities its likelihoods add up; else it is one a base."""
+
+    def n_terms(self, sequences: Strings) -> FloatArray:
+        """Return the number of terms in the log-likelihood, or pseudo-log-likelihood, of each sequence (n,)."""
 
 
 @runtime_checkable

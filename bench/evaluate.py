@@ -192,11 +192,12 @@ class Worker:
 
     def begin(self, cell: Cell) -> Record:
         """Return the record of the cell before anything is computed."""
-        dropped = self.split(cell.task).dropped
+        split = self.split(cell.task)
+        missing = {"dropped": split.dropped, "left_out": dict(split.left_out)}
         return Record(
             spec=self.spec(cell),
             status="failed",
-            task=task_snapshot(cell.task) | ({"dropped": dropped} if dropped else {}),
+            task=task_snapshot(cell.task) | {key: value for key, value in missing.items() if value},
             model=model_snapshot(cell.card),
             grid=self.protocol.grid,
             searched={name: str(search) for name, search in cell.space.items()},

@@ -118,9 +118,9 @@ class Choice:
 
     `valid` is its score on valid by `metric`, the task's primary one where valid has what that needs, and None where
     it is undefined. `chosen` are the values that were chosen, by trials or by the model's own fit, such as a penalty or
-    an epoch, and `history` has a row for each epoch of training. `trials` are those of a budget, on the first seed, and
-    `trial` is the number of the one that was chosen; the first has the defaults. `n_train` counts the examples that the
-    seed trained on, 0 in records from before this was stored.
+    an epoch, and `history` has a row for each epoch of training, or each penalty. `trials` are those of a budget, on
+    the first seed, and `trial` is the number of the one that was chosen; the first has the defaults. `n_train` counts
+    the examples that the seed trained on, 0 in records from before this was stored.
     """
 
     seed: int

@@ -104,11 +104,25 @@ def _ended(cell: Cell, worker: Worker, results: Path | None, earlier: Record | N
         raise
     except (Exception, SystemExit) as error:  # one cell of many: its record keeps the reason
         log.debug("%s failed", cell, exc_info=True)
-        record = without_result(cell, worker, error, start)
+        return _without(cell, worker, results, earlier, error, start)
+    return Result(cell, record.status, record, record.error)
+
+
+def _without(
+    cell: Cell, worker: Worker, results: Path | None, earlier: Record | None, why: Exception | SystemExit, start: float
+) -> Result:
+    """Return the result of a cell that ended in an error, with its record, or without one if that cannot be written."""
+    try:
+        record = without_result(cell, worker, why, start)
         if earlier is not None and earlier.status == "done":
             return Result(cell, record.status, record, f"{record.error} (the record of other versions stays)")
         if results is not None:
             record = read_record(write_record(results, record, None))
+    except CannotWrite:
+        raise
+    except (Exception, SystemExit) as error:  # such as a card with a value that JSON does not have
+        log.debug("%s has no record", cell, exc_info=True)
+        return Result(cell, "failed", reason=f"{error_text(why)}; it has no record: {error_line(error)}")
     return Result(cell, record.status, record, record.error)
 
 

@@ -155,7 +155,7 @@ def one_of(
 
 def count(default: int | None, about: str, *, search: Search | None = None) -> Setting:
     """Return a setting that is a whole number from 1; None, where it is the default, means no limit."""
-    return Setting(default, about, "a whole number from 1", _is_count, search=search)
+    return Setting(default, about, "a whole number from 1", is_count, search=search)
 
 
 def positive(default: float, about: str, *, search: Search | None = None) -> Setting:
@@ -183,6 +183,12 @@ def layer(default: int, about: str, *, several: bool = False, search: Search | N
     return Setting(default, about, "a whole number, negative from the last", _is_whole, several=several, search=search)
 
 
+def depth(default: int, about: str, *, several: bool = False, search: Search | None = None) -> Setting:
+    """Return a setting that is the number of a layer, or a share of the depth, which means the same in any network."""
+    expected = "a whole number, negative from the last, or a share of the depth between 0 and 1"
+    return Setting(default, about, expected, _is_depth, several=several, search=search)
+
+
 def is_text(value: Any) -> bool:
     """Return whether the value is text."""
     return isinstance(value, str)
@@ -197,7 +203,8 @@ def _is_among(choices: tuple[str, ...], value: Any) -> bool:
     return isinstance(value, str) and value in choices
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Return whether the value is a whole number from 1."""
     return _is_whole(value) and value >= 1
 
 
@@ -219,6 +226,10 @@ def _is_flag(value: Any) -> bool:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_depth(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and 0 < value < 1)
 
 
 def _is_finite(value: Any) -> bool:

@@ -8,6 +8,7 @@ ones and their differences are paired. Examples that a model did not score are l
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -80,7 +81,11 @@ def point_value(model: Predictions, expression: Expression, s: int = 0) -> tuple
         if reason:
             return None, reason if value is None else f"{expression.column} {value}: {reason}"
     n = len(model.ids)
-    return float(_kernel(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0]), ""
+    with np.errstate(over="ignore", invalid="ignore"):
+        computed = float(_kernel(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0])
+    if not math.isfinite(computed):
+        return None, f"{expression.metric.label} of such large or small scores is not a finite number"
+    return computed, ""
 
 
 def unanswerable(model: Predictions, expression: Expression) -> bool:

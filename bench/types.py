@@ -100,7 +100,9 @@ class Examples:
     generation the next bases (n, k) as int64 indices into ACGT. `groups` must not straddle a split; `clusters`
     are what the bootstrap resamples (dependent examples must share one); `strata` are named columns of text
     to report by. `soft_masked` (n,) is the share of a sequence's letters that its source writes in lower case, None
-    if the source has none; models do not see it. Raises DataError where lengths differ or an id occurs twice.
+    if the source has none; models do not see it. `left_out` counts the rows of the source that are no example of their
+    own, by the reason, in words that follow a number: {'without a target': 3}; examples that are taken have none.
+    Raises DataError where lengths differ or an id occurs twice.
     """
 
     ids: StrArray
@@ -111,6 +113,7 @@ class Examples:
     strata: Mapping[str, StrArray] = field(default_factory=dict)
     intervals: Intervals | None = None
     soft_masked: FloatArray | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -175,16 +178,30 @@ class Examples:
 class Split:
     """Train, valid and test examples of a task; `train` and `valid` are empty where a task is zero-shot only.
 
-    `dropped` is how many examples the split rule leaves out, such as those in a gap between two parts.
+    `dropped` is how many examples the split rule leaves out, such as those in a gap between two parts; `left_out` are
+    the rows that the source left out before, by the reason, as in `Examples`.
     """
 
     train: Examples
     valid: Examples
     test: Examples
     dropped: int = field(default=0, kw_only=True)
+    left_out: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     def __iter__(self) -> Iterator[tuple[Part, Examples]]:
         yield from (("train", self.train), ("valid", self.valid), ("test", self.test))
+
+    @property
+    def omissions(self) -> str:
+        """The rows that are no example of a part, in words, as check, audit and cards say it; '' for none.
+
+        Such as '5 rows of the source left out (5 without a target); 2 rows in no part of the split'.
+        """
+        n = sum(self.left_out.values())
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items())
+        source = f"{n:,} {'row' if n == 1 else 'rows'} of the source left out ({reasons})" if n else ""
+        dropped = f"{self.dropped:,} {'row' if self.dropped == 1 else 'rows'} in no part of the split"
+        return "; ".join(filter(None, (source, dropped if self.dropped else "")))
 
     @functools.cached_property
     def data_fingerprint(self) -> str:

@@ -24,7 +24,7 @@ _PICK = random.Random(7)
 N = 40
 SEQUENCES = ["".join(_PICK.choices("ACGT", k=24)) for _ in range(N)]
 GENOME = {f"chr{i}": "".join(_PICK.choices("ACGT", k=900)) for i in (1, 2, 3)}
-_BUG = re.compile(r"Traceback|\b(Type|Value|Key|Index|Attribute|Overflow|Unicode\w*|Recursion|OS|Arrow\w*)Error\b")
+BUG = re.compile(r"Traceback|\b(Type|Value|Key|Index|Attribute|Overflow|Unicode\w*|Recursion|OS|Arrow\w*)Error\b")
 PARTS = ["train", "valid", "train", "test"]
 
 
@@ -55,7 +55,7 @@ def judge(said: Said, *names: str) -> None:
     if said.code == 2:
         assert re.fullmatch(r"baserate: [^\n]+\n", said.err), (said.err, said.out)
         assert any(name in said.err for name in names), said.err
-        assert not _BUG.search(said.err), said.err
+        assert not BUG.search(said.err), said.err
         assert not said.out, said.out
         return
     assert said.code in (0, 1), said

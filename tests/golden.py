@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from golden_inputs import KINDS, MODEL_IN, MODEL_WITH, SIZES, Native, places, split_of, split_rules, task_of
+from golden_inputs import KINDS, MODEL_IN, MODEL_WITH, SIZES, Native, places, split_of, split_rules, task_of, tokens
 
 from baserate import splits
 from baserate.errors import BaserateError, MissingExtra
@@ -86,12 +86,15 @@ def probes(name: str) -> tuple[str, Cases]:
         split = split_of(kind)
         rng = np.random.default_rng(len(kind))
         train, valid, test = (rng.normal(size=(n, 6)).astype(np.float32) * 2 + 1 for n in SIZES.values())
-        fitted = probe.fit(
-            *(train, split.train.targets, valid, split.valid.targets),
-            n_classes=n_classes,
-            seed=0,
-            **defaults(probe.settings),
-        )
+        if probe.tokens:
+            train, valid, test = (tokens(rng, n) for n in SIZES.values())
+        with in_float64():
+            fitted = probe.fit(
+                *(train, split.train.targets, valid, split.valid.targets),
+                n_classes=n_classes,
+                seed=0,
+                **defaults(probe.settings),
+            )
         out[kind] = np.column_stack([fitted.predict(test), np.full(len(test), fitted.valid_loss)])
     return f"version {probe.version}", out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from checkpoints import LAYOUTS, build, opened
 
 from baserate import splits
+from baserate.probes.tokens import TokenStates
 from baserate.registry import get_model, load_model
 from baserate.types import Examples, FloatArray, Inputs, Intervals, Split, Task, strings
 
@@ -120,6 +122,23 @@ def task_of(kind: str, *, variants: bool = False) -> Task:
         per_base=kind == "bases",
         zero_shot=("likelihood",) if kind in ("two classes", "bases") else (),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """States of tokens that are in memory."""
+
+    states: list[Any]
+
+    def read(self, rows: Any) -> list[Any]:
+        """Return the states (t, 6) at `rows`."""
+        return [self.states[i] for i in rows]
+
+
+def tokens(rng: np.random.Generator, n: int) -> TokenStates:
+    """Return states of 5 to 11 tokens for each of n examples."""
+    states = [rng.normal(size=(int(t), 6)).astype(np.float32) * 2 + 1 for t in rng.integers(5, 12, n)]
+    return TokenStates(Drawn(states), np.arange(n)[:, None])
 
 
 class Native:

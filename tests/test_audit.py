@@ -50,11 +50,14 @@ def examples(part: str, sequences: list[str], targets: Any, **columns: Any) -> E
 
 
 def clean(n: int = 400, **columns: Any) -> Split:
-    """Return random sequences of which every second one holds a motif; no two are related, and no feature tells."""
+    """Return random sequences of which every second one holds a motif, the others its bases in any order."""
     parts = []
     for seed, (part, size) in enumerate((("train", n), ("valid", n // 4), ("test", n // 2))):
-        found = [s[:50] + "TATAAA" + s[56:] if i % 2 else s for i, s in enumerate(drawn(size, seed))]
-        order = np.random.default_rng(seed).permutation(size)
+        rng = np.random.default_rng(seed)
+        found, at = drawn(size, seed), rng.integers(20, 94, size)
+        words = ["TATAAA" if i % 2 else "".join(rng.permutation(list("TATAAA"))) for i in range(size)]
+        found = [s[:a] + w + s[a + 6 :] for s, a, w in zip(found, at, words, strict=True)]
+        order = rng.permutation(size)
         parts.append(examples(part, [found[i] for i in order], np.array([i % 2 for i in order])))
     return Split(*parts)
 

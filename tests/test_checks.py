@@ -21,7 +21,11 @@ from baserate.cards.checkpoint import checkpoint_card
 from baserate.cards.task import task_card
 from baserate.checks import faults, results, run_checks
 from baserate.checks.loaded import LoadedModel
-from baserate.checks.weights import check_repeats_are_predicted, check_weights_are_not_random
+from baserate.checks.weights import (
+    check_likelihood_knows_dna,
+    check_repeats_are_predicted,
+    check_weights_are_not_random,
+)
 from baserate.errors import CheckFailed, MissingExtra
 from baserate.inhouse import FunctionModel
 from baserate.leaderboard import build_leaderboard, write_leaderboard
@@ -206,7 +210,8 @@ def test_checkpoints_of_every_kind_of_token_fail_nothing_but_that_they_were_neve
 ) -> None:
     folder = build(tmp_path / name, LAYOUTS[name])
     found = statuses(checkpoint_card(Location(str(folder), folder, "")))
-    assert {c for c, (s, _) in found.items() if s == "failed"} == {"repeats_are_predicted"}, found
+    untrained = {"repeats_are_predicted", "likelihood_knows_dna"}  # the second where the weights are small, too
+    assert {"repeats_are_predicted"} <= {c for c, (s, _) in found.items() if s == "failed"} <= untrained, found
     if LAYOUTS[name].head == "causal" and LAYOUTS[name].tokenizer != "bpe":
         assert "by 3 bases sum to 1)" in found["probabilities_sum_to_one"][1]
 
@@ -301,6 +306,37 @@ def test_likelihoods_that_do_not_sum_to_one_are_told() -> None:
     )
     right_end = {"zero_shot": {"rule": "right_end"}}
     assert failed(card(Logits, right_end)) == {"probabilities_sum_to_one"}
+
+
+@pytest.mark.parametrize("method", ["log_likelihood", "pseudo_log_likelihood"])
+def test_a_likelihood_that_knows_nothing_is_told_with_what_was_measured(method: str, tmp_path: Path) -> None:
+    modes = {"zero_shot": {"rule": "causal_delta" if method == "log_likelihood" else "pll"}}
+
+    def model(loss: Callable[[str], float]) -> ModelCard:
+        return card(lambda: FunctionModel(**{method: lambda x: [-len(s) * loss(s) for s in x]}), modes)
+
+    dead = model(lambda s: np.log(4) + 0.004 * s.count("CA") / len(s))
+    assert "likelihood_knows_dna" in failed(dead)
+    (fault,) = (f for f in faults(dead, tmp_path) if f.startswith("likelihood knows dna"))
+    assert "(1.39 nats per base of tandem repeats, 1.39 of their bases shuffled, alike in every sequence" in fault
+    assert "likelihood_knows_dna" not in failed(model(lambda s: 1.5 - s.count("CA") / len(s)))
+    assert "likelihood_knows_dna" not in failed(replace(dead, twin_of="other")), "a twin knows nothing on purpose"
+
+
+def test_a_dead_head_is_told_and_a_trained_one_is_not() -> None:
+    mlm = get_model("baserate_mlm")
+    assert check_likelihood_knows_dna(LoadedModel(mlm)).startswith("0.902 nats per token of tandem repeats, 1.41")
+    model = load_model(mlm)
+    forward = model.forward
+
+    def level(*arguments: Any, **options: Any) -> Any:
+        output, mask = forward(*arguments, **options)
+        output.logits = torch.zeros_like(output.logits)
+        return output, mask
+
+    model.forward = level
+    with pytest.raises(CheckFailed, match=r"1\.39 nats per token of tandem repeats, 1\.39 of .* knows nothing"):
+        check_likelihood_knows_dna(LoadedModel(replace(mlm, load=lambda: model)))
 
 
 def test_checks_load_a_model_twice_and_faults_once_per_weights(tmp_path: Path) -> None:

@@ -236,9 +236,11 @@ def test_undefined_metric_says_why(name, y, p, reason):
 
 
 def test_paired_accuracy_looks_at_signs_alone_and_not_at_the_targets():
-    """A model that cannot tell has one half, and the targets of such a task are all 0."""
+    """A model that cannot tell has one half, rounding or not, and the targets of such a task are all 0."""
     y, one = np.zeros(4), np.ones((1, 4), dtype=int)
-    for scores, want in (([-1e-9, -3, 5, 0], 0.625), ([0, 0, 0, 0], 0.5), ([-1, -1, -1, -1], 1.0)):
+    rounded = [-1e-9, -1e-15, 3e-12, -5e-10]
+    cases = [([-2e-9, -3, 5, 0], 0.625), ([0, 0, 0, 0], 0.5), (rounded, 0.5), ([-1, -1, -1, -1], 1.0)]
+    for scores, want in cases:
         p = np.array(scores, dtype=float)[:, None]
         assert METRICS.get("paired_accuracy").undefined(y, p) == ""
         assert METRICS.get("paired_accuracy")(y, p, one) == want

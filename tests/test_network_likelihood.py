@@ -37,6 +37,14 @@ K = 3
 """Of the k-mer layouts."""
 
 
+def change(ref: str, alt: str, terms: Callable[[str], list[float]]) -> float:
+    """Return by how much the sum of the terms changes; of alleles of unlike length the mean, times as many terms."""
+    x, y = terms(ref), terms(alt)
+    if len(ref) == len(alt):
+        return sum(y) - sum(x)
+    return float(np.mean(y) - np.mean(x)) * 2 / (1 / len(x) + 1 / len(y))
+
+
 class Literal:
     """A checkpoint through transformers alone, one row of tokens at a time."""
 
@@ -86,33 +94,33 @@ class Literal:
             total += found[b[slot]] - found[a[slot]]
         return total
 
+    def masked_in_turn(self, sequence: str) -> list[float]:
+        """Mask every token in turn; return the log-probabilities of what was there."""
+        ids = self.ids(sequence)
+        slots = [i for i in range(len(ids)) if ids[i] in self.dna]
+        return [self.log_probs(self.masked(ids, [slot]), slot)[ids[slot]] for slot in slots]
+
+    def unmasked(self, sequence: str) -> list[float]:
+        """Mask nothing."""
+        ids = self.ids(sequence)
+        return [self.log_probs(ids, i)[ids[i]] for i in range(len(ids)) if ids[i] in self.dna]
+
+    def left_to_right(self, sequence: str) -> list[float]:
+        """Read every token's probability off the one before it."""
+        ids = self.ids(sequence)
+        return [self.log_probs(ids[:i], -1)[ids[i]] for i in range(1, len(ids)) if ids[i] in self.dna]
+
     def pll(self, ref: str, alt: str) -> float:
-        """Mask every token of both in turn; sum the log-probabilities of what was there."""
-
-        def total(sequence: str) -> float:
-            ids = self.ids(sequence)
-            slots = [i for i in range(len(ids)) if ids[i] in self.dna]
-            return sum(self.log_probs(self.masked(ids, [slot]), slot)[ids[slot]] for slot in slots)
-
-        return total(alt) - total(ref)
+        """Mask every token of both in turn."""
+        return change(ref, alt, self.masked_in_turn)
 
     def pll_one_pass(self, ref: str, alt: str) -> float:
-        """Mask nothing."""
-
-        def total(sequence: str) -> float:
-            ids = self.ids(sequence)
-            return sum(self.log_probs(ids, i)[ids[i]] for i in range(len(ids)) if ids[i] in self.dna)
-
-        return total(alt) - total(ref)
+        """Mask no token of either."""
+        return change(ref, alt, self.unmasked)
 
     def causal_delta(self, ref: str, alt: str) -> float:
-        """Read every token's probability off the one before it."""
-
-        def total(sequence: str) -> float:
-            ids = self.ids(sequence)
-            return sum(self.log_probs(ids[:i], -1)[ids[i]] for i in range(1, len(ids)) if ids[i] in self.dna)
-
-        return total(alt) - total(ref)
+        """Read both from the left."""
+        return change(ref, alt, self.left_to_right)
 
     def right_end(self, ref: str, alt: str) -> float:
         """Sum the probabilities of the tokens that begin with ALT, and of those with REF, after the left flank."""
@@ -256,6 +264,31 @@ def test_a_rule_is_what_is_written_down(
     assert np.nanstd(expected) > 1e-3
 
 
+@pytest.mark.parametrize("name", MASKED + CAUSAL)
+def test_a_network_that_knows_nothing_tells_no_insertion_from_a_deletion(
+    make: Callable[[str], tuple[LanguageModel, Literal]], name: str
+) -> None:
+    """Whatever a token is, and whether or not the first has a prediction; raw sums tell them apart for certain."""
+    model = copy.copy(make(name)[0])
+    forward = model.forward
+
+    def level(*arguments: Any, **options: Any) -> Any:
+        output, mask = forward(*arguments, **options)
+        output.logits = torch.zeros_like(output.logits)
+        return output, mask
+
+    model.forward = level  # type: ignore[method-assign]
+    refs, alts = [], []
+    for i, ref in enumerate(dna(8, 40, seed=9)):
+        refs.append(ref)
+        alts.append(ref[:20] + ref[20 + i :] if i % 2 else ref[:20] + "GATTACA"[: i + 1] + ref[20:])
+    inputs = Inputs(strings(refs), strings(alts), np.full(8, 20))
+    for rule in ("causal_delta",) if name in CAUSAL else ("pll", "pll_one_pass"):
+        np.testing.assert_array_equal(score(model, inputs, rule), np.zeros(8))
+        raw = score(model, inputs, rule, indels="raw")
+        assert raw[1::2].min() > raw[::2].max()
+
+
 @pytest.mark.parametrize(("name", "rule", "literal", "settings"), RULES)
 def test_either_strand_gives_the_same(
     make: Callable[[str], tuple[LanguageModel, Literal]], name: str, rule: str, literal: str, settings: dict[str, Any]
@@ -365,14 +398,13 @@ def test_a_flank_whose_tokens_do_not_fit_is_skipped(make: Callable[[str], tuple[
 def test_a_class_is_scored_by_its_likelihood_per_base(make: Callable[[str], tuple[LanguageModel, Literal]]) -> None:
     sequences = dna(4, (12, 30), seed=4)
     for name, rule, settings in (
-        ("llama", "causal_delta", {}),
-        ("esm-rotary", "pll", {}),
-        ("esm-rotary", "pll_one_pass", {"one_pass": True}),
+        ("llama", "left_to_right", {}),
+        ("esm-rotary", "masked_in_turn", {}),
+        ("esm-rotary", "unmasked", {"one_pass": True}),
     ):
         model, ours = make(name)
-        # A sequence without DNA has the likelihood 0, so that the difference is that of the other.
         expected = [
-            np.mean([getattr(ours, rule)("", turn(s)) for turn in (str, reverse_complement)]) / len(s)
+            np.mean([sum(getattr(ours, rule)(turn(s))) for turn in (str, reverse_complement)]) / len(s)
             for s in sequences
         ]
         found = score(model, Inputs(sequences), "likelihood", **settings)

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from baserate.cards.task import task_card
 from baserate.checks import run_checks
 from baserate.dna.genomes import add_genome
 from baserate.errors import BaserateError, ConfigError
-from baserate.new_task import NewTask, new_task
+from baserate.new_task import Choices, NewTask, new_task
 from baserate.new_task.direction import direction_of
 from baserate.new_task.target import ordered
 from baserate.registry import TASKS
@@ -54,6 +55,13 @@ def genome(here: Path) -> dict[str, str]:
     contigs = {f"chr{i}": dna(4000) for i in (1, 2, 3, 4)}
     (here / "genome.fa").write_text("".join(f">{name}\n{sequence}\n" for name, sequence in contigs.items()))
     return contigs
+
+
+def statuses(made: NewTask) -> dict[str, str]:
+    """Return the status of each check, of which none fails."""
+    results = {r.check: r.status for r in run_checks(made.task)}
+    assert "failed" not in results.values(), results
+    return results
 
 
 def value(made: NewTask, key: str) -> object:
@@ -138,7 +146,7 @@ def test_bed_and_variants_need_a_genome_and_split_by_chromosome(here: Path, geno
     for name in ("t.bed", "v.vcf"):
         with pytest.raises(BaserateError, match=f"^{name}: holds .*with --genome"):
             new_task(name)
-        made = new_task(name, genome="genome.fa")
+        made = new_task(name, Choices(genome="genome.fa"))
         assert value(made, "rule") == "by_chromosome" and value(made, "genome") == "genome.fa"
         conforms(made)
     assert made.task.variants and value(made, "target") == "pathogenic" and value(made, "id") == "ID"
@@ -166,7 +174,7 @@ def test_intervals_in_a_table_and_labels_in_info(here: Path, genome: dict[str, s
         "end": [10 + 60 * (i // 4) + 40 + i % 3 for i in range(N)],
         "state": LABELS,
     }
-    made = new_task(str(write_table(here / "i.csv", columns)), genome="genome.fa")
+    made = new_task(str(write_table(here / "i.csv", columns)), Choices(genome="genome.fa"))
     assert value(made, "bed") == "i.csv" and value(made, "target") == "state" and value(made, "width") == 41
     conforms(made)
     lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
@@ -176,7 +184,7 @@ def test_intervals_in_a_table_and_labels_in_info(here: Path, genome: dict[str, s
         called = ("Benign", "Pathogenic")[i // 4 % 2]
         lines.append(f"{name}\t{at}\t.\t{ref}\t{'ACGT'['ACGT'.index(ref) - 1]}\t.\tPASS\tCLNSIG={called};AF=0.{i + 1}")
     (here / "clinvar.vcf").write_text("\n".join(lines) + "\n")
-    made = new_task("clinvar.vcf", genome="genome.fa")
+    made = new_task("clinvar.vcf", Choices(genome="genome.fa"))
     assert value(made, "target") == "CLNSIG" and made.task.classes == ("Benign", "Pathogenic")
     conforms(made)
 
@@ -188,14 +196,14 @@ def test_strands_are_read_by_the_codes_that_files_use(here: Path, genome: dict[s
     for name, codes in (("signs", "+-"), ("numbers", ("1", "-1"))):
         columns = {"gene": [f"g{i}" for i in range(N)], "chromosome": [c for c, _ in at], "start": [s for _, s in at]}
         columns |= {"end": [s + 50 for _, s in at], "strand": [codes[i % 3 == 0] for i in range(N)], "label": LABELS}
-        made[name] = new_task(str(write_table(here / f"{name}.tsv", columns, "\t")), genome="genome.fa")
+        made[name] = new_task(str(write_table(here / f"{name}.tsv", columns, "\t")), Choices(genome="genome.fa"))
         conforms(made[name])
     signs, numbers = (made[name].task.source() for name in ("signs", "numbers"))
     assert signs.inputs.sequences.tolist() == numbers.inputs.sequences.tolist()
     columns["strand"] = ["2" if code == "-1" else code for code in columns["strand"]]
     with pytest.raises(BaserateError, match=r"t\.tsv: row 1: strand is '2', expected .* rename the column if it is"):
-        new_task(str(write_table(here / "t.tsv", columns, "\t")), genome="genome.fa")
-    assert value(new_task("t.tsv", genome="genome.fa", targets=["strand"]), "stranded") is False
+        new_task(str(write_table(here / "t.tsv", columns, "\t")), Choices(genome="genome.fa"))
+    assert value(new_task("t.tsv", Choices(genome="genome.fa", targets=["strand"])), "stranded") is False
 
 
 def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, str]) -> None:
@@ -207,11 +215,11 @@ def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, s
             ref, alt = (genome[chrom][at - 1 : at + 700], ref) if i < 10 else (ref, ("*", "<DEL>")[i % 2])
         lines.append(f"{chrom}\t{at}\t{ref}\t{alt}\t{LABELS[i]}")
     (here / "v.vcf").write_text("\n".join(lines) + "\n")
-    made = new_task("v.vcf", genome="genome.fa")
+    made = new_task("v.vcf", Choices(genome="genome.fa"))
     conforms(made, "direction_is_stated")
     alt, long, _ = made.notes
-    assert alt.startswith(f"20 of {N} rows have no ALT of bases") and alt.endswith("they are left out")
-    assert long.startswith(f"10 of {N} rows have an allele that the window cannot hold") and "width = 703" in long
+    assert alt.startswith(f"20 of {N} rows without an ALT of bases") and alt.endswith("they are left out")
+    assert long.startswith(f"10 of {N} rows with an allele that the window cannot hold") and "width = 703" in long
     assert len(made.task.source()) == N - 30
 
 
@@ -224,13 +232,13 @@ def test_peaks_without_labels_are_positives_without_negatives(here: Path, genome
     )
     (here / "peaks.bed").write_text(text + "\n")
     with pytest.raises(BaserateError) as caught:
-        new_task("peaks.bed", genome="genome.fa")
+        new_task("peaks.bed", Choices(genome="genome.fa"))
     said = str(caught.value)
     assert said.startswith("peaks.bed: intervals without labels, which are positives without negatives; --negat")
     assert ("name it with --target: " in said and "'score' (whole numbers, 0 to 999)" in said) == bool(name)
     assert "\n" not in said and not (here / "peaks.toml").exists()
     if name:
-        made = new_task("peaks.bed", genome="genome.fa", targets=["score"])
+        made = new_task("peaks.bed", Choices(genome="genome.fa", targets=["score"]))
         assert made.task.kind == "regression"
         conforms(made)
 
@@ -240,13 +248,11 @@ def test_a_split_whose_parts_share_sequences_is_kept_and_told(here: Path) -> Non
     columns = {"name": [f"s{i}" for i in range(N)], "seq": [*SEQUENCES[:200], *SEQUENCES[1:41]], "label": LABELS}
     made = new_task(str(write_table(here / "t.csv", {**columns, "part": parts})))
     assert value(made, "group") == "name" and any("are in more than one part" in note for note in made.notes)
-    failed = [r for r in run_checks(made.task) if r.status == "failed"]
-    assert [r.check for r in failed] == ["no_sequence_in_two_parts"]
+    assert statuses(made)["no_sequence_in_two_parts"] == "skipped"
     del columns["name"]
     nameless = new_task(str(write_table(here / "u.csv", {**columns, "part": parts})))
     assert value(nameless, "group") == "row"
-    failed = [r for r in run_checks(nameless.task) if r.status == "failed"]
-    assert [r.check for r in failed] == ["no_sequence_in_two_parts"]
+    assert statuses(nameless)["no_sequence_in_two_parts"] == "skipped"
 
 
 def test_a_card_says_what_became_of_its_split(here: Path) -> None:
@@ -276,7 +282,7 @@ def test_families_too_large_to_hold_out_are_split_at_random_and_it_says_so(here:
         changed = [sequence[:i] + "ACGT"[("ACGT".index(sequence[i]) + 1) % 4] + sequence[i + 1 :] for i in range(n)]
         return changed
 
-    columns = {"seq": [*mutants(SEQUENCES[0], 30), *mutants(SEQUENCES[1], 30)], "label": ["a"] * 30 + ["b"] * 30}
+    columns = {"seq": [*mutants(SEQUENCES[0], 30), *mutants(SEQUENCES[1], 30)], "label": ["off"] * 30 + ["on"] * 30}
     made = new_task(str(write_table(here / "t.csv", columns)))
     assert value(made, "rule") == "by_group" and any("each too large" in note for note in made.notes)
     assert len(load_split(made.task).test) > 0
@@ -394,13 +400,13 @@ def test_options_settle_what_is_ambiguous(here: Path) -> None:
         "hk": [i / 7 for i in range(N)],
     }
     file = str(write_table(here / "t.csv", columns))
-    made = new_task(file, sequence="a", targets=["dev", "hk"], name="mine")
+    made = new_task(file, Choices(sequence="a", targets=["dev", "hk"]), name="mine")
     assert made.task.kind == "regression" and made.task.classes == ("dev", "hk") and made.path.name == "mine.toml"
     with pytest.raises(BaserateError, match=r"mine\.toml exists already; --force overwrites it"):
-        new_task(file, sequence="a", targets=["x"], name="mine")
-    assert new_task(file, sequence="a", targets=["x"], name="mine", force=True).task.kind == "classification"
+        new_task(file, Choices(sequence="a", targets=["x"]), name="mine")
+    assert new_task(file, Choices(sequence="a", targets=["x"]), name="mine", force=True).task.kind == "classification"
     with pytest.raises(BaserateError, match=r"--target 'devs': no such column; did you mean 'dev'"):
-        new_task(file, targets=["devs"])
+        new_task(file, Choices(targets=["devs"]))
     with pytest.raises(BaserateError, match=r"no such file; did you mean '.*t\.csv'"):
         new_task(str(here / "t.cvs"))
 
@@ -483,9 +489,9 @@ def test_real_files(here: Path, file: str) -> None:
 def test_a_task_is_named_after_its_card(here: Path) -> None:
     """So that two cards of one table, a target each, are two tasks."""
     table = write_table(here / "t.csv", {"seq": SEQUENCES, "dev": LABELS, "hk": LABELS})
-    made = [new_task(str(table), targets=[name], out=here / f"by-{name}.v2.toml") for name in ("dev", "hk")]
+    made = [new_task(str(table), Choices(targets=[name]), out=here / f"by-{name}.v2.toml") for name in ("dev", "hk")]
     assert [m.task.name for m in made] == ["by-dev_v2", "by-hk_v2"]
-    assert new_task(str(table), targets=["dev"], out=here / "other.toml", name="mine").task.name == "mine"
+    assert new_task(str(table), Choices(targets=["dev"]), out=here / "other.toml", name="mine").task.name == "mine"
 
 
 WORDS = [
@@ -559,24 +565,24 @@ def variants_of(genome: dict[str, str], labels: Sequence[object]) -> str:
 def test_the_direction_of_variants_is_written_or_said_to_be_unknown(here: Path, genome: dict[str, str]) -> None:
     for known in (("Pathogenic", "Benign"), ("deleterious", "tolerated")):
         (here / "v.vcf").write_text(variants_of(genome, [known[i // 4 % 2] for i in range(N)]))
-        made = new_task("v.vcf", genome="genome.fa", force=True)
+        made = new_task("v.vcf", Choices(genome="genome.fa"), force=True)
         assert made.task.classes == (known[1], known[0]) and made.task.deleterious is True and not made.notes
         assert made.text.count("deleterious = true ") == 1
         conforms(made)
     (here / "v.vcf").write_text(variants_of(genome, [("left", "right")[i // 4 % 2] for i in range(N)]))
-    made = new_task("v.vcf", genome="genome.fa", force=True)
+    made = new_task("v.vcf", Choices(genome="genome.fa"), force=True)
     assert made.task.deleterious is None and "deleterious" not in made.text
     assert made.notes[0].endswith("if 'right' is, add --deleterious, if it is the less harmful, --not-deleterious")
     conforms(made, "direction_is_stated")
     for given in (True, False):
-        said = new_task("v.vcf", genome="genome.fa", force=True, deleterious=given)
+        said = new_task("v.vcf", Choices(genome="genome.fa", deleterious=given), force=True)
         assert said.task.deleterious is given and not said.notes
     (here / "v.vcf").write_text(variants_of(genome, [round(float(x), 3) for x in RNG.normal(size=N)]))
-    measured = new_task("v.vcf", genome="genome.fa", force=True)
+    measured = new_task("v.vcf", Choices(genome="genome.fa"), force=True)
     assert measured.task.kind == "regression" and "if a higher 'CLNSIG' is, add --deleterious" in measured.notes[0]
     write_table(here / "t.csv", {"seq": SEQUENCES, "state": LABELS})
     with pytest.raises(BaserateError, match=r"--deleterious: t\.csv asks for no direction of variants; leave"):
-        new_task("t.csv", deleterious=True)
+        new_task("t.csv", Choices(deleterious=True))
 
 
 def test_a_genome_is_looked_at_when_the_card_is_written(
@@ -607,24 +613,24 @@ def test_a_genome_is_looked_at_when_the_card_is_written(
         "mine": "is a folder",
     }.items():
         with pytest.raises(ConfigError) as error:
-            new_task("t.bed", genome=given)
+            new_task("t.bed", Choices(genome=given))
         assert str(error.value).startswith(f"--genome {given}: {said}") and "\n" not in str(error.value)
         assert not list(here.glob("*.toml"))
     (here / "mine").rmdir()
     for good in ("genome.fa", "mine"):
-        made = new_task("t.bed", genome=good, force=True)
+        made = new_task("t.bed", Choices(genome=good), force=True)
         assert value(made, "genome") == good and load_split(made.task).test
     odd = rows[: N // 2] + [row.replace("\t", "x\t", 1) for row in rows[N // 2 :]]
     (here / "t.bed").write_text("\n".join(odd) + "\n")
     with pytest.raises(ConfigError, match=r"no contig '1x', as in row 121 of t\.bed; .*chr1.*: another assembly\?"):
-        new_task("t.bed", genome="genome.fa", force=True)
+        new_task("t.bed", Choices(genome="genome.fa"), force=True)
 
 
 def test_variants_without_a_verdict_are_left_out_and_it_says_so(here: Path, genome: dict[str, str]) -> None:
     names = ("Pathogenic", "Benign", "Uncertain_significance", "Benign", "Pathogenic", "not_provided")
     labels = [names[i // 4 % 6] for i in range(N)]
     (here / "v.vcf").write_text(variants_of(genome, labels))
-    made = new_task("v.vcf", genome="genome.fa")
+    made = new_task("v.vcf", Choices(genome="genome.fa"))
     assert made.task.classes == ("Benign", "Pathogenic") and made.task.deleterious is True
     assert value(made, "leave_out") == ["Uncertain_significance", "not_provided"]
     assert any("80 rows of 'Uncertain_significance', 'not_provided' are left out" in note for note in made.notes)
@@ -636,3 +642,17 @@ def test_variants_without_a_verdict_are_left_out_and_it_says_so(here: Path, geno
     made.path.write_text(made.text.replace('"not_provided"]', '"not_provided", "Benign", "Pathogenic"]'))
     with pytest.raises(BaserateError, match=r"leave_out = .* leaves no row"):
         load_split(task_card(made.path))
+
+
+def test_every_choice_is_an_option_of_the_command_with_the_same_default() -> None:
+    import click
+
+    from baserate.cli.new import task as command
+
+    context = click.Context(command)
+    options = {o.name: o for o in command.params}
+    for field in fields(Choices):
+        option = options.pop(field.name)
+        given = option.process_value(context, option.get_default(context))
+        assert (list(given) if isinstance(given, tuple) else given) in (field.default, list(field.default or ()) or [])
+    assert set(options) == {"files", "name", "out", "force", "quiet", "data_dir"}

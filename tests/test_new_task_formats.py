@@ -14,7 +14,7 @@ from packing import PACKINGS, packed
 from baserate.cards.task import task_card
 from baserate.checks import run_checks
 from baserate.errors import BaserateError
-from baserate.new_task import NewTask, new_task
+from baserate.new_task import Choices, NewTask, new_task
 from baserate.splits import load_split
 
 RNG = np.random.default_rng(5)
@@ -71,7 +71,10 @@ def test_a_zip_and_a_vcf_of_bgzip() -> None:
     bases = [genome[70 * i + 99] for i in range(N)]
     rows = [f"chr1\t{70 * i + 100}\t.\t{b}\t{'ACGT'['ACGT'.index(b) - 1]}\t{i % 2}\n" for i, b in enumerate(bases)]
     packed(Path("v.vcf.bgz"), ("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tY\n" + "".join(rows)).encode())
-    assert sum(len(examples) for _, examples in load_split(new_task("v.vcf.bgz", genome="g.fa").task)) == N
+    variants = new_task("v.vcf.bgz", Choices(genome="g.fa"))
+    assert [len(examples) for _, examples in load_split(variants.task)] == [0, 0, N]  # all windows overlap
+    assert any("all are in test: for zero-shot scores alone" in note for note in variants.notes)
+    assert not [r for r in run_checks(variants.task) if r.status == "failed"]
 
 
 def test_a_spreadsheet() -> None:
@@ -120,7 +123,7 @@ def test_spaced_kmers_are_joined_and_other_words_told_by_row() -> None:
     Path("u.csv").write_bytes(csv([" ".join(s[i : i + 10] for i in range(0, 50, 10)) for s in SEQUENCES]))
     for sequence in ("", "sequence"):
         with pytest.raises(BaserateError, match=r"u\.csv: row 1: column 'sequence' is several words of DNA"):
-            new_task("u.csv", sequence=sequence)
+            new_task("u.csv", Choices(sequence=sequence))
     Path("v.csv").write_bytes(csv([*spaced[:-1], SEQUENCES[-1]]))
     with pytest.raises(BaserateError, match=r"v\.csv: row 120: column 'sequence' is one word, where rows before are"):
         new_task("v.csv")
@@ -129,7 +132,7 @@ def test_spaced_kmers_are_joined_and_other_words_told_by_row() -> None:
 @pytest.mark.parametrize("sequence", ["", "sequence"])
 def test_rna_is_written_on_the_card(sequence: str) -> None:
     Path("t.csv").write_bytes(csv([s.replace("T", "U") for s in SEQUENCES]))
-    made = new_task("t.csv", sequence=sequence)
+    made = new_task("t.csv", Choices(sequence=sequence))
     assert 'alphabet = "RNA"' in made.text
     has_all(made)
     made.path.write_text(made.text.replace('"RNA"', '"DNA"'))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from baserate.checks import run_checks
-from baserate.errors import BaserateError
-from baserate.new_task import NewTask, new_task
+from baserate.errors import BaserateError, ConfigError
+from baserate.new_task import Choices, NewTask, new_task
 from baserate.splits import load_split
 
 RNG = np.random.default_rng(11)
@@ -77,8 +77,9 @@ def test_a_folder_of_a_file_for_each_class(here: Path) -> None:
     fasta(here / "set" / "enhancer.fasta", POSITIVE)
     fasta(here / "set" / "other.fasta", NEGATIVE)
     (here / "set" / "README.md").write_text("not data")
+    (here / "set" / "genes.gff3").write_text("##gff-version 3")
     made = new_task("set")
-    assert made.task.classes == ("enhancer", "other") and made.path == Path("set.toml")
+    assert made.task.classes == ("other", "enhancer") and made.path == Path("set.toml")
     parts = labelled(made)
     assert sum(map(len, parts.values())) == 2 * N and {"enhancer", "other"} == set(parts["test"].values())
 
@@ -123,11 +124,11 @@ def test_a_file_without_a_header_line(here: Path) -> None:
     csv(here / "t.csv", [*POSITIVE, *NEGATIVE], [1] * N + [0] * N, header="")
     with pytest.raises(BaserateError, match=r"first line holds DNA.*--columns sequence,label"):
         new_task("t.csv")
-    made = new_task("t.csv", columns=["sequence", "label"])
+    made = new_task("t.csv", Choices(columns=["sequence", "label"]))
     parts = labelled(made)
     assert sum(map(len, parts.values())) == 2 * N and made.sample.n == 2 * N
     with pytest.raises(BaserateError, match=r"t.csv: row 1: 2 fields where the header has 3"):
-        new_task("t.csv", columns=["a", "b", "c"], name="other")
+        new_task("t.csv", Choices(columns=["a", "b", "c"]), name="other")
 
 
 @pytest.mark.parametrize(
@@ -181,8 +182,8 @@ def test_two_columns_that_fit_are_asked_about_whatever_their_names(here: Path) -
     with pytest.raises(BaserateError, match=r"2 columns hold DNA, 'utr' \(50 bp\), 'seq' \(110 bp\).*--sequence"):
         new_task(name)
     with pytest.raises(BaserateError, match=r"2 columns can be the target: 'hrl'.*, 'phenotype'.*--target"):
-        new_task(name, sequence="seq")
-    made = new_task(name, sequence="seq", targets=["hrl"])
+        new_task(name, Choices(sequence="seq"))
+    made = new_task(name, Choices(sequence="seq", targets=["hrl"]))
     assert made.task.kind == "regression" and value(made, "sequence") == "seq"
     plain = table(
         here / "u.csv",
@@ -199,10 +200,10 @@ def test_alleles_beside_sequences_and_any_names_for_a_pair(here: Path) -> None:
     made = new_task(table(here / "t.csv", columns))
     assert (value(made, "sequence"), value(made, "alternate")) == ("ref", "alt") and made.task.variants
     columns = {"RefAllele": POSITIVE, "Other": changed, "psi": psi}
-    made = new_task(table(here / "u.csv", columns), pair=("RefAllele", "Other"))
+    made = new_task(table(here / "u.csv", columns), Choices(reference="RefAllele", alternate="Other"))
     assert (value(made, "sequence"), value(made, "alternate")) == ("RefAllele", "Other")
     with pytest.raises(BaserateError, match="give both, without --sequence"):
-        new_task("u.csv", pair=("RefAllele", ""), name="v")
+        new_task("u.csv", Choices(reference="RefAllele"), name="v")
 
 
 @pytest.mark.parametrize(
@@ -242,34 +243,58 @@ def test_what_is_no_list_of_classes(here: Path, label: list[str], message: str) 
 def test_classes_that_differ_in_their_case_are_one_with_a_note(here: Path) -> None:
     labels = ["Promoter", "other", "promoter", "Promoter", "Other", "other"] * 10
     made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}))
-    assert made.task.classes == ("Promoter", "other")
+    assert made.task.classes == ("other", "Promoter")
     assert any("'Promoter', 'promoter' of 'label' are one class, 'Promoter'" in note for note in made.notes)
     targets = {s: t for _, e in load_split(made.task) for s, t in zip(e.inputs.sequences, e.targets, strict=True)}
-    assert [targets[s] for s in POSITIVE] == [int(y.lower() == "other") for y in labels]
+    assert [targets[s] for s in POSITIVE] == [int(y.lower() == "promoter") for y in labels]
 
 
 @pytest.mark.parametrize(
-    ("labels", "positive", "classes", "noted"),
+    ("labels", "classes"),
     [
-        (("weak", "strong"), "", ("weak", "strong"), False),
-        (("inactive", "active"), "", ("inactive", "active"), False),
-        (("tRNA", "rRNA"), "", ("rRNA", "tRNA"), True),
-        (("tRNA", "rRNA"), "rRNA", ("tRNA", "rRNA"), False),
+        (("strong", "weak"), ("weak", "strong")),
+        (("active", "inactive"), ("inactive", "active")),
+        (("High", "medium"), ("medium", "High")),
+        (("active", "dormant"), ("dormant", "active")),
+        (("enhancer_neg", "enhancer"), ("enhancer_neg", "enhancer")),
+        (("promoter", "non-promoter"), ("non-promoter", "promoter")),
+        (("promoter", "other"), ("other", "promoter")),
+        (("2", "10"), ("2", "10")),
+        (("-1", "1"), ("-1", "1")),
+        (("1", "0"), ("0", "1")),
+        (("class1", "class0"), ("class0", "class1")),
+        (("T", "F"), ("F", "T")),
+        (("yes", "no"), ("no", "yes")),
     ],
 )
-def test_the_positive_class(
-    here: Path, labels: tuple[str, str], positive: str, classes: tuple[str, str], noted: bool
+def test_words_say_which_class_is_the_positive_one(
+    here: Path, labels: tuple[str, str], classes: tuple[str, str]
 ) -> None:
-    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30}), positive=positive)
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30}))
     assert made.task.classes == classes
-    assert any("--positive" in note for note in made.notes) == noted
+
+
+@pytest.mark.parametrize("labels", [("tRNA", "rRNA"), ("F", "M"), ("inactive", "weak"), ("strong", "active")])
+def test_where_no_word_says_which_class_is_positive_it_is_asked(here: Path, labels: tuple[str, str]) -> None:
+    path = table(here / "t.csv", {"sequence": POSITIVE, "label": list(labels) * 30})
+    with pytest.raises(ConfigError, match=r"no word says which of .* is the positive class, on which AUPRC and F1"):
+        new_task(path)
+    made = new_task(path, Choices(positive=labels[0]))
+    assert made.task.classes == (labels[1], labels[0])
+
+
+def test_the_positive_class_is_asked_of_two_classes_alone(here: Path) -> None:
+    three = table(here / "t.csv", {"sequence": POSITIVE, "label": ["tRNA", "rRNA", "mRNA"] * 20})
+    assert new_task(three).task.classes == ("mRNA", "rRNA", "tRNA")
+    with pytest.raises(ConfigError, match="--positive 'tRNA': expected one of two classes"):
+        new_task(three, Choices(positive="tRNA"), force=True)
 
 
 def test_headers_that_are_labels_alone(here: Path) -> None:
     sequences = [*POSITIVE, *NEGATIVE]
     text = "".join(f">{('tRNA', 'rRNA')[i % 2]}\n{s}\n" for i, s in enumerate(sequences))
     (here / "t.fa").write_text(text)
-    made = new_task("t.fa")
+    made = new_task("t.fa", Choices(positive="tRNA"))
     assert value(made, "target") == "label" and made.task.classes == ("rRNA", "tRNA")
     parts = labelled(made)
     assert {**parts["train"], **parts["valid"], **parts["test"]} == {
@@ -280,7 +305,7 @@ def test_headers_that_are_labels_alone(here: Path) -> None:
         (here / "set" / f"{part}.fa").write_text(
             "".join(f">{('tRNA', 'rRNA')[i % 2]}\n{s}\n" for i, s in list(enumerate(sequences))[rows])
         )
-    made = new_task("set")
+    made = new_task("set", Choices(positive="tRNA"))
     assert sum(map(len, labelled(made).values())) == 120
 
 
@@ -302,7 +327,7 @@ def test_rows_without_a_measurement_are_left_out_or_named(here: Path, missing: s
         BaserateError, match=rf"t.csv: row 9: 'y' is '{missing}'; 2 of 60 rows have no 'y'.*--drop-missing"
     ):
         new_task(name)
-    made = new_task(name, drop_missing=True)
+    made = new_task(name, Choices(drop_missing=True))
     assert made.task.kind == "regression" and value(made, "drop_missing") is True
     loaded = {s: y for _, e in load_split(made.task) for s, y in zip(e.inputs.sequences, e.targets, strict=True)}
     assert loaded == {s: i / 7 for i, s in enumerate(POSITIVE) if i not in (8, 30)}
@@ -311,7 +336,8 @@ def test_rows_without_a_measurement_are_left_out_or_named(here: Path, missing: s
 def test_rows_without_a_class_are_left_out_and_others_keep_their_row_numbers(here: Path) -> None:
     labels = ["a", "b"] * 30
     labels[3] = ""
-    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}), drop_missing=True)
+    choices = Choices(drop_missing=True, positive="b")
+    made = new_task(table(here / "t.csv", {"sequence": POSITIVE, "label": labels}), choices)
     split = load_split(made.task)
     assert sum(len(e) for _, e in split) == N - 1
     labels[20] = "odd"

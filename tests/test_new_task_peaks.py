@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from baserate.checks import run_checks
 from baserate.cli import cli
 from baserate.errors import BaserateError
-from baserate.new_task import NewTask, new_task
+from baserate.new_task import Choices, NewTask, new_task
 from baserate.sources.negatives import NEGATIVES
 from baserate.splits import load_split
 
@@ -42,7 +42,7 @@ def value(made: NewTask, key: str) -> object:
 
 @pytest.mark.parametrize("negatives", NEGATIVES)
 def test_one_command_makes_a_sound_task_of_peaks(here: Path, negatives: str) -> None:
-    made = new_task("peaks.narrowPeak", genome="genome.fa", negatives=negatives)
+    made = new_task("peaks.narrowPeak", Choices(genome="genome.fa", negatives=negatives))
     source = tomllib.loads(made.text)["source"]
     assert source["genome"] == "genome.fa" and source["peaks"] == "peaks.narrowPeak" and "target" not in source
     assert source["negatives"] == negatives and source["ratio"] == 1 and source["seed"] == 0
@@ -74,8 +74,8 @@ def test_peaks_in_other_formats_are_the_same_task(here: Path, name: str) -> None
         (here / name).write_bytes(gzip.compress(text.encode()))
     else:
         (here / name).write_text(text)
-    made = new_task(name, genome="genome.fa", negatives="gc_matched", out=here / "other.toml")
-    first = new_task("peaks.narrowPeak", genome="genome.fa", negatives="gc_matched")
+    made = new_task(name, Choices(genome="genome.fa", negatives="gc_matched"), out=here / "other.toml")
+    first = new_task("peaks.narrowPeak", Choices(genome="genome.fa", negatives="gc_matched"))
     assert load_split(made.task).data_fingerprint == load_split(first.task).data_fingerprint
 
 
@@ -91,7 +91,7 @@ def test_the_tolerance_widens_and_few_peaks_are_left_out_with_the_numbers(here: 
         lines.append(f"c\t{at}\t{at + 100}")
     (here / "g.fa").write_text(f">c\n{letters}{poor}\n")
     (here / "x.bed").write_text("\n".join([*lines, f"c\t{len(letters) + 49_980}\t{len(letters) + 50_000}"]) + "\n")
-    made = new_task("x.bed", genome="g.fa", negatives="gc_matched")
+    made = new_task("x.bed", Choices(genome="g.fa", negatives="gc_matched"))
     assert value(made, "gc_tolerance") in (0.05, 0.1) and value(made, "unmatched") == "leave_out"
     reason = next(g.reason for g in made.guesses if g.key == "gc_tolerance")
     assert "at 0.02, " in reason and " of 31 peaks have no such window" in reason
@@ -133,7 +133,7 @@ def test_what_cannot_be_made_ends_in_one_line_and_leaves_no_card(
 def test_a_column_that_may_hold_classes_is_noted(here: Path) -> None:
     rows = [line.split("\t")[:3] for line in (here / "peaks.narrowPeak").read_text().splitlines()]
     (here / "c.bed").write_text("".join("\t".join([*row, "ab"[i % 2]]) + "\n" for i, row in enumerate(rows)))
-    made = new_task("c.bed", genome="genome.fa", negatives="random")
+    made = new_task("c.bed", Choices(genome="genome.fa", negatives="random"))
     assert "all rows are peaks, although 'name' has 2 values" in made.notes[0]
     with pytest.raises(BaserateError, match="one too many"):
-        new_task("c.bed", genome="genome.fa", negatives="random", targets=["name"], force=True)
+        new_task("c.bed", Choices(genome="genome.fa", negatives="random", targets=["name"]), force=True)

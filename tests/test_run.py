@@ -384,6 +384,48 @@ def test_an_estimate_that_is_not_finite_fails_its_cell_alone(
     assert sorted(r.error for r in read_records(tmp_path)) == ["", results[0].reason]
 
 
+class Scores:
+    """A trainable model whose scores are the lengths of sequences times a number."""
+
+    def __init__(self, times: float) -> None:
+        self.times = times
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Scores:
+        return self
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        return self.times * np.array([[float(len(s))] for s in inputs.sequences])
+
+
+def test_a_metric_that_is_not_finite_is_null_with_its_reason(tmp_path: Path) -> None:
+    rows = [f"{'ACGT' * (5 + i % 7)},{i % 7 + i / 100}" for i in range(80)]
+    (tmp_path / "m.csv").write_text("\n".join(["seq,y", *rows]) + "\n")
+    (tmp_path / "m.toml").write_text(
+        'name = "m"\nkind = "regression"\nmetrics = ["spearman", "pearson", "rmse"]\n[source]\ntable = "m.csv"\n'
+        'sequence = "seq"\ntarget = "y"\n[split]\nrule = "by_group"\ntest = 0.5\nvalid = 0.2\n'
+    )
+    cards = [card("tiny", lambda: Scores(1e-200), "from_scratch"), card("huge", lambda: Scores(1e200), "from_scratch")]
+    outcome, ended = run(task_card(tmp_path / "m.toml"), [*cards, replace(GOOD, name="next")], tmp_path / "r")
+    assert ended[:2] == ["done", "done"] and outcome.done >= 2
+    found = {r.spec.model: {e.metric: (e.value, e.reason) for e in r.estimates} for r in read_records(tmp_path / "r")}
+    assert found["tiny"]["spearman"][0] > 0.9 and found["huge"]["spearman"][0] > 0.9  # type: ignore[operator]
+    for model, metric in (("tiny", "pearson"), ("huge", "pearson"), ("huge", "rmse")):
+        value, reason = found[model][metric]
+        assert value is None and "is not a finite number" in reason, (model, metric, value)
+    assert found["tiny"]["rmse"][0] > 1  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("load", [CountsTata, Fails])
+def test_a_cell_whose_record_cannot_be_written_stops_no_other(
+    load: Callable[[], Any], toy: Task, tmp_path: Path
+) -> None:
+    unwritable = replace(card("odd", load, "from_scratch"), licence=1j)  # type: ignore[arg-type]
+    results = list(grid_of(tmp_path).each(plan([toy], [unwritable, GOOD], ["from_scratch"])))
+    assert [r.status for r in results] == ["failed", "done"]
+    assert "it has no record: TypeError" in results[0].reason and results[0].record is None
+    assert ("out of luck" in results[0].reason) == (load is Fails)
+
+
 def test_results_that_cannot_be_written_stop_the_grid(toy: Task, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended: list[Result] = []

@@ -57,6 +57,7 @@ def test_bins_negative_labels_and_a_thinner_train(tmp_path: Path) -> None:
     assert [int((e.targets[t] == 0).sum()) for e, t in zip(thin, train, strict=True)] == [2, 2, 2]
     assert all((~t).sum() == 4 and (e.targets[t] == 1).sum() == 1 for e, t in zip(thin, train, strict=True))
     assert list(thin[0].ids) == list(thin[1].ids) and set(thin[0].ids) < set(all_.ids)
+    assert not all_.left_out and thin[0].left_out == {"bins thinned by train_ratio": 5}
 
 
 def test_labels_of_an_hdf5_file_share_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +82,7 @@ def test_labels_of_an_hdf5_file_share_its_rows(tmp_path: Path, monkeypatch: pyte
     examples = read(tmp_path, text, span=2, labels=str(tmp_path / "a.hdf5"), classes=["no", "yes"])
     assert examples.targets.tolist() == [0, 1, 1, 0, 0, 0, 1, 1, 1]
     assert examples.inputs.positions.tolist() == [0, 2, 4, 6, 0, 2, 6, 0, 2]
+    assert examples.left_out == {"bins without a label": 1}
     with pytest.raises(DataError, match="row 3: 4 labels where 6 bp in bins of 2 need 3"):
         short = text.replace("16\t20", "14\t20").replace("8\t16", "6\t14")
         File.__init__ = lambda self, path, mode: dict.__init__(self, labels=np.ones((3, 4), int))  # type: ignore[method-assign]

@@ -83,7 +83,7 @@ def test_variant_table_finds_the_changed_position(tmp_path: Path) -> None:
         ("1,g2", "2,g2", {}, "row 2: 'label' is '2'; expected one of 'neither', 'donor' (or an index 0 to 1)"),
         ("neither", "", {}, "row 1: 'label' is ''; expected one of"),
         ("", "", {"kind": "regression"}, "row 1: 'label' is 'neither', expected a number"),
-        ("neither", "nan", {"kind": "regression"}, "row 1: 'label' is 'nan'; leave out rows without a measurement"),
+        ("neither", "nan", {"kind": "regression"}, "row 1: 'label' is 'nan'; drop_missing = true leaves out rows"),
         ("b,acgn", "a,acgn", {}, "row 2: id 'a' is also in row 1; ids must be unique"),
         ("b,acgn", " ,acgn", {}, "row 2: the id is empty"),
         ("acgn", "acgx", {}, "row 2: column 'seq': 'X' at position 3 is not an IUPAC DNA letter"),

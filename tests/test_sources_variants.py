@@ -116,7 +116,7 @@ def test_rows_without_an_alt_of_bases_are_left_out_and_counted(
     with caplog.at_level(logging.WARNING, "baserate"):
         examples = read(genome, VCF + f"chr1\t1\tA\t{alt}\t2\n")
     assert list(examples.ids) == ["chr1:5:T>C", "chr1:6:GC>G", "chr1:20:T>TA"]
-    assert "1 of 4 rows have no ALT of bases ('*', '.', <DEL> and other symbols, breakends)" in caplog.text
+    assert "1 of 4 rows without an ALT of bases ('*', '.', <DEL> and other symbols, breakends)" in caplog.text
     assert f"the first: row 4, A>{alt}; these rows are left out" in caplog.text
 
 
@@ -124,7 +124,7 @@ def test_alleles_that_are_no_bases_leave_the_other_of_a_row(genome: str) -> None
     whole = read(genome, VCF)
     gatk = read(genome, VCF.replace("T\tC\t", "T\tC,<NON_REF>\t").replace("T\tTA\t", "T\t*,TA\t"), id="POS")
     assert list(gatk.inputs.alternates) == list(whole.inputs.alternates)
-    with pytest.raises(DataError, match="no row is left: 1 of 1 rows have no ALT of bases"):
+    with pytest.raises(DataError, match="no row is left: 1 of 1 rows without an ALT of bases"):
         read(genome, "#CHROM\tPOS\tREF\tALT\teffect\nchr1\t5\tT\t*\t0.5\n")
 
 
@@ -141,7 +141,7 @@ def test_alleles_that_the_window_cannot_hold_are_left_out_with_the_width_that_wo
     with caplog.at_level(logging.WARNING, "baserate"):
         examples = read(genome, text)
     found = re.search(
-        r"(\d+) of 32 rows have an allele that the window cannot hold between two flanks, the first: row "
+        r"(\d+) of 32 rows with an allele that the window cannot hold between two flanks, the first: row "
         r"(\d+), \w+>\w+; width = (\d+) holds all",
         caplog.text,
     )
@@ -174,9 +174,9 @@ def inputs_of(inputs: Any) -> Any:
 
 
 def test_windows_are_shifted_inward_at_the_ends_of_a_contig() -> None:
-    inputs, at, kept = variant_windows(GENOME, Changes(["chr1", "chrN"], [0, 0], "AA", "TC"), width=8)
+    inputs, at, kept, left_out = variant_windows(GENOME, Changes(["chr1", "chrN"], [0, 0], "AA", "TC"), width=8)
     assert list(inputs.sequences) == ["ACGTTGCA", "AANAA"] and list(inputs.alternates) == ["TCGTTGCA", "CANAA"]  # type: ignore[arg-type]
-    assert at.start.tolist() == [0, 0] and at.end.tolist() == [8, 5] and kept.tolist() == [0, 1]
+    assert at.start.tolist() == [0, 0] and at.end.tolist() == [8, 5] and kept.tolist() == [0, 1] and not left_out
 
 
 def test_another_base_of_positions_and_the_other_strand_are_told(genome: str) -> None:

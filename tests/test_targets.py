@@ -100,8 +100,8 @@ def test_a_column_of_numbers_in_one_notation_is_read(name):
         (["1,5", "-"], "row 2: 'y' is '-', expected a number"),
         (["01,02", "03"], "row 1: 'y' is '01,02', expected a number"),
         (["1_5"], "row 1: 'y' is '1_5', expected a number"),
-        (["1,5", "NA"], "row 2: 'y' is 'NA'; leave out rows without a measurement"),
-        (["1,5", "-inf"], "row 2: 'y' is '-inf'; leave out"),
+        (["1,5", "NA"], "row 2: 'y' is 'NA'; drop_missing = true leaves out rows"),
+        (["1,5", "-inf"], "row 2: 'y' is '-inf'; drop_missing"),
     ],
 )
 def test_numbers_that_can_be_read_in_two_ways_or_none_are_refused(values, message):
@@ -126,7 +126,7 @@ def test_joined_numbers_may_have_decimal_commas():
         ([["0"], [""], ["1"]], "multilabel", LABELS, "row 1: 'H3K27ac' is '', expected 0 or 1"),
         ([["0"]], "multilabel", ["a"], "3 classes and 1 target columns"),
         (["1;2;3", "1;2"], "regression", "y", "row 2: 'y' holds 2 values, expected 3"),
-        (["1;nan;3"], "regression", "y", "row 1: 'y' is 'nan'; leave out"),
+        (["1;nan;3"], "regression", "y", "row 1: 'y' is 'nan'; drop_missing"),
         ([["1"], ["x"]], "regression", ["a", "b"], "row 1: 'b' is 'x', expected a number"),
         ([["1"], ["2"]], "classification", ["a", "b"], "a classification task has one target column"),
         (["ACG", "AC"], "generation", "y", "row 2: 'y' has 2 bases where row 1 has 3"),

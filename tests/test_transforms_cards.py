@@ -22,7 +22,7 @@ from baserate.cards.task import task_card
 from baserate.cards.variant import variant
 from baserate.errors import ConfigError, DataError
 from baserate.leaderboard import to_markdown
-from baserate.new_task import NewTask, new_task
+from baserate.new_task import Choices, NewTask, new_task
 from baserate.records import read_record, task_snapshot
 from baserate.splits import RULES, load_split
 from baserate.splits.check_targets import check_learnable, check_targets
@@ -238,7 +238,7 @@ def test_new_task_proposes_ranks_of_heavy_tails_and_says_why(tmp_path: Path, mon
 
     def made(**columns: Any) -> NewTask:
         heavy(200).drop(columns=["y", "part"]).assign(**columns).to_csv("t.csv", index=False)
-        return new_task("t.csv", targets=list(columns), force=True)
+        return new_task("t.csv", Choices(targets=list(columns)), force=True)
 
     tailed, normal = np.exp(2 * NORMAL[:200]), NORMAL[:200]
     proposed = made(activity=tailed)

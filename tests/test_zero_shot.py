@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from baserate.cache.cached_model import CachedModel
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable, UnknownName
+from baserate.metrics import METRICS
 from baserate.modes.job import Job
 from baserate.modes.zero_shot import run as zero_shot
 from baserate.registry import get_model, load_model, with_params
@@ -147,6 +148,18 @@ def pairs_of(inputs: Inputs) -> list[tuple[str, str]]:
     return list(zip(inputs.sequences, inputs.alternates, strict=True))
 
 
+def changed_by(total: Any, how: str) -> Any:
+    """Return by how much `total` changes from REF to ALT: raw, or per base times the harmonic mean of the lengths."""
+
+    def change(ref: str, alt: str) -> float:
+        a, b = len(alt), len(ref)
+        if how == "raw" or a == b:
+            return float(total(alt) - total(ref))
+        return float(2 * a * b / (a + b) * (total(alt) / a - total(ref) / b))
+
+    return change
+
+
 @pytest.mark.parametrize("order", [0, 2])
 def test_masked_rules_are_true(order: int) -> None:
     model, chain = toy(order), truth(order)
@@ -154,22 +167,73 @@ def test_masked_rules_are_true(order: int) -> None:
         expected = [both(chain.masked_llr, r, a) for r, a in pairs_of(inputs)]
         np.testing.assert_allclose(score(model, inputs, "masked_llr"), expected, atol=1e-9)
     for inputs in (snvs(5), several(), indels()):
-        expected = [both(chain.pll, a) - both(chain.pll, r) for r, a in pairs_of(inputs)]
-        np.testing.assert_allclose(score(model, inputs, "pll"), expected, atol=1e-9)
-        np.testing.assert_allclose(score(model, inputs, "pll_one_pass"), expected, atol=1e-9)
+        for how in ("per_term", "raw"):
+            expected = [both(changed_by(chain.pll, how), r, a) for r, a in pairs_of(inputs)]
+            np.testing.assert_allclose(score(model, inputs, "pll", indels=how), expected, atol=1e-9)
+            np.testing.assert_allclose(score(model, inputs, "pll_one_pass", indels=how), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("order", [0, 2])
 def test_causal_rules_are_true(order: int) -> None:
     model, chain = toy(order, "causal"), truth(order)
     for inputs in (snvs(), several(), indels()):
-        expected = [both(chain.log_p, a) - both(chain.log_p, r) for r, a in pairs_of(inputs)]
-        np.testing.assert_allclose(score(model, inputs, "causal_delta"), expected, atol=1e-9)
+        for how in ("per_term", "raw"):
+            expected = [both(changed_by(chain.log_p, how), r, a) for r, a in pairs_of(inputs)]
+            np.testing.assert_allclose(score(model, inputs, "causal_delta", indels=how), expected, atol=1e-9)
         per_base = [both(chain.log_p, a) / len(a) - both(chain.log_p, r) / len(r) for r, a in pairs_of(inputs)]
         np.testing.assert_allclose(score(model, inputs, "likelihood"), per_base, atol=1e-9)
     inside = snvs().take(np.array([i for i, at in enumerate(snvs().positions) if 0 < at < 8]))  # type: ignore[arg-type]
     expected = [both(chain.right_end, r, a) for r, a in pairs_of(inside)]
     np.testing.assert_allclose(score(model, inside, "right_end"), expected, atol=1e-9)
+
+
+class Uniform:
+    """A model that knows nothing, with a start that is not predicted (`unseen` bases) or without."""
+
+    def __init__(self, unseen: int = 0, noise: float = 0) -> None:
+        self.unseen, self.noise, self.rng = unseen, noise, np.random.default_rng(0)
+        if unseen:
+            self.n_terms = lambda sequences: np.array([len(s) - unseen for s in sequences], float)
+
+    def log_likelihood(self, sequences: StrArray) -> FloatArray:
+        terms = np.array([len(s) - self.unseen for s in sequences], float)
+        return -np.log(4) * terms + self.noise * self.rng.normal(size=len(terms))
+
+    pseudo_log_likelihood = log_likelihood
+
+
+@pytest.mark.parametrize("unseen", [0, 1])
+@pytest.mark.parametrize("rule", ["causal_delta", "pll"])
+def test_a_model_that_knows_nothing_has_an_auroc_of_a_half_on_indels(rule: str, unseen: int) -> None:
+    refs, rng = draw(200, 200, 4), np.random.default_rng(1)
+    sizes = rng.integers(1, 6, 200)
+    alts = [
+        r[:100] + r[100 + k :] if i % 2 else r[:100] + draw(1, k, i)[0] + r[100:]
+        for i, (r, k) in enumerate(zip(refs, sizes, strict=True))
+    ]
+    inputs = Inputs(strings(refs), strings(alts), np.full(200, 100))
+
+    def auroc(scores: FloatArray) -> float:
+        return float(METRICS.get("auroc")(np.arange(200) % 2, scores[:, None], np.ones((1, 200)))[0])
+
+    found = score(Uniform(unseen), inputs, rule)
+    np.testing.assert_array_equal(found, np.zeros(200))
+    assert auroc(found) == 0.5 and auroc(score(Uniform(unseen), inputs, rule, indels="raw")) == 1.0
+    likely = score(Uniform(), inputs, "likelihood")
+    np.testing.assert_array_equal(likely, np.zeros(200))
+    assert auroc(score(Uniform(noise=1e-6), inputs, rule)) != 0.5, "what is no rounding is not taken for it"
+
+
+def test_what_is_inserted_counts_by_how_likely_it_is() -> None:
+    """A chain of order 0 finds a run of A more likely than the window's average base, and a run of T less."""
+    window = draw(1, 40, 7)[0]
+    alts = [window[:20] + run + window[20:] for run in ("AAAAAA", "TTTTTT")] + [window[:20] + window[26:]]
+    inputs = variants([window] * 3, alts)
+    found = score(toy(0, "causal"), inputs, "causal_delta", strands="forward")
+    assert found[0] > 1 and found[1] < -1
+    assert inputs.alternates is not None
+    swapped = score(toy(0, "causal"), variants(alts, [window] * 3), "causal_delta", strands="forward")
+    np.testing.assert_allclose(swapped, -found, atol=1e-9)
 
 
 def test_bases_that_nobody_knows_are_summed_over() -> None:
@@ -283,7 +347,7 @@ def test_a_restored_length_is_told_from_a_substitution(seed: int, at: int, ref: 
     genome = genome[:at] + ref + genome[at + len(ref) :]
     if ref == alt:
         return
-    inputs, _, _ = variant_windows({"c": genome}, Changes(["c"], [at], [ref], [alt]), width=width, source="test")
+    inputs, *_ = variant_windows({"c": genome}, Changes(["c"], [at], [ref], [alt]), width=width, source="test")
     ((r, a),) = pairs_of(inputs)
     assert len(r) == len(a)
     change = compare(r, a)

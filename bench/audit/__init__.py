@@ -19,6 +19,7 @@ from .hashes import InputHashes, hashes_of
 from .kmers import kmer_finding, predict_by_kmers
 from .measured import measured_findings
 from .overlaps import overlap_findings, straddling_finding
+from .places import place_findings
 from .relatives import relative_findings
 from .shortcuts import shortcut_findings
 
@@ -72,6 +73,7 @@ def _findings(task: Task, split: Split) -> Iterator[Finding]:
     by_kmers = predict_by_kmers(task, split)
     yield from shortcut_findings(task, split, compositions)
     yield kmer_finding(by_kmers)
+    yield from place_findings(task, split)
     if task.variants:
         yield direction_finding(task)
     yield from balance_findings(task, split)

@@ -13,6 +13,8 @@ from .finding import MAX_ROWS, Finding, Row, Threshold, percent
 
 FEW_TEST, FEW_CLUSTERS, FEW_OF_A_CLASS = 100, 20, 10
 SHIFT = Threshold(0.1, 0.4, "the share of rows whose class would have to change", share=True)
+BY_CHANCE = 0.0027
+"""The probability of 3 standard errors, on either side."""
 RARE = 0.01
 AMBIGUOUS = Threshold(0.01, 0.25, "test rows in which a tenth or more of the letters is not A, C, G or T")
 SIMPLE = Threshold(0.01, 0.25, "test rows that are one short repeat")
@@ -55,9 +57,10 @@ def _size(split: Split) -> Finding:
         few.append(f"{c} test {'cluster is' if c == 1 else 'clusters are'} few for an interval")
     summary = "; ".join(few) if few else f"{n:,} test rows in {c:,} clusters"
     by = f"WARN below {FEW_TEST} test rows or {FEW_CLUSTERS} clusters"
-    if split.dropped:
-        summary += f"; {split.dropped:,} {'row is' if split.dropped == 1 else 'rows are'} in no part"
+    if split.omissions:
+        summary += f"; {split.omissions}"
     numbers = {"rows": sizes, "clusters": clusters, "groups": groups, "dropped": split.dropped}
+    numbers |= {"left_out": dict(split.left_out)} if split.left_out else {}
     return Finding("size", "Rows and clusters", "balance", "WARN" if few else "PASS", summary, by, numbers)
 
 
@@ -74,13 +77,14 @@ def _classes(task: Task, split: Split) -> Finding:
     absent = [name for name, n in zip(names, test, strict=True) if n == 0]
     rare = [name for name, n in zip(names, test, strict=True) if 0 < n < max(FEW_OF_A_CLASS, RARE * len(split.test))]
     not_in_valid = [name for name, n in zip(names, counts.get("valid", test), strict=True) if n == 0]
-    shifts = {}
+    shifts, drawn = dict[str, float](), dict[str, bool]()
     if "train" in counts:
         sizes: dict[str, int] = {part: len(e) for part, e in split}
         for part in counts.keys() - {"train"}:
             gap = np.abs(counts["train"] / sizes["train"] - counts[part] / sizes[part])
             shifts[part] = float(gap.sum() / 2 if task.kind == "classification" else gap.max())
-    judged = {part: SHIFT.status(shift) for part, shift in shifts.items()}
+            drawn[part] = _may_be_drawn(task, (counts["train"], counts[part]), (sizes["train"], sizes[part]))
+    judged = {part: "PASS" if drawn[part] else SHIFT.status(shift) for part, shift in shifts.items()}
     if "valid" in judged and judged["valid"] == "FAIL":
         judged["valid"] = "WARN"  # it misleads the choice of settings alone
     warned = rare or (not_in_valid and "valid" in counts)
@@ -103,13 +107,36 @@ def _classes(task: Task, split: Split) -> Finding:
     by = (
         f"FAIL where test lacks a class; WARN where validation does, and below 1 % or {FEW_OF_A_CLASS} test rows of one"
     )
-    by += f"; shift: {SHIFT}; of validation never FAIL"
+    by += f"; shift: {SHIFT}, if beyond chance; of validation never FAIL"
     numbers = {
         "counts": {p: {n: int(v) for n, v in zip(names, c, strict=True)} for p, c in counts.items()},
         "shift": shifts.get("test"),
         "shift_valid": shifts.get("valid"),
     }
     return Finding("classes", "Balance of classes", "balance", status, "; ".join(summary) or shares, by, numbers)
+
+
+def _may_be_drawn(task: Task, counts: tuple[Any, Any], sizes: tuple[int, int]) -> bool:
+    """Return whether rows drawn from one population differ as much in balance with a probability of .0027 or more.
+
+    By the chi-squared test of homogeneity, which for two classes asks for 3 standard errors; of labels the least
+    probable counts, times their number.
+    """
+    from scipy.stats import chi2
+
+    if task.kind == "classification":
+        tables = [np.stack(counts)]
+    else:
+        tables = [
+            np.array([[c[j], n - c[j]] for c, n in zip(counts, sizes, strict=True)]) for j in range(len(counts[0]))
+        ]
+    least = 1.0
+    for table in tables:
+        table = table[:, table.sum(axis=0) > 0].astype(np.float64)
+        expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+        statistic = float(((table - expected) ** 2 / expected).sum())
+        least = min(least, float(chi2.sf(statistic, max(table.shape[1] - 1, 1))))
+    return least * len(tables) >= BY_CHANCE
 
 
 def _groups(task: Task, split: Split) -> Finding:

@@ -15,6 +15,7 @@ from ..files import write_whole
 from ..provenance import sources
 from ..types import Split, Task
 from .finding import SCHEMA, Audit
+from .shortcuts import by_rows
 
 
 def key_of(task: Task, split: Split) -> str:
@@ -29,6 +30,7 @@ def key_of(task: Task, split: Split) -> str:
         if soft is not None:
             places.append(np.ascontiguousarray(soft).tobytes())
     about = [task.id, task.kind, task.classes, task.metrics[:1], task.variants, task.per_base, task.transform, SCHEMA]
+    about += [by_rows(split, task.split)]
     about += [task.lacks_direction] if task.variants else []
     return digest(split.data_fingerprint, split.fingerprint, canonical_json(about), _code(), *places)
 

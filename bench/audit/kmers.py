@@ -1,7 +1,8 @@
-"""What a linear model of k-mers, learnt from train, predicts of test."""
+"""What a linear model of simple features, such as k-mers, learnt from train, predicts of test."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +14,15 @@ from ..probes.linear import PENALTIES, fit_probe
 from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task
 from .finding import Finding
 from .measured import transform_of
-from .scores import score, score_text
+from .scores import LABELS, judged_whole, rank_name, score, score_text, whole_limit
 
 KMERS = (1, 2, 3, 4, 5)
 LEARN_FROM = 20_000
 """Most training rows that the k-mer model learns from."""
 KMER_BASES = 20_000_000
 """Most bases of training, and of test, whose k-mers are counted."""
+FEWEST = 100
+"""Rows of training and of test that are used however long they are."""
 OUTPUTS = 8
 """Most labels or measurements that the k-mer model predicts."""
 
@@ -38,12 +41,20 @@ class Predicted:
 
 def predict_by_kmers(task: Task, split: Split) -> Predicted | str:
     """Return the predictions of a linear model of the frequencies of all words, or why there are none."""
+    return predict_linearly(task, split, _frequencies, bases=KMER_BASES)
+
+
+def predict_linearly(task: Task, split: Split, features: Callable[[Inputs], Any], *, bases: int) -> Predicted | str:
+    """Return what a linear model of `features(inputs)`, (n, d), fitted on train, predicts of test, or why nothing.
+
+    Rows with about `bases` bases at most are used of training, and of test. Its penalty is chosen on valid.
+    """
     if not len(split.train) or task.kind in ("paired", "generation"):
         return "there is no training part" if not len(split.train) else "there is no label to learn"
     if not len(split.valid) and len(split.train) < 20:
         return "there are fewer than 20 training rows"
-    train, valid = _evenly(split.train, LEARN_FROM), _evenly(split.valid, LEARN_FROM // 4)
-    test = _evenly(split.test, len(split.test))
+    train, valid = _evenly(split.train, LEARN_FROM, bases), _evenly(split.valid, LEARN_FROM // 4, bases)
+    test = _evenly(split.test, len(split.test), bases)
     fitted, chosen = split.train.take(train), split.valid.take(valid)
     if not len(chosen):
         tenth = np.arange(len(fitted)) % 10 == 0
@@ -58,22 +69,32 @@ def predict_by_kmers(task: Task, split: Split) -> Predicted | str:
         fitted, chosen, tested = (replace(e, targets=e.targets[:, :OUTPUTS]) for e in (fitted, chosen, tested))
     n_classes = 0 if task.kind == "regression" else min(outputs, OUTPUTS) if outputs > 1 else len(task.classes)
     try:
-        x, v = _frequencies(fitted.inputs), _frequencies(chosen.inputs)
+        x, v = features(fitted.inputs), features(chosen.inputs)
         learnt = transform_of(task, fitted)
         fitted, chosen = (replace(e, targets=learnt.apply(e.targets)) for e in (fitted, chosen))
         probe = fit_probe(x, fitted.targets, v, chosen.targets, n_classes=n_classes, penalties=PENALTIES)
     except DataError as reason:
         return f"not trained: {reason}"
-    return Predicted(task, tested, learnt.undo(probe.predict(_frequencies(tested.inputs))), "; ".join(notes))
+    return Predicted(task, tested, learnt.undo(probe.predict(features(tested.inputs))), "; ".join(notes))
 
 
 def kmer_finding(predicted: Predicted | str) -> Finding:
-    """Return the score of the k-mer model on test, or why there is none."""
+    """Return the score of the k-mer model on test, a WARN where it leaves little to add, or why there is none."""
+    return whole_finding("kmers", _TITLE, "k-mers", predicted)
+
+
+def whole_finding(name: str, title: str, what: str, predicted: Predicted | str) -> Finding:
+    """Return the score of a simple model of whole sequences, a WARN where it leaves little to add; a NOTE otherwise."""
     if isinstance(predicted, str):
-        return Finding("kmers", _TITLE, "shortcuts", "NOTE", f"k-mers: {predicted}")
-    result = score(predicted.task, predicted.examples, predicted.scores)
-    summary = f"k-mers: {score_text(predicted.task, result, learnt=True)}"
-    return Finding("kmers", _TITLE, "shortcuts", "NOTE", summary, numbers=result.to_json(), sampled=predicted.notes)
+        return Finding(name, title, "shortcuts", "NOTE", f"{what}: {predicted}")
+    task = predicted.task
+    result = score(task, predicted.examples, predicted.scores)
+    status = judged_whole(result, task)
+    summary = f"{what}: {score_text(task, result, learnt=True)}"
+    if status == "WARN":
+        summary += f": {what} alone leave little for a model to add"
+    by = f"WARN from {whole_limit(task):g} {LABELS[rank_name(task)]}, else reported, not judged"
+    return Finding(name, title, "shortcuts", status, summary, by, result.to_json(), sampled=predicted.notes)
 
 
 def _frequencies(inputs: Inputs) -> Any:
@@ -82,12 +103,12 @@ def _frequencies(inputs: Inputs) -> Any:
     return x if inputs.alternates is None else (kmer_features(inputs.alternates, KMERS) - x).tocsr()
 
 
-def _evenly(examples: Examples, most: int) -> IntArray:
-    """Return at most `most` rows, evenly spread, whose sequences have about KMER_BASES bases at most."""
+def _evenly(examples: Examples, most: int, bases: int) -> IntArray:
+    """Return at most `most` rows, evenly spread, whose sequences have about `bases` bases at most."""
     n = len(examples)
     if not n:
         return np.zeros(0, np.int64)
     look = np.linspace(0, n - 1, min(n, 1000)).astype(np.int64)
     mean = float(np.mean([len(examples.inputs.sequences[int(i)]) for i in look]))
-    keep = min(n, most, max(100, int(KMER_BASES / max(mean, 1.0))))
+    keep = min(n, most, max(FEWEST, int(bases / max(mean, 1.0))))
     return np.arange(n) if keep == n else np.unique(np.linspace(0, n - 1, keep).astype(np.int64))

@@ -1,8 +1,10 @@
-"""Test rows with a near relative in training, and the score of predicting the label of the nearest one."""
+"""Test rows with a near relative or a near copy in training, and the score of predicting the nearest one's label."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,14 @@ from ..types import Examples, FloatArray, Split, Task, strings
 from .features import inputs_of
 from .finding import MAX_ROWS, Finding, Row, Status, Threshold, percent
 from .hashes import label_text, too_short
-from .scores import encoded, on, score, shown
+from .scores import CHANCE_ERRORS, encoded, on, score, shown
 
 NEAR = 0.8
 """Similarity from which a row counts as a near relative."""
 NEAR_SHORT = 0.9
 """The same for sequences below LONG bases, of which many are .8 similar by chance."""
+COPY = 0.95
+"""Similarity from which a row counts as a near copy, such as a sequence with a few errors or the next window of it."""
 CURVE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 FAMILY = 0.7
 """Rows are one family where nearly all share this fraction of bases with the consensus of the rows that are known."""
@@ -28,6 +32,7 @@ LONG, SHUFFLED = 100, 1000
 """Rows of LONG bases or more have no relatives by chance; for shorter rows chance is estimated on SHUFFLED rows."""
 RELATED = Threshold(0.01, 0.25, "test rows, less the share expected by chance")
 VALID_RELATED = Threshold(0.05, None, "validation rows, less the share expected by chance")
+COPIED = Threshold(None, 0.01, "test rows, less the share expected by chance")
 MOST_BASES = 100_000_000
 """Most bases of test or validation that are compared with training."""
 MOST_ROWS = 50_000
@@ -74,17 +79,53 @@ def relative_findings(task: Task, split: Split) -> Iterator[Finding]:
         f", {agree:,} of these with the same label" if n and task.kind in ("classification", "multilabel") else ""
     )
     title = f"Near relatives of test rows in {where}"
-    chance = _by_chance(task, test, [examples for _, examples in known])
+    by_chance = _by_chance(task, test, [examples for _, examples in known])
+    chance = _share_of(by_chance, NEAR)
     numbers["by_chance"] = chance
-    status: Status = RELATED.status(max(n / total - (chance or 0), 0))
-    numbers["one_family"] = status == "FAIL" and _one_family(task, test, known[0][1])
+    status: Status = RELATED.status(_beyond_chance(n, total, chance))
+    copies = _copies(task, test, known, similarity, part_of, index, _share_of(by_chance, COPY), sampled)
+    one_family = "FAIL" in (status, copies.status) and _one_family(task, test, known[0][1])
+    numbers["one_family"] = one_family
     summary += f"; {percent(chance, 1)} have when shuffled" if chance else ""
-    if numbers["one_family"]:
+    if one_family and status == "FAIL":
         status, summary = "WARN", f"{summary}; all belong to one family, which no split can separate"
+    if one_family and copies.status == "FAIL":
+        copies = replace(copies, status="WARN", summary=f"{copies.summary}; all belong to one family")
     yield Finding("near_test", title, "leakage", status, summary, str(RELATED), numbers, tuple(listed), n, sampled)
+    yield copies
     if len(split.valid) and len(split.train):
         yield _valid(task, split)
     yield _lookup(task, test, known, similarity, part_of, index, sampled)
+
+
+def _copies(
+    task: Task,
+    test: Examples,
+    known: Sequence[tuple[str, Examples]],
+    similarity: FloatArray,
+    part_of: Any,
+    index: Any,
+    chance: float | None,
+    sampled: str,
+) -> Finding:
+    """Return the finding on test rows that are nearly a known row, which leak as identical ones do.
+
+    Alleles of one window and bases of one sequence are near copies by nature: never a FAIL, as for `window_test`.
+    """
+    hit = np.flatnonzero(similarity >= COPY)
+    rows = tuple(
+        Row("test", test.ids[i], known[part_of[i]][0], known[part_of[i]][1].ids[index[i]], f"{similarity[i]:.3f}")
+        for i in hit[:MAX_ROWS]
+    )
+    n, total, where = len(hit), len(test), _named(known)
+    summary = f"{n:,} of {total:,} test rows ({percent(n, total)}) "
+    summary += f"{'is a near copy' if n == 1 else 'are near copies'} of a {where} row (similarity {COPY:g} or more)"
+    summary += f"; {percent(chance, 1)} are when shuffled" if chance else ""
+    by = replace(COPIED, warn=COPIED.fail, fail=None) if task.variants or task.per_base else COPIED
+    status = by.status(_beyond_chance(n, total, chance))
+    numbers = {"rows": n, "of": total, "share": n / total, "threshold": COPY, "by_chance": chance}
+    title = f"Near copies of test rows in {where}"
+    return Finding("copies_test", title, "leakage", status, summary, str(by), numbers, rows, n, sampled)
 
 
 def _named(known: Sequence[tuple[str, Examples]]) -> str:
@@ -108,10 +149,10 @@ def _one_family(task: Task, test: Examples, known: Examples) -> bool:
     return bool(np.mean((rows == commonest).mean(axis=1) >= FAMILY) >= 0.9)
 
 
-def _by_chance(task: Task, rows: Examples, known: Sequence[Examples]) -> float | None:
-    """Return the share of rows that have a near relative once their bases are shuffled; None where rows are long.
+def _by_chance(task: Task, rows: Examples, known: Sequence[Examples]) -> FloatArray | None:
+    """Return how similar the nearest known row is to each of 1,000 rows with shuffled bases; None where rows are long.
 
-    Among 20,000 random sequences 15 % of those of 36 bp find one, 2 % of 50 bp and none of 70 bp.
+    Among 20,000 random sequences 15 % of those of 36 bp find one of .8, 2 % of 50 bp and none of 70 bp.
     """
     column = inputs_of(task, rows.inputs)
     drawn = [column[int(i)] for i in np.linspace(0, len(column) - 1, SHUFFLED)]
@@ -119,8 +160,23 @@ def _by_chance(task: Task, rows: Examples, known: Sequence[Examples]) -> float |
         return None
     rng = np.random.default_rng(0)
     shuffled = strings(["".join(rng.permutation(list(sequence))) for sequence in drawn])
-    related = [nearest(shuffled, inputs_of(task, e.inputs)).similarity >= NEAR for e in known]
-    return float(np.any(related, axis=0).mean())
+    best: FloatArray = np.max([nearest(shuffled, inputs_of(task, e.inputs)).similarity for e in known], axis=0)
+    return best
+
+
+def _share_of(by_chance: FloatArray | None, threshold: float) -> float | None:
+    return None if by_chance is None else float((by_chance >= threshold).mean())
+
+
+def _beyond_chance(n: int, total: int, chance: float | None) -> float:
+    """Return the share of n rows in all beyond the share by chance, 0 unless it is 3 standard errors beyond.
+
+    The share by chance is itself estimated on SHUFFLED rows, hence the second term.
+    """
+    excess = n / total - (chance or 0.0)
+    pooled = (n + SHUFFLED * chance) / (total + SHUFFLED) if chance else 0.0
+    error = math.sqrt(pooled * (1 - pooled) * (1 / total + 1 / SHUFFLED))
+    return excess if excess > CHANCE_ERRORS * error else 0.0
 
 
 def _valid(task: Task, split: Split) -> Finding:
@@ -134,11 +190,11 @@ def _valid(task: Task, split: Split) -> Finding:
     n, total = len(hit), len(valid)
     summary = f"{n:,} of {total:,} validation rows ({percent(n, total)}) have a similarity of {NEAR:g} or more"
     summary += " to a training row"
-    chance = _by_chance(task, valid, [split.train])
+    chance = _share_of(_by_chance(task, valid, [split.train]), NEAR)
     summary += f"; {percent(chance, 1)} have when shuffled" if chance else ""
     numbers = {"rows": n, "of": total, "share": n / total, "threshold": NEAR, "by_chance": chance}
     title = "Near relatives of validation rows in training"
-    status = VALID_RELATED.status(max(n / total - (chance or 0), 0))
+    status = VALID_RELATED.status(_beyond_chance(n, total, chance))
     return Finding("near_valid", title, "leakage", status, summary, str(VALID_RELATED), numbers, listed, n, sampled)
 
 

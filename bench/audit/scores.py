@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from ..types import Examples, FloatArray, Task
 
 WARN, FAIL = 0.6, 0.9
 """AUROC of a single feature from which a task gets a WARN, and a FAIL."""
+
+WHOLE = 0.95
+"""AUROC of a simple model of whole sequences from which a task gets a WARN."""
 
 CHANCE_ERRORS = 3.0
 """Standard errors under chance by which a feature must also exceed chance."""
@@ -95,6 +98,19 @@ def judged(score: Score, task: Task) -> str:
         return "PASS"
     # Rounded, since 2 x .6 - 1 is less than .2 in binary.
     return "FAIL" if round(gain, 9) >= round(2 * FAIL - 1, 9) else "WARN" if round(gain, 9) >= 0.2 else "PASS"
+
+
+def whole_limit(task: Task) -> float:
+    """Return the score from which a simple model of whole sequences is a WARN for a task of this kind."""
+    return round(2 * WHOLE - 1, 9) if rank_name(task) == "spearman" else WHOLE
+
+
+def judged_whole(score: Score, task: Task) -> Literal["WARN", "NOTE"]:
+    """Return the status of a simple model of whole sequences: a WARN from `whole_limit`, else a NOTE."""
+    chance = 0.0 if rank_name(task) == "spearman" else 0.5
+    if score.rank is None or score.rank - chance <= CHANCE_ERRORS * score.error:
+        return "NOTE"
+    return "WARN" if round(score.rank, 9) >= whole_limit(task) else "NOTE"
 
 
 def _rank(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ..progress import activity
+from ..splits import by_group, predefined, stratified
 from ..types import FloatArray, Split, Task
 from .features import add_positions, feature_table
 from .finding import Finding, Status
@@ -16,7 +17,8 @@ from .scores import LABELS, Score, encoded, judged, rank_name, score, score_text
 LEAVES = 64
 UNSEEN = ("position", "lower case")
 """Features that models do not see: a WARN at most."""
-UNJUDGED = ("row order",)
+SORTED = 0.9
+"""AUROC from which the order of rows is that of their labels."""
 
 
 def shortcut_findings(
@@ -39,7 +41,10 @@ def shortcut_findings(
     advance = activity("learning from single features", len(tables["test"]))
     for name, values in tables["test"].items():
         result = _learnt(task, split, tables["train"][name], values) if learns else untrained(task, split.test, values)
-        yield _judged(task, name, result, learns, constant=_constant(tables, name))
+        if name == "row order":
+            yield _ordered(task, split, result, learns)
+        else:
+            yield _judged(task, name, result, learns, constant=_constant(tables, name))
         advance(1)
 
 
@@ -73,20 +78,43 @@ def _judged(task: Task, name: str, result: Score, learnt: bool, *, constant: boo
     limits = thresholds(task)
     by = f"WARN from {limits['WARN']:g}, FAIL from {limits['FAIL']:g} {LABELS[rank_name(task)]}"
     by += ", if 3 standard errors better than chance"
-    if name in UNJUDGED:
-        status, by = "NOTE", "reported, not judged: no model sees it"
-    elif name in UNSEEN:
+    if name in UNSEEN:
         status = "WARN" if status == "FAIL" else status
         by = by.split(", FAIL")[0] + f" {LABELS[rank_name(task)]}, never FAIL: no model sees it"
     summary = f"{name} alone: " + ("the same in all rows" if constant else score_text(task, result, learnt=learnt))
-    numbers = {
-        **result.to_json(),
-        "feature": name,
-        "constant": constant,
-        "learnt": learnt,
-        "chance_error": result.error,
-    }
+    numbers = _numbers(name, result, learnt, constant=constant)
     return Finding(f"feature:{name}", f"{name} alone", "shortcuts", status, summary, by, numbers)
+
+
+def _numbers(name: str, result: Score, learnt: bool, *, constant: bool) -> dict[str, object]:
+    about = {"feature": name, "constant": constant, "learnt": learnt, "chance_error": result.error}
+    return {**result.to_json(), **about}
+
+
+def _ordered(task: Task, split: Split, result: Score, learnt: bool) -> Finding:
+    """Return the finding on the order of rows, a WARN where rows that were split one by one are sorted by label.
+
+    No model sees the order. But whatever cuts such a file by row numbers takes the classes apart: a split, the first
+    rows, batches that are not shuffled. Where a rule splits by place, gene or family, it does not.
+    """
+    name, limit = "row order", f"{SORTED:g} AUROC"
+    by = f"WARN from {limit} where rows are split one by one, else reported, not judged: no model sees it"
+    summary = f"{name} alone: {score_text(task, result, learnt=learnt)}"
+    is_sorted = rank_name(task) == "auroc" and judged(result, task) == "FAIL"
+    status: Status = "WARN" if is_sorted and by_rows(split, task.split) else "NOTE"
+    if status == "WARN":
+        summary += ": the file is sorted by label, so that parts or batches cut by row number differ in their classes"
+    numbers = _numbers(name, result, learnt, constant=len(split.test) == 1)
+    return Finding(f"feature:{name}", f"{name} alone", "shortcuts", status, summary, by, numbers)
+
+
+def by_rows(split: Split, rule: object) -> bool:
+    """Return whether rows are split one by one: no group has two, and the rule knows no place and no family."""
+    while (inner := getattr(rule, "rule", None)) is not None:
+        rule = inner
+    if not isinstance(rule, predefined | stratified | by_group):
+        return False
+    return all(len(set(e.groups)) == len(e) for _, e in split)
 
 
 def _noted(task: Task, name: str, title: str, result: Score) -> Finding:

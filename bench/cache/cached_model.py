@@ -61,7 +61,7 @@ class CachedModel:
         return cached(self._folder, self._key_of("embed", settings), list(sequences), compute)
 
     def _embed_all(
-        self, sequences: StrArray, requests: Sequence[tuple[int, str]], **settings: Any
+        self, sequences: StrArray, requests: Sequence[tuple[float, str]], **settings: Any
     ) -> list[NDArray[np.float32]]:
         # The keys are those of `embed`, so that one layer of several is found again.
         keys = [self._key_of("embed", {"layer": la, "pooling": po, **settings}) for la, po in requests]

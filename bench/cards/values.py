@@ -85,7 +85,7 @@ def type_name(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(type_name(one) for one in arguments)
     if origin is typing.Literal:
-        return " or ".join(map(repr, arguments))
+        return " or ".join(map(repr, filter(None, arguments)))
     if origin is tuple and arguments[-1:] != (...,):
         return f"[{', '.join(type_name(one) for one in arguments)}]"
     if origin is Mapping:

@@ -24,6 +24,7 @@ from .loaded import LoadedModel
 from .model import FOLLOWS, MODEL_CHECKS
 from .results import CheckResult, Status, read_results, write_results
 from .task import TASK_CHECKS
+from .weights import check_likelihood_knows_dna
 
 __all__ = ["CheckResult", "Status", "checks_for", "faults", "parametrize_with_checks", "run_checks"]
 
@@ -61,13 +62,18 @@ def run_checks(subject: Task | ModelCard, *, cache: Path | None = None) -> Itera
 def faults(card: ModelCard, cache: Path | None) -> tuple[str, ...]:
     """Return the names of the checks that the model fails, as words, from `cache` where it has them.
 
+    Where a likelihood knows nothing, what was measured stands beside the name.
     The checks run again where the model's revision or parameters, the versions of its libraries, or the checks
     themselves have changed.
     """
     results = None if cache is None else read_results(cache, card)
     if results is None:
         results = list(run_checks(card, cache=cache))
-    return tuple(r.check.replace("_", " ") for r in results if r.status == "failed")
+    return tuple(
+        r.check.replace("_", " ") + (f" ({r.detail})" if r.check == _name(check_likelihood_knows_dna) else "")
+        for r in results
+        if r.status == "failed"
+    )
 
 
 def parametrize_with_checks(subjects: Sequence[Task | ModelCard]) -> Any:
@@ -113,7 +119,8 @@ def _run(check: Callable[[Any], str | None], subject: Task | LoadedModel, name: 
         return CheckResult(name, _name(check), "failed", f"called sys.exit({error.code!r})")
     except Exception as error:  # noqa: BLE001 - a bug in a model is a failed check of that model
         return CheckResult(name, _name(check), "failed", f"{type(error).__name__}: {error}")
-    return CheckResult(name, _name(check), "passed", detail or inspect.cleandoc(check.__doc__ or "").splitlines()[0])
+    asked = inspect.cleandoc(check.__doc__ or "").splitlines()[0]
+    return CheckResult(name, _name(check), "passed", detail or asked, measured=bool(detail))
 
 
 def _name(check: Callable[[Any], str | None]) -> str:

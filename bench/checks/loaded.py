@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, NotApplicable, expect
+from ..probes.probe import PROBES
 from ..registry import MODELS, load_model
 from ..types import Inputs, ModelCard, StrArray, strings
 from .toys import random_dna, substituted
@@ -142,7 +143,9 @@ def joined(parts: Sequence[Outputs]) -> Outputs:
 
 def _embedding(card: ModelCard) -> dict[str, Any]:
     """Return the card's settings for embeddings, the first value of each that has several."""
-    settings = {k: v for k, v in card.modes.get("linear_probe", {}).items() if k not in ("strands", "penalties")}
+    values = card.modes.get("linear_probe", {})
+    apart = {"strands", "context", "probe", *PROBES.get(values.get("probe", "linear")).settings}
+    settings = {k: v for k, v in values.items() if k not in apart}
     return {k: v[0] if isinstance(v, (list, tuple)) else v for k, v in settings.items()}
 
 

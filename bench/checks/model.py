@@ -19,7 +19,12 @@ from ..modes.job import Job
 from ..types import FloatArray, Task, strings
 from .loaded import LoadedModel, expect_same, joined, rows_of
 from .toys import random_dna, toy_classes, toy_variants
-from .weights import check_repeats_are_predicted, check_twin_is_drawn_anew, check_weights_are_not_random
+from .weights import (
+    check_likelihood_knows_dna,
+    check_repeats_are_predicted,
+    check_twin_is_drawn_anew,
+    check_weights_are_not_random,
+)
 
 Check = Callable[[LoadedModel], str | None]
 
@@ -302,13 +307,14 @@ MODEL_CHECKS: tuple[Check, ...] = (
     check_variant_scores,
     check_twin_is_drawn_anew,
     check_weights_are_not_random,
+    check_likelihood_knows_dna,
     check_repeats_are_predicted,
 )
 
 _BATCHES = (check_order_does_not_matter, check_batch_size_does_not_matter)
 FOLLOWS: Mapping[Check, tuple[Check, ...]] = {
     **dict.fromkeys(MODEL_CHECKS[1:], (check_loads,)),
-    **dict.fromkeys(MODEL_CHECKS[2:-2], (check_loads, check_same_call_twice_is_equal)),
+    **dict.fromkeys(MODEL_CHECKS[2:-3], (check_loads, check_same_call_twice_is_equal)),
     check_batch_size_does_not_matter: (check_loads, check_same_call_twice_is_equal, check_order_does_not_matter),
     check_alone_is_as_in_a_padded_batch: (check_loads, check_same_call_twice_is_equal, *_BATCHES),
     check_repeats_are_predicted: (check_loads, check_weights_are_not_random),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..digests import canonical_json, digest
 from ..files import write_whole
@@ -24,14 +24,15 @@ _PACKAGES = ("numpy", "torch", "transformers")
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of one check on one task or model; `detail` is the reason, or what was measured."""
+    """The outcome of one check on one task or model; `detail` is the reason, what was `measured`, or what is asked."""
 
     subject: str
     check: str
     status: Status
     detail: str = ""
+    measured: bool = False
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """Return the result as a JSON object."""
         return asdict(self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from itertools import combinations
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..errors import NotApplicable, expect
 from ..metrics import parse
 from ..results import Predictions
-from ..splits import load_split
+from ..splits import load_split, predefined
 from ..statistics import estimate
 from ..types import PARTS, Examples, Split, Task
 
@@ -41,9 +42,9 @@ def check_two_loads_agree(task: Task) -> None:
     )
 
 
-def check_split_is_sound(task: Task) -> str | None:
+def check_split_is_sound(task: Task, split: Split | None = None) -> str | None:
     """Parts are not empty, share no example and no group, and have the sizes that the card declares."""
-    split = load_split(task)
+    split = split or load_split(task)
     for (a, one), (b, other) in combinations(split, 2):
         for column in ("ids", "groups"):
             shared = set(getattr(one, column)) & set(getattr(other, column))
@@ -53,12 +54,12 @@ def check_split_is_sound(task: Task) -> str | None:
             len(examples) == task.sizes.get(part, len(examples)),
             f"{part} has {len(examples)} examples; the card declares {task.sizes.get(part)}",
         )
-    return f"sound; {split.dropped:,} examples are left out of all parts" if split.dropped else None
+    return f"sound; {split.omissions}" if split.omissions else None
 
 
-def check_sequences_are_clean(task: Task) -> None:
+def check_sequences_are_clean(task: Task, split: Split | None = None) -> None:
     """Sequences are upper-case IUPAC letters, each has an A, C, G or T, and ALT differs from REF."""
-    for part, examples in load_split(task):
+    for part, examples in split or load_split(task):
         columns = [examples.inputs.sequences]
         if examples.inputs.alternates is not None:
             columns.append(examples.inputs.alternates)
@@ -78,40 +79,52 @@ def check_sequences_are_clean(task: Task) -> None:
                 expect(letters & set("ACGT"), f"{part}: {name} has no A, C, G or T")
 
 
-def check_no_sequence_in_two_parts(task: Task) -> None:
-    """No test input is identical to a training or validation input."""
-    split = load_split(task)
+def check_no_sequence_in_two_parts(task: Task, split: Split | None = None) -> None:
+    """No test input is identical to a training or validation input.
+
+    A card that leaves a file's own split as it is, each row a group of its own, has stated so; the check says how many.
+    """
+    split = split or load_split(task)
     seen = set(_keys(split.train)) | set(_keys(split.valid))
     shared = [i for i, key in zip(split.test.ids, _keys(split.test), strict=True) if key in seen]
-    expect(
-        not shared, f"{len(shared)} of {len(split.test)} test inputs are also in train or valid, such as {shared[:1]}"
-    )
+    found = f"{len(shared)} of {len(split.test)} test inputs are also in train or valid, such as {shared[:1]}"
+    if shared and _is_left_as_it_is(task, split):
+        raise NotApplicable(
+            f"the card leaves the file's own split as it is: {found}; `baserate resplit` writes a version without them"
+        )
+    expect(not shared, found)
 
 
-def check_every_class_everywhere(task: Task) -> str | None:
+def check_every_class_everywhere(task: Task, split: Split | None = None) -> str | None:
     """Every class occurs in every part; targets are finite and vary, each label or measurement at least in train.
 
-    A class with fewer clusters of related examples than there are parts need not be in all of them.
+    A class with fewer clusters of related examples than there are parts need not be in all of them. Where all examples
+    are in test, for zero-shot scores, nothing is asked of the others.
     """
     if task.kind == "paired":
         raise NotApplicable("a pair has no target: the first sequence is always the real one")
     if task.kind == "generation":
         raise NotApplicable("the bases that follow a prompt are not classes")
-    split = load_split(task)
+    split = split or load_split(task)
     few: dict[str, None] = {}
     for part, examples in split:
+        if part != "test" and not len(split.train) and not len(split.valid):
+            continue  # nothing is trained
         if task.kind == "classification":
             counts = np.bincount(examples.targets, minlength=len(task.classes))
             absent = np.flatnonzero(counts == 0)
             missing = [task.classes[c] for c in absent if part == "train" or _clusters_of(split, int(c)) >= len(PARTS)]
             expect(not missing, f"{part} has no example of class {', '.join(missing)}")
             few |= dict.fromkeys(task.classes[c] for c in absent)
+            there = [task.classes[c] for c in np.flatnonzero(counts)]
+            expect(part != "test" or len(there) != 1, f"test has examples of one class only, {there[:1]}")
         elif len(examples):
             expect(np.isfinite(examples.targets).all(), f"{part} has targets that are not finite")
             varies = np.atleast_1d(np.ptp(examples.targets, axis=0) > 0)
             expect(varies.any(), f"{part} has one constant target")
             flat = [name for name, varied in zip(task.classes, varies, strict=False) if not varied]
-            expect(part != "train" or varies.all(), f"train has a single value of {', '.join(flat[:5])}")
+            same = ", ".join(map(repr, flat[:5])) or "the target"
+            expect(part != "train" or varies.all(), f"every example of train has the same value of {same}")
     return f"{', '.join(few)} has too few clusters of related examples to be in every part" if few else None
 
 
@@ -129,9 +142,9 @@ def check_direction_is_stated(task: Task) -> None:
         )
 
 
-def check_truth_scores_best(task: Task) -> None:
+def check_truth_scores_best(task: Task, split: Split | None = None) -> None:
     """Predicting the truth gives a primary metric of 1, or of 0 where the metric is an error."""
-    test = load_split(task).test
+    test = (split or load_split(task)).test
     if task.kind == "classification":
         truth = np.eye(len(task.classes))[test.targets]
     else:
@@ -147,6 +160,18 @@ def check_truth_scores_best(task: Task) -> None:
     )
 
 
+def check_parts(task: Task, split: Split) -> None:
+    """Raise CheckFailed where another split of the same rows might pass the checks that this one fails."""
+    for check in (
+        check_split_is_sound,
+        check_no_sequence_in_two_parts,
+        check_every_class_everywhere,
+        check_truth_scores_best,
+    ):
+        with contextlib.suppress(NotApplicable):
+            check(task, split)
+
+
 TASK_CHECKS: tuple[Callable[[Task], str | None], ...] = (
     check_card_is_complete,
     check_two_loads_agree,
@@ -157,6 +182,15 @@ TASK_CHECKS: tuple[Callable[[Task], str | None], ...] = (
     check_direction_is_stated,
     check_truth_scores_best,
 )
+
+
+def _is_left_as_it_is(task: Task, split: Split) -> bool:
+    """Return whether parts are a column of the file, and no two rows are a group."""
+    rule = task.split
+    while hasattr(rule, "rule"):
+        rule = rule.rule
+    groups = [group for _, examples in split for group in examples.groups]
+    return isinstance(rule, predefined) and len(set(groups)) == len(groups)
 
 
 def _keys(examples: Examples) -> list[str]:

@@ -1,11 +1,13 @@
-"""Whether a model has its trained weights: not those of its random twin, and able to predict DNA."""
+"""Whether a model has its trained weights: not those of its random twin, and a likelihood that knows DNA."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import NotApplicable, expect
-from ..types import IntArray
+from ..types import FloatArray, IntArray, strings
 from .loaded import LoadedModel
 
 MOTIFS = ("CA", "TG", "GA", "TC", "GGAAT", "ATTCC", "TTTAGGG", "CCCTAAA")
@@ -21,6 +23,10 @@ _MASKED = slice(4, None, 9)
 
 _CLEARLY = 0.9
 """A model's loss must be below this share of those of chance and twin; random networks are within 0.04 of 1."""
+
+
+_ALIKE = 0.015
+"""The share of the mean loss within which the losses on all sequences are one."""
 
 
 def check_weights_are_not_random(loaded: LoadedModel) -> str:
@@ -58,8 +64,45 @@ def check_repeats_are_predicted(loaded: LoadedModel) -> str:
     return f"{losses}."
 
 
+def check_likelihood_knows_dna(loaded: LoadedModel) -> str:
+    """The likelihood is not the same for all sequences: tandem repeats, and the same bases shuffled.
+
+    A head that was not loaded or not trained has a loss of about ln 4 per base on each, and every zero-shot score by
+    its likelihood is noise. No twin and no tokens are needed to see this.
+    """
+    if loaded.card.twin_of:
+        raise NotApplicable("the model is a random twin, which knows nothing on purpose")
+    repeats = [(motif * _LENGTH)[:_LENGTH] for motif in MOTIFS]
+    bases = np.random.default_rng(0).permutation(list("".join(repeats))).reshape(len(repeats), _LENGTH)
+    losses, unit = _losses(loaded, [*repeats, *("".join(row) for row in bases)])
+    n = len(repeats)
+    what = f"{losses[:n].mean():.3g} nats per {unit} of tandem repeats, {losses[n:].mean():.3g} of their bases shuffled"
+    expect(np.ptp(losses) > _ALIKE * losses.mean(), f"{what}, alike in every sequence: the likelihood knows nothing")
+    return f"{what}."
+
+
+def _losses(loaded: LoadedModel, sequences: Sequence[str]) -> tuple[FloatArray, str]:
+    """Return the loss on each sequence, in nats, and per what: a token where the model exposes its tokens."""
+    model = loaded.model
+    if getattr(model, "head", "") in ("masked", "causal") and hasattr(model, "tokens"):
+        return np.array([-values.mean() for values in _log_probs(loaded, sequences)]), "token"
+    context, frame = getattr(model, "context", None), getattr(model, "frame", 1)
+    length = min(_LENGTH, context or _LENGTH)
+    cut = strings([s[: length - length % frame] for s in sequences])
+    for method in ("log_likelihood", "pseudo_log_likelihood"):
+        if hasattr(model, method):
+            return -np.asarray(getattr(model, method)(cut), np.float64) / len(cut[0]), "base"
+    raise NotApplicable("the model has no likelihood")
+
+
 def _loss(loaded: LoadedModel) -> tuple[float, float]:
     """Return the mean loss per token of the repeats, in nats, and that of a uniform guess among the tokens of DNA."""
+    log_probs = _log_probs(loaded, [motif * _LENGTH for motif in MOTIFS])
+    return -float(np.concatenate(log_probs).mean()), float(np.log(len(loaded.model.tokens.vocabulary.dna)))
+
+
+def _log_probs(loaded: LoadedModel, sequences: Sequence[str]) -> list[FloatArray]:
+    """Return the log-probabilities of the tokens of each sequence, at _MASKED where the model is a masked one."""
     model = loaded.model
     if getattr(model, "head", "") not in ("masked", "causal") or not hasattr(model, "tokens"):
         raise NotApplicable("the model is not a masked or causal language model that exposes its tokens")
@@ -67,7 +110,7 @@ def _loss(loaded: LoadedModel) -> tuple[float, float]:
 
     dna, mask, causal = model.tokens.vocabulary.dna, model.tokens.vocabulary.mask, model.head == "causal"
     fits = min(_LENGTH, model.context or _LENGTH)
-    encoded = model.tokens.encode([(motif * _LENGTH)[: fits - fits % model.frame] for motif in MOTIFS])
+    encoded = model.tokens.encode([s[: fits - fits % model.frame] for s in sequences])
     rows: list[IntArray] = []
     slots: list[IntArray] = []
     for e in encoded:
@@ -79,4 +122,4 @@ def _loss(loaded: LoadedModel) -> tuple[float, float]:
 
     original = np.concatenate([np.searchsorted(dna, e.ids[at]) for e, at in zip(encoded, slots, strict=True)])
     log_probs = at_slots(model, rows, slots, original[:, None], shift=int(causal))
-    return -float(log_probs.mean()), float(np.log(len(dna)))
+    return np.split(log_probs[:, 0], np.cumsum([len(at) for at in slots])[:-1])

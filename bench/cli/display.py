@@ -212,13 +212,13 @@ def print_card(card: Mapping[str, Any]) -> None:
 
 
 def print_check(result: CheckResult, *, quiet: bool) -> None:
-    """Print a check's outcome on one line, a failure in full; when quiet, failures only."""
+    """Print a check's outcome on one line, a failure and what was measured in full; when quiet, failures only."""
     if quiet and result.status != "failed":
         return
     mark, style = {"passed": ("✓", "green"), "failed": ("✗", "bold red"), "skipped": ("–", "dim")}[result.status]
     head = Text.assemble((f"{mark} ", style), f"{result.subject} · {result.check.replace('_', ' ')}  ")
     detail = Text(result.detail, style="red" if result.status == "failed" else "dim")
-    wrapped = result.status != "passed"
+    wrapped = result.status != "passed" or result.measured
     Console(highlight=False).print(head + detail, no_wrap=not wrapped, overflow="fold" if wrapped else "ellipsis")
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .options import data_dir_option, quiet_option
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    """Return names that commas separate."""
+    return [name.strip() for name in value.split(",")] if value else []
 
 
 @click.group()
@@ -33,8 +39,18 @@ def new() -> None:
 @click.option("--positive", default="", help="The positive one of two classes, where the names do not tell.")
 @click.option("--drop-missing", is_flag=True, help="Leave out rows whose target is empty, NA or infinite.")
 @click.option(
-    "--columns", default="", help="Names, separated by commas, of the columns of files without a header line."
+    "--replicates",
+    default="",
+    metavar="mean|grouped|columns",
+    help="Rows of one input: their mean, or one group; several --target columns: their mean.",
 )
+@click.option(
+    "--columns",
+    default="",
+    callback=_names,
+    help="Names, separated by commas, of the columns of files without a header line.",
+)
+@click.option("--sheet", default="", help="The sheet of an .xlsx file, where several have tables.")
 @click.option("--config", default="", help="The configuration of a data set on the hub.")
 @click.option(
     "--deleterious/--not-deleterious",
@@ -50,25 +66,8 @@ def new() -> None:
 @data_dir_option
 @click.option("--force", is_flag=True, help="Overwrite an existing card.")
 @quiet_option
-def task(
-    files: tuple[str, ...],
-    genome: str,
-    name: str,
-    out: Path | None,
-    targets: tuple[str, ...],
-    sequence: str,
-    reference: str,
-    alternate: str,
-    positive: str,
-    drop_missing: bool,
-    columns: str,
-    config: str,
-    deleterious: bool | None,
-    negatives: str,
-    force: bool,
-    quiet: bool,
-) -> None:
-    """Write a commented task card for FILE: a table, FASTA, BED or VCF, several of them, a folder, a hub id.
+def task(files: tuple[str, ...], name: str, out: Path | None, force: bool, quiet: bool, **choices: Any) -> None:
+    """Write a commented task card for FILE: a table, FASTA, BED, GFF or VCF, several of them, a folder, a hub id.
 
     \b
     Columns are judged by a sample; then all rows are read and split, and the card is written if that works. No
@@ -85,27 +84,12 @@ def task(
       baserate new task ./headerless.tsv --columns sequence,label
       baserate new task ./clinvar.vcf --genome hg38.fa --target significance --out clinvar.toml
     """
-    from ..new_task import new_task
+    from ..new_task import Choices, new_task
     from ..new_task.show import report
     from .display import activity_display
 
     with activity_display(quiet=quiet):
-        card = new_task(
-            files,
-            genome=genome,
-            name=name,
-            out=out,
-            targets=targets,
-            sequence=sequence,
-            pair=(reference, alternate),
-            positive=positive,
-            drop_missing=drop_missing,
-            config=config,
-            columns=[name.strip() for name in columns.split(",")] if columns else [],
-            deleterious=deleterious,
-            negatives=negatives,
-            force=force,
-        )
+        card = new_task(files, Choices(**choices), name=name, out=out, force=force)
     if not quiet:
         click.echo(report(card) + "\n")
     path = shlex.quote(str(card.path) if card.path.is_absolute() else f"./{card.path}")

@@ -6,11 +6,12 @@ repeated that often. A metric is prepared once for its data and then evaluated f
 """
 
 from .expressions import Expression, parse
-from .kernels import Kernel, Prepare, additive, mean, mean_of, one_vs_rest, weighted_mean_of
+from .kernels import TIE, Kernel, Prepare, additive, mean, mean_of, one_vs_rest, weighted_mean_of
 from .metric import METRICS, Better, Metric, metric
 
 __all__ = [
     "METRICS",
+    "TIE",
     "Better",
     "Expression",
     "Kernel",

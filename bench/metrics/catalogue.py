@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..types import FloatArray, IntArray
-from .kernels import Kernel, additive, mean, one_vs_rest, runs
+from .kernels import TIE, Kernel, additive, mean, one_vs_rest, runs
 from .metric import metric
 
 N_BINS = 15
@@ -302,12 +302,13 @@ def rmse(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_cluster
     label="Paired accuracy",
     better="higher",
     needs="pair",
-    definition="share of pairs whose perturbed member scores below the real one, ties counted half",
+    definition="share of pairs whose perturbed member scores below the real one, ties (within 1e-9) counted half",
 )
 def paired_accuracy(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
-    """Return the kernel of the share of scores below 0, those of 0 counted half."""
+    """Return the kernel of the share of scores below 0, those within TIE of it counted half."""
     perturbed_over_real = scores[:, 0]
-    return mean((perturbed_over_real < 0) + 0.5 * (perturbed_over_real == 0), cluster, n_clusters)
+    tied = np.abs(perturbed_over_real) <= TIE
+    return mean(((perturbed_over_real < 0) & ~tied) + 0.5 * tied, cluster, n_clusters)
 
 
 @metric(

@@ -18,6 +18,10 @@ Prepare = Callable[[NDArray[Any], FloatArray, IntArray, int], Kernel]
 """Takes targets, scores (n, outputs), each example's cluster (n,) and how many clusters there are."""
 
 
+TIE = 1e-9
+"""How far apart two scores that are equal may be, for rounding."""
+
+
 def additive(moments: FloatArray, cluster: IntArray, n_clusters: int, finish: Kernel) -> Kernel:
     """Return the kernel of a metric that depends on the data only through sums of `moments` (n, m).
 

@@ -167,6 +167,9 @@ def all_settings(
         part = mode.part_settings(chosen)
         values |= {**defaults(part), **{k: v for k, v in card_values.items() if k in part}, mode.part: chosen}
         table |= part
+        for without in getattr(mode.parts.get(chosen), "without", ()) if mode.parts else ():
+            table.pop(without, None)
+            values.pop(without, None)
     for key, setting in list(table.items()):
         more = setting.adds.get(chosen := changed.get(key, values[key]), {}) if setting.adds else {}
         card_values = card.modes.get(mode.name, {}) if more and chosen == values[key] else {}
@@ -194,6 +197,8 @@ def space_of(
         table |= setting.adds.get(settings.get(key, ""), {}) if setting.adds else {}
     searched = {name: setting.search for name, setting in table.items() if setting.search and name in settings}
     fixed = {*(changed or {}), *(k for k, v in settings.items() if isinstance(v, (list, tuple)))}
+    if "context" in settings:  # a task of bases, whose states are not pooled
+        fixed.add("pooling")
     return {k: v for k, v in {**searched, **params}.items() if k not in fixed}
 
 

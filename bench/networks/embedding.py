@@ -26,7 +26,7 @@ CHUNK = 4096
 def embed_all(
     engine: Engine,
     sequences: Strings,
-    requests: Sequence[tuple[int, str]],
+    requests: Sequence[tuple[float, str]],
     reading: Reading = TRUNCATED,
 ) -> list[NDArray[np.float32]]:
     """Return the vectors (n, d) of each (layer, pooling); see `LanguageModel.embed_all`."""
@@ -39,7 +39,7 @@ def embed_all(
 def stream(
     engine: Engine,
     sequences: Sequence[str] | Strings,
-    requests: Sequence[tuple[int, str]],
+    requests: Sequence[tuple[float, str]],
     reading: Reading = TRUNCATED,
 ) -> Iterator[list[NDArray[np.float32]]]:
     """Yield the vectors of each (layer, pooling), a portion of the sequences at a time, in their order."""
@@ -57,6 +57,38 @@ def stream(
             rows.pooled(torch.from_numpy(v), pooling).numpy()[back]
             for v, (_, pooling) in zip(vectors, requests, strict=True)
         ]
+
+
+def embed_tokens(
+    engine: Engine,
+    sequences: Strings,
+    *,
+    layer: float = -1,
+    max_length: int | None = None,
+    truncation: str = "both",
+) -> list[NDArray[np.float32]]:
+    """Return the states (t, d) of the tokens of each sequence that are pooled otherwise; see `LanguageModel`."""
+    check_usable(sequences)
+    encoded = engine.encode(list(sequences), max_length=max_length, truncation=truncation)
+    backbone = engine.backbone()
+    out: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(encoded)
+
+    def compute(index: IntArray) -> None:
+        batch = [encoded[i] for i in index]
+        (states,) = token_states(engine, backbone, batch, [layer])
+        values = states.float().cpu().numpy()
+        for i, row, real in zip(index, values, _counted(batch, values.shape[1], engine.tokens), strict=True):
+            out[i] = row[real]
+
+    with evaluating(engine.network):
+        in_batches(
+            np.array([len(e.ids) for e in encoded], np.int64),
+            compute,
+            budget=engine.budget,
+            equal=engine.equal_lengths,
+            done=lambda n: None,
+        )
+    return out
 
 
 def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
@@ -92,7 +124,7 @@ def head_outputs(engine: Engine, sequences: Strings) -> FloatArray:
 
 
 def pool(
-    engine: Engine, backbone: nn.Module, encoded: Sequence[Encoded], requests: Sequence[tuple[int, str]]
+    engine: Engine, backbone: nn.Module, encoded: Sequence[Encoded], requests: Sequence[tuple[float, str]]
 ) -> list[Tensor]:
     """Return the pooled states (n, d) of each (layer, pooling) for one batch."""
     states = token_states(engine, backbone, encoded, [layer for layer, _ in requests])
@@ -102,7 +134,7 @@ def pool(
 
 
 def token_states(
-    engine: Engine, backbone: nn.Module, encoded: Sequence[Encoded], layers: Sequence[int]
+    engine: Engine, backbone: nn.Module, encoded: Sequence[Encoded], layers: Sequence[float]
 ) -> list[Tensor]:
     """Return the states (n, t, d) of each layer for one batch, rows padded on the right."""
     rows = [e.ids for e in encoded]
@@ -117,7 +149,7 @@ def token_states(
 def _vectors(
     engine: Engine,
     encoded: Sequence[Encoded],
-    requests: Sequence[tuple[int, str]],
+    requests: Sequence[tuple[float, str]],
 ) -> list[NDArray[np.float32]]:
     vectors: list[NDArray[np.float32] | None] = [None] * len(requests)
     backbone = engine.backbone()
@@ -148,7 +180,7 @@ def logits_of(output: Any) -> Tensor:
     return logits
 
 
-def _layer(engine: Engine, output: Any, layer: int) -> Tensor:
+def _layer(engine: Engine, output: Any, layer: float) -> Tensor:
     """Return one layer of hidden states, whichever way the network returns them."""
     states = _last(engine, output) if layer == -1 else None
     if states is None:
@@ -157,6 +189,8 @@ def _layer(engine: Engine, output: Any, layer: int) -> Tensor:
             raise ConfigError(f"{engine.name}: returns logits and no hidden states, so there is nothing to embed with")
         if every is None:
             raise ConfigError(f"layer = {layer}: {engine.name} returns only its last layer (-1)")
+        if isinstance(layer, float):  # a share of the depth
+            layer = round(layer * (len(every) - 1))
         if not -len(every) <= layer < len(every):
             raise ConfigError(f"layer = {layer}: {engine.name} has hidden states 0 to {len(every) - 1}")
         states = every[layer]

@@ -97,7 +97,7 @@ class LanguageModel(Engine):
         self,
         sequences: Strings,
         *,
-        layer: int = -1,
+        layer: float = -1,
         pooling: str = "mean",
         max_length: int | None = None,
         truncation: str = "both",
@@ -111,7 +111,7 @@ class LanguageModel(Engine):
     def embed_all(
         self,
         sequences: Strings,
-        requests: Sequence[tuple[int, str]],
+        requests: Sequence[tuple[float, str]],
         *,
         max_length: int | None = None,
         truncation: str = "both",
@@ -120,7 +120,8 @@ class LanguageModel(Engine):
     ) -> list[NDArray[np.float32]]:
         """Return the vectors (n, d) of each (layer, pooling), all from one forward pass.
 
-        `layer` counts hidden states: 0 the embeddings, -1 the last with its final norm. `pooling` is 'mean' or 'max'
+        `layer` counts hidden states: 0 the embeddings, -1 the last with its final norm; 0.5 are those of half the
+        depth. `pooling` is 'mean' or 'max'
         over the tokens that spell A, C, G and T alone, 'last' the last of these, or 'cls' the special token before
         them. A longer sequence is cut to `max_length` bases (by default the whole context) on the side that
         `truncation` names: 'left', 'right' or 'both'. With `window` 'chunk' it is read in chunks of so many bases that
@@ -130,12 +131,26 @@ class LanguageModel(Engine):
         """
         return embedding.embed_all(self, sequences, requests, Reading(max_length, truncation, window, overlap))
 
+    def embed_tokens(
+        self,
+        sequences: Strings,
+        *,
+        layer: float = -1,
+        max_length: int | None = None,
+        truncation: str = "both",
+    ) -> list[NDArray[np.float32]]:
+        """Return the states (t, d) of the tokens of each sequence: those of which `embed` returns the mean.
+
+        Raises DataError, naming the row, for a sequence without a base.
+        """
+        return embedding.embed_tokens(self, sequences, layer=layer, max_length=max_length, truncation=truncation)
+
     def embed_sites(
         self,
         sequences: Strings,
         sites: IntArray,
         *,
-        layer: int = -1,
+        layer: float = -1,
         span: int = 1,
         shared: bool = False,
         max_length: int | None = None,
@@ -207,6 +222,10 @@ class LanguageModel(Engine):
         self._need_head("causal")
         reading = Reading(window=window, overlap=overlap)
         return likelihood.log_likelihood(self, sequences, temperature=temperature, reading=reading)
+
+    def n_terms(self, sequences: Strings) -> FloatArray:
+        """Return how many tokens the likelihood, or pseudo-log-likelihood, of each sequence adds up, (n,)."""
+        return likelihood.n_terms(self, sequences)
 
     def next_base_log_probs(self, sequences: Strings) -> FloatArray:
         """Return the log-probabilities (n, 4) of A, C, G, T as the next base, summed over tokens that begin with it.

@@ -169,6 +169,12 @@ def log_likelihood(
     return _totals(engine, sequences, reading, shift=1, temperature=temperature)
 
 
+def n_terms(engine: Engine, sequences: Strings) -> FloatArray:
+    """Return how many log-probabilities the likelihood of each sequence adds up, (n,); see `LanguageModel`."""
+    shift = int(engine.head == "causal")
+    return np.array([np.count_nonzero(_scored(engine, e) >= shift) for e in engine.whole(list(sequences))[0]], float)
+
+
 def next_base_log_probs(engine: Engine, sequences: Strings) -> FloatArray:
     """Return the log-probabilities of A, C, G, T as the next base (n, 4): sums over the tokens that begin with each."""
     if engine.tokens.kind == "overlapping_kmer":

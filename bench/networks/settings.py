@@ -15,8 +15,8 @@ from ..settings import (
     check_values,
     count,
     defaults,
+    depth,
     flag,
-    layer,
     log_uniform,
     not_negative,
     one_of,
@@ -29,8 +29,19 @@ POOLINGS = ("mean", "max", "last", "cls")
 _MAX_LENGTH = count(None, "bases used of a longer sequence, or in a chunk of it; by default the whole context")
 
 EMBEDDING: Mapping[str, Setting] = {
-    "layer": layer(-1, "hidden states: 0 the embeddings, -1 the last with its final norm", several=True),
-    "pooling": one_of(*POOLINGS, default="mean", about="how the states of a sequence become one vector", several=True),
+    "layer": depth(
+        -1,
+        "hidden states: 0 the embeddings, -1 the last with its final norm, 0.5 those of half the depth",
+        several=True,
+        search=among(-1, 0.75, 0.5, 0.25),
+    ),
+    "pooling": one_of(
+        *POOLINGS,
+        default="mean",
+        about="how the states of a sequence become one vector",
+        several=True,
+        search=among(*POOLINGS),
+    ),
     "max_length": _MAX_LENGTH,
     **WINDOW,
     "truncation": replace(
@@ -110,8 +121,8 @@ NETWORK: Mapping[str, Settings] = {"linear_probe": EMBEDDING, "fine_tune": TRAIN
 """The settings of a network by mode, for the cards of such models to declare."""
 
 SHARED: Mapping[str, Setting] = {
-    name: replace(setting, beside=None)
+    name: replace(setting, beside=None, search=None)
     for name, setting in {**KINDS["full"], **TRAINING, **EMBEDDING}.items()
     if name != "train" and name not in WINDOW
 }
-"""Settings whose names the cards of other models share."""
+"""Settings whose names the cards of other models share; only a network is sure to take what trials draw of them."""

@@ -111,7 +111,7 @@ def gather(states: Tensor, rows: IntArray, first: IntArray, last: IntArray) -> T
 
 
 def site_states(
-    engine: Engine, backbone: nn.Module, windows: Cut, members: Sequence[IntArray], index: IntArray, layer: int
+    engine: Engine, backbone: nn.Module, windows: Cut, members: Sequence[IntArray], index: IntArray, layer: float
 ) -> Tensor:
     """Return the states of all sites of the windows at `index`, window by window, (n, d)."""
     (states,) = token_states(engine, backbone, [windows.encoded[i] for i in index], [layer])
@@ -125,7 +125,7 @@ def embed_sites(
     sequences: Strings,
     sites: IntArray,
     *,
-    layer: int,
+    layer: float,
     span: int,
     shared: bool,
     max_length: int | None,

@@ -30,6 +30,10 @@ GROUP = (
     "element", "region", "homology", "homology_cluster", "protein", "background",
 )  # fmt: skip
 ID = ("id", "name", "ids", "seq_id", "sequence_id", "identifier", "uid", "index", "accession", "rsid", "variant_id")
+REPLICATE = (
+    "rep", "reps", "replicate", "replicates", "replicate_id", "rep_id", "biorep", "bio_rep", "biological_replicate",
+    "techrep", "tech_rep", "technical_replicate", "repeat", "batch", "batch_id", "plate", "run", "run_id", "lane",
+)  # fmt: skip
 CHROMOSOME = ("chrom", "chr", "chromosome", "#chrom", "contig", "seqname", "seqnames", "#chr")
 SPECIES = ("species", "organism", "genome", "assembly", "taxon")
 PLACE = ("start", "end", "pos", "position", "strand", "chromstart", "chromend", "txstart", "txend", "ref", "alt")
@@ -69,6 +73,12 @@ class Column:
         return ({"train", "test"} <= parts and "" not in parts) or bool(flagged_part(self.name, self.counts))
 
     @property
+    def untested(self) -> bool:
+        """Whether the values name parts of a split of which none is the test part."""
+        parts = {part_of(v) for v in self.counts}
+        return "train" in parts and not parts & {"test", ""}
+
+    @property
     def chromosome(self) -> bool:
         """Whether the values name chromosomes, judging by the column's name or because all look like chr1 or chrX."""
         if self.named(CHROMOSOME):
@@ -94,9 +104,11 @@ class Column:
         return "".join(sorted(set().union(*self.counts)))
 
 
-def column_of(name: str, values: Sequence[str]) -> Column:
-    """Return the column with its kind of content."""
+def column_of(name: str, values: Sequence[str], *, point: bool = False) -> Column:
+    """Return the column with its kind of content; with `point` a '.' is an empty value, as in BED, VCF and GFF."""
     stripped = [v.strip() for v in values]
+    if point:
+        stripped = ["" if v == "." else v for v in stripped]
     joined = joined_kmers(stripped)
     stripped = joined or stripped
     counts = Counter(v for v in stripped if v)

@@ -16,8 +16,10 @@ def confirmed(guesses: Sequence[Guess], task: Task, split: Split) -> tuple[list[
     sizes = ", ".join(f"{part} {len(examples):,}" for part, examples in split)
     clusters = len(set(split.test.clusters))
     found = [f"{sizes} rows, test in {clusters:,} {'cluster' if clusters == 1 else 'clusters'}"]
-    if split.dropped:
-        found.append(f"{split.dropped:,} {'row' if split.dropped == 1 else 'rows'} left out of all parts")
+    if split.omissions:
+        found.append(split.omissions)
+    if not len(split.train):
+        found.append("all rows are related, as where windows overlap, so all are in test: for zero-shot scores alone")
     found += _confined(task, split)
     first = guesses[0]
     reason = "; ".join(found)

@@ -2,62 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ..errors import ConfigError, DataError, nearest
 from ..sources.bed import CHROM, END, START
 from . import columns as c
+from .choices import Choices
 from .columns import Column, column_of, row_of_words
+from .replicates import choose_replicates
 from .roles import Guess, Roles, bp, describe, short, some
 from .sample import Sample
 from .target import candidates, choose_target, order_classes
 
 
-def roles_of(
-    sample: Sample,
-    *,
-    sequence: str,
-    targets: Sequence[str],
-    pair: tuple[str, str] = ("", ""),
-    positive: str = "",
-    drop_missing: bool = False,
-) -> Roles:
-    """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told.
-
-    `sequence`, `targets` and the `pair` of REF and ALT are the columns that the user names; `positive` is the class
-    that comes last of two; with `drop_missing` rows without a target are left out.
-    """
-    columns = {name: column_of(name, values) for name, values in sample.columns.items()}
-    roles = Roles(sample, columns, drop_missing=drop_missing)
+def roles_of(sample: Sample, choices: Choices) -> Roles:
+    """Return the roles of the columns. Raises DataError or ConfigError where they cannot be told."""
+    roles = Roles(sample, _columns(sample, point=sample.form != "table"), drop_missing=choices.drop_missing)
+    reference, alternate = choices.reference, choices.alternate
     for option, names in (
-        ("--sequence", [sequence]),
-        ("--reference", [pair[0]]),
-        ("--alternate", [pair[1]]),
-        ("--target", targets),
+        ("--sequence", [choices.sequence]),
+        ("--reference", [reference]),
+        ("--alternate", [alternate]),
+        ("--target", choices.targets),
     ):
         for name in filter(None, names):
             _require(roles, name, option)
-    if bool(pair[0]) != bool(pair[1]) or (pair[0] and sequence):
+    if bool(reference) != bool(alternate) or (reference and choices.sequence):
         raise ConfigError("--reference and --alternate name the two sequences of a row: give both, without --sequence")
     places = find_places(roles)
+    if places and sample.form == "table":
+        roles.columns = _columns(sample, point=True)
+        places = find_places(roles)
     if "ref" in places:
         roles.form = "variants"
     elif "end" in places:
         roles.form = "intervals"
-    if pair[0]:
+    if reference:
         roles.form = "sequences"
-        roles.take("sequence", roles.columns[pair[0]], "given by --reference")
-        roles.take("alternate", roles.columns[pair[1]], "given by --alternate")
-        _set_paired(roles, bool(targets))
+        roles.take("sequence", roles.columns[reference], "given by --reference")
+        roles.take("alternate", roles.columns[alternate], "given by --alternate")
+        _set_paired(roles, bool(choices.targets))
     elif roles.form == "sequences":
-        _sequence(roles, sequence, bool(targets))
+        _sequence(roles, choices.sequence, bool(choices.targets))
     else:
         roles.taken |= {column.name: role for role, column in places.items()}
     if roles.kind != "paired":
-        choose_target(roles, targets)
-    order_classes(roles, positive)
+        choose_target(roles, choices.targets)
+    order_classes(roles, choices.positive)
     _id(roles)
+    choose_replicates(roles, choices.replicates)
     return roles
+
+
+def _columns(sample: Sample, *, point: bool) -> dict[str, Column]:
+    return {name: column_of(name, values, point=point) for name, values in sample.columns.items()}
 
 
 def find_places(roles: Roles) -> dict[str, Column]:
@@ -159,13 +158,28 @@ def _pair(dna: Sequence[Column]) -> tuple[Column, Column] | None:
     """Return the columns of REF and ALT, or of the real and the perturbed sequence, judging by their names."""
 
     def words(column: Column) -> set[str]:
-        return set(column.key.split("_")) | {column.key}
+        camel = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name).lower()  # RefAllele
+        return {*column.key.split("_"), *re.split(r"[\W_]+", camel), column.key}
 
     refs = [column for column in dna if words(column) & set(c.REFERENCE)]
     alts = [column for column in dna if words(column) & set(c.ALTERNATE)]
     if len(alts) == 1 and len(dna) == 2 and not refs:
-        refs = [column for column in dna if column not in alts]
+        refs = [column for column in dna if column not in alts and _changed(column, alts[0])]
     return (refs[0], alts[0]) if len(refs) == len(alts) == 1 and refs[0] is not alts[0] else None
+
+
+def _changed(ref: Column, alt: Column) -> bool:
+    """Return whether most rows of `alt` are those of `ref` changed in one place, or their letters in another order."""
+
+    def same(one: str, other: str) -> int:
+        return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+    def is_changed(one: str, other: str) -> bool:
+        ends = same(one, other) + same(one[::-1], other[::-1])
+        return 2 * ends >= min(len(one), len(other)) or sorted(one) == sorted(other)
+
+    pairs = list(zip(ref.values[:200], alt.values[:200], strict=True))
+    return 2 * sum(is_changed(one.upper(), other.upper()) for one, other in pairs) > len(pairs)
 
 
 def _id(roles: Roles) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from ..sources.gff import GFF_FORMATS
+from ..sources.hub import folder_parts
 from ..splits.rules import PART_WORDS
 from ..unpack import PACKED
 from .sample import SUFFIXES
@@ -26,6 +28,19 @@ class Layout:
     parts: tuple[str, ...]
 
 
+def find_layout(paths: Sequence[Path]) -> Layout | None:
+    """Return what the names of several files, or of those in a folder, say; None for a file or a folder of parts."""
+    if len(paths) > 1:
+        return layout_of(paths)
+    (path,) = paths
+    if not path.is_dir():
+        return None
+    files = data_files(path)
+    if len(files) < 2 or not (classes_in_files(files) or _parts_by_words(path, files)):
+        return None
+    return layout_of(files)
+
+
 def layout_of(files: Sequence[Path]) -> Layout:
     """Return what the names of the files, and of their folders below the one that has them all, say of their rows.
 
@@ -40,7 +55,7 @@ def layout_of(files: Sequence[Path]) -> Layout:
     of_part: dict[str, list[str]] = {}
     for part, name in zip(parts, rest, strict=True):
         of_part.setdefault(part, []).append(name)
-    if all(len(names) == 1 for names in of_part.values()) and any(parts):
+    if any(parts) and (all(len(names) == 1 for names in of_part.values()) or _are_shards(list(of_part.values()))):
         return Layout(tuple(files), (), tuple(parts))
     for part, names in of_part.items():
         if len(set(names)) < len(names) or "" in names or set(names) != set(next(iter(of_part.values()))):
@@ -62,9 +77,23 @@ def classes_in_files(files: Sequence[Path]) -> bool:
     return all(parts) and not numbered and min(map(parts.count, parts)) > 1
 
 
+def _are_shards(names: Sequence[Sequence[str]]) -> bool:
+    """Return whether the names of the files of each part are numbers that cannot be classes: 00001, or not the same."""
+    numbers = all(name.isdigit() or not name for of_part in names for name in of_part)
+    distinct = all(len(set(of_part)) == len(of_part) for of_part in names)
+    padded = any(len(name) > 2 for of_part in names for name in of_part)
+    return numbers and distinct and (padded or len({frozenset(of_part) for of_part in names}) > 1)
+
+
+def _parts_by_words(folder: Path, files: Sequence[Path]) -> bool:
+    """Return whether all names hold a part, in a folder whose names are not those that `folder_parts` knows."""
+    return all(set(words) & set(_PARTS) for words in _words_of(files)) and not folder_parts(folder)
+
+
 def data_files(folder: Path) -> list[Path]:
     """Return the files that can be read in a folder and in its folders, where a .txt is a single sequence."""
-    endings = tuple(f"{suffix}{packed}" for suffix in SUFFIXES for packed in ("", *PACKED))
+    suffixes = [suffix for suffix in SUFFIXES if suffix not in GFF_FORMATS]  # an annotation beside sequences
+    endings = tuple(f"{suffix}{packed}" for suffix in suffixes for packed in ("", *PACKED))
     below = [file for inner in folder.iterdir() if inner.is_dir() for file in inner.iterdir() if file.suffix != ".txt"]
     found = [file for file in (*folder.iterdir(), *below) if file.is_file() and not file.name.startswith(".")]
     return sorted(file for file in found if file.name.lower().endswith(endings))

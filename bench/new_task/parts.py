@@ -13,6 +13,7 @@ from ..sources.labelled import is_fasta
 from ..sources.sequences import package_file
 from ..types import PARTS
 from ..unpack import PACKED
+from .layout import data_files
 from .roles import Guess, Roles
 from .sample import SUFFIXES, Sample, read_sample
 from .split import carved
@@ -41,18 +42,21 @@ def read_parts(reference: str, *, config: str = "") -> tuple[Sample, dict[str, i
         files = HubFiles(folder_parts(Path(reference)))
         missing = next((part for part in ("train", "test") if part not in files.parts), "")
         if missing:
+            only = data_files(Path(reference))
+            alone = f"; of one file give the file: {only[0]}" if len(only) == 1 else ""
             raise DataError(
                 f"{reference}: no {missing} file in the folder; expected train, valid (or dev) and test, as .csv, "
-                ".tsv, .parquet or .fa"
+                f".tsv, .parquet or .fa{alone}"
             )
     first = next(iter(files.parts.values()))[0]
     commit = _COMMIT.match(first)
     samples = _samples(dataset, files)
     names = list(next(iter(samples.values())).columns)
-    for part, sample in samples.items():
+    for sample in samples.values():
         if set(sample.columns) != set(names):
             odd = sorted(set(sample.columns) ^ set(names))[0]
-            raise DataError(f"{sample.reference}: column {odd!r} is not in every part; see {part}")
+            has = next(p for p, s in samples.items() if odd in s.columns)
+            raise DataError(f"{sample.reference}: column {odd!r} is not in every part: {has} has it")
     columns = {name: _plain([v for s in samples.values() for v in s.columns[name]]) for name in names}
     sizes = {part: sample.n for part, sample in samples.items()}
     whole = all(sample.whole for sample in samples.values())

@@ -10,6 +10,7 @@ from ..errors import ConfigError, DataError
 from ..sources.intervals import read_genome
 from ..sources.negatives import Negatives
 from ..sources.peaks import Peaks
+from .choices import Choices
 from .columns import column_of
 from .guess import find_places
 from .roles import Guess, Roles
@@ -29,13 +30,16 @@ _WHAT: dict[str, str] = {
 }
 
 
-def peak_roles(sample: Sample, negatives: str, targets: Sequence[str]) -> Roles:
+def peak_roles(sample: Sample, choices: Choices) -> Roles:
     """Return the roles of the columns of peaks, of which only the places are read. Raises ConfigError or DataError."""
-    where, option = sample.reference, f"--negatives {negatives}"
-    if negatives not in get_args(Negatives):
+    where, option = sample.reference, f"--negatives {choices.negatives}"
+    if choices.negatives not in get_args(Negatives):
         raise ConfigError(f"{option}: expected one of {', '.join(get_args(Negatives))}")
-    if targets:
-        raise ConfigError(f"{where}: {option} makes the classes, so --target {targets[0]} is one too many")
+    if choices.targets:
+        raise ConfigError(f"{where}: {option} makes the classes, so --target {choices.targets[0]} is one too many")
+    for given, name in ((choices.replicates, "--replicates"), (choices.drop_missing, "--drop-missing")):
+        if given:
+            raise ConfigError(f"{where}: {name}: peaks with {option} have no targets; leave it out")
     columns = {name: column_of(name, values) for name, values in sample.columns.items()}
     roles = Roles(sample, columns, form="intervals", classes=CLASSES)
     places = find_places(roles)
@@ -69,6 +73,7 @@ def peak_source(table: Sequence[Guess], roles: Roles, path: Path, genome: str, n
             classes=CLASSES,
             negatives=negatives,
             gc_tolerance=tolerance,
+            sheet=roles.sample.sheet,
             **known,
         )
         drawn = source.draw(contigs)

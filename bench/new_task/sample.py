@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from ..dna.fasta_text import fasta_records, header_columns
-from ..errors import DataError, nearest
+from ..errors import ConfigError, DataError, nearest
 from ..files import check_regular
-from ..sources.bed import BED_FORMATS
+from ..sources.bed import BED_FORMATS, is_comment
 from ..sources.delimited import check_row
+from ..sources.gff import GFF_FORMATS, gff_columns
 from ..sources.json_lines import JSON, json_columns
 from ..sources.labelled import FASTA
-from ..sources.spreadsheet import SPREADSHEET
+from ..sources.spreadsheet import SPREADSHEET, tables_in_sheets
 from ..sources.tables import read_columns, text_of
 from ..unpack import PACKED, is_packed, open_text, text_name
 
@@ -30,13 +31,13 @@ _ROWS = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".vcf": "\t"}
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", " ": "spaces"}
 
-SUFFIXES = (*_DELIMITERS, *BED_FORMATS, *JSON, *FASTA, ".parquet", ".pq", SPREADSHEET)
+SUFFIXES = (*_DELIMITERS, *BED_FORMATS, *GFF_FORMATS, *JSON, *FASTA, ".parquet", ".pq", SPREADSHEET)
 """Suffixes of the files that can be read; text may also be packed."""
 
 BED = ("chrom", "start", "end", "name", "score", "strand")
 """The columns of a BED file without a header."""
 
-Form = Literal["table", "bed", "vcf"]
+Form = Literal["table", "bed", "gff", "vcf"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Sample:
 
     Beyond the first HEAD bytes, pieces from all over the file are read too, so that a file sorted by label shows more
     than one label. `n` is the number of rows of the file, estimated from its size where not all were read.
+    `sheet` is that of a spreadsheet with several.
     """
 
     reference: str
@@ -52,29 +54,35 @@ class Sample:
     columns: Mapping[str, list[str]]
     whole: bool
     n: int
+    sheet: str = ""
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
 
-def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
-    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON, .xlsx), a FASTA file or a BED file.
+def read_sample(path: Path, columns: Sequence[str] = (), sheet: str = "") -> Sample:
+    """Return a sample of a table (CSV, TSV, VCF, Parquet, JSON, .xlsx), a FASTA file, BED or GFF.
 
-    `columns` names the columns of delimited text without a header line. Raises DataError, naming the file and line,
-    where it is none of these or is empty.
+    `columns` names the columns of delimited text without a header line, `sheet` one of several sheets with tables.
+    Raises DataError, naming the file and line, where it is none of these or is empty, ConfigError where `sheet` is open
+    or the file has none.
     """
     try:
         check_regular(path)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     suffix = Path(text_name(path)).suffix
+    if suffix == SPREADSHEET:
+        return _spreadsheet(path, sheet)
+    if sheet:
+        raise ConfigError(f"{path}: --sheet {sheet!r} is for spreadsheets ({SPREADSHEET})")
     if suffix in (".parquet", ".pq") and path.name.lower().endswith(suffix):
         return _filled(_parquet(path))
-    if suffix in (".parquet", ".pq", SPREADSHEET):
+    if suffix in (".parquet", ".pq"):
         return _whole(path)
     if suffix not in SUFFIXES:
         packed = ", ".join(PACKED)
-        raise DataError(f"{path}: expected a table, FASTA, BED or VCF ({', '.join(SUFFIXES)}; text also {packed})")
+        raise DataError(f"{path}: expected a table, FASTA, BED, GFF or VCF ({', '.join(SUFFIXES)}; text also {packed})")
     head, pieces, share = _blocks(path, seekable=suffix not in FASTA)
     if suffix in JSON and share < 1 and head.lstrip().startswith("["):
         return _whole(path)
@@ -84,6 +92,9 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
         values = _fasta(head, path, cut=share < 1)
     elif suffix in BED_FORMATS:
         values = _bed([head, *pieces], path)
+    elif suffix in GFF_FORMATS:
+        rest = (line for piece in pieces for line in piece.splitlines() if line.count("\t") >= 7)
+        values = gff_columns(itertools.chain(head.splitlines(), rest), path)
     elif suffix in JSON:
         values = json_columns(itertools.chain.from_iterable(b.split("\n") for b in (head, *pieces)), path)
     else:
@@ -91,8 +102,13 @@ def read_sample(path: Path, columns: Sequence[str] = ()) -> Sample:
         if suffix == ".vcf" and "INFO" in values:
             values = _with_info(values)
     rows = len(next(iter(values.values()), []))
-    form: Form = "bed" if suffix in BED_FORMATS else "vcf" if suffix == ".vcf" else "table"
-    return _filled(Sample(str(path), form, values, share >= 1, max(rows, round(rows / share))))
+    return _filled(Sample(str(path), _form(suffix), values, share >= 1, max(rows, round(rows / share))))
+
+
+def _form(suffix: str) -> Form:
+    if suffix in BED_FORMATS:
+        return "bed"
+    return "gff" if suffix in GFF_FORMATS else "vcf" if suffix == ".vcf" else "table"
 
 
 def joined_sample(samples: Sequence[Sample], given: Mapping[str, Sequence[str]], reference: str) -> Sample:
@@ -109,11 +125,26 @@ def joined_sample(samples: Sequence[Sample], given: Mapping[str, Sequence[str]],
     return Sample(reference, "table", columns, all(s.whole for s in samples), sum(s.n for s in samples))
 
 
-def _whole(path: Path) -> Sample:
+def _spreadsheet(path: Path, given: str) -> Sample:
+    """Return the rows of the sheet that is `given`, or of the only one with a table."""
+    if given or not path.name.lower().endswith(SPREADSHEET):  # a packed one, which is refused with the way out
+        return _whole(path, given)
+    sheets = tables_in_sheets(path)
+    tables = [name for name, header in sheets.items() if header]
+    if len(tables) > 1:
+        listed = ", ".join(f"{name!r} ({', '.join(sheets[name][:4])})" for name in tables[:6])
+        more = f" and {len(tables) - 6} more" if len(tables) > 6 else ""
+        raise ConfigError(
+            f"{path}: {len(tables)} sheets have tables: {listed}{more}; name the one to read with --sheet"
+        )
+    return _whole(path, "" if tables in ([], list(sheets)[:1]) else tables[0])
+
+
+def _whole(path: Path, sheet: str = "") -> Sample:
     """Return all rows of a file that has to be read from its beginning to its end."""
-    table = read_columns(str(path))
+    table = read_columns(str(path), sheet=sheet)
     columns = {name: table[name].to_pylist() for name in table.column_names}
-    return Sample(str(path), "table", columns, True, len(table))
+    return Sample(str(path), "table", columns, True, len(table), sheet)
 
 
 def _filled(sample: Sample) -> Sample:
@@ -213,7 +244,7 @@ def _bed(blocks: list[str], path: Path) -> dict[str, list[str]]:
     rows = [
         [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
         for line in lines
-        if line.strip() and not line.startswith(("##", "track", "browser"))
+        if line.strip() and not is_comment(line)
     ]
     names: list[str] = []
     if rows and len(rows[0]) > 2 and not rows[0][1].lstrip("-").isdigit():

@@ -16,9 +16,9 @@ def report(made: NewTask) -> str:
     sample, task = made.sample, made.task
     n = f"{sample.n:,} rows, all read" if sample.whole else f"about {sample.n:,} rows, {len(sample):,} read"
     lines = [f"{sample.reference}: {n}; {len(made.columns)} columns", ""]
-    lines += _table(
-        [["column", "holds", *[f"row {i + 1}" for i in range(min(_ROWS, len(sample)))]], *map(_row, made.columns)]
-    )
+    shown = [f"row {i + 1}" for i in range(min(_ROWS, len(sample)))]
+    head = ["column", "holds", "taken for", "could also be", *shown]
+    lines += _table([head, *(_row(made, column) for column in made.columns)])
     lines += [
         "",
         f"{made.path}: {task.kind}" + (f" of {len(task.classes)}: {_some(task.classes)}" if task.classes else ""),
@@ -31,13 +31,15 @@ def report(made: NewTask) -> str:
     return "\n".join(lines)
 
 
-def _row(column: Column) -> list[str]:
+def _row(made: NewTask, column: Column) -> list[str]:
     what = describe(column)
     if column.holds == "dna":
         what += f", {column.letters()}"
     if column.empty:
         what += f"; {column.empty:,} empty"
-    return [column.name, what, *(_cut(v) for v in column.values[:_ROWS])]
+    role = made.taken.get(column.name, "unused").replace("unused", "-")
+    others = ", ".join(made.alternatives[column.name]) or "-"
+    return [column.name, what, role, others, *(_cut(v) for v in column.values[:_ROWS])]
 
 
 def _table(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:

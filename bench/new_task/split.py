@@ -31,6 +31,12 @@ def propose_split(roles: Roles, *, intervals: bool) -> list[Guess]:
     `intervals` says whether the examples will have coordinates.
     """
     part = next((x for x in roles.free() if x.parts), None)
+    if part is None:
+        roles.notes += [
+            f"column {x.name!r} names parts and no test part, so it is not used: write 'test' for the rows to test on"
+            for x in roles.free()
+            if x.untested and len(x.counts) > 1
+        ]
     chrom = _chromosome(roles)
     group = _group(roles)
     if part is not None:
@@ -57,12 +63,17 @@ def at_random(why: str) -> tuple[list[Guess], str]:
     return _fractions("at random, equal sequences together"), _RANDOM.format(why=why)
 
 
+def in_proportion(why: str) -> tuple[list[Guess], str]:
+    """Return the keys of a random split in which every class has its share of each part, with a note on why."""
+    split = [Guess("rule", "stratified", "at random within each class, equal sequences together"), *_shares()]
+    return split, _RANDOM.format(why=why)
+
+
 def _by_homology(roles: Roles, why: str) -> list[Guess]:
     return [
         Guess("rule", "by_homology", f"{why}, so sequences that are similar on either strand stay together"),
         Guess("threshold", *_similarity(roles)),
-        Guess("test", TEST),
-        Guess("valid", VALID),
+        *_shares(),
     ]
 
 
@@ -97,7 +108,11 @@ def _unfit_for_homology(roles: Roles) -> str:
 
 
 def _fractions(reason: str) -> list[Guess]:
-    return [Guess("rule", "by_group", reason), Guess("test", TEST), Guess("valid", VALID)]
+    return [Guess("rule", "by_group", reason), *_shares()]
+
+
+def _shares() -> list[Guess]:
+    return [Guess("test", TEST), Guess("valid", VALID)]
 
 
 def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]:
@@ -222,13 +237,13 @@ def _hold_out(chrom: Sequence[str], labels: Sequence[str]) -> tuple[list[str], l
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     for name, label in zip(chrom, labels, strict=True):
         rows[name][label] += 1
-    n, classes = len(chrom), set(labels)
+    n, classes = len(chrom), set(labels) - {""}  # which rows have that are left out
     if len(rows) > 300:
         return None  # scaffolds: a few of them do not hold enough rows
 
     def enough(names: Sequence[str], share: float) -> bool:
         have = sum((rows[name] for name in names), Counter())
-        return have.total() >= share * n and set(have) == classes
+        return have.total() >= share * n and set(have) >= classes
 
     def choose(among: list[str], ideal: float, least: float) -> list[str]:
         out: list[str] = []

@@ -7,36 +7,40 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ConfigError, DataError
 from ..sources.numbers import ADVICE
 from ..sources.targets import are_missing
 from . import columns as c
-from .columns import Column, joined_labels, zeros_and_ones
+from .columns import Column, column_of, joined_labels, zeros_and_ones
+from .positive import NEGATIVE, positive_last
+from .replicates import replicate_columns
 from .roles import Guess, Roles, describe, short, some
 from .sample import BED
 
 MAX_CLASSES = 1000
 GUESSED_CLASSES = 30
 """Most classes of a target that the user did not name: what has more is rather names or free text."""
-_NEGATIVE = re.compile(
-    r"(no|non|not|neg|negative|benign|false|f|n|control|background|random|inactive|none|off|decoy|shuffled|"
-    r"likely[ _]benign|absent|unbound|wt|weak|low|closed|unmethylated)([\W_].*)?|non[\W_]?.*|un.*|"
-    r"in(active|tergenic|tron).*",
-    re.I,
-)
-
-
 _NO_VERDICT = re.compile(
     r"uncertain|\bvus\b|not provided|no classification|no assertion|conflicting|unknown|unclassified|not specified",
     re.I,
 )
 """What a class of variants says where nobody has decided, such as in CLNSIG of ClinVar."""
-_PLAIN = ("0", "1", "true", "True", "yes", "pos", "positive", "Positive", "active", "strong", "high")
+_OF_GFF = ("source", "score", "phase")
+"""Fields of GFF that say how a feature was found and is read, rather than what it is."""
 
 
 def candidates(roles: Roles) -> list[Column]:
     """Return the columns that can be a target: not DNA, names, places or parts, and not constant."""
-    return [column for column in roles.free() if not _why_not(column)]
+    fixed = _OF_GFF if roles.sample.form == "gff" else ()
+    return [column for column in roles.free() if column.name not in fixed and can_be_target(column)]
+
+
+def can_be_target(column: Column) -> bool:
+    """Return whether a column can be a target, judged by its name and content."""
+    return not _why_not(column)
 
 
 def _why_not(column: Column) -> str:
@@ -46,7 +50,7 @@ def _why_not(column: Column) -> str:
         return f"always {next(iter(column.counts))!r}"
     if column.holds == "dna":
         return "DNA"
-    if column.parts:
+    if column.parts or column.untested:
         return "parts of a split"
     if column.named(c.TARGET):
         return _not_classes(column)
@@ -54,6 +58,8 @@ def _why_not(column: Column) -> str:
         return "a place"
     if column.named(c.ID) or column.named(c.GROUP):
         return "names"
+    if column.named(c.REPLICATE):
+        return "names of replicates"
     if column.holds == "whole numbers" and column.unique and len(column.values) > 20:
         return "as many values as rows"
     return _not_classes(column)
@@ -85,7 +91,9 @@ def choose_target(roles: Roles, given: Sequence[str]) -> None:
     fourth = roles.columns.get("name")
     if roles.sample.form == "bed" and fourth is not None and not _unfit(fourth):
         return _set_target(roles, [fourth], "column 4 of a BED file")
-    if roles.form == "intervals" and all(name.lower() in BED or name.isdigit() for name in roles.columns):
+    fit = candidates(roles)
+    plain = all(name.lower() in BED or name.isdigit() for name in roles.columns)
+    if roles.form == "intervals" and (plain or (roles.sample.form == "gff" and not fit)):
         # The score of BED is how dark a browser draws the interval, and what follows the strand is drawn too.
         free = [f"{column.name!r} ({describe(column)})" for column in roles.free() if len(column.counts) > 1][:4]
         measured = f", or, if a column is measured, name it with --target: {', '.join(free)}" if free else ""
@@ -93,7 +101,6 @@ def choose_target(roles: Roles, given: Sequence[str]) -> None:
             f"{where}: intervals without labels, which are positives without negatives; --negatives gc_matched makes "
             f"them of --genome, or add them and a column of labels (column 4 of BED){measured}"
         )
-    fit = candidates(roles)
     if not fit:
         unfit = [f"{column.name!r} ({_why_not(column)})" for column in roles.free()]
         listed = f": {some(unfit)}" if unfit else "; every row needs a label or a measurement"
@@ -106,7 +113,13 @@ def choose_target(roles: Roles, given: Sequence[str]) -> None:
     if len(fit) > 2 and not named and all(set(column.counts) <= {"0", "1"} for column in fit):
         return _set_target(roles, fit, f"{len(fit)} columns of 0 and 1, one for each label")
     listed = some([f"{column.name!r} ({describe(column)})" for column in (named or fit)])
-    raise DataError(f"{where}: {len(named or fit)} columns can be the target: {listed}; name it with --target")
+    replicates = replicate_columns(fit)
+    mean = " ".join(f"--target {name}" for name in replicates[:6])
+    advice = f"; {some(replicates, 6)} look like replicates, whose mean is {mean} --replicates columns"
+    raise DataError(
+        f"{where}: {len(named or fit)} columns can be the target: {listed}; name it with --target"
+        + (advice if replicates else "")
+    )
 
 
 def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: bool = False) -> None:
@@ -123,7 +136,7 @@ def _set_target(roles: Roles, chosen: Sequence[Column], reason: str, *, given: b
             raise DataError(f"{where}: column {column.name!r}: {doubt}; {ADVICE}{more}")
         _check_missing(roles, column)
         roles.taken[column.name] = "target"
-    roles.target = first
+    first = roles.target = _with_values(roles, first)
     if len(chosen) > 1:
         binary = all(set(column.counts) <= {"0", "1"} for column in chosen)
         if not binary and any(column.holds not in ("numbers", "whole numbers") for column in chosen):
@@ -179,20 +192,34 @@ def _check_missing(roles: Roles, column: Column) -> None:
     """Raise DataError, with the way out, where rows have no value of a target and are not to be left out."""
     if column.empty and (joined_labels(column) or any(value.startswith("[") for value in column.counts)):
         return  # a row of no label
-    missing = are_missing(column.values, numbers=column.holds != "text")
+    missing = _missing(roles, column)
     n, rows = int(missing.sum()), len(missing)
     if not n:
         return
     share = f"{n:,} of {rows:,} rows {'has' if n == 1 else 'have'} no {column.name!r}"
-    if roles.drop_missing and roles.form == "sequences":
+    if roles.drop_missing:
         if not any(guess.key == "drop_missing" for guess in roles.guesses):
             roles.guesses.append(Guess("drop_missing", True, share))
         return
     first = int(missing.argmax())
-    way = "leave them out with --drop-missing" if roles.form == "sequences" else "remove them from the file"
+    value = roles.sample.columns[column.name][first]
     raise DataError(
-        f"{roles.sample.reference}: row {first + 1}: {column.name!r} is {column.values[first]!r}; {share}: {way}"
+        f"{roles.sample.reference}: row {first + 1}: {column.name!r} is {value!r}; {share}: leave them out with "
+        "--drop-missing"
     )
+
+
+def _missing(roles: Roles, column: Column) -> NDArray[np.bool_]:
+    """Return which rows (n,) have no value of a target, as the source of the card will judge."""
+    return are_missing(column.values, numbers=column.holds != "text", point=roles.form != "sequences")
+
+
+def _with_values(roles: Roles, column: Column) -> Column:
+    """Return the column with '' in the rows that are left out for want of a value."""
+    missing = _missing(roles, column)
+    if not roles.drop_missing or not missing.any():
+        return column
+    return column_of(column.name, ["" if none else v for v, none in zip(column.values, missing, strict=True)])
 
 
 def _merged(roles: Roles, column: Column) -> list[str]:
@@ -207,25 +234,32 @@ def _merged(roles: Roles, column: Column) -> list[str]:
 
 
 def order_classes(roles: Roles, positive: str) -> None:
-    """Put the positive class last, or note that nothing says which of two it is."""
+    """Put the positive of two classes last. Raises ConfigError, naming both, where nothing says which it is.
+
+    Of variants that have a direction it is the more harmful one.
+    """
     where, classes = roles.sample.reference, roles.classes
     two = roles.kind == "classification" and len(classes) == 2
     if positive:
         if not two or positive not in classes:
             raise ConfigError(f"{where}: --positive {positive!r}: expected one of two classes, {some(list(classes))}")
         roles.classes = (next(name for name in classes if name != positive), positive)
-    elif two and roles.form == "sequences" and not any(_NEGATIVE.fullmatch(v) or v in _PLAIN for v in classes):
-        roles.notes.append(
-            f"no word says which of {classes[0]!r} and {classes[1]!r} is the positive class of AUPRC and F1: the card "
-            f"takes {classes[1]!r}; --positive {classes[0]!r} the other"
-        )
+    elif two and roles.form != "variants" and "alternate" not in roles.taken.values():
+        known = positive_last(classes)
+        if known is None:
+            raise ConfigError(
+                f"{where}: no word says which of {classes[0]!r} and {classes[1]!r} is the positive class, on which "
+                f"AUPRC and F1 depend; name it with --positive"
+            )
+        roles.classes = known
 
 
 def _few_whole(column: Column, rows: int) -> bool:
     """Return whether the numbers are whole and few enough to be classes."""
     values = list(column.counts)
     whole = all(re.fullmatch(r"[+-]?\d+([.,]0*)?", v) for v in values)
-    return whole and len(values) <= 20 and (len(values) == 2 or rows >= 5 * len(values))
+    recur = rows >= 5 * len(values) and min(column.counts.values()) > 1
+    return whole and len(values) <= 20 and (len(values) == 2 or recur)
 
 
 def ordered(labels: Sequence[str]) -> tuple[str, ...]:
@@ -233,4 +267,4 @@ def ordered(labels: Sequence[str]) -> tuple[str, ...]:
     try:
         return tuple(sorted(labels, key=lambda v: (float(v), v)))
     except ValueError:
-        return tuple(sorted(labels, key=lambda v: (not _NEGATIVE.fullmatch(v), v)))
+        return tuple(sorted(labels, key=lambda v: (not NEGATIVE.fullmatch(v), v)))

@@ -6,7 +6,7 @@ any number of examples n: scikit-learn's `LogisticRegression` has C = 1 / (penal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..settings import Setting, is_positive
 from ..types import FloatArray
+from ._checks import check_features, check_targets, require_finite
 from ._descent import EXACT, ROWS, Features, Loss, Step, from_strongest, moments, space_of, walk
-from .probe import probe
+from .probe import probe, scored
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 """The path of penalties that is tried by default."""
@@ -42,6 +43,7 @@ class LinearProbe:
     `valid_loss` is its loss on valid; `classes` are those among the training labels; any other of the `n_classes`
     gets probability 0. With `labels` an example may have several of them, and `classes` are those that some training
     examples have and others lack; the intercept of any other is infinite, so that it gets its base rate, 0 or 1.
+    `history` has a row for each penalty that was tried, from the strongest.
     """
 
     coefficients: FloatArray
@@ -51,12 +53,18 @@ class LinearProbe:
     classes: tuple[int, ...]
     valid_loss: float = float("nan")
     labels: bool = False
+    history: tuple[Mapping[str, float], ...] = ()
+
+    @property
+    def chosen(self) -> Mapping[str, float]:
+        """What was chosen on valid."""
+        return {"penalty": self.penalty}
 
     def predict(self, x: Features) -> FloatArray:
         """Return class or label probabilities (n, n_classes), or values (n, outputs) of a regression."""
         if x.shape[1] != self.coefficients.shape[1]:
             raise DataError(f"the probe was fitted on {self.coefficients.shape[1]} features, not {x.shape[1]}")
-        _require_finite(x, "features to predict from")
+        require_finite(x, "features to predict from")
         outputs = _outputs(x, self.coefficients, self.intercepts)
         if self.n_classes == 0:
             return outputs
@@ -76,21 +84,19 @@ def fit_probe(
     n_classes: int,
     penalties: Sequence[float],
     standardise: bool = True,
+    valid_score: Callable[[FloatArray], float] | None = None,
 ) -> LinearProbe:
     """Return the logistic (or, with `n_classes` 0, ridge) regression whose penalty has the lowest loss on valid.
 
     Features (n, d), dense or CSR, are scaled to unit variance on train; one that is constant there is not used. Labels
     (n, n_classes) of 0 and 1 get a logistic regression each, and outputs (n, k) a ridge regression each, all with one
     penalty. The loss is log-loss or squared error, averaged over labels, or over outputs in units of their variance.
+    `valid_score` of the predictions stands in the history beside the loss.
     Of equal losses that of the stronger penalty wins, and the path ends once two weaker ones in a row are no better.
     Raises DataError for features that are not finite, too few examples, and labels that cannot be learned from.
     """
     for x, y, part in ((train_x, train_y, "training"), (valid_x, valid_y, "validation")):
-        if x.shape[0] != len(y) or not len(y):
-            raise DataError(
-                f"{part} features have {x.shape[0]} rows and labels {len(y)}; expected the same, at least 1"
-            )
-        _require_finite(x, f"{part} features")
+        check_features(x, y, part)
     mean, deviation = moments(train_x)
     # The deviation of a column of one value is only rounding error.
     used = deviation > 1e-6 * np.abs(mean)
@@ -99,9 +105,12 @@ def fit_probe(
     make, steps = _learnable(x, np.asarray(train_y), n_classes, penalties)
     best: LinearProbe | None = None
     lowest, worse = np.inf, 0
+    history = []
     for penalty, w, b in steps:
         made = make(w / scale, b, penalty)
-        loss = _loss(made, made.predict(valid_x), np.asarray(valid_y), np.asarray(train_y))
+        predicted = made.predict(valid_x)
+        loss = _loss(made, predicted, np.asarray(valid_y), np.asarray(train_y))
+        history.append({"penalty": penalty, "valid_loss": loss, **scored(valid_score, predicted)})
         if best is None or loss < lowest:
             best, lowest, worse = replace(made, valid_loss=loss), loss, 0
         else:
@@ -109,7 +118,7 @@ def fit_probe(
         if worse == 2:
             break
     assert best is not None
-    return best
+    return replace(best, history=tuple(history))
 
 
 @probe(
@@ -134,9 +143,12 @@ def fit(
     n_classes: int,
     seed: int,
     penalties: Sequence[float],
+    valid_score: Callable[[FloatArray], float] | None = None,
 ) -> LinearProbe:
     """Return `fit_probe` on the features; nothing is random, so `seed` changes nothing."""
-    return fit_probe(train_x, train_y, valid_x, valid_y, n_classes=n_classes, penalties=penalties)
+    return fit_probe(
+        train_x, train_y, valid_x, valid_y, n_classes=n_classes, penalties=penalties, valid_score=valid_score
+    )
 
 
 def _learnable(
@@ -152,12 +164,9 @@ def _learnable(
             lambda w, b, penalty: LinearProbe(w * unit[:, None], b * unit, penalty, 0, ()),
             _ridge(x, y / unit, penalties, tolerance=1e-10),
         )
+    check_targets(y, n_classes)
     if y.ndim == 1:
         classes, labels = np.unique(y.astype(np.int64), return_inverse=True)
-        if classes[0] < 0 or classes[-1] >= n_classes:
-            raise DataError(f"class indices run from {classes[0]} to {classes[-1]}; expected 0 to {n_classes - 1}")
-        if len(classes) == 1:
-            raise DataError(f"training labels have only class {classes[0]}; expected two classes or more")
         present = tuple(classes.tolist())
         return (
             lambda w, b, penalty: LinearProbe(w, b, penalty, n_classes, present),
@@ -165,8 +174,6 @@ def _learnable(
         )
     rate = y.mean(axis=0)
     varied = np.flatnonzero((rate > 0) & (rate < 1))
-    if not len(varied):
-        raise DataError(f"each of the {n_classes} labels is the same in all training examples")
 
     def of_labels(w: FloatArray, b: FloatArray, penalty: float) -> LinearProbe:
         coefficients = np.zeros((n_classes, w.shape[1]))
@@ -316,10 +323,3 @@ def _squared(y: FloatArray) -> Loss:
         return 0.5 * float((residual**2).sum() / len(y)), residual / len(y), np.eye(y.shape[1])
 
     return loss
-
-
-def _require_finite(x: Features, what: str) -> None:
-    values = x if isinstance(x, np.ndarray) else x.data
-    if not np.isfinite(values).all():
-        row = "" if not isinstance(x, np.ndarray) else f" in row {int(np.argmin(np.isfinite(x).all(axis=1)))}"
-        raise DataError(f"{what} contain a value that is not finite{row}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -41,7 +41,17 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
         if len(places) == len(parts)
         else None,
         soft_masked=np.concatenate(masked) if any(part.soft_masked is not None for part in parts) else None,
+        left_out=counted(part.left_out for part in parts),
     )
+
+
+def counted(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sums of several counts, by reason, in the order of their first occurrence."""
+    out: dict[str, int] = {}
+    for one in several:
+        for reason, n in one.items():
+            out[reason] = out.get(reason, 0) + n
+    return out
 
 
 def _joined(columns: Sequence[Strings]) -> Strings:

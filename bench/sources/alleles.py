@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ..dna.sequence import check_sequence
 from ..errors import DataError
 
-_NO_ALT = "have no ALT of bases ('*', '.', <DEL> and other symbols, breakends)"
-_TOO_LONG = "have an allele that the window cannot hold between two flanks"
+_NO_ALT = "without an ALT of bases ('*', '.', <DEL> and other symbols, breakends)"
+_TOO_LONG = "with an allele that the window cannot hold between two flanks"
 
 _SYMBOL = re.compile(r"\*|\.|<[^<>]*>|.*[\[\]].*|\.\w+|\w+\.")
 """ALT without bases of its own: a deletion upstream, none, a symbolic allele, a breakend with its mate or alone."""
@@ -27,6 +27,10 @@ class Alleles:
     alts: Sequence[str]
     written: Sequence[str]
     reasons: Sequence[str]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows have no windows, by reason."""
+        return {reason: self.reasons.count(reason) for reason in (_NO_ALT, _TOO_LONG) if reason in self.reasons}
 
     def left_out(self) -> list[str]:
         """Return for each reason how many rows are left out, the first of them, and what would keep them."""

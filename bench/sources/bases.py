@@ -111,11 +111,14 @@ def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins,
         raise DataError(f"{source}: label {target.max()} where there are {len(classes)} classes")
     if kind == "multilabel" and (target.shape[1] != len(classes) or target.max() > 1):
         raise DataError(f"{source}: {target.shape[1]} labels a bin where there are {len(classes)} classes")
+    n_labelled, thinned = len(target), 0
     if bins.train_ratio:
         if "split" not in whole.strata:
             raise ConfigError(f"{source}: train_ratio needs the column 'split' among strata")
         keep = _thinned(target, whole.strata["split"][row] == "train", bins.train_ratio, bins.seed)
         row, bin_, target = row[keep], bin_[keep], target[keep]
+        thinned = n_labelled - len(target)
+    left_out = {"bins without a label": int(lengths.sum()) // span - n_labelled, "bins thinned by train_ratio": thinned}
     position = bin_ * span
     names = [f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]
     low = np.where(at.strand[row] == "-", at.end[row] - position - span, at.start[row] + position)
@@ -127,6 +130,7 @@ def per_base_examples(whole: Examples, rows: Iterable[NDArray[Any]], bins: Bins,
         clusters=whole.clusters[row],
         strata={name: values[row] for name, values in whole.strata.items()},
         intervals=Intervals(at.chrom[row], low, low + span, at.strand[row]),
+        left_out={reason: count for reason, count in left_out.items() if count},
     )
 
 

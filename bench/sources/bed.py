@@ -1,4 +1,4 @@
-"""Places in a genome from BED files, with or without a header, and from tables with columns of coordinates."""
+"""Places in a genome from BED files, GFF3 and GTF, and from tables with columns of coordinates."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ConfigError, DataError, nearest
 from ..types import Intervals, strings
 from ..unpack import read_text, text_name
+from .gff import GFF_FORMATS, gff_columns
 from .numbers import whole_number
 from .sequences import package_file
 from .spreadsheet import SPREADSHEET, read_spreadsheet
@@ -28,11 +29,12 @@ _PLAIN = ("chrom", "start", "end", "name", "score", "strand")
 
 
 def table_columns(reference: str, *, header: int = 0, sheet: str = "") -> dict[str, Sequence[str]]:
-    """Return the columns of a table, of a BED file or of a spreadsheet, by name; a '#' before the first is dropped.
+    """Return the columns of a table, of BED, GFF or a spreadsheet, by name; a '#' before the first is dropped.
 
     `header` is the number of rows above the header of a spreadsheet (.xlsx), and `sheet` its sheet, by default the
     first. The first line of a BED file (BED_FORMATS) is its header where the second field is not a number; without a
-    header the columns are chrom, start, end, name, score, strand, then 7, 8, ... Raises DataError naming file and line.
+    header the columns are chrom, start, end, name, score, strand, then 7, 8, ... GFF3 and GTF are read as
+    `gff.gff_columns` does. Raises DataError naming file and line.
     """
     path = package_file(reference)
     suffix = Path(text_name(path)).suffix
@@ -41,13 +43,15 @@ def table_columns(reference: str, *, header: int = 0, sheet: str = "") -> dict[s
     if header or sheet:
         key = f"header = {header}" if header else f"sheet = {sheet!r}"
         raise ConfigError(f"{path}: {key} is for spreadsheets (.xlsx)")
+    if suffix in GFF_FORMATS:
+        return dict(gff_columns(read_text(path).splitlines(), path))
     if suffix not in BED_FORMATS:
         table = read_columns(reference)
         return {name.removeprefix("#"): table[name].to_pylist() for name in table.column_names}
     rows: list[tuple[int, list[str]]] = []
     names: list[str] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not line.strip() or line.startswith(("##", "track", "browser")):
+        if not line.strip() or is_comment(line):
             continue
         fields = line.split("\t") if "\t" in line else line.split()
         if not rows and not names and len(fields) > 2 and not _is_number(fields[1]):
@@ -71,6 +75,20 @@ def table_columns(reference: str, *, header: int = 0, sheet: str = "") -> dict[s
         if len(fields) != len(names):
             raise DataError(f"{path}: line {number}: {len(fields)} fields, expected {len(names)}: {', '.join(names)}")
     return {name: [fields[i] for _, fields in rows] for i, name in enumerate(names)}
+
+
+def is_comment(line: str) -> bool:
+    """Return whether a line of BED has neither an interval nor the header, which may begin with '#'."""
+    if line.startswith(("##", "track", "browser")):
+        return True
+    return line.startswith("#") and "\t" not in line and line[1:].split(" ")[0].strip().lower() not in CHROM
+
+
+def check_base(reference: str, position_base: int) -> None:
+    """Raise ConfigError where a card says how positions are counted in a file whose format says it."""
+    suffix = Path(text_name(Path(reference))).suffix
+    if position_base and suffix in GFF_FORMATS:
+        raise ConfigError(f"{reference}: position_base = {position_base}: {suffix} counts from 1 anyway; leave it out")
 
 
 def read_places(

@@ -7,11 +7,12 @@ of one page of each megabyte of sequences, so that a truncated or half-written f
 
 from __future__ import annotations
 
+import json
 import logging
 import mmap
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -98,7 +99,8 @@ def _write(examples: Examples, file: IO[bytes]) -> None:
         for batch in _batches(stored):
             writer.write_batch(batch)
     start = file.tell()
-    table = table.replace_schema_metadata({"baserate": SCHEMA, "span": str(examples.inputs.span)})
+    about = {"baserate": SCHEMA, "span": str(examples.inputs.span), "left_out": json.dumps(dict(examples.left_out))}
+    table = table.replace_schema_metadata(about)
     with pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table.combine_chunks())
     end = file.tell()
@@ -126,12 +128,15 @@ def read_examples(path: Path) -> Examples:
         about = table.schema.metadata or {}
         if about.get(b"baserate") != SCHEMA.encode():
             raise DataError(f"{path}: not a table of examples written by this version of baserate")
-        return _examples(table, pool, mapped, int(about[b"span"]))
+        left_out = json.loads(about.get(b"left_out", b"{}"))
+        return _examples(table, pool, mapped, span=int(about[b"span"]), left_out=left_out)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
 
 
-def _examples(table: pa.Table, pool: pa.ChunkedArray, mapped: mmap.mmap, span: int) -> Examples:
+def _examples(
+    table: pa.Table, pool: pa.ChunkedArray, mapped: mmap.mmap, *, span: int, left_out: Mapping[str, int]
+) -> Examples:
     names = table.column_names
 
     def sequences(name: str) -> Text:
@@ -157,6 +162,7 @@ def _examples(table: pa.Table, pool: pa.ChunkedArray, mapped: mmap.mmap, span: i
         strata={n.removeprefix("strata."): _text(table, n) for n in names if n.startswith("strata.")},
         intervals=at,
         soft_masked=_numbers(table, "soft_masked") if "soft_masked" in names else None,
+        left_out=left_out,
     )
 
 

@@ -23,7 +23,8 @@ class Files(Columns, Source):
     """The rows of several files, each read as a table, one file after the other.
 
     `labels` gives the label of all rows of each file, as the column 'label', and `parts` their part, as the column
-    'part'. Other columns are those that every file has. `columns` names the columns of files without a header line.
+    'part'. Other columns are those that every file has. `columns` names the columns of files without a header line,
+    `sheet` the sheet of each spreadsheet, whose first is read otherwise.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("files",)
@@ -32,6 +33,7 @@ class Files(Columns, Source):
     labels: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    sheet: str = ""
 
     def __post_init__(self) -> None:
         for key in ("labels", "parts"):
@@ -42,7 +44,8 @@ class Files(Columns, Source):
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError as `table_examples` does, and where a column is not in every file."""
         given = {"label": self.labels, "part": self.parts}
-        opened = joined(self.files, {name: values for name, values in given.items() if values}, self.columns)
+        known = {name: values for name, values in given.items() if values}
+        opened = joined(self.files, known, self.columns, self.sheet)
         where = " + ".join(Path(file).name for file in self.files[:3]) + (" + ..." if len(self.files) > 3 else "")
         examples = table_examples(opened, where, self, kind=self.kind, classes=self.classes)
         if check:
@@ -50,12 +53,14 @@ class Files(Columns, Source):
         return examples
 
 
-def joined(files: Sequence[str], given: dict[str, tuple[str, ...]], columns: Sequence[str] = ()) -> Opened:
+def joined(
+    files: Sequence[str], given: dict[str, tuple[str, ...]], columns: Sequence[str] = (), sheet: str = ""
+) -> Opened:
     """Return the tables of several files as one, with the columns that all have and those of the values `given`.
 
     Raises DataError where a file has a column that is given for it too.
     """
-    tables = [open_table(package_file(file), columns) for file in files]
+    tables = [open_table(package_file(file), columns, sheet) for file in files]
     names = [name for name in tables[0].names if all(name in table.names for table in tables)]
     for name in given:
         for file, table in zip(files, tables, strict=True):

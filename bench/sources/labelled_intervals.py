@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -10,25 +9,30 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import ConfigError, DataError
-from ..types import Examples, Inputs, Intervals, StrArray, strings
+from ..types import Examples, Inputs, Intervals, strings
 from .bases import Bins, label_rows, per_base_examples
-from .bed import joined, read_places, table_columns
+from .bed import check_base, joined, read_places, table_columns
+from .ids import distinct_ids
 from .intervals import EDGES, Edge, loci, read_genome, windows
+from .replicates import Replicates, replicated
 from .source import Check, Source
 from .tables import require_column
-from .targets import parse_targets
+from .targets import WITHOUT, parse_targets, with_target
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bed(Source):
-    """One example for each interval of a BED file or table, or with `span` for each bin of that many bases.
+    """One example for each interval of BED, GFF or a table, or with `span` for each bin of that many bases.
 
     `target` is the column of the class, the labels or the measurement: by default 'label', else column 4; a list of
-    labels or measurements may be in brackets. `targets` is instead a table with the same rows, whose columns are all
-    measurements. `width` re-centres every window to that many bp; with `edge` = 'pad' bases outside the contig are N.
-    `chrom`, `start`, `end` and `position_base` are those of `read_places`; with `stranded` = false all windows are on
-    the '+' strand. `group` and `cluster` may be several columns; without them overlapping intervals share a group. With
-    `span`, `labels` may name an HDF5 file, and `train_ratio` and `seed` are those of `Bins`.
+    labels or measurements may be in brackets. With `drop_missing` rows without one ('.', empty, NA; infinite ones too
+    of measurements) are left out, and `replicates` are those of `Columns`, where an interval has several rows.
+    `targets` is instead a table with the same rows, whose columns are all measurements. `width` re-centres every window
+    to that many bp; with `edge` = 'pad' bases outside the contig are N. `chrom`, `start`, `end` and `position_base` are
+    those of `read_places`; with `stranded` = false all windows are on the '+' strand. `group` and `cluster` may be
+    several columns; without them overlapping intervals share a group. With `span`, `labels` may name an HDF5 file, and
+    `train_ratio` and `seed` are those of `Bins`. `sheet` names the sheet of a spreadsheet, whose first is read
+    otherwise.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "bed", "labels", "targets")
@@ -46,7 +50,10 @@ class Bed(Source):
     position_base: int = 0
     stranded: bool = True
     edge: Edge = "refuse"
+    drop_missing: bool = False
+    replicates: Replicates = ""
     targets: str = ""
+    sheet: str = ""
     span: int = 0
     labels: str = ""
     train_ratio: float = 0.0
@@ -56,7 +63,8 @@ class Bed(Source):
         """Return the examples. Raises DataError, naming the file and row, for anything that cannot be used."""
         if self.edge not in EDGES:
             raise ConfigError(f"edge = {self.edge!r}; expected one of {', '.join(EDGES)}")
-        columns = table_columns(self.bed)
+        check_base(self.bed, self.position_base)
+        columns = table_columns(self.bed, sheet=self.sheet)
         at = self._places(columns)
         measured, target = self._measured(columns, len(at.chrom))
         for name in self.strata:
@@ -75,6 +83,7 @@ class Bed(Source):
             intervals=at,
         )
         examples = self._of_bases(whole, columns, target) if self.span else self._labelled(whole, measured, target)
+        examples = replicated(examples, self.replicates, kind=self.kind, where=self.bed)
         if check:
             check(examples)
         return examples
@@ -113,6 +122,9 @@ class Bed(Source):
     def _of_bases(
         self, whole: Examples, columns: Mapping[str, Sequence[str]], target: str | tuple[str, ...]
     ) -> Examples:
+        if self.replicates or self.drop_missing:
+            key = "replicates" if self.replicates else "drop_missing"
+            raise ConfigError(f"{self.bed}: {key} is for a label of each interval; leave it out beside span")
         if not isinstance(target, str):
             raise ConfigError(
                 f"{self.bed}: target = {target!r}; expected one column for labels of bases, or labels = an HDF5 file"
@@ -127,6 +139,9 @@ class Bed(Source):
         if self.labels or self.train_ratio:
             raise ConfigError(f"{self.bed}: labels and train_ratio need span, the number of bases per label")
         values = [[cell.strip().strip("[]") for cell in measured[name]] for name in _listed(target)]
+        there = None
+        if self.drop_missing:
+            values, there = with_target(values, kind=self.kind, reference=self.targets or self.bed, point=True)
         targets = parse_targets(
             values[0] if isinstance(target, str) else values,
             kind=self.kind,
@@ -134,18 +149,11 @@ class Bed(Source):
             reference=self.targets or self.bed,
             column=target,
         )
-        return replace(whole, targets=targets)
+        examples = replace(whole, targets=targets)
+        if there is None or there.all():
+            return examples
+        return replace(examples.take(np.flatnonzero(there)), left_out={WITHOUT: int((~there).sum())})
 
 
 def _listed(names: str | Sequence[str]) -> Sequence[str]:
     return [names] if isinstance(names, str) else names
-
-
-def distinct_ids(names: list[str]) -> StrArray:
-    """Return the names, with '#2' after the second of several equal ones, and so on."""
-    seen: Counter[str] = Counter()
-    out = []
-    for name in names:
-        seen[name] += 1
-        out.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return strings(out)

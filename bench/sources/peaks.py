@@ -18,10 +18,10 @@ from ..errors import ConfigError, DataError
 from ..progress import activity
 from ..text import Strings
 from ..types import Examples, Inputs, IntArray, Intervals, strings
-from .bed import read_places, table_columns
+from .bed import check_base, read_places, table_columns
 from .cleaning import Cleaning
+from .ids import distinct_ids
 from .intervals import find_contig, loci, read_genome, windows
-from .labelled_intervals import distinct_ids
 from .negatives import NEGATIVES, REACH, Negatives, Rule, draw_negatives, spans
 from .source import Check, Source
 
@@ -64,7 +64,8 @@ class Peaks(Source):
     numbers. A free window lies on the peak's chromosome, is as wide, and overlaps no peak, no other negative and no
     letter other than A, C, G and T. `width` re-centres all windows to that many bp. A negative has the strand, group
     and cluster of its peak; overlapping peaks share theirs. A peak without its negatives is refused, or, with
-    `unmatched` = 'leave_out', left out and counted in the log. `position_base` and `stranded` are those of BED cards.
+    `unmatched` = 'leave_out', left out and counted in the log. `position_base`, `stranded` and `sheet` are those of BED
+    cards.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "peaks")
@@ -80,6 +81,7 @@ class Peaks(Source):
     unmatched: Literal["refuse", "leave_out"] = "refuse"
     position_base: int = 0
     stranded: bool = True
+    sheet: str = ""
     seed: int = 0
 
     def __call__(self, check: Check | None = None) -> Examples:
@@ -116,6 +118,7 @@ class Peaks(Source):
             clusters=groups,
             intervals=at,
             soft_masked=lower,
+            left_out={"without negatives": len(drawn.lacking)} if len(drawn.lacking) else {},
         )
         if check:
             check(examples)
@@ -127,9 +130,13 @@ class Peaks(Source):
         Raises ConfigError naming the key, or DataError naming the row of a peak that the genome does not have.
         """
         self._check_keys()
+        check_base(self.peaks, self.position_base)
         genome = genome or read_genome(self.genome, upper=False)
         places = read_places(
-            table_columns(self.peaks), self.peaks, position_base=self.position_base, stranded=self.stranded
+            table_columns(self.peaks, sheet=self.sheet),
+            self.peaks,
+            position_base=self.position_base,
+            stranded=self.stranded,
         )
         at = places
         if self.width:

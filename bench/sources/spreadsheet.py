@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,7 @@ def read_spreadsheet(path: Path, *, header: int = 0, sheet: str = "") -> dict[st
     name, as pandas writes it, and below a stated header any column without a name. Raises DataError, naming the cell,
     for another column without a name and for merged cells, MissingExtra where openpyxl is not installed.
     """
-    try:
-        import openpyxl  # type: ignore[import-untyped]
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
-    try:
-        book = openpyxl.load_workbook(path, data_only=True)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
-        raise DataError(f"{path}: not a readable spreadsheet ({str(error).splitlines()[0]})") from error
+    book = _open(path)
     titles = [each.title for each in book.worksheets]
     if sheet and sheet not in titles:
         raise DataError(f"{path}: no sheet {sheet!r}; it has {', '.join(map(repr, titles))}")
@@ -59,6 +52,43 @@ def read_spreadsheet(path: Path, *, header: int = 0, sheet: str = "") -> dict[st
     if not columns:
         raise DataError(f"{path}: no names of columns in row {header + 1}; header = ... is the number of rows above it")
     return columns
+
+
+def tables_in_sheets(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return for each sheet the names of the columns of its table: the first row of two cells or more, () for no table.
+
+    Raises DataError and MissingExtra as `read_spreadsheet` does.
+    """
+    book = _open(path, read_only=True)
+    out: dict[str, tuple[str, ...]] = {}
+    try:
+        for sheet in book.worksheets:
+            rows = ([str(v) for v in row if v is not None] for row in sheet.iter_rows(values_only=True))
+            wide = (tuple(row) for row in rows if len(row) > 1)
+            header = next(wide, ())
+            out[sheet.title] = header if any(wide) else ()
+    except Exception as error:  # sheets are parsed as they are read
+        raise _unreadable(path, error) from error
+    book.close()
+    return out
+
+
+def _open(path: Path, *, read_only: bool = False) -> Any:
+    """Return the open book. Raises DataError where it cannot be read, MissingExtra where openpyxl is not installed."""
+    try:
+        import openpyxl  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'{path}: reading .xlsx needs openpyxl: `pip install "baserate[data]"`') from error
+    try:
+        # openpyxl leaves a file open where it fails.
+        return openpyxl.load_workbook(io.BytesIO(path.read_bytes()), data_only=True, read_only=read_only)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    what = next(iter(str(error).splitlines()), type(error).__name__)
+    return DataError(f"{path}: not a readable spreadsheet ({what})")
 
 
 def _row_numbers(values: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,12 +20,14 @@ from ..unpack import BLOCK, PACKED, read_text, text_name
 from .cleaning import Cleaning, clean_sequences
 from .collecting import Collector, joined_list, text_array
 from .delimited import DELIMITERS, open_delimited
+from .ids import check_ids, ids_of_replicates
 from .json_lines import JSON, json_columns
 from .labelled import FASTA, read_fasta
+from .replicates import Replicates, replicated, same_inputs
 from .sequences import package_file
 from .source import Check, Source
 from .spreadsheet import SPREADSHEET, read_spreadsheet
-from .targets import are_missing, parse_targets
+from .targets import WITHOUT, parse_targets, with_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +37,6 @@ log = logging.getLogger(__name__)
 __all__ = [
     "Columns",
     "Table",
-    "check_ids",
     "clean_sequences",
     "first_changes",
     "parse_targets",
@@ -65,7 +66,9 @@ class Columns:
     equal sequences are one group, and with 'row', where no column has that name, each row is one; without `cluster` the
     groups are the clusters. `alternate` is the ALT sequence of a
     variant task, where `sequence` is REF, or the perturbed sequence of a paired task, which has no target. A column
-    that a split rule reads must be among `strata`. With `alphabet` 'RNA' sequences are written with U, read as T.
+    that a split rule reads must be among `strata`. With `alphabet` 'RNA' sequences are written with U, read as T. With
+    `replicates` = 'mean' the rows of one input, in one group and stratum, are one example of their mean; with 'grouped'
+    they stay, in one group and one cluster; with 'columns' the target is the mean of its columns.
     """
 
     sequence: str = "sequence"
@@ -76,6 +79,7 @@ class Columns:
     strata: tuple[str, ...] = ()
     alternate: str = ""
     drop_missing: bool = False
+    replicates: Replicates = ""
     alphabet: Alphabet = "DNA"
 
 
@@ -102,14 +106,15 @@ class Table(Columns, Source):
         return examples
 
 
-def read_columns(reference: str) -> pa.Table:
+def read_columns(reference: str, *, sheet: str = "") -> pa.Table:
     """Return a table's columns as text (large_string), in file order; a missing value is ''.
 
     Delimited text (.csv, .tsv, .txt, .vcf), JSON and FASTA, plain or packed, Parquet, Arrow and spreadsheets are read
-    by their suffix. A table of more than 256 MB is memory-mapped from a file. Raises DataError for a table without
-    rows, a row of another width, a damaged file or an unknown format.
+    by their suffix; of these `sheet` names one of several, the first by default. A table of more than 256 MB is
+    memory-mapped from a file. Raises DataError for a table without rows, a row of another width, a damaged file or an
+    unknown format.
     """
-    opened = open_table(package_file(reference))
+    opened = open_table(package_file(reference), sheet=sheet)
     collector = Collector()
     for batch in opened.batches(opened.names):
         collector.add(batch)
@@ -158,18 +163,24 @@ def table_examples(
         raise DataError(f"{where}: the table has no rows")
     text_of = {name: values.array() for name, values in texts.items()}
     ids = text_of[columns.id] if columns.id else strings([str(i + 1) for i in range(n)])
-    check_ids(ids, where)
     text, soft_masked = sequences.finish()
+    inputs = Inputs(
+        text,
+        alternates.finish()[0] if alternate else None,
+        np.concatenate(positions) if positions else None,
+    )
+    if columns.replicates in ("mean", "grouped"):
+        ids = ids_of_replicates(ids, same_inputs(inputs), where)
+    else:
+        check_ids(ids, where)
     groups = ids if by_row else text_of[group] if group else same.array()
     parsed = [text_of[name].tolist() for name in targets]
-    present = _present(parsed, kind, where) if columns.drop_missing and parsed else None
+    there = None
+    if columns.drop_missing and parsed:
+        parsed, there = with_target(parsed, kind=kind, reference=where)
     examples = Examples(
         ids=ids,
-        inputs=Inputs(
-            text,
-            alternates.finish()[0] if alternate else None,
-            np.concatenate(positions) if positions else None,
-        ),
+        inputs=inputs,
         targets=np.zeros(n)
         if paired
         else parse_targets(
@@ -180,21 +191,9 @@ def table_examples(
         strata={name: text_of[name] for name in columns.strata},
         soft_masked=soft_masked,
     )
-    return examples if present is None else examples.take(present)
-
-
-def _present(parsed: Sequence[list[str]], kind: Kind, where: str) -> IntArray:
-    """Return the rows that have every target; in the others a value that is there takes the place of the missing."""
-    missing = np.any([are_missing(column, numbers=kind == "regression") for column in parsed], axis=0)
-    rows = np.flatnonzero(~missing)
-    if not len(rows):
-        raise DataError(f"{where}: no row has a target; drop_missing would leave out all of them")
-    for row in np.flatnonzero(missing):
-        for column in parsed:
-            column[row] = column[rows[0]]
-    if missing.any():
-        log.info("%s: %d of %d rows have no target and are left out", where, int(missing.sum()), len(missing))
-    return rows
+    if there is not None and not there.all():
+        examples = replace(examples.take(np.flatnonzero(there)), left_out={WITHOUT: int((~there).sum())})
+    return replicated(examples, columns.replicates, kind=kind, where=where)
 
 
 def require_column(columns: Iterable[str], name: str, reference: str) -> None:
@@ -204,16 +203,6 @@ def require_column(columns: Iterable[str], name: str, reference: str) -> None:
         near = nearest(name, known)
         advice = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(known)}"
         raise DataError(f"{reference}: no column {name!r}; {advice}")
-
-
-def check_ids(ids: StrArray, reference: str) -> None:
-    """Raise DataError, naming both rows, where an id is empty or occurs twice."""
-    seen: dict[str, int] = {}
-    for row, name in enumerate(ids, 1):
-        if not name.strip():
-            raise DataError(f"{reference}: row {row}: the id is empty")
-        if seen.setdefault(name, row) != row:
-            raise DataError(f"{reference}: row {row}: id {name!r} is also in row {seen[name]}; ids must be unique")
 
 
 def first_changes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,13 @@ from ..errors import ConfigError, DataError, nearest
 from ..types import FloatArray, IntArray, Kind
 from .numbers import ADVICE, MISSING, read_numbers
 
+log = logging.getLogger(__name__)
+
+WITHOUT = "without a target"
+"""Why rows are left out, in words that follow their number."""
+
+_DROP = "drop_missing = true leaves out rows without a target"
+_NONE = ("", "na", "n/a", "nan", "null", ".")
 _JOINS = re.compile(r"[;,]")
 _BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
@@ -74,14 +82,39 @@ def parse_targets(
         if label not in known and label.lower() in folded:
             known[label] = folded[label.lower()]
         if label not in known:
-            raise DataError(f"{where[0](row)} is {label!r}; {_advice(label, classes)}")
+            none = f"; {_DROP}" if label.lower() in _NONE else ""
+            raise DataError(f"{where[0](row)} is {label!r}; {_advice(label, classes)}{none}")
         out[row - 1] = known[label]
     return out
 
 
-def are_missing(values: Column, *, numbers: bool) -> NDArray[np.bool_]:
-    """Return which values (n,) are none: empty or NA, and in a column of numbers infinite ones too."""
-    words = {"", "na", "n/a", "nan", "null"} | (
+def with_target(
+    values: Sequence[Column], *, kind: Kind, reference: str, point: bool = False
+) -> tuple[list[list[str]], NDArray[np.bool_]]:
+    """Return the columns, where a value that is there takes the place of the missing, and which rows (n,) have all.
+
+    Raises DataError where every row lacks one.
+    """
+    columns = [list(column) for column in values]
+    lacks = [are_missing(column, numbers=kind == "regression", point=point) for column in columns]
+    missing = np.any(lacks, axis=0)
+    if missing.all():
+        raise DataError(f"{reference}: no row has a target; drop_missing would leave out all of them")
+    first = int(missing.argmin())
+    for column in columns:
+        for row in np.flatnonzero(missing):
+            column[row] = column[first]
+    if missing.any():
+        log.info("%s: %d of %d rows have no target and are left out", reference, int(missing.sum()), len(missing))
+    return columns, ~missing
+
+
+def are_missing(values: Column, *, numbers: bool, point: bool = False) -> NDArray[np.bool_]:
+    """Return which values (n,) are none: empty or NA, and in a column of numbers infinite ones too.
+
+    With `point` '.' is none, as in BED, VCF and GFF.
+    """
+    words = {*_NONE} - ({"."} if not point else set()) | (
         {*MISSING, "+inf", "infinity", "+infinity", "-infinity"} if numbers else set()
     )
     return np.fromiter((value.strip().lower() in words for value in _listed(values)), bool, len(values))
@@ -185,9 +218,7 @@ def _no_number(values: Column, where: _Where) -> DataError:
     """Return the error for the first value that is no number, or not one as the others are written."""
     for row, text in enumerate(values, 1):
         if text.strip().lower() in (*MISSING, "+inf", "infinity", "-infinity"):
-            return DataError(
-                f"{where(row)} is {text!r}; leave out rows without a measurement (of sequences: drop_missing = true)"
-            )
+            return DataError(f"{where(row)} is {text!r}; {_DROP}")
         if read_numbers([text]) is None:
             return DataError(f"{where(row)} is {text!r}, expected a number")
     row = bisect.bisect(range(len(values)), 0, key=lambda n: read_numbers(values[:n]) is None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as field_
 from typing import ClassVar
 
@@ -18,11 +18,13 @@ from ..types import Examples, Inputs, IntArray, Intervals, strings
 from .alleles import read_alleles, shorten
 from .bed import CHROM, column, field, joined, table_columns
 from .collecting import TextCollector
+from .ids import check_ids, ids_of_replicates
 from .intervals import by_place, find_contig, loci, read_genome
 from .numbers import whole_number
+from .replicates import Replicates, numbered, replicated
 from .source import Check, Source
-from .tables import check_ids, first_changes
-from .targets import parse_targets
+from .tables import first_changes
+from .targets import WITHOUT, parse_targets, with_target
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +47,12 @@ class Changes:
 
 def variant_windows(
     genome: Mapping[str, Bases], changes: Changes, *, width: int, max_mismatch: float = 0.01, source: str = "variants"
-) -> tuple[Inputs, Intervals, IntArray]:
-    """Return the windows, their intervals, and the rows (n,) that are kept.
+) -> tuple[Inputs, Intervals, IntArray, dict[str, int]]:
+    """Return the windows, their intervals, the rows (n,) that are kept, and how many are left out, by reason.
 
     Windows are `width` bp of REF centred on the variant; ALT keeps the left flank and has the length of REF where the
     genome allows, by adding or dropping bases on the right; where that would undo the change, ALT is longer or shorter.
-    Left out and logged, by reason, are rows without an ALT of bases, those with an allele that the window cannot hold
+    Left out and logged are rows without an ALT of bases, those with an allele that the window cannot hold
     between two flanks, and those whose REF differs from the genome. Raises DataError where no row is left, and for more
     than the fraction `max_mismatch` of the last, saying whether positions are off by one or alleles are on the other
     strand.
@@ -104,7 +106,7 @@ def variant_windows(
         strings([chrom[i] for i in kept_rows]), begin, begin + sequences.lengths, strings(["+"] * len(kept_rows))
     )
     inputs = Inputs(sequences, alternates, first_changes(sequences, alternates, source))
-    return inputs, at_, rows
+    return inputs, at_, rows, alleles.counts() | ({"whose REF differs from the genome": len(wrong)} if wrong else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +118,11 @@ class Variants(Source):
     0. In a VCF every other column may be a key of INFO, as KEY or INFO/KEY; a flag is '1', or '' where it is absent.
     Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by ':'.
     Without `group` variants whose windows overlap are one group. `values` maps cells of `target` to other values, such
-    as two names to one class; rows whose `target` is among `leave_out`, such as variants of uncertain significance, are
-    left out and counted in the log; `header` is the number of rows above the header of a spreadsheet, and `sheet` its
-    sheet, by default the first. `width` and `max_mismatch` are those of `variant_windows`.
+    as two names to one class. Rows whose `target` is among `leave_out`, such as variants of uncertain significance, are
+    left out and counted, and with `drop_missing` those without a target ('.', empty, NA; infinite ones too of
+    measurements). `replicates` are those of `Columns`, where a variant has several rows. `header` is the number of rows
+    above the header of a spreadsheet, and `sheet` its sheet, by default the first. `width` and `max_mismatch` are those
+    of `variant_windows`.
     """
 
     FILES: ClassVar[tuple[str, ...]] = ("genome", "variants")
@@ -140,22 +144,26 @@ class Variants(Source):
     sheet: str = ""
     values: Mapping[str, str] = field_(default_factory=dict, hash=False)
     leave_out: tuple[str, ...] = ()
+    drop_missing: bool = False
+    replicates: Replicates = ""
     max_mismatch: float = 0.01
 
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError as `variant_windows` and `table_examples` do."""
         table = table_columns(self.variants, header=self.header, sheet=self.sheet)
         changes = self._changes(table)
-        rows = self._rows(table, changes)
+        rows, left_out = self._rows(table, changes)
         genome = read_genome(self.genome)
-        inputs, at, keep = variant_windows(
+        inputs, at, keep, unplaced = variant_windows(
             genome, changes, width=self.width, max_mismatch=self.max_mismatch, source=self.variants
         )
-        stay = np.flatnonzero(~self._left_out(table)[keep])
-        if len(stay) < len(keep):
-            log.info("%s: %d rows of %s are left out", self.variants, len(keep) - len(stay), ", ".join(self.leave_out))
-            inputs, at, keep = inputs.take(stay), at.take(stay), keep[stay]
-        examples = self._placed(rows, inputs, at, keep)
+        omitted = np.any([np.zeros(len(rows), bool), *left_out.values()], axis=0)
+        stay = np.flatnonzero(~omitted[keep])
+        if not len(stay):
+            raise DataError(f"{self.variants}: no row is left that has both alleles in the window and a target")
+        counts = unplaced | {reason: int(which[keep].sum()) for reason, which in left_out.items() if which[keep].any()}
+        inputs, at, keep = inputs.take(stay), at.take(stay), keep[stay]
+        examples = replace(self._placed(rows, inputs, at, keep), left_out=counts)
         if check and len(examples) < len(rows):  # rows that were left out have no window, but are in the table
             n = [len(genome[name]) for name in changes.chrom]
             begin = [_start(*row, self.width) for row in zip(n, changes.position, changes.ref, strict=True)]
@@ -164,16 +172,31 @@ class Variants(Source):
             check(self._placed(rows, Inputs(strings(changes.ref)), every, np.arange(len(rows))))
         elif check:
             check(examples)
-        return examples
+        return replicated(examples, self.replicates, kind=self.kind, where=self.variants)
 
-    def _left_out(self, table: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
-        """Return which rows (n,) have a target that is left out. Raises DataError where all have."""
+    def _targets(self, table: Mapping[str, Sequence[str]]) -> tuple[list[list[str]], dict[str, NDArray[np.bool_]]]:
+        """Return the columns of the target, and which rows (n,) are left out, by the reason.
+
+        These have the value of another row, so that all can be read. Raises DataError where no row is left.
+        """
+        where = self.variants
         names = [self.target] if isinstance(self.target, str) else list(self.target)
-        cells = [field(table, name, self.variants) for name in names]
-        out = np.array([any(cell.strip() in self.leave_out for cell in row) for row in zip(*cells, strict=True)], bool)
-        if out.all():
-            raise DataError(f"{self.variants}: leave_out = {list(self.leave_out)} leaves no row")
-        return out
+        cells = [list(field(table, name, where)) for name in names]
+        left_out = {}
+        if self.leave_out:
+            rows = np.array([any(v.strip() in self.leave_out for v in row) for row in zip(*cells, strict=True)], bool)
+            if rows.all():
+                raise DataError(f"{where}: leave_out = {list(self.leave_out)} leaves no row")
+            log.info("%s: %d rows of %s are left out", where, int(rows.sum()), ", ".join(self.leave_out))
+            first = int(rows.argmin())
+            cells = [[values[first] if out else v for v, out in zip(values, rows, strict=True)] for values in cells]
+            left_out["whose target is among leave_out"] = rows
+        if self.drop_missing:
+            cells, there = with_target(cells, kind=self.kind, reference=where, point=True)
+            left_out[WITHOUT] = ~there & ~np.any([np.zeros(len(there), bool), *left_out.values()], axis=0)
+        if self.values:
+            cells = [[self.values.get(cell.strip(), cell) for cell in values] for values in cells]
+        return cells, left_out
 
     def _changes(self, table: Mapping[str, Sequence[str]]) -> Changes:
         where = self.variants
@@ -181,25 +204,29 @@ class Variants(Source):
         ref, alt = column(table, self.ref, _REF, where), column(table, self.alt, _ALT, where)
         return Changes(chrom, _positions(position, where, self.position_base), ref, alt)
 
-    def _rows(self, table: Mapping[str, Sequence[str]], changes: Changes) -> Examples:
-        """Return all rows of the table, with REF as the sequence: all that needs no genome."""
+    def _rows(
+        self, table: Mapping[str, Sequence[str]], changes: Changes
+    ) -> tuple[Examples, dict[str, NDArray[np.bool_]]]:
+        """Return all rows of the table, with REF as the sequence, and which to leave out: all that needs no genome."""
         where, target = self.variants, self.target
-        cells = [field(table, name, where) for name in ([target] if isinstance(target, str) else target)]
-        if self.leave_out:  # whose rows take the value of another until they are left out
-            first = int(np.argmin(self._left_out(table)))
-            cells = [[values[first] if v.strip() in self.leave_out else v for v in values] for values in cells]
-        if self.values:
-            cells = [[self.values.get(cell.strip(), cell) for cell in values] for values in cells]
+        cells, left_out = self._targets(table)
         position = column(table, self.position, _POSITION, where)
-        ids = [f"{c}:{p}:{r}>{a}" for c, p, r, a in zip(changes.chrom, position, changes.ref, changes.alt, strict=True)]
+        places = zip(changes.chrom, position, changes.ref, changes.alt, strict=True)
+        ids = variants = [f"{c}:{p}:{r}>{a}" for c, p, r, a in places]
         if self.id:
             # '.' is how a VCF says that there is no ID.
             given_ids = joined(table, self.id, where)
             ids = [place if name in ("", ".") else name for place, name in zip(ids, given_ids, strict=True)]
-        check_ids(strings(ids), where)
+        names = strings(ids)
+        if self.replicates in ("mean", "grouped"):
+            names = ids_of_replicates(names, numbered(variants), where)
+        else:
+            mean = 'replicates = "mean" takes the mean of a variant\'s rows'
+            several = mean if self.kind == "regression" else 'replicates = "grouped" keeps a variant\'s rows together'
+            check_ids(names, where, advice=f"ids must be unique; {several}")
         none = strings([""] * len(ids))
-        return Examples(
-            ids=strings(ids),
+        rows = Examples(
+            ids=names,
             inputs=Inputs(strings(changes.ref)),
             targets=parse_targets(
                 cells[0] if isinstance(target, str) else cells,
@@ -212,6 +239,7 @@ class Variants(Source):
             clusters=strings(joined(table, self.cluster, where)) if self.cluster else none,
             strata={name: strings(field(table, name, where)) for name in self.strata},
         )
+        return rows, left_out
 
     def _placed(self, rows: Examples, inputs: Inputs, at: Intervals, keep: IntArray) -> Examples:
         """Return the rows `keep` with their windows; without `group`, overlapping windows are one group."""

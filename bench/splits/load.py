@@ -82,7 +82,11 @@ def _divided(task: Task, key: list[str]) -> Split:
     except DataError as error:
         raise type(error)(f"task {task.id}: {error}") from error
     examples = with_clusters(task.split, examples)
-    return Split(*(examples.take(np.flatnonzero(part == name)) for name in PARTS), dropped=int((part == "").sum()))
+    return Split(
+        *(examples.take(np.flatnonzero(part == name)) for name in PARTS),
+        dropped=int((part == "").sum()),
+        left_out=examples.left_out,
+    )
 
 
 def _small(task: Task, subset: Subset) -> Split:
@@ -100,13 +104,16 @@ def _cached_split(key: list[str], make: Callable[[], Split]) -> Split:
 
     def build() -> Examples:
         split = make()
-        return concatenate([_marked(e, name, split.dropped) for name, e in split])
+        whole = concatenate([_marked(e, name, split.dropped) for name, e in split])
+        return replace(whole, left_out=split.left_out)
 
     table = cached_examples([*key, _code()], build)
     part, dropped = table.strata[_PART], table.strata[_DROPPED]
     table = replace(table, strata={k: v for k, v in table.strata.items() if k not in (_PART, _DROPPED)})
     return Split(
-        *(table.take(np.flatnonzero(part == name)) for name in PARTS), dropped=int(dropped[0]) if len(dropped) else 0
+        *(table.take(np.flatnonzero(part == name)) for name in PARTS),
+        dropped=int(dropped[0]) if len(dropped) else 0,
+        left_out=table.left_out,
     )
 
 

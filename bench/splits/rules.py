@@ -116,17 +116,21 @@ PART_WORDS: Mapping[str, Part] = {
 }
 """Words for the parts of a split in a column, with the part that each stands for."""
 
+_SHORT: Mapping[str, Part] = {"tr": "train", "va": "valid", "te": "test"}
+"""Words that mean a part as a value, and in the name of a column something else."""
+
 _FLAGS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
 
 
 def part_of(value: str) -> Part | Literal[""]:
     """Return the part that a value names, as 'train' or 'Test set'; '' where it names none."""
-    return PART_WORDS.get(re.sub(r"[\s_-]*set$", "", str(value).strip().lower()), "")
+    word = re.sub(r"[\s_-]*set$", "", str(value).strip().lower())
+    return PART_WORDS.get(word, _SHORT.get(word, ""))
 
 
 def flagged_part(name: str, values: Collection[str]) -> Part | Literal[""]:
     """Return the part that a column of two flags is about, by a word in its name such as `is_test`; '' for none."""
-    about = {part for word in re.split(r"[\W_]+", name.lower()) if (part := part_of(word))}
+    about = {PART_WORDS[word] for word in re.split(r"[\W_]+", name.lower()) if word in PART_WORDS}
     flags = {_FLAGS.get(str(v).strip().lower()) for v in values}
     return about.pop() if len(about) == 1 and flags == {True, False} else ""
 

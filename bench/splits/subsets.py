@@ -61,7 +61,7 @@ def take_subset(split: Split, subset: Subset) -> Split:
     """
     sizes = (subset.train, subset.valid, subset.test)
     parts = (_subset(examples, size, subset) for (_, examples), size in zip(split, sizes, strict=True))
-    return Split(*parts, dropped=split.dropped)
+    return Split(*parts, dropped=split.dropped, left_out=split.left_out)
 
 
 def _subset(examples: Examples, size: int, subset: Subset) -> Examples:

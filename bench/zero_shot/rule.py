@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import NotApplicable
+from ..metrics import TIE
 from ..registry import Registry, origin_of
 from ..settings import Setting, Settings, one_of, positive
 from ..types import FloatArray, Inputs, Strings
@@ -24,6 +25,14 @@ STRANDS: Mapping[str, Setting] = {
     )
 }
 TEMPERATURE = positive(1.0, "the number that logits are divided by")
+INDELS: Mapping[str, Setting] = {
+    "indels": one_of(
+        "per_term",
+        "raw",
+        default="per_term",
+        about="where ALT is longer or shorter, compare likelihoods per term or, raw, their sums",
+    )
+}
 
 Sees = Literal["variants", "sequences", "prompts"]
 Score = Callable[..., FloatArray]
@@ -111,14 +120,43 @@ def mean_over_strands(strands: Sequence[FloatArray]) -> FloatArray:
     return mean
 
 
-def change_in(measure: Callable[[Strings], FloatArray]) -> Callable[[Pairs], FloatArray]:
-    """Return a function of pairs that returns by how much `measure` changes from REF to ALT."""
+def change_in(
+    measure: Callable[[Strings], FloatArray], terms: Callable[[Strings], FloatArray] | None = None
+) -> Callable[[Pairs], FloatArray]:
+    """Return a function of pairs that returns by how much `measure` changes from REF to ALT, 0 within TIE.
+
+    With `terms`, which counts what `measure` adds up, a pair that differs in its number of bases is scored as
+    2ab / (a + b) (ALT / a - REF / b) for `a` terms of ALT and `b` of REF: the change per term, times their harmonic
+    mean. It is 0 where every term is the same, and turns its sign where REF and ALT are exchanged.
+    """
 
     def change(alleles: Pairs) -> FloatArray:
-        values = once(measure, np.concatenate([alleles.alternates, alleles.references]))
-        return values[: len(alleles.rows)] - values[len(alleles.rows) :]
+        n, sequences = len(alleles.rows), np.concatenate([alleles.alternates, alleles.references])
+        values = once(measure, sequences)
+        alt, ref = values[:n], values[n:]
+        delta = alt - ref
+        bases = _n_bases(sequences)
+        longer = np.flatnonzero(bases[:n] != bases[n:])
+        if terms is not None and len(longer):
+            counts = once(terms, sequences[np.concatenate([longer, longer + n])])
+            a, b = counts[: len(longer)], counts[len(longer) :]
+            delta[longer] -= (a - b) * (alt[longer] + ref[longer]) / np.maximum(a + b, 1)
+        delta[np.abs(delta) <= TIE] = 0
+        return delta
 
     return change
+
+
+def terms_of(model: Any, indels: str) -> Callable[[Strings], FloatArray] | None:
+    """Return what counts the terms of the model's likelihoods: its tokens or, if it does not say, the bases.
+
+    None where `indels` is 'raw'.
+    """
+    return None if indels == "raw" else getattr(model, "n_terms", _n_bases)
+
+
+def _n_bases(sequences: Strings) -> FloatArray:
+    return np.array([sum(map(s.count, "ACGT")) for s in sequences], np.float64)
 
 
 def log_likelihood_of(model: Any, temperature: float, **options: Any) -> Callable[[Strings], FloatArray]:

@@ -12,7 +12,19 @@ from ..settings import layer as layer_setting
 from ..settings import one_of
 from ..types import Examples, FloatArray, Inputs, Strings, strings
 from .alleles import Kind, Pairs, has_bases
-from .rule import ALIGNED, EVERY, STRANDS, TEMPERATURE, both_strands, change_in, log_likelihood_of, name_of, rule
+from .rule import (
+    ALIGNED,
+    EVERY,
+    INDELS,
+    STRANDS,
+    TEMPERATURE,
+    both_strands,
+    change_in,
+    log_likelihood_of,
+    name_of,
+    rule,
+    terms_of,
+)
 from .vectors import SIMILARITY, once
 
 _BLOCK = 4096
@@ -53,12 +65,14 @@ def masked_llr(model: Any, inputs: Inputs, train: Examples | None, *, strands: s
     needs="pseudo_log_likelihood",
     sees="variants",
     description="Pseudo-log-likelihood of the ALT window minus that of REF, each token masked in turn. SNVs, "
-    "substitutions of several bases and indels are scored.",
-    settings=STRANDS,
+    "substitutions of several bases and indels are scored, indels per token.",
+    settings={**STRANDS, **INDELS},
+    version=2,
 )
-def pll(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+def pll(model: Any, inputs: Inputs, train: Examples | None, *, strands: str, indels: str) -> FloatArray:
     """Return the changes (n,) in pseudo-log-likelihood (Salazar 2020)."""
-    return both_strands(model, inputs, change_in(model.pseudo_log_likelihood), EVERY, strands)
+    change = change_in(model.pseudo_log_likelihood, terms_of(model, indels))
+    return both_strands(model, inputs, change, EVERY, strands)
 
 
 @rule(
@@ -66,17 +80,18 @@ def pll(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> 
     needs="pseudo_log_likelihood",
     sees="variants",
     description="As pll, but from one pass per window in which nothing is masked: cheap, and biased, since the model "
-    "sees the tokens it predicts. SNVs, substitutions of several bases and indels are scored.",
-    settings=STRANDS,
+    "sees the tokens it predicts. SNVs, substitutions of several bases and indels are scored, indels per token.",
+    settings={**STRANDS, **INDELS},
+    version=2,
 )
-def pll_one_pass(model: Any, inputs: Inputs, train: Examples | None, *, strands: str) -> FloatArray:
+def pll_one_pass(model: Any, inputs: Inputs, train: Examples | None, *, strands: str, indels: str) -> FloatArray:
     """Return the changes (n,) in pseudo-log-likelihood from one pass without masks."""
 
     def measure(sequences: Strings) -> FloatArray:
         values: FloatArray = model.pseudo_log_likelihood(sequences, one_pass=True)
         return values
 
-    return both_strands(model, inputs, change_in(measure), EVERY, strands)
+    return both_strands(model, inputs, change_in(measure, terms_of(model, indels)), EVERY, strands)
 
 
 @rule(
@@ -84,12 +99,16 @@ def pll_one_pass(model: Any, inputs: Inputs, train: Examples | None, *, strands:
     needs="log_likelihood",
     sees="variants",
     description="Log-likelihood of the ALT window minus that of REF. SNVs, substitutions of several bases and indels "
-    "are scored.",
-    settings={**STRANDS, "temperature": TEMPERATURE},
+    "are scored, indels per token.",
+    settings={**STRANDS, **INDELS, "temperature": TEMPERATURE},
+    version=2,
 )
-def causal_delta(model: Any, inputs: Inputs, train: Examples | None, *, strands: str, temperature: float) -> FloatArray:
+def causal_delta(
+    model: Any, inputs: Inputs, train: Examples | None, *, strands: str, indels: str, temperature: float
+) -> FloatArray:
     """Return the changes (n,) in log-likelihood."""
-    return both_strands(model, inputs, change_in(log_likelihood_of(model, temperature)), EVERY, strands)
+    change = change_in(log_likelihood_of(model, temperature), terms_of(model, indels))
+    return both_strands(model, inputs, change, EVERY, strands)
 
 
 @rule(

@@ -1,0 +1,101 @@
+"""The card on disk, written whole and only if its task loads and passes the checks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ..cards.task import task_card
+from ..checks.task import check_parts, check_sequences_are_clean
+from ..errors import BaserateError, CheckFailed, ConfigError, DataError
+from ..files import write_whole
+from ..splits import check_split, load_split, stratified
+from ..splits.homology import TooFewFamilies
+from ..types import Split, Task
+from .confirm import confirmed
+from .roles import Guess
+from .split import at_random, in_proportion
+
+
+class _Unfit(DataError):
+    """The rows can be read, but this split of them is not fit for evaluation."""
+
+
+def write_card(
+    text: Callable[[Sequence[Guess]], str], split: Sequence[Guess], path: Path, source: str, *, tried: bool
+) -> tuple[list[Guess], list[str]]:
+    """Return the keys of [split] and notes on them; the card is written only if its task loads and passes the checks.
+
+    Where `tried`, the data are read and split. Where the proposed split is not fit, as where families are too large to
+    be held out whole, rows are split at random; the file's own split is never replaced. Raises DataError where no
+    split is fit.
+    """
+    chosen: list[Guess] = list(split)
+    notes: list[str] = []
+
+    def loaded(beside: Path) -> None:
+        nonlocal chosen, notes
+        beside.write_text(text(chosen), encoding="utf-8")
+        task = task_card(beside)
+        if tried:
+            chosen, notes = confirmed(chosen, task, _fit(task))
+            beside.write_text(text(chosen), encoding="utf-8")
+
+    def settled(beside: Path) -> None:
+        nonlocal chosen
+        try:
+            return loaded(beside)
+        except (_Unfit, TooFewFamilies) as error:
+            fault = str(error)
+        if split[0].value == "predefined":
+            column = next(guess.value for guess in split if guess.key == "column")
+            raise DataError(f"{fault}; this is the file's own split, by {column!r}: correct it, or remove it")
+        for propose in (at_random, in_proportion):
+            chosen, why = propose(fault)
+            try:
+                with _unwarned():
+                    loaded(beside)
+            except (_Unfit, TooFewFamilies):
+                continue
+            return notes.append(why)
+        raise DataError(f"{fault}; a random split fails too: add rows, or remove classes that have few")
+
+    def write(beside: Path) -> None:
+        try:
+            settled(beside)
+        except BaserateError as error:
+            message = str(error).replace(str(beside), str(path))
+            raise DataError(message if source in message else f"{source}: {message}") from error
+
+    try:
+        write_whole(path, write)
+    except (OSError, UnicodeEncodeError) as error:
+        raise ConfigError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+    return chosen, notes
+
+
+def _fit(task: Task) -> Split:
+    """Return the split. Raises _Unfit where only the split is at fault, and DataError where the rows are."""
+    split = load_split(task, check=False)
+    check_sequences_are_clean(task, split)
+    if not len(split.train) and split.test.inputs.alternates is None:
+        raise _Unfit(f"no row is left for training by {task.split!r}")
+    try:
+        check_split(task, split)
+        check_parts(task, split)
+    except (DataError, CheckFailed) as error:
+        raise _Unfit(str(error).removeprefix(f"task {task.id}: ")) from error
+    return split
+
+
+@contextlib.contextmanager
+def _unwarned() -> Iterator[None]:
+    """Within, the rule does not log that its split is random: the note on the card says it."""
+    rules = logging.getLogger(stratified.__module__)
+    before, rules.disabled = rules.disabled, True
+    try:
+        yield
+    finally:
+        rules.disabled = before

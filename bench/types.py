@@ -98,7 +98,7 @@ class Examples:
 
     `targets` are class indices (n,) int64, labels (n, k) int64 of 0 and 1, measurements (n,) or (n, k) float64, or for
     generation the next bases (n, k) as int64 indices into ACGT. `groups` must not straddle a split; `clusters`
-    are what the bootstrap resamples (dependent examples must share one); `strata` are named columns of text
+    are what intervals sample (dependent examples must share one); `strata` are named columns of text
     to report by. `soft_masked` (n,) is the share of a sequence's letters that its source writes in lower case, None
     if the source has none; models do not see it. `left_out` counts the rows of the source that are no example of their
     own, by the reason, in words that follow a number: {'without a target': 3}; examples that are taken have none.

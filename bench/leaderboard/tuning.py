@@ -53,7 +53,7 @@ def valid_score(record: Record) -> tuple[str, float | None]:
 
 def chosen_in_short(record: Record) -> str:
     """Return what was chosen on valid, such as 'lr 0.0003, epoch 3/5': a value for each seed where they differ."""
-    names = dict.fromkeys(name for choice in record.choices or () for name in choice.chosen)
+    names = sorted({name for choice in record.choices or () for name in choice.chosen})
     out = []
     for name in names:
         values = [value_text(choice.chosen.get(name)) for choice in record.choices or ()]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baserate.modes import MODES
-from baserate.networks.settings import EMBEDDING, TRAINING
+from baserate.networks.settings import EMBEDDING, KINDS, TRAINING
 from baserate.probes.probe import PROBES
 from baserate.registry import MODELS
 from baserate.settings import Settings
@@ -38,8 +38,10 @@ def settings_page() -> str:
         parts += [f"### {name} (version {mode.version})", "", *_table(mode.settings), ""]
         if name == "linear_probe":
             parts += ["Of a network also:", "", *_table(EMBEDDING, chosen=True), ""]
-        if name in ("fine_tune", "from_scratch"):
+        if name == "fine_tune":
             parts += ["Of a network also:", "", *_table(TRAINING), ""]
+            for kind, table in KINDS.items():
+                parts += [f"With `train = {kind!r}` also:", "", *_table(table), ""]
     parts += ["## Zero-shot rules", ""]
     for name, rule in sorted(RULES.all().items()):
         parts += [f"### {name} (version {rule.version})", "", rule.description, "", *_table(rule.settings), ""]

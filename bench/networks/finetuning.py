@@ -74,7 +74,7 @@ def fine_tune(
         progress = train(
             nn.ModuleDict({"head": linear} if kind == "head" else {"backbone": backbone, "head": linear}),
             OnStates(
-                units[0], y_learnt, y_valid, linear, meaning, states, outputs, valid_score, room_of(engine.device)
+                units[0], y_learnt, y_valid, linear, meaning, states, outputs, valid_score, *room_of(engine.device)
             ),
             _recipe(settings, scored=valid_score is not None),
             seed=seed,

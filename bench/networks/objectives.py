@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from ..types import FloatArray, IntArray
 from .training import Head
 
-TOKENS_ON_CPU = 4096
-TOKENS_ON_GPU = 32_768
+TOKENS_ON_CPU, TOKENS_ON_GPU = 2048, 32_768
 """Padded tokens that a step takes at once at first; a result does not depend on them but for rounding and dropout."""
+LIKE_ON_CPU = 0.95
+"""The share of the longest row of a part that its shortest has: there, padding and masks for it cost more than parts."""
 
 
 class Units(Protocol):
@@ -37,7 +38,7 @@ class OnStates:
     """The loss of `head` on `states(index)` of the units at `index`, the examples of which have `targets`.
 
     `outputs()` are the head's outputs on valid, whose targets are `valid_targets`; `score` is the task's metric of
-    what they mean. A step takes `room` padded tokens at once at first.
+    what they mean. A step takes `room` padded tokens at once at first, of rows as long as `like` of the longest or more.
     """
 
     units: Units
@@ -49,6 +50,7 @@ class OnStates:
     outputs: Callable[[], Tensor]
     score: Callable[[FloatArray], float] | None
     room: int
+    like: float = 0.0
 
     @property
     def n(self) -> int:
@@ -69,19 +71,17 @@ class OnStates:
 
     def parts(self, index: IntArray, room: int) -> list[tuple[IntArray, float]]:
         """Return parts of the units at `index`, of like length and of at most `room` padded tokens each."""
-        lengths = self.units.lengths[index]
-        if len(index) * int(lengths.max()) <= room:
-            return [(index, 1.0)]
-        index = index[np.argsort(-lengths, kind="stable")]
+        index = index[np.argsort(-self.units.lengths[index], kind="stable")]
         lengths, parts, start = self.units.lengths[index], [], 0
         while start < len(index):
-            size = max(1, room // int(lengths[start]))
+            some = lengths[start : start + max(1, room // int(lengths[start]))]
+            size = int((some >= self.like * some[0]).sum())
             parts.append(index[start : start + size])
             start += size
         n = len(self.units.examples(index))
         return [(part, len(self.units.examples(part)) / n) for part in parts]
 
 
-def room_of(device: torch.device) -> int:
-    """Return how many padded tokens a step may take at once at first."""
-    return TOKENS_ON_GPU if device.type == "cuda" else TOKENS_ON_CPU
+def room_of(device: torch.device) -> tuple[int, float]:
+    """Return how many padded tokens a step may take at once at first, and how alike in length its rows are."""
+    return (TOKENS_ON_GPU, 0.0) if device.type == "cuda" else (TOKENS_ON_CPU, LIKE_ON_CPU)

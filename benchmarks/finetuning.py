@@ -2,8 +2,8 @@
 
 The peer is the backbone of `AutoModel` under a mean over the bases and the same linear head, in a `Trainer` with
 `DataCollatorWithPadding` and its defaults but for the learning rate, the batch and the number of epochs. Lengths are
-100 to 500 bp at random, or 300 bp; checkpoints are the shipped one of 1.2 M parameters and one of the same kind with 25 M
-random ones. In the first step both see the same batch, whose losses must be equal to 1e-5.
+100 to 500 bp at random, or 300 bp; checkpoints are the shipped one of 1.2 M parameters and one of the same kind with
+25 M random ones. In the first step both see the same batch, whose losses must be equal to 1e-5.
 
     OMP_NUM_THREADS=1 python benchmarks/finetuning.py [--small 512] [--large 64] [--repeats 2] [--device cpu]
 """
@@ -76,6 +76,7 @@ class Peer(nn.Module):
         self.head = nn.Linear(self.backbone.config.hidden_size, 2)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return the loss and the logits, as `Trainer` wants them."""
         states = self.backbone(input_ids, attention_mask=attention_mask).last_hidden_state
         real = attention_mask.clone()
         real[:, 0] = 0  # the first and the last token are no bases

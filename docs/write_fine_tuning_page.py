@@ -15,7 +15,7 @@ from baserate.settings import Settings
 _INTRODUCTION = """\
 # Fine-tuning
 
-    baserate run --task human_splice_sites --model baserate_mlm --mode fine_tune --set train=lora --random-weights --budget standard
+    baserate run --task human_splice_sites --model baserate_mlm --mode fine_tune --set train=lora --random-weights
 
 trains a copy of the network, or a part of it, under a new linear head, for every seed, and its twin with random weights
 in the same way. Every choice is made on valid; test examples are scored once by each seed's chosen model. All settings,

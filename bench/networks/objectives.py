@@ -17,7 +17,7 @@ from .training import Head
 TOKENS_ON_CPU, TOKENS_ON_GPU = 2048, 32_768
 """Padded tokens that a step takes at once at first; a result does not depend on them but for rounding and dropout."""
 LIKE_ON_CPU = 0.95
-"""The share of the longest row of a part that its shortest has: there, padding and masks for it cost more than parts."""
+"""The share of the longest row that a part's shortest has: there, padding and masks for it cost more than parts."""
 
 
 class Units(Protocol):
@@ -38,7 +38,7 @@ class OnStates:
     """The loss of `head` on `states(index)` of the units at `index`, the examples of which have `targets`.
 
     `outputs()` are the head's outputs on valid, whose targets are `valid_targets`; `score` is the task's metric of
-    what they mean. A step takes `room` padded tokens at once at first, of rows as long as `like` of the longest or more.
+    what they mean. A step takes `room` padded tokens at once at first, of rows as long as `like` of the longest.
     """
 
     units: Units

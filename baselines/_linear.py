@@ -34,6 +34,11 @@ class FittedLinear:
     probe: LinearProbe
     features: Features
 
+    @property
+    def chosen(self) -> dict[str, float]:
+        """The penalty per example that valid chose."""
+        return {"penalty": self.probe.penalty}
+
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return class or label probabilities (n, n_classes), or values (n, outputs)."""
         return self.probe.predict(featurise(inputs, self.features))

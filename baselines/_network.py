@@ -1,4 +1,4 @@
-"""The convolutional baseline's network; importing this imports torch."""
+"""The convolutional baselines' networks; importing this imports torch."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-CHANNELS = 48
+from baserate.baselines._design import Shape
+
 POOL = 4
-DILATIONS = (1, 2, 4, 8)
 PLACED = 8
-HIDDEN = 32
-DROPOUT = 0.3
 
 
 class Block(nn.Module):
     """A dilated convolution whose output is added to its input."""
 
-    def __init__(self, channels: int, dilation: int) -> None:
+    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
         super().__init__()
-        self.convolve = nn.Conv2d(
-            channels, channels, (1, 5), padding=(0, 2 * dilation), dilation=(1, dilation), bias=False
-        )
+        self.convolve = _convolution(channels, channels, kernel, dilation)
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -31,8 +27,23 @@ class Block(nn.Module):
         return x + torch.relu(self.norm(self.convolve(x)))
 
 
+class GatedBlock(nn.Module):
+    """A dilated convolution whose values, each times a gate from the same positions, are added to its input."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.convolve = _convolution(channels, 2 * channels, kernel, dilation)
+        self.mix = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n, channels, 1, length)."""
+        value, gate = self.convolve(self.norm(x)).chunk(2, dim=1)
+        return x + self.mix(functional.silu(value) * torch.sigmoid(gate))
+
+
 class Network(nn.Module):
-    """Motifs of 15 bp, pooled by 4, four residual blocks, then two views of the map in one hidden layer.
+    """Motifs, pooled by 4, residual blocks, then two views of the map in one hidden layer.
 
     One view is each channel's mean and maximum, for motifs that may be anywhere; the other is a few channels at every
     position, for windows that are centred on a site. With `difference` the inputs are REF and ALT, and the output is
@@ -40,19 +51,22 @@ class Network(nn.Module):
     faster on a CPU than one-dimensional ones.
     """
 
-    def __init__(self, width: int, outputs: int, *, difference: bool) -> None:
+    def __init__(self, width: int, outputs: int, shape: Shape, dropout: float, *, difference: bool) -> None:
         super().__init__()
         self.difference = difference
+        channels = shape.channels
         self.register_buffer("bases", torch.cat([torch.eye(4), torch.zeros(1, 4)]), persistent=False)
-        self.motifs = nn.Conv2d(4, CHANNELS, (1, 15), padding=(0, 7), bias=False)
-        self.motifs_norm = nn.BatchNorm2d(CHANNELS)
+        self.motifs = _convolution(4, shape.motifs, shape.reach, 1)
+        self.motifs_norm = nn.BatchNorm2d(shape.motifs)
         self.pool = nn.MaxPool2d((1, POOL), ceil_mode=True)
-        self.blocks = nn.Sequential(*(Block(CHANNELS, dilation) for dilation in DILATIONS))
-        self.norm = nn.BatchNorm2d(CHANNELS)
-        self.placed = nn.Conv2d(CHANNELS, PLACED, 1)
-        self.dropout = nn.Dropout(DROPOUT)
-        self.hidden = nn.Linear(2 * CHANNELS + PLACED * math.ceil(width / POOL), HIDDEN)
-        self.out = nn.Linear(HIDDEN, outputs)
+        self.narrow = nn.Conv2d(shape.motifs, channels, 1) if shape.motifs != channels else nn.Identity()
+        block = GatedBlock if shape.gated else Block
+        self.blocks = nn.Sequential(*(block(channels, shape.kernel, dilation) for dilation in shape.dilations))
+        self.norm = nn.BatchNorm2d(channels)
+        self.placed = nn.Conv2d(channels, PLACED, 1)
+        self.dropout = nn.Dropout(dropout)
+        self.hidden = nn.Linear(2 * channels + PLACED * math.ceil(width / POOL), shape.hidden)
+        self.out = nn.Linear(shape.hidden, outputs)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return outputs (n, outputs) of base codes (n, 1, width), or (n, 2, width) of REF and ALT."""
@@ -62,10 +76,10 @@ class Network(nn.Module):
         return self.out(alternate) - functional.linear(reference, self.out.weight)
 
     def represent(self, codes: Tensor) -> Tensor:
-        """Return the hidden layer (n, 32) of base codes (n, width)."""
+        """Return the hidden layer (n, hidden) of base codes (n, width)."""
         # One-hot rows seen as (n, 4, 1, width) are already in channels-last order.
         x = functional.embedding(codes.long(), self.bases).permute(0, 2, 1).unsqueeze(2)
-        x = torch.relu(self.motifs_norm(self.pool(self.motifs(x))))
+        x = self.narrow(torch.relu(self.motifs_norm(self.pool(self.motifs(x)))))
         x = self.norm(self.blocks(x))
         mean, highest = x.mean(dim=(2, 3)), x.amax(dim=(2, 3))
         placed = self.drop(torch.relu(self.placed(x)).flatten(1))
@@ -77,3 +91,8 @@ class Network(nn.Module):
             return self.dropout(x)
         mask = self.dropout(torch.ones_like(x[: len(x) // 2]))
         return x * torch.cat([mask, mask])
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, dilation: int) -> nn.Conv2d:
+    reach = dilation * (kernel // 2)
+    return nn.Conv2d(inputs, outputs, (1, kernel), padding=(0, reach), dilation=(1, dilation), bias=False)

@@ -13,10 +13,15 @@ from baserate.dna.kmers import kmer_features
 from baserate.errors import DataError, check_keys
 from baserate.progress import Advance, activity
 from baserate.registry import baseline
+from baserate.settings import among, check_values, count, log_uniform, positive, uniform
 from baserate.types import Examples, FloatArray, Inputs
 
 MAX_ROUNDS = 1000
 PATIENCE = 20
+PARAMETERS = {
+    "depth": count(5, "the depth of a tree"),
+    "rate": positive(0.1, "the share of a tree's answer that is added"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +32,11 @@ class _Fitted:
     labels: bool
     offset: FloatArray
     scale: FloatArray
+
+    @property
+    def chosen(self) -> dict[str, int]:
+        """The number of rounds of trees that valid chose."""
+        return {"rounds": self.booster.best_iteration + 1}
 
     def predict(self, inputs: Inputs) -> FloatArray:
         import xgboost
@@ -47,6 +57,8 @@ class KmerXGBoost:
     """Gradient-boosted trees on k-mer frequencies; the number of trees is chosen on valid."""
 
     max_k: int
+    depth: int
+    rate: float
 
     def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> _Fitted:
         """Return the fitted predictor; `seed` draws each tree's rows and words. Raises DataError for bad labels."""
@@ -72,8 +84,8 @@ class KmerXGBoost:
             objective = {"objective": "multi:softprob", "num_class": n_classes}
         settings = {
             "tree_method": "hist",
-            "max_depth": 5,
-            "eta": 0.1,
+            "max_depth": self.depth,
+            "eta": self.rate,
             "subsample": 0.8,
             "colsample_bytree": 0.3,
             "seed": seed,
@@ -127,7 +139,10 @@ def _threads() -> int:
     modes={"from_scratch": {}},
     description="Gradient-boosted trees on frequencies of words of 1 to max_k bases; for a variant, of their change.",
     citation="Chen & Guestrin 2016, KDD",
+    search={"max_k": among(4, 5, 6), "depth": uniform(2, 7, whole=True), "rate": log_uniform(0.03, 0.3)},
+    later={"depth": 5, "rate": 0.1},
 )
-def load(*, max_k: int = 6) -> KmerXGBoost:
-    """Return the boosted k-mer baseline; `max_k` is the length of the longest words."""
-    return KmerXGBoost(max_k)
+def load(*, max_k: int = 6, depth: int = 5, rate: float = 0.1) -> KmerXGBoost:
+    """Return the boosted k-mer baseline: `max_k` is the length of the longest words, `depth` that of a tree."""
+    check_values({"depth": depth, "rate": rate}, [PARAMETERS])
+    return KmerXGBoost(max_k, depth, rate)

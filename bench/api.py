@@ -99,6 +99,7 @@ def run(
     shots: str | Sequence[int | str] = (),
     replicates: int = 0,
     random_weights: bool = False,
+    save_models: str | Path | None = None,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = "results",
@@ -118,11 +119,11 @@ def run(
     model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
     that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
     written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
-    those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number,
-    a name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task
-    of its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds.
-    `workers` is how many cells run at once, each in a process with its share of
-    the cores. Raises BaserateError, in one line, for a mistake in the call.
+    those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number, a
+    name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
+    its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. With
+    `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model` takes. `workers`
+    is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -142,6 +143,7 @@ def run(
         replicates=replicates,
         results=results,
         audit=audit,
+        models=None if save_models is None else Path(save_models),
         refuse_leaks=fail_on_leak,
         fresh_versions=fresh_versions,
         cache=cache,
@@ -234,8 +236,7 @@ def cells_of(
         names = [str(model) for model in models if isinstance(model, (str, Path))]
         cards = find_models(names, granted) if names or not models else []
         cards += [_card(model, access=granted) for model in models if not isinstance(model, (str, Path))]
-    cards = with_twins(cards) if random_weights else cards
-    cells = _plan(tasks, cards, modes, settings, budget, shots)
+    cells = _plan(tasks, with_twins(cards) if random_weights else cards, modes, settings, budget, shots)
     if not cells:
         raise ConfigError(f"no model named here has mode {' or '.join(modes)}; `baserate show MODEL` lists its modes")
     return Planned(cells, "run")
@@ -267,6 +268,7 @@ def _results(
     audit: bool,
     cache: bool,
     progress: bool,
+    models: Path | None = None,
     refuse_leaks: bool = False,
     fresh_versions: bool = False,
     executor: str = "",
@@ -288,6 +290,7 @@ def _results(
             cache_dir() if cache else None,
             audited=audit,
             refuse_leaks=refuse_leaks,
+            models=models,
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
@@ -404,9 +407,8 @@ def _frame(kind: str) -> pd.DataFrame:
 
 def _listed(value: Any) -> list[Any]:
     """Return the value as a list; a pair of a network and its tokenizer is one item."""
-    if isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "parameters"):
-        return [value]
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+    is_pair = isinstance(value, tuple) and len(value) == 2 and hasattr(value[0], "parameters")
+    return list(value) if isinstance(value, (list, tuple)) and not is_pair else [value]
 
 
 def _last_line(text: str) -> str:

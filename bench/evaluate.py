@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from .errors import BaserateError, MissingExtra, NotApplicable
 from .exposure import exposure_of
 from .files import writable
+from .isolation import isolated
 from .modes import MODES
 from .modes.components import components_of
 from .modes.job import Job
 from .plan import Cell, Protocol, run_spec
 from .provenance import environment
-from .records import SKIPPED, Record, Status, model_snapshot, task_snapshot
+from .records import SKIPPED, Record, Status, model_snapshot, record_folder, task_snapshot
 from .registry import load_model
 from .results import Predictions, RunSpec
 from .splits import load_split
@@ -44,9 +45,11 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     mode, split, spec = MODES.get(cell.mode), worker.split(cell.task), worker.spec(cell)
     unfinished = worker.begin(cell)
     mode.check(cell.task, cell.card)
-    model_flags = worker.model_flags(cell.card)
+    with isolated(network=not cell.card.baseline):
+        model_flags = worker.model_flags(cell.card)
     start = time.perf_counter()
-    model = worker.model(cell.card)
+    with isolated(network=not cell.card.baseline):
+        model = worker.model(cell.card)
     mode.check_model(model, cell.card)
     job = Job(
         cell.task,
@@ -59,10 +62,12 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         worker.cache,
         space=cell.space,
         budget=spec.budget,
+        models=None if worker.models is None else record_folder(worker.models, spec),
     )
-    scores = mode.scores(job)
     size = worker.protocol.replicates if mode.trains else 0
-    components = components_of(mode, job, scores, size) if size else None
+    with isolated(network=not cell.card.baseline):
+        scores = mode.scores(job)
+        components = components_of(mode, job, scores, size) if size else None
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
@@ -97,9 +102,10 @@ def without_result(cell: Cell, worker: Worker, error: Exception | SystemExit, st
 class Worker:
     """What a process shares between cells: each task's split and audit, each model's flags, and the one loaded model.
 
-    Outputs of models are cached under `cache`, or nowhere with None. `audited` and `checked` are whether tasks are
-    audited and models checked; a trial (`protocol.limit`) is not audited. With `refuse_leaks` the whole task is
-    audited, whatever the limit, and `leak` returns why none of its cells may run.
+    Outputs of models are cached under `cache`, or nowhere with None; trained models are written under `models`, if
+    given. `audited` and `checked` are whether tasks are audited and models checked; a trial (`protocol.limit`) is not
+    audited. With `refuse_leaks` the whole task is audited, whatever the limit, and `leak` returns why none of its cells
+    may run.
     """
 
     protocol: Protocol
@@ -107,6 +113,7 @@ class Worker:
     audited: bool = True
     checked: bool = True
     refuse_leaks: bool = False
+    models: Path | None = None
     _splits: dict[str, Split | Exception | SystemExit] = field(default_factory=dict, init=False)
     _audits: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)
     _model_flags: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)

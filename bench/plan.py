@@ -158,7 +158,7 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         data=split.data_fingerprint,
         split=split.fingerprint,
         model=cell.card.name,
-        params=cell.card.params,
+        params={k: v for k, v in cell.card.params.items() if k not in cell.card.later or v != cell.card.later[k]},
         revision=cell.card.revision(),
         mode=cell.mode,
         settings=cell.resolved,

@@ -130,6 +130,8 @@ def _module_file(parts: list[str]) -> Path | None:
     )
 
 
+DEVICE = "BASERATE_DEVICE"
+"""The variable that names the device of networks, for this process and those that it starts."""
 _ABSENT = "not installed"
 _PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformers", "xgboost", "numba", "pyarrow")
 
@@ -168,10 +170,10 @@ def releases(packages: Mapping[str, str], *, baseline: bool) -> dict[str, str]:
 
 
 def _device() -> str:
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
-    return "cpu"
+    torch, chosen = sys.modules.get("torch"), os.environ.get(DEVICE, "auto")
+    if torch is None or chosen == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    return str(torch.cuda.get_device_name(chosen if ":" in chosen else None))
 
 
 @functools.cache

@@ -205,6 +205,7 @@ def model(
     twin_of: str = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     search: Mapping[str, Search] | None = None,
+    later: Mapping[str, Any] | None = None,
     version: int | None = None,
     _baseline: bool = False,
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
@@ -214,7 +215,8 @@ def model(
     parameters on which it depends; else by its declared `version`, to be raised whenever its results change; else by
     the content of the file that defines it and of those beside it that this imports. `settings` are, by mode, the
     tables of what the model's methods take (`baserate.networks.settings.NETWORK` for a network); `search` is where the
-    trials of a tuning budget draw values of the parameters.
+    trials of a tuning budget draw values of the parameters. A parameter that is added to a loader goes into `later`,
+    with the value at which nothing changes, so that records from before it stay current.
     """
 
     def register(load: Callable[..., Model]) -> Callable[..., Model]:
@@ -245,7 +247,8 @@ def model(
             twin_of=twin_of,
             baseline=_baseline,
             settings=settings or {},
-            search=_known(search or {}, params, origin),
+            search=_known("search", search or {}, params, origin),
+            later=_known("later", later or {}, params, origin),
         )
         MODELS.add(name, card, origin=origin)
         return load
@@ -265,6 +268,7 @@ def baseline(
     requires: str = "",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     search: Mapping[str, Search] | None = None,
+    later: Mapping[str, Any] | None = None,
     version: int | None = None,
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
     """Return a decorator that registers a loader as a baseline: a model that every table carries as part of its floor.
@@ -282,14 +286,15 @@ def baseline(
         requires=requires,
         settings=settings,
         search=search,
+        later=later,
         version=version,
         _baseline=True,
     )
 
 
-def _known(search: Mapping[str, Search], params: Mapping[str, Any], origin: str) -> Mapping[str, Search]:
-    check_keys(search, params, f"{origin}: search")
-    return search
+def _known(what: str, given: Mapping[str, T], params: Mapping[str, Any], origin: str) -> Mapping[str, T]:
+    check_keys(given, params, f"{origin}: {what}")
+    return given
 
 
 def _revision(load: Callable[..., Model], version: int | None) -> Callable[[], str]:

@@ -77,7 +77,10 @@ def run_cell(
     except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
         return Result(cell, "failed", reason=error_text(error))
     earlier = None if folder is None else _done_before(folder, cell, worker.protocol.replicates)
-    if earlier is not None and not (fresh_versions and _is_of_other_versions(earlier)):
+    again = earlier is not None and (
+        _lacks_model(earlier, worker) or (fresh_versions and _is_of_other_versions(earlier))
+    )
+    if earlier is not None and not again:
         assert results is not None
         return Result(cell, "done_before", _described_anew(earlier, cell, worker, results))
     if results is None:
@@ -141,6 +144,13 @@ def _done_before(folder: Path, cell: Cell, replicates: int = 0) -> Record | None
     return None if record.status == "failed" or MISSING in record.flags else record
 
 
+def _lacks_model(record: Record, worker: Worker) -> bool:
+    """Return whether models are to be saved, and that of a finished cell of a network was not."""
+    if worker.models is None or record.status != "done" or record.model.get("baseline"):
+        return False
+    return record.spec.mode == "fine_tune" and not record_folder(worker.models, record.spec).exists()
+
+
 def _is_of_other_versions(record: Record) -> bool:
     """Return whether a package was another release when the record was made; one that is not here has no say."""
     installed = releases(environment()["packages"], baseline=bool(record.model.get("baseline")))
@@ -198,6 +208,7 @@ class Grid:
     audited: bool = True
     checked: bool = True
     refuse_leaks: bool = False
+    models: Path | None = None
     fresh_versions: bool = False
     executor: str = ""
     workers: int = 1
@@ -241,6 +252,7 @@ class Grid:
             audited=self.audited,
             checked=self.checked,
             refuse_leaks=self.refuse_leaks,
+            models=self.models,
             fresh_versions=self.fresh_versions,
         )
         here = functools.partial(prepare, alone=True) if executor is EXECUTORS.get("serial") else prepare

@@ -9,7 +9,7 @@ import functools
 import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError, nearest
@@ -65,10 +65,10 @@ class Setting:
     """One setting: its default, what it does, and what a value must be, in words and as a test.
 
     `choices` are the allowed texts of a setting that is text. With `several`, a mode that chooses on valid accepts a
-    list of values. `search` is where the trials of a tuning budget draw values; None where it is not tuned. `beside` is
-    another setting and its value, without which this one has no effect and no place in a run. `before` holds the value,
-    if any, that runs had before there was the setting: with it the setting stands in no record, so that theirs stay
-    current.
+    list of values. `search` is where the trials of a tuning budget draw values; None where it is not tuned. `adds`
+    are, by value, further settings that exist where the setting has that value. `beside` is another setting and its
+    value, without which this one has no effect and no place in a run. `before` holds the value, if any, that runs had
+    before there was the setting: with it the setting stands in no record, so that theirs stay current.
     """
 
     default: Any
@@ -78,6 +78,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     several: bool = False
     search: Search | None = None
+    adds: Mapping[str, Mapping[str, Setting]] = field(default_factory=dict)
     beside: tuple[str, Any] | None = None
     before: tuple[Any, ...] = ()
 
@@ -110,6 +111,11 @@ def defaults(table: Settings) -> dict[str, Any]:
     return {name: setting.default for name, setting in table.items()}
 
 
+def added(table: Settings) -> list[Settings]:
+    """Return the tables that settings of the table add, each for one value of one of them."""
+    return [more for setting in table.values() for more in setting.adds.values()]
+
+
 def in_effect(values: Mapping[str, Any], table: Settings) -> dict[str, Any]:
     """Return the values without those of settings that have no effect beside the others."""
     idle = {n for n, s in table.items() if s.beside and s.beside[0] in values and values[s.beside[0]] != s.beside[1]}
@@ -134,10 +140,17 @@ def check_values(values: Mapping[str, Any], tables: Iterable[Settings], *, chose
             raise ConfigError(f"settings: {name} = {_SHORT.repr(value)}: {faults[0]}")
 
 
-def one_of(*choices: str, default: str, about: str, several: bool = False, search: Search | None = None) -> Setting:
-    """Return a setting that is one of some texts."""
+def one_of(
+    *choices: str,
+    default: str,
+    about: str,
+    several: bool = False,
+    search: Search | None = None,
+    adds: Mapping[str, Settings] | None = None,
+) -> Setting:
+    """Return a setting that is one of some texts, each of which may add settings."""
     listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if len(choices) > 1 else choices[0]
-    return Setting(default, about, listed, functools.partial(_is_among, choices), choices, several, search)
+    return Setting(default, about, listed, functools.partial(_is_among, choices), choices, several, search, adds or {})
 
 
 def count(default: int | None, about: str, *, search: Search | None = None) -> Setting:
@@ -148,6 +161,11 @@ def count(default: int | None, about: str, *, search: Search | None = None) -> S
 def positive(default: float, about: str, *, search: Search | None = None) -> Setting:
     """Return a setting that is a finite number above 0."""
     return Setting(default, about, "a finite number above 0", is_positive, search=search)
+
+
+def not_negative(default: float, about: str, *, search: Search | None = None) -> Setting:
+    """Return a setting that is a finite number from 0."""
+    return Setting(default, about, "a finite number from 0", _is_not_negative, search=search)
 
 
 def share(default: float, about: str, *, search: Search | None = None) -> Setting:
@@ -188,6 +206,10 @@ def _is_among(choices: tuple[str, ...], value: Any) -> bool:
 def is_count(value: Any) -> bool:
     """Return whether the value is a whole number from 1."""
     return _is_whole(value) and value >= 1
+
+
+def _is_not_negative(value: Any) -> bool:
+    return _is_finite(value) and value >= 0
 
 
 def _is_whole_from_0(value: Any) -> bool:

@@ -333,7 +333,8 @@ class ModelCard:
 
     `modes` maps each mode that the model supports to the settings that differ from the defaults; `settings` are, by
     mode, the tables (`settings.Setting`) of what the model's own methods take; `search` is where the trials of a
-    tuning budget draw values of `params` (`settings.Search`).
+    tuning budget draw values of `params` (`settings.Search`). `later` are the params that earlier versions of baserate
+    did not have, each with the value at which results are what they were: at it, it is no part of a run's identity.
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
     random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose custom code
     the user allowed to run, '' for none; `place` is the end of the path of its folder or file.
@@ -361,3 +362,4 @@ class ModelCard:
     baseline: bool = False
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
+    later: Mapping[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baserate.modes import MODES
-from baserate.networks.settings import EMBEDDING, TRAINING
+from baserate.networks.settings import EMBEDDING, KINDS, TRAINING
 from baserate.probes.probe import PROBES
 from baserate.registry import MODELS
 from baserate.settings import Settings
@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 
 What `--set NAME=VALUE`, a suite's `settings`, a card's `modes` and `br.run(settings=...)` can change, and what holds
 where nobody does. Every setting of a run stands in its record with its value, defaults too, and two runs that differ in
-one are two results. Only `window` = `'truncate'`, what runs did before there was the setting, is in no record. A
+one are two results. Only what runs did before there was a setting is in no record, such as `window` = `'truncate'`. A
 mode, a zero-shot rule, a probe, a baseline and a split rule each have a version, which is raised whenever what they
 compute changes and which is part of a result's identity too; moving or tidying code changes neither.
 
@@ -38,8 +38,10 @@ def settings_page() -> str:
         parts += [f"### {name} (version {mode.version})", "", *_table(mode.settings), ""]
         if name == "linear_probe":
             parts += ["Of a network also:", "", *_table(EMBEDDING, chosen=True), ""]
-        if name in ("fine_tune", "from_scratch"):
+        if name == "fine_tune":
             parts += ["Of a network also:", "", *_table(TRAINING), ""]
+            for kind, table in KINDS.items():
+                parts += [f"With `train = {kind!r}` also:", "", *_table(table), ""]
     parts += ["## Zero-shot rules", ""]
     for name, rule in sorted(RULES.all().items()):
         parts += [f"### {name} (version {rule.version})", "", rule.description, "", *_table(rule.settings), ""]

@@ -50,7 +50,7 @@ def load() -> Model:
 
 @model(
     "baserate_mlm_random",
-    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "from_scratch": _TRAINING},
+    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "fine_tune": _TRAINING},
     settings=NETWORK,
     description=f"{_SHAPE}, never trained: what the architecture achieves without pretraining.",
     revision=_twin_revision,

@@ -125,6 +125,8 @@ def modes(name: str) -> tuple[str, Cases]:
 
 PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "cnn": {"strand_augmentation": True},
+    "kmer_logreg": {"gapped": 2, "canonical": True, "positional": 2},
+    "nearest_train": {"k": 4, "neighbours": 3},
     "markov": {"order": 2},
     "pwm": {"window": 10},
     "maxentscan": {"reach": 3},

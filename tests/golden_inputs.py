@@ -14,6 +14,7 @@ from checkpoints import LAYOUTS, build, opened
 
 from baserate import splits
 from baserate.probes.tokens import TokenStates
+from baserate.registry import get_model, load_model
 from baserate.types import Examples, FloatArray, Inputs, Intervals, Split, Task, strings
 
 LENGTH = 44
@@ -170,7 +171,7 @@ MODEL_WITH: Mapping[str, Callable[[], Any]] = {
 
 MODEL_IN: Mapping[str, Callable[[], Any]] = {
     "as_is": lambda: network("esm-rotary", "classifier"),
-    "from_scratch": lambda: network("esm-rotary", twin=True),
+    "from_scratch": lambda: load_model(get_model("gc_content")),
 }
 """A model for a mode; one with trained weights where none is named."""
 

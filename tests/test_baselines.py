@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baserate.baselines import cnn
+from baserate.baselines import cnn, dilated_resnet
 from baserate.baselines._linear import featurise
 from baserate.baselines._onehot import aligned_codes, one_hot, substitutions
 from baserate.baselines.gc_content import gc_features
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError, NotApplicable
-from baserate.registry import MODELS, get_model, load_model
+from baserate.modes.trials import draw_trials
+from baserate.registry import MODELS, get_model, load_model, with_params
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
 
-TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn")
+TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "nearest_train", "cnn")
 SHARED = Path(os.environ.get("BASERATE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -61,7 +62,7 @@ def _scores(name: str, train: Examples, valid: Examples, test: Inputs, *, n_clas
     return np.asarray(model.fit(train, valid, n_classes=n_classes, seed=seed).predict(test))
 
 
-@pytest.mark.parametrize("name", ["kmer_logreg", "kmer_xgboost", "cnn"])
+@pytest.mark.parametrize("name", ["kmer_logreg", "kmer_xgboost", "cnn", "dilated_resnet"])
 def test_a_motif_that_may_stand_anywhere_is_learned(name: str) -> None:
     train, valid, test = (_motif(n, seed=seed) for n, seed in ((400, 1), (100, 2), (200, 3)))
     scores = _scores(name, train, valid, test.inputs, n_classes=2)
@@ -84,7 +85,9 @@ def test_a_site_at_the_centre_is_learned(name: str) -> None:
     assert (scores.argmax(axis=1) == test.targets).mean() > 0.85
 
 
-@pytest.mark.parametrize("name", ["gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn"])
+@pytest.mark.parametrize(
+    "name", ["gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn", "dilated_resnet"]
+)
 def test_variant_effects_are_learned_from_alt_minus_ref(name: str) -> None:
     train, valid, test = (_variants(n, seed=seed) for n, seed in ((500, 1), (100, 2), (200, 3)))
     scores = _scores(name, train, valid, test.inputs, n_classes=0)
@@ -193,20 +196,57 @@ def test_zero_shot_scores_and_their_signs() -> None:
         substitutions(Inputs(reference))
 
 
-def test_the_cnn_averages_strands_where_asked() -> None:
+@pytest.mark.parametrize("load", [cnn.load, dilated_resnet.load])
+def test_networks_average_strands_where_asked(load: Any) -> None:
     train, valid = _motif(60, seed=1, length=31), _motif(20, seed=2, length=31)
     turned = Inputs(strings([reverse_complement(s) for s in valid.inputs.sequences]))
     for augment in (False, True):
-        fitted = cnn.load(strand_augmentation=augment).fit(train, valid, n_classes=2, seed=0)
+        fitted = load(strand_augmentation=augment).fit(train, valid, n_classes=2, seed=0)
         same = np.allclose(fitted.predict(turned), fitted.predict(valid.inputs), atol=1e-6)
         assert same == augment
 
 
-def test_the_cnn_is_small() -> None:
+def test_the_course_of_training_is_told() -> None:
+    """The epoch with the lowest loss on valid is the one that was chosen; scores on valid are those of the task."""
+    train, valid = _motif(200, seed=1), _motif(60, seed=2)
+
+    def accuracy(scores: FloatArray) -> float:
+        return float((scores.argmax(axis=1) == valid.targets).mean())
+
+    fitted = cnn.load().fit(train, valid, n_classes=2, seed=0, valid_score=accuracy)
+    rows = fitted.history
+    assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1)) and 8 <= len(rows) <= 15
+    best = min(rows, key=lambda row: row["valid_loss"])
+    assert fitted.chosen == {"epoch": best["epoch"]}
+    assert best["valid_score"] == accuracy(fitted.predict(valid.inputs))
+    assert rows[-1]["train_loss"] < 0.5 < rows[0]["train_loss"]
+    fitted = cnn.load().fit(train, valid, n_classes=2, seed=0, valid_score=lambda scores: float("nan"))
+    assert set(fitted.history[0]) == {"epoch", "train_loss", "valid_loss"}, "a record holds no NaN"
+
+
+@pytest.mark.parametrize("params", [{"lr": 0.0}, {"channels": 0}, {"dropout": 1.5}, {"masked": -0.1}])
+def test_a_network_that_cannot_be_is_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(params))} = .*expected a "):
+        cnn.load(**params)
+
+
+def test_the_networks_are_small() -> None:
     from baserate.baselines._network import Network
 
-    size = sum(p.numel() for p in Network(400, 3, difference=False).parameters())
-    assert 50_000 < size < 100_000
+    for load, least, most in ((cnn.load, 50_000, 100_000), (dilated_resnet.load, 250_000, 400_000)):
+        network = Network(400, 3, load().shape, 0.3, difference=False)
+        assert least < sum(p.numel() for p in network.parameters()) < most
+
+
+@pytest.mark.parametrize(
+    "name", ["cnn", "dilated_resnet", "kmer_logreg", "kmer_ridge_rank", "kmer_xgboost", "nearest_train"]
+)
+def test_whatever_a_budget_draws_is_a_model(name: str) -> None:
+    card = get_model(name)
+    trials = draw_trials(card.search, 32, card.params)
+    assert len(trials) > 7 and all(len(trial) == len(card.search) for trial in trials[1:])
+    for trial in trials:
+        load_model(with_params(card, **trial))
 
 
 def test_every_baseline_has_a_paragraph() -> None:

@@ -13,7 +13,7 @@ from baserate.metrics import METRICS
 from baserate.registry import get_model, load_model
 from baserate.types import Examples, FloatArray, Inputs, strings
 
-TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn")
+TRAINED = ("constant", "length", "gc_content", "onehot_linear", "kmer_logreg", "kmer_xgboost", "nearest_train", "cnn")
 
 
 def _examples(n: int, kind: str, *, seed: int) -> Examples:
@@ -56,7 +56,9 @@ def test_every_output_is_predicted_in_its_own_units(name: str) -> None:
     assert scores.shape == (150, 3)
     np.testing.assert_allclose(scores[:, 2], 7, atol=0.5)
     r2 = METRICS.get("r2")(targets, scores, np.ones((1, 150), int))[0]
-    assert r2 > 0.4 if name in ("onehot_linear", "kmer_logreg", "kmer_xgboost", "cnn") else r2 > -0.1
+    # The one nearest of unrelated sequences is a draw from train, of twice the variance.
+    least = {"nearest_train": -1.5, "constant": -0.1, "length": -0.1, "gc_content": -0.1}
+    assert r2 > least.get(name, 0.4)
 
 
 def test_matrices_of_classes_do_not_fit_labels() -> None:

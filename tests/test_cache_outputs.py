@@ -295,6 +295,7 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
         ("draws", 1, 5),
         ("estimates", 1, 5),
         ("checks", 1, 5),
+        ("trainings", 0, 0),
         ("downloads", 1, 5),
     ]
     assert contents.clear(tmp_path, kind="draws") == 5

@@ -16,7 +16,7 @@ from baserate.leaderboard import to_csv, to_json, to_markdown
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell
 from baserate.records import Record
-from baserate.results import Estimate, Predictions, RunSpec, twin_revision
+from baserate.results import Choice, Estimate, Predictions, RunSpec, twin_revision
 from baserate.statistics import estimate
 from baserate.types import strings
 
@@ -252,3 +252,19 @@ def test_rows_do_not_depend_on_the_order_of_the_records() -> None:
     for order in (unique, unique[::-1]):
         names[tuple(rows(*order))].add(len(order))
     assert len(names) == 1
+
+
+def tuned(task: str, share: float, train: str = "lora", **settings: Any) -> Record:
+    choice = Choice(0, "mcc", 0.5, {"epoch": 2, "trained_share": share}, (), (), 0)
+    return record(task=task, mode="fine_tune", settings={"train": train, **settings}, choices=(choice,))
+
+
+def test_a_network_that_is_trained_in_part_says_which_part_and_what_share_of_it() -> None:
+    assert rows(tuned("one@1", 0.0052), tuned("two@1", 0.00521), tuned("three@1", 1.0, "full")) == [
+        "checkpoint-500 · fine_tune",
+        "checkpoint-500 · fine_tune (train lora, 0.52 % of the weights)",
+    ]
+    assert rows(tuned("one@1", 0.0052, rank=4), tuned("one@1", 0.012, rank=8), tuned("two@1", 0.013, rank=8)) == [
+        "checkpoint-500 · fine_tune (train lora, rank 4, 0.52 % of the weights)",
+        "checkpoint-500 · fine_tune (train lora, rank 8, 1.2 % to 1.3 % of the weights)",
+    ]

@@ -217,7 +217,7 @@ def test_variants_that_cannot_be_scored_are_said(here: Path, genome: dict[str, s
     (here / "v.vcf").write_text("\n".join(lines) + "\n")
     made = new_task("v.vcf", Choices(genome="genome.fa"))
     conforms(made, "direction_is_stated")
-    alt, long, _ = made.notes
+    alt, long, *_ = made.notes
     assert alt.startswith(f"20 of {N} rows without an ALT of bases") and alt.endswith("they are left out")
     assert long.startswith(f"10 of {N} rows with an allele that the window cannot hold") and "width = 703" in long
     assert len(made.task.source()) == N - 30

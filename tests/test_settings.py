@@ -17,7 +17,7 @@ from baserate.cli.run import _settings
 from baserate.digests import canonical_json
 from baserate.errors import ConfigError
 from baserate.modes import MODES, mode_settings
-from baserate.networks.settings import EMBEDDING, TRAINING
+from baserate.networks.settings import EMBEDDING, KINDS, TRAINING, training_values
 from baserate.plan import Cell, plan
 from baserate.probes.linear import PENALTIES
 from baserate.probes.probe import PROBES
@@ -32,7 +32,7 @@ TASK = "wt1_exon5_splicing"
 
 def _tables() -> Iterator[tuple[str, Settings]]:
     """Return every declared table of settings by what declares it."""
-    yield from (("embedding", EMBEDDING), ("training", TRAINING))
+    yield from (("embedding", EMBEDDING), ("training", TRAINING), *KINDS.items())
     for registry in (MODES, RULES, PROBES):
         yield from ((f"{registry.what} {name}", value.settings) for name, value in registry.all().items())
 
@@ -49,17 +49,39 @@ def test_defaults_are_allowed_and_every_setting_says_what_it_does(name: str, set
     assert setting.about and setting.expected and canonical_json(setting.default)
 
 
+def _fitted(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of `fit`, but for those that stand in a record only where they are not the default."""
+    return {name: value for name, value in training_values(given).items() if name not in WINDOW}
+
+
 def test_every_setting_of_a_network_stands_in_the_identity() -> None:
     """Fine-tuning a checkpoint records what it trains with, though neither the card nor the user names it."""
     task = find_task(TASK)
     card = replace(get_model("baserate_mlm"), modes={"fine_tune": {}, "linear_probe": {}})
     fine_tune, probe = (Cell(task, card, mode).resolved for mode in card.modes)
-    assert fine_tune == {
-        "lr": 5e-4, "epochs": 10, "batch_size": 32, "warmup": 0.1, "patience": 2, "pooling": "mean", "max_length": None,
+    assert fine_tune == _fitted({}) == {
+        "train": "full", "lr": 5e-4, "layer_decay": 1.0, "epochs": 10, "batch_size": 32, "warmup": 0.1, "patience": 2,
+        "weight_decay": 0.01, "stop_on": "metric", "class_weights": "none", "checkpointing": False, "pooling": "mean",
+        "max_length": None,
     }  # fmt: skip
     embedding = {name: value for name, value in defaults(EMBEDDING).items() if name not in WINDOW}
     assert probe == {**embedding, "probe": "linear", "penalties": PENALTIES, "strands": "forward"}
     assert Cell(task, card, "fine_tune", {"lr": 1e-4}).resolved["lr"] == 1e-4
+
+
+def test_a_value_adds_the_settings_that_it_needs() -> None:
+    task, card = find_task(TASK), replace(get_model("baserate_mlm"), modes={"fine_tune": {"lr": 2e-4, "epochs": 4}})
+    full, lora = (Cell(task, card, "fine_tune", {"train": kind}) for kind in ("full", "lora"))
+    assert full.resolved == _fitted({"lr": 2e-4, "epochs": 4}), "what the card sets is for what it trains"
+    assert lora.resolved == _fitted({"train": "lora", "epochs": 4})
+    assert str(full.space["lr"]) != str(lora.space["lr"]) and "rank" in lora.space and "rank" not in full.space
+    assert Cell(task, card, "fine_tune", {"train": "lora", "rank": 4}).resolved["rank"] == 4
+    with pytest.raises(ConfigError, match="settings: rank = 4 has no effect: no rule or mode of this run has it"):
+        plan([task], [card], ["fine_tune"], {"rank": 4})
+    with pytest.raises(ConfigError, match="settings: dropout = 2: expected a number from 0 to 1"):
+        plan([task], [card], ["fine_tune"], {"train": "lora", "dropout": 2})
+    with pytest.raises(ConfigError, match="settings: unknown key 'rnk'; did you mean 'rank'"):
+        plan([task], [card], ["fine_tune"], {"rnk": 2})
 
 
 WRONG = [
@@ -225,7 +247,8 @@ def test_the_page_says_what_a_budget_tries() -> None:
 def _load(*, k: int = 3) -> Any: ...
 
 
-def test_the_page_is_current() -> None:
+@pytest.mark.parametrize("name", ["settings", "fine_tuning"])
+def test_the_page_is_current(name: str) -> None:
     docs = Path(__file__).parent.parent / "docs"
-    page = runpy.run_path(str(docs / "write_settings_page.py"))["settings_page"]()
-    assert (docs / "settings.md").read_text(encoding="utf-8") == page, "run: python docs/write_settings_page.py"
+    page = runpy.run_path(str(docs / f"write_{name}_page.py"))[f"{name}_page"]()
+    assert (docs / f"{name}.md").read_text(encoding="utf-8") == page, f"run: python docs/write_{name}_page.py"

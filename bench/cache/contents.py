@@ -22,6 +22,7 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "draws": ("bootstrap draws of leaderboards", f"*{_HEX}.npy*"),
         "estimates": ("metrics computed again from stored predictions", f"*{_HEX}.json*"),
         "checks": ("results of model checks", f"{_HEX}.json"),
+        "trainings": ("states of trainings that were cut short", f"{_HEX}.pt*"),
         "downloads": ("files fetched from the web", f"{_HEX}/*"),
     }
 )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..capabilities import Model
+from ..errors import ConfigError
 from ..files import end_of
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
-from ..networks.hub import Access, Location, check_trust, check_weights, read_config
+from ..networks.hub import HEAD, Access, Location, check_trust, check_weights, read_config
 from ..networks.settings import NETWORK
 from ..networks.weight_files import check_all_is_read
 from ..registry import fixed_revision
@@ -40,15 +42,17 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     here = replace(location, folder=location.folder.absolute()) if location.folder else location
     pinned = here if here.folder else Location(location.name, None, commit)
     name = location.label
+    tuned = _trained_on(location) if not random_weights else ""
     own = read_model_file(location.folder, content) if location.folder else ModelFile()
     known = facts or Checkpoint(location.id)
     return ModelCard(
         name=f"{name}_random" if random_weights else name,
         load=functools.partial(_open, pinned, access, random_weights=random_weights),
-        modes=modes_of(head_of(content, family), random_weights=random_weights),
+        modes=modes_of("classifier" if tuned else head_of(content, family), random_weights=random_weights),
         settings=NETWORK,
         params={"precision": "auto", "compiled": False},
         description=(own.description or _description(location, family, facts, own))
+        + (f", fine-tuned on {tuned}" if tuned else "")
         + (", never trained" if random_weights else ""),
         revision=functools.partial(fixed_revision, twin_revision(commit) if random_weights else commit),
         parameters=own.parameters or known.parameters,
@@ -63,6 +67,16 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         remote_code=code,
         place=end_of(here.folder) if here.folder else "",
     )
+
+
+def _trained_on(location: Location) -> str:
+    """Return the task that a saved model was fine-tuned on; '' for a checkpoint without such a head."""
+    if location.folder is None or not (location.folder / HEAD).exists():
+        return ""
+    try:
+        return str(json.loads((location.folder / HEAD).read_text())["trained_on"]) or "a task"
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f"{location.folder / HEAD}: is not the head of a model that baserate saved") from error
 
 
 def _open(
@@ -88,5 +102,5 @@ def modes_of(head: Head, *, random_weights: bool) -> Mapping[str, Mapping[str, A
     elif not random_weights:
         modes["as_is"] = {}
     modes["linear_probe"] = {}
-    modes["from_scratch" if random_weights else "fine_tune"] = {}
+    modes["fine_tune"] = {}
     return modes

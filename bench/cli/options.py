@@ -41,6 +41,27 @@ data_dir_option = click.option(
     expose_value=False,
     help="Look here for copies of data before fetching them (BASERATE_DATA_DIR); repeatable.",
 )
+
+
+def _use_device(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    """Let networks run on the device, for this command and the processes that it starts."""
+    if name is None:
+        return
+    from ..networks.training import pick_device
+    from ..provenance import DEVICE
+
+    pick_device(name)
+    before = os.environ.get(DEVICE, "")
+    os.environ[DEVICE] = name
+    context.call_on_close(lambda: os.environ.update({DEVICE: before}))
+
+
+device_option = click.option(
+    "--device",
+    callback=_use_device,
+    expose_value=False,
+    help="Where networks run: cpu, cuda or cuda:1 (BASERATE_DEVICE).  [default: a GPU if there is one]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 trust_option = click.option(

@@ -11,7 +11,16 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import as_folder, data_dir_option, json_option, pickle_option, quiet_option, trust_option, uri_option
+from .options import (
+    as_folder,
+    data_dir_option,
+    device_option,
+    json_option,
+    pickle_option,
+    quiet_option,
+    trust_option,
+    uri_option,
+)
 
 RESULTS = Path("results")
 
@@ -80,6 +89,15 @@ RESULTS = Path("results")
     show_default=True,
     help="How many cells run at once, each in a process with its share of the cores.",
 )
+@device_option
+@click.option(
+    "--save-models",
+    "models_folder",
+    metavar="DIR",
+    type=click.Path(),
+    callback=as_folder,
+    help="Save fine-tuned networks here, each in a folder of its own that --model takes.",
+)
 @click.option("--executor", default="", help="Where cells run: serial, processes, or one that a package adds.")
 @trust_option
 @pickle_option
@@ -104,6 +122,7 @@ def run(
     results: Path,
     cache: bool,
     workers: int,
+    models_folder: Path | None,
     executor: str,
     trusted: tuple[str, ...],
     allow_pickle: bool,
@@ -162,6 +181,7 @@ def run(
             cache_dir() if cache else None,
             audited=audited,
             refuse_leaks=fail_on_leak,
+            models=models_folder,
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,

@@ -88,14 +88,14 @@ def kmer_features(sequences: Strings, ks: Sequence[int] = (1, 2, 3, 4, 5, 6)) ->
     """Return k-mer frequencies, (n, sum of 4**k) CSR float32; a row sums to 1 for each k, or to 0 without a k-mer."""
     from scipy.sparse import hstack
 
-    blocks = []
-    for k in ks:
-        counts = count_kmers(sequences, k)
-        per_row = np.diff(counts.indptr)
-        totals = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
-        counts.data = counts.data / np.repeat(totals, per_row)
-        blocks.append(counts)
-    return hstack(blocks, format="csr", dtype=np.float32)
+    return hstack([frequencies(count_kmers(sequences, k)) for k in ks], format="csr", dtype=np.float32)
+
+
+def frequencies(counts: csr_matrix) -> csr_matrix:
+    """Return the counts divided by the sum of their row, in place."""
+    totals = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1).astype(np.float32)
+    counts.data = counts.data / np.repeat(totals, np.diff(counts.indptr))
+    return counts
 
 
 def _count(

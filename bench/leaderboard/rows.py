@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +22,8 @@ def rows_of(placed: Mapping[Column, Sequence[Record]], networks: Networks) -> tu
 
     Records of a network in a mode share a row unless two of them meet in a column; then each variant of settings and
     declared versions has a row of its own. Records whose versions or parameters differ never share one, nor do those of
-    different networks, whatever their names.
+    different networks, whatever their names, nor those of which other parts of the network are trained: the row of one
+    that is trained in part says which part, and what share of its weights.
     """
     alike: dict[tuple[Network, str], dict[str, Record]] = defaultdict(dict)
     meet: set[tuple[Network, str]] = set()
@@ -37,10 +39,41 @@ def rows_of(placed: Mapping[Column, Sequence[Record]], networks: Networks) -> tu
     for (network, mode), records in alike.items():
         model = networks.label[network]
         by_name: dict[str, Row] = {}
-        for h, detail in _details(list(records.values()), apart=(network, mode) in meet).items():
+        details = _details(list(records.values()), apart=(network, mode) in meet)
+        for h, detail in _with_trained(details, records).items():
             name = f"{model} · {mode}" + (f" ({detail})" if detail else "")
             rows[h] = by_name.setdefault(name, Row(name, model, mode, _kind(records[h]), detail, network.revision))
     return sorted(set(rows.values()), key=lambda row: row.name), rows
+
+
+def _with_trained(details: Mapping[str, str], records: Mapping[str, Record]) -> dict[str, str]:
+    """Return the details by hash; of networks trained in part, with the part and its share of the weights."""
+    named = {h: _with_part(detail, records[h].spec.settings) for h, detail in details.items()}
+    shares: dict[str, set[float]] = defaultdict(set)
+    for h, detail in named.items():
+        choices = records[h].choices or ()
+        shares[detail] |= {c.chosen["trained_share"] for c in choices if "trained_share" in c.chosen}
+    out = {}
+    for h, detail in named.items():
+        ends = dict.fromkeys(map(percent, (min(shares[detail]), max(shares[detail])))) if shares[detail] else {}
+        in_part = records[h].spec.settings.get("train", "full") != "full" and ends
+        out[h] = f"{detail}, {' to '.join(ends)} of the weights" if in_part else detail
+    return out
+
+
+def _with_part(detail: str, settings: Mapping[str, Any]) -> str:
+    part = str(settings.get("train", "full"))
+    if part == "full" or f"train {part}" in detail.split(", "):
+        return detail
+    return ", ".join(filter(None, [f"train {part}", detail]))
+
+
+def percent(share: float) -> str:
+    """Return a share as text with two digits that count, such as '0.52 %'."""
+    if share <= 0:
+        return "0 %"
+    digits = max(0, 1 - math.floor(math.log10(100 * share)))
+    return f"{100 * share:.{digits}f} %"
 
 
 def same_versions(a: Record, b: Record) -> bool:

@@ -245,15 +245,16 @@ def _compare(
 def _twin(r: Record, others: Mapping[str, Record], networks: Networks) -> str:
     """Return the row of the same network with random weights, in the same mode, settings and versions; '' for none.
 
-    What fine-tuning is to pretrained weights, training from scratch is to random ones. Where several networks have the
-    twin's name and nothing else says which it is, there is none.
+    In older records what fine-tuning is to pretrained weights, training from scratch is to random ones. Where several
+    networks have the twin's name and nothing else says which it is, there is none.
     """
-    mode = "from_scratch" if r.spec.mode == "fine_tune" else r.spec.mode
+    modes = {r.spec.mode, "from_scratch"} if r.spec.mode == "fine_tune" else {r.spec.mode}
     alike = {
         name: other
         for name, other in others.items()
         if other.model.get("twin_of")
-        and (other.spec.mode, other.spec.settings) == (mode, r.spec.settings)
+        and other.spec.mode in modes
+        and other.spec.settings == r.spec.settings
         and same_versions(r, other)
     }
     known = [name for name, other in alike.items() if networks.is_twin(other, r)]

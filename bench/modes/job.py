@@ -15,7 +15,7 @@ from ..provenance import engine_digest
 from ..results import Choice
 from ..settings import Search
 from ..splits import draw_shots, few_shot
-from ..transforms import fit_transform
+from ..transforms import Fitted, fit_transform
 from ..types import Examples, FloatArray, Inputs, IntArray, ModelCard, Split, Task
 from . import per_base, variants
 from .scoring import Scorer, scorer_of
@@ -31,7 +31,8 @@ class Job:
     each seed in every mode. `notes` are what a reader of the result must know, added by the mode, `choices` what each
     seed chose on valid, and `looks` the seed of each trained model that was scored on the test examples. `space` is
     where trials draw settings and parameters of the model, under a `budget` of so many trials. Where `sample` is a
-    number all seeds train on the training sample of that seed.
+    number all seeds train on the training sample of that seed. Trained models that can be saved are, under `models`.
+    `transform` is that of targets which are learnt transformed.
     """
 
     task: Task
@@ -49,6 +50,8 @@ class Job:
     budget: int = 1
     sample: int | None = None
     measured: tuple[Examples, Callable[[FloatArray], FloatArray]] | None = None
+    models: Path | None = None
+    transform: Fitted | None = None
 
     @property
     def n_classes(self) -> int:
@@ -91,7 +94,8 @@ class Job:
         fitted = fit_transform(self.task.transform, train.targets[self.train_rows(seed)])
         measured = valid, fitted.undo
         train, valid = (replace(e, targets=fitted.apply(e.targets)) for e in (train, valid))
-        return replace(self, split=Split(train, valid, test), seeds=(seed,), measured=measured), fitted.undo
+        learnt = replace(self, split=Split(train, valid, test), seeds=(seed,), measured=measured, transform=fitted)
+        return learnt, fitted.undo
 
     @functools.cached_property
     def scorer(self) -> Scorer:

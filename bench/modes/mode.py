@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ConfigError, NotApplicable
 from ..networks.settings import SHARED
 from ..registry import Registry, origin_of
-from ..settings import WINDOW, Search, Setting, Settings, count, defaults, in_effect, stated
+from ..settings import WINDOW, Search, Setting, Settings, added, count, defaults, in_effect, stated
 from ..types import FloatArray, ModelCard, Task
 from .job import Job
 
@@ -120,11 +120,13 @@ def mode(name: str, **about: Any) -> Callable[[Callable[[Job], FloatArray]], Cal
 def settings_of(mode: Mode, card: ModelCard) -> Settings:
     """Return the settings that a card has in a mode, with the card's values as defaults, without those of a part.
 
-    They are the mode's own, those that the card declares for the model's methods, and those that it merely sets.
+    Those that a value of another setting adds are left out too. They are the mode's own, those that the card declares
+    for the model's methods, and those that it merely sets.
     """
     declared = {**mode.settings, **card.settings.get(mode.name, {})}
     values = card.modes.get(mode.name, {})
     known = set(mode.part_settings(values[mode.part])) if mode.part in values else set()
+    known |= {name for table in added(declared) for name in table}
     for name, value in values.items():
         if name not in known:
             declared[name] = replace(declared.get(name) or SHARED.get(name) or _undeclared(value), default=value)
@@ -132,18 +134,19 @@ def settings_of(mode: Mode, card: ModelCard) -> Settings:
 
 
 def every_table(mode: Mode, card: ModelCard) -> list[Settings]:
-    """Return all tables of settings that a card may use in a mode: its own, and those of every part."""
+    """Return all tables of settings that a card may use in a mode: its own, what these add, and those of every part."""
     parts = mode.parts.all().values() if mode.parts else ()
-    return [settings_of(mode, card), *(part.settings for part in parts)]
+    own = settings_of(mode, card)
+    return [own, *added(own), *(part.settings for part in parts)]
 
 
 def mode_settings(name: str, card: ModelCard, task: Task, changed: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return every setting of a run with its value: defaults, then the card's, the task's rule, what the user changed.
 
-    A rule or a probe brings its own settings, and a task without variants its own rule. What the user changed counts
-    where the mode, the model or the part has such a setting; `context` is for tasks of bases, which read a window about
-    each site and no long sequence. Left out is a setting at the value that runs had before there was the setting.
-    Raises UnknownName for an unknown rule or probe.
+    A rule or a probe brings its own settings, a setting those that its value adds, and a task without variants its own
+    rule. What the user changed counts where the mode, the model or the part has such a setting; `context` is for tasks
+    of bases, which read a window about each site and no long sequence. Left out is a setting at the value that runs had
+    before there was the setting. Raises UnknownName for an unknown rule or probe.
     """
     return stated(*all_settings(name, card, task, changed))
 
@@ -167,6 +170,11 @@ def all_settings(
         for without in getattr(mode.parts.get(chosen), "without", ()) if mode.parts else ():
             table.pop(without, None)
             values.pop(without, None)
+    for key, setting in list(table.items()):
+        more = setting.adds.get(chosen := changed.get(key, values[key]), {}) if setting.adds else {}
+        card_values = card.modes.get(mode.name, {}) if more and chosen == values[key] else {}
+        values |= {**defaults(more), **{k: v for k, v in card_values.items() if k in more}}
+        table |= more
     if task.per_base:
         table = {k: setting for k, setting in table.items() if k not in WINDOW or setting.about != WINDOW[k].about}
     values |= {k: v for k, v in changed.items() if k != mode.part}
@@ -185,6 +193,8 @@ def space_of(
         return {}
     params = card.search if "fit" in mode.needs else {}
     table = {**settings_of(mode, card), **(mode.part_settings(settings[mode.part]) if mode.part else {})}
+    for key, setting in list(table.items()):
+        table |= setting.adds.get(settings.get(key, ""), {}) if setting.adds else {}
     searched = {name: setting.search for name, setting in table.items() if setting.search and name in settings}
     fixed = {*(changed or {}), *(k for k, v in settings.items() if isinstance(v, (list, tuple)))}
     if "context" in settings:  # a task of bases, whose states are not pooled

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,14 @@ class Fit:
     """A model that one seed fitted: its scores (n, k) on valid, and what returns those on test.
 
     `chosen` and `history` are what the fit chose on valid and the course of its training, for the record.
+    `save(folder)` writes the model, None where it cannot be written.
     """
 
     valid: FloatArray
     test: Callable[[], FloatArray]
     chosen: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
+    save: Callable[[Path], None] | None = None
 
 
 def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
@@ -65,6 +68,8 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
         job.notes.extend([trials[chosen].error] if trials[chosen].error else [])
         job.looks.append(seed)
         scores.append(made.test())
+        if job.models is not None and job.sample is None and made.save is not None:
+            made.save(job.models / f"seed-{seed}")
     return np.stack(scores)
 
 

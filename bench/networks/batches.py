@@ -48,7 +48,7 @@ def in_batches(
         try:
             compute(index)
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_memory(error):
+            if not is_memory(error):
                 raise
             if len(index) == 1:
                 raise DataError(f"out of memory on one sequence of {longest} tokens; cut it with max_length") from error
@@ -61,7 +61,8 @@ def in_batches(
         start += len(index)
 
 
-def _is_memory(error: RuntimeError) -> bool:
+def is_memory(error: RuntimeError) -> bool:
+    """Return whether the error is that memory ran out."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
 

@@ -9,9 +9,10 @@ from torch import nn
 from ..errors import DataError
 from .facts import POSITIONS, UNLIMITED
 from .families import GENERIC, Family, Head, identify, needs_code
-from .hub import Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
+from .hub import HEAD, Access, Location, check_own_code, check_trust, check_weights, fetch, read_config
 from .language_model import LanguageModel
 from .loading import check_packages, load, random_network
+from .saving import read_head
 from .tokens import Tokens, read_tokens
 from .weight_files import check_no_adapter
 
@@ -52,6 +53,9 @@ def open_checkpoint(
         seed=init_seed if random_weights else None,
     )
 
+    has_head = location.folder is not None and (folder / HEAD).exists() and not random_weights
+    tuned = read_head(folder) if has_head else None
+
     def redraw(seed: int) -> nn.Module:
         if family.load is not None:
             network: nn.Module = family.load(folder, seed)[0]
@@ -69,6 +73,8 @@ def open_checkpoint(
         precision=precision,
         compiled=compiled,
         redraw=redraw if random_weights else None,
+        source=folder,
+        tuned=tuned,
     )
 
 

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ class Engine:
     padded with, by default the tokenizer's. `precision` is 'fp32', 'bf16' or 'auto': bf16 autocast where the device is
     faster with it. No method changes the weights or the training mode.
     """
+
+    source: Path | None = None
+    """The folder that the network was opened from."""
 
     def __init__(
         self,

@@ -1,10 +1,12 @@
-"""Fine-tuning: a copy of the network, all of it trained, under a linear head on pooled states or on those of bases."""
+"""Fine-tuning: a copy of the network, or a part of it, is trained under a linear head on states, pooled or of bases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import Protocol
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,126 +14,222 @@ from torch import Tensor, nn
 
 from ..errors import DataError
 from ..types import Examples, FloatArray, Inputs, IntArray
+from .adapters import Trainable, decayed_rates, set_checkpointing, slow_attention, trainable
 from .batches import in_batches
 from .chunks import Reading
 from .embedding import check_usable, embed_all, pool
 from .engine import Engine, backbone_of, evaluating
+from .loop import Progress, Recipe, train
+from .objectives import OnStates, Units, room_of
 from .sites import cut, site_states
 from .tokens import Encoded
-from .training import Head, fit_module, head_for
+from .training import Head, head_for
 
 
 def fine_tune(
     engine: Engine,
     network: nn.Module,
-    train: Examples,
-    valid: Examples,
+    data: tuple[Examples, Examples],
+    settings: Mapping[str, Any],
     *,
     n_classes: int,
     seed: int,
-    pooling: str,
-    lr: float,
-    epochs: int,
-    batch_size: int,
-    warmup: float,
-    patience: int,
-    max_length: int | None,
-    window: str = "truncate",
-    overlap: int | None = None,
+    valid_score: Callable[[FloatArray], float] | None = None,
+    state_file: Path | None = None,
 ) -> FineTuned:
-    """Return a predictor: `network`, all of it trained, with a linear head on pooled states.
+    """Return a predictor: `network`, what `settings` say of it trained, with a linear head on pooled states.
 
-    `engine` is the model's; the settings are those of `networks.settings.TRAINING`.
-
+    `engine` is the model's, `data` are train and valid, `settings` those of `networks.settings.training_values`.
     A variant is predicted from the pooled state of ALT minus that of REF, a base from its own state; for bases a batch
     is `batch_size` windows with all of their bases. Classes are learnt by cross-entropy, labels by the mean of theirs,
-    and measurements, standardised, by squared error. The weights are those of the epoch with the lowest loss on
-    `valid`.
+    and measurements, standardised, by squared error. `valid_score(scores)` is the task's metric on valid, higher being
+    better; without it the loss chooses the epoch. With a `state_file` the training can be resumed, see `loop.train`.
     """
-    head = head_for(train.targets, n_classes)
-    width = embed_all(engine, train.inputs.sequences[:1], [(-1, pooling)])[0].shape[1]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        linear = nn.Linear(width, head.width)
+    learnt, valid = data
+    kind, pooling, max_length = settings["train"], settings["pooling"], settings["max_length"]
+    meaning = head_for(learnt.targets, n_classes, class_weights=settings["class_weights"])
+    first = learnt.inputs.sequences[:1]
+    width = embed_all(engine, first, [(-1, pooling)])[0].shape[1]
     backbone = backbone_of(network, engine.family)
-    reading = Reading(max_length, window=window, overlap=overlap)
-    fitted = FineTuned(engine, backbone, linear.to(engine.device), head, pooling, reading)
-    train_units, valid_units = fitted.prepare(train.inputs), fitted.prepare(valid.inputs)
-    t_train, t_valid = head.as_tensor(train.targets), head.as_tensor(valid.targets)
-
-    def batch_loss(index: IntArray) -> Tensor:
-        targets = t_train[torch.from_numpy(train_units.examples(index))].to(engine.device)
-        return head.loss(fitted.head(train_units.states(backbone, index)), targets)
-
-    fit_module(
-        nn.ModuleList([fitted.backbone, fitted.head]),
-        batch_loss,
-        lambda: head.loss(fitted.outputs(valid_units), t_valid).item(),
-        len(train_units.lengths),
-        lr=lr,
-        epochs=epochs,
-        batch_size=batch_size,
-        warmup=warmup,
-        patience=patience,
-        seed=seed,
-        doing=f"fine-tuning {engine.name}",
-    )
+    with torch.random.fork_rng(), slow_attention():
+        torch.manual_seed(seed)
+        linear = nn.Linear(width, meaning.width).to(engine.device)
+        what = trainable(
+            kind,
+            backbone,
+            settings,
+            lambda: _one_pass(engine, backbone, first[0], max_length),
+            name=engine.name,
+            headed=engine.headed,
+        )
+        reading = Reading(max_length, window=settings["window"], overlap=settings["overlap"])
+        fitted = FineTuned(engine, network, backbone, linear, meaning, pooling, reading)
+        fitted.reads = inputs_kind(learnt.inputs)
+        if settings["checkpointing"]:
+            set_checkpointing(backbone, name=engine.name)
+        units = fitted.prepare(learnt.inputs), fitted.prepare(valid.inputs)
+        y_learnt, y_valid = (meaning.as_tensor(part.targets) for part in data)
+        states, outputs, fold = _frozen(fitted, units) if kind == "head" else _moving(fitted, units)
+        decay = settings.get("layer_decay", 1.0)
+        progress = train(
+            nn.ModuleDict({"head": linear} if kind == "head" else {"backbone": backbone, "head": linear}),
+            OnStates(
+                units[0], y_learnt, y_valid, linear, meaning, states, outputs, valid_score, *room_of(engine.device)
+            ),
+            _recipe(settings, scored=valid_score is not None),
+            seed=seed,
+            doing=f"fine-tuning {engine.name}",
+            rates={f"backbone.{n}": rate for n, rate in decayed_rates(backbone, decay, name=engine.name).items()},
+            state_file=state_file,
+            setting_of="" if state_file is None else _identity(engine, data, seed, settings),
+        )
+        fold()
+    what.merge()
+    if settings["checkpointing"]:
+        backbone.gradient_checkpointing_disable()
+    fitted.describe(what, progress)
     return fitted
 
 
+_Source = tuple[Callable[[IntArray], Tensor], Callable[[], Tensor], Callable[[], None]]
+"""The states of units of train by index, the outputs on valid, and what is to be done after training."""
+
+
+def _moving(fitted: FineTuned, units: tuple[Units, Units]) -> _Source:
+    """Return states that change in training, computed anew in every step."""
+    train_units, valid_units = units
+    return partial(train_units.states, fitted.backbone), lambda: fitted.outputs(valid_units), lambda: None
+
+
+def _frozen(fitted: FineTuned, units: tuple[Units, Units]) -> _Source:
+    """Return states that stay as they are, computed once, and standardised by those of train for the head.
+
+    In the end the standardisation becomes part of the head.
+    """
+    train_states, valid_states = (fitted.all_states(part) for part in units)
+    mean = train_states.double().mean(0)
+    deviation = train_states.double().std(0, correction=0)
+    deviation = torch.where(deviation > 0, deviation, 1.0)
+    learnt, valid = (((states.double() - mean) / deviation).float() for states in (train_states, valid_states))
+    head = fitted.head
+
+    def fold() -> None:
+        with torch.no_grad():
+            weight = head.weight.double() / deviation
+            head.bias.sub_((weight @ mean).to(head.bias.dtype))
+            head.weight.copy_(weight)
+
+    def states(index: IntArray) -> Tensor:
+        return learnt[torch.from_numpy(units[0].examples(index)).to(learnt.device)]
+
+    return states, lambda: head(valid).detach().float().cpu(), fold
+
+
+def _recipe(settings: Mapping[str, Any], *, scored: bool) -> Recipe:
+    names = ("lr", "epochs", "batch_size", "warmup", "weight_decay", "patience")
+    return Recipe(**{name: settings[name] for name in names}, stop_on=settings["stop_on"] if scored else "loss")
+
+
+def _identity(engine: Engine, data: tuple[Examples, Examples], seed: int, settings: Mapping[str, Any]) -> str:
+    """Return what must be the same for a training to be resumed."""
+    weights, device = engine.parameter_hash(), f"{engine.device} {engine.precision}"
+    return repr((weights, device, *(part.fingerprint for part in data), seed, sorted(settings.items())))
+
+
+def _one_pass(engine: Engine, backbone: nn.Module, sequence: str, max_length: int | None) -> None:
+    rows = engine.encode([sequence], max_length=max_length)
+    with evaluating(backbone):
+        engine.forward(backbone, [row.ids for row in rows])
+
+
+def inputs_kind(inputs: Inputs) -> str:
+    """Return what examples are: 'sequences', 'variants' or 'bases'."""
+    if inputs.alternates is not None:
+        return "variants"
+    return "sequences" if inputs.positions is None else "bases"
+
+
 class FineTuned:
-    """A fine-tuned network and its head."""
+    """A fine-tuned network and its head, which `reads` 'sequences', 'variants' or 'bases'.
+
+    `chosen` is what was chosen on valid and what was trained, `history` has a row for each epoch, and `notes` are what
+    a reader of the result must know. `save(folder, ...)` writes it, see `saving.save`.
+    """
 
     def __init__(
         self,
         engine: Engine,
+        network: nn.Module,
         backbone: nn.Module,
         head: nn.Linear,
         meaning: Head,
         pooling: str,
         reading: Reading,
     ) -> None:
+        self.network = network
         self.backbone = backbone
         self.head = head
+        self.meaning = meaning
+        self.pooling = pooling
+        self.reading = reading
+        self.reads = ""
+        self.save: Callable[..., None] | None = None
+        self.chosen: dict[str, Any] = {}
+        self.history: list[dict[str, float]] = []
+        self.notes: list[str] = []
         self._engine = engine
-        self._meaning = meaning
-        self._pooling = pooling
-        self._reading = reading
+
+    @property
+    def name(self) -> str:
+        """The name of the model that was fine-tuned."""
+        return self._engine.name
+
+    @property
+    def source(self) -> Path | None:
+        """The folder that the network was opened from, before it was fine-tuned."""
+        return self._engine.source
+
+    def describe(self, what: Trainable, progress: Progress) -> None:
+        """Set `chosen`, `history` and `notes` from what was trained and how it went."""
+        n_head = sum(p.numel() for p in self.head.parameters())
+        self.chosen = {
+            "epoch": progress.best,
+            "trained_parameters": what.trained + n_head,
+            "trained_share": float(f"{(what.trained + n_head) / (what.total + n_head):.4g}"),
+        }
+        if what.adapted:
+            self.chosen["adapted"] = list(what.adapted)
+        self.history = [{k: v for k, v in asdict(e).items() if v == v} for e in progress.history]
+        self.notes = list(progress.notes)
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return probabilities (n, n_classes), or values (n, outputs)."""
-        return self._meaning.scores(self.outputs(self.prepare(inputs)))
+        return self.meaning.scores(self.outputs(self.prepare(inputs)))
 
     def prepare(self, inputs: Inputs) -> Units:
         """Return the tokens of the inputs, in units of an example or, in tasks of bases, of a window with its sites."""
-        if inputs.positions is not None and inputs.alternates is None:
-            return Sites(self._engine, inputs, self._reading.max_length)
-        return Pooled(self._engine, inputs, self._pooling, self._reading)
+        if inputs_kind(inputs) == "bases":
+            return Sites(self._engine, inputs, self.reading.max_length)
+        return Pooled(self._engine, inputs, self.pooling, self.reading)
 
     def outputs(self, units: Units) -> Tensor:
         """Return the head's outputs (n, width), on the CPU, in batches of like length."""
-        out = torch.empty(units.n, self.head.out_features)
+        return self._of_all(units, self.head.out_features, lambda states: self.head(states).float().cpu(), "cpu")
 
-        def compute(index: IntArray) -> None:
+    def all_states(self, units: Units) -> Tensor:
+        """Return the states (n, d) that the head reads, on the network's device, in batches of like length."""
+        return self._of_all(units, self.head.in_features, lambda states: states, str(self._engine.device))
+
+    def _of_all(self, units: Units, width: int, compute: Callable[[Tensor], Tensor], device: str) -> Tensor:
+        out = torch.empty(units.n, width, device=device)
+
+        def put(index: IntArray) -> None:
             states = units.states(self.backbone, index)
-            out[torch.from_numpy(units.examples(index))] = self.head(states).float().cpu()
+            out[torch.from_numpy(units.examples(index)).to(device)] = compute(states)
 
         with evaluating(self.backbone):
-            in_batches(units.lengths, compute, budget=self._engine.budget, done=lambda n: None)
+            in_batches(units.lengths, put, budget=self._engine.budget, done=lambda n: None)
         return out.clone()
-
-
-class Units(Protocol):
-    """What batches are made of: units of `lengths` (units,) in tokens, with `n` examples in all."""
-
-    n: int
-    lengths: IntArray
-
-    def examples(self, index: IntArray) -> IntArray:
-        """Return the examples of the units at `index`, unit by unit."""
-
-    def states(self, backbone: nn.Module, index: IntArray) -> Tensor:
-        """Return the states (n, d) of those examples, which the head reads."""
 
 
 class Pooled:

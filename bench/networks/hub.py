@@ -22,6 +22,8 @@ from .weight_files import check_no_adapter, weight_files
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 PICKLES = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+HEAD = "baserate_head.json"
+"""The file with the head of a fine-tuned network, beside its weights."""
 _INDICES = (WEIGHTS[1], PICKLES[1])
 _TEXT = ("*.json", "*.txt", "*.model", "*.jinja")
 _CODE = ("*.py",)

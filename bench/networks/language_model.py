@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import NotApplicable
-from ..settings import defaults
 from ..types import Examples, FloatArray, Inputs, IntArray, Strings
 from . import embedding, likelihood
 from . import sites as sites_of
@@ -20,18 +21,30 @@ from .chunks import Reading
 from .engine import Engine
 from .families import Head
 from .finetuning import FineTuned, fine_tune
-from .settings import NETWORK, TRAINING
+from .saving import save
+from .settings import NETWORK, training_values
 from .tokens import Tokens
 
 _NUMBERED = re.compile(r"(LABEL_)?\d+", re.IGNORECASE)
 """Class names that are no more than a number."""
 
 
+class TunedHead(Protocol):
+    """The head of a network that was fine-tuned here."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its classes in their order."""
+
+    def predict(self, engine: Engine, inputs: Inputs) -> FloatArray:
+        """Return probabilities (n, n_classes), or values (n, outputs)."""
+
+
 class LanguageModel(Engine):
     """A language model of DNA; which of its methods apply depends on its head.
 
-    `redraw(seed)` builds the network with random weights; only a random twin has it. All
-    other parameters are the `Engine`'s.
+    `redraw(seed)` builds the network with random weights; only a random twin has it. `source` is the folder that it was
+    opened from, and `tuned` the head that it was fine-tuned under. All other parameters are the `Engine`'s.
     """
 
     reads_sites = True
@@ -39,10 +52,19 @@ class LanguageModel(Engine):
     """The settings of its methods, by mode, for the card of the model to declare."""
 
     def __init__(
-        self, network: nn.Module, tokens: Tokens, *, redraw: Callable[[int], nn.Module] | None = None, **options: Any
+        self,
+        network: nn.Module,
+        tokens: Tokens,
+        *,
+        redraw: Callable[[int], nn.Module] | None = None,
+        source: Path | None = None,
+        tuned: TunedHead | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(network, tokens, **options)
+        self.source = source
         self._redraw = redraw
+        self._tuned = tuned
 
     @property
     def random_weights(self) -> bool:
@@ -52,6 +74,8 @@ class LanguageModel(Engine):
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the head's classes in their order, empty where it has none or they are only numbers."""
+        if self._tuned is not None:
+            return self._tuned.classes
         names = getattr(getattr(self.network, "config", None), "id2label", None) or {}
         if self.head != "classifier" or all(_NUMBERED.fullmatch(str(name)) for name in names.values()):
             return ()
@@ -216,18 +240,44 @@ class LanguageModel(Engine):
 
         Classes are in the order of `labels`; where they do not exclude each other, each has a probability of its own.
         """
+        if self._tuned is not None:
+            return self._tuned.predict(self, inputs)
         self._need_head("classifier")
         if inputs.alternates is not None:
             raise NotApplicable(f"{self.name}: its head reads one sequence, not REF and ALT")
         return embedding.head_outputs(self, inputs.sequences)
 
-    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, **settings: Any) -> FineTuned:
+    def fit(
+        self,
+        train: Examples,
+        valid: Examples,
+        /,
+        *,
+        n_classes: int,
+        seed: int,
+        valid_score: Callable[[FloatArray], float] | None = None,
+        state_file: Path | None = None,
+        **settings: Any,
+    ) -> FineTuned:
         """Return a fine-tuned copy with a new linear head; of a random twin, a copy with weights drawn from `seed`.
 
-        The settings are those of `networks.settings.TRAINING`.
+        The settings are those of `networks.settings.training_values`. `valid_score` is the metric on valid of scores as
+        `predict` returns them, higher being better; without it the loss alone chooses the epoch. With a `state_file`
+        training goes on from there after a kill.
         """
         network = self.redrawn(seed).network if self.random_weights else copy.deepcopy(self.network)
-        return fine_tune(self, network, train, valid, n_classes=n_classes, seed=seed, **defaults(TRAINING) | settings)
+        fitted = fine_tune(
+            self,
+            network,
+            (train, valid),
+            training_values(settings),
+            n_classes=n_classes,
+            seed=seed,
+            valid_score=valid_score,
+            state_file=state_file,
+        )
+        fitted.save = functools.partial(save, fitted)
+        return fitted
 
     def _need_head(self, head: Head) -> None:
         if self.head != head:

@@ -121,6 +121,10 @@ def fit_probe(
     return replace(best, history=tuple(history))
 
 
+def _are_penalties(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value))
+
+
 @probe(
     "linear",
     description="Logistic regression, or ridge for measurements, on standardised features; the L2 penalty is the one "
@@ -130,7 +134,7 @@ def fit_probe(
             PENALTIES,
             "the penalties to try",
             "a list of finite numbers above 0",
-            lambda value: isinstance(value, (list, tuple)) and bool(value) and all(map(is_positive, value)),
+            _are_penalties,
         )
     },
 )

@@ -1,0 +1,233 @@
+"""What is trained of a network in each kind of fine-tuning, on toy checkpoints in the layouts of published ones."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+
+import torch
+from torch import Tensor, nn
+
+from baserate.errors import ConfigError, MissingExtra, NotApplicable
+from baserate.networks.adapters import decayed_rates
+from baserate.networks.checkpoint import from_network
+from baserate.networks.language_model import LanguageModel
+from baserate.networks.settings import KINDS, training_values
+from baserate.types import Examples, FloatArray, Inputs, strings
+
+from .checkpoints import LAYOUTS, build, dna, opened
+from .golden_inputs import split_of
+
+ADAPTED = ("lora", "ia3")
+SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 8}
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], LanguageModel]:
+    """Return what builds the checkpoint of a layout, once, and opens it."""
+
+    @functools.cache
+    def made(name: str) -> LanguageModel:
+        return opened(build(tmp_path_factory.mktemp(name), LAYOUTS[name]))
+
+    return made
+
+
+def motif(n: int, seed: int, length: int = 40) -> Examples:
+    """Return sequences half of which have a motif, which is their class."""
+    x = [str(s) for s in dna(n, length, seed=seed)]
+    y = np.arange(n) % 2
+    x = [s[:12] + "TATAAATATAAA" + s[24:] if label else s for s, label in zip(x, y, strict=True)]
+    ids = strings([f"{seed}_{i}" for i in range(n)])
+    return Examples(ids, Inputs(strings(x)), y, groups=ids, clusters=ids)
+
+
+TRAIN, VALID = motif(32, 1), motif(16, 2)
+QKV = {"modernbert": "Wqkv", "gpt2": "c_attn", "gpt_neox": "query_key_value", "mamba": "in_proj", "esm-rotary": "query"}
+
+
+@pytest.mark.parametrize("name", QKV)
+def test_adapters_are_on_all_linear_layers_of_the_blocks(name: str, make: Any) -> None:
+    model = make(name)
+    before, x = model.parameter_hash(), dna(4, (10, 30), seed=5)
+    vectors = model.embed(x)
+    fitted = model.fit(TRAIN, VALID, n_classes=2, seed=3, train="lora", lr=1e-2, **SHORT)
+    assert QKV[name] in fitted.chosen["adapted"]
+    assert not {"lm_head", "decoder", "embeddings", "wte", "word_embeddings"} & set(fitted.chosen["adapted"])
+    assert 0 < fitted.chosen["trained_share"] < 0.9
+    assert model.parameter_hash() == before, "the model itself stays as it is"
+    np.testing.assert_array_equal(model.embed(x), vectors)
+    names = {n for n, _ in fitted.network.named_parameters()}
+    assert names == {n for n, _ in model.network.named_parameters()}, "adapters are in the weights in the end"
+    moved = {n for n, p in fitted.network.named_parameters() if not torch.equal(p, model.network.get_parameter(n))}
+    assert moved and all(part in fitted.chosen["adapted"] for part in {n.split(".")[-2] for n in moved})
+
+
+def test_a_fast_path_that_reads_past_a_layer_gets_no_adapter(make: Any) -> None:
+    tokens = make("esm-rotary").tokens
+
+    class Past(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(20, 8)
+            self.blocks = nn.ModuleList([nn.ModuleDict({"used": nn.Linear(8, 8), "past": nn.Linear(8, 8)})])
+
+        def forward(self, input_ids: Tensor) -> tuple[Tensor]:
+            states = self.table(input_ids)
+            for block in self.blocks:
+                states = block["used"](states) + nn.functional.linear(states, block["past"].weight)  # type: ignore[index]
+            return (states,)
+
+    fitted = from_network(Past(), tokens, name="past").fit(TRAIN, VALID, n_classes=2, seed=0, train="lora", **SHORT)
+    assert fitted.chosen["adapted"] == ["used"]
+
+
+class Torch(nn.Module):
+    """Torch's own encoder, whose projections are one parameter and which has a fast path in eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(20, 16)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, input_ids: Tensor) -> tuple[Tensor]:
+        return (self.encoder(self.table(input_ids)),)
+
+
+@pytest.mark.parametrize("kind", ADAPTED)
+def test_torchs_own_encoder_is_adapted_and_merged(kind: str, make: Any) -> None:
+    torch.manual_seed(0)
+    model = from_network(Torch(), make("esm-rotary").tokens, name="torch")
+    fitted = model.fit(TRAIN, VALID, n_classes=2, seed=0, train=kind, lr=3e-2, epochs=12, batch_size=8)
+    assert {"linear1", "linear2"} | ({"self_attn"} if kind == "lora" else set()) == set(fitted.chosen["adapted"])
+    assert type(fitted.network.encoder.layers[0].self_attn) is nn.MultiheadAttention
+    assert fitted.predict(VALID.inputs)[VALID.targets == 1, 1].mean() > fitted.predict(VALID.inputs)[:, 1].mean()
+
+
+@pytest.mark.parametrize("kind", ADAPTED)
+def test_nothing_to_adapt_is_told_with_the_modules_seen(kind: str, make: Any) -> None:
+    class Convolutional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(20, 8)
+            self.conv = nn.Conv1d(8, 8, 3, padding=1)
+
+        def forward(self, input_ids: Tensor) -> tuple[Tensor]:
+            return (self.conv(self.table(input_ids).transpose(1, 2)).transpose(1, 2),)
+
+    model = from_network(Convolutional(), make("esm-rotary").tokens, name="conv")
+    with pytest.raises(ConfigError, match=rf"train = '{kind}': conv has no linear layers.*its modules are Conv1d, Emb"):
+        model.fit(TRAIN, VALID, n_classes=2, seed=0, train=kind)
+    with pytest.raises(ConfigError, match=r"layer_decay = 0.5: conv has no repeated blocks"):
+        model.fit(TRAIN, VALID, n_classes=2, seed=0, layer_decay=0.5)
+
+
+def test_without_peft_the_command_that_installs_it_is_told(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(
+        MissingExtra, match=r'train = \'lora\' needs the package peft: `pip install "baserate\[tune\]"`'
+    ):
+        make("esm-rotary").fit(TRAIN, VALID, n_classes=2, seed=0, train="lora")
+
+
+def test_biases_alone(make: Any) -> None:
+    model = make("esm-rotary")
+    fitted = model.fit(TRAIN, VALID, n_classes=2, seed=0, train="bitfit", lr=1e-2, **SHORT)
+    moved = {n for n, p in fitted.network.named_parameters() if not torch.equal(p, model.network.get_parameter(n))}
+    assert moved and all(name.endswith("bias") for name in moved)
+    with pytest.raises(ConfigError, match=r"train = 'bitfit': .* has no biases; its modules are Embedding"):
+        make("llama").fit(TRAIN, VALID, n_classes=2, seed=0, train="bitfit")
+
+
+def test_the_head_alone_is_trained_on_states_computed_once(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("esm-rotary")
+    rows: list[int] = []
+    forward = model.forward
+    monkeypatch.setattr(
+        model, "forward", lambda net, ids, **more: (rows.append(len(ids)), forward(net, ids, **more))[1]
+    )
+    fitted = model.fit(TRAIN, VALID, n_classes=2, seed=0, train="head", lr=3e-2, epochs=30, patience=30, batch_size=8)
+    assert sum(rows) <= len(TRAIN) + len(VALID) + 2, "each sequence runs once, in all epochs"
+    for name, value in fitted.network.named_parameters():
+        assert torch.equal(value, model.network.get_parameter(name))
+    n_head = sum(p.numel() for p in fitted.head.parameters())
+    assert fitted.chosen["trained_parameters"] == n_head
+    # The head takes the states as they are: what it learnt on standardised ones is in it.
+    states = torch.from_numpy(model.embed(VALID.inputs.sequences))
+    with torch.no_grad():
+        expected = fitted.head(states).softmax(-1).numpy()
+    np.testing.assert_allclose(fitted.predict(VALID.inputs), expected, atol=1e-5)
+    assert fitted.history[-1]["train_loss"] < 0.8 * fitted.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("task", "variants"),
+    [("three classes", False), ("labels", False), ("measurements", False), ("measurement", True), ("bases", False)],
+)
+def test_every_kind_serves_every_task(kind: str, task: str, variants: bool, make: Any) -> None:
+    split = split_of(task, variants=variants)
+    n_classes = {"three classes": 3, "labels": 3, "bases": 2}.get(task, 0)
+    seen: list[FloatArray] = []
+
+    def score(scores: FloatArray) -> float:
+        seen.append(scores)
+        return -float(len(seen))  # the first epoch is the best
+
+    fitted = make("esm-rotary").fit(
+        split.train, split.valid, n_classes=n_classes, seed=0, train=kind, valid_score=score, **SHORT
+    )
+    width = n_classes or (1 if split.train.targets.ndim == 1 else split.train.targets.shape[1])
+    scores = fitted.predict(split.valid.inputs)
+    assert scores.shape == seen[0].shape == (len(split.valid), width)
+    assert fitted.chosen["epoch"] == 1 and len(fitted.history) == 2
+    np.testing.assert_allclose(scores, seen[0], rtol=1e-4, atol=1e-5)
+    if task in ("three classes", "bases"):
+        np.testing.assert_allclose(scores.sum(1), 1, atol=1e-6)
+
+
+def test_settings_exist_where_they_apply() -> None:
+    assert training_values({})["lr"] == 5e-4 and "rank" not in training_values({})
+    assert training_values({"train": "lora"})["rank"] == 8 and "layer_decay" not in training_values({"train": "lora"})
+    with pytest.raises(ConfigError, match=r"settings of fit with train = 'head': unknown key 'rank'"):
+        training_values({"train": "head", "rank": 4})
+    with pytest.raises(ConfigError, match=r"train = 'lorra': expected .*; did you mean 'lora'"):
+        training_values({"train": "lorra"})
+
+
+def test_learning_rates_decay_from_the_last_block_to_the_embeddings(make: Any) -> None:
+    network = make("esm-rotary").backbone()
+    rates = decayed_rates(network, 0.5, name="net")
+    by_depth = {
+        "embeddings.word_embeddings.weight": 0.125,
+        "encoder.layer.0.attention.self.query.weight": 0.25,
+        "encoder.layer.1.output.dense.bias": 0.5,
+        "encoder.emb_layer_norm_after.weight": 1.0,
+    }
+    assert {name: rates[name] for name in by_depth} == by_depth
+    assert set(decayed_rates(network, 1.0, name="net").values()) == {1.0}
+
+
+def test_class_weights_are_for_classes(make: Any) -> None:
+    split = split_of("measurement")
+    with pytest.raises(NotApplicable, match="class_weights = 'balanced': the task has measurements"):
+        make("esm-rotary").fit(split.train, split.valid, n_classes=0, seed=0, class_weights="balanced")
+
+
+def test_adapters_are_drawn_from_the_seed_alone(make: Any) -> None:
+    scores = []
+    for noise in (1, 2):
+        torch.manual_seed(noise)
+        before = torch.get_rng_state()
+        scores.append(make("esm-rotary").fit(TRAIN, VALID, n_classes=2, seed=4, train="lora", **SHORT))
+        assert torch.equal(before, torch.get_rng_state())
+    one, two = (fitted.predict(VALID.inputs) for fitted in scores)
+    np.testing.assert_array_equal(one, two)

@@ -1,0 +1,159 @@
+"""A fine-tuned network is saved as a folder that is a model, with the same predictions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+
+from click.testing import CliRunner
+
+from baserate.cards.find import find_model
+from baserate.cli import cli
+from baserate.errors import ConfigError, DataError, NotApplicable
+from baserate.networks.checkpoint import from_network, open_checkpoint
+from baserate.networks.hub import HEAD, Access, Location
+from baserate.records import Record, read_records
+from baserate.transforms import Fitted, fit_transform
+from baserate.types import FloatArray
+
+from .checkpoints import LAYOUTS, build
+from .golden_inputs import split_of
+
+
+def opened(folder: Path) -> Any:
+    return open_checkpoint(Location(str(folder), folder, ""), Access())
+
+
+@pytest.mark.parametrize("layout", ["esm-rotary", "gpt2", "modernbert"])
+@pytest.mark.parametrize(
+    ("task", "variants", "kind"),
+    [
+        ("three classes", False, "lora"),
+        ("measurement", True, "full"),
+        ("bases", False, "head"),
+        ("labels", False, "ia3"),
+    ],
+)
+def test_a_saved_model_predicts_the_same(layout: str, task: str, variants: bool, kind: str, tmp_path: Path) -> None:
+    split = split_of(task, variants=variants)
+    n_classes = {"three classes": 3, "labels": 3, "bases": 2}.get(task, 0)
+    model = opened(build(tmp_path / "source", LAYOUTS[layout]))
+    fitted = model.fit(split.train, split.valid, n_classes=n_classes, seed=0, train=kind, epochs=1, batch_size=8)
+    classes = [f"c{i}" for i in range(n_classes)]
+    fitted.save(tmp_path / "saved", classes=classes, task="toy@1")
+    again = opened(tmp_path / "saved")
+    np.testing.assert_array_equal(again.predict(split.test.inputs), fitted.predict(split.test.inputs))
+    assert again.labels == tuple(classes)
+    with pytest.raises(NotApplicable, match="its head reads"):
+        again.predict(split_of("two classes" if variants or task == "bases" else "bases").test.inputs)
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["rank", "log"])
+def test_measurements_come_back_on_the_measured_scale(name: str, tmp_path: Path) -> None:
+    split = split_of("measurement")
+    model = opened(build(tmp_path / "source", LAYOUTS["esm-rotary"]))
+    fitted = model.fit(split.train, split.valid, n_classes=0, seed=0, epochs=1)
+    transform: Fitted = fit_transform(name, np.abs(split.train.targets))
+    fitted.save(tmp_path / "saved", transform=transform)
+    expected: FloatArray = transform.undo(fitted.predict(split.test.inputs))
+    np.testing.assert_array_equal(opened(tmp_path / "saved").predict(split.test.inputs), expected)
+
+
+def test_what_cannot_be_saved_or_read_is_told(tmp_path: Path) -> None:
+    split = split_of("two classes")
+    model = opened(build(tmp_path / "source", LAYOUTS["esm-rotary"]))
+    own = from_network(model.network, model.tokens, name="mine")
+    fitted = own.fit(split.train, split.valid, n_classes=2, seed=0, train="head", epochs=1)
+    with pytest.raises(ConfigError, match="mine: was not opened from a checkpoint"):
+        fitted.save(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+    fitted = model.fit(split.train, split.valid, n_classes=2, seed=0, train="head", epochs=1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="the model cannot be saved"):
+        fitted.save(tmp_path / "file" / "saved")
+    fitted.save(tmp_path / "saved")
+    (tmp_path / "saved" / HEAD).write_text('{"trained_on": "x", "classes": []}')
+    with pytest.raises(DataError, match=f"{HEAD}: is not the head of a model that baserate saved"):
+        opened(tmp_path / "saved")
+
+
+def only(folder: Path) -> Record:
+    (record,) = read_records(folder)
+    return record
+
+
+@pytest.fixture
+def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the checks of models, which take most of the time of so small a cell."""
+    monkeypatch.setattr("baserate.checks.faults", lambda card, cache: ())
+
+
+@pytest.mark.usefixtures("_unchecked")
+def test_from_the_command_line(tmp_path: Path, toy_card: Path) -> None:
+    source = build(tmp_path / "net", LAYOUTS["esm-rotary"])
+    common = [
+        "run",
+        "--task",
+        str(toy_card),
+        "--seeds",
+        "0",
+        "--limit",
+        "24",
+        "--no-audit",
+        "--tracking-uri",
+        "none",
+        "-q",
+    ]
+    tune = [
+        *common,
+        "--model",
+        str(source),
+        "--mode",
+        "fine_tune",
+        "--set",
+        "epochs=1",
+        "--results",
+        str(tmp_path / "a"),
+    ]
+    runner = CliRunner()
+    assert runner.invoke(cli, tune, catch_exceptions=False).exit_code == 0
+    save = [*tune, "--save-models", str(tmp_path / "models"), "--device", "cpu"]
+    assert runner.invoke(cli, save, catch_exceptions=False).exit_code == 0, "a cell done before is done again"
+    (saved,) = (p.parent for p in (tmp_path / "models").rglob("config.json"))
+    assert saved.name == "seed-0"
+    card = find_model(str(saved))
+    assert set(card.modes) == {"as_is", "linear_probe", "fine_tune"} and "fine-tuned on toy_motif@1" in card.description
+    use = [*common, "--model", str(saved), "--mode", "as_is", "--results", str(tmp_path / "b")]
+    assert runner.invoke(cli, use, catch_exceptions=False).exit_code == 0
+    one, two = only(tmp_path / "a"), only(tmp_path / "b")
+    assert (one.status, two.status) == ("done", "done"), two.error
+    np.testing.assert_array_equal(one.predictions.scores, two.predictions.scores)
+    assert one.environment["device"] == "cpu"
+    before = (tmp_path / "models").stat().st_mtime
+    assert runner.invoke(cli, save, catch_exceptions=False).exit_code == 0
+    assert (tmp_path / "models").stat().st_mtime == before and json.loads((saved / HEAD).read_text())[
+        "reads"
+    ] == "sequences"
+    shutil.rmtree(tmp_path / "models")
+    wrong = runner.invoke(cli, [*tune, "--device", "gpu9"])
+    assert wrong.exit_code and "unknown device 'gpu9'" in str(wrong.output) + str(wrong.exception)
+
+
+@pytest.mark.usefixtures("_unchecked")
+def test_fine_tuning_with_random_weights_runs_the_twin(tmp_path: Path, toy_card: Path) -> None:
+    source = build(tmp_path / "net", LAYOUTS["esm-rotary"])
+    command = ["run", "--task", str(toy_card), "--model", str(source), "--mode", "fine_tune", "--random-weights"]
+    command += ["--seeds", "0", "--limit", "24", "--no-audit", "--tracking-uri", "none", "-q", "--set", "epochs=1"]
+    assert CliRunner().invoke(cli, [*command, "--results", str(tmp_path / "a")], catch_exceptions=False).exit_code == 0
+    records = {r.spec.model: r for r in read_records(tmp_path / "a")}
+    assert set(records) == {"net", "net_random"}
+    assert all(r.status == "done" and r.spec.mode == "fine_tune" for r in records.values())
+    assert not np.allclose(records["net"].predictions.scores, records["net_random"].predictions.scores)

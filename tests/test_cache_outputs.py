@@ -273,7 +273,7 @@ def test_entries_tell_what_is_kept_and_clear_removes_what_is_named(tmp_path: Pat
 def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
     ours = [
         "examples/promoters-0123456789abcdef.parquet",
-        "draws/0123456789abcdef.npy",
+        "jackknives/0123456789abcdef.npz",
         "estimates/0123456789abcdef.json",
         "checks/0123456789abcdef.json",
         "downloads/0123456789abcdef/x.gz",
@@ -281,7 +281,7 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
     theirs = [
         "thesis.txt",
         "examples/mine.parquet",
-        "draws/notes.npy",
+        "jackknives/notes.npz",
         "downloads/photo.jpg",
         "outputs/a/b.rows",
         "outputs/0123456789abcdef/x.csv",
@@ -292,19 +292,20 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
     assert [(use.kind, use.files, use.bytes) for use in contents.kinds(tmp_path)] == [
         ("outputs", 0, 0),
         ("examples", 1, 5),
-        ("draws", 1, 5),
+        ("jackknives", 1, 5),
+        ("swaps", 0, 0),
         ("estimates", 1, 5),
         ("checks", 1, 5),
         ("trainings", 0, 0),
         ("downloads", 1, 5),
     ]
-    assert contents.clear(tmp_path, kind="draws") == 5
+    assert contents.clear(tmp_path, kind="jackknives") == 5
     assert contents.clear(tmp_path) == 20
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted(theirs)
 
 
 def test_clear_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="'draws'"):
-        contents.clear(tmp_path, kind="draw")
+    with pytest.raises(UnknownName, match="'jackknives'"):
+        contents.clear(tmp_path, kind="jackknive")
     with pytest.raises(ConfigError, match="not stored by model"):
-        contents.clear(tmp_path, kind="draws", model="toy")
+        contents.clear(tmp_path, kind="jackknives", model="toy")

@@ -19,7 +19,8 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         OUTPUTS: ("outputs of models for sequences", FILES),
         "examples": ("tables of examples, derived from sources", f"*-{_HEX}.*"),
-        "draws": ("bootstrap draws of leaderboards", f"*{_HEX}.npy*"),
+        "jackknives": ("metrics without each cluster, for leaderboards", f"{_HEX}.npz*"),
+        "swaps": ("p-values of swapping two models", f"{_HEX}.json*"),
         "estimates": ("metrics computed again from stored predictions", f"*{_HEX}.json*"),
         "checks": ("results of model checks", f"{_HEX}.json"),
         "trainings": ("states of trainings that were cut short", f"{_HEX}.pt*"),

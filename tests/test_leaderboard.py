@@ -58,20 +58,20 @@ def put(
 ) -> Record:
     """Write a record of `model` on the task `toy@1`, and return it."""
     baseline, twin_of, noise = more.pop("baseline", False), more.pop("twin_of", ""), more.pop("noise", 0)
-    trains = mode != "zero_shot"
+    trains, metrics = mode != "zero_shot", more.pop("metrics", METRICS)
     spec = RunSpec("toy@1", "data0", "split0", model, {}, "r0", mode, {}, SEEDS if trains else (0,), 0.9 * trains)
     spec = replace(spec, **more.pop("spec", {}))
     p = predictions(skill, noise, spec.seeds)
     if (scored := more.pop("scored", None)) is not None:
         p = replace(p, scores=np.where(scored[:, None], p.scores, np.nan), scored=scored)
         more["flags"] = (*more.get("flags", ()), f"skipped {300 - scored.sum()} of 300")
-    about = {"id": "toy@1", "metrics": list(METRICS), "description": "A | toy <b>.", "sizes": {"train": 9}}
+    about = {"id": "toy@1", "metrics": list(metrics), "description": "A | toy <b>.", "sizes": {"train": 9}}
     record = Record(
         spec,
         status,
         about | more.pop("task", {}),
         {"name": model, "baseline": baseline, "twin_of": twin_of},
-        tuple(estimate(p, m) for m in METRICS) if status == "done" else (),
+        tuple(estimate(p, m) for m in metrics) if status == "done" else (),
         flags=("collapsed",) * flag_collapsed(p) + more.pop("flags", ()),
         environment={"git_commit": "c0ffee00c0ffee00", "git_dirty": False},
         **more,

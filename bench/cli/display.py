@@ -31,8 +31,9 @@ from ..cache.contents import Entry, KindUse
 from ..checks import CheckResult
 from ..doctor import Finding
 from ..leaderboard.compare import Comparison
+from ..leaderboard.comparisons import MIN_SEEDS
 from ..leaderboard.gate import Entry as GateEntry
-from ..leaderboard.wording import label, number
+from ..leaderboard.wording import folded, label, number
 from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
@@ -242,24 +243,24 @@ _VERDICT_STYLES = {"better": "bold green", "worse": "bold red", "passed": "green
 
 def print_comparison(found: Comparison) -> None:
     """Print a comparison: a line for each task, then the mean over the tasks of each metric."""
-    table = Table(
-        box=SIMPLE_HEAD, pad_edge=False, title=escape(f"{found.first} over {found.second}"), title_justify="left"
-    )
-    for name in ("Task", "Metric", "First", "Second", "Gain", "95 % interval", "p (Holm)", "Confidence", ""):
-        table.add_column(name, justify="left" if name in ("Task", "Metric", "") else "right")
+    console = Console(highlight=False)
+    console.print(Text(f"{found.first}  over  {found.second}", "bold"))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Task")
+    for name in ("First", "Second", "Gain", "95 % interval", "p"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for pair in found.tasks:
-        low_high = _between(pair.gain.low, pair.gain.high)
-        p = "" if pair.p_adjusted is None else f"{pair.p_adjusted:.2g}"
-        sure = "" if pair.confidence is None else f"{pair.confidence:.1%}"
+        p = "" if pair.p_adjusted is None else "< .0001" if pair.p_adjusted < 1e-4 else f"{pair.p_adjusted:.2g}"
         judged = pair.verdict or pair.gain.reason
         if pair.p_unlike is not None and pair.p_unlike < 0.05:
             judged = f"{judged}, as good within {found.margin:g}"
         elif pair.p_inferior is not None and pair.p_inferior < 0.05:
             judged = f"{judged}, not worse by {found.margin:g}"
         scores = [number(pair.first.value), number(pair.second.value), number(pair.gain.value, signed=True)]
+        task = Text.assemble(folded(pair.column, 20), ("\n" + folded(label(pair.metric), 20), "dim"))
         verdict = Text(judged, _VERDICT_STYLES.get(pair.verdict, ""))
-        table.add_row(escape(pair.column), label(pair.metric), *scores, low_high, p, sure, verdict)
-    console = Console(highlight=False)
+        table.add_row(task, *scores, _between(pair.gain.low, pair.gain.high), p, verdict)
     console.print(table)
     for mean in found.pooled:
         if mean.tasks > 1:
@@ -268,11 +269,14 @@ def print_comparison(found: Comparison) -> None:
             more += "" if mean.p_ranks is None else f", signed-rank p {mean.p_ranks:.2g}"
             gain = f"{number(mean.value, signed=True)}{bounds}"
             console.print(f"{label(mean.metric)}: higher on {mean.wins} of {mean.tasks} tasks, mean gain {gain}{more}")
-    console.print("gains: paired on the same test examples, with the noise of the test set and of training")
+    console.print("Gains are paired on the same examples, with the noise of the test set and of training; p by Holm.")
+    if any(pair.verdict == "preliminary" for pair in found.tasks):
+        console.print(f"preliminary: unlike, by fewer than {MIN_SEEDS} trainings, which is no verdict")
 
 
 def _between(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{number(low, signed=True)} to {number(high, signed=True)}"
+    """Return the limits with two decimals, '' where there are none."""
+    return "" if low is None or high is None else f"{low + 0.0:+.2f}..{high + 0.0:+.2f}".replace("-", "−")
 
 
 def print_gate(entries: Sequence[GateEntry], margin: float) -> None:

@@ -39,8 +39,9 @@ def plot_forest(comparison: Comparison, path: Path) -> None:
         names += [f"mean of {m.tasks} tasks · {label(m.metric)}" for m in means]
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.4, -0.6)
-        panel.set_xlabel(f"← {comparison.second} better        {comparison.first} better →", color=INK)
-        panel.set_title(f"{comparison.first} over {comparison.second}", fontsize=9, fontweight="bold", loc="left")
+        panel.set_xlabel("← second better      gain      first better →", color=INK)
+        title = f"{comparison.first}  over  {comparison.second}"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold", color=INK)
         panel.tick_params(length=0, labelsize=8.6, colors=INK)
         panel.grid(axis="x", color="#EEEEEE", lw=0.7)
         panel.set_axisbelow(True)

@@ -7,6 +7,8 @@ correlation, with the degrees of freedom of as many clusters as are effective (S
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..metrics import Expression, parse
@@ -75,11 +77,17 @@ def estimate_of(
     if withheld:
         return base
     span = expression.span
+    if test == seed == 0 and _is_constant(predictions, groups):  # it would score this on any test set
+        return replace(base, low=value, high=value, trained=(value, value))
     df_seed = len(made.seeds) - 1
     trained = limits(value, test, df_test, span=span, level=level, n=groups.effective)
     both = freedom([(test**2, df_test), (seed**2, df_seed)])
     low, high = limits(value, float(np.hypot(test, seed)), both, span=span, level=level, n=groups.effective)
-    return Estimate(**{**base.__dict__, "low": low, "high": high, "trained": trained, "df": min(both, 1e9)})
+    return replace(base, low=low, high=high, trained=trained, df=min(both, 1e9))
+
+
+def _is_constant(predictions: Predictions, groups: Groups) -> bool:
+    return bool(np.ptp(predictions.scores[:, groups.cluster >= 0], axis=1).max() == 0)
 
 
 def limits(

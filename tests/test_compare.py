@@ -1,0 +1,175 @@
+"""Two rows compared, and a candidate that must be no worse: gains, margins, verdicts, what cannot be told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import baserate as br
+from baserate.cli import cli
+from baserate.errors import BaserateError, ConfigError
+from baserate.leaderboard.compare import Paired, compare, pool
+from baserate.leaderboard.gate import gate
+from baserate.records import read_predictions, read_records
+from baserate.results import Estimate
+from baserate.statistics import Difference
+
+from .leave_out import difference_by_hand
+from .test_leaderboard import put
+
+TASKS = [f"toy{i}@1" for i in range(4)]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for i, task in enumerate(TASKS):
+        at: dict[str, Any] = {"spec": {"task": task}, "task": {"id": task}}
+        put(tmp_path, "lm", 1.4, mode="linear_probe", noise=10 + i, **at)
+        put(tmp_path, "cnn", 0.7, baseline=True, noise=20 + i, **at)
+        put(tmp_path, "twice", 1.4, mode="linear_probe", noise=10 + i, **at)
+    return tmp_path
+
+
+def test_a_comparison_is_the_paired_difference_on_each_task(results: Path) -> None:
+    records = list(read_records(results))
+    found = compare(records, "lm", "cnn")
+    assert (found.first, found.second) == ("lm · linear_probe", "cnn · from_scratch")
+    assert [pair.task for pair in found.tasks] == TASKS
+    by_cell = {(r.spec.task, r.spec.model): read_predictions(r) for r in records}
+    for pair in found.tasks:
+        want = difference_by_hand(by_cell[pair.task, "lm"], by_cell[pair.task, "cnn"], "mcc")
+        got = (pair.gain.value, pair.gain.low, pair.gain.high, pair.gain.p)
+        assert got == pytest.approx(want, abs=1e-9)
+        assert pair.verdict == "better" and pair.p_adjusted is not None and pair.p_adjusted >= pair.gain.p
+        assert pair.confidence == pytest.approx(1 - pair.gain.p / 2)
+
+
+def test_the_other_way_round_everything_is_mirrored(results: Path) -> None:
+    there, back = (br.compare(results, *pair, margin=0.05) for pair in (("lm", "cnn"), ("cnn", "lm")))
+    for a, b in zip(there.tasks, back.tasks, strict=True):
+        assert (a.gain.value, a.gain.low) == pytest.approx((-b.gain.value, -(b.gain.high or 0)))
+        assert (a.verdict, b.verdict) == ("better", "worse") and a.confidence == pytest.approx(1 - (b.confidence or 0))
+        assert a.p_unlike == pytest.approx(b.p_unlike) and (a.p_inferior or 0) < 0.05 < (b.p_inferior or 0)
+    assert there.pooled[0].value == pytest.approx(-back.pooled[0].value)
+    assert (there.pooled[0].wins, back.pooled[0].wins) == (4, 0)
+
+
+def test_where_lower_is_better_a_gain_is_still_better(tmp_path: Path) -> None:
+    for task in TASKS[:1]:
+        at: dict[str, Any] = {"spec": {"task": task}, "task": {"id": task, "metrics": ["brier"]}}
+        put(tmp_path, "lm", 2.0, mode="linear_probe", noise=1, metrics=("brier",), **at)
+        put(tmp_path, "cnn", 0.3, baseline=True, noise=2, metrics=("brier",), **at)
+    (pair,) = compare(read_records(tmp_path), "lm", "cnn").tasks
+    assert pair.first.value < pair.second.value and pair.gain.value > 0 and pair.verdict == "better"  # type: ignore[operator]
+    assert pair.gain.low is not None and pair.gain.high is not None and pair.gain.low < pair.gain.value < pair.gain.high
+
+
+def test_as_good_as_is_a_claim_of_its_own(results: Path) -> None:
+    found = compare(read_records(results), "lm", "twice", margin=0.01)
+    assert all(p.gain.value == 0 and p.verdict == "tie" and p.p_unlike == 0 for p in found.tasks)
+    wide = compare(read_records(results), "lm", "cnn", margin=5.0)
+    assert all((p.p_unlike or 1) < 0.05 and p.verdict == "better" for p in wide.tasks)
+    assert all(p.p_unlike is None for p in compare(read_records(results), "lm", "cnn").tasks)
+
+
+def pairs(gains: list[float], errors: list[float]) -> list[Paired]:
+    e = Estimate("mcc", 0.5, 0.4, 0.6, 10, 5)
+    return [
+        Paired(str(i), str(i), "mcc", e, e, Difference(g, g - s, g + s, 0.1, s, 0.0, 50.0))
+        for i, (g, s) in enumerate(zip(gains, errors, strict=True))
+    ]
+
+
+def test_the_mean_over_tasks_covers_the_mean_of_the_kind_of_task() -> None:
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(300):
+        errors = rng.uniform(0.01, 0.1, 8)
+        truths = 0.05 + 0.05 * rng.normal(size=8)
+        mean = pool(pairs(list(truths + errors * rng.normal(size=8)), list(errors)), "mcc")
+        covered += mean.low is not None and mean.high is not None and mean.low <= 0.05 <= mean.high
+    assert 0.92 <= covered / 300 <= 0.98
+    assert pool(pairs([0.1, 0.2], [0.01, 0.01]), "mcc").low is None
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("lm", "lmm"), "Unknown row 'lmm'"),
+        (("lm", "lm:linear_probe"), "are one row"),
+        (("lm", "cnn"), "no task in common"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(results: Path, names: tuple[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compare(read_records(results), *names, tasks=["nothing*"] if "task" in message else ())
+
+
+def test_a_name_of_several_rows_is_asked_for(results: Path) -> None:
+    put(results, "lm", 1.0, mode="zero_shot", spec={"task": TASKS[0]}, task={"id": TASKS[0]})
+    with pytest.raises(ConfigError, match="'lm' is several rows: 'lm · linear_probe', 'lm · zero_shot'"):
+        compare(read_records(results), "lm", "cnn")
+
+
+def checkpoints(folder: Path, skills: list[float], *, tasks: list[str] = TASKS[:2], noise: int = 3) -> Path:
+    for skill, task in zip(skills, tasks, strict=True):
+        put(folder, "lm", skill, mode="linear_probe", noise=noise, spec={"task": task}, task={"id": task})
+    put(folder, "cnn", 0.7, baseline=True, spec={"task": tasks[0]}, task={"id": tasks[0]})
+    return folder
+
+
+def test_a_candidate_passes_where_it_is_shown_to_be_no_worse(tmp_path: Path) -> None:
+    before = list(read_records(checkpoints(tmp_path / "a", [1.0, 1.0])))
+    better = list(read_records(checkpoints(tmp_path / "b", [1.4, 1.0])))
+    assert [e.status for e in gate(before, better, margin=0.02)] == ["passed", "passed"]
+    worse = list(read_records(checkpoints(tmp_path / "c", [1.0, 0.2])))
+    first, second = gate(before, worse, margin=0.02)
+    assert (first.status, second.status) == ("passed", "failed") and "worse by more than the margin" in second.reason
+    other = list(read_records(checkpoints(tmp_path / "d", [1.0, 1.0], noise=9)))
+    assert {e.reason.partition(":")[0] for e in gate(before, other, margin=0.001)} == {
+        "not shown to be within the margin"
+    }
+    fewer = list(read_records(checkpoints(tmp_path / "e", [1.0], tasks=TASKS[:1])))
+    assert [(e.status, e.reason) for e in gate(before, fewer, margin=0.02)][1] == (
+        "missing",
+        "the candidate has no record",
+    )
+
+
+def test_the_gate_refuses_what_it_cannot_tell_apart(tmp_path: Path) -> None:
+    before = list(read_records(checkpoints(tmp_path / "a", [1.0, 1.0])))
+    two = [*before, put(tmp_path / "b", "lm2", 1.0, mode="linear_probe", spec={"task": TASKS[0]})]
+    with pytest.raises(ConfigError, match="baseline: lm2? and lm2? both have linear_probe on toy0@1; name one"):
+        gate(two, before, margin=0.1)
+    assert len(gate(two, before, margin=0.1, model="lm")) == 2
+    with pytest.raises(ConfigError, match="candidate: there is no record of a model"):
+        gate(before, [r for r in before if r.model["baseline"]], margin=0.1)
+    with pytest.raises(BaserateError, match="above 0"):
+        gate(before, before, margin=0)
+
+
+def test_the_commands_print_write_and_exit_as_they_say(results: Path, tmp_path: Path) -> None:
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(cli, list(arguments), standalone_mode=False)
+
+    plot = tmp_path / "forest.png"
+    shown = run("compare", "lm", "cnn", "--results", str(results), "--margin", "0.05", "--plot", str(plot))
+    assert "lm · linear_probe  over  cnn · from_scratch" in shown.output and "better" in shown.output
+    assert "higher on 4 of 4 tasks" in " ".join(shown.output.split()) and plot.read_bytes().startswith(b"\x89PNG")
+    value = json.loads(run("compare", "lm", "cnn", "--results", str(results), "--json").output)
+    assert [pair["task"] for pair in value["tasks"]] == TASKS
+
+    a, b = checkpoints(tmp_path / "a", [1.0, 1.0]), checkpoints(tmp_path / "b", [1.0, 0.2])
+    junit, table = tmp_path / "gate.xml", tmp_path / "gate.md"
+    files = ["--junit", str(junit), "--markdown", str(table)]
+    done = run("gate", "--baseline", str(a), "--candidate", str(b), "--margin", "0.02", *files)
+    assert done.return_value == 1 and "1 of 2 pass" in done.output
+    suite = ElementTree.fromstring(junit.read_text())
+    assert (suite.get("tests"), suite.get("failures"), len(suite.findall("testcase/failure"))) == ("2", "1", 1)
+    assert table.read_text().startswith("**baserate gate failed: 1 of 2** (margin 0.02)")
+    assert run("gate", "--baseline", str(a), "--candidate", str(a), "--margin", "0.02").return_value == 0

@@ -144,7 +144,7 @@ def test_a_candidate_passes_where_it_is_shown_to_be_no_worse(tmp_path: Path) -> 
 def test_the_gate_refuses_what_it_cannot_tell_apart(tmp_path: Path) -> None:
     before = list(read_records(checkpoints(tmp_path / "a", [1.0, 1.0])))
     two = [*before, put(tmp_path / "b", "lm2", 1.0, mode="linear_probe", spec={"task": TASKS[0]})]
-    with pytest.raises(ConfigError, match="baseline: lm2? and lm2? both have linear_probe on toy0@1; name one"):
+    with pytest.raises(ConfigError, match=r"baseline: lm2? and lm2? both have linear_probe on toy0@1; name one"):
         gate(two, before, margin=0.1)
     assert len(gate(two, before, margin=0.1, model="lm")) == 2
     with pytest.raises(ConfigError, match="candidate: there is no record of a model"):

@@ -20,7 +20,6 @@ if __name__ == "bench":
     raise ImportError("this folder installs as the package 'baserate'; run `pip install -e .` and `import baserate`")
 
 if TYPE_CHECKING:
-    from .api import compare as compare
     from .api import evaluate as evaluate
     from .api import frame_task as frame_task
     from .api import leaderboard as leaderboard
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from .errors import BaserateError as BaserateError
     from .executors import executor as executor
     from .leaderboard.columns import column as column
+    from .leaderboard.compare import compare as compare
     from .leaderboard.fields import field as field
     from .metrics.metric import metric as metric
     from .modes.mode import mode as mode
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "compare": "api",
     "evaluate": "api",
     "frame_task": "api",
     "leaderboard": "api",
@@ -57,6 +56,7 @@ _PUBLIC = {
     "BaserateError": "errors",
     "executor": "executors",
     "column": "leaderboard.columns",
+    "compare": "leaderboard.compare",
     "field": "leaderboard.fields",
     "metric": "metrics.metric",
     "mode": "modes.mode",

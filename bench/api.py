@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .leaderboard import Leaderboard
-    from .leaderboard.compare import Comparison
     from .networks.hub import Access
     from .plan import Cell
     from .progress import Advance
@@ -159,20 +158,6 @@ def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboa
     from .leaderboard import build_leaderboard
 
     return build_leaderboard(results)
-
-
-def compare(
-    results: str | Path | Iterable[Record], first: str, second: str, *, tasks: Sequence[str] = (), margin: float = 0.0
-) -> Comparison:
-    """Return how much better one row of a leaderboard is than another, by task and over tasks; see `baserate compare`.
-
-    With a `margin` above 0 it also says whether the two are as good as each other within that.
-    """
-    from .leaderboard.compare import compare as compared
-    from .records import read_records
-
-    records = read_records(Path(results)) if isinstance(results, str | Path) else results
-    return compared(records, first, second, tasks=tasks, margin=margin or None)
 
 
 def tasks() -> pd.DataFrame:

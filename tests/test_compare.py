@@ -16,6 +16,7 @@ from baserate.cli import cli
 from baserate.errors import BaserateError, ConfigError
 from baserate.leaderboard.compare import Paired, compare, pool
 from baserate.leaderboard.gate import gate
+from baserate.plan import SEEDS
 from baserate.records import read_predictions, read_records
 from baserate.results import Estimate
 from baserate.statistics import Difference
@@ -73,15 +74,38 @@ def test_where_lower_is_better_a_gain_is_still_better(tmp_path: Path) -> None:
 def test_as_good_as_is_a_claim_of_its_own(results: Path) -> None:
     found = compare(read_records(results), "lm", "twice", margin=0.01)
     assert all(p.gain.value == 0 and p.verdict == "tie" and p.p_unlike == 0 for p in found.tasks)
+    assert (found.pooled[0].wins, found.pooled[0].ties) == (0, 4)
     wide = compare(read_records(results), "lm", "cnn", margin=5.0)
     assert all((p.p_unlike or 1) < 0.05 and p.verdict == "better" for p in wide.tasks)
     assert all(p.p_unlike is None for p in compare(read_records(results), "lm", "cnn").tasks)
 
 
+def test_what_stands_in_several_columns_is_one_comparison(tmp_path: Path) -> None:
+    for model, skill in (("a", 1.0), ("b", 0.4)):
+        put(tmp_path, model, skill, mode="zero_shot", noise=ord(model))
+    for seeds in (SEEDS, (5, 6, 7, 8, 9)):
+        put(tmp_path, "cnn", 0.7, baseline=True, spec={"seeds": seeds})
+    assert len(br.leaderboard(tmp_path).columns) == 2
+    found = br.compare(tmp_path, "a", "b")
+    assert len(found.tasks) == 1 and found.pooled[0].tasks == 1
+
+
+def test_few_trainings_claim_neither_equality_nor_pass_a_gate(tmp_path: Path) -> None:
+    few: dict[str, Any] = {"spec": {"seeds": (0,)}}
+    for name in ("a", "b"):
+        put(tmp_path / name, "lm", 1.0, mode="linear_probe", **few)
+    put(tmp_path / "a", "other", 1.0, mode="linear_probe", **few)
+    (pair,) = br.compare(tmp_path / "a", "lm", "other", margin=0.5).tasks
+    assert pair.p_unlike is None and pair.p_inferior is None
+    records = [list(read_records(tmp_path / name)) for name in ("a", "b")]
+    (entry,) = gate(*records, margin=0.5, model="lm")
+    assert entry.status == "failed" and "fewer than 5 trainings" in entry.reason
+
+
 def pairs(gains: list[float], errors: list[float]) -> list[Paired]:
     e = Estimate("mcc", 0.5, 0.4, 0.6, 10, 5)
     return [
-        Paired(str(i), str(i), "mcc", e, e, Difference(g, g - s, g + s, 0.1, s, 0.0, 50.0))
+        Paired(str(i), str(i), str(i), "mcc", e, e, Difference(g, g - s, g + s, 0.1, s, 0.0, 50.0))
         for i, (g, s) in enumerate(zip(gains, errors, strict=True))
     ]
 

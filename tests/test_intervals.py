@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from baserate.metrics import parse
 from baserate.results import Predictions
-from baserate.statistics import difference, estimate, groups_of, jackknife, swap_p
+from baserate.statistics import difference, estimate, groups_of, jackknife, replicates, swap_p
 from baserate.statistics.intervals import limits
 from baserate.types import strings
 
@@ -42,7 +42,8 @@ def test_the_error_of_a_mean_is_the_textbook_one() -> None:
     right = np.random.default_rng(0).random(120) < 0.8
     e = estimate(predictions(right), "accuracy")
     assert e.se_test == pytest.approx(right.std(ddof=1) / np.sqrt(120))
-    t = stats.t.isf(0.025, 119)
+    squares = (right - right.mean()) ** 2
+    t = stats.t.isf(0.025, min(119, 2 * squares.sum() ** 2 / (squares**2).sum()))
     share, spread = right.mean(), e.se_test / (right.mean() * (1 - right.mean()))
     logit = np.log(share / (1 - share))
     assert (e.low, e.high) == pytest.approx(tuple(1 / (1 + np.exp(-(logit + s * t * spread))) for s in (-1, 1)))
@@ -122,7 +123,7 @@ def test_the_noise_of_training_is_in_the_interval_of_the_method_alone() -> None:
     assert e.trained is not None and e.low is not None and e.high is not None
     assert e.high - e.low > 3 * (e.trained[1] - e.trained[0])
     variance = e.se_test**2 + e.se_seed**2
-    assert e.df == pytest.approx(variance**2 / (e.se_test**4 / 1999 + e.se_seed**4 / 4))
+    assert e.df == pytest.approx(variance**2 / (e.se_test**4 / 1999 + e.se_seed**4 / 4), rel=1e-3)
     assert estimate(predictions(right[:1]), "accuracy").se_seed is None
 
 
@@ -167,6 +168,69 @@ def test_swapping_models_of_other_scales_is_by_their_ranks() -> None:
     a, b = scored(score, y, clusters), scored(score**5, y, clusters)
     metric = parse("auroc")
     assert swap_p(a, b, metric, groups_of(a, metric)) == 1.0
+
+
+def test_swapping_leaves_out_what_was_not_scored() -> None:
+    rng = np.random.default_rng(1)
+    y, clusters = rng.integers(2, size=300), np.repeat(np.arange(30), 10)
+    noise = 0.3 * rng.normal(size=(2, 300))
+    scores = [np.clip(0.5 + s * (y - 0.5) + e, 0, 1) for s, e in zip((0.9, 0.2), noise, strict=True)]
+    good, poor = (scored(s, y, clusters) for s in scores)
+    mask = np.arange(300) % 100 > 0
+    metric = parse("auroc")
+    some = [replace(p, scores=np.where(mask[:, None], p.scores, np.nan), scored=mask) for p in (good, poor)]
+    p = swap_p(*some, metric, groups_of(some[0], metric))
+    assert p is not None and p < 0.01
+
+
+def test_swapping_a_linear_correlation_is_not_one_of_ranks() -> None:
+    rng = np.random.default_rng(2)
+    s = rng.normal(size=200)
+    y, clusters = s + 0.3 * rng.normal(size=200), strings(np.repeat(np.arange(20), 10))
+    a, b = (
+        Predictions(strings(range(200)), y, clusters, {}, score[None, :, None], (0,)) for score in (s, np.exp(2 * s))
+    )
+    for name, least, most in (("pearson", 0.0, 0.05), ("spearman", 1.0, 1.0)):
+        metric = parse(name)
+        p = swap_p(a, b, metric, groups_of(a, metric))
+        assert p is not None and least <= p <= most
+
+
+def test_two_models_without_a_fault_are_not_certainly_equal() -> None:
+    y = np.arange(60) % 2
+    hot, soft = scored(y * 1.0, y), scored(0.1 + 0.8 * y, y)
+    metric = parse("accuracy")
+    a, b = made(hot, "accuracy"), made(soft, "accuracy")
+    d = difference(a, b, span=metric.span)  # type: ignore[arg-type]
+    bound = 1 - 0.025 ** (1 / 60)
+    assert (d.value, d.p) == (0.0, 1.0) and (d.low, d.high) == pytest.approx((-bound, bound))
+    same = difference(a, a, span=metric.span, identical=True)  # type: ignore[arg-type]
+    assert (same.low, same.high, same.p) == (0.0, 0.0, 1.0)
+
+
+def test_strata_of_few_clusters_leave_few_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(3)
+    y, clusters = rng.integers(2, size=600), np.minimum(np.arange(600) // 10, 52)
+    species = strings(np.where(clusters < 40, "fly", "human"))
+    p = replace(scored(np.clip(0.5 * y + rng.random(600), 0, 1.5) / 1.5, y, clusters), strata={"species": species})
+    assert groups_of(p, parse("auroc")).effective > 30
+    assert groups_of(p, parse("auroc:species=human-fly")).effective < 13
+
+
+def test_errors_that_all_but_vanish_are_no_fault() -> None:
+    y = np.arange(100) % 2
+    tiny = scored(np.where(y == 1, 1 - 1e-20, 1e-20 * (1 + np.arange(100))), y)
+    e = estimate(tiny, "brier")
+    assert e.value is not None and e.low is not None and 0 <= e.low <= e.value
+
+
+def test_the_jackknife_and_the_bootstrap_have_one_error() -> None:
+    rng = np.random.default_rng(4)
+    y, clusters = rng.integers(2, size=900), np.repeat(np.arange(150), 6)
+    p = scored(np.clip(0.5 * y + rng.random(900), 0, 1.5) / 1.5, y, clusters)
+    for name in ("auroc", "auprc", "mcc"):
+        drawn = replicates([p], name, n_resamples=4000)[0]
+        assert estimate(p, name).se_test == pytest.approx(drawn.std(), rel=0.08)
 
 
 def test_two_methods_of_equal_skill_are_seldom_told_apart_for_their_training_noise() -> None:

@@ -74,7 +74,7 @@ def test_a_metric_of_a_third_party_has_an_interval_a_gain_and_a_place_in_the_tab
         put(tmp_path, "floor", 0.3, ("trust", "mcc"), baseline=True)
         table = build_leaderboard(tmp_path)
         (cell,) = [c for c in table.cells if c.row.startswith("lm")]
-        assert cell.rank == 1 and cell.gain is not None and cell.gain.verdict == "better"
+        assert cell.rank == 1 and cell.gain is not None and cell.gain.verdict == "preliminary"
         assert "toy@1<br>Trust ↑" in to_markdown(table) and "- Trust: mean probability of the true" in to_markdown(
             table
         )

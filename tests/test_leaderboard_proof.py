@@ -68,7 +68,6 @@ def test_a_score_edited_by_hand_is_on_no_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"high": None},
         {"n": 121},
         {"n_clusters": 60},
         {"per_seed": [0.9, 0.9]},

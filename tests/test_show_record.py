@@ -170,8 +170,8 @@ def test_every_seed_scores_test_once_whatever_the_budget_and_the_record_counts_i
 
     record = br.evaluate(toy_card, "watched", budget=4, audit=False, progress=False)
     n_test = len(br.load_split(toy_card).test)
-    assert watched.scored.count(n_test) == record.test_looks == len(record.spec.seeds) == 3
+    assert watched.scored.count(n_test) == record.test_looks == len(record.spec.seeds) == 5
     crossed = br.evaluate(toy_card, "watched", replicates=2, audit=False, progress=False)
-    assert crossed.test_looks == 3 + 2 * 2
+    assert crossed.test_looks == 5 + 2 * 2
     untrained = br.evaluate(toy_card, "gc_content", "from_scratch", audit=False, progress=False)
-    assert untrained.test_looks == 3
+    assert untrained.test_looks == 5

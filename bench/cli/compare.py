@@ -52,10 +52,9 @@ def compare(
     """
     from ..leaderboard.compare import compare as compared
     from ..leaderboard.forest import plot_forest
-    from ..records import read_records
     from .display import print_comparison
 
-    found = compared(read_records(results), first, second, tasks=tasks, margin=margin)
+    found = compared(results, first, second, tasks=tasks, margin=margin)
     if plot is not None:
         plot_forest(found, plot)
     if as_json:

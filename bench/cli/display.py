@@ -268,7 +268,8 @@ def print_comparison(found: Comparison) -> None:
             more = "" if mean.between is None else f", tasks differ by {mean.between:.3f} (SD of true gains)"
             more += "" if mean.p_ranks is None else f", signed-rank p {mean.p_ranks:.2g}"
             gain = f"{number(mean.value, signed=True)}{bounds}"
-            console.print(f"{label(mean.metric)}: higher on {mean.wins} of {mean.tasks} tasks, mean gain {gain}{more}")
+            won = f"higher on {mean.wins} of {mean.tasks} tasks" + (f", equal on {mean.ties}" if mean.ties else "")
+            console.print(f"{label(mean.metric)}: {won}, mean gain {gain}{more}")
     console.print("Gains are paired on the same examples, with the noise of the test set and of training; p by Holm.")
     if any(pair.verdict == "preliminary" for pair in found.tasks):
         console.print(f"preliminary: unlike, by fewer than {MIN_SEEDS} trainings, which is no verdict")
@@ -282,8 +283,8 @@ def _between(low: float | None, high: float | None) -> str:
 def print_gate(entries: Sequence[GateEntry], margin: float) -> None:
     """Print what passed and what did not, with the reason."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("Task", "Mode", "Difference", "95 % interval", "", "Why"):
-        table.add_column(name, justify="right" if name in ("Difference", "95 % interval") else "left")
+    for name in ("Task", "Mode", "Gain", "95 % interval", "", "Why"):
+        table.add_column(name, justify="right" if name in ("Gain", "95 % interval") else "left")
     for e in entries:
         gain = e.pair.gain if e.pair else None
         numbers = ["", ""] if gain is None else [number(gain.value, signed=True), _between(gain.low, gain.high)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from ..errors import ConfigError, UnknownName
-from ..records import Record
+from ..records import Record, read_records
 from ..results import Estimate
 from ..statistics import Difference, holm
 from .common import common_examples
@@ -27,11 +28,13 @@ class Paired:
 
     `confidence` that the first is better is one less the one-sided p-value. With a margin, `p_inferior` is the p-value
     of the first being worse by the margin or more, and `p_unlike` that of the two differing by as much, by two
-    one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657). `p_adjusted` is Holm's over the tasks.
+    one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657); neither is given by fewer than `MIN_SEEDS`
+    trainings. `p_adjusted` and `p_unlike` are Holm's over the tasks; `whole` is the task with all training examples.
     """
 
     column: str
     task: str
+    whole: str
     metric: str
     first: Estimate
     second: Estimate
@@ -49,12 +52,14 @@ class Pooled:
 
     By a random-effects model (DerSimonian & Laird 1986) with the interval of Hartung & Knapp (2001, Stat. Med.
     20:3875); `between` is the standard deviation of true gains between tasks. `p_ranks` is Wilcoxon's signed-rank
-    p-value. `wins` counts tasks on which the first scores higher.
+    p-value. `wins` counts tasks on which the first scores higher, `ties` those on which both score the same. A task
+    that stands in several columns counts once, with most training examples and the largest budget.
     """
 
     metric: str
     tasks: int
     wins: int
+    ties: int
     value: float
     low: float | None
     high: float | None
@@ -74,28 +79,39 @@ class Comparison:
 
 
 def compare(
-    records: Iterable[Record], first: str, second: str, *, tasks: Sequence[str] = (), margin: float | None = None
+    results: str | Path | Iterable[Record],
+    first: str,
+    second: str,
+    *,
+    tasks: Sequence[str] = (),
+    margin: float | None = None,
 ) -> Comparison:
     """Return the comparison of two rows on the tasks that both have, or on those whose names match `tasks`.
 
+    `results` is a folder of records, or records. With a `margin`, on the metric's scale, it also says whether the two
+    are as good as each other within that.
     A row is named as the leaderboard names it, or by its model, or `MODEL:MODE`, where that is one row. Raises
     ConfigError where it is none or several, where both are one, or where they share no task.
     """
+    records = read_records(Path(results)) if isinstance(results, str | Path) else results
     whole = [r for r in sorted(records, key=lambda r: r.hash) if not r.spec.limit]
     placed = columns_of(whole)
     rows, of_record = rows_of(placed, networks_of(whole))
     one, other = (_row(name, rows) for name in (first, second))
     if one == other:
         raise ConfigError(f"{first!r} and {second!r} are one row, {one.name!r}; name two")
-    pairs = []
+    pairs, seen = [], set()
     for column, members in placed.items():
         at = {of_record[r.hash]: r for r in members if r.status == "done" and not is_undirected(r)}
         wanted = not tasks or any(fnmatch.fnmatch(column.name, t) or column.task.split("@")[0] == t for t in tasks)
-        if wanted and one in at and other in at and (pair := paired(column, at[one], at[other], margin)):
+        if not (wanted and one in at and other in at) or (cell := (at[one].hash, at[other].hash)) in seen:
+            continue  # what does not train stands in several columns, and is one comparison
+        if pair := paired(column, at[one], at[other], margin):
+            seen.add(cell)
             pairs.append(pair)
     if not pairs:
         raise ConfigError(f"{one.name!r} and {other.name!r} have no task in common{' of those named' if tasks else ''}")
-    return Comparison(one.name, other.name, margin, tuple(_judged(pairs)), tuple(_pooled(pairs)))
+    return Comparison(one.name, other.name, margin, tuple(_judged(pairs)), tuple(_pooled(pairs, list(placed))))
 
 
 def _row(name: str, rows: Sequence[Row]) -> Row:
@@ -119,12 +135,12 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
     withheld = "" if first.low is not None and second.low is not None else first.reason or second.reason
     d = difference_of(a, b, column.metric, shared.ids, reason=withheld)
     gain = d if sign > 0 else replace(d, value=-d.value, low=_minus(d.high), high=_minus(d.low))
-    pair = Paired(column.name, column.task, column.metric, first, second, gain)
+    pair = Paired(column.name, column.task, column.whole or column.task, column.metric, first, second, gain)
     if gain.se is None or gain.df is None:
         return pair
     tail = _tail(gain)
     pair = replace(pair, confidence=1 - tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
-    if margin is not None:
+    if margin is not None and not is_preliminary(a, b):
         below, above = tail(-margin), 1 - tail(margin)
         pair = replace(pair, p_inferior=below, p_unlike=max(below, above))
     return pair
@@ -151,8 +167,11 @@ def _tail(gain: Difference) -> Callable[[float], float]:
 def _judged(pairs: Sequence[Paired]) -> list[Paired]:
     """Return the pairs with p-values adjusted for each other and the verdicts that follow."""
     p_adjusted = iter(holm([pair.gain.p for pair in pairs if pair.gain.p is not None]))
+    p_unlike = iter(holm([pair.p_unlike for pair in pairs if pair.p_unlike is not None]))
     out = []
     for pair in pairs:
+        if pair.p_unlike is not None:
+            pair = replace(pair, p_unlike=next(p_unlike))
         if pair.gain.p is None:
             out.append(pair)
             continue
@@ -163,9 +182,16 @@ def _judged(pairs: Sequence[Paired]) -> list[Paired]:
     return out
 
 
-def _pooled(pairs: Sequence[Paired]) -> list[Pooled]:
-    metrics = dict.fromkeys(pair.metric for pair in pairs)
-    return [pool([p for p in pairs if p.metric == metric], metric) for metric in metrics]
+def _pooled(pairs: Sequence[Paired], columns: Sequence[Column]) -> list[Pooled]:
+    """Return the means by metric, of one pair for each task."""
+    size = {c.name: (c.shots or float("inf"), c.budget) for c in columns}
+    largest: dict[tuple[str, str], Paired] = {}
+    for pair in pairs:
+        key = (pair.metric, pair.whole)
+        if key not in largest or size[pair.column] > size[largest[key].column]:
+            largest[key] = pair
+    metrics = dict.fromkeys(metric for metric, _ in largest)
+    return [pool([pair for (m, _), pair in largest.items() if m == metric], metric) for metric in metrics]
 
 
 def pool(pairs: Sequence[Paired], metric: str) -> Pooled:
@@ -174,12 +200,13 @@ def pool(pairs: Sequence[Paired], metric: str) -> Pooled:
     from scipy.stats import wilcoxon
 
     values = np.array([p.gain.value for p in pairs])
-    k, wins = len(values), int((values > 0).sum())
+    k, wins, ties = len(values), int((values > 0).sum()), int((values == 0).sum())
     p_ranks = float(wilcoxon(values).pvalue) if k > 4 and values.any() else None
-    known = [p.gain for p in pairs if p.gain.se]
-    if len(known) < 3:
-        return Pooled(metric, k, wins, float(values.mean()), None, None, None, p_ranks)
-    y, v = np.array([g.value for g in known]), np.array([(g.se or 0.0) ** 2 for g in known])
+    errors = np.array([np.nan if p.gain.se is None else p.gain.se for p in pairs])
+    if k < 3 or np.isnan(errors).any() or not errors.any():
+        return Pooled(metric, k, wins, ties, float(values.mean()), None, None, None, p_ranks)
+    # Predictions that are identical have no error, and would have all of the weight.
+    y, v = values, np.maximum(errors, errors[errors > 0].min()) ** 2
     fixed = 1 / v
     spread = float((fixed * (y - (fixed * y).sum() / fixed.sum()) ** 2).sum())
     scale = float(fixed.sum() - (fixed**2).sum() / fixed.sum())
@@ -188,4 +215,4 @@ def pool(pairs: Sequence[Paired], metric: str) -> Pooled:
     mean = float((weights * y).sum() / weights.sum())
     error = float(np.sqrt((weights * (y - mean) ** 2).sum() / ((len(y) - 1) * weights.sum())))
     margin = float(stdtrit(len(y) - 1, 0.975)) * max(error, float(np.sqrt(1 / weights.sum())))
-    return Pooled(metric, k, wins, mean, mean - margin, mean + margin, float(np.sqrt(between)), p_ranks)
+    return Pooled(metric, k, wins, ties, mean, mean - margin, mean + margin, float(np.sqrt(between)), p_ranks)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from ..errors import ConfigError
 from ..metrics import parse
 from ..records import Record
@@ -111,10 +113,23 @@ def difference_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, re
 
     That is of the t, or of swapping the two models where they differ in few clusters, whichever is larger.
     """
-    d = difference(jackknife_of(a, metric, ids), jackknife_of(b, metric, ids), reason=reason)
+    made, span = (jackknife_of(a, metric, ids), jackknife_of(b, metric, ids)), parse(metric).span
+    d = difference(*made, span=span, reason=reason)
+    if d.value == 0 and np.array_equal(made[0].without, made[1].without) and _are_identical(a, b):
+        return difference(*made, identical=True, reason=reason)
     if d.p is not None and d.p < ALPHA and (swapped := _swap_p(a, b, metric, ids)) is not None:
         return replace(d, p=max(d.p, swapped))
     return d
+
+
+def _are_identical(a: Record, b: Record) -> bool:
+    """Return whether two records predict the same to the last bit."""
+    if a.predictions_digest and a.predictions_digest == b.predictions_digest:
+        return True
+    one, other = a.predictions, b.predictions
+    return one.scores.shape == other.scores.shape and np.array_equal(
+        one.scores, aligned(other, one).scores, equal_nan=True
+    )
 
 
 def is_preliminary(*records: Record) -> bool:

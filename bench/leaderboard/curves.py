@@ -76,10 +76,13 @@ def _area(
     metric = estimates[0].metric
     made = [jackknife_of(r, metric, i) for r, i in zip(records, ids, strict=True)]
     test, df = error_of(weights @ np.stack([each.mean_without for each in made]), made[0].effective)
-    parts = [(w * seed_error(each.values)) ** 2 for w, each in zip(weights, made, strict=True)]
-    freedoms = [len(each.seeds) - 1 for each in made]
-    both = freedom([(test**2, df), *zip(parts, freedoms, strict=True)])
-    error, span = float(np.sqrt(test**2 + sum(parts))), parse(metric).span
+    if len({each.seeds for each in made}) == 1:  # a seed's few examples are among its many: its points vary together
+        parts = [(seed_error(weights @ np.stack([each.values for each in made])) ** 2, len(made[0].seeds) - 1)]
+    else:
+        each_seed = [(w * seed_error(j.values), len(j.seeds) - 1) for w, j in zip(weights, made, strict=True)]
+        parts = [(error**2, freedom_of_seeds) for error, freedom_of_seeds in each_seed]
+    both = freedom([(test**2, df), *parts])
+    error, span = float(np.sqrt(test**2 + sum(variance for variance, _ in parts))), parse(metric).span
     if any(e.low is None for e in estimates) or np.isnan(error):
         return Area(value, None, None, "a point has no interval")
     return Area(value, *limits(value, error, both, span=span, level=LEVEL, n=made[0].effective))

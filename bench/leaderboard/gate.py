@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from ..errors import ConfigError
 from ..records import Record
 from .compare import Paired, paired
-from .comparisons import ALPHA
+from .comparisons import ALPHA, MIN_SEEDS
 from .markdown import escape
 from .standings import columns_of, is_undirected
 from .table import Column
@@ -65,7 +65,11 @@ def _by_cell(records: Iterable[Record], side: str, model: str) -> dict[tuple[Any
     out: dict[tuple[Any, ...], tuple[Column, Record]] = {}
     for c, members in columns_of(named).items():
         for r in members:
-            key = (c.task, c.data, c.split, r.spec.train_fraction, c.transform, c.budget, r.spec.mode)
+            spec = r.spec
+            transform = spec.versions.get("transform", "")
+            key = (spec.task, spec.data, spec.split, spec.train_fraction, transform, spec.budget, spec.mode)
+            if key in out and out[key][1].hash == r.hash:
+                continue  # what does not train stands in several columns
             if key in out:
                 other = out[key][1]
                 raise ConfigError(
@@ -90,7 +94,8 @@ def _entry(column: Column, mode: str, a: Record, b: Record | None, margin: float
     if pair is None:
         return Entry(column.name, mode, "failed", "the two scores cannot be compared")
     if pair.p_inferior is None:
-        return Entry(column.name, mode, "failed", pair.gain.reason, pair)
+        few = f"fewer than {MIN_SEEDS} trainings of one of the two tell nothing; run with --seeds 0,1,2,3,4"
+        return Entry(column.name, mode, "failed", pair.gain.reason or few, pair)
     if pair.p_inferior < ALPHA:
         return Entry(column.name, mode, "passed", "", pair)
     gain = pair.gain
@@ -119,7 +124,7 @@ def to_markdown(entries: Iterable[Entry], margin: float) -> str:
     bad = sum(e.status != "passed" for e in entries)
     head = "passed" if not bad else f"failed: {bad} of {len(entries)}"
     lines = [f"**baserate gate {head}** (margin {margin:g})", ""]
-    lines += ["| Task | Mode | Metric | Baseline | Candidate | Difference | |", "|:--|:--|:--|--:|--:|--:|:--|"]
+    lines += ["| Task | Mode | Metric | Baseline | Candidate | Gain | |", "|:--|:--|:--|--:|--:|--:|:--|"]
     for e in entries:
         cells = ["", "", "", ""]
         if e.pair is not None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from ..results import Estimate
-from ..statistics.intervals import FEW_EFFECTIVE
+from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
 from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
 from .table import Cell, Column, Curve, Row, Table
@@ -218,7 +218,7 @@ def _legend(table: Table) -> list[str]:
     lines += ["", *(f"- <sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes, 1))] if notes else []
     lines += ["", escape(common_set(table))] if common_set(table) else []
     lines += ["", preliminary(table)] if preliminary(table) else []
-    few = {c.name: n for c in table.columns if 0 < (n := _effective(table, c)) < FEW_EFFECTIVE}
+    few = {c.name: n for c in table.columns if MIN_EFFECTIVE <= (n := _effective(table, c)) < FEW_EFFECTIVE}
     if few:
         lines += ["", "Few clusters, by how many of one size they count as, so intervals are rough: "]
         lines[-1] += ", ".join(f"{escape(name)} ({n:.0f})" for name, n in few.items()) + "."
@@ -256,7 +256,7 @@ def _curve(table: Table, curve: Curve) -> list[str]:
         *lines,
         "",
         f"{metric} by number of training examples. Area: the mean over the logarithm of that number, from the first to",
-        "the last, by trapezoids; a row that does not train has one score. Intervals are over test sets.",
+        "the last, by trapezoids; a row that does not train has one score.",
     ]
 
 

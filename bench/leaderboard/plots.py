@@ -103,8 +103,8 @@ def _mark(panel: Any, y: int, row: Row, cell: Cell) -> None:
     faint: dict[str, Any] = {"alpha": 0.35} if cell.apart or cell.undirected else {}
     if e.low is not None and e.high is not None:
         panel.plot([e.low, e.high], [y, y], color=colour, lw=1.6, solid_capstyle="butt", zorder=2, **faint)
-    tie = cell.gain is not None and cell.gain.verdict == "tie"
-    face = "white" if tie else colour
+    unsure = cell.gain is not None and cell.gain.verdict not in ("better", "worse")
+    face = "white" if unsure else colour
     panel.plot(cell.value, y, _SHAPES[row.kind], ms=5, mec=colour, mfc=face, mew=1.3, zorder=3, **faint)
 
 
@@ -135,7 +135,7 @@ def _explain(figure: Any, table: Table) -> None:
     handles: list[Any] = [
         Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_KIND_NAMES[k]) for k in kinds
     ]
-    if any(cell.gain is not None and cell.gain.verdict == "tie" for cell in table.cells):
+    if any(cell.gain is not None and cell.gain.verdict not in ("better", "worse") for cell in table.cells):
         hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": INK, "mew": 1.3, "ls": "none"}
         handles.append(Line2D([], [], label="not told apart from the best baseline", **hollow))
     if any(cell.apart for cell in table.cells):

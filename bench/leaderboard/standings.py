@@ -14,11 +14,19 @@ from typing import Any
 
 from ..progress import activity
 from ..records import Record, read_records
-from ..statistics import difference
 from ..types import StrArray
 from .board import Leaderboard
 from .common import Common, common_examples
-from .comparisons import Gain, adjusted, estimates_of, gain_of, jackknife_of, ranks
+from .comparisons import (
+    Gain,
+    adjusted,
+    difference_of,
+    estimates_of,
+    gain_of,
+    is_preliminary,
+    jackknife_of,
+    ranks,
+)
 from .curves import curves_of
 from .networks import Networks, networks_of
 from .proof import proven
@@ -233,7 +241,8 @@ def _compare(
         return gain_of(by_name[row.name], other, column.metric, ids, sign=sign, over=name)
 
     def p_of(i: int, j: int) -> float:
-        p = difference(made[i], made[j]).p
+        a, b = record[scored[i], column], record[scored[j], column]
+        p = None if is_preliminary(a, b) else difference_of(a, b, column.metric, ids).p
         return 1.0 if p is None else p
 
     for row, rank in zip(scored, ranks([sign * each.value for each in made], p_of), strict=True):

@@ -135,13 +135,16 @@ class Cell:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know beside the number: the record's flags, and whether it is not compared."""
-        return (*self.flags, *((APART,) if self.apart else ()), *((UNDIRECTED,) if self.undirected else ()))
+        """What a reader must know beside the number: flags, why it has no interval, whether it is not compared."""
+        first = self.estimates[0] if self.estimates else None
+        withheld = (first.reason,) if first and first.value is not None and first.low is None and first.reason else ()
+        more = ((APART,) if self.apart else ()) + ((UNDIRECTED,) if self.undirected else ())
+        return (*self.flags, *withheld, *more)
 
 
 @dataclass(frozen=True)
 class Area:
-    """The mean of a score over the logarithm of the number of training examples, with its interval over test sets.
+    """The mean of a score over the logarithm of the number of training examples, with its interval.
 
     `value` is None where a point of the curve is missing, and `reason` says what is.
     """

@@ -7,7 +7,7 @@ repeated that often. A metric is prepared once for its data and then evaluated f
 
 from .expressions import Expression, parse
 from .kernels import TIE, Kernel, Prepare, additive, mean, mean_of, one_vs_rest, weighted_mean_of
-from .metric import METRICS, Better, Metric, metric
+from .metric import METRICS, Better, Metric, Span, metric
 
 __all__ = [
     "METRICS",
@@ -17,6 +17,7 @@ __all__ = [
     "Kernel",
     "Metric",
     "Prepare",
+    "Span",
     "additive",
     "mean",
     "mean_of",

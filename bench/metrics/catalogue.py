@@ -172,6 +172,7 @@ def f1_micro(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clu
 @metric(
     "brier",
     label="Brier",
+    span=(0.0, 2.0),
     better="lower",
     needs="probabilities",
     labels=True,

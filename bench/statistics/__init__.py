@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bootstrap import percentile_interval, replicates
+from .bootstrap import replicates
 from .comparison import Difference, difference, holm, swap_p
 from .examples import aligned, flag_collapsed, scored_mask
 from .intervals import UNSCALED, estimate, estimate_of
@@ -22,7 +22,6 @@ __all__ = [
     "groups_of",
     "holm",
     "jackknife",
-    "percentile_interval",
     "point_value",
     "replicates",
     "scored_mask",

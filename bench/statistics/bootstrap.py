@@ -20,9 +20,6 @@ from .values import kernel_of
 
 N_RESAMPLES = 10_000
 
-MAX_UNDEFINED = 0.05
-"""The share of draws that may be undefined before an interval is withheld."""
-
 # Draws come in blocks of about this many example weights: arrays that stay in the CPU's cache are twice as fast.
 _BLOCK = 1 << 17
 _MIN_DRAWS = 256
@@ -53,20 +50,6 @@ def replicates(
             out[i, done:stop] = np.mean([kernel(counts) for kernel in seeds], axis=0)
         done = stop
     return out
-
-
-def percentile_interval(
-    draws: FloatArray, *, n_clusters: int, level: float = 0.95
-) -> tuple[float | None, float | None, str]:
-    """Return the percentile interval of the draws that are defined, or None, None and why there is none."""
-    if n_clusters < 2:
-        return None, None, f"no interval: {n_clusters} cluster to resample"
-    defined = draws[np.isfinite(draws)]
-    undefined = 1 - len(defined) / len(draws)
-    if undefined > MAX_UNDEFINED:
-        return None, None, f"no interval: undefined in {undefined:.0%} of the resamples"
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high), ""
 
 
 def _draws(n_clusters: int, n_resamples: int, seed: int, *, rows: int) -> Iterable[FloatArray]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..metrics import Expression
+from ..metrics import Expression, Span
 from ..results import Predictions
 from ..types import FloatArray
 from .examples import scored_mask
@@ -17,8 +18,8 @@ from .values import kernel_of
 
 FEW_DIFFER = 50
 """The clusters in which two models differ below which the p-value is also that of swapping them."""
-N_SWAPS = 9_999
-_ALL_SWAPS = 12
+N_SWAPS = 2_000
+_ALL_SWAPS, _BLOCK, _ENOUGH = 12, 250, 25
 """The clusters that differ up to which every way to swap them is tried."""
 
 
@@ -44,10 +45,21 @@ class Difference:
         return None if self.se_test is None or self.se_seed is None else float(np.hypot(self.se_test, self.se_seed))
 
 
-def difference(a: Jackknife, b: Jackknife, *, level: float = LEVEL, reason: str = "") -> Difference:
+def difference(
+    a: Jackknife,
+    b: Jackknife,
+    *,
+    span: Span | None = None,
+    identical: bool = False,
+    level: float = LEVEL,
+    reason: str = "",
+) -> Difference:
     """Return the difference of `a` and `b`, jackknives of one metric on the same examples; `reason` withholds its p.
 
-    Seeds are paired where both have the same, since each is one sample of training examples for all models.
+    Seeds are paired where both have the same, since each is one sample of training examples for all models. Where the
+    difference does not depend on any cluster, such as that of two models without a fault, as large a share of the
+    metric's `span` may still differ as would show in none of the clusters with a chance of 1 in 40; not if predictions
+    are `identical`.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -55,18 +67,21 @@ def difference(a: Jackknife, b: Jackknife, *, level: float = LEVEL, reason: str 
     test, df_test = error_of(a.mean_without - b.mean_without, a.effective)
     if reason or np.isnan(test):
         return Difference(value, reason=reason or "no interval: undefined without one of the clusters")
+    if test == 0 and span is not None and not identical:
+        unseen = (span[1] - span[0]) * (1 - ((1 - level) / 2) ** (1 / max(a.effective, 1.0)))
+        test = unseen / float(stdtrit(df_test, (1 + level) / 2))
     if a.seeds == b.seeds:
         parts = [(seed_error(a.values - b.values) ** 2, len(a.seeds) - 1)]
     else:
         parts = [(seed_error(x.values) ** 2, len(x.seeds) - 1) for x in (a, b)]
     seed = float(np.sqrt(sum(variance for variance, _ in parts)))
-    df = freedom([(test**2, df_test), *parts])
+    df = max(1.0, freedom([(test**2, df_test), *parts]))
     error = float(np.hypot(test, seed))
-    margin = float(stdtrit(max(df, 1.0), (1 + level) / 2)) * error
-    if error == 0:  # the same predictions, or the same difference whatever is left out
+    if error == 0:
         p = 1.0 if value == 0 else 0.0
-    else:
-        p = float(2 * stdtr(max(df, 1.0), -abs(value) / error))
+        return Difference(value, value, value, p, 0.0, 0.0, df_test)
+    margin = float(stdtrit(df, (1 + level) / 2)) * error
+    p = float(2 * stdtr(df, -abs(value) / error))
     return Difference(value, value - margin, value + margin, p, test, seed, min(df, 1e9))
 
 
@@ -74,53 +89,81 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Group
     """Return the p-value of the difference if in each cluster either model might have made either's predictions.
 
     It is the share of ways to swap the two in clusters whose difference is at least as large; McNemar's exact test is
-    the case of one example a cluster and a share of right answers. None where `FEW_DIFFER` clusters or more differ. For
-    metrics of ranks, scores are the models' own ranks, since two models need not share a scale (Pesarin & Salmaso 2010,
-    chapter 1).
+    the case of one example a cluster and a share of right answers. None where `FEW_DIFFER` clusters or more differ. Up
+    to 12 clusters every way is tried, else at most `N_SWAPS` at random, fewer where many are as large (Besag & Clifford
+    1991, Biometrika 78:301); then it is 0 where none is. Scores need not share a scale: those of a ranking are replaced
+    by the model's own ranks, those of a correlation standardised (Pesarin & Salmaso 2010, chapter 1).
     """
-    from scipy.stats import rankdata
-
-    cluster, n = groups.cluster, groups.n_clusters
     n_seeds = max(len(a.seeds), len(b.seeds))
-    left, right = (m.scores[np.arange(n_seeds) % len(m.seeds)] for m in (a, b))
-    unlike = np.unique(cluster[(left != right).any(axis=(0, 2)) & (cluster >= 0)])
-    if len(unlike) >= FEW_DIFFER:
+    covered = groups.cluster >= 0
+    cluster = groups.cluster[covered]
+    left, right = (_comparable(m, expression, covered)[np.arange(n_seeds) % len(m.seeds)] for m in (a, b))
+    unlike = np.unique(cluster[(left != right).any(axis=(0, 2))])
+    k = len(unlike)
+    if k >= FEW_DIFFER:
         return None
-    if not len(unlike):
+    if not k:
         return 1.0
-    ways = _swaps(len(unlike))
-    of_a = np.ones((n, ways.shape[1]))
-    of_a[unlike] = 1 - ways
+    # All clusters in which the two agree are one: swapping them changes nothing.
+    place = np.full(groups.n_clusters, k)
+    place[unlike] = np.arange(k)
     # Examples of both models, those of b in clusters of their own: what is drawn says whose predictions are taken.
-    double = np.concatenate([cluster, np.where(cluster >= 0, cluster + n, -1)])
-    if expression.metric.needs in ("ranking", "value"):
-        left, right = (rankdata(scores, axis=1) for scores in (left, right))
+    double = np.full(2 * len(covered), -1)
+    double[np.concatenate([covered, covered])] = np.concatenate([place[cluster], place[cluster] + k + 1])
     both = replace(
         a,
         ids=np.concatenate([a.ids, b.ids]),
         targets=np.concatenate([a.targets, b.targets]),
         clusters=np.concatenate([a.clusters, b.clusters]),
         strata={name: np.concatenate([column, b.strata[name]]) for name, column in a.strata.items()},
-        scores=np.concatenate([left, right], axis=1),
+        scores=np.concatenate([_whole(left, covered), _whole(right, covered)], axis=1),
         scored=np.concatenate([scored_mask(a), scored_mask(b)]),
         seeds=tuple(range(n_seeds)),
     )
-    taken = np.concatenate([of_a, 1 - of_a]), np.concatenate([1 - of_a, of_a])
-    apart = np.zeros(ways.shape[1])
-    for s in range(n_seeds):
-        kernel = kernel_of(both, s, expression, double, 2 * n)
-        apart += kernel(taken[0]) - kernel(taken[1])
-    found = np.abs(apart)
-    return float((found >= found[0] * (1 - 1e-9)).mean())
+    kernels = [kernel_of(both, s, expression, double, 2 * (k + 1)) for s in range(n_seeds)]
 
+    def apart(ways: FloatArray) -> FloatArray:
+        of_a = np.concatenate([1 - ways, np.ones((1, ways.shape[1]))])
+        taken = np.concatenate([of_a, 1 - of_a]), np.concatenate([1 - of_a, of_a])
+        each = [kernel(taken[0]) - kernel(taken[1]) for kernel in kernels]
+        mean: FloatArray = np.abs(np.mean(each, axis=0))
+        return mean
 
-def _swaps(k: int) -> FloatArray:
-    """Return whether each of `k` clusters is swapped, (k, ways), the first way swapping none."""
+    found = float(apart(np.zeros((k, 1)))[0]) * (1 - 1e-9)
     if k <= _ALL_SWAPS:
         ways = (np.arange(2**k)[None, :] >> np.arange(k)[:, None]) & 1
-        return ways.astype(np.float64)
-    drawn = np.random.default_rng(0).integers(2, size=(k, N_SWAPS))
-    return np.concatenate([np.zeros((k, 1)), drawn], axis=1).astype(np.float64)
+        return float((apart(ways.astype(np.float64)) >= found).mean())
+    rng, larger, drawn = np.random.default_rng(0), 0, 0
+    while drawn < N_SWAPS and larger < _ENOUGH:
+        larger += int((apart(rng.integers(2, size=(k, _BLOCK)).astype(np.float64)) >= found).sum())
+        drawn += _BLOCK
+    return larger / drawn
+
+
+def _comparable(model: Predictions, expression: Expression, covered: NDArray[np.bool_]) -> FloatArray:
+    """Return the scores of covered examples, (seeds, m, k), on a scale that two models share."""
+    from scipy.stats import rankdata
+
+    scores: FloatArray = model.scores[:, covered]
+    metric = expression.metric
+    if metric.needs == "ranking" or metric.name == "spearman":
+        ranked: FloatArray = rankdata(scores, axis=1)
+        return ranked
+    if metric.needs == "value":
+        spread = scores.std(axis=1, keepdims=True)
+        standard: FloatArray = (scores - scores.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+        return standard
+    if metric.needs == "classes" and model.targets.ndim == 1:
+        called: FloatArray = np.eye(scores.shape[2])[scores.argmax(axis=2)]
+        return called
+    return scores
+
+
+def _whole(scores: FloatArray, covered: NDArray[np.bool_]) -> FloatArray:
+    """Return the scores with zeros for the examples that are not covered, (seeds, n, k)."""
+    out = np.zeros((scores.shape[0], len(covered), scores.shape[2]))
+    out[:, covered] = scores
+    return out
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..metrics import Expression
 from ..results import Predictions
 from ..types import FloatArray, IntArray
-from .values import kernel_of, used
+from .values import kernel_of, sides_of, used
 
 MAX_GROUPS = 1000
 
@@ -25,7 +26,7 @@ class Groups:
     """What is left out together: `of_example` (n,) numbers the groups from 0, -1 for examples that are not covered.
 
     `cluster` (n,) numbers the clusters in the same way. `effective` is how many clusters of one size would be as good
-    as these, (sum of sizes)^2 / sum of squared sizes (Kish 1965, section 8.2).
+    as these, (sum of sizes)^2 / sum of squared sizes (Kish 1965, section 8.2), or as those of the stratum with fewest.
     """
 
     of_example: IntArray
@@ -69,7 +70,23 @@ def groups_of(predictions: Predictions, expression: Expression) -> Groups:
     of_example, of_cluster = np.full((2, len(covered)), -1)
     of_example[covered], of_cluster[covered] = group_of[cluster], cluster
     n = min(len(names), MAX_GROUPS)
-    return Groups(of_example, of_cluster, n, len(names), effective(np.bincount(cluster)))
+    freest = min([effective(np.bincount(cluster)), *_of_strata(predictions, expression, covered, cluster)])
+    return Groups(of_example, of_cluster, n, len(names), freest)
+
+
+def _of_strata(
+    predictions: Predictions, expression: Expression, covered: NDArray[np.bool_], cluster: IntArray
+) -> list[float]:
+    """Return the effective clusters of each stratum that has its own share in the value.
+
+    Strata that are the clusters are themselves the sample, and have none.
+    """
+    strata = sorted({value for side in sides_of(predictions, expression) for value in side})
+    if len(strata) < 2:
+        return []
+    at = predictions.strata[expression.column][covered].astype(str)
+    sizes = [np.unique(cluster[at == value], return_counts=True)[1] for value in strata]
+    return [] if all(len(s) <= 1 for s in sizes) else [effective(s) for s in sizes]
 
 
 def effective(sizes: IntArray) -> float:
@@ -98,12 +115,16 @@ def error_of(without: FloatArray, effective: float) -> tuple[float, float]:
     is the sum of, on the safe side (Satterthwaite 1946, Biometrics 2:110).
     """
     g = len(without)
-    squares = (without - without.mean()) ** 2
-    total = float(squares.sum())
-    if g < 2 or np.isnan(total):
+    if g < 2 or np.isnan(without).any():
         return float("nan"), float("nan")
-    df = 2 * total**2 / float((squares**2).sum()) if total else effective
-    return float(np.sqrt((g - 1) / g * total)), max(1.0, min(effective - 1, df))
+    apart = without - without.mean()
+    most = float(np.abs(apart).max())
+    if not most:
+        return 0.0, max(1.0, effective - 1)
+    squares = (apart / most) ** 2  # relative to the largest, so that nothing vanishes
+    total = float(squares.sum())
+    df = 2 * total**2 / float((squares**2).sum())
+    return most * float(np.sqrt((g - 1) / g * total)), max(1.0, min(effective - 1, df))
 
 
 def seed_error(values: FloatArray) -> float:

@@ -28,7 +28,7 @@ def tata_boxes() -> Task:
         version=1,  # a corrected task is a new version; the old one names it in superseded_by
         kind="classification",
         classes=CLASSES,
-        metrics=("mcc", "auroc"),
+        metrics=("mcc", "auroc", "accuracy"),
         source=examples,
         split=predefined("part"),
         description="40 bp with and without TATAAA.",

@@ -36,10 +36,18 @@ def is_intact(record: Record) -> bool:
     """
     if record.path is None:
         return bool(record.predictions_digest)
+    file = record.path / "predictions.parquet"
     try:
-        return digest((record.path / "predictions.parquet").read_bytes()) == record.predictions_digest
+        seen = file.stat()
+        return _digest_of(file, seen.st_mtime_ns, seen.st_size) == record.predictions_digest
     except OSError:
         return False
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest_of(file: Path, changed: int, size: int) -> str:
+    """Return the digest of the file, which is read once while it does not change: a record is in many pairs."""
+    return digest(file.read_bytes())
 
 
 def ids_key(ids: StrArray | None) -> tuple[str, ...]:

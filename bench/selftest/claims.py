@@ -24,6 +24,7 @@ _COVERAGE: tuple[tuple[str, World, float, float], ...] = (
     ("47 uneven clusters", World(1000, 47), 0.93, 0.97),
     ("20 clusters", World(600, 20, uneven=0.2), 0.93, 0.97),
     ("a class of 10 %, 100 clusters", World(2000, 100, uneven=0.8, prevalence=0.1), 0.93, 0.97),
+    ("five trainings that vary, 400 clusters", World(2000, 400, training=0.2, seeds=5), 0.93, 0.98),
     ("12 clusters", World(600, 12, uneven=0.2), 0.90, 0.98),
     ("near perfect, 40 clusters", World(600, 40, skill=2.6), 0.90, 0.99),
 )

@@ -23,6 +23,10 @@ class _Unfit(DataError):
     """The rows can be read, but this split of them is not fit for evaluation."""
 
 
+class _Shared(_Unfit):
+    """Parts share inputs or groups."""
+
+
 def write_card(
     text: Callable[[Sequence[Guess]], str],
     split: Sequence[Guess],
@@ -60,15 +64,17 @@ def write_card(
             return None
         except (_Unfit, TooFewFamilies) as error:
             fault = str(error)
+            shared = isinstance(error, _Shared)
         if split[0].value == "predefined":
-            found = row_by_row()
-            try:
-                parts = loaded(beside)
-                return None if parts is None or known_in_test(parts) else notes.append(found)
-            except (_Unfit, TooFewFamilies) as error:
-                fault = str(error)
-            except BaserateError:
-                pass  # the source cannot make each row a group, so the first fault stands
+            if shared:
+                found = row_by_row()
+                try:
+                    parts = loaded(beside)
+                    return None if parts is None or known_in_test(parts) else notes.append(found)
+                except (_Unfit, TooFewFamilies) as error:
+                    fault = str(error)
+                except BaserateError:
+                    pass  # the source cannot make each row a group, so the first fault stands
             column = next(guess.value for guess in split if guess.key == "column")
             raise DataError(f"{fault}; this is the file's own split, by {column!r}: correct it, or remove it")
         for propose in (at_random, in_proportion):
@@ -105,7 +111,9 @@ def _fit(task: Task) -> Split:
         check_split(task, split)
         check_parts(task, split)
     except (DataError, CheckFailed) as error:
-        raise _Unfit(str(error).removeprefix(f"task {task.id}: ")) from error
+        groups = [group for _, examples in split for group in set(examples.groups)]
+        unfit = _Shared if known_in_test(split) or len(set(groups)) < len(groups) else _Unfit
+        raise unfit(str(error).removeprefix(f"task {task.id}: ")) from error
     return split
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from baserate.audit import audit
 from baserate.checks import run_checks
 from baserate.errors import BaserateError, ConfigError, DataError
 from baserate.new_task import Choices, NewTask, new_task
@@ -36,6 +37,10 @@ def table(columns: dict[str, Any], name: str = "t.csv") -> str:
 
 def value(made: NewTask, key: str) -> Any:
     return next((g.value for g in made.guesses if g.key == key), None)
+
+
+def value_reason(made: NewTask, key: str) -> str:
+    return next(g.reason for g in made.guesses if g.key == key)
 
 
 def statuses(made: NewTask) -> dict[str, str]:
@@ -78,6 +83,69 @@ def test_the_files_own_split_with_copies_is_left_and_the_check_says_so():
     assert statuses(made)["no_sequence_in_two_parts"] == "skipped"
     detail = next(r.detail for r in run_checks(made.task) if r.check == "no_sequence_in_two_parts")
     assert "1 of 20 test inputs are also in train" in detail and "baserate resplit" in detail
+
+
+def as_folder(rows: dict[str, list[int]], sequences: list[str]) -> str:
+    for part, at in rows.items():
+        table({"sequence": [sequences[i] for i in at], "label": [LABELS[i] for i in at]}, f"set/{part}.csv")
+    return "set"
+
+
+def as_files(rows: dict[str, list[int]], sequences: list[str]) -> list[str]:
+    as_folder(rows, sequences)
+    return [f"set/{part}.csv" for part in rows]
+
+
+def as_column(rows: dict[str, list[int]], sequences: list[str]) -> str:
+    at = [(i, part) for part, numbers in rows.items() for i in numbers]
+    columns = {"sequence": [sequences[i] for i, _ in at], "label": [LABELS[i] for i, _ in at]}
+    return table({**columns, "split": [part for _, part in at]})
+
+
+@pytest.mark.parametrize("given", [as_folder, as_files, as_column])
+@pytest.mark.parametrize(("copies", "share", "verdict"), [(3, "15.0 %", "FAIL"), (0, "", "")])
+def test_authors_parts_with_copies_are_a_card_with_one_note(given: Any, copies: int, share: str, verdict: str):
+    rows = {"train": list(range(40)), "dev": list(range(40, 60)), "test": list(range(60, 80))}
+    sequences = [SEQUENCES[0 if i == 30 else i - 60 if 60 <= i < 60 + copies else i] for i in range(N)]
+    made = new_task(given(rows, sequences), name="x")
+    assert [len(e) for _, e in load_split(made.task)] == [40, 20, 20] and value(made, "rule") == "predefined"
+    notes = [note for note in made.notes if "own split" in note or "also in" in note]
+    assert value(made, "group") == ("row" if copies else None) and len(notes) == bool(copies)
+    if copies:
+        assert f"stays as it is: {copies} of 20 test inputs ({share}) are also in train or valid" in notes[0]
+        assert f"reports as {verdict}; `baserate resplit`" in notes[0]
+        assert f"{copies} of 20 test inputs" in value_reason(made, "rule")
+        finding = next(f for f in audit(made.task, load_split(made.task)).findings if f.name == "identical_test")
+        assert (finding.status, finding.n_rows) == (verdict, copies)
+    assert statuses(made)["no_sequence_in_two_parts"] == ("skipped" if copies else "passed")
+
+
+@pytest.mark.parametrize("straddles", [False, True])
+def test_a_group_is_the_cluster_where_copies_of_the_files_own_split_stay(straddles: bool):
+    part = ["test" if i % 8 < 2 else "valid" if i % 8 < 4 else "train" for i in range(N)]
+    genes = [f"g{i // (8 if straddles else 2)}" for i in range(N)]
+    sequences = [SEQUENCES[4] if i == 0 else s for i, s in enumerate(SEQUENCES)]
+    made = new_task(table({"sequence": sequences, "label": LABELS, "gene": genes, "split": part}))
+    assert value(made, "group") == "row" and value(made, "cluster") == "gene" and made.taken["gene"] == "cluster"
+    test = load_split(made.task).test
+    assert set(test.clusters) == {genes[i] for i in range(N) if part[i] == "test"}
+    statuses(made)
+
+
+def test_overlapping_places_in_two_parts_of_the_files_own_split_stay_and_a_note_says_so():
+    Path("g.fa").write_text(f">chr1\n{''.join(RNG.choice(list('ACGT'), 4000))}\n")
+    part = ["test" if i % 8 < 2 else "valid" if i % 8 < 4 else "train" for i in range(N)]
+    rows = [f"chr1\t{40 * i}\t{40 * i + 60}\t{LABELS[i]}\t{part[i]}\n" for i in range(N)]
+    Path("t.bed").write_text("".join(["#chrom\tstart\tend\tlabel\tsplit\n", *rows]))
+    made = new_task("t.bed", Choices(genome="g.fa"))
+    assert [len(e) for _, e in load_split(made.task)] == [40, 20, 20]
+    assert any("rows of one place are in two parts of the file's own split" in note for note in made.notes)
+    assert statuses(made)["no_sequence_in_two_parts"] == "passed"
+
+
+def test_a_folder_of_parts_that_lacks_a_class_is_refused():
+    rows = {"train": list(range(0, 60, 2)), "dev": list(range(60, 70)), "test": list(range(70, 80))}
+    assert "no training example of class 'active'" in refused(as_folder(rows, SEQUENCES))
 
 
 def test_the_files_own_split_that_lacks_a_class_is_refused_and_never_replaced():

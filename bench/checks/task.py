@@ -79,14 +79,19 @@ def check_sequences_are_clean(task: Task, split: Split | None = None) -> None:
                 expect(letters & set("ACGT"), f"{part}: {name} has no A, C, G or T")
 
 
+def known_in_test(split: Split) -> list[str]:
+    """Return the ids of the test examples whose input is identical to one of train or valid."""
+    seen = set(_keys(split.train)) | set(_keys(split.valid))
+    return [i for i, key in zip(split.test.ids, _keys(split.test), strict=True) if key in seen]
+
+
 def check_no_sequence_in_two_parts(task: Task, split: Split | None = None) -> None:
     """No test input is identical to a training or validation input.
 
     A card that leaves a file's own split as it is, each row a group of its own, has stated so; the check says how many.
     """
     split = split or load_split(task)
-    seen = set(_keys(split.train)) | set(_keys(split.valid))
-    shared = [i for i, key in zip(split.test.ids, _keys(split.test), strict=True) if key in seen]
+    shared = known_in_test(split)
     found = f"{len(shared)} of {len(split.test)} test inputs are also in train or valid, such as {shared[:1]}"
     if shared and _is_left_as_it_is(task, split):
         raise NotApplicable(

@@ -22,7 +22,7 @@ from .peaks import peak_roles
 from .roles import Guess, Roles
 from .sample import Sample, find_file, joined_sample, read_sample
 from .source import file_source, files_source, parts_source, reading
-from .split import propose_split
+from .split import propose_split, row_by_row
 from .write import write_card
 
 __all__ = ["Choices", "NewTask", "new_task"]
@@ -92,15 +92,15 @@ def new_task(
     roles = look.roles
     direction = direction_keys(roles, first, choices.deleterious)
     head = heading(name, roles, direction)
-    source = [*look.source, *roles.guesses]
 
     def text(split: Sequence[Guess]) -> str:
         where = roles.sample.reference
         by_column = any(guess.key == "column" for guess in split)
+        source = [*look.source, *roles.guesses]
         table = [g if by_column or g.key != "strata" else replace(g, reason="") for g in source]
         return card_text(source=where, card=str(card), task=head, table=table, split=split, unknown=True)
 
-    split, notes = write_card(text, look.split, card, first, tried=not on_hub)
+    split, notes = write_card(text, look.split, card, first, tried=not on_hub, row_by_row=lambda: row_by_row(roles))
     return NewTask(
         card,
         text(split),
@@ -109,7 +109,7 @@ def new_task(
         tuple(roles.columns.values()),
         roles.taken,
         alternatives(roles),
-        (*head, *source, *split),
+        (*head, *look.source, *roles.guesses, *split),
         (*roles.notes, *notes),
         tuple(to_fill_in()),
     )

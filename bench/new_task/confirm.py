@@ -7,6 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..audit.duplicates import TEST_KNOWN
+from ..audit.finding import percent
+from ..checks.task import known_in_test
 from ..types import Split, Task
 from .roles import Guess
 
@@ -21,9 +24,16 @@ def confirmed(guesses: Sequence[Guess], task: Task, split: Split) -> tuple[list[
     if not len(split.train):
         found.append("all rows are related, as where windows overlap, so all are in test: for zero-shot scores alone")
     found += _confined(task, split)
-    first = guesses[0]
+    first, notes = guesses[0], found[1:]
+    if known := len(known_in_test(split)):
+        of = len(split.test)
+        found.append(f"{known:,} of {of:,} test inputs ({percent(known, of)}) are also in train or valid")
+        notes.append(
+            f"the split stays as it is: {found[-1]}, which `baserate audit` lists and reports as "
+            f"{TEST_KNOWN.status(known / of)}; `baserate resplit` writes a version without them"
+        )
     reason = "; ".join(found)
-    return [replace(first, reason=f"{first.reason}: {reason}" if first.reason else reason), *guesses[1:]], found[1:]
+    return [replace(first, reason=f"{first.reason}: {reason}" if first.reason else reason), *guesses[1:]], notes
 
 
 def _confined(task: Task, split: Split) -> list[str]:

@@ -19,6 +19,8 @@ LONG = 100
 MOST = 200_000
 """Most rows for which a split by homology is proposed."""
 
+_PLACE = ("chrom", "start", "end", "strand", "ref", "alt")
+
 _RANDOM = (
     "{why}, so rows are split at random, equal sequences together: test sequences may have relatives in train, which "
     "inflates scores; `baserate audit` finds them, and group = ... keeps the rows of a column's value together"
@@ -126,7 +128,6 @@ def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]
         )
     elif group is not None:
         roles.take("group", group, f"{len(group.counts):,} recurring values, none in two parts of the split")
-    _leaks(roles, parts)
     sizes = ", ".join(f"{name} {n:,}" for name, n in count.items())
     out = [
         Guess("rule", "predefined", f"{part.name!r} gives the part of each row: {sizes}"),
@@ -137,6 +138,23 @@ def _predefined(roles: Roles, part: Column, group: Column | None) -> list[Guess]
     return out
 
 
+def row_by_row(roles: Roles) -> str:
+    """Return a note on a file's own split that has rows of one group in two parts, of which it makes each row a group.
+
+    A column that groups rows becomes the cluster.
+    """
+    ids = [name for role in ("id", *_PLACE) for name, other in roles.taken.items() if role == other]
+    column = next((name for name, role in roles.taken.items() if role == "group"), "")
+    roles.guesses = [guess for guess in roles.guesses if guess.key != "group"]
+    cluster = roles.columns[column] if column else _group(roles)
+    if cluster is not None:
+        roles.take("cluster", cluster, f"{len(cluster.counts):,} recurring values; resampled by the bootstrap")
+    group: str | list[str] = ids if roles.form != "sequences" else ids[0] if ids else "row"
+    roles.guesses.append(Guess("group", group, "each row, since the file's own split stays as it is"))
+    same = f"one value of {column!r}" if column else "one sequence" if roles.form == "sequences" else "one place"
+    return f"rows of {same} are in two parts of the file's own split, which stays as it is, each row a group of its own"
+
+
 def _parts(column: Column) -> list[str]:
     """Return the part of each row, '' where the column says none."""
     flagged = flagged_part(column.name, column.counts)
@@ -145,21 +163,6 @@ def _parts(column: Column) -> list[str]:
     other = "test" if flagged == "train" else "train"
     true = ("true", "t", "yes", "1")
     return ["" if not v else flagged if v.lower() in true else other for v in column.values]
-
-
-def _leaks(roles: Roles, parts: Sequence[str]) -> None:
-    """Note how many sequences are in two parts; where rows have ids, make each row a group of its own."""
-    sequence = next((roles.columns[name] for name, role in roles.taken.items() if role == "sequence"), None)
-    if sequence is None or not _straddles(sequence, parts) or "group" in roles.taken.values():
-        return
-    seen: dict[str, set[str]] = defaultdict(set)
-    for value, part in zip(sequence.values, parts, strict=True):
-        seen[value].add(part)
-    n = sum(len(names) > 1 for names in seen.values())
-    shared = f"{n:,} of the {len(seen):,} sequences read are in more than one part of the split"
-    name = next((name for name, role in roles.taken.items() if role == "id"), "row")
-    roles.guesses.append(Guess("group", name, f"the split stays as it is, although {shared}"))
-    roles.notes.append(f"{shared}: `baserate audit` counts the leaks, `baserate resplit` writes a version without them")
 
 
 def _by_chromosome(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..cards.task import task_card
-from ..checks.task import check_parts, check_sequences_are_clean
+from ..checks.task import check_parts, check_sequences_are_clean, known_in_test
 from ..errors import BaserateError, CheckFailed, ConfigError, DataError
 from ..files import write_whole
 from ..splits import check_split, load_split, stratified
@@ -23,33 +23,58 @@ class _Unfit(DataError):
     """The rows can be read, but this split of them is not fit for evaluation."""
 
 
+class _Shared(_Unfit):
+    """Parts share inputs or groups."""
+
+
 def write_card(
-    text: Callable[[Sequence[Guess]], str], split: Sequence[Guess], path: Path, source: str, *, tried: bool
+    text: Callable[[Sequence[Guess]], str],
+    split: Sequence[Guess],
+    path: Path,
+    source: str,
+    *,
+    tried: bool,
+    row_by_row: Callable[[], str],
 ) -> tuple[list[Guess], list[str]]:
     """Return the keys of [split] and notes on them; the card is written only if its task loads and passes the checks.
 
     Where `tried`, the data are read and split. Where the proposed split is not fit, as where families are too large to
-    be held out whole, rows are split at random; the file's own split is never replaced. Raises DataError where no
-    split is fit.
+    be held out whole, rows are split at random. The file's own split is never replaced: where it has rows of one group
+    in two parts, `row_by_row` changes the text so that each row is a group, and returns what that means. Raises
+    DataError where no split is fit.
     """
     chosen: list[Guess] = list(split)
     notes: list[str] = []
 
-    def loaded(beside: Path) -> None:
+    def loaded(beside: Path) -> Split | None:
         nonlocal chosen, notes
         beside.write_text(text(chosen), encoding="utf-8")
         task = task_card(beside)
         if tried:
-            chosen, notes = confirmed(chosen, task, _fit(task))
+            parts = _fit(task)
+            chosen, notes = confirmed(chosen, task, parts)
             beside.write_text(text(chosen), encoding="utf-8")
+            return parts
+        return None
 
     def settled(beside: Path) -> None:
         nonlocal chosen
         try:
-            return loaded(beside)
+            loaded(beside)
+            return None
         except (_Unfit, TooFewFamilies) as error:
             fault = str(error)
+            shared = isinstance(error, _Shared)
         if split[0].value == "predefined":
+            if shared:
+                found = row_by_row()
+                try:
+                    parts = loaded(beside)
+                    return None if parts is None or known_in_test(parts) else notes.append(found)
+                except (_Unfit, TooFewFamilies) as error:
+                    fault = str(error)
+                except BaserateError:
+                    pass  # the source cannot make each row a group, so the first fault stands
             column = next(guess.value for guess in split if guess.key == "column")
             raise DataError(f"{fault}; this is the file's own split, by {column!r}: correct it, or remove it")
         for propose in (at_random, in_proportion):
@@ -86,7 +111,9 @@ def _fit(task: Task) -> Split:
         check_split(task, split)
         check_parts(task, split)
     except (DataError, CheckFailed) as error:
-        raise _Unfit(str(error).removeprefix(f"task {task.id}: ")) from error
+        groups = [group for _, examples in split for group in set(examples.groups)]
+        unfit = _Shared if known_in_test(split) or len(set(groups)) < len(groups) else _Unfit
+        raise unfit(str(error).removeprefix(f"task {task.id}: ")) from error
     return split
 
 

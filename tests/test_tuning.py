@@ -12,7 +12,7 @@ import pytest
 import baserate as br
 from baserate.cards.find import with_shots
 from baserate.cards.suite import load_suite
-from baserate.errors import BaserateError, ConfigError
+from baserate.errors import BaserateError, ConfigError, Diverged
 from baserate.evaluate import Worker, evaluate
 from baserate.modes.components import variances
 from baserate.modes.trials import draw_trials
@@ -277,6 +277,44 @@ def test_under_a_budget_it_is_tried_once_more_at_a_lower_rate_which_the_record_s
     assert all(c.chosen["lr"] == 0.01 for c in record.choices)
     assert record.choices[0].trials[0].changed == {"lr": 0.01}
     assert "seed 0 collapsed at lr 0.1, trained again at 0.01" in record.flags
+
+
+@dataclass(frozen=True)
+class Sharp:
+    """Diverges at a learning rate above 0.03 on the first seed, and at one above 0.003 on the others."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, lr: float = 0.1) -> Stepped:
+        if lr > (0.003 if seed else 0.03):
+            raise Diverged(f"the loss is not finite at {lr:g}")
+        return Stepped(True)
+
+
+@pytest.fixture
+def sharp() -> str:
+    @baseline(
+        "sharp",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Sharp.",
+        settings={"from_scratch": {"lr": positive(0.1, "rate", search=log_uniform(0.05, 1.0))}},
+    )
+    def load() -> Sharp:
+        return Sharp()
+
+    return "sharp"
+
+
+def test_a_training_that_diverges_is_tried_once_more_on_every_seed(sharp: str, toy_card: Path) -> None:
+    record = br.evaluate(toy_card, sharp, budget=2, audit=False, progress=False)
+    assert record.choices is not None and record.estimates[0].value == 1.0
+    assert [choice.chosen["lr"] for choice in record.choices] == [0.01, 0.001, 0.001]
+    assert [f for f in record.flags if f.startswith("seed")] == [
+        "seed 0 diverged at lr 0.1, trained again at 0.01",
+        "seed 1 diverged at lr 0.01, trained again at 0.001",
+        "seed 2 diverged at lr 0.01, trained again at 0.001",
+    ]
+    with pytest.raises(BaserateError, match=r"the loss is not finite at 0\.1"):
+        br.evaluate(toy_card, sharp, audit=False, progress=False)
 
 
 def test_a_loss_that_does_not_fall_is_a_collapse_and_a_model_without_steps_is_none() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BaserateError
+from ..errors import BaserateError, Diverged
 from ..progress import step
 from ..registry import load_model, with_params
 from ..results import Choice, Trial
@@ -106,20 +106,39 @@ def _unless_collapsed(
 ) -> tuple[Mapping[str, Any], Fit, str]:
     """Return what a trial changes, its fit, and what a reader must know of it; '' for nothing.
 
-    A training that collapsed is tried once more at a lower learning rate where the budget allows more than the
-    defaults, and the learning rate is the trial's to choose.
+    A training that collapsed or diverged is tried once more at a lower learning rate where the budget allows more than
+    the defaults, and the learning rate is the trial's to choose. Raises Diverged where no training is left.
     """
-    made = fit(with_trial(job, changed), seed)
-    if not (reason := collapse(made)):
+    made, reason = _attempt(job, seed, changed, fit)
+    if isinstance(made, Fit) and not reason:
         return changed, made, ""
     rate = changed.get("lr", job.settings.get("lr"))
     if job.budget == 1 or "lr" not in job.space or rate is None:
+        if isinstance(made, Diverged):
+            raise made
         return changed, made, f"seed {seed} collapsed: {reason}"
     lower = {**changed, "lr": float(f"{LOWER * rate:.3g}")}
-    again = fit(with_trial(job, lower), seed)
-    if still := collapse(again):
-        return changed, made, f"seed {seed} collapsed at lr {rate:g} and at {lower['lr']:g}: {still}"
-    return lower, again, f"seed {seed} collapsed at lr {rate:g}, trained again at {lower['lr']:g}"
+    again, still = _attempt(job, seed, lower, fit)
+    if isinstance(made, Diverged):
+        if isinstance(again, Diverged):
+            raise made
+        about = f"seed {seed} diverged at lr {rate:g}, trained again at {lower['lr']:g}"
+        return lower, again, f"{about}, where it collapsed: {still}" if still else about
+    about = f"seed {seed} collapsed at lr {rate:g}"
+    if isinstance(again, Diverged) or still:
+        return changed, made, f"{about} and at {lower['lr']:g}: {still}"
+    return lower, again, f"{about}, trained again at {lower['lr']:g}"
+
+
+def _attempt(
+    job: Job, seed: int, changed: Mapping[str, Any], fit: Callable[[Job, int], Fit]
+) -> tuple[Fit | Diverged, str]:
+    """Return the fit, or the error with which it diverged, and how it came to nothing, '' where it did not."""
+    try:
+        made = fit(with_trial(job, changed), seed)
+    except Diverged as error:
+        return error, str(error)
+    return made, collapse(made)
 
 
 def collapse(made: Fit) -> str:

@@ -16,7 +16,6 @@ from baserate.errors import BaserateError, ConfigError, Diverged
 from baserate.evaluate import Worker, evaluate
 from baserate.modes.components import variances
 from baserate.modes.trials import draw_trials
-from baserate.modes.tuning import Fit, collapse
 from baserate.plan import Cell, Protocol, budgets_of, plan, run_spec
 from baserate.progress import Advance, activity, listening
 from baserate.records import read_records
@@ -317,12 +316,43 @@ def test_a_training_that_diverges_is_tried_once_more_on_every_seed(sharp: str, t
         br.evaluate(toy_card, sharp, audit=False, progress=False)
 
 
-def test_a_loss_that_does_not_fall_is_a_collapse_and_a_model_without_steps_is_none() -> None:
-    scores = np.array([[0.2, 0.8], [0.6, 0.4]])
-    flat = [{"epoch": 1, "train_loss": 0.69}, {"epoch": 2, "train_loss": 0.6899}]
-    assert collapse(Fit(scores, lambda: scores, history=flat)) == "the loss on train did not fall"
-    assert collapse(Fit(np.full((3, 2), 0.5), lambda: scores)) == ""
-    assert collapse(Fit(np.full((3, 2), np.nan), lambda: scores)) == "scores are not finite"
+@dataclass(frozen=True)
+class Worse:
+    """Its loss does not fall at any rate above 0.01; at a lower one it does, and its scores are upside down."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, lr: float = 0.1) -> Upside:
+        return Upside(lr <= 0.01)
+
+
+@dataclass(frozen=True)
+class Upside:
+    down: bool
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        return [{"epoch": i, "train_loss": 0.6 - 0.1 * i * self.down} for i in (1, 2, 3)]
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        found = np.array([float("TATAAA" in s) for s in inputs.sequences])
+        right = 1 - found if self.down else found
+        return np.stack([1 - right, right], axis=1)
+
+
+def test_a_training_is_not_replaced_by_one_with_a_lower_score(toy_card: Path) -> None:
+    @baseline(
+        "worse",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Worse.",
+        settings={"from_scratch": {"lr": positive(0.1, "rate", search=log_uniform(0.05, 1.0))}},
+    )
+    def load() -> Worse:
+        return Worse()
+
+    record = br.evaluate(toy_card, "worse", budget=2, audit=False, progress=False)
+    assert record.choices is not None and record.choices[0].trials[0].changed == {}
+    assert record.estimates[0].value == 1.0
+    assert "seed 0 collapsed at lr 0.1, trained again at 0.01 to a lower score, which is not taken" in record.flags
 
 
 def test_shots_are_tasks_of_their_own_with_ten_draws_where_they_are_few(toy_card: Path) -> None:

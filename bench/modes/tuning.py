@@ -16,14 +16,11 @@ from ..progress import step
 from ..registry import load_model, with_params
 from ..results import Choice, Trial
 from ..types import FloatArray
+from .collapse import blind_loss, collapse
 from .job import Job
 
 LOWER = 0.1
 """The share of a learning rate at which a collapsed training is tried again."""
-EQUAL = 1e-6
-"""Scores that differ by no more than this share of the largest are equal."""
-UNMOVED = 1e-3
-"""The share by which a loss must fall to have moved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,36 +124,27 @@ def _unless_collapsed(
     about = f"seed {seed} collapsed at lr {rate:g}"
     if isinstance(again, Diverged) or still:
         return changed, made, f"{about} and at {lower['lr']:g}: {still}"
-    return lower, again, f"{about}, trained again at {lower['lr']:g}"
+    about += f", trained again at {lower['lr']:g}"
+    heights = [job.scorer.height(one.valid) for one in (made, again)]
+    if heights[1] < heights[0]:
+        return changed, made, f"{about} to a lower score, which is not taken"
+    return lower, again, about
 
 
 def _attempt(
     job: Job, seed: int, changed: Mapping[str, Any], fit: Callable[[Job, int], Fit]
 ) -> tuple[Fit | Diverged, str]:
     """Return the fit, or the error with which it diverged, and how it came to nothing, '' where it did not."""
+    trial = with_trial(job, changed)
     try:
-        made = fit(with_trial(job, changed), seed)
+        made = fit(trial, seed)
     except Diverged as error:
         return error, str(error)
-    return made, collapse(made)
-
-
-def collapse(made: Fit) -> str:
-    """Return how a training came to nothing, '' where it did not.
-
-    It gives equal or not finite scores to all of valid, or its loss on train never fell.
-    """
-    scores = np.asarray(made.valid, np.float64)
-    if not np.isfinite(scores).all():
-        return "scores are not finite"
-    if not len(made.history):  # no training by steps: equal scores are what it learnt
-        return ""
-    if len(scores) and np.ptp(scores, axis=0).max() <= EQUAL * np.abs(scores).max():
-        return "all scores on valid are equal"
-    losses = [float(row["train_loss"]) for row in made.history if "train_loss" in row]
-    if len(losses) > 1 and min(losses[1:]) >= losses[0] * (1 - UNMOVED):
-        return "the loss on train did not fall"
-    return ""
+    learnt = job.split.train.targets[job.train_rows(seed)]
+    balanced = trial.settings.get("class_weights") == "balanced"
+    parts = {"train_loss": learnt, "valid_loss": job.split.valid.targets}
+    blind = {k: blind_loss(y, job.n_classes, learnt=learnt, balanced=balanced) for k, y in parts.items()}
+    return made, collapse(made.valid, made.history, blind)
 
 
 def with_trial(job: Job, changed: Mapping[str, Any]) -> Job:

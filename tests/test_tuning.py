@@ -317,6 +317,28 @@ def test_a_training_that_diverges_is_tried_once_more_on_every_seed(sharp: str, t
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """`Steps` whose learning rate is its loader's."""
+
+    lr: float
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Stepped:
+        return Stepped(self.lr <= 0.01)
+
+
+def test_a_learning_rate_that_the_loader_takes_is_lowered_too(toy_card: Path) -> None:
+    @baseline(
+        "loaded", version=1, modes={"from_scratch": {}}, description="Loaded.", search={"lr": log_uniform(0.05, 1.0)}
+    )
+    def load(*, lr: float = 0.1) -> Loaded:
+        return Loaded(lr)
+
+    record = br.evaluate(toy_card, "loaded", budget=2, audit=False, progress=False)
+    assert record.choices is not None and all(choice.chosen["lr"] == 0.01 for choice in record.choices)
+    assert record.estimates[0].value == 1.0
+
+
+@dataclass(frozen=True)
 class Worse:
     """Its loss does not fall at any rate above 0.01; at a lower one it does, and its scores are upside down."""
 

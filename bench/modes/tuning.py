@@ -109,7 +109,7 @@ def _unless_collapsed(
     made, reason = _attempt(job, seed, changed, fit)
     if isinstance(made, Fit) and not reason:
         return changed, made, ""
-    rate = changed.get("lr", job.settings.get("lr"))
+    rate = changed.get("lr", job.settings.get("lr", job.card.params.get("lr")))
     if job.budget == 1 or "lr" not in job.space or rate is None:
         if isinstance(made, Diverged):
             raise made

@@ -16,6 +16,7 @@ def test_a_loss_that_does_not_fall_is_a_collapse_and_a_model_without_steps_is_no
     flat = [{"epoch": 1, "train_loss": 0.69}, {"epoch": 2, "train_loss": 0.6899}]
     assert collapse(scores, flat) == "the loss on train did not fall"
     assert collapse(np.full((3, 2), 0.5), []) == ""
+    assert collapse(np.full((3, 2), 0.5), [{"l2": 1.0, "valid_loss": 0.7}, {"l2": 0.1, "valid_loss": 0.7}]) == ""
     assert collapse(np.full((3, 2), np.nan), []) == "scores are not finite"
 
 

@@ -31,7 +31,7 @@ def collapse(valid: FloatArray, history: Sequence[Mapping[str, Any]], blind: Map
     if not np.isfinite(scores).all():
         return "scores are not finite"
     losses = [float(row["train_loss"]) for row in history if "train_loss" in row]
-    if not len(history):  # no training by steps: equal scores are what it learnt
+    if not losses:  # no training by steps: equal scores are what it learnt
         return ""
     knows_nothing = _is_blind(history, blind or {})
     if len(scores) and np.ptp(scores, axis=0).max() <= (ALIKE if knows_nothing else EQUAL) * np.abs(scores).max():

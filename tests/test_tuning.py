@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import baserate as br
+from baserate import api
 from baserate.cards.find import with_shots
 from baserate.cards.suite import load_suite
 from baserate.errors import BaserateError, ConfigError, Diverged
@@ -155,7 +156,7 @@ def test_each_trial_says_which_it_is_and_so_does_what_it_trains(guess: str, toy_
         shown.append((doing, total))
         return lambda n, now="": None
 
-    cell = Cell(br.api._task(toy_card), get_model(guess), "from_scratch", budget=4)
+    cell = Cell(api._task(toy_card), get_model(guess), "from_scratch", budget=4)
     with listening(listener):
         evaluate(cell, Worker(Protocol(), audited=False))
     trained = [doing for doing, _ in shown if doing.endswith("guessing")]
@@ -164,8 +165,36 @@ def test_each_trial_says_which_it_is_and_so_does_what_it_trains(guess: str, toy_
     assert trained == [*(f"{trial} · guessing" for trial in trials), "guessing", "guessing"]
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """Writes its skill where a training's state belongs, and takes what it finds there."""
+
+    power: float
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, state_file: Path) -> Guessed:
+        if not state_file.exists():
+            state_file.parent.mkdir(parents=True, exist_ok=True)
+            state_file.write_text(str(self.power))
+        return Guessed(float(state_file.read_text()), seed)
+
+
+def test_trials_with_other_parameters_of_the_loader_share_no_state_of_training(
+    toy_card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @baseline(
+        "resumed", version=1, modes={"from_scratch": {}}, description="R.", search={"power": among(0.01, 0.02, 0.5)}
+    )
+    def load(*, power: float = 0.01) -> Resumed:
+        return Resumed(power)
+
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path))
+    record = br.evaluate(toy_card, "resumed", budget=3, audit=False, progress=False)
+    assert record.choices is not None and record.choices[0].chosen["power"] == 0.5
+    assert record.choices[0].history[0]["train_loss"] == 0.5
+
+
 def test_what_the_user_sets_is_not_tuned(guess: str, toy_card: Path) -> None:
-    task = br.api._task(toy_card)
+    task = api._task(toy_card)
     assert set(Cell(task, get_model(guess), "from_scratch").space) == {"skill", "power"}
     assert set(Cell(task, get_model(guess), "from_scratch", {"skill": 0.2}).space) == {"power"}
     assert set(Cell(task, with_params(get_model(guess), power=1.0), "from_scratch").space) == {"skill"}
@@ -189,7 +218,7 @@ def test_where_every_trial_fails_the_cell_fails_with_the_reason(guess: str, toy_
 
 
 def test_the_identity_of_a_run_without_budget_is_that_from_before_there_were_budgets(toy_card: Path) -> None:
-    task: Task = br.api._task(toy_card)
+    task: Task = api._task(toy_card)
     cell = Cell(task, get_model("kmer_logreg"), "from_scratch")
     spec = run_spec(cell, load_split(task), Protocol())
     assert "budget" not in spec.to_json()
@@ -213,7 +242,7 @@ def test_the_fair_suite_has_every_baseline_and_gives_both_budgets_to_what_can_be
 
 
 def test_a_budget_is_run_again_where_its_trials_would_be_others(guess: str, toy_card: Path) -> None:
-    task = br.api._task(toy_card)
+    task = api._task(toy_card)
     cell = Cell(task, get_model(guess), "from_scratch", budget=8)
     wider = replace(cell, card=replace(cell.card, search={"power": among(0.5, 0.75, 1.0)}))
     split = load_split(task)
@@ -390,7 +419,7 @@ def test_shots_are_tasks_of_their_own_with_ten_draws_where_they_are_few(toy_card
 
 
 def test_what_does_not_train_runs_once_for_all_shots(toy_card: Path) -> None:
-    task = br.api._task(toy_card)
+    task = api._task(toy_card)
     tasks = with_shots([task], [1, "full"])
     cells = plan(tasks, [get_model("gc_content")])
     assert [c.task.id for c in cells if c.mode == "from_scratch"] == ["toy_motif(shots=1)@1", "toy_motif@1"]

@@ -151,5 +151,8 @@ def with_trial(job: Job, changed: Mapping[str, Any]) -> Job:
     """Return the job with the settings of a trial, and with the model loaded anew where its parameters change."""
     params = {name: value for name, value in changed.items() if name in job.card.search}
     settings = {**job.settings, **{name: value for name, value in changed.items() if name not in params}}
-    model = load_model(with_params(job.card, **params)) if params else job.model
-    return replace(job, model=model, settings=settings)
+    if not params:
+        return replace(job, settings=settings)
+    # What is cached by the parameters of a card is of this trial alone.
+    card = replace(job.card, params={**job.card.params, **params})
+    return replace(job, card=card, model=load_model(with_params(job.card, **params)), settings=settings)

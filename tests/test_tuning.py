@@ -193,6 +193,42 @@ def test_trials_with_other_parameters_of_the_loader_share_no_state_of_training(
     assert record.choices[0].history[0]["train_loss"] == 0.5
 
 
+@dataclass(frozen=True)
+class Fragile:
+    """Bears a width of 8 and of 16, but on later seeds only those that are no more than `most`."""
+
+    most: int
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, width: int = 8) -> Guessed:
+        if width > (self.most if seed else 16):
+            raise IndexError(f"no room for {width}")
+        return Guessed(width / 32, seed)
+
+
+@pytest.mark.parametrize(("most", "fails"), [(16, False), (8, True)])
+def test_a_bug_that_a_trial_meets_ends_no_cell_but_one_of_the_chosen_settings_does(
+    most: int, fails: bool, toy_card: Path
+) -> None:
+    @baseline(
+        "fragile",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Fragile.",
+        settings={"from_scratch": {"width": count(8, "its width", search=among(8, 16, 32))}},
+    )
+    def load() -> Fragile:
+        return Fragile(most)
+
+    if fails:
+        with pytest.raises(BaserateError, match="IndexError: no room for"):
+            br.evaluate(toy_card, "fragile", budget=4, audit=False, progress=False)
+        return
+    record = br.evaluate(toy_card, "fragile", budget=4, audit=False, progress=False)
+    assert record.choices is not None and record.choices[0].chosen["width"] == 16
+    (error,) = (t.error for t in record.choices[0].trials if t.changed.get("width") == 32)
+    assert error == "IndexError: no room for 32"
+
+
 def test_what_the_user_sets_is_not_tuned(guess: str, toy_card: Path) -> None:
     task = api._task(toy_card)
     assert set(Cell(task, get_model(guess), "from_scratch").space) == {"skill", "power"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -18,6 +19,8 @@ from ..results import Choice, Trial
 from ..types import FloatArray
 from .collapse import blind_loss, collapse
 from .job import Job
+
+log = logging.getLogger(__name__)
 
 LOWER = 0.1
 """The share of a learning rate at which a collapsed training is tried again."""
@@ -42,7 +45,8 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
     """Return the scores (seeds, n, k) on test of `fit(job, seed)`, under the settings that the trials chose on valid.
 
     The first seed fits every trial, and the others the best one, by the task's primary metric on valid; of equal ones
-    the first. A trial that fails is no choice. Test examples are scored by the chosen model of each seed alone. What
+    the first. A trial that fails is no choice; an error of
+    the model's code under the defaults, or on a later seed, is raised. Test examples are scored by the chosen model of each seed alone. What
     each seed chose is added to `job.choices`. Raises the error of the first trial where all fail.
     """
     scores = []
@@ -87,6 +91,12 @@ def _try(
         except BaserateError as failure:
             failures.append(failure)
             error = str(failure)
+        except Exception as failure:
+            if not number:
+                raise
+            # A value that was drawn may be one that the model's code does not bear, which the defaults do.
+            error = " ".join(f"{type(failure).__name__}: {failure}".split())
+            log.warning("%s: trial %d failed: %s", job.card.name, number, error, exc_info=failure)
         else:
             score = job.scorer.score(made.valid)
             height = -np.inf if score is None else score * job.scorer.sign
@@ -139,7 +149,7 @@ def _attempt(
     try:
         made = fit(trial, seed)
     except Diverged as error:
-        return error, str(error)
+        return error.with_traceback(None), str(error)  # its frames would keep a network in memory
     learnt = job.split.train.targets[job.train_rows(seed)]
     balanced = trial.settings.get("class_weights") == "balanced"
     parts = {"train_loss": learnt, "valid_loss": job.split.valid.targets}

@@ -31,8 +31,11 @@ def run(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores of the model trained on labels, with every choice made on valid.
 
     A training that is killed goes on, the next time, after its last epoch, if the model can and the job has a cache.
-    Raises ConfigError for a setting that the model's fit() does not take.
+    Raises ConfigError for a setting that the model's fit() does not take, and where the trained model is to be saved
+    and cannot be.
     """
+    if job.models is not None and hasattr(job.model, "check_saving"):
+        job.model.check_saving()
     states: list[Path] = []
     scores = tuned(job, functools.partial(_fit, states=states))
     for file in states:

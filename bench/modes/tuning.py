@@ -45,9 +45,9 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
     """Return the scores (seeds, n, k) on test of `fit(job, seed)`, under the settings that the trials chose on valid.
 
     The first seed fits every trial, and the others the best one, by the task's primary metric on valid; of equal ones
-    the first. A trial that fails is no choice; an error of
-    the model's code under the defaults, or on a later seed, is raised. Test examples are scored by the chosen model of each seed alone. What
-    each seed chose is added to `job.choices`. Raises the error of the first trial where all fail.
+    the first. A trial that fails is no choice; an error of the model's code under the defaults, or on a later seed, is
+    raised. Test examples are scored by the chosen model of each seed alone. What each seed chose is added to
+    `job.choices`. Raises the error of the first trial where all fail.
     """
     scores = []
     for seed in job.seeds:
@@ -70,8 +70,23 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
         job.looks.append(seed)
         scores.append(made.test())
         if job.models is not None and job.sample is None and made.save is not None:
-            made.save(job.models / f"seed-{seed}")
+            _save(job, seed, made.save)
     return np.stack(scores)
+
+
+def _save(job: Job, seed: int, save: Callable[[Path], None]) -> None:
+    """Write the model of a seed; where that fails the scores still count, and a note says so."""
+    assert job.models is not None
+    try:
+        save(job.models / f"seed-{seed}")
+    except Exception as error:
+        job.notes.append(f"seed {seed}: its model was not saved: {_in_a_line(error)}")
+        log.warning("%s", job.notes[-1], exc_info=None if isinstance(error, BaserateError) else error)
+
+
+def _in_a_line(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return message if isinstance(error, BaserateError) else f"{type(error).__name__}: {message}"
 
 
 def _try(
@@ -95,7 +110,7 @@ def _try(
             if not number:
                 raise
             # A value that was drawn may be one that the model's code does not bear, which the defaults do.
-            error = " ".join(f"{type(failure).__name__}: {failure}".split())
+            error = _in_a_line(failure)
             log.warning("%s: trial %d failed: %s", job.card.name, number, error, exc_info=failure)
         else:
             score = job.scorer.score(made.valid)

@@ -229,6 +229,36 @@ def test_a_bug_that_a_trial_meets_ends_no_cell_but_one_of_the_chosen_settings_do
     assert error == "IndexError: no room for 32"
 
 
+@dataclass(frozen=True)
+class Noted:
+    """Has something to say of each fit."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, skill: float = 0.1) -> Remarked:
+        return Remarked(skill, seed)
+
+
+@dataclass(frozen=True)
+class Remarked(Guessed):
+    @property
+    def notes(self) -> list[str]:
+        return [f"skill {self.skill:g}"]
+
+
+def test_what_is_noted_of_a_fit_is_a_flag_once_and_only_of_the_chosen_trial(toy_card: Path) -> None:
+    @baseline(
+        "noted",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Noted.",
+        settings={"from_scratch": {"skill": positive(0.1, "how good", search=among(0.1, 0.2, 0.5))}},
+    )
+    def load() -> Noted:
+        return Noted()
+
+    record = br.evaluate(toy_card, "noted", budget=3, audit=False, progress=False)
+    assert [flag for flag in record.flags if flag.startswith("skill")] == ["skill 0.5"]
+
+
 def test_what_the_user_sets_is_not_tuned(guess: str, toy_card: Path) -> None:
     task = api._task(toy_card)
     assert set(Cell(task, get_model(guess), "from_scratch").space) == {"skill", "power"}

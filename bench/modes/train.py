@@ -61,7 +61,6 @@ def _fit(job: Job, seed: int, *, states: list[Path]) -> Fit:
     predictor = job.model.fit(train, valid, n_classes=job.n_classes, seed=seed, **passed)
     if states and states[-1].exists() and states[-1].stat().st_size > _LARGEST:
         states[-1].unlink()
-    job.notes.extend(getattr(predictor, "notes", ()))
     classes, save = job.task.classes, getattr(predictor, "save", None)
     return Fit(
         predictor.predict(valid.inputs),
@@ -69,6 +68,7 @@ def _fit(job: Job, seed: int, *, states: list[Path]) -> Fit:
         getattr(predictor, "chosen", {}),
         getattr(predictor, "history", ()),
         None if save is None else functools.partial(save, classes=classes, transform=job.transform, task=job.task.id),
+        tuple(getattr(predictor, "notes", ())),
     )
 
 

@@ -31,7 +31,7 @@ class Fit:
     """A model that one seed fitted: its scores (n, k) on valid, and what returns those on test.
 
     `chosen` and `history` are what the fit chose on valid and the course of its training, for the record.
-    `save(folder)` writes the model, None where it cannot be written.
+    `save(folder)` writes the model, None where it cannot be written. `notes` are what a reader of the result must know.
     """
 
     valid: FloatArray
@@ -39,6 +39,7 @@ class Fit:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     save: Callable[[Path], None] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
@@ -66,7 +67,8 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
             len(job.train_rows(seed)),
         )
         job.choices.append(choice)
-        job.notes.extend([trials[chosen].error] if trials[chosen].error else [])
+        notes = (*made.notes, *filter(None, [trials[chosen].error]))
+        job.notes.extend(note for note in dict.fromkeys(notes) if note not in job.notes)
         job.looks.append(seed)
         scores.append(made.test())
         if job.models is not None and job.sample is None and made.save is not None:

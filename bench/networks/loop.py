@@ -214,7 +214,9 @@ def _backward(
     NaN or infinity where the loss of a part is; then the gradients are of no use.
     """
     before = _random(devices)
+    loss: Tensor | None
     while True:
+        loss = None  # what is left of a try that ran out of memory goes before the next
         optimizer.zero_grad(set_to_none=True)
         whole = 0.0
         try:

@@ -52,6 +52,10 @@ class NotApplicable(BaserateError):
     """A mode cannot run on this task or model; such a cell is reported, never scored."""
 
 
+class Diverged(BaserateError):
+    """A training's loss is not finite; a lower learning rate may mend it."""
+
+
 class CheckFailed(BaserateError):
     """A conformance check found a fault; the message says what and where."""
 

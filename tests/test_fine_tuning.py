@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from baserate.errors import ConfigError, MissingExtra, NotApplicable
+from baserate.networks import finetuning
 from baserate.networks.adapters import decayed_rates
 from baserate.networks.checkpoint import from_network
 from baserate.networks.language_model import LanguageModel
@@ -231,3 +233,17 @@ def test_adapters_are_drawn_from_the_seed_alone(make: Any) -> None:
         assert torch.equal(before, torch.get_rng_state())
     one, two = (fitted.predict(VALID.inputs) for fitted in scores)
     np.testing.assert_array_equal(one, two)
+
+
+def test_a_state_that_is_constant_but_for_rounding_is_not_made_large() -> None:
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    x[:, 1] = 100 + 1e-5 * x[:, 1]
+    head = nn.Linear(2, 1)
+    fitted: Any = SimpleNamespace(all_states=lambda units: x, head=head)
+    units: Any = SimpleNamespace(examples=lambda index: index)
+    states, _, fold = finetuning._frozen(fitted, (units, units))
+    seen = states(np.arange(40))
+    assert 0.9 < float(seen[:, 0].std()) < 1.1 and float(seen[:, 1].std()) < 1e-3
+    expected = head(seen)
+    fold()
+    torch.testing.assert_close(head(x), expected, rtol=1e-3, atol=1e-3)

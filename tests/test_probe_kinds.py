@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import LAYOUTS, build, dna, opened
 from golden_inputs import MODEL_WITH, split_of, task_of
 
@@ -16,7 +17,7 @@ from baserate.modes import MODES, mode_settings
 from baserate.modes.job import Job
 from baserate.networks.settings import NETWORK
 from baserate.plan import plan
-from baserate.probes import tokens
+from baserate.probes import _networks, tokens
 from baserate.probes.probe import PROBES
 from baserate.probes.tokens import Stored, TokenStates
 from baserate.settings import defaults
@@ -114,6 +115,42 @@ def test_the_choice_is_the_row_of_the_history_with_the_lowest_loss(name: str) ->
     assert best[key] == value and best["valid_loss"] == made.valid_loss
     assert key == ("neighbours" if name == "knn" else "epoch") and all("valid_score" in row for row in made.history)
     assert name == "knn" or all(row["train_loss"] > 0 for row in made.history)
+
+
+def decaying(n: int, seed: int, d: int = 256) -> tuple[Any, Any]:
+    """Return features (n, d) whose variances fall as those of embeddings do, and two classes along the largest."""
+    turn = np.linalg.qr(np.random.default_rng(7).standard_normal((d, d)))[0]
+    components = np.random.default_rng(seed).standard_normal((n, d)) / np.arange(1, d + 1)
+    weights = np.random.default_rng(9).standard_normal(d) * (np.arange(d) < 20)
+    return (components @ turn).astype(np.float32), (components @ weights > 0).astype(np.int64)
+
+
+@pytest.mark.parametrize("n", [50, 200, 800])
+def test_from_few_examples_a_network_is_about_as_good_as_a_line(n: int) -> None:
+    train, valid, (x, y) = decaying(n, 0), decaying(max(25, n // 4), 1), decaying(1000, 2)
+
+    def accuracy(name: str, x: Any, *parts: Any) -> float:
+        probe = PROBES.get(name)
+        made = probe.fit(*parts, n_classes=2, **{**defaults(probe.settings), "seed": 0})
+        return float((made.predict(x).argmax(axis=1) == y).mean())
+
+    line = accuracy("linear", x, *train, *valid)
+    assert accuracy("mlp", x, *train, *valid) >= line - 0.05
+    tokens_of = (
+        TokenStates(Arrays(list(part[:, None])), np.arange(len(part))[:, None]) for part in (train[0], valid[0], x)
+    )
+    few, fewer, others = tokens_of
+    assert accuracy("attention", others, few, train[1], fewer, valid[1]) >= line - 0.05
+
+
+def test_directions_that_train_does_not_span_are_not_read() -> None:
+    x = np.random.default_rng(0).standard_normal((20, 64)).astype(np.float32)
+    whitened = _networks.Whitened([x], len(x))
+    turned = whitened(torch.from_numpy(x)).numpy()
+    assert (turned.std(axis=0) > 1e-3).sum() == 19 == np.linalg.matrix_rank(whitened.turn.numpy(), tol=1e-5)
+    assert abs(turned.var(axis=0).sum() - 64) < 0.01
+    still = _networks.Whitened([np.ones((5, 3), np.float32)], 5)
+    assert not still.turn.any()
 
 
 def test_neighbours_are_those_of_all_distances() -> None:

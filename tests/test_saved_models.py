@@ -17,14 +17,17 @@ from click.testing import CliRunner
 from baserate.cards.find import find_model
 from baserate.cli import cli
 from baserate.errors import ConfigError, DataError, NotApplicable
+from baserate.modes import MODES, mode_settings
+from baserate.modes.job import Job
 from baserate.networks.checkpoint import from_network, open_checkpoint
 from baserate.networks.hub import HEAD, Access, Location
+from baserate.networks.settings import NETWORK
 from baserate.records import Record, read_records
 from baserate.transforms import Fitted, fit_transform
-from baserate.types import FloatArray
+from baserate.types import FloatArray, ModelCard
 
 from .checkpoints import LAYOUTS, build
-from .golden_inputs import split_of
+from .golden_inputs import split_of, task_of
 
 
 def opened(folder: Path) -> Any:
@@ -83,6 +86,34 @@ def test_what_cannot_be_saved_or_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "saved" / HEAD).write_text('{"trained_on": "x", "classes": []}')
     with pytest.raises(DataError, match=f"{HEAD}: is not the head of a model that baserate saved"):
         opened(tmp_path / "saved")
+
+
+def fine_tuning(model: Any, models: Path) -> Job:
+    task = task_of("two classes")
+    card = ModelCard("mine", lambda: None, {"fine_tune": {}}, {}, "d", lambda: "r", settings=NETWORK)
+    settings = mode_settings("fine_tune", card, task, {"train": "head", "epochs": 1})
+    return Job(task, card, model, split_of("two classes"), settings, (0, 1), 0.9, models=models)
+
+
+def test_that_a_model_cannot_be_saved_is_an_error_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(build(tmp_path / "source", LAYOUTS["esm-rotary"]))
+    own = from_network(model.network, model.tokens, name="mine")
+    monkeypatch.setattr(type(own), "fit", lambda *_, **__: pytest.fail("it was trained"))
+    with pytest.raises(ConfigError, match="mine: was not opened from a checkpoint"):
+        MODES.get("fine_tune").run(fine_tuning(own, tmp_path / "saved"))
+
+
+def test_an_error_of_saving_leaves_the_scores_and_a_note(tmp_path: Path) -> None:
+    model = opened(build(tmp_path / "source", LAYOUTS["esm-rotary"]))
+    (tmp_path / "file").write_text("")
+    job = fine_tuning(model, tmp_path / "file" / "saved")
+    scores = MODES.get("fine_tune").run(job)
+    assert scores.shape[0] == 2 and np.isfinite(scores).all()
+    notes = [note for note in job.notes if "not saved" in note]
+    assert len(notes) == 2 and notes[0].startswith("seed 0: its model was not saved: ")
+    assert "the model cannot be saved" in notes[0]
 
 
 def only(folder: Path) -> Record:

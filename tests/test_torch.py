@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from baserate.errors import BaserateError, ConfigError
+from baserate.errors import BaserateError, ConfigError, Diverged
 from baserate.networks.training import fit_module, pick_device
 from baserate.progress import Advance, listening
 from baserate.types import IntArray
@@ -87,11 +87,11 @@ def test_same_seed_same_weights_whatever_the_global_state_which_is_left_alone() 
 
 def test_a_loss_that_is_not_finite_is_an_error() -> None:
     module, x, y = _problem()
-    with pytest.raises(BaserateError, match="the loss is not finite in epoch 1"):
+    with pytest.raises(Diverged, match="the loss is not finite in epoch 1"):
         _fit(module, x, y * np.inf)
     with pytest.raises(BaserateError, match="no training examples"):
         fit_module(module, lambda i: y.sum(), lambda: 0.0, 0, lr=0.1, epochs=1, batch_size=1, seed=0)
-    with pytest.raises(BaserateError, match="validation loss is not finite after epoch 1"):
+    with pytest.raises(Diverged, match="validation loss is not finite after epoch 1"):
         fit_module(
             module, lambda i: module(x[i]).sum(), lambda: float("nan"), 9, lr=0.1, epochs=1, batch_size=9, seed=0
         )

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,40 @@ def test_where_memory_runs_out_the_batch_stays_and_its_parts_get_smaller() -> No
     torch.testing.assert_close(weights(parts), weights(whole), rtol=1e-4, atol=1e-6)
     with pytest.raises(DataError, match="out of memory on the smallest part of a batch; cut sequences with max_length"):
         train(network(), Rows(network(), fits=0), RECIPE, seed=0)
+
+
+class Exhausting(torch.autograd.Function):
+    """Runs out of memory on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+
+
+def test_a_loss_that_ran_out_of_memory_is_gone_before_the_next_try() -> None:
+    class Once(Rows):
+        """The first loss has no way back; what follows asks whether it is still there."""
+
+        first: Any = None
+        after: Any = 0
+
+        def loss(self, index: IntArray) -> Tensor:
+            loss = super().loss(index)
+            if self.first is None:
+                loss = Exhausting.apply(loss)  # type: ignore[no-untyped-call]
+                self.first = weakref.ref(loss)
+            elif self.after == 0:
+                self.after = self.first()
+            return loss
+
+    module = network()
+    objective = Once(module)
+    train(module, objective, RECIPE, seed=0)
+    assert objective.first is not None and objective.after is None
 
 
 def test_the_epoch_is_chosen_by_the_score_or_by_the_loss() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import baserate as br
+from baserate import api
 from baserate.cards.find import with_shots
 from baserate.cards.suite import load_suite
-from baserate.errors import BaserateError, ConfigError
+from baserate.errors import BaserateError, ConfigError, Diverged
 from baserate.evaluate import Worker, evaluate
 from baserate.modes.components import variances
 from baserate.modes.trials import draw_trials
-from baserate.modes.tuning import Fit, collapse
 from baserate.plan import Cell, Protocol, budgets_of, plan, run_spec
 from baserate.progress import Advance, activity, listening
 from baserate.records import read_records
@@ -156,7 +156,7 @@ def test_each_trial_says_which_it_is_and_so_does_what_it_trains(guess: str, toy_
         shown.append((doing, total))
         return lambda n, now="": None
 
-    cell = Cell(br.api._task(toy_card), get_model(guess), "from_scratch", budget=4)
+    cell = Cell(api._task(toy_card), get_model(guess), "from_scratch", budget=4)
     with listening(listener):
         evaluate(cell, Worker(Protocol(), audited=False))
     trained = [doing for doing, _ in shown if doing.endswith("guessing")]
@@ -165,8 +165,102 @@ def test_each_trial_says_which_it_is_and_so_does_what_it_trains(guess: str, toy_
     assert trained == [*(f"{trial} · guessing" for trial in trials), *["guessing"] * 4]
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """Writes its skill where a training's state belongs, and takes what it finds there."""
+
+    power: float
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, state_file: Path) -> Guessed:
+        if not state_file.exists():
+            state_file.parent.mkdir(parents=True, exist_ok=True)
+            state_file.write_text(str(self.power))
+        return Guessed(float(state_file.read_text()), seed)
+
+
+def test_trials_with_other_parameters_of_the_loader_share_no_state_of_training(
+    toy_card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @baseline(
+        "resumed", version=1, modes={"from_scratch": {}}, description="R.", search={"power": among(0.01, 0.02, 0.5)}
+    )
+    def load(*, power: float = 0.01) -> Resumed:
+        return Resumed(power)
+
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path))
+    record = br.evaluate(toy_card, "resumed", budget=3, audit=False, progress=False)
+    assert record.choices is not None and record.choices[0].chosen["power"] == 0.5
+    assert record.choices[0].history[0]["train_loss"] == 0.5
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """Bears a width of 8 and of 16, but on later seeds only those that are no more than `most`."""
+
+    most: int
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, width: int = 8) -> Guessed:
+        if width > (self.most if seed else 16):
+            raise IndexError(f"no room for {width}")
+        return Guessed(width / 32, seed)
+
+
+@pytest.mark.parametrize(("most", "fails"), [(16, False), (8, True)])
+def test_a_bug_that_a_trial_meets_ends_no_cell_but_one_of_the_chosen_settings_does(
+    most: int, fails: bool, toy_card: Path
+) -> None:
+    @baseline(
+        "fragile",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Fragile.",
+        settings={"from_scratch": {"width": count(8, "its width", search=among(8, 16, 32))}},
+    )
+    def load() -> Fragile:
+        return Fragile(most)
+
+    if fails:
+        with pytest.raises(BaserateError, match="IndexError: no room for"):
+            br.evaluate(toy_card, "fragile", budget=4, audit=False, progress=False)
+        return
+    record = br.evaluate(toy_card, "fragile", budget=4, audit=False, progress=False)
+    assert record.choices is not None and record.choices[0].chosen["width"] == 16
+    (error,) = (t.error for t in record.choices[0].trials if t.changed.get("width") == 32)
+    assert error == "IndexError: no room for 32"
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Has something to say of each fit."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, skill: float = 0.1) -> Remarked:
+        return Remarked(skill, seed)
+
+
+@dataclass(frozen=True)
+class Remarked(Guessed):
+    @property
+    def notes(self) -> list[str]:
+        return [f"skill {self.skill:g}"]
+
+
+def test_what_is_noted_of_a_fit_is_a_flag_once_and_only_of_the_chosen_trial(toy_card: Path) -> None:
+    @baseline(
+        "noted",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Noted.",
+        settings={"from_scratch": {"skill": positive(0.1, "how good", search=among(0.1, 0.2, 0.5))}},
+    )
+    def load() -> Noted:
+        return Noted()
+
+    record = br.evaluate(toy_card, "noted", budget=3, audit=False, progress=False)
+    assert [flag for flag in record.flags if flag.startswith("skill")] == ["skill 0.5"]
+
+
 def test_what_the_user_sets_is_not_tuned(guess: str, toy_card: Path) -> None:
-    task = br.api._task(toy_card)
+    task = api._task(toy_card)
     assert set(Cell(task, get_model(guess), "from_scratch").space) == {"skill", "power"}
     assert set(Cell(task, get_model(guess), "from_scratch", {"skill": 0.2}).space) == {"power"}
     assert set(Cell(task, with_params(get_model(guess), power=1.0), "from_scratch").space) == {"skill"}
@@ -190,7 +284,7 @@ def test_where_every_trial_fails_the_cell_fails_with_the_reason(guess: str, toy_
 
 
 def test_the_identity_of_a_run_without_budget_is_that_from_before_there_were_budgets(toy_card: Path) -> None:
-    task: Task = br.api._task(toy_card)
+    task: Task = api._task(toy_card)
     cell = Cell(task, get_model("kmer_logreg"), "from_scratch")
     spec = run_spec(cell, load_split(task), Protocol())
     assert "budget" not in spec.to_json()
@@ -214,7 +308,7 @@ def test_the_fair_suite_has_every_baseline_and_gives_both_budgets_to_what_can_be
 
 
 def test_a_budget_is_run_again_where_its_trials_would_be_others(guess: str, toy_card: Path) -> None:
-    task = br.api._task(toy_card)
+    task = api._task(toy_card)
     cell = Cell(task, get_model(guess), "from_scratch", budget=8)
     wider = replace(cell, card=replace(cell.card, search={"power": among(0.5, 0.75, 1.0)}))
     split = load_split(task)
@@ -279,12 +373,103 @@ def test_under_a_budget_it_is_tried_once_more_at_a_lower_rate_which_the_record_s
     assert "seed 0 collapsed at lr 0.1, trained again at 0.01" in record.flags
 
 
-def test_a_loss_that_does_not_fall_is_a_collapse_and_a_model_without_steps_is_none() -> None:
-    scores = np.array([[0.2, 0.8], [0.6, 0.4]])
-    flat = [{"epoch": 1, "train_loss": 0.69}, {"epoch": 2, "train_loss": 0.6899}]
-    assert collapse(Fit(scores, lambda: scores, history=flat)) == "the loss on train did not fall"
-    assert collapse(Fit(np.full((3, 2), 0.5), lambda: scores)) == ""
-    assert collapse(Fit(np.full((3, 2), np.nan), lambda: scores)) == "scores are not finite"
+@dataclass(frozen=True)
+class Sharp:
+    """Diverges at a learning rate above 0.03 on the first seed, and at one above 0.003 on the others."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, lr: float = 0.1) -> Stepped:
+        if lr > (0.003 if seed else 0.03):
+            raise Diverged(f"the loss is not finite at {lr:g}")
+        return Stepped(True)
+
+
+@pytest.fixture
+def sharp() -> str:
+    @baseline(
+        "sharp",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Sharp.",
+        settings={"from_scratch": {"lr": positive(0.1, "rate", search=log_uniform(0.05, 1.0))}},
+    )
+    def load() -> Sharp:
+        return Sharp()
+
+    return "sharp"
+
+
+def test_a_training_that_diverges_is_tried_once_more_on_every_seed(sharp: str, toy_card: Path) -> None:
+    record = br.evaluate(toy_card, sharp, budget=2, audit=False, progress=False)
+    assert record.choices is not None and record.estimates[0].value == 1.0
+    assert [choice.chosen["lr"] for choice in record.choices] == [0.01, 0.001, 0.001]
+    assert [f for f in record.flags if f.startswith("seed")] == [
+        "seed 0 diverged at lr 0.1, trained again at 0.01",
+        "seed 1 diverged at lr 0.01, trained again at 0.001",
+        "seed 2 diverged at lr 0.01, trained again at 0.001",
+    ]
+    with pytest.raises(BaserateError, match=r"the loss is not finite at 0\.1"):
+        br.evaluate(toy_card, sharp, audit=False, progress=False)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """`Steps` whose learning rate is its loader's."""
+
+    lr: float
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int) -> Stepped:
+        return Stepped(self.lr <= 0.01)
+
+
+def test_a_learning_rate_that_the_loader_takes_is_lowered_too(toy_card: Path) -> None:
+    @baseline(
+        "loaded", version=1, modes={"from_scratch": {}}, description="Loaded.", search={"lr": log_uniform(0.05, 1.0)}
+    )
+    def load(*, lr: float = 0.1) -> Loaded:
+        return Loaded(lr)
+
+    record = br.evaluate(toy_card, "loaded", budget=2, audit=False, progress=False)
+    assert record.choices is not None and all(choice.chosen["lr"] == 0.01 for choice in record.choices)
+    assert record.estimates[0].value == 1.0
+
+
+@dataclass(frozen=True)
+class Worse:
+    """Its loss does not fall at any rate above 0.01; at a lower one it does, and its scores are upside down."""
+
+    def fit(self, train: Examples, valid: Examples, *, n_classes: int, seed: int, lr: float = 0.1) -> Upside:
+        return Upside(lr <= 0.01)
+
+
+@dataclass(frozen=True)
+class Upside:
+    down: bool
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        return [{"epoch": i, "train_loss": 0.6 - 0.1 * i * self.down} for i in (1, 2, 3)]
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        found = np.array([float("TATAAA" in s) for s in inputs.sequences])
+        right = 1 - found if self.down else found
+        return np.stack([1 - right, right], axis=1)
+
+
+def test_a_training_is_not_replaced_by_one_with_a_lower_score(toy_card: Path) -> None:
+    @baseline(
+        "worse",
+        version=1,
+        modes={"from_scratch": {}},
+        description="Worse.",
+        settings={"from_scratch": {"lr": positive(0.1, "rate", search=log_uniform(0.05, 1.0))}},
+    )
+    def load() -> Worse:
+        return Worse()
+
+    record = br.evaluate(toy_card, "worse", budget=2, audit=False, progress=False)
+    assert record.choices is not None and record.choices[0].trials[0].changed == {}
+    assert record.estimates[0].value == 1.0
+    assert "seed 0 collapsed at lr 0.1, trained again at 0.01 to a lower score, which is not taken" in record.flags
 
 
 def test_shots_are_tasks_of_their_own_with_ten_draws_where_they_are_few(toy_card: Path) -> None:
@@ -300,7 +485,7 @@ def test_shots_are_tasks_of_their_own_with_ten_draws_where_they_are_few(toy_card
 
 
 def test_what_does_not_train_runs_once_for_all_shots(toy_card: Path) -> None:
-    task = br.api._task(toy_card)
+    task = api._task(toy_card)
     tasks = with_shots([task], [1, "full"])
     cells = plan(tasks, [get_model("gc_content")])
     assert [c.task.id for c in cells if c.mode == "from_scratch"] == ["toy_motif(shots=1)@1", "toy_motif@1"]

@@ -31,8 +31,11 @@ def run(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores of the model trained on labels, with every choice made on valid.
 
     A training that is killed goes on, the next time, after its last epoch, if the model can and the job has a cache.
-    Raises ConfigError for a setting that the model's fit() does not take.
+    Raises ConfigError for a setting that the model's fit() does not take, and where the trained model is to be saved
+    and cannot be.
     """
+    if job.models is not None and hasattr(job.model, "check_saving"):
+        job.model.check_saving()
     states: list[Path] = []
     scores = tuned(job, functools.partial(_fit, states=states))
     for file in states:
@@ -58,7 +61,6 @@ def _fit(job: Job, seed: int, *, states: list[Path]) -> Fit:
     predictor = job.model.fit(train, valid, n_classes=job.n_classes, seed=seed, **passed)
     if states and states[-1].exists() and states[-1].stat().st_size > _LARGEST:
         states[-1].unlink()
-    job.notes.extend(getattr(predictor, "notes", ()))
     classes, save = job.task.classes, getattr(predictor, "save", None)
     return Fit(
         predictor.predict(valid.inputs),
@@ -66,6 +68,7 @@ def _fit(job: Job, seed: int, *, states: list[Path]) -> Fit:
         getattr(predictor, "chosen", {}),
         getattr(predictor, "history", ()),
         None if save is None else functools.partial(save, classes=classes, transform=job.transform, task=job.task.id),
+        tuple(getattr(predictor, "notes", ())),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -11,19 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BaserateError
+from ..errors import BaserateError, Diverged
 from ..progress import step
 from ..registry import load_model, with_params
 from ..results import Choice, Trial
 from ..types import FloatArray
+from .collapse import blind_loss, collapse
 from .job import Job
+
+log = logging.getLogger(__name__)
 
 LOWER = 0.1
 """The share of a learning rate at which a collapsed training is tried again."""
-EQUAL = 1e-6
-"""Scores that differ by no more than this share of the largest are equal."""
-UNMOVED = 1e-3
-"""The share by which a loss must fall to have moved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Fit:
     """A model that one seed fitted: its scores (n, k) on valid, and what returns those on test.
 
     `chosen` and `history` are what the fit chose on valid and the course of its training, for the record.
-    `save(folder)` writes the model, None where it cannot be written.
+    `save(folder)` writes the model, None where it cannot be written. `notes` are what a reader of the result must know.
     """
 
     valid: FloatArray
@@ -39,14 +39,16 @@ class Fit:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = ()
     save: Callable[[Path], None] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
     """Return the scores (seeds, n, k) on test of `fit(job, seed)`, under the settings that the trials chose on valid.
 
     The first seed fits every trial, and the others the best one, by the task's primary metric on valid; of equal ones
-    the first. A trial that fails is no choice. Test examples are scored by the chosen model of each seed alone. What
-    each seed chose is added to `job.choices`. Raises the error of the first trial where all fail.
+    the first. A trial that fails is no choice; an error of the model's code under the defaults, or on a later seed, is
+    raised. Test examples are scored by the chosen model of each seed alone. What each seed chose is added to
+    `job.choices`. Raises the error of the first trial where all fail.
     """
     scores = []
     for seed in job.seeds:
@@ -65,12 +67,28 @@ def tuned(job: Job, fit: Callable[[Job, int], Fit]) -> FloatArray:
             len(job.train_rows(seed)),
         )
         job.choices.append(choice)
-        job.notes.extend([trials[chosen].error] if trials[chosen].error else [])
+        notes = (*made.notes, *filter(None, [trials[chosen].error]))
+        job.notes.extend(note for note in dict.fromkeys(notes) if note not in job.notes)
         job.looks.append(seed)
         scores.append(made.test())
         if job.models is not None and job.sample is None and made.save is not None:
-            made.save(job.models / f"seed-{seed}")
+            _save(job, seed, made.save)
     return np.stack(scores)
+
+
+def _save(job: Job, seed: int, save: Callable[[Path], None]) -> None:
+    """Write the model of a seed; where that fails the scores still count, and a note says so."""
+    assert job.models is not None
+    try:
+        save(job.models / f"seed-{seed}")
+    except Exception as error:
+        job.notes.append(f"seed {seed}: its model was not saved: {_in_a_line(error)}")
+        log.warning("%s", job.notes[-1], exc_info=None if isinstance(error, BaserateError) else error)
+
+
+def _in_a_line(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return message if isinstance(error, BaserateError) else f"{type(error).__name__}: {message}"
 
 
 def _try(
@@ -90,6 +108,12 @@ def _try(
         except BaserateError as failure:
             failures.append(failure)
             error = str(failure)
+        except Exception as failure:
+            if not number:
+                raise
+            # A value that was drawn may be one that the model's code does not bear, which the defaults do.
+            error = _in_a_line(failure)
+            log.warning("%s: trial %d failed: %s", job.card.name, number, error, exc_info=failure)
         else:
             score = job.scorer.score(made.valid)
             height = -np.inf if score is None else score * job.scorer.sign
@@ -106,43 +130,56 @@ def _unless_collapsed(
 ) -> tuple[Mapping[str, Any], Fit, str]:
     """Return what a trial changes, its fit, and what a reader must know of it; '' for nothing.
 
-    A training that collapsed is tried once more at a lower learning rate where the budget allows more than the
-    defaults, and the learning rate is the trial's to choose.
+    A training that collapsed or diverged is tried once more at a lower learning rate where the budget allows more than
+    the defaults, and the learning rate is the trial's to choose. Raises Diverged where no training is left.
     """
-    made = fit(with_trial(job, changed), seed)
-    if not (reason := collapse(made)):
+    made, reason = _attempt(job, seed, changed, fit)
+    if isinstance(made, Fit) and not reason:
         return changed, made, ""
-    rate = changed.get("lr", job.settings.get("lr"))
+    rate = changed.get("lr", job.settings.get("lr", job.card.params.get("lr")))
     if job.budget == 1 or "lr" not in job.space or rate is None:
+        if isinstance(made, Diverged):
+            raise made
         return changed, made, f"seed {seed} collapsed: {reason}"
     lower = {**changed, "lr": float(f"{LOWER * rate:.3g}")}
-    again = fit(with_trial(job, lower), seed)
-    if still := collapse(again):
-        return changed, made, f"seed {seed} collapsed at lr {rate:g} and at {lower['lr']:g}: {still}"
-    return lower, again, f"seed {seed} collapsed at lr {rate:g}, trained again at {lower['lr']:g}"
+    again, still = _attempt(job, seed, lower, fit)
+    if isinstance(made, Diverged):
+        if isinstance(again, Diverged):
+            raise made
+        about = f"seed {seed} diverged at lr {rate:g}, trained again at {lower['lr']:g}"
+        return lower, again, f"{about}, where it collapsed: {still}" if still else about
+    about = f"seed {seed} collapsed at lr {rate:g}"
+    if isinstance(again, Diverged) or still:
+        return changed, made, f"{about} and at {lower['lr']:g}: {still}"
+    about += f", trained again at {lower['lr']:g}"
+    heights = [job.scorer.height(one.valid) for one in (made, again)]
+    if heights[1] < heights[0]:
+        return changed, made, f"{about} to a lower score, which is not taken"
+    return lower, again, about
 
 
-def collapse(made: Fit) -> str:
-    """Return how a training came to nothing, '' where it did not.
-
-    It gives equal or not finite scores to all of valid, or its loss on train never fell.
-    """
-    scores = np.asarray(made.valid, np.float64)
-    if not np.isfinite(scores).all():
-        return "scores are not finite"
-    if not len(made.history):  # no training by steps: equal scores are what it learnt
-        return ""
-    if len(scores) and np.ptp(scores, axis=0).max() <= EQUAL * np.abs(scores).max():
-        return "all scores on valid are equal"
-    losses = [float(row["train_loss"]) for row in made.history if "train_loss" in row]
-    if len(losses) > 1 and min(losses[1:]) >= losses[0] * (1 - UNMOVED):
-        return "the loss on train did not fall"
-    return ""
+def _attempt(
+    job: Job, seed: int, changed: Mapping[str, Any], fit: Callable[[Job, int], Fit]
+) -> tuple[Fit | Diverged, str]:
+    """Return the fit, or the error with which it diverged, and how it came to nothing, '' where it did not."""
+    trial = with_trial(job, changed)
+    try:
+        made = fit(trial, seed)
+    except Diverged as error:
+        return error.with_traceback(None), str(error)  # its frames would keep a network in memory
+    learnt = job.split.train.targets[job.train_rows(seed)]
+    balanced = trial.settings.get("class_weights") == "balanced"
+    parts = {"train_loss": learnt, "valid_loss": job.split.valid.targets}
+    blind = {k: blind_loss(y, job.n_classes, learnt=learnt, balanced=balanced) for k, y in parts.items()}
+    return made, collapse(made.valid, made.history, blind)
 
 
 def with_trial(job: Job, changed: Mapping[str, Any]) -> Job:
     """Return the job with the settings of a trial, and with the model loaded anew where its parameters change."""
     params = {name: value for name, value in changed.items() if name in job.card.search}
     settings = {**job.settings, **{name: value for name, value in changed.items() if name not in params}}
-    model = load_model(with_params(job.card, **params)) if params else job.model
-    return replace(job, model=model, settings=settings)
+    if not params:
+        return replace(job, settings=settings)
+    # What is cached by the parameters of a card is of this trial alone.
+    card = replace(job.card, params={**job.card.params, **params})
+    return replace(job, card=card, model=load_model(with_params(job.card, **params)), settings=settings)

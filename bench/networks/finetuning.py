@@ -109,7 +109,7 @@ def _frozen(fitted: FineTuned, units: tuple[Units, Units]) -> _Source:
     train_states, valid_states = (fitted.all_states(part) for part in units)
     mean = train_states.double().mean(0)
     deviation = train_states.double().std(0, correction=0)
-    deviation = torch.where(deviation > 0, deviation, 1.0)
+    deviation = torch.where(deviation > 1e-6 * mean.abs(), deviation, 1.0)  # less is rounding
     learnt, valid = (((states.double() - mean) / deviation).float() for states in (train_states, valid_states))
     head = fitted.head
 

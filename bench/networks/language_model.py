@@ -21,7 +21,7 @@ from .chunks import Reading
 from .engine import Engine
 from .families import Head
 from .finetuning import FineTuned, fine_tune
-from .saving import save
+from .saving import check_saving, save
 from .settings import NETWORK, training_values
 from .tokens import Tokens
 
@@ -278,6 +278,10 @@ class LanguageModel(Engine):
         )
         fitted.save = functools.partial(save, fitted)
         return fitted
+
+    def check_saving(self) -> None:
+        """Raise ConfigError where what `fit` returns cannot be saved."""
+        check_saving(self.name, self.network, self.source)
 
     def _need_head(self, head: Head) -> None:
         if self.head != head:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import BaserateError, DataError
+from ..errors import BaserateError, DataError, Diverged
 from ..progress import activity
 from ..types import IntArray
 from .batches import is_memory
@@ -128,7 +128,7 @@ def train(
     lowest loss where scores are equal or undefined. Training ends after `patience` epochs in which neither was better
     than before. Nothing depends on, or changes, torch's global random state. With a `state_file` its state is written
     there after each epoch, and a later call goes on from it to the same weights, unless it is of another `setting_of`.
-    Raises BaserateError where a loss is not finite or there is nothing to train on.
+    Raises Diverged where a loss is not finite, and BaserateError where there is nothing to train on.
     """
     if objective.n < 1:
         raise BaserateError(f"{doing}: there are no training examples")
@@ -168,7 +168,7 @@ def train(
                     group["lr"] = lr * share
                 loss = _backward(objective, optimizer, index, state, devices, doing)
                 if not math.isfinite(loss):
-                    raise BaserateError(
+                    raise Diverged(
                         f"{doing}: the loss is not finite in epoch {epoch}; try a learning rate below {recipe.lr:g}"
                     )
                 nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -180,7 +180,7 @@ def train(
             with torch.no_grad():
                 valid_loss, score = objective.valid()
             if not math.isfinite(valid_loss):
-                raise BaserateError(
+                raise Diverged(
                     f"{doing}: the validation loss is not finite after epoch {epoch}; "
                     f"try a learning rate below {recipe.lr:g}"
                 )
@@ -214,7 +214,9 @@ def _backward(
     NaN or infinity where the loss of a part is; then the gradients are of no use.
     """
     before = _random(devices)
+    loss: Tensor | None
     while True:
+        loss = None  # what is left of a try that ran out of memory goes before the next
         optimizer.zero_grad(set_to_none=True)
         whole = 0.0
         try:

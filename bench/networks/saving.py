@@ -79,11 +79,8 @@ def save(
     `transform` is that of the targets the network learnt. Raises ConfigError where the network was not opened from a
     folder of files, whose configuration and tokenizer are needed, and DataError where the folder cannot be written.
     """
-    source, network = fitted.source, fitted.network
-    if source is None or not hasattr(network, "save_pretrained"):
-        raise ConfigError(
-            f"{fitted.name}: was not opened from a checkpoint that transformers reads, so it cannot be saved"
-        )
+    network = fitted.network
+    source = check_saving(fitted.name, network, fitted.source)
     head = SavedHead(
         fitted.reads,
         fitted.pooling,
@@ -114,6 +111,13 @@ def save(
             beside.rename(folder)
     except OSError as error:
         raise DataError(f"{folder}: the model cannot be saved ({error.strerror or error})") from error
+
+
+def check_saving(name: str, network: nn.Module, source: Path | None) -> Path:
+    """Return the folder that a network was opened from. Raises ConfigError where `save` could not write such a one."""
+    if source is None or not hasattr(network, "save_pretrained"):
+        raise ConfigError(f"{name}: was not opened from a checkpoint that transformers reads, so it cannot be saved")
+    return source
 
 
 def read_head(folder: Path) -> SavedHead:

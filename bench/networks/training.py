@@ -55,8 +55,8 @@ def fit_module(
     """Return the epoch, counted from 1, with the lowest `valid_loss`, leaving its weights in `module`, in eval mode.
 
     `batch_loss(index)` is the mean loss of the training examples at `index` out of `n`; `valid_loss()` is called after
-    each epoch in eval mode without gradients. It is trained by `loop.train`, each batch as one. Raises BaserateError
-    where a loss is not finite or there is nothing to train on.
+    each epoch in eval mode without gradients. It is trained by `loop.train`, each batch as one. Raises Diverged
+    where a loss is not finite, and BaserateError where there is nothing to train on.
     """
     recipe = Recipe(lr, epochs, batch_size, warmup, weight_decay, patience)
     return train(module, Whole(batch_loss, valid_loss, n), recipe, seed=seed, doing=doing).best

@@ -22,28 +22,38 @@ from .tokens import States, TokenStates
 SAMPLED = 1000
 """How many training examples tell the principal components of the states of tokens."""
 
-FLOOR = 1e-5
-"""The variance, in units of that of a feature, below which a component counts as noise."""
+FLOOR = 0.3
+"""What is added to the variance of each component, as a share of the largest, where there is one example a feature."""
+
+SPANNED = 1e-7
+"""The variance, as a share of the largest, up to which a component is one that train does not span."""
 
 
 class Whitened(nn.Module):
-    """Turns features or states, (.., d), to their principal components on train, and scales these alike.
+    """Turns features or states, (.., d), to their principal components on train, scaled the more alike the larger `n`.
 
-    Embeddings vary a hundred times more along some directions than along others, where a gradient step sees little;
-    what varies less than FLOOR stays small. A feature that is constant on train becomes 0.
+    Embeddings vary a hundred times more along some directions than along others, where a gradient step sees little.
+    But from few examples, `n`, small variances are not known, and what is made large there is noise: each component is
+    divided by the root of its variance plus FLOOR * d / n of the largest. Directions that train does not span become
+    0, as does a feature that is constant on train. The total variance is that of standardised features.
     """
 
     mean: Tensor
     turn: Tensor
 
-    def __init__(self, blocks: Iterable[NDArray[Any]]) -> None:
+    def __init__(self, blocks: Iterable[NDArray[Any]], n: int) -> None:
         super().__init__()
         mean, covariance = _moments(blocks)
         deviation = np.sqrt(np.diag(covariance))
         varies = deviation > 1e-6 * np.abs(mean)
         factor = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
         variance, directions = np.linalg.eigh(factor[:, None] * covariance * factor)
-        turn = factor[:, None] * directions / np.sqrt(np.maximum(variance, 0.0) + FLOOR)
+        spanned = variance > SPANNED * max(variance[-1], SPANNED)
+        floor = FLOOR * len(mean) / n * variance[-1]
+        scale = np.where(spanned, 1 / np.sqrt(np.where(spanned, variance, 1.0) + floor), 0.0)
+        left = (variance * scale**2).sum()
+        scale *= np.sqrt(variance[spanned].sum() / left) if left else 0.0
+        turn = factor[:, None] * directions * scale
         for name, values in (("mean", mean), ("turn", turn)):
             self.register_buffer(name, torch.from_numpy(values).to(torch.get_default_dtype()))
 
@@ -57,7 +67,7 @@ class Dense(nn.Module):
 
     def __init__(self, x: NDArray[Any], layers: nn.Module) -> None:
         super().__init__()
-        self.whitened = Whitened(x[at : at + ROWS] for at in range(0, len(x), ROWS))
+        self.whitened = Whitened((x[at : at + ROWS] for at in range(0, len(x), ROWS)), len(x))
         self.layers = layers
         self.width = x.shape[1]
 
@@ -75,7 +85,7 @@ class OfTokens(nn.Module):
 
     def __init__(self, x: TokenStates, pool: nn.Module, head: nn.Module) -> None:
         super().__init__()
-        self.whitened = Whitened(_sampled(x))
+        self.whitened = Whitened(_sampled(x), len(x))
         self.pool = pool
         self.head = head
         self.width = x.width

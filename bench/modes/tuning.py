@@ -170,7 +170,7 @@ def _attempt(
     learnt = job.split.train.targets[job.train_rows(seed)]
     balanced = trial.settings.get("class_weights") == "balanced"
     parts = {"train_loss": learnt, "valid_loss": job.split.valid.targets}
-    blind = {k: blind_loss(y, job.n_classes, learnt=learnt, balanced=balanced) for k, y in parts.items()}
+    blind = {k: blind_loss(y, job.n_classes, learnt=learnt, balanced=balanced) for k, y in parts.items() if len(y)}
     return made, collapse(made.valid, made.history, blind)
 
 

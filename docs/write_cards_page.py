@@ -110,7 +110,7 @@ _ABOUT: Mapping[str, Mapping[str, str]] = {
         "name": "the name of the preset",
         "valid_fraction": "the share that is moved from train to valid where the rule has no valid part",
         "valid_similarity": "with it, valid is that share of train, by whole families of such relatives",
-        "cluster_similarity": "families of such relatives are what intervals resample",
+        "cluster_similarity": "families of such relatives are what intervals sample",
     },
     "expect": {
         "train": "the number of rows of train, or a list of one for each class",

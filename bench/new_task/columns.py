@@ -39,7 +39,6 @@ SPECIES = ("species", "organism", "genome", "assembly", "taxon")
 PLACE = ("start", "end", "pos", "position", "strand", "chromstart", "chromend", "txstart", "txend", "ref", "alt")
 REF = ("ref", "reference", "ref_allele")
 ALT = ("alt", "alternate", "alt_allele")
-SEQUENCE = ("sequence", "seq", "dna", "dna_sequence", "sequences", "dnaseq", "nucleotides", "oligo", "window")
 PLAIN_SEQUENCE = ("sequence", "sequences", "dna_sequence", "dnaseq")
 """The same for the DNA."""
 REFERENCE = ("ref", "reference", "wt", "wildtype", "wild_type", "original", "real", "natural", "native")

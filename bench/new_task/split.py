@@ -148,7 +148,7 @@ def row_by_row(roles: Roles) -> str:
     roles.guesses = [guess for guess in roles.guesses if guess.key != "group"]
     cluster = roles.columns[column] if column else _group(roles)
     if cluster is not None:
-        roles.take("cluster", cluster, f"{len(cluster.counts):,} recurring values; resampled by the bootstrap")
+        roles.take("cluster", cluster, f"{len(cluster.counts):,} recurring values; what intervals sample")
     group: str | list[str] = ids if roles.form != "sequences" else ids[0] if ids else "row"
     roles.guesses.append(Guess("group", group, "each row, since the file's own split stays as it is"))
     same = f"one value of {column!r}" if column else "one sequence" if roles.form == "sequences" else "one place"
@@ -175,13 +175,13 @@ def _by_chromosome(
         several = "equal sequences occur on several chromosomes"
         if not _unfit_for_homology(roles):
             if group is not None:
-                roles.take("cluster", group, f"{len(group.counts):,} recurring values; resampled by the bootstrap")
+                roles.take("cluster", group, f"{len(group.counts):,} recurring values; what intervals sample")
             return _by_homology(roles, several)
         roles.notes.append(f"{several}, so some may be in both train and test: `baserate audit` counts them")
         roles.take("group", chrom, f"{several}, so chromosomes are the groups")
         out = [Guess("rule", "by_group", reason)]
         if group is not None:
-            roles.take("cluster", group, f"{len(group.counts):,} recurring values; resampled by the bootstrap")
+            roles.take("cluster", group, f"{len(group.counts):,} recurring values; what intervals sample")
         group = None
     else:
         roles.taken[chrom.name] = "strata"

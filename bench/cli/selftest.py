@@ -11,7 +11,7 @@ from .options import json_option
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Simulate each rate 2,000 times, not 200: about half an hour.")
+@click.option("--full", is_flag=True, help="Simulate each rate 2,000 times, not 200: ten times as long.")
 @json_option
 def selftest(full: bool, as_json: bool) -> int:
     """Show by simulation whether intervals cover and verdicts err as often as they say; exit with 1 if not.
@@ -21,7 +21,7 @@ def selftest(full: bool, as_json: bool) -> int:
 
     \b
     Examples:
-      baserate selftest                  two minutes
+      baserate selftest                  half a minute
       baserate selftest --full --json    the figures of docs/statistics.md
     """
     from ..selftest import every_claim

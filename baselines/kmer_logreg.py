@@ -12,7 +12,7 @@ from baserate.settings import among
 
 @baseline(
     "kmer_logreg",
-    version=1,
+    version=2,
     modes={"from_scratch": {}},
     description="A linear model of the frequencies of all words of 1 to max_k bases; for a variant, of their change.",
     search={

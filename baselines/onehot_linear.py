@@ -22,7 +22,7 @@ def _features_for(train: Inputs) -> Features:
 
 @baseline(
     "onehot_linear",
-    version=1,
+    version=2,
     modes={"from_scratch": {}},
     description="A linear model of the base at every position, aligned at the window's centre; for a variant, of the "
     "bases that change.",

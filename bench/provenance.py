@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def sources(first: Path) -> frozenset[Path]:
 def _imported(file: Path) -> list[list[str]]:
     """Return the parts after 'baserate' of every name in it that the file imports, including attributes."""
     names = []
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in _statements(file):
         if not isinstance(node, ast.ImportFrom):
             continue
         parts = (node.module or "").split(".") if node.module else []
@@ -90,6 +90,16 @@ def _imported(file: Path) -> list[list[str]]:
     return names
 
 
+def _statements(file: Path) -> Iterator[ast.AST]:
+    """Yield every statement of the file. An import is one, and expressions, which hold none, take most of a walk."""
+    waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        inner = (ast.stmt, ast.ExceptHandler, ast.match_case)
+        waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, inner)]
+
+
 def _is_ours(file: Path) -> bool:
     specs = [importlib.util.find_spec(f"baserate.{name}") for name in ("tasks", "models", "baselines")]
     folders = [Path(place).resolve() for spec in specs if spec for place in spec.submodule_search_locations or ()]
@@ -101,7 +111,7 @@ def _beside(file: Path) -> list[Path]:
     if _ROOT in file.resolve().parents:
         return []
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in _statements(file):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

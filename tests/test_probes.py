@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from baserate.errors import ConfigError, DataError
-from baserate.probes.linear import Path, _path, _ridge, fit_probe, logistic_path
+from baserate.probes._ridge import ridge_steps
+from baserate.probes.linear import Path, _path, fit_probe, logistic_path
 
 PENALTIES = (1e-4, 1e-2, 1.0)
 
 
 def ridge_path(x: Any, y: NDArray[Any], penalties: tuple[float, ...], *, tolerance: float = 1e-10) -> Path:
-    return _path(_ridge(x, y, penalties, tolerance=tolerance), penalties)
+    return _path(ridge_steps(x, y, penalties, tolerance=tolerance), penalties)
 
 
 def _features(n: int, d: int, *, seed: int = 0) -> NDArray[np.float64]:
@@ -75,18 +76,21 @@ def test_ridge_equals_scikit_learn(form: str) -> None:
         np.testing.assert_allclose(b[0], peer.intercept_, atol=1e-4)
 
 
-@pytest.mark.parametrize("leading", [4, 100])
+@pytest.mark.parametrize("widest", [4, 100])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("n", [300, 9])
 def test_beyond_the_exact_size_the_path_is_walked_to_the_same_place(
-    monkeypatch: pytest.MonkeyPatch, leading: int
+    monkeypatch: pytest.MonkeyPatch, widest: int, sparse: bool, n: int
 ) -> None:
-    x = _features(300, 12)
-    y = x[:, 0] * 2 + np.random.default_rng(5).standard_normal(300)
+    x = _features(n, 12)
+    y = x[:, 0] * 2 + np.random.default_rng(5).standard_normal(n)
     labels = _labels(x, 3)
     exact = ridge_path(x, y, PENALTIES), logistic_path(x, labels, 3, PENALTIES, tolerance=1e-12)
-    monkeypatch.setattr("baserate.probes._descent.EXACT", 4)
-    monkeypatch.setattr("baserate.probes.linear.EXACT", 4)
-    monkeypatch.setattr("baserate.probes._descent.LEADING", leading)
+    monkeypatch.setattr("baserate.probes._ridge.EXACT", 4)
+    monkeypatch.setattr("baserate.probes._descent.ALL", 4)
+    monkeypatch.setattr("baserate.probes._descent.WIDEST", widest)
     monkeypatch.setattr("baserate.probes._descent.RANK", 5)
+    x = csr_matrix(x) if sparse else x
     walked = ridge_path(x, y, PENALTIES, tolerance=1e-14), logistic_path(x, labels, 3, PENALTIES, tolerance=1e-12)
     for a, b in zip(exact, walked, strict=True):
         np.testing.assert_allclose(a.coefficients, b.coefficients, atol=1e-3)
@@ -238,7 +242,7 @@ def test_several_outputs_are_as_many_ridges_of_one_penalty(form: str, monkeypatc
     n, d = (60, 90) if form == "wide" else (200, 20)
     x = _features(n, d)
     if form == "walked":
-        monkeypatch.setattr("baserate.probes.linear.EXACT", 5)
+        monkeypatch.setattr("baserate.probes._ridge.EXACT", 5)
     rng = np.random.default_rng(5)
     # Outputs in other units must count alike.
     y = (x @ rng.standard_normal((d, 3)) + rng.standard_normal((n, 3))) * [1, 1000, 0.01] + [7, 0, 0]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,51 +25,46 @@ Loss = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 Step = tuple[float, FloatArray, FloatArray]
 """A penalty with its coefficients (k, d) and intercepts (k,)."""
 
-EXACT = 2048
-"""The largest matrix whose eigenvectors are all computed."""
-LEADING = 8192
-"""The largest covariance whose leading eigenvectors are computed; beyond it, columns are scaled by their variances."""
-RANK = 256
-"""How many leading eigenvectors that is."""
+ALL = 512
+"""The most columns whose covariance has all its eigenvectors computed."""
+RANK = 64
+"""How many of them are computed beyond that: more would cost more than the steps that they spare."""
+WIDEST = 2**18
+"""The most columns for which any are; beyond it, columns are scaled by their variances."""
+SMALL = 2**24
+"""The most entries of features whose products are faster on one thread: others wait longer than they work."""
+STEPS = 4
+"""How many products with the covariance that takes."""
 ROWS = 8192
 """How many rows, or columns, are dense in memory at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Features (n, d) to fit on, centred at `centre`, and the way back to the features that they were made from.
+    """The spread of features (n, d) around their mean `centre`: what coordinates to fit in are made from.
 
-    Their covariance is `spread` (r,) along `vectors` (d, r) and `rest` along everything else; without vectors it is
-    `rest` (d,) along each axis.
+    Their covariance is `spread` (r,) along `vectors` (d, r) and about `rest` (1,) along everything else; without
+    vectors it is `rest` (d,) along each axis.
     """
 
-    x: Features
     centre: FloatArray
     spread: FloatArray
-    vectors: NDArray[Any]
+    vectors: FloatArray
     rest: FloatArray
-    back: Callable[[FloatArray], FloatArray] | None = None
 
 
-def space_of(x: Features, *, precision: Any) -> Space:
-    """Return the space to fit in: that of the rows where they are few, else that of the columns.
-
-    The eigenvectors of the covariance are all computed up to 2048 columns, the leading 256 up to 8192, none beyond.
-    """
-    n, d = x.shape
+def space_of(x: Features) -> Space:
+    """Return the space of the features: all eigenvectors up to 512 columns, else the leading 64."""
+    d = x.shape[1]
     mean, deviation = moments(x)
-    if n < d and n <= EXACT:
-        z, back = _rows_space(x, mean)
-        return Space(z, np.zeros(z.shape[1]), np.zeros(0), np.zeros((z.shape[1], 0)), (z * z).mean(axis=0), back)
-    if d <= EXACT:
-        values, vectors = np.linalg.eigh(_covariance(x, mean, precision=precision))
-        return Space(x, mean, np.maximum(values.astype(np.float64), 0), vectors, np.zeros(1))
-    if d <= LEADING:
-        covariance = _covariance(x, mean, precision=np.float32)
-        values, vectors = _leading(covariance)
-        rest = max(float(np.trace(covariance, dtype=np.float64) - values.sum()), 0) / (d - RANK)
-        return Space(x, mean, np.maximum(values, 0), vectors, np.full(1, rest))
-    return Space(x, mean, np.zeros(0), np.zeros((d, 0)), deviation**2)
+    if d > WIDEST:
+        return Space(mean, np.zeros(0), np.zeros((d, 0)), deviation**2)
+    if d <= ALL:
+        values, vectors = np.linalg.eigh(covariance(x, mean, precision=x.dtype))
+        return Space(mean, np.maximum(values.astype(np.float64), 0), vectors.astype(np.float64), np.zeros(1))
+    values, vectors = _leading(x, mean)
+    others = max(min(x.shape) - len(values), 1)
+    return Space(mean, values, vectors, np.full(1, max(float((deviation**2).sum() - values.sum()), 0) / others))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +76,7 @@ class Coordinates:
     """
 
     turn: FloatArray
-    vectors: NDArray[Any]
+    vectors: FloatArray
     unit: FloatArray
     unit_rest: FloatArray
     unit_b: FloatArray
@@ -130,15 +128,16 @@ def walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float],
     from scipy.optimize import minimize
 
     order = from_strongest(penalties)
-    space = space_of(x, precision=x.dtype)
-    mean = moments(x)[0] if space.back else space.centre
-    k, precision = len(start), space.x.dtype
-    w, b = np.zeros((k, len(space.centre))), start.astype(np.float64)
+    threads = _one_thread if math.prod(x.shape) <= SMALL else nullcontext
+    with threads():
+        space = space_of(x)
+    k, precision = len(start), x.dtype
+    w, b = np.zeros((k, x.shape[1])), start.astype(np.float64)
     advance = activity("fitting a linear model", x.shape[0] * len(order))
-    transposed = space.x.T
+    transposed = x.T
 
     def evaluate(w: FloatArray, b: FloatArray, penalty: float) -> tuple[float, FloatArray, FloatArray, FloatArray]:
-        outputs = np.asarray(space.x @ w.T.astype(precision), dtype=np.float64) + (b - w @ space.centre)
+        outputs = np.asarray(x @ w.T.astype(precision), dtype=np.float64) + (b - w @ space.centre)
         value, residual, curvature = loss(outputs)
         total = residual.sum(axis=0)
         gradient = np.asarray(transposed @ residual.astype(precision), dtype=np.float64).T
@@ -159,35 +158,27 @@ def walk(x: Features, loss: Loss, start: FloatArray, penalties: Sequence[float],
             return value, change.gradient(gradient, total)
 
         options = {"ftol": tolerance, "gtol": 0.0, "maxiter": 1000, "maxcor": 20}
-        result = minimize(objective, change.pack(w, b), jac=True, method="L-BFGS-B", options=options)
+        with threads():
+            result = minimize(objective, change.pack(w, b), jac=True, method="L-BFGS-B", options=options)
         w, b = change.unpack(result.x)
-        coefficients = w if space.back is None else space.back(w)
-        # The fit is of centred features, in either space.
-        yield penalty, coefficients, b - coefficients @ mean
+        # The fit is of centred features.
+        yield penalty, w, b - w @ space.centre
         advance(x.shape[0])
 
 
-def _rows_space(x: Features, mean: FloatArray) -> tuple[FloatArray, Callable[[FloatArray], FloatArray]]:
-    """Return centred `x` (n < d) in the directions that it spans, (n, r), and the map of (k, r) weights back."""
-    n, d = x.shape
-    inner = np.zeros((n, n))
-    by_column: Any = x if isinstance(x, np.ndarray) else x.tocsc()
-    for at in range(0, d, ROWS):
-        block = by_column[:, at : at + ROWS]
-        block = (block if isinstance(x, np.ndarray) else block.toarray()).astype(np.float64) - mean[at : at + ROWS]
-        inner += block @ block.T
-    values, vectors = np.linalg.eigh(inner)
-    spanned = values > 1e-12 * max(values[-1], 1e-300)
-    length, vectors = np.sqrt(values[spanned]), vectors[:, spanned]
+@functools.cache
+def _libraries() -> Any:
+    from threadpoolctl import ThreadpoolController
 
-    def back(w: FloatArray) -> FloatArray:
-        by_row = (w / length) @ vectors.T
-        return np.asarray((x.T @ by_row.T).T - np.outer(by_row.sum(axis=1), mean), dtype=np.float64)
-
-    return vectors * length, back
+    return ThreadpoolController()
 
 
-def _covariance(x: Features, mean: FloatArray, *, precision: Any) -> NDArray[Any]:
+def _one_thread() -> AbstractContextManager[Any]:
+    """Return a context in which products of matrices use one thread."""
+    return _libraries().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+def covariance(x: Features, mean: FloatArray, *, precision: Any) -> NDArray[Any]:
     """Return the (d, d) covariance of `x`, accumulated over dense blocks of rows in `precision`."""
     total = np.zeros((x.shape[1], x.shape[1]), dtype=precision)
     shift = mean.astype(precision)
@@ -199,14 +190,20 @@ def _covariance(x: Features, mean: FloatArray, *, precision: Any) -> NDArray[Any
     return total
 
 
-def _leading(covariance: NDArray[np.float32]) -> tuple[FloatArray, NDArray[np.float32]]:
-    """Return approximately the largest 256 eigenvalues with their vectors (d, 256), by subspace iteration."""
-    rng = np.random.default_rng(0)
-    basis = rng.standard_normal((len(covariance), RANK)).astype(np.float32)
-    for _ in range(4):
-        basis = np.linalg.qr(covariance @ basis)[0]
-    values, turn = np.linalg.eigh(basis.T @ covariance @ basis)
-    return values.astype(np.float64), basis @ turn
+def _leading(x: Features, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return about the largest 64 eigenvalues of the covariance of `x`, with their vectors (d, 64): subspace iteration.
+
+    The covariance is never made: each of its products is two with `x` (Halko et al. 2011, algorithm 4.4).
+    """
+    centre = mean.astype(x.dtype)
+    rank = min(RANK, min(x.shape))
+    basis = np.random.default_rng(0).standard_normal((x.shape[1], rank)).astype(x.dtype)
+    for _ in range(STEPS):
+        outputs = x @ basis - centre @ basis
+        basis = np.linalg.qr(x.T @ outputs - np.outer(centre, outputs.sum(axis=0)))[0]
+    outputs = (x @ basis - centre @ basis).astype(np.float64)
+    values, turn = np.linalg.eigh(outputs.T @ outputs / x.shape[0])
+    return np.maximum(values, 0), basis.astype(np.float64) @ turn
 
 
 def moments(x: Features) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,8 @@ from ..errors import DataError
 from ..settings import Setting, is_positive
 from ..types import FloatArray
 from ._checks import check_features, check_targets, require_finite
-from ._descent import EXACT, ROWS, Features, Loss, Step, from_strongest, moments, space_of, walk
+from ._descent import ROWS, Features, Loss, Step, moments, walk
+from ._ridge import ridge_steps
 from .probe import probe, scored
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
@@ -129,6 +130,7 @@ def _are_penalties(value: object) -> bool:
     "linear",
     description="Logistic regression, or ridge for measurements, on standardised features; the L2 penalty is the one "
     "with the lowest loss on valid.",
+    version=2,
     settings={
         "penalties": Setting(
             PENALTIES,
@@ -161,12 +163,14 @@ def _learnable(
     """Return a function that makes a probe from coefficients, intercepts and penalty, and the fits along the path."""
     if not n_classes:
         if y.ndim == 1:
-            return lambda w, b, penalty: LinearProbe(w, b, penalty, 0, ()), _ridge(x, y, penalties, tolerance=1e-10)
+            return lambda w, b, penalty: LinearProbe(w, b, penalty, 0, ()), ridge_steps(
+                x, y, penalties, tolerance=1e-10
+            )
         y = y.astype(np.float64)
         unit = _deviation(y)
         return (
             lambda w, b, penalty: LinearProbe(w * unit[:, None], b * unit, penalty, 0, ()),
-            _ridge(x, y / unit, penalties, tolerance=1e-10),
+            ridge_steps(x, y / unit, penalties, tolerance=1e-10),
         )
     check_targets(y, n_classes)
     if y.ndim == 1:
@@ -222,31 +226,6 @@ def _logistic(
     if n_classes == 2:
         return walk(x, _binary(y[:, None].astype(np.float64)), prior[1:] - prior[:1], penalties, tolerance)
     return walk(x, _multinomial(y, n_classes), prior - prior.mean(), penalties, tolerance)
-
-
-def _ridge(x: Features, y: NDArray[Any], penalties: Sequence[float], *, tolerance: float) -> Iterator[Step]:
-    """Yield the ridge regression of `y` (n,) or (n, k) on `x` for each penalty, by one eigendecomposition.
-
-    The loss is half the mean squared error. Where neither side of `x` is at most EXACT, the path is walked.
-    """
-    y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-    if not np.isfinite(y).all():
-        raise DataError(f"training target of row {int(np.argmin(np.isfinite(y).all(axis=1)))} is not finite")
-    offset = y.mean(axis=0)
-    n, d = x.shape
-    if min(n, d) > EXACT:
-        yield from walk(x, _squared(y), offset, penalties, tolerance)
-        return
-    space = space_of(x, precision=np.float64)
-    mean = moments(x)[0] if space.back else space.centre
-    # The targets are centred, so the features need not be.
-    target = sum((y - offset)[at : at + ROWS].T @ space.x[at : at + ROWS] for at in range(0, n, ROWS)) / n
-    for penalty in from_strongest(penalties):
-        if space.back:
-            w = space.back(target / (space.rest + penalty))
-        else:
-            w = (target @ space.vectors) / (space.spread + penalty) @ space.vectors.T
-        yield penalty, w, offset - w @ mean
 
 
 def _scaled(x: Features, scale: FloatArray) -> Features:
@@ -315,15 +294,5 @@ def _multinomial(y: NDArray[np.int64], n_classes: int) -> Loss:
         value = float(np.mean(top + np.log(np.exp(outputs - top[:, None]).sum(axis=1)) - outputs[rows, y]))
         curvature = np.diag(chance.mean(axis=0)) - chance.T @ chance / len(y)
         return value, (chance - hot) / len(y), curvature
-
-    return loss
-
-
-def _squared(y: FloatArray) -> Loss:
-    """Return the loss of outputs (n, k): half the squared error, summed over them."""
-
-    def loss(outputs: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        residual = outputs - y
-        return 0.5 * float((residual**2).sum() / len(y)), residual / len(y), np.eye(y.shape[1])
 
     return loss

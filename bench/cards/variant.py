@@ -21,7 +21,7 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
 
     `shots` is the number of training examples per class, and `transform` what models learn in place of measurements;
     `split` names one of `rules`, and the other settings are that rule's; with `cluster_similarity` families of such
-    relatives are what intervals resample. The name lists all settings, so that results are never mixed with the task's
+    relatives are what intervals leave out whole. The name lists all settings, so that results are never mixed with the task's
     own. Raises ConfigError naming the setting.
     """
     where = f"task {task.name!r}"

@@ -1,4 +1,4 @@
-"""Families of related sequences: a split that never divides them, and the clusters that an interval resamples."""
+"""Families of related sequences: a split that never divides them, and the clusters that an interval leaves out whole."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class by_homology:
 
 @dataclass(frozen=True)
 class with_families:
-    """Splits by another rule; families of `similarity` or more are the clusters that intervals resample."""
+    """Splits by another rule; families of `similarity` or more are the clusters that intervals leave out whole."""
 
     version: ClassVar[int] = 1
     rule: SplitRule
@@ -105,7 +105,7 @@ def families_of(rule: object, examples: Examples) -> StrArray | None:
 def with_clusters(rule: object, examples: Examples) -> Examples:
     """Return the examples with the families that the rule knows joined to their clusters; without any, the same.
 
-    Rows of a family are not independent observations, so the interval resamples whole families.
+    Rows of a family are not independent observations, so the interval leaves out whole families.
     """
     known = families_of(rule, examples)
     return examples if known is None else replace(examples, clusters=units(examples, examples.clusters, known))

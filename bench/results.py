@@ -79,6 +79,7 @@ class Predictions:
 
     `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score. `scored`
     (n,) is False where the model cannot score an example by its rule (None: it scores all); its scores there are NaN.
+    `coarser` (n,) are units that clusters lie in, such as chromosomes, where the task declares them.
     """
 
     ids: StrArray
@@ -88,6 +89,7 @@ class Predictions:
     scores: FloatArray
     seeds: tuple[int, ...]
     scored: NDArray[np.bool_] | None = None
+    coarser: StrArray | None = None
 
     def to_frame(self) -> DataFrame:
         """Return a pandas table with a row per seed and example: id, target, cluster, strata, seed, scores."""
@@ -198,6 +200,23 @@ class Components:
 
 
 @dataclass(frozen=True)
+class Coarser:
+    """The interval of a value with coarser units as the sample; `reason` says why there is none.
+
+    There are `n_clusters` of them, which count as `n_effective` of one size; `se_test` is the standard error over them,
+    and `df` the degrees of freedom with the noise of training.
+    """
+
+    low: float | None
+    high: float | None
+    n_clusters: int
+    n_effective: float | None = None
+    se_test: float | None = None
+    df: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A metric's value with its interval; `value` is None where undefined, and `reason` says why.
 
@@ -205,6 +224,7 @@ class Estimate:
     whose `n_clusters` clusters count as `n_effective` of one size, and that of training, with standard errors `se_test`
     and `se_seed` and `df` degrees of freedom together. `trained` is the interval of these trained models, by test
     sampling alone. Estimates from before these were stored have one of the latter kind, by the `method` that they name.
+    `coarser` is the interval over the task's coarser units, where it declares them.
     """
 
     metric: str
@@ -222,10 +242,13 @@ class Estimate:
     se_seed: float | None = None
     df: float | None = None
     trained: tuple[float, float] | None = None
+    coarser: Coarser | None = None
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Estimate:
         """Return the estimate from the JSON object of its fields."""
-        trained = value.get("trained")
-        more = {"per_seed": tuple(value["per_seed"]), "trained": None if trained is None else tuple(trained)}
+        trained, coarser = value.get("trained"), value.get("coarser")
+        more: dict[str, Any] = {"per_seed": tuple(value["per_seed"])}
+        more["trained"] = None if trained is None else tuple(trained)
+        more["coarser"] = None if coarser is None else Coarser(**coarser)
         return Estimate(**{**value, **more})

@@ -75,6 +75,8 @@ def yeast_coding() -> Task:
         sizes={"train": 6_944, "valid": 1_212, "test": 2_058},
         files=(YEAST,),
         requires="data",
+        unit="gene or intergenic region",
+        fixed="the two chromosomes",
         small=Subset(train=800, valid=250, test=600),
     )
 

@@ -133,11 +133,16 @@ def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, s
     description = str(about.get("description", ""))
     n_train = (about.get("sizes") or {}).get("train")
     verdict, why = audit_of(records)
-    newer = next((str(r.task["superseded_by"]) for r in records if r.task.get("superseded_by")), "")
     name, data, split = spec.task, spec.data, spec.split
     column = Column(name, name, data, split, seeds, fraction, metrics, description, n_train, transform=transform)
-    few: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
-    return replace(column, audit=verdict, audit_reasons=why, superseded_by=newer, budget=budget, **few)
+    stated: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
+    stated |= {key: _of_any(records, key) for key in ("superseded_by", "unit", "coarser")}
+    return replace(column, audit=verdict, audit_reasons=why, budget=budget, **stated)
+
+
+def _of_any(records: Sequence[Record], key: str) -> str:
+    """Return what the first record that says so has of its task, '' where none does: older records lack some keys."""
+    return next((str(r.task[key]) for r in records if r.task.get(key)), "")
 
 
 def _training(r: Record) -> tuple[tuple[int, ...], float, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ..types import SplitRule
 from .drawn import k_fold, stratified
-from .homology import by_homology, families, with_families
+from .homology import by_homology, coarser_units, families, with_families
 from .leaks import assert_no_leak
 from .load import check_split, load_split
 from .presets import by_preset
@@ -52,6 +52,7 @@ __all__ = [
     "by_preset",
     "by_stratum",
     "check_split",
+    "coarser_units",
     "draw_shots",
     "families",
     "few_shot",

@@ -1,4 +1,4 @@
-"""Families of related sequences: a split that never divides them, and the clusters that an interval leaves out whole."""
+"""Families of related sequences: a split that never divides them, and the clusters that intervals leave out whole."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..digests import digest
 from ..dna import similarity
-from ..errors import ConfigError, DataError
-from ..types import Examples, FloatArray, Inputs, IntArray, SplitRule, StrArray, strings
+from ..errors import ConfigError, DataError, nearest
+from ..types import Examples, FloatArray, Inputs, IntArray, SplitRule, StrArray, Task, strings
 
 COVERAGE = similarity.COVERAGE
 """The share of the shorter of two sequences over which relatives are similar, unless a rule says otherwise."""
@@ -109,6 +109,30 @@ def with_clusters(rule: object, examples: Examples) -> Examples:
     """
     known = families_of(rule, examples)
     return examples if known is None else replace(examples, clusters=units(examples, examples.clusters, known))
+
+
+def coarser_units(task: Task, examples: Examples) -> StrArray | None:
+    """Return the coarser unit of each example (n,), named after the smallest id in it; None where the task has none.
+
+    Units that share a cluster are one. Raises DataError, naming the task, where the examples have no such column.
+    """
+    if not task.coarser:
+        return None
+    if task.coarser in examples.strata:
+        column = examples.strata[task.coarser]
+    elif task.coarser == "chromosome" and examples.intervals is not None:
+        column = examples.intervals.chrom
+    else:
+        known = [*examples.strata, *(["chromosome"] if examples.intervals is not None else [])]
+        raise DataError(
+            f"task {task.id}: coarser = {task.coarser!r}: "
+            + (
+                f"did you mean {near[0]!r}?"
+                if (near := nearest(task.coarser, known))
+                else f"there are {known or 'none'}"
+            )
+        )
+    return units(examples, examples.clusters, column)
 
 
 def similarity_to(examples: Examples, others: Examples, coverage: float) -> Any:

@@ -119,6 +119,7 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Group
         scores=np.concatenate([_whole(left, covered), _whole(right, covered)], axis=1),
         scored=np.concatenate([scored_mask(a), scored_mask(b)]),
         seeds=tuple(range(n_seeds)),
+        coarser=None,
     )
     kernels = [kernel_of(both, s, expression, double, 2 * (k + 1)) for s in range(n_seeds)]
 

@@ -63,6 +63,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         space=cell.space,
         budget=spec.budget,
         models=None if worker.models is None else record_folder(worker.models, spec),
+        resample=spec.resample,
+        draws=spec.seeds,
     )
     size = worker.protocol.replicates if mode.trains else 0
     with isolated(network=not cell.card.baseline):

@@ -25,7 +25,8 @@ class RunSpec:
     with their values, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule
     or probe, and the split rule declare, and those of the transform of the targets and of the trials of a budget, if
     any: they change when the computation changes, not when code is tidied. `budget` is the number of trials from which
-    settings are chosen on valid, 1 for the defaults.
+    settings are chosen on valid, 1 for the defaults. `resample` says how seeds draw training sets of their own, ''
+    where each sees its share of one.
     """
 
     task: str
@@ -41,15 +42,17 @@ class RunSpec:
     limit: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     budget: int = 1
+    resample: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object that `RunSpec.from_json` reads back.
 
-        Runs before versions were declared have none, and a run without tuning has no budget.
+        Runs before versions were declared have none, a run without tuning has no budget, and most have no resample.
         """
         value = asdict(self) | {"seeds": list(self.seeds)}
         unstated = {"versions"} if not self.versions else set()
         unstated |= {"budget"} if self.budget == 1 else set()
+        unstated |= set() if self.resample else {"resample"}
         return {k: v for k, v in value.items() if k not in unstated}
 
     @staticmethod

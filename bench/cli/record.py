@@ -100,6 +100,7 @@ def _protocol(record: Record) -> list[tuple[str, str]]:
         ("run", spec.hash),
         ("seeds", ", ".join(map(str, spec.seeds))),
         ("training share", f"{spec.train_fraction:g}" if spec.train_fraction else "nothing is trained"),
+        ("resample", f"{spec.resample}: another training set for each seed" if spec.resample else ""),
         ("training examples", ", ".join(f"{choice.n_train:,}" for choice in record.choices or () if choice.n_train)),
         ("budget", trials if spec.train_fraction else ""),
         ("limit", str(spec.limit or "")),

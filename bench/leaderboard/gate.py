@@ -58,7 +58,7 @@ def gate(
 
 
 def _by_cell(records: Iterable[Record], side: str, model: str) -> dict[tuple[Any, ...], tuple[Column, Record]]:
-    """Return column and record by task, data, split, share of training data, transform, budget and mode."""
+    """Return column and record by task, data, split, what is trained on, transform, budget and mode."""
     whole = [r for r in records if not r.spec.limit and not r.model.get("baseline") and not r.model.get("twin_of")]
     named = [r for r in whole if not model or r.spec.model == model]
     if not named:
@@ -70,8 +70,8 @@ def _by_cell(records: Iterable[Record], side: str, model: str) -> dict[tuple[Any
     for c, members in columns_of(named).items():
         for r in members:
             spec = r.spec
-            transform = spec.versions.get("transform", "")
-            key = (spec.task, spec.data, spec.split, spec.train_fraction, transform, spec.budget, spec.mode)
+            training = spec.train_fraction, spec.resample, spec.versions.get("transform", "")
+            key = (spec.task, spec.data, spec.split, *training, spec.budget, spec.mode)
             if key in out and out[key][1].hash == r.hash:
                 continue  # what does not train stands in several columns
             if key in out:

@@ -79,7 +79,7 @@ def examples() -> Examples:
 def test_coarser_units_never_part_a_cluster() -> None:
     assert coarser_units(toy(), examples()) is None
     found = coarser_units(toy(coarser="chromosome"), examples())
-    assert found is not None and list(found) == ["x0", "x0", "x2", "x2", "x2", "x2"]
+    assert found is not None and list(found) == ["a", "a", "b", "b", "b", "b"]
 
 
 def test_a_coarser_unit_that_is_no_column_is_refused() -> None:
@@ -94,6 +94,41 @@ def test_stretches_are_named_by_the_middle_of_a_window() -> None:
 
 
 ARMS = [f"a{i}" for i in range(12)]
+BED = """[source]
+genome = "g.fa"
+bed = "w.bed"
+target = "label"
+locus = 1000
+{more}
+[split]
+rule = "all_test"
+"""
+
+
+def test_loci_of_a_card_are_clusters_and_not_given_twice(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    (tmp_path / "g.fa").write_text(">chr1\n" + "".join(rng.choice(list("ACGT"), 5000)) + "\n")
+    rows = [f"chr1\t{start}\t{start + 100}\t{i % 2}" for i, start in enumerate((0, 400, 930, 1200, 4100))]
+    (tmp_path / "w.bed").write_text("chrom\tstart\tend\tlabel\n" + "\n".join(rows) + "\n")
+    head = 'name = "loci"\nkind = "classification"\nclasses = ["0", "1"]\ncoarser = "chromosome"\n'
+    file = tmp_path / "loci.toml"
+    file.write_text(head + BED.format(more=""))
+    task = task_card(file)
+    test = load_split(task).test
+    assert list(test.clusters) == ["chr1:0", "chr1:0", "chr1:0", "chr1:1000", "chr1:4000"]
+    assert len(set(test.groups)) == 5 and task.unit == "locus of 1 kb"
+    for more, message in {
+        'cluster = "label"': "locus = 1000 and cluster = 'label' both say what the clusters are; leave one out",
+        'cluster = ["chrom"]': "leave one out",
+    }.items():
+        file.write_text(head + BED.format(more=more))
+        with pytest.raises(BaserateError, match=message):
+            task_card(file)
+    file.write_text(head + BED.format(more="").replace("locus = 1000", "locus = -1"))
+    with pytest.raises(BaserateError, match="locus = -1; expected a number of bp above 0"):
+        task_card(file)
+
+
 CARD = """name = "toy"
 kind = "classification"
 classes = ["0", "1"]

@@ -112,27 +112,34 @@ def with_clusters(rule: object, examples: Examples) -> Examples:
 
 
 def coarser_units(task: Task, examples: Examples) -> StrArray | None:
-    """Return the coarser unit of each example (n,), named after the smallest id in it; None where the task has none.
+    """Return the coarser unit of each example (n,); None where the task has none.
 
-    Units that share a cluster are one. Raises DataError, naming the task, where the examples have no such column.
+    Units that share a cluster are one, with the name of the first. Raises DataError as `coarser_column` does.
+    """
+    if (column := coarser_column(task, examples)) is None:
+        return None
+    names, unit = np.unique(column.astype(str), return_inverse=True)
+    clusters, cluster = np.unique(examples.clusters.astype(str), return_inverse=True)
+    part = components(unit, len(names) + cluster, size=len(names) + len(clusters))
+    _, first, of_unit = np.unique(part[: len(names)], return_index=True, return_inverse=True)
+    return strings(names[first][of_unit][unit])
+
+
+def coarser_column(task: Task, examples: Examples) -> StrArray | None:
+    """Return the column that the task's `coarser` names (n,), None where it names none.
+
+    Raises DataError, naming the task, where the examples have no such column.
     """
     if not task.coarser:
         return None
     if task.coarser in examples.strata:
-        column = examples.strata[task.coarser]
-    elif task.coarser == "chromosome" and examples.intervals is not None:
-        column = examples.intervals.chrom
-    else:
-        known = [*examples.strata, *(["chromosome"] if examples.intervals is not None else [])]
-        raise DataError(
-            f"task {task.id}: coarser = {task.coarser!r}: "
-            + (
-                f"did you mean {near[0]!r}?"
-                if (near := nearest(task.coarser, known))
-                else f"there are {known or 'none'}"
-            )
-        )
-    return units(examples, examples.clusters, column)
+        return examples.strata[task.coarser]
+    if task.coarser == "chromosome" and examples.intervals is not None:
+        return examples.intervals.chrom
+    known = [*examples.strata, *(["chromosome"] if examples.intervals is not None else [])]
+    near = nearest(task.coarser, known)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+    raise DataError(f"task {task.id}: coarser = {task.coarser!r}: {advice}")
 
 
 def similarity_to(examples: Examples, others: Examples, coverage: float) -> Any:
@@ -144,9 +151,6 @@ def similarity_to(examples: Examples, others: Examples, coverage: float) -> Any:
 
 def units(examples: Examples, *columns: NDArray[Any]) -> StrArray:
     """Return for each example the smallest id among all that it is linked with, directly or not, by equal values."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     n = len(examples)
     rows, values, size = [], [], n
     for column in columns:
@@ -154,14 +158,23 @@ def units(examples: Examples, *columns: NDArray[Any]) -> StrArray:
         rows.append(np.arange(n))
         values.append(size + of_row)
         size += len(values_of_column)
-    links = np.concatenate(rows), np.concatenate(values)
-    part = connected_components(coo_matrix((np.ones(len(links[0])), links), shape=(size, size)), directed=False)[1][:n]
+    part = components(np.concatenate(rows), np.concatenate(values), size=size)[:n]
     ids = np.asarray(examples.ids)
     order = np.argsort(ids.astype(str), kind="stable")
     _, first, of_row = np.unique(part[order], return_index=True, return_inverse=True)
     out = strings([""] * n)
     out[order] = ids[order][first][of_row]
     return out
+
+
+def components(left: IntArray, right: IntArray, *, size: int) -> IntArray:
+    """Return the connected component of each of `size` nodes, of which `left` (links,) are linked to `right`."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_matrix((np.ones(len(left)), (left, right)), shape=(size, size))
+    part: IntArray = connected_components(links, directed=False)[1]
+    return part
 
 
 def classes_of(examples: Examples) -> FloatArray:

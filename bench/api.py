@@ -121,9 +121,10 @@ def run(
     those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number, a
     name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
     its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. By
-    `resample` 'train' each seed trains on another bootstrap sample of clusters, by 'train=disjoint' on its own. With
-    `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model` takes. `workers`
-    is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the call.
+    `resample` 'train' each seed trains on another bootstrap sample of clusters, by 'train=disjoint' on clusters of
+    its own. With `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model`
+    takes. `workers` is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the
+    call.
     """
     planned = cells_of(
         suite=suite,
@@ -260,11 +261,11 @@ def _results(
     from .plan import Protocol
     from .run import Grid
 
-    seeds = _seeds(protocol["seeds"]) or planned.seeds
+    shared = Protocol(**{**protocol, "seeds": _seeds(protocol["seeds"]) or planned.seeds}, grid=planned.grid)
     with _Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),
-            Protocol(**{**protocol, "seeds": seeds}, grid=planned.grid),
+            shared,
             cache_dir() if cache else None,
             audited=audit,
             refuse_leaks=refuse_leaks,

@@ -111,9 +111,10 @@ def _section(benchmark: str, tasks: Sequence[tuple[Task, Mapping[str, Any]]]) ->
 
 
 def _sample(task: Task) -> str:
-    """Return what a task's intervals are about: the unit, what stands beside, and what is fixed."""
+    """Return what a task's intervals are about: the unit, what stands beside, what is fixed, and the margin."""
     beside = f"{task.coarser} beside" if task.coarser else ""
-    return "; ".join(filter(None, [task.unit, beside, f"fixed: {task.fixed}" if task.fixed else ""]))
+    margin = "" if task.margin is None else f"margin {task.margin:g}"
+    return "; ".join(filter(None, [task.unit, beside, f"fixed: {task.fixed}" if task.fixed else "", margin]))
 
 
 def _classes(task: Task) -> str:

@@ -170,8 +170,9 @@ def test_a_card_says_what_is_a_sample(tmp_path: Path, keys: str, source: str, un
 
 def test_families_are_the_unit_of_a_split_that_knows_them(tmp_path: Path) -> None:
     assert card(tmp_path, split='rule = "by_homology"').unit == "family of similar sequences"
-    kept_unit, families = (find_task(f"yeast_coding.small({how})") for how in ("shots=8", "cluster_similarity=0.8"))
-    assert (kept_unit.unit, families.unit) == (get_task("yeast_coding").unit, "family of similar sequences")
+    few, families = (find_task(f"yeast_coding.small({how})") for how in ("shots=8", "cluster_similarity=0.8"))
+    assert (few.unit, families.unit) == (get_task("yeast_coding").unit, "family of similar sequences")
+    assert find_task(f"{tmp_path / 'toy.toml'}(split='all_test')").unit == "", "by families no longer, and nobody knows"
 
 
 @pytest.mark.parametrize(

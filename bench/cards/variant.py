@@ -59,7 +59,7 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
         split=rule,
         split_rule=repr(rule),
         transform=transform,
-        unit=FAMILY if knows_families(rule) else task.unit,
+        unit=FAMILY if knows_families(rule) else "" if task.unit == FAMILY else task.unit,
         sizes=sizes,
         small=None,
     )

@@ -73,7 +73,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     coarser = coarser_units(cell.task, test)
-    predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored, coarser)
+    columns = test.ids, test.targets, test.clusters, test.strata
+    predictions = Predictions(*columns, scores, spec.seeds, scored, coarser, spec.one_set)
     record = replace(
         unfinished,
         status="done",

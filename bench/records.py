@@ -291,7 +291,8 @@ def read_predictions(record: Record) -> Predictions:
     width = sum(n.startswith("target:") for n in column)
     targets = np.stack([column[f"target:{k}"] for k in range(width)], axis=1) if width else column["target"]
     coarser = strings(column["coarser"]) if "coarser" in column else None
-    return Predictions(ids, targets, clusters, strata, scores, seeds, column.get("scored"), coarser)
+    columns = ids, targets, clusters, strata
+    return Predictions(*columns, scores, seeds, column.get("scored"), coarser, record.spec.one_set)
 
 
 def _write_predictions(file: Path, predictions: Predictions) -> None:

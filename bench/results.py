@@ -61,6 +61,11 @@ class RunSpec:
         return RunSpec(**{**value, "seeds": tuple(value["seeds"])})
 
     @property
+    def one_set(self) -> bool:
+        """Whether the seeds' training sets were all drawn from one, in which they overlap."""
+        return self.resample == "train"
+
+    @property
     def hash(self) -> str:
         """The run's identity: 16 hex digits over every field."""
         return digest(canonical_json(self.to_json()))
@@ -82,7 +87,8 @@ class Predictions:
 
     `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score. `scored`
     (n,) is False where the model cannot score an example by its rule (None: it scores all); its scores there are NaN.
-    `coarser` (n,) are units that clusters lie in, such as chromosomes, where the task declares them.
+    `coarser` (n,) are units that clusters lie in, such as chromosomes, where the task declares them. `one_set` is
+    whether seeds resampled one training set: more seeds do not average out what another set would change.
     """
 
     ids: StrArray
@@ -93,6 +99,7 @@ class Predictions:
     seeds: tuple[int, ...]
     scored: NDArray[np.bool_] | None = None
     coarser: StrArray | None = None
+    one_set: bool = False
 
     def to_frame(self) -> DataFrame:
         """Return a pandas table with a row per seed and example: id, target, cluster, strata, seed, scores."""

@@ -18,6 +18,7 @@ from baserate.records import read_records
 from baserate.registry import baseline
 from baserate.results import RunSpec
 from baserate.splits import RESAMPLE, repeated, resampled
+from baserate.statistics import estimate
 from baserate.types import Examples, FloatArray, Inputs, StrArray, strings
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -163,6 +164,24 @@ def test_it_is_in_the_identity_only_where_it_was_asked_for(toy_card: Path, tmp_p
         "toy_motif@1 (train fraction 1, resample train)",
     ]
     assert len(table.rows) == 1, "a row is a model, whatever it was trained on"
+
+
+def test_draws_from_one_set_do_not_average_it_out(toy_card: Path, tmp_path: Path) -> None:
+    at = {"seeds": [0, 1, 2, 3, 4], "audit": False, "progress": False, "results": tmp_path}
+    for model in ("gc_content", "onehot_linear"):
+        for how in ("", *RESAMPLE):
+            br.evaluate(toy_card, model, "from_scratch", resample=how, **at)  # type: ignore[arg-type]
+    for record in read_records(tmp_path):
+        for e in record.estimates:
+            assert e.se_seed is not None
+            root = 1.0 if record.spec.resample == "train" else np.sqrt(5)
+            assert e.se_seed == pytest.approx(np.std(e.per_seed, ddof=1) / root)  # type: ignore[arg-type]
+            assert estimate(record.predictions, e.metric) == e
+    for _ in range(2):  # the second time from the cache
+        for pair in br.compare(tmp_path, "gc_content", "onehot_linear").tasks:
+            apart = np.subtract(pair.first.per_seed, pair.second.per_seed)
+            root = 1.0 if "resample train)" in pair.column else np.sqrt(5)
+            assert pair.gain.se_seed == pytest.approx(np.std(apart, ddof=1) / root)
 
 
 def test_what_trains_nothing_and_few_shots_have_none(toy_card: Path) -> None:

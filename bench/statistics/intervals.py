@@ -67,7 +67,7 @@ def estimate_of(
     value = made.value
     note, withheld = remark(predictions, expression), too_few(predictions, expression, groups)
     n = int((groups.cluster >= 0).sum())
-    (test, df_test), seed = error_of(made.mean_without, made.effective), seed_error(made.values)
+    (test, df_test), seed = error_of(made.mean_without, made.effective), seed_error(made.values, one_set=made.one_set)
     if not withheld and np.isnan(test):
         withheld = "no interval: undefined without one of the clusters"
     base = Estimate(

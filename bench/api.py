@@ -48,6 +48,7 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     budget: int | str = 1,
     replicates: int = 0,
+    resample: str = "",
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
@@ -74,9 +75,7 @@ def evaluate(
         raise ConfigError(f"model {card.name!r} has no mode {mode!r}; it has {', '.join(card.modes)}")
     (result,) = _results(
         Planned(_plan([_task(task)], [card], modes, settings, budget), "run"),
-        seeds=seeds,
-        limit=limit,
-        replicates=replicates,
+        {"seeds": seeds, "limit": limit, "replicates": replicates, "resample": resample},
         results=results,
         audit=audit,
         cache=cache,
@@ -97,6 +96,7 @@ def run(
     budget: int | str | Sequence[int | str] = (),
     shots: str | Sequence[int | str] = (),
     replicates: int = 0,
+    resample: str = "",
     random_weights: bool = False,
     save_models: str | Path | None = None,
     seeds: Sequence[int] = (),
@@ -120,9 +120,11 @@ def run(
     written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
     those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number, a
     name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
-    its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. With
-    `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model` takes. `workers`
-    is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the call.
+    its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. By
+    `resample` 'train' each seed trains on another bootstrap sample of clusters, by 'train=disjoint' on clusters of
+    its own. With `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model`
+    takes. `workers` is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the
+    call.
     """
     planned = cells_of(
         suite=suite,
@@ -137,9 +139,7 @@ def run(
     )
     cell_results = _results(
         planned,
-        seeds=seeds,
-        limit=limit,
-        replicates=replicates,
+        {"seeds": seeds, "limit": limit, "replicates": replicates, "resample": resample},
         results=results,
         audit=audit,
         models=None if save_models is None else Path(save_models),
@@ -245,10 +245,8 @@ def _plan(
 
 def _results(
     planned: Planned,
+    protocol: Mapping[str, Any],
     *,
-    seeds: Sequence[int],
-    limit: int,
-    replicates: int,
     results: str | Path | None,
     audit: bool,
     cache: bool,
@@ -263,15 +261,11 @@ def _results(
     from .plan import Protocol
     from .run import Grid
 
-    if replicates < 0 or replicates == 1:
-        raise ConfigError(f"replicates = {replicates!r}; expected 2 or more, or 0 for none")
-    if limit < 0:
-        raise ConfigError(f"limit = {limit!r}; expected the number of examples per part, 0 for all")
-    protocol = Protocol(seeds=_seeds(seeds) or planned.seeds, limit=limit, grid=planned.grid, replicates=replicates)
+    shared = Protocol(**{**protocol, "seeds": _seeds(protocol["seeds"]) or planned.seeds}, grid=planned.grid)
     with _Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),
-            protocol,
+            shared,
             cache_dir() if cache else None,
             audited=audit,
             refuse_leaks=refuse_leaks,

@@ -26,7 +26,7 @@ from .provenance import environment
 from .records import SKIPPED, Record, Status, model_snapshot, record_folder, task_snapshot
 from .registry import load_model
 from .results import Predictions, RunSpec
-from .splits import load_split
+from .splits import coarser_units, load_split
 from .statistics import estimate, flag_collapsed
 from .types import FloatArray, ModelCard, Split, Task
 
@@ -63,6 +63,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         space=cell.space,
         budget=spec.budget,
         models=None if worker.models is None else record_folder(worker.models, spec),
+        resample=spec.resample,
+        draws=spec.seeds,
     )
     size = worker.protocol.replicates if mode.trains else 0
     with isolated(network=not cell.card.baseline):
@@ -70,7 +72,9 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         components = components_of(mode, job, scores, size) if size else None
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
-    predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
+    coarser = coarser_units(cell.task, test)
+    columns = test.ids, test.targets, test.clusters, test.strata
+    predictions = Predictions(*columns, scores, spec.seeds, scored, coarser, spec.one_set)
     record = replace(
         unfinished,
         status="done",

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 def predictions_frame(predictions: Any) -> DataFrame:
     """Return `Predictions` as a tidy table: a row per seed and example, seeds one after another.
 
-    Columns are id, target (target_0, target_1, ... where there are several), cluster, each stratum by its name (after
-    'stratum_' where that is taken), `scored` where examples were skipped, seed, and score (score_0, score_1, ...).
+    Columns are id, target (target_0, target_1, ... where there are several), cluster, coarser where the task has such
+    units, each stratum by its name (after 'stratum_' where that is taken), `scored` where examples were skipped, seed,
+    and score (score_0, score_1, ...).
     """
     import pandas as pd
 
     columns: dict[str, Any] = {"id": predictions.ids, **_numbered("target", predictions.targets)}
     columns["cluster"] = predictions.clusters
+    if predictions.coarser is not None:
+        columns["coarser"] = predictions.coarser
     if predictions.scored is not None:
         columns["scored"] = predictions.scored
     scores = [_numbered("score", of_seed) for of_seed in predictions.scores]

@@ -12,7 +12,7 @@ from .modes import MODES, all_settings, every_table, space_of, versions_of
 from .modes.trials import trials_version
 from .results import RunSpec
 from .settings import WINDOW, Search, Settings, check_values, stated
-from .splits import split_version
+from .splits import RESAMPLE, RESAMPLE_VERSION, split_version
 from .transforms import transform_version
 from .types import ModelCard, Split, Task
 
@@ -67,7 +67,9 @@ class Protocol:
     """What all cells of a grid share. `limit` cuts each part of a task to that many examples, for a trial.
 
     Without `seeds` a task of fewer than 100 shots has ten, each a draw of its examples, and any other task five. With
-    `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each.
+    `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each. By `resample`
+    each seed trains on another training set, drawn as `splits.resampled` says, in place of the share `train_fraction`
+    of one; seeds of few shots draw their own anyway. Raises ConfigError for values that make no sense.
     """
 
     seeds: tuple[int, ...] = ()
@@ -75,6 +77,19 @@ class Protocol:
     limit: int = 0
     grid: str = "run"
     replicates: int = 0
+    resample: str = ""
+
+    def __post_init__(self) -> None:
+        if self.replicates < 0 or self.replicates == 1:
+            raise ConfigError(f"replicates = {self.replicates!r}; expected 2 or more, or 0 for none")
+        if self.limit < 0:
+            raise ConfigError(f"limit = {self.limit!r}; expected the number of examples per part, 0 for all")
+        if self.resample not in ("", *RESAMPLE):
+            raise ConfigError(f"resample = {self.resample!r}; expected {' or '.join(map(repr, RESAMPLE))}")
+        if self.resample == "train=disjoint" and self.replicates:
+            raise ConfigError(
+                "replicates need training sets that every seed can have; resample train=disjoint has none"
+            )
 
     def seeds_of(self, task: Task) -> tuple[int, ...]:
         """Return the seeds of the task's cells that train."""
@@ -148,9 +163,13 @@ def plan(
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     """Return everything that decides the cell's result; a mode without training has one seed, unless for a twin."""
     mode, seeds = MODES.get(cell.mode), protocol.seeds_of(cell.task)
+    resample = protocol.resample if mode.trains and not cell.task.shots else ""
+    fraction = {"": protocol.train_fraction, "train": 1.0, "train=disjoint": 1 / len(seeds)}[resample]
     versions = {**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)}
     if mode.transforms(cell.task):
         versions["transform"] = transform_version(cell.task.transform)
+    if resample:
+        versions["resample"] = RESAMPLE_VERSION
     if cell.budget > 1:
         versions["trials"] = trials_version(cell.space)
     return RunSpec(
@@ -163,8 +182,9 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         mode=cell.mode,
         settings=cell.resolved,
         seeds=seeds if mode.trains or cell.card.twin_of else seeds[:1],
-        train_fraction=protocol.train_fraction if mode.trains else 0.0,
+        train_fraction=fraction if mode.trains else 0.0,
         limit=protocol.limit,
         versions=versions,
         budget=cell.budget,
+        resample=resample,
     )

@@ -132,6 +132,7 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
     keys += ("shots", "whole") if task.shots else ()
+    keys += tuple(key for key in ("unit", "coarser", "fixed", "margin") if getattr(task, key))
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 
@@ -289,7 +290,9 @@ def read_predictions(record: Record) -> Predictions:
     ids, clusters = strings(column["id"]), strings(column["cluster"])
     width = sum(n.startswith("target:") for n in column)
     targets = np.stack([column[f"target:{k}"] for k in range(width)], axis=1) if width else column["target"]
-    return Predictions(ids, targets, clusters, strata, scores, seeds, column.get("scored"))
+    coarser = strings(column["coarser"]) if "coarser" in column else None
+    columns = ids, targets, clusters, strata
+    return Predictions(*columns, scores, seeds, column.get("scored"), coarser, record.spec.one_set)
 
 
 def _write_predictions(file: Path, predictions: Predictions) -> None:
@@ -302,6 +305,8 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
     else:
         columns |= {f"target:{k}": np.ascontiguousarray(t) for k, t in enumerate(predictions.targets.T)}
     columns["cluster"] = list(predictions.clusters)
+    if predictions.coarser is not None:
+        columns["coarser"] = list(predictions.coarser)
     if predictions.scored is not None:
         columns["scored"] = predictions.scored
     columns |= {f"stratum:{name}": list(values) for name, values in sorted(predictions.strata.items())}

@@ -25,7 +25,8 @@ class RunSpec:
     with their values, `limit` is 0 unless examples were cut for a trial. `versions` are those that the mode, its rule
     or probe, and the split rule declare, and those of the transform of the targets and of the trials of a budget, if
     any: they change when the computation changes, not when code is tidied. `budget` is the number of trials from which
-    settings are chosen on valid, 1 for the defaults.
+    settings are chosen on valid, 1 for the defaults. `resample` says how seeds draw training sets of their own, ''
+    where each sees its share of one.
     """
 
     task: str
@@ -41,21 +42,28 @@ class RunSpec:
     limit: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     budget: int = 1
+    resample: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object that `RunSpec.from_json` reads back.
 
-        Runs before versions were declared have none, and a run without tuning has no budget.
+        Runs before versions were declared have none, a run without tuning has no budget, and most have no resample.
         """
         value = asdict(self) | {"seeds": list(self.seeds)}
         unstated = {"versions"} if not self.versions else set()
         unstated |= {"budget"} if self.budget == 1 else set()
+        unstated |= set() if self.resample else {"resample"}
         return {k: v for k, v in value.items() if k not in unstated}
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> RunSpec:
         """Return the RunSpec that `to_json` wrote."""
         return RunSpec(**{**value, "seeds": tuple(value["seeds"])})
+
+    @property
+    def one_set(self) -> bool:
+        """Whether the seeds' training sets were all drawn from one, in which they overlap."""
+        return self.resample == "train"
 
     @property
     def hash(self) -> str:
@@ -79,6 +87,8 @@ class Predictions:
 
     `scores` is (seeds, n, outputs): class probabilities, one value for a regression, or one zero-shot score. `scored`
     (n,) is False where the model cannot score an example by its rule (None: it scores all); its scores there are NaN.
+    `coarser` (n,) are units that clusters lie in, such as chromosomes, where the task declares them. `one_set` is
+    whether seeds resampled one training set: more seeds do not average out what another set would change.
     """
 
     ids: StrArray
@@ -88,6 +98,8 @@ class Predictions:
     scores: FloatArray
     seeds: tuple[int, ...]
     scored: NDArray[np.bool_] | None = None
+    coarser: StrArray | None = None
+    one_set: bool = False
 
     def to_frame(self) -> DataFrame:
         """Return a pandas table with a row per seed and example: id, target, cluster, strata, seed, scores."""
@@ -198,6 +210,23 @@ class Components:
 
 
 @dataclass(frozen=True)
+class Coarser:
+    """The interval of a value with coarser units as the sample; `reason` says why there is none.
+
+    There are `n_clusters` of them, which count as `n_effective` of one size; `se_test` is the standard error over them,
+    and `df` the degrees of freedom with the noise of training.
+    """
+
+    low: float | None
+    high: float | None
+    n_clusters: int
+    n_effective: float | None = None
+    se_test: float | None = None
+    df: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A metric's value with its interval; `value` is None where undefined, and `reason` says why.
 
@@ -205,6 +234,7 @@ class Estimate:
     whose `n_clusters` clusters count as `n_effective` of one size, and that of training, with standard errors `se_test`
     and `se_seed` and `df` degrees of freedom together. `trained` is the interval of these trained models, by test
     sampling alone. Estimates from before these were stored have one of the latter kind, by the `method` that they name.
+    `coarser` is the interval over the task's coarser units, where it declares them.
     """
 
     metric: str
@@ -222,10 +252,13 @@ class Estimate:
     se_seed: float | None = None
     df: float | None = None
     trained: tuple[float, float] | None = None
+    coarser: Coarser | None = None
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Estimate:
         """Return the estimate from the JSON object of its fields."""
-        trained = value.get("trained")
-        more = {"per_seed": tuple(value["per_seed"]), "trained": None if trained is None else tuple(trained)}
+        trained, coarser = value.get("trained"), value.get("coarser")
+        more: dict[str, Any] = {"per_seed": tuple(value["per_seed"])}
+        more["trained"] = None if trained is None else tuple(trained)
+        more["coarser"] = None if coarser is None else Coarser(**coarser)
         return Estimate(**{**value, **more})

@@ -248,6 +248,10 @@ class Task:
     the default. `transform` is what whatever trains learns in place of the measurements of a regression: their 'log' or
     their 'rank' in train. Predictions are on the measured scale all the same. `shots` is the number of training
     examples of each class where it is not all of them, 0 where it is, and `whole` the id of the task with all.
+    `unit` says what a cluster is, such as 'gene': intervals are about other units of the kind. `coarser` is a stratum,
+    or 'chromosome', whose values are units too, of which intervals stand beside; clusters that are in one of them are
+    never parted. `fixed` names what was chosen, of which intervals promise nothing, such as 'the species'. `margin` is
+    the difference in the primary metric that counts as none, where the card says.
     """
 
     name: str
@@ -279,6 +283,10 @@ class Task:
     superseded_by: str = ""
     shots: int = 0
     whole: str = ""
+    unit: str = ""
+    coarser: str = ""
+    fixed: str = ""
+    margin: float | None = None
 
     @property
     def id(self) -> str:

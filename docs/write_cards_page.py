@@ -48,6 +48,12 @@ _ABOUT: Mapping[str, Mapping[str, str]] = {
         "species": "scientific names; exposure is judged by them",
         "assembly": "the assembly of each species, such as GRCh38",
         "length": "in bp, for readers only",
+        "unit": "what a cluster is, such as 'gene'; without it what follows from the columns: "
+        "[the estimand](statistics.md#the-estimand)",
+        "coarser": "a larger unit that clusters lie in: one of the strata of [source], or 'chromosome' where the rows "
+        "have places; its interval stands beside",
+        "fixed": "what was chosen and is no sample, such as the species; without it the strata that metrics name",
+        "margin": "the difference in the primary metric that counts as none, for `compare` and `gate`",
         "source": "the table [source], below",
         "split": "the table [split], below; files without parts of their own need one",
         "expect": "the table [expect], below",
@@ -71,6 +77,7 @@ _ABOUT: Mapping[str, Mapping[str, str]] = {
         "target": "the column of the class, label or measurement, or a list of such columns",
         "sheet": "the sheet of a spreadsheet (.xlsx), by default the first",
         "header": "the number of rows above the header of a spreadsheet",
+        "locus": "in place of `cluster`: stretches of the contig of that many bp are the clusters",
         "strata": "columns to report by, or that the split rule reads",
         "chrom": "the column of the contig, if it has none of the usual names",
         "start": "the column of the start, if it has none of the usual names",

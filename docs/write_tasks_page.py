@@ -38,7 +38,9 @@ the examples is taken out of train, equal sequences together.
 **Sizes** are empty where we have not seen them, and 0 where nothing is trained on. **Loaded from** says what the loader
 has been tried on: the authors' own files, or, since most could not be had where this was written, a few rows that a
 test writes in the layout of the repository. The whole data may hold something that those rows do not; what is refused
-then is named by file and row.
+then is named by file and row. **Unit of intervals** is what a cluster is: intervals are about other units of the kind
+([statistics.md](statistics.md#the-estimand)). Where only sequences are given out, neither gene nor place is known, and
+equal sequences are one unit; relatives among them make intervals too narrow, and the audit says how many there are.
 """
 
 
@@ -85,7 +87,11 @@ def _section(benchmark: str, tasks: Sequence[tuple[Task, Mapping[str, Any]]]) ->
     lines += [f"{_both(task.citation for task, _ in tasks)}.", ""]
     if len(origins) == 1:
         lines += [f"Data: {origins[0]}.", ""]
+    units = list(dict.fromkeys(_sample(task) for task, _ in tasks))
+    if len(units) == 1:
+        lines += [f"Unit of intervals: {units[0]}.", ""]
     head = ["task", "kind", "classes", "length, bp", "train / valid / test", "metric", "loaded from"]
+    head += ["unit of intervals"] if len(units) > 1 else []
     head += ["revision"] if len(origins) > 1 else []
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for task, table in tasks:
@@ -98,9 +104,17 @@ def _section(benchmark: str, tasks: Sequence[tuple[Task, Mapping[str, Any]]]) ->
             task.metrics[0] + (f" ({task.published})" if task.published not in ("", task.metrics[0]) else ""),
             task.loaded or "not said",
         ]
+        cells += [_sample(task)] if len(units) > 1 else []
         cells += [_revision(task)] if len(origins) > 1 else []
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _sample(task: Task) -> str:
+    """Return what a task's intervals are about: the unit, what stands beside, what is fixed, and the margin."""
+    beside = f"{task.coarser} beside" if task.coarser else ""
+    margin = "" if task.margin is None else f"margin {task.margin:g}"
+    return "; ".join(filter(None, [task.unit, beside, f"fixed: {task.fixed}" if task.fixed else "", margin]))
 
 
 def _classes(task: Task) -> str:

@@ -77,6 +77,8 @@ def arabidopsis_promoters() -> Task:
         sizes={"train": 7_630, "valid": 1_193, "test": 3_477},
         files=(ARABIDOPSIS, ARABIDOPSIS_GENES),
         requires="data",
+        unit="locus of 10 kb",
+        fixed="the chromosome",
         small=Subset(train=800, valid=250, test=600),
     )
 

@@ -38,5 +38,7 @@ def arabidopsis_splice_sites() -> Task:
         sizes={"train": 26_446, "valid": 4_113, "test": 11_668},
         files=(ARABIDOPSIS, ARABIDOPSIS_GENES),
         requires="data",
+        unit="gene",
+        fixed="the chromosome",
         small=Subset(train=800, valid=250, test=600),
     )

@@ -101,6 +101,7 @@ def _declare(
             published=metrics[0],
             origin=f"{source.dataset.repository} at {source.dataset.revision}",
             loaded="a few rows in its layout",
+            unit="distinct sequence",
         )
 
     return build

@@ -101,5 +101,7 @@ def human_shuffled() -> Task:
         zero_shot=("likelihood",),
         files=(PREMRNAS, PREMRNA_PLACES),
         requires="data",
+        unit="gene",
+        fixed="the chromosome",
         small=Subset(train=400, valid=100, test=400, balance="shuffle"),
     )

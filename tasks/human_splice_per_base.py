@@ -93,5 +93,7 @@ def human_splice_per_base() -> Task:
         sizes={"train": 71_200, "valid": 13_200, "test": 33_600},
         files=(PREMRNAS, PREMRNA_PLACES),
         requires="data",
+        unit="gene",
+        fixed="the chromosome",
         small=Subset(train=8_000, valid=2_000, test=4_000),
     )

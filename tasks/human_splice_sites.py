@@ -45,5 +45,7 @@ def human_splice_sites() -> Task:
         sizes={"train": 12_178, "valid": 2_690, "test": 6_798},
         files=(PREMRNAS, PREMRNA_PLACES),
         requires="data",
+        unit="gene",
+        fixed="the chromosome",
         small=Subset(train=800, valid=250, test=600),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,12 @@ _COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "Element", 
 def examples() -> Examples:
     """Return the variants of all experiments, downloading the table unless it is cached."""
     return read_examples(fetch(URL, sha256=SHA256, name="elements.tsv.gz"))
+
+
+def by_element() -> Examples:
+    """Return the same variants with whole elements as the clusters: those of one element share its sequence."""
+    every = examples()
+    return replace(every, clusters=every.groups)
 
 
 def read_examples(path: Path) -> Examples:
@@ -133,9 +140,10 @@ _ABOUT = (
     "29 reporter-assay experiments: log2 of the change in expression (the coefficient of the authors' linear model), "
     "for variants seen with 10 barcodes or more. REF is the whole element of 187 to 601 bp on the plus strand of "
     "GRCh38, put together from the table (one base of TCF7L2 that it lacks is N); ALT of a deletion is one base "
-    "shorter. A score is right where it is higher for what is more active, experiment by experiment. Clusters are "
-    "the positions of an element, shared by its experiments."
+    "shorter. A score is right where it is higher for what is more active, experiment by experiment."
 )
+_POSITIONS = "Clusters are the positions of an element, shared by its experiments."
+_UNTRAINED = "Every element is tested, so there is nothing to train on."
 _CITATION = "Kircher et al. 2019, Nat Commun 10:3583"
 _LICENCE = (
     "repository kircherlab/MPRA_SaturationMutagenesis: GPL-3.0; fetched from there, or read from BASERATE_DATA_DIR"
@@ -147,21 +155,36 @@ def kircher_satmut() -> Task:
     """Return the card of the task without training."""
     return Task(
         name="kircher_satmut",
-        version=1,
+        version=2,
         kind="regression",
         variants=True,
         deleterious=False,
         metrics=("spearman:element=*", "pearson:element=*", "spearman:type=snv", "spearman:type=deletion"),
-        source=examples,
+        source=by_element,
         split=by_group(test=1.0),
-        description=f"{_ABOUT} Every element is tested, so there is nothing to train on.",
+        description=f"{_ABOUT} Clusters are the elements. {_UNTRAINED}",
         split_rule="every variant is in test; there is no train and no valid",
         citation=_CITATION,
         licence=_LICENCE,
         species=("Homo sapiens",),
         assembly=("GRCh38",),
         sizes={"train": 0, "valid": 0, "test": 41_724},
+        unit="element",
         small=Subset(train=0, valid=0, test=2_900, balance="element"),
+    )
+
+
+@task
+def kircher_satmut_1() -> Task:
+    """Return the card of version 1, whose intervals were about other positions of these elements."""
+    return replace(
+        kircher_satmut(),
+        version=1,
+        source=examples,
+        description=f"{_ABOUT} {_POSITIONS} {_UNTRAINED}",
+        unit="position",
+        fixed="the elements",
+        superseded_by="kircher_satmut@2",
     )
 
 
@@ -177,7 +200,7 @@ def kircher_satmut_elements() -> Task:
         metrics=("spearman:element=*", "pearson:element=*", "spearman:type=snv", "spearman:type=deletion"),
         source=examples,
         split=by_group(test=("F9", "HBB", "HBG1", "IRF6", "LDLR", "SORT1"), valid=("GP1BA", "PKLR", "ZFAND3")),
-        description=f"{_ABOUT} Trained and tested on different elements.",
+        description=f"{_ABOUT} {_POSITIONS} Trained and tested on different elements.",
         split_rule="test: F9, HBB, HBG1 and LDLR (promoters), IRF6 and SORT1 (enhancers); valid: GP1BA, PKLR and "
         "ZFAND3; train: the other 12 elements. All experiments of an element are in one part, as are the related HBB "
         "and HBG1",
@@ -186,5 +209,7 @@ def kircher_satmut_elements() -> Task:
         species=("Homo sapiens",),
         assembly=("GRCh38",),
         sizes={"train": 23_745, "valid": 6_168, "test": 11_811},
+        unit="position",
+        fixed="the six elements, too few to be a sample",
         small=Subset(train=1_500, valid=500, test=1_000, balance="element"),
     )

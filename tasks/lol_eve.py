@@ -107,6 +107,7 @@ def lol_eve_causal_eqtl() -> Task:
         classes=("not causal", "causal"),
         variants=True,
         deleterious=True,
+        unit="promoter",
         files=(FILE,),
         origin="Marks-lab/LOL-EVE-eQTL_benchmark at main",
         loaded="a few rows in its layout",

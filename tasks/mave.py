@@ -116,6 +116,8 @@ def _measured(
         origin=origin.format(library.file),
         loaded="real files",
         files=(library.reference,),
+        unit="distinct sequence",
+        fixed="the library",
         small=Subset(1000, 300, 600),
     )
 

@@ -101,6 +101,8 @@ def mrl() -> Task:
         "training_MRL_CNN",
         loaded="a few rows in its layout",
         files=(UTRS,),
+        unit="distinct sequence",
+        fixed="the library",
         small=Subset(2000, 500, 1000),
     )
 
@@ -127,5 +129,7 @@ def yeast_promoters() -> Task:
         origin="Zenodo record 4436477, complex_media_training_data_Glu.txt and Random_testdata_complex_media.txt",
         loaded="a few rows in its layout",
         files=(PROMOTERS, PROMOTERS_TEST),
+        unit="distinct sequence",
+        fixed="the library",
         small=Subset(2000, 500, 1000),
     )

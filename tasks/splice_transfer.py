@@ -60,5 +60,7 @@ def splice_transfer() -> Task:
         sizes={"train": 12_178, "valid": 2_690, "test": 21_462},
         files=(PREMRNAS, PREMRNA_PLACES, ARABIDOPSIS, ARABIDOPSIS_GENES, DROSOPHILA, DROSOPHILA_GENES),
         requires="data",
+        unit="gene",
+        fixed="the species and their chromosomes",
         small=Subset(train=800, valid=250, test=750, balance="species"),
     )

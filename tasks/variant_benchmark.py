@@ -133,6 +133,8 @@ def _declare(config: str, classes: tuple[str, ...], question: str, deleterious: 
             classes=classes,
             variants=True,
             deleterious=deleterious,
+            unit="distinct window",
+            coarser="chrom",
             origin=f"{REPOSITORY} at main, {config}",
             loaded="real variants of hg19 in the layout of sqtl",
         )

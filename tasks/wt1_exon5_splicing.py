@@ -76,6 +76,8 @@ def wt1_exon5_splicing() -> Task:
         sizes={"train": 2_194, "valid": 1_100, "test": 2_204},
         files=(TABLE,),
         requires="data",
+        unit="position of the exon",
+        fixed="the exon and its ten backgrounds",
         small=Subset(train=1000, valid=400, test=1000, balance="background"),
     )
 

@@ -80,6 +80,38 @@ def test_as_good_as_is_a_claim_of_its_own(results: Path) -> None:
     assert all(p.p_unlike is None for p in compare(read_records(results), "lm", "cnn").tasks)
 
 
+def with_margins(folder: Path, model: str, margins: list[float], skill: float = 1.4, noise: int = 10) -> None:
+    """Put records of a model on as many tasks, whose cards have these margins; 0 for none."""
+    for i, (task, margin) in enumerate(zip(TASKS, margins, strict=False)):
+        card: dict[str, Any] = {"id": task} | ({"margin": margin} if margin else {})
+        put(folder, model, skill, mode="linear_probe", noise=noise + i, spec={"task": task}, task=card)
+
+
+def test_the_margin_of_the_card_holds_where_none_is_given(tmp_path: Path) -> None:
+    with_margins(tmp_path, "lm", [0.02, 0.0, 0.05])
+    with_margins(tmp_path, "twice", [0.02, 0.0, 0.03])
+    found = br.compare(tmp_path, "lm", "twice")
+    assert found.margin is None and [pair.margin for pair in found.tasks] == [0.02, None, 0.03]
+    assert [pair.p_unlike for pair in found.tasks] == [0.0, None, 0.0]
+    assert [pair.margin for pair in br.compare(tmp_path, "lm", "twice", margin=0.1).tasks] == [0.1] * 3
+    shown = CliRunner().invoke(cli, ["compare", "lm", "twice", "--results", str(tmp_path)], standalone_mode=False)
+    assert shown.output.count("as good within 0.0") == 2
+
+
+def test_a_gate_takes_the_margins_of_the_cards_or_refuses(tmp_path: Path) -> None:
+    for side, margins in {"a": [0.02, 0.02], "b": [0.02, 0.02], "c": [0.02, 0.0]}.items():
+        with_margins(tmp_path / side, "lm", margins)
+    a, b, c = (list(read_records(tmp_path / side)) for side in "abc")
+    assert [(e.status, e.pair.margin) for e in gate(a, b) if e.pair] == [("passed", 0.02)] * 2
+    with pytest.raises(ConfigError, match=r"no margin: the cards of toy1@1 have none; say how much worse"):
+        gate(c, a)
+    command = ["gate", "--baseline", str(tmp_path / "a"), "--candidate", str(tmp_path / "b")]
+    markdown = tmp_path / "gate.md"
+    done = CliRunner().invoke(cli, [*command, "--markdown", str(markdown)], standalone_mode=False)
+    assert done.return_value == 0 and "2 of 2 pass at the margins of their cards" in done.output
+    assert markdown.read_text().startswith("**baserate gate passed** (margins of the tasks' cards)")
+
+
 def test_what_stands_in_several_columns_is_one_comparison(tmp_path: Path) -> None:
     for model, skill in (("a", 1.0), ("b", 0.4)):
         put(tmp_path, model, skill, mode="zero_shot", noise=ord(model))

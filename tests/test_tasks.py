@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from baserate.audit.relatives import COPY
+from baserate.dna.similarity import nearest
 from baserate.registry import TASKS, get_task
 from baserate.sources.intervals import Transcript, read_transcripts, splice_sites, windows
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
+from baserate.tasks import yeast_coding
 from baserate.tasks.genes import ARABIDOPSIS, ARABIDOPSIS_GENES, DROSOPHILA, DROSOPHILA_GENES, human_genes
 from baserate.tasks.human_splice_sites import in_train
 from baserate.tasks.splice import APART, CLASSES, WIDTH, Gene, fit_matrix, score
@@ -24,7 +27,8 @@ FINGERPRINTS: dict[str, tuple[str, ...]] = {
     "human_splice_sites": ("5105a6d6dbbb0457", "729d88950ab755b1", "e219af0e8f52126d"),
     "arabidopsis_splice_sites": ("4392982cde61dfd7", "7e240da102b11467", "34e8aa41fc3900b5"),
     "arabidopsis_promoters": ("eac3236e5bf03ac8", "a41cefd406c2c38c", "dffef8925d6511fe"),
-    "yeast_coding": ("e76c87afd35ac9e2", "3fa113310cfa2dd4", "52e318c7a402ca9e"),
+    "yeast_coding": ("e76c87afd35ac9e2", "3fa113310cfa2dd4", "fefd6bc406b495b6"),
+    "yeast_coding@1": ("e76c87afd35ac9e2", "3fa113310cfa2dd4", "52e318c7a402ca9e"),
     "wt1_exon5_splicing": ("b48302952390c0a5", "9e9095fef5e27ce3", "e40a7533542a56ed"),
     "splice_transfer": ("5105a6d6dbbb0457", "729d88950ab755b1", "ac1e71413402bdd5"),
 }
@@ -35,6 +39,15 @@ FINGERPRINTS: dict[str, tuple[str, ...]] = {
 def split_of(name: str) -> Split:
     """Return the task's split, read once for all tests."""
     return load_split(get_task(name))
+
+
+def test_no_test_window_of_yeast_is_a_near_copy_of_another() -> None:
+    whole, part = split_of("yeast_coding@1"), split_of("yeast_coding")
+    known = np.concatenate([whole.train.inputs.sequences, whole.valid.inputs.sequences])
+    close = nearest(whole.test.inputs.sequences, known).similarity >= COPY
+    assert close.sum() == 24 and set(part.test.ids) == set(whole.test.ids[~close])
+    assert part.omissions == "24 rows of the source left out (24 in test that are near copies of others)"
+    assert (get_task("yeast_coding@1").superseded_by, yeast_coding.COPY) == ("yeast_coding@2", COPY)
 
 
 @functools.cache
@@ -60,7 +73,8 @@ def test_data_and_split_are_those_of_the_version(name: str) -> None:
 
 @pytest.mark.parametrize("name", FINGERPRINTS)
 def test_small_variant_is_a_part_of_the_whole_with_its_proportions(name: str) -> None:
-    small, subset = split_of(f"{name}.small"), get_task(name).small
+    base, at, version = name.partition("@")
+    small, subset = split_of(f"{base}.small{at}{version}"), get_task(name).small
     assert subset is not None
     assert [len(e) for _, e in small] == [subset.train, subset.valid, subset.test]
     for (_, few), (_, all_) in zip(small, split_of(name), strict=True):

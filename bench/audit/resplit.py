@@ -293,7 +293,7 @@ def _all_train(examples: Examples) -> StrArray:
 
 
 def _by_families(task: Task, split: Split) -> Split:
-    """Return the split with families of relatives joined to its clusters, which intervals resample."""
+    """Return the split with families of relatives joined to its clusters, which intervals leave out whole."""
     if too_short(split.test.inputs):
         return split
     whole = concatenate([e for _, e in split if len(e)])

@@ -18,6 +18,7 @@ from ..types import Examples, SplitRule, Task, Transform
 from ..zero_shot import RULES as ZERO_SHOT
 from .source import CardContext, Counts, file_source, hub_source
 from .transfer import transfer_from, transfer_metrics
+from .unit import check_coarser, check_margin, fixed_of, unit_of
 from .values import TOML, check_values, frozen
 
 METRICS = {
@@ -51,6 +52,10 @@ TYPES: Mapping[str, type] = {
     "per_base": bool,
     "zero_shot": list,
     "transform": str,
+    "unit": str,
+    "coarser": str,
+    "fixed": str,
+    "margin": float,
     "source": dict,
     "split": dict,
     "expect": dict,
@@ -74,7 +79,8 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
             raise ConfigError(f"{where}: key {key!r} is missing")
     for key, value in card.items():
         expected_type = TYPES[key]
-        if not isinstance(value, expected_type) or (expected_type is int and isinstance(value, bool)):
+        accepted = (int, float) if expected_type is float else expected_type
+        if not isinstance(value, accepted) or (expected_type is not bool and isinstance(value, bool)):
             expected = TOML.get(expected_type, f"a list, such as [{value!r}]")
             raise ConfigError(f"{where}: {key} = {value!r}; expected {expected}")
     for key in ("metrics", "zero_shot", "species", "assembly"):
@@ -144,6 +150,10 @@ def task_from(card: Mapping[str, Any], path: Path, where: str) -> Task:
         origin=card.get("origin", origin),
         loaded=card.get("loaded", ""),
         files=files,
+        unit=unit_of(card, rule),
+        coarser=check_coarser(card, where),
+        fixed=fixed_of(card, metrics),
+        margin=check_margin(card, where),
     )
 
 

@@ -13,6 +13,7 @@ from ..splits.rules import all_test
 from ..splits.subsets import few_shot
 from ..types import SplitRule, Task
 from .task import check_transform
+from .unit import FAMILY, knows_families
 from .values import check_values
 
 
@@ -21,8 +22,8 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
 
     `shots` is the number of training examples per class, and `transform` what models learn in place of measurements;
     `split` names one of `rules`, and the other settings are that rule's; with `cluster_similarity` families of such
-    relatives are what intervals resample. The name lists all settings, so that results are never mixed with the task's
-    own. Raises ConfigError naming the setting.
+    relatives are what intervals leave out whole. The name lists all settings, so that results are never mixed with the
+    task's own. Raises ConfigError naming the setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -58,6 +59,7 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
         split=rule,
         split_rule=repr(rule),
         transform=transform,
+        unit=FAMILY if knows_families(rule) else "" if task.unit == FAMILY else task.unit,
         sizes=sizes,
         small=None,
     )

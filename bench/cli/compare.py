@@ -26,7 +26,9 @@ RESULTS = "results"
     help="Where the records are.",
 )
 @click.option(
-    "--margin", type=click.FloatRange(min=0, min_open=True), help="What counts as no difference, on the metric's scale."
+    "--margin",
+    type=click.FloatRange(min=0, min_open=True),
+    help="What counts as no difference, on the metric's scale; by default what the task's card says.",
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it: .png, .svg or .pdf.")
 @json_option
@@ -43,7 +45,7 @@ def compare(
 
     A row is a model, MODEL:MODE, or the full name on the leaderboard, such as 'cnn · from_scratch'. Gains are paired on
     the same test examples, have the noise of the test set and of training, and are corrected by Holm's method for the
-    number of tasks. With a margin, "as good as" is a claim with a test of its own.
+    number of tasks. With a margin, here or on the task's card, "as good as" is a claim with a test of its own.
 
     \b
     Examples:
@@ -69,8 +71,7 @@ def compare(
 @click.option(
     "--margin",
     type=click.FloatRange(min=0, min_open=True),
-    required=True,
-    help="By how much less the candidate may be worse, on the metric's scale.",
+    help="By how much less the candidate may be worse, on the metric's scale; by default what the task's card says.",
 )
 @click.option("--model", default="", help="The model, where the folders have several.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML for a CI service.")
@@ -81,7 +82,7 @@ def compare(
 def gate(
     baseline: Path,
     candidate: Path,
-    margin: float,
+    margin: float | None,
     model: str,
     junit: Path | None,
     markdown: Path | None,

@@ -254,9 +254,9 @@ def print_comparison(found: Comparison) -> None:
         p = "" if pair.p_adjusted is None else "< .0001" if pair.p_adjusted < 1e-4 else f"{pair.p_adjusted:.2g}"
         judged = pair.verdict or pair.gain.reason
         if pair.p_unlike is not None and pair.p_unlike < 0.05:
-            judged = f"{judged}, as good within {found.margin:g}"
+            judged = f"{judged}, as good within {pair.margin:g}"
         elif pair.p_inferior is not None and pair.p_inferior < 0.05:
-            judged = f"{judged}, not worse by {found.margin:g}"
+            judged = f"{judged}, not worse by {pair.margin:g}"
         scores = [number(pair.first.value), number(pair.second.value), number(pair.gain.value, signed=True)]
         task = Text.assemble(folded(pair.column, 20), ("\n" + folded(label(pair.metric), 20), "dim"))
         verdict = Text(judged, _VERDICT_STYLES.get(pair.verdict, ""))
@@ -280,7 +280,7 @@ def _between(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low + 0.0:+.2f}..{high + 0.0:+.2f}".replace("-", "−")
 
 
-def print_gate(entries: Sequence[GateEntry], margin: float) -> None:
+def print_gate(entries: Sequence[GateEntry], margin: float | None) -> None:
     """Print what passed and what did not, with the reason."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("Task", "Mode", "Gain", "95 % interval", "", "Why"):
@@ -294,7 +294,8 @@ def print_gate(entries: Sequence[GateEntry], margin: float) -> None:
     console = Console(highlight=False)
     console.print(table)
     bad = sum(e.status != "passed" for e in entries)
-    console.print(f"{len(entries) - bad} of {len(entries)} pass at a margin of {margin:g}")
+    at = "the margins of their cards" if margin is None else f"a margin of {margin:g}"
+    console.print(f"{len(entries) - bad} of {len(entries)} pass at {at}")
 
 
 def print_claims(claims: Sequence[Claim]) -> None:

@@ -58,7 +58,7 @@ def show(name: str, results: Path, as_json: bool) -> None:
     Examples:
       baserate show human_splice_sites
       baserate show kmer_logreg --json
-      baserate show results/yeast_coding@1/cnn.from_scratch.0a1b2c3d
+      baserate show results/yeast_coding@2/cnn.from_scratch.0a1b2c3d
     """
     from ..cards.listing import describe
     from .display import print_card

@@ -52,6 +52,8 @@ def print_record(record: Record) -> None:
         for e in record.estimates
     ]
     _print(console, "Scores on test", ("metric", "value", "interval", "by seed"), scores)
+    if coarser := str(record.task.get("coarser", "")):
+        _print(console, f"The same by {coarser}", ("metric", "interval", "units", "of one size"), _by_coarser(record))
     _print(console, "Settings", ("setting", "value", "before tuning", "searched"), _settings(record))
     _print(console, "Protocol", (), _protocol(record))
     _print(console, "Chosen on valid", CHOICE_HEAD, [choice.row for choice in choices])
@@ -80,6 +82,15 @@ def _settings(record: Record) -> list[tuple[str, ...]]:
     ]
 
 
+def _by_coarser(record: Record) -> list[tuple[str, ...]]:
+    """Return the intervals with the task's coarser units as the sample, or why there is none."""
+    return [
+        (e.metric, _interval(by.low, by.high) or by.reason, str(by.n_clusters), _score(by.n_effective))
+        for e in record.estimates
+        if (by := e.coarser) is not None
+    ]
+
+
 def _protocol(record: Record) -> list[tuple[str, str]]:
     spec = record.spec
     made = len(record.choices[0].trials) if record.choices else spec.budget
@@ -89,12 +100,15 @@ def _protocol(record: Record) -> list[tuple[str, str]]:
         ("run", spec.hash),
         ("seeds", ", ".join(map(str, spec.seeds))),
         ("training share", f"{spec.train_fraction:g}" if spec.train_fraction else "nothing is trained"),
+        ("resample", f"{spec.resample}: another training set for each seed" if spec.resample else ""),
         ("training examples", ", ".join(f"{choice.n_train:,}" for choice in record.choices or () if choice.n_train)),
         ("budget", trials if spec.train_fraction else ""),
         ("limit", str(spec.limit or "")),
         ("versions", in_words(spec.versions)),
         ("weights", spec.revision),
         ("data", f"{spec.data}, split {spec.split}"),
+        ("a sample", str(record.task.get("unit", ""))),
+        ("fixed", str(record.task.get("fixed", ""))),
     ]
     return [row for row in rows if row[1]]
 

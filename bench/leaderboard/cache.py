@@ -75,7 +75,8 @@ def read_jackknife(file: Path) -> Jackknife | None:
     try:
         with np.load(file, allow_pickle=False) as stored:
             seeds = tuple(int(s) for s in stored["seeds"])
-            return Jackknife(seeds, stored["values"], stored["without"], float(stored["effective"]))
+            values, without = stored["values"], stored["without"]
+            return Jackknife(seeds, values, without, float(stored["effective"]), bool(stored["one_set"]))
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None
 
@@ -83,7 +84,14 @@ def read_jackknife(file: Path) -> Jackknife | None:
 def write_jackknife(file: Path, made: Jackknife) -> None:
     """Cache the jackknife; where that fails, log a warning."""
     content = io.BytesIO()
-    np.savez(content, seeds=made.seeds, values=made.values, without=made.without, effective=made.effective)
+    np.savez(
+        content,
+        seeds=made.seeds,
+        values=made.values,
+        without=made.without,
+        effective=made.effective,
+        one_set=made.one_set,
+    )
     _write(file, content.getvalue())
 
 

@@ -26,10 +26,11 @@ from .wording import better
 class Paired:
     """Two rows on one task: their scores, and how much better the first is, positive in any metric.
 
-    `confidence` that the first is better is one less the one-sided p-value. With a margin, `p_inferior` is the p-value
-    of the first being worse by the margin or more, and `p_unlike` that of the two differing by as much, by two
-    one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657); neither is given by fewer than `MIN_SEEDS`
-    trainings. `p_adjusted` and `p_unlike` are Holm's over the tasks; `whole` is the task with all training examples.
+    `confidence` that the first is better is one less the one-sided p-value. With a `margin`, that given or else that of
+    the task's card, `p_inferior` is the p-value of the first being worse by the margin or more, and `p_unlike` that of
+    the two differing by as much, by two one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657); neither
+    is given by fewer than `MIN_SEEDS` trainings. `p_adjusted` and `p_unlike` are Holm's over the tasks; `whole` is the
+    task with all training examples.
     """
 
     column: str
@@ -44,6 +45,7 @@ class Paired:
     p_inferior: float | None = None
     p_unlike: float | None = None
     verdict: Verdict = ""
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ class Pooled:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first row over the second, by task and pooled by metric; `margin` is what counts as no difference."""
+    """The first row over the second, by task and pooled by metric.
+
+    `margin` is what counts as no difference, None for what each task's card says.
+    """
 
     first: str
     second: str
@@ -89,7 +94,7 @@ def compare(
     """Return the comparison of two rows on the tasks that both have, or on those whose names match `tasks`.
 
     `results` is a folder of records, or records. With a `margin`, on the metric's scale, it also says whether the two
-    are as good as each other within that.
+    are as good as each other within that; without one, on the tasks whose cards have a margin.
     A row is named as the leaderboard names it, or by its model, or `MODEL:MODE`, where that is one row. Raises
     ConfigError where it is none or several, where both are one, or where they share no task.
     """
@@ -135,7 +140,9 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
     withheld = "" if first.low is not None and second.low is not None else first.reason or second.reason
     d = difference_of(a, b, column.metric, shared.ids, reason=withheld)
     gain = d if sign > 0 else replace(d, value=-d.value, low=_minus(d.high), high=_minus(d.low))
-    pair = Paired(column.name, column.task, column.whole or column.task, column.metric, first, second, gain)
+    margin = margin_of(a, b) if margin is None else margin
+    whole = column.whole or column.task
+    pair = Paired(column.name, column.task, whole, column.metric, first, second, gain, margin=margin)
     if gain.se is None or gain.df is None:
         return pair
     tail = _tail(gain)
@@ -144,6 +151,11 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
         below, above = tail(-margin), 1 - tail(margin)
         pair = replace(pair, p_inferior=below, p_unlike=max(below, above))
     return pair
+
+
+def margin_of(*records: Record) -> float | None:
+    """Return the margin on the cards of the records' task, the smallest where they differ; None where none has one."""
+    return min((float(r.task["margin"]) for r in records if r.task.get("margin")), default=None)
 
 
 def _minus(value: float | None) -> float | None:

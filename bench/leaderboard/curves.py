@@ -25,7 +25,7 @@ def curves_of(
     """Return the curves of tasks that stand in several columns by their number of training examples, one a budget.
 
     `ids` are those of the compared examples of each column, None for all. Where two columns have one number, such as of
-    other seeds, the one with more seeds is taken.
+    other seeds, the one with more seeds is taken. Those whose seeds have training sets of their own are left out.
     """
     by_task: dict[tuple[str, str, str, int], dict[int, Column]] = defaultdict(dict)
     trained: dict[Column, int] = {}
@@ -33,7 +33,7 @@ def curves_of(
         if r.choices:
             trained[column] = round(sum(choice.n_train for choice in r.choices) / len(r.choices))
     for column in sorted(trained, key=lambda c: len(c.seeds)):
-        if column.metrics and trained[column]:
+        if column.metrics and trained[column] and not column.resample:
             key = column.whole or column.task, column.metric, column.transform, column.budget
             by_task[key][trained[column]] = column
     out = []

@@ -32,8 +32,9 @@ def plot_forest(comparison: Comparison, path: Path) -> None:
             y = len(rows) + i
             across = [mean.low, mean.value, mean.high, mean.value, mean.low]
             panel.fill(across, [y, y - 0.25, y, y + 0.25, y], color=INK, zorder=3)
-        if comparison.margin is not None:
-            panel.axvspan(-comparison.margin, comparison.margin, color="#E8E4D8", lw=0, zorder=0)
+        for y, pair in enumerate(rows):
+            if pair.margin is not None:
+                panel.fill_betweenx([y - 0.5, y + 0.5], -pair.margin, pair.margin, color="#E8E4D8", lw=0, zorder=0)
         panel.axvline(0, color=INK, lw=0.9, zorder=1)
         names = [f"{pair.column} · {label(pair.metric)}" for pair in rows]
         names += [f"mean of {m.tasks} tasks · {label(m.metric)}" for m in means]

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from ..errors import ConfigError
 from ..records import Record
-from .compare import Paired, paired
+from .compare import Paired, margin_of, paired
 from .comparisons import ALPHA, MIN_SEEDS
 from .markdown import escape
 from .standings import columns_of, is_undirected
@@ -34,18 +34,22 @@ class Entry:
 
 
 def gate(
-    baseline: Iterable[Record], candidate: Iterable[Record], *, margin: float, model: str = ""
+    baseline: Iterable[Record], candidate: Iterable[Record], *, margin: float | None = None, model: str = ""
 ) -> tuple[Entry, ...]:
     """Return an entry for each task and mode of the baseline's model, in order.
 
     The records of either side must be of one model, or of the `model` named; baselines and random twins do not count.
     A task passes where the one-sided p-value of the candidate being worse by the margin or more is below .05
-    (non-inferiority); every task must pass, so that nothing is corrected for their number. Raises ConfigError where a
-    side has no record, or several of one task and mode.
+    (non-inferiority); every task must pass, so that nothing is corrected for their number. Without a `margin` it is
+    that of each task's card. Raises ConfigError where a side has no record, or several of one task and mode, and where
+    there is no margin.
     """
-    if not margin > 0:
+    if margin is not None and not margin > 0:
         raise ConfigError(f"margin = {margin}: expected a number above 0 on the scale of the metric, such as 0.01")
     before, after = (_by_cell(side, name, model) for side, name in ((baseline, "baseline"), (candidate, "candidate")))
+    without = [c.name for c, a in before.values() if margin is None and margin_of(a) is None]
+    if without:
+        raise ConfigError(f"no margin: the cards of {', '.join(without)} have none; say how much worse counts as none")
     out = []
     for key, (column, a) in before.items():
         _, b = after.get(key, (column, None))
@@ -54,7 +58,7 @@ def gate(
 
 
 def _by_cell(records: Iterable[Record], side: str, model: str) -> dict[tuple[Any, ...], tuple[Column, Record]]:
-    """Return column and record by task, data, split, share of training data, transform, budget and mode."""
+    """Return column and record by task, data, split, what is trained on, transform, budget and mode."""
     whole = [r for r in records if not r.spec.limit and not r.model.get("baseline") and not r.model.get("twin_of")]
     named = [r for r in whole if not model or r.spec.model == model]
     if not named:
@@ -66,8 +70,8 @@ def _by_cell(records: Iterable[Record], side: str, model: str) -> dict[tuple[Any
     for c, members in columns_of(named).items():
         for r in members:
             spec = r.spec
-            transform = spec.versions.get("transform", "")
-            key = (spec.task, spec.data, spec.split, spec.train_fraction, transform, spec.budget, spec.mode)
+            training = spec.train_fraction, spec.resample, spec.versions.get("transform", "")
+            key = (spec.task, spec.data, spec.split, *training, spec.budget, spec.mode)
             if key in out and out[key][1].hash == r.hash:
                 continue  # what does not train stands in several columns
             if key in out:
@@ -80,7 +84,7 @@ def _by_cell(records: Iterable[Record], side: str, model: str) -> dict[tuple[Any
     return out
 
 
-def _entry(column: Column, mode: str, a: Record, b: Record | None, margin: float) -> Entry:
+def _entry(column: Column, mode: str, a: Record, b: Record | None, margin: float | None) -> Entry:
     if a.status == "not_applicable":
         return Entry(column.name, mode, "passed", "does not apply")
     if b is None or b.status != "done":
@@ -99,10 +103,14 @@ def _entry(column: Column, mode: str, a: Record, b: Record | None, margin: float
     if pair.p_inferior < ALPHA:
         return Entry(column.name, mode, "passed", "", pair)
     gain = pair.gain
-    is_worse = gain.high is not None and gain.high < -margin
+    is_worse = gain.high is not None and pair.margin is not None and gain.high < -pair.margin
     why = "worse by more than the margin" if is_worse else "not shown to be within the margin"
     low, high = (f"{value:+.3f}" if value is not None else "" for value in (gain.low, gain.high))
     return Entry(column.name, mode, "failed", f"{why}: {pair.metric} {gain.value:+.3f} [{low}, {high}]", pair)
+
+
+def _margin(margin: float | None) -> str:
+    return "margins of the tasks' cards" if margin is None else f"margin {margin:g}"
 
 
 def to_junit(entries: Iterable[Entry]) -> str:
@@ -118,12 +126,12 @@ def to_junit(entries: Iterable[Entry]) -> str:
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def to_markdown(entries: Iterable[Entry], margin: float) -> str:
+def to_markdown(entries: Iterable[Entry], margin: float | None) -> str:
     """Return the entries as a table in Markdown, with a line on top that says whether all have passed."""
     entries = list(entries)
     bad = sum(e.status != "passed" for e in entries)
     head = "passed" if not bad else f"failed: {bad} of {len(entries)}"
-    lines = [f"**baserate gate {head}** (margin {margin:g})", ""]
+    lines = [f"**baserate gate {head}** ({_margin(margin)})", ""]
     lines += ["| Task | Mode | Metric | Baseline | Candidate | Gain | |", "|:--|:--|:--|--:|--:|--:|:--|"]
     for e in entries:
         cells = ["", "", "", ""]

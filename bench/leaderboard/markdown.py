@@ -271,7 +271,8 @@ def _tasks(table: Table) -> list[str]:
         learnt = f" Learnt: the {c.transform.partition(' ')[0]} of the measurements." if c.transform else ""
         about = f"{audit} | {escape(c.best_baseline) or NOTHING} | {newer}{escape(c.description)}{learnt}"
         train = NOTHING if c.n_train is None else c.n_train
-        lines += [f"| {escape(c.name)} | {metric} | {train} | {c.n} | {c.n_clusters} | {seeds} | {about} |"]
+        clusters = f"{c.n_clusters} (unit: {escape(c.unit)})" if c.unit else str(c.n_clusters)
+        lines += [f"| {escape(c.name)} | {metric} | {train} | {c.n} | {clusters} | {seeds} | {about} |"]
     faults = [f"- {escape(titled(c))}: {escape(line)}" for c in table.columns for line in reasons(c)]
     lines += ["", "What the audits found:", "", *faults] if faults else []
     known = [e.metric for c in table.columns for name in c.metrics if (e := expression(name))]
@@ -286,11 +287,21 @@ def _details(table: Table, column: Column) -> list[str]:
     for row in table.rows:
         estimates = table.cell(row, column).estimates
         if estimates:
-            cells = " | ".join(_estimate(e) for e in estimates)
+            cells = " | ".join(_estimate(e) + _by_coarser(e, column) for e in estimates)
             lines += [f"| {escape(row.model + (f' ({row.detail})' if row.detail else ''))} | {row.mode} | {cells} |"]
     reasons = {f"{e.metric}: {e.reason}" for row in table.rows for e in table.cell(row, column).estimates if e.reason}
     lines += ["", *(f"- {escape(reason)}" for reason in sorted(reasons))] if reasons else []
     return [*lines, "", "</details>"]
+
+
+def _by_coarser(e: Estimate, column: Column) -> str:
+    """Return the interval over coarser units below the other, or that there is none; '' where none was asked for."""
+    if (by := e.coarser) is None:
+        return ""
+    what = f"by {escape(column.coarser)} ({by.n_clusters})"
+    if by.low is None or by.high is None:
+        return f"<br><sub>{what}: no interval</sub>"
+    return f"<br><sub>{what}: {number(by.low)} to {number(by.high)}</sub>"
 
 
 def _estimate(e: Estimate) -> str:

@@ -107,9 +107,9 @@ def _versions(records: Sequence[Record], *, every: bool) -> list[list[str]]:
     """Return, for each record, the versions that set it apart from the others.
 
     The rule that drew a split differs from task to task: its version counts only where `every` does. The transform of
-    targets sets columns apart, not rows.
+    targets and the resample of training sets set columns apart, not rows.
     """
-    left_out = ("transform",) if every else ("transform", "split")
+    left_out = ("transform", "resample") if every else ("transform", "resample", "split")
     parts = [{part: v for part, v in _parts(r).items() if part[0] not in left_out} for r in records]
     known: dict[tuple[str, str], set[str]] = defaultdict(set)
     for versions in parts:

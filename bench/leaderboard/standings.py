@@ -108,7 +108,7 @@ def columns_of(records: Sequence[Record]) -> dict[Column, list[Record]]:
     columns: list[tuple[Column, list[Record]]] = []
     for _, members in sorted(by_examples.items(), key=_place):
         trained = {_training(r) for r in members if r.spec.train_fraction}
-        for training in sorted(trained) or [((), 0.0, "")]:
+        for training in sorted(trained) or [((), 0.0, "", "")]:
             alike = [r for r in members if not r.spec.train_fraction or _training(r) == training]
             for budget in budgets_of(alike):
                 own_records = under(budget, alike)
@@ -125,24 +125,31 @@ def _place(examples: tuple[tuple[str, str, str], list[Record]]) -> tuple[Any, ..
     return first.task.get("whole", first.spec.task), first.task.get("shots", math.inf), key
 
 
-def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, str], budget: int) -> Column:
+def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, str, str], budget: int) -> Column:
     """Return the column of these records; its name is still that of the task."""
-    seeds, fraction, transform = training
+    seeds, fraction, transform, resample = training
     spec, about = records[0].spec, records[0].task
     metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in records for e in r.estimates[:1])
     description = str(about.get("description", ""))
     n_train = (about.get("sizes") or {}).get("train")
     verdict, why = audit_of(records)
-    newer = next((str(r.task["superseded_by"]) for r in records if r.task.get("superseded_by")), "")
     name, data, split = spec.task, spec.data, spec.split
-    column = Column(name, name, data, split, seeds, fraction, metrics, description, n_train, transform=transform)
-    few: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
-    return replace(column, audit=verdict, audit_reasons=why, superseded_by=newer, budget=budget, **few)
+    column = Column(
+        name, name, data, split, seeds, fraction, metrics, description, n_train, transform=transform, resample=resample
+    )
+    stated: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
+    stated |= {key: _of_any(records, key) for key in ("superseded_by", "unit", "coarser")}
+    return replace(column, audit=verdict, audit_reasons=why, budget=budget, **stated)
 
 
-def _training(r: Record) -> tuple[tuple[int, ...], float, str]:
-    """Return the seeds, the share of training data and the transform of targets of a run that trains."""
-    return r.spec.seeds, r.spec.train_fraction, r.spec.versions.get("transform", "")
+def _of_any(records: Sequence[Record], key: str) -> str:
+    """Return what the first record that says so has of its task, '' where none does: older records lack some keys."""
+    return next((str(r.task[key]) for r in records if r.task.get(key)), "")
+
+
+def _training(r: Record) -> tuple[tuple[int, ...], float, str, str]:
+    """Return the seeds, the share of training data, the transform of targets and the resample of a run that trains."""
+    return r.spec.seeds, r.spec.train_fraction, r.spec.versions.get("transform", ""), r.spec.resample
 
 
 def _with_full_name(column: Column, alike: Sequence[Column], tuned: bool) -> Column:
@@ -157,8 +164,10 @@ def _with_full_name(column: Column, alike: Sequence[Column], tuned: bool) -> Col
         "data": column.data[:6],
         "split": column.split[:6],
         "budget": str(column.budget),
+        "resample": column.resample or "none",
     }
     stated = {"budget"} if tuned and column.seeds else set()
+    stated |= {"resample"} if column.resample else set()
     differing = [key for key in parts if key in stated or len({getattr(c, key) for c in alike}) > 1]
     suffix = ", ".join(f"{key.replace('_', ' ')} {parts[key]}" for key in differing)
     return replace(column, name=f"{column.name} ({suffix})") if suffix else column

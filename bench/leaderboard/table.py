@@ -34,6 +34,8 @@ class Column:
     examples that the primary metric covers, `left_out` those that some compared row could not score, which are left out
     for every such row.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
+    `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
+    `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
     """
 
     name: str
@@ -57,6 +59,9 @@ class Column:
     transform: str = ""
     budget: int = 1
     chosen_on: str = ""
+    unit: str = ""
+    coarser: str = ""
+    resample: str = ""
 
     @property
     def benchmark(self) -> str:

@@ -14,7 +14,7 @@ from ..networks.families import FAMILIES
 from ..provenance import engine_digest
 from ..results import Choice
 from ..settings import Search
-from ..splits import draw_shots, few_shot
+from ..splits import draw_shots, few_shot, resampled
 from ..transforms import Fitted, fit_transform
 from ..types import Examples, FloatArray, Inputs, IntArray, ModelCard, Split, Task
 from . import per_base, variants
@@ -31,8 +31,9 @@ class Job:
     each seed in every mode. `notes` are what a reader of the result must know, added by the mode, `choices` what each
     seed chose on valid, and `looks` the seed of each trained model that was scored on the test examples. `space` is
     where trials draw settings and parameters of the model, under a `budget` of so many trials. Where `sample` is a
-    number all seeds train on the training sample of that seed. Trained models that can be saved are, under `models`.
-    `transform` is that of targets which are learnt transformed.
+    number all seeds train on the training sample of that seed. By `resample` each of the `draws`, all seeds of a cell,
+    trains on a training set of its own. Trained models that can be saved are, under `models`. `transform` is that of
+    targets which are learnt transformed.
     """
 
     task: Task
@@ -52,6 +53,8 @@ class Job:
     measured: tuple[Examples, Callable[[FloatArray], FloatArray]] | None = None
     models: Path | None = None
     transform: Fitted | None = None
+    resample: str = ""
+    draws: tuple[int, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -73,12 +76,14 @@ class Job:
     def train_rows(self, seed: int) -> IntArray:
         """Return the rows of `split.train` that this seed trains on: whole clusters, drawn without replacement.
 
-        In a few-shot task they are the seed's own draw of a few examples.
+        In a few-shot task they are the seed's own draw of a few examples. By `resample` a row may be there twice.
         """
         seed = seed if self.sample is None else self.sample
         rule = self.task.split
         if isinstance(rule, few_shot):
             return draw_shots(self.split.train, rule.shots, seed)
+        if self.resample:
+            return resampled(self.split.train, self.resample, seed=seed, seeds=self.draws)
         clusters, of_row = np.unique(self.split.train.clusters.astype(str), return_inverse=True)
         keep = max(1, round(self.train_fraction * len(clusters)))
         drawn = np.random.default_rng([20_260, seed]).permutation(len(clusters))[:keep]

@@ -13,6 +13,7 @@ from ..digests import canonical_json, digest
 from ..errors import check_keys
 from ..networks.families import FAMILIES
 from ..provenance import engine_digest
+from ..splits import repeated
 from ..types import Examples, FloatArray
 from .job import Job
 from .mode import CONTEXT, mode
@@ -50,7 +51,7 @@ def _fit(job: Job, seed: int, *, states: list[Path]) -> Fit:
         check_keys(settings, list(parameters), f"settings of {job.card.name}")
     train, valid, test = (
         replace(e, inputs=job.seen(e.inputs))
-        for e in (job.split.train.take(job.train_rows(seed)), job.split.valid, job.split.test)
+        for e in (repeated(job.split.train, job.train_rows(seed)), job.split.valid, job.split.test)
     )
     passed: dict[str, Any] = dict(settings)
     if "valid_score" in parameters:

@@ -14,7 +14,7 @@ from ..dna.assemblies import Entry, aliases
 from ..dna.fasta import SUFFIXES, Aliased, Bases
 from ..dna.genomes import is_name, open_genome
 from ..dna.sequence import reverse_complement
-from ..errors import DataError, nearest
+from ..errors import ConfigError, DataError, nearest
 from ..text import Text
 from ..types import IntArray, Intervals, StrArray, strings
 from ..unpack import PACKED, plain_name, read_text, text_name
@@ -163,6 +163,20 @@ def loci(at: Intervals) -> StrArray:
         end = max(end, int(at.end[i]))
         out[i] = name
     return out
+
+
+def stretches(at: Intervals, size: int) -> StrArray:
+    """Return the stretch of its contig, of `size` bp, in which the middle of each interval lies, (n,)."""
+    first = (at.start + at.end) // 2 // size * size
+    return strings([f"{chrom}:{start}" for chrom, start in zip(at.chrom, first, strict=True)])
+
+
+def check_locus(cluster: str | tuple[str, ...], locus: int) -> None:
+    """Raise ConfigError where a card gives clusters twice, or a size that is none."""
+    if locus < 0:
+        raise ConfigError(f"locus = {locus}; expected a number of bp above 0, such as 100000")
+    if locus and cluster:
+        raise ConfigError(f"locus = {locus} and cluster = {cluster!r} both say what the clusters are; leave one out")
 
 
 def read_transcripts(reference: str) -> list[Transcript]:

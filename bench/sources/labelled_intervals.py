@@ -13,7 +13,7 @@ from ..types import Examples, Inputs, Intervals, strings
 from .bases import Bins, label_rows, per_base_examples
 from .bed import check_base, joined, read_places, table_columns
 from .ids import distinct_ids
-from .intervals import EDGES, Edge, loci, read_genome, windows
+from .intervals import EDGES, Edge, check_locus, loci, read_genome, stretches, windows
 from .replicates import Replicates, replicated
 from .source import Check, Source
 from .tables import require_column
@@ -30,7 +30,8 @@ class Bed(Source):
     `targets` is instead a table with the same rows, whose columns are all measurements. `width` re-centres every window
     to that many bp; with `edge` = 'pad' bases outside the contig are N. `chrom`, `start`, `end` and `position_base` are
     those of `read_places`; with `stranded` = false all windows are on the '+' strand. `group` and `cluster` may be
-    several columns; without them overlapping intervals share a group. With `span`, `labels` may name an HDF5 file, and
+    several columns; without them overlapping intervals share a group. With `locus`, in place of `cluster`, the clusters
+    are stretches of the contig of that many bp. With `span`, `labels` may name an HDF5 file, and
     `train_ratio` and `seed` are those of `Bins`. `sheet` names the sheet of a spreadsheet, whose first is read
     otherwise.
     """
@@ -44,6 +45,7 @@ class Bed(Source):
     strata: tuple[str, ...] = ()
     group: str | tuple[str, ...] = ""
     cluster: str | tuple[str, ...] = ""
+    locus: int = 0
     chrom: str = ""
     start: str = ""
     end: str = ""
@@ -59,6 +61,9 @@ class Bed(Source):
     train_ratio: float = 0.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_locus(self.cluster, self.locus)
+
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError, naming the file and row, for anything that cannot be used."""
         if self.edge not in EDGES:
@@ -71,6 +76,7 @@ class Bed(Source):
             require_column(columns, name, self.bed)
         sequences = windows(read_genome(self.genome), at, source=self.bed, edge=self.edge)
         groups = strings(joined(columns, self.group, self.bed)) if self.group else loci(at)
+        clusters = strings(joined(columns, self.cluster, self.bed)) if self.cluster else groups
         whole = Examples(
             ids=distinct_ids(
                 [f"{c}:{s}-{e}({d})" for c, s, e, d in zip(at.chrom, at.start, at.end, at.strand, strict=True)]
@@ -78,7 +84,7 @@ class Bed(Source):
             inputs=Inputs(sequences),
             targets=np.zeros(len(at.chrom)),
             groups=groups,
-            clusters=strings(joined(columns, self.cluster, self.bed)) if self.cluster else groups,
+            clusters=stretches(at, self.locus) if self.locus else clusters,
             strata={name: strings(columns[name]) for name in self.strata},
             intervals=at,
         )

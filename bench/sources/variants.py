@@ -19,7 +19,7 @@ from .alleles import read_alleles, shorten
 from .bed import CHROM, column, field, joined, table_columns
 from .collecting import TextCollector
 from .ids import check_ids, ids_of_replicates
-from .intervals import by_place, find_contig, loci, read_genome
+from .intervals import by_place, check_locus, find_contig, loci, read_genome, stretches
 from .numbers import whole_number
 from .replicates import Replicates, numbered, replicated
 from .source import Check, Source
@@ -117,7 +117,8 @@ class Variants(Source):
     other names, in any case and with or without a leading '#'. Positions are 1-based, or 0-based with `position_base` =
     0. In a VCF every other column may be a key of INFO, as KEY or INFO/KEY; a flag is '1', or '' where it is absent.
     Without `id` a variant is 'chrom:pos:ref>alt'; `id`, `group` and `cluster` may be several columns, joined by ':'.
-    Without `group` variants whose windows overlap are one group. `values` maps cells of `target` to other values, such
+    Without `group` variants whose windows overlap are one group. With `locus`, in place of `cluster`, the clusters are
+    stretches of the contig of that many bp. `values` maps cells of `target` to other values, such
     as two names to one class. Rows whose `target` is among `leave_out`, such as variants of uncertain significance, are
     left out and counted, and with `drop_missing` those without a target ('.', empty, NA; infinite ones too of
     measurements). `replicates` are those of `Columns`, where a variant has several rows. `header` is the number of rows
@@ -134,6 +135,7 @@ class Variants(Source):
     id: str | tuple[str, ...] = ""
     group: str | tuple[str, ...] = ""
     cluster: str | tuple[str, ...] = ""
+    locus: int = 0
     strata: tuple[str, ...] = ()
     chrom: str = ""
     position: str = ""
@@ -147,6 +149,9 @@ class Variants(Source):
     drop_missing: bool = False
     replicates: Replicates = ""
     max_mismatch: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_locus(self.cluster, self.locus)
 
     def __call__(self, check: Check | None = None) -> Examples:
         """Return the examples. Raises DataError as `variant_windows` and `table_examples` do."""
@@ -244,12 +249,13 @@ class Variants(Source):
     def _placed(self, rows: Examples, inputs: Inputs, at: Intervals, keep: IntArray) -> Examples:
         """Return the rows `keep` with their windows; without `group`, overlapping windows are one group."""
         groups = rows.groups[keep] if self.group else loci(at)
+        clusters = rows.clusters[keep] if self.cluster else groups
         return Examples(
             ids=rows.ids[keep],
             inputs=inputs,
             targets=rows.targets[keep],
             groups=groups,
-            clusters=rows.clusters[keep] if self.cluster else groups,
+            clusters=stretches(at, self.locus) if self.locus else clusters,
             strata={name: values[keep] for name, values in rows.strata.items()},
             intervals=at,
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ..types import SplitRule
 from .drawn import k_fold, stratified
-from .homology import by_homology, families, with_families
+from .homology import by_homology, coarser_units, families, with_families
 from .leaks import assert_no_leak
 from .load import check_split, load_split
 from .presets import by_preset
@@ -24,7 +24,7 @@ from .rules import (
     split_version,
     with_valid,
 )
-from .subsets import draw_shots, few_shot, take_subset
+from .subsets import RESAMPLE, RESAMPLE_VERSION, draw_shots, few_shot, repeated, resampled, take_subset
 
 RULES: Mapping[str, Callable[..., SplitRule]] = {
     "by_chromosome": by_chromosome,
@@ -41,6 +41,8 @@ RULES: Mapping[str, Callable[..., SplitRule]] = {
 """The rules that a card, or a variant of a task, can name."""
 
 __all__ = [
+    "RESAMPLE",
+    "RESAMPLE_VERSION",
     "RULES",
     "Region",
     "all_test",
@@ -52,6 +54,7 @@ __all__ = [
     "by_preset",
     "by_stratum",
     "check_split",
+    "coarser_units",
     "draw_shots",
     "families",
     "few_shot",
@@ -59,6 +62,8 @@ __all__ = [
     "load_split",
     "per_stratum",
     "predefined",
+    "repeated",
+    "resampled",
     "split_version",
     "stratified",
     "take_subset",

@@ -1,4 +1,4 @@
-"""Families of related sequences: a split that never divides them, and the clusters that an interval resamples."""
+"""Families of related sequences: a split that never divides them, and the clusters that intervals leave out whole."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..digests import digest
 from ..dna import similarity
-from ..errors import ConfigError, DataError
-from ..types import Examples, FloatArray, Inputs, IntArray, SplitRule, StrArray, strings
+from ..errors import ConfigError, DataError, nearest
+from ..types import Examples, FloatArray, Inputs, IntArray, SplitRule, StrArray, Task, strings
 
 COVERAGE = similarity.COVERAGE
 """The share of the shorter of two sequences over which relatives are similar, unless a rule says otherwise."""
@@ -59,7 +59,7 @@ class by_homology:
 
 @dataclass(frozen=True)
 class with_families:
-    """Splits by another rule; families of `similarity` or more are the clusters that intervals resample."""
+    """Splits by another rule; families of `similarity` or more are the clusters that intervals leave out whole."""
 
     version: ClassVar[int] = 1
     rule: SplitRule
@@ -105,10 +105,41 @@ def families_of(rule: object, examples: Examples) -> StrArray | None:
 def with_clusters(rule: object, examples: Examples) -> Examples:
     """Return the examples with the families that the rule knows joined to their clusters; without any, the same.
 
-    Rows of a family are not independent observations, so the interval resamples whole families.
+    Rows of a family are not independent observations, so the interval leaves out whole families.
     """
     known = families_of(rule, examples)
     return examples if known is None else replace(examples, clusters=units(examples, examples.clusters, known))
+
+
+def coarser_units(task: Task, examples: Examples) -> StrArray | None:
+    """Return the coarser unit of each example (n,); None where the task has none.
+
+    Units that share a cluster are one, with the name of the first. Raises DataError as `coarser_column` does.
+    """
+    if (column := coarser_column(task, examples)) is None:
+        return None
+    names, unit = np.unique(column.astype(str), return_inverse=True)
+    clusters, cluster = np.unique(examples.clusters.astype(str), return_inverse=True)
+    part = components(unit, len(names) + cluster, size=len(names) + len(clusters))
+    _, first, of_unit = np.unique(part[: len(names)], return_index=True, return_inverse=True)
+    return strings(names[first][of_unit][unit])
+
+
+def coarser_column(task: Task, examples: Examples) -> StrArray | None:
+    """Return the column that the task's `coarser` names (n,), None where it names none.
+
+    Raises DataError, naming the task, where the examples have no such column.
+    """
+    if not task.coarser:
+        return None
+    if task.coarser in examples.strata:
+        return examples.strata[task.coarser]
+    if task.coarser == "chromosome" and examples.intervals is not None:
+        return examples.intervals.chrom
+    known = [*examples.strata, *(["chromosome"] if examples.intervals is not None else [])]
+    near = nearest(task.coarser, known)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+    raise DataError(f"task {task.id}: coarser = {task.coarser!r}: {advice}")
 
 
 def similarity_to(examples: Examples, others: Examples, coverage: float) -> Any:
@@ -120,9 +151,6 @@ def similarity_to(examples: Examples, others: Examples, coverage: float) -> Any:
 
 def units(examples: Examples, *columns: NDArray[Any]) -> StrArray:
     """Return for each example the smallest id among all that it is linked with, directly or not, by equal values."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     n = len(examples)
     rows, values, size = [], [], n
     for column in columns:
@@ -130,14 +158,23 @@ def units(examples: Examples, *columns: NDArray[Any]) -> StrArray:
         rows.append(np.arange(n))
         values.append(size + of_row)
         size += len(values_of_column)
-    links = np.concatenate(rows), np.concatenate(values)
-    part = connected_components(coo_matrix((np.ones(len(links[0])), links), shape=(size, size)), directed=False)[1][:n]
+    part = components(np.concatenate(rows), np.concatenate(values), size=size)[:n]
     ids = np.asarray(examples.ids)
     order = np.argsort(ids.astype(str), kind="stable")
     _, first, of_row = np.unique(part[order], return_index=True, return_inverse=True)
     out = strings([""] * n)
     out[order] = ids[order][first][of_row]
     return out
+
+
+def components(left: IntArray, right: IntArray, *, size: int) -> IntArray:
+    """Return the connected component of each of `size` nodes, of which `left` (links,) are linked to `right`."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_matrix((np.ones(len(left)), (left, right)), shape=(size, size))
+    part: IntArray = connected_components(links, directed=False)[1]
+    return part
 
 
 def classes_of(examples: Examples) -> FloatArray:

@@ -23,7 +23,7 @@ from ..sources.source import Source
 from ..types import PARTS, Examples, Split, Subset, Task, strings
 from .check_targets import check_learnable, check_targets
 from .drawn import is_slow
-from .homology import with_clusters
+from .homology import coarser_column, with_clusters
 from .subsets import take_subset
 
 _PART = "part of the split"
@@ -59,6 +59,7 @@ def check_split(task: Task, split: Split) -> None:
                     f"task {task.id}: group {group!r} is in both {seen[group]} (id {ids[0]!r}) and {name} "
                     f"(id {ids[1]!r}); `baserate audit` lists all"
                 )
+    coarser_column(task, split.test)
     check_learnable(task, split)
 
 

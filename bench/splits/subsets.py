@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..digests import digest
-from ..types import Examples, IntArray, Split, SplitRule, StrArray, Subset
+from ..errors import DataError
+from ..sources import concatenate
+from ..types import Examples, IntArray, Split, SplitRule, StrArray, Subset, strings
 from .rules import stratum
+
+RESAMPLE = ("train", "train=disjoint")
+"""How seeds may draw training sets of their own, in place of shares of one."""
+RESAMPLE_VERSION = "1"
+"""Raised whenever such a draw changes."""
 
 _SMALL = 8
 """Largest cluster that is drawn whole."""
@@ -52,6 +59,44 @@ def draw_shots(examples: Examples, shots: int, seed: int) -> IntArray:
     place = np.argsort(order)
     drawn = [rows[np.argsort(place[rows])][:shots] for rows in rows_by_class(examples, np.arange(len(order)))]
     return np.sort(np.concatenate(drawn)) if drawn else np.arange(0)
+
+
+def resampled(examples: Examples, how: str, *, seed: int, seeds: Sequence[int]) -> IntArray:
+    """Return the rows of another training set, sorted: whole clusters, which depend on their names and seeds alone.
+
+    By 'train' they are as many clusters as there are, drawn with replacement: the rows of one that is drawn twice are
+    there twice. By 'train=disjoint' the `seeds` share the clusters out, so that no two have one in common. Raises
+    DataError where there are fewer clusters than seeds, and where a class is in none of those that are drawn.
+    """
+    names, of_row = np.unique(examples.clusters.astype(str), return_inverse=True)
+    n = len(names)
+    if how == "train":
+        times = np.bincount(np.random.default_rng([20_262, seed]).integers(n, size=n), minlength=n)
+    else:
+        if n < len(seeds):
+            raise DataError(f"resample {how}: {n} training clusters for {len(seeds)} seeds; expected one each or more")
+        shared = np.random.default_rng([20_263, len(seeds)]).permutation(n) % len(seeds)
+        times = (shared == tuple(seeds).index(seed)).astype(np.int64)
+    rows = np.repeat(np.arange(len(examples)), times[of_row])
+    if examples.targets.ndim == 1 and examples.targets.dtype.kind in "iu":
+        missing = np.setdiff1d(examples.targets, examples.targets[rows])
+        if len(missing):
+            why = f"seed {seed} draws no training example of class number {missing[0]}, which is in few clusters"
+            raise DataError(f"resample {how}: {why}; train without it")
+    return rows
+
+
+def repeated(examples: Examples, rows: IntArray) -> Examples:
+    """Return the examples at `rows`, of which some may be there several times, the copies after all others.
+
+    The ids of copies end in '#2', '#3' and so on.
+    """
+    once, times = np.unique(rows, return_counts=True)
+    parts = []
+    for k in range(int(times.max(initial=1))):
+        part = examples.take(once[times > k])
+        parts.append(replace(part, ids=strings([f"{i}#{k + 1}" for i in part.ids])) if k else part)
+    return concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def take_subset(split: Split, subset: Subset) -> Split:

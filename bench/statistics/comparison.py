@@ -71,9 +71,9 @@ def difference(
         unseen = (span[1] - span[0]) * (1 - ((1 - level) / 2) ** (1 / max(a.effective, 1.0)))
         test = unseen / float(stdtrit(df_test, (1 + level) / 2))
     if a.seeds == b.seeds:
-        parts = [(seed_error(a.values - b.values) ** 2, len(a.seeds) - 1)]
+        parts = [(seed_error(a.values - b.values, one_set=a.one_set or b.one_set) ** 2, len(a.seeds) - 1)]
     else:
-        parts = [(seed_error(x.values) ** 2, len(x.seeds) - 1) for x in (a, b)]
+        parts = [(seed_error(x.values, one_set=x.one_set) ** 2, len(x.seeds) - 1) for x in (a, b)]
     seed = float(np.sqrt(sum(variance for variance, _ in parts)))
     df = max(1.0, freedom([(test**2, df_test), *parts]))
     error = float(np.hypot(test, seed))
@@ -119,6 +119,7 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Group
         scores=np.concatenate([_whole(left, covered), _whole(right, covered)], axis=1),
         scored=np.concatenate([scored_mask(a), scored_mask(b)]),
         seeds=tuple(range(n_seeds)),
+        coarser=None,
     )
     kernels = [kernel_of(both, s, expression, double, 2 * (k + 1)) for s in range(n_seeds)]
 

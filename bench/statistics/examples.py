@@ -47,6 +47,7 @@ def aligned(b: Predictions, a: Predictions) -> Predictions:
             strata={name: column[order] for name, column in b.strata.items()},
             scores=b.scores[:, order],
             scored=None if b.scored is None else b.scored[order],
+            coarser=None if b.coarser is None else b.coarser[order],
         )
     for what, left, right in (("target", a.targets, b.targets), ("cluster", a.clusters, b.clusters)):
         if not np.array_equal(left, right):

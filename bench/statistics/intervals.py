@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..metrics import Expression, parse
-from ..results import Estimate, Predictions
+from ..results import Coarser, Estimate, Predictions
 from .jackknife import Groups, Jackknife, effective, error_of, freedom, groups_of, jackknife, seed_error
 from .values import point_value, remark
 
@@ -46,7 +46,18 @@ def estimate(predictions: Predictions, expression: str, *, level: float = LEVEL,
     if reasons:
         return Estimate(expression, None, None, None, n, groups.n_clusters, per_seed, level, METHOD, reasons[0])
     made = jackknife(predictions, parsed, groups)
-    return estimate_of(made, predictions, parsed, groups, level=level)
+    found = estimate_of(made, predictions, parsed, groups, level=level)
+    return found if predictions.coarser is None else replace(found, coarser=_coarser(predictions, parsed, level=level))
+
+
+def _coarser(predictions: Predictions, expression: Expression, *, level: float) -> Coarser:
+    """Return the interval of the same value with the coarser units as the clusters."""
+    assert predictions.coarser is not None
+    by_unit = replace(predictions, clusters=predictions.coarser, coarser=None)
+    groups = groups_of(by_unit, expression)
+    e = estimate_of(jackknife(by_unit, expression, groups), by_unit, expression, groups, level=level)
+    reason = e.reason if e.low is None else ""
+    return Coarser(e.low, e.high, e.n_clusters, e.n_effective, e.se_test, e.df, reason)
 
 
 def estimate_of(
@@ -56,7 +67,7 @@ def estimate_of(
     value = made.value
     note, withheld = remark(predictions, expression), too_few(predictions, expression, groups)
     n = int((groups.cluster >= 0).sum())
-    (test, df_test), seed = error_of(made.mean_without, made.effective), seed_error(made.values)
+    (test, df_test), seed = error_of(made.mean_without, made.effective), seed_error(made.values, one_set=made.one_set)
     if not withheld and np.isnan(test):
         withheld = "no interval: undefined without one of the clusters"
     base = Estimate(

@@ -40,13 +40,15 @@ class Groups:
 class Jackknife:
     """A metric by seed: `values` (seeds,) on all examples, `without` (seeds, groups) each group of clusters.
 
-    A value is NaN where it is undefined. `effective` is of the clusters, as in `Groups`.
+    A value is NaN where it is undefined. `effective` is of the clusters, as in `Groups`, and `one_set` is that of the
+    predictions.
     """
 
     seeds: tuple[int, ...]
     values: FloatArray
     without: FloatArray
     effective: float
+    one_set: bool = False
 
     @property
     def value(self) -> float:
@@ -104,7 +106,7 @@ def jackknife(predictions: Predictions, expression: Expression, groups: Groups) 
         kernel = kernel_of(predictions, s, expression, groups.of_example, groups.n)
         drawn.append(kernel(counts))
     every = np.stack(drawn)
-    return Jackknife(predictions.seeds, every[:, -1], every[:, :-1], groups.effective)
+    return Jackknife(predictions.seeds, every[:, -1], every[:, :-1], groups.effective, predictions.one_set)
 
 
 def error_of(without: FloatArray, effective: float) -> tuple[float, float]:
@@ -127,9 +129,14 @@ def error_of(without: FloatArray, effective: float) -> tuple[float, float]:
     return most * float(np.sqrt((g - 1) / g * total)), max(1.0, min(effective - 1, df))
 
 
-def seed_error(values: FloatArray) -> float:
-    """Return the standard error of the mean over seeds (seeds,) by their spread, 0 for a single one."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+def seed_error(values: FloatArray, *, one_set: bool = False) -> float:
+    """Return the standard error of the mean over seeds (seeds,) by their spread, 0 for a single one.
+
+    It is the spread itself where the seeds resample `one_set`: their mean varies with that set as each of them does.
+    """
+    if len(values) < 2:
+        return 0.0
+    return float(values.std(ddof=1) / (1.0 if one_set else np.sqrt(len(values))))
 
 
 def freedom(parts: Sequence[tuple[float, float]]) -> float:

@@ -189,6 +189,11 @@ class FineTuned:
         """The folder that the network was opened from, before it was fine-tuned."""
         return self._engine.source
 
+    @property
+    def precision(self) -> str:
+        """The precision in which the network was trained and predicts, 'fp32' or 'bf16'."""
+        return self._engine.precision
+
     def describe(self, what: Trainable, progress: Progress) -> None:
         """Set `chosen`, `history` and `notes` from what was trained and how it went."""
         n_head = sum(p.numel() for p in self.head.parameters())

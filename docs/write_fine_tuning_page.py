@@ -27,7 +27,7 @@ _AFTER_KINDS = """\
 Adapters (`pip install "baserate[tune]"`) are those of peft. They are put on the linear layers of the repeated blocks,
 which are found by looking at the network: separate and fused projections of attention (`query`, `Wqkv`, `c_attn`,
 `query_key_value`), feed-forward layers, `in_proj` of state-space models. Embeddings, heads and layers whose weights the
-network reads past the layer get none. A network without such layers is refused, with the modules that it has. In the
+network reads past the layer get none; those of `nn.MultiheadAttention` are layers while LoRA trains. A network without such layers is refused, with the modules that it has. In the
 end adapters are in the weights. `record.choices[0].chosen["adapted"]` names the layers, and the row of a leaderboard
 says what was trained: `net · fine_tune (train lora, 0.52 % of the weights)`.
 

@@ -71,7 +71,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
 
 
 def _own_head(location: Location) -> tuple[str, Settings]:
-    """Return the task that a saved model was fine-tuned on, and how its head reads long sequences, where in its own way.
+    """Return the task that a saved model was fine-tuned on, and how its head reads long sequences, if in its own way.
 
     The task is '' for a checkpoint without such a head.
     """

@@ -74,6 +74,9 @@ KINDS: Mapping[str, Settings] = {
 }
 """What is trained of a network, beside a new head, with the settings that exist for each."""
 
+KIND_VERSIONS: Mapping[str, int] = {"lora": 2}
+"""The version of what each kind trains, 1 where none is named: raised when that changes for this kind alone."""
+
 TRAINING: Mapping[str, Setting] = {
     "train": one_of(
         *KINDS,

@@ -27,9 +27,10 @@ _AFTER_KINDS = """\
 Adapters (`pip install "baserate[tune]"`) are those of peft. They are put on the linear layers of the repeated blocks,
 which are found by looking at the network: separate and fused projections of attention (`query`, `Wqkv`, `c_attn`,
 `query_key_value`), feed-forward layers, `in_proj` of state-space models. Embeddings, heads and layers whose weights the
-network reads past the layer get none; those of `nn.MultiheadAttention` are layers while LoRA trains. A network without such layers is refused, with the modules that it has. In the
-end adapters are in the weights. `record.choices[0].chosen["adapted"]` names the layers, and the row of a leaderboard
-says what was trained: `net · fine_tune (train lora, 0.52 % of the weights)`.
+network reads past the layer get none; the projections of `nn.MultiheadAttention` are layers while LoRA trains. A
+network without such layers is refused, with the modules that it has. In the end adapters are in the weights.
+`record.choices[0].chosen["adapted"]` names the layers, and the row of a leaderboard says what was trained:
+`net · fine_tune (train lora, 0.52 % of the weights)`.
 
 With `train=head` each sequence passes the network once; the head is trained on its states, standardised.
 """
@@ -61,7 +62,10 @@ alone). `layer_decay` lowers the learning rate of each block by that factor, fro
 - **Devices.** `--device cpu`, `cuda` or `cuda:1` (`BASERATE_DEVICE`); by default a GPU if there is one. bf16 autocast is
   on where the device is faster with it (`'MODEL(precision="fp32")'` turns it off); weights and optimiser are in fp32.
 - **A killed run** goes on after the last whole epoch when the same command runs again, with the same result to the bit.
-  The state lies in the cache (`baserate cache`) and goes with the result.
+  The state lies in the cache (`baserate cache`), the latest of each training alone, and goes with the result or the
+  error of its cell. Of trainings that are over at most 1 GiB waits for the others of the cell; what nobody goes on with
+  is removed after two weeks. Where a state would leave less than 1 GiB of the disk free it is not written, with a
+  warning; the training goes on.
 - **The same seed** on the same machine gives the same bits, whatever ran before in the process.
 
 ## Keeping the network

@@ -61,6 +61,10 @@ alone). `layer_decay` lowers the learning rate of each block by that factor, fro
   the record says so. `checkpointing=true` computes states anew on the way back.
 - **Devices.** `--device cpu`, `cuda` or `cuda:1` (`BASERATE_DEVICE`); by default a GPU if there is one. bf16 autocast is
   on where the device is faster with it (`'MODEL(precision="fp32")'` turns it off); weights and optimiser are in fp32.
+- **Several GPUs.** `--workers N` runs N cells at once, each on a GPU of its own as far as there are so many. One training
+  is on one GPU: neither its batches nor its layers are spread over several, by `accelerate` or otherwise, since what is
+  hidden by dropout, and so the result, would then depend on their number. What does not fit on one in training may do so
+  with `train=lora` or `head`, `checkpointing=true` or a shorter `max_length`; the batch need not fit at once.
 - **A killed run** goes on after the last whole epoch when the same command runs again, with the same result to the bit.
   The state lies in the cache (`baserate cache`), the latest of each training alone, and goes with the result or the
   error of its cell. Of trainings that are over at most 1 GiB waits for the others of the cell; what nobody goes on with

@@ -132,7 +132,7 @@ def _recipe(settings: Mapping[str, Any], *, scored: bool) -> Recipe:
 
 def _identity(engine: Engine, data: tuple[Examples, Examples], seed: int, settings: Mapping[str, Any]) -> str:
     """Return what must be the same for a training to be resumed."""
-    weights, device = engine.parameter_hash(), f"{engine.device} {engine.precision}"
+    weights, device = engine.parameter_hash(), f"{engine.device.type} {engine.precision}"
     return repr((weights, device, *(part.fingerprint for part in data), seed, sorted(settings.items())))
 
 

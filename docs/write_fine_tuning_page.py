@@ -80,8 +80,9 @@ alone). `layer_decay` lowers the learning rate of each block by that factor, fro
 `--save-models` writes each seed's network in the layout of Hugging Face, so that transformers opens it, with the head in
 `baserate_head.json` beside the weights. Named as a model it gives the same predictions: it reads long sequences as in
 training (`max_length`, `window` and `overlap` stand in the record of `as_is`, and take no other value) and computes in
-the same precision unless another is named. A cell that was done before without it is run again. Networks that do not come from a folder or the hub cannot be saved,
-which is an error before training; where writing fails afterwards, the scores stay and a flag says so.
+the same precision unless another is named. A cell that was done before without it is run again. Networks that do not
+come from a folder or the hub cannot be saved, which is an error before training; where writing fails afterwards, the
+scores stay and a flag says so.
 """  # noqa: E501
 
 _FAIR = """\

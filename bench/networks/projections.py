@@ -18,8 +18,8 @@ from torch.nn import functional
 def with_projections(network: nn.Module) -> Callable[[], None]:
     """Return what undoes the change: every `nn.MultiheadAttention` in the network has layers in place of weights.
 
-    They are `in_proj`, for queries, keys and values together, and `out_proj`. Left as they are, and without layers, are
-    those of keys and values of other widths than queries, of learnt keys and values, and of a class of their own.
+    They are `in_proj`, for queries, keys and values together, and `out_proj`. Modules of a class of their own stay as
+    they are, and so do those with learnt keys and values, or with keys and values of other widths than queries.
     """
     changed = [m for m in network.modules() if type(m) is nn.MultiheadAttention and _is_plain(m)]
     for module in changed:
@@ -51,7 +51,7 @@ class Projected(nn.MultiheadAttention):
 
     in_proj: nn.Module
 
-    def forward(  # noqa: D102 - as that of nn.MultiheadAttention
+    def forward(
         self,
         query: Tensor,
         key: Tensor,
@@ -62,6 +62,7 @@ class Projected(nn.MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
+        """Return the attended states, in the layout of `query`, and None or the weights (n, t, s), or (n, heads, t, s)."""
         alone = query.ndim == 2  # one example, without a batch
         projected = self._projected(query, key, value)
         if alone:

@@ -62,7 +62,7 @@ class Projected(nn.MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the attended states, in the layout of `query`, and None or the weights (n, t, s), or (n, heads, t, s)."""
+        """Return the states, in the layout of `query`, and None or the weights (n, t, s), or (n, heads, t, s)."""
         alone = query.ndim == 2  # one example, without a batch
         projected = self._projected(query, key, value)
         if alone:

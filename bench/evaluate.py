@@ -284,7 +284,9 @@ def _too_long(job: Job) -> list[str]:
     if not long:
         return []
     if job.settings.get("window") == "chunk" and hasattr(model, "chunks"):
-        return [f"read in chunks {long} of {len(inputs)}: {model.chunks(overlap=job.settings['overlap'], **length)}"]
+        return [
+            f"read in chunks {long} of {len(inputs)}: {model.chunks(overlap=job.settings.get('overlap'), **length)}"
+        ]
     # The sites of a task of bases share a sequence, of which each reads another window.
     total = 0 if inputs.per_base else sum(map(len, inputs.sequences))
     share = f": {_percent(bases / total)} of all bases left out" if bases and total else ""

@@ -142,6 +142,8 @@ def _module_file(parts: list[str]) -> Path | None:
 
 DEVICE = "BASERATE_DEVICE"
 """The variable that names the device of networks, for this process and those that it starts."""
+WORKER = "BASERATE_WORKER"
+"""The variable that numbers the processes of a run with several, from 0."""
 _ABSENT = "not installed"
 _PACKAGES = ("baserate", "numpy", "scipy", "scikit-learn", "torch", "transformers", "xgboost", "numba", "pyarrow")
 

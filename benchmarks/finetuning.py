@@ -3,7 +3,9 @@
 The peer is the backbone of `AutoModel` under a mean over the bases and the same linear head, in a `Trainer` with
 `DataCollatorWithPadding` and its defaults but for the learning rate, the batch and the number of epochs. Lengths are
 100 to 500 bp at random, or 300 bp; checkpoints are the shipped one of 1.2 M parameters and one of the same kind with
-25 M random ones. In the first step both see the same batch, whose losses must be equal to 1e-5.
+25 M random ones. In the first step both see the same batch, whose losses must be equal to 1e-5. `peak_share` is what
+products of matrices reach of the floating-point operations that one large product does in a CPU second: on a CPU they
+are most of the time of either side, so that no more than its inverse can be gained.
 
     OMP_NUM_THREADS=1 python benchmarks/finetuning.py [--small 512] [--large 64] [--repeats 2] [--device cpu]
 """
@@ -23,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoTokenizer,
     DataCollatorWithPadding,
@@ -131,6 +134,26 @@ def first_losses(checkpoint: Path, data: Examples, device: str, folder: Path) ->
     return ours(checkpoint, batch, 1, device)[1][0], peer(checkpoint, batch, 1, device, folder)[1][0]
 
 
+def operations(checkpoint: Path, data: Examples) -> float:
+    """Return the floating-point operations of the products of matrices in an epoch, forwards and back."""
+    config = AutoConfig.from_pretrained(checkpoint)
+    tokens = np.array([len(s) + 2 for s in data.inputs.sequences], np.float64)
+    d, wide, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    weights, pairs = layers * (4 * d * d + 2 * d * wide), 2 * layers * d
+    return float(3 * 2 * (weights * tokens + pairs * tokens**2).sum())
+
+
+def peak() -> float:
+    """Return the floating-point operations of a large product of matrices in a CPU second."""
+    x = torch.randn(1024, 1024)
+    best = np.inf
+    for _ in range(5):
+        before = time.process_time()
+        torch.mm(x, x)
+        best = min(best, time.process_time() - before)
+    return float(2 * 1024**3 / best)
+
+
 def measure(
     checkpoint: Path, name: str, n: int, lengths: str, options: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
@@ -151,6 +174,7 @@ def measure(
         "threads": torch.get_num_threads(),
         "load": [round(x, 1) for x in os.getloadavg()],
         "cpu_seconds": {k: [round(t, 2) for t in v] for k, v in times.items()},
+        "peak_share": round(options.epochs * operations(checkpoint, data) / min(times["ours"]) / peak(), 2),
         "ratio": round(min(times["trainer"]) / min(times["ours"]), 2),
         "target": TARGETS[lengths],
         "first_loss_apart": abs(first[0] - first[1]),

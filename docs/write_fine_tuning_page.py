@@ -27,9 +27,10 @@ _AFTER_KINDS = """\
 Adapters (`pip install "baserate[tune]"`) are those of peft. They are put on the linear layers of the repeated blocks,
 which are found by looking at the network: separate and fused projections of attention (`query`, `Wqkv`, `c_attn`,
 `query_key_value`), feed-forward layers, `in_proj` of state-space models. Embeddings, heads and layers whose weights the
-network reads past the layer get none. A network without such layers is refused, with the modules that it has. In the
-end adapters are in the weights. `record.choices[0].chosen["adapted"]` names the layers, and the row of a leaderboard
-says what was trained: `net · fine_tune (train lora, 0.52 % of the weights)`.
+network reads past the layer get none; the projections of `nn.MultiheadAttention` are layers while LoRA trains. A
+network without such layers is refused, with the modules that it has. In the end adapters are in the weights.
+`record.choices[0].chosen["adapted"]` names the layers, and the row of a leaderboard says what was trained:
+`net · fine_tune (train lora, 0.52 % of the weights)`.
 
 With `train=head` each sequence passes the network once; the head is trained on its states, standardised.
 """
@@ -60,8 +61,15 @@ alone). `layer_decay` lowers the learning rate of each block by that factor, fro
   the record says so. `checkpointing=true` computes states anew on the way back.
 - **Devices.** `--device cpu`, `cuda` or `cuda:1` (`BASERATE_DEVICE`); by default a GPU if there is one. bf16 autocast is
   on where the device is faster with it (`'MODEL(precision="fp32")'` turns it off); weights and optimiser are in fp32.
+- **Several GPUs.** `--workers N` runs N cells at once, each on a GPU of its own as far as there are so many. One training
+  is on one GPU: neither its batches nor its layers are spread over several, by `accelerate` or otherwise, since what is
+  hidden by dropout, and so the result, would then depend on their number. What does not fit on one in training may do so
+  with `train=lora` or `head`, `checkpointing=true` or a shorter `max_length`; the batch need not fit at once.
 - **A killed run** goes on after the last whole epoch when the same command runs again, with the same result to the bit.
-  The state lies in the cache (`baserate cache`) and goes with the result.
+  The state lies in the cache (`baserate cache`), the latest of each training alone, and goes with the result or the
+  error of its cell. Of trainings that are over at most 1 GiB waits for the others of the cell; what nobody goes on with
+  is removed after two weeks. Where a state would leave less than 1 GiB of the disk free it is not written, with a
+  warning; the training goes on.
 - **The same seed** on the same machine gives the same bits, whatever ran before in the process.
 
 ## Keeping the network
@@ -70,9 +78,11 @@ alone). `layer_decay` lowers the learning rate of each block by that factor, fro
     baserate run --task mine.toml --model ./saved/mine@1/net.fine_tune.1a2b3c4d/seed-0 --mode as_is
 
 `--save-models` writes each seed's network in the layout of Hugging Face, so that transformers opens it, with the head in
-`baserate_head.json` beside the weights. Named as a model it gives the same predictions. A cell that was done before
-without it is run again. Networks that do not come from a folder or the hub cannot be saved,
-which is an error before training; where writing fails afterwards, the scores stay and a flag says so.
+`baserate_head.json` beside the weights. Named as a model it gives the same predictions: it reads long sequences as in
+training (`max_length`, `window` and `overlap` stand in the record of `as_is`, and take no other value) and computes in
+the same precision unless another is named. A cell that was done before without it is run again. Networks that do not
+come from a folder or the hub cannot be saved, which is an error before training; where writing fails afterwards, the
+scores stay and a flag says so.
 """  # noqa: E501
 
 _FAIR = """\

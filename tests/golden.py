@@ -22,7 +22,8 @@ from baserate import splits
 from baserate.errors import BaserateError, MissingExtra
 from baserate.modes import MODES, mode_settings, versions_of
 from baserate.modes.job import Job
-from baserate.networks.settings import NETWORK
+from baserate.networks.settings import KIND_VERSIONS, NETWORK
+from baserate.networks.settings import KINDS as TRAININGS
 from baserate.plan import TRAIN_FRACTION
 from baserate.probes.probe import PROBES
 from baserate.registry import MODELS, load_model, with_params
@@ -123,6 +124,20 @@ def modes(name: str) -> tuple[str, Cases]:
     return f"version {mode.version}{parts}", out
 
 
+def trainings(name: str) -> tuple[str, Cases]:
+    """Return the version of a kind of training, and what a tiny network that was trained so predicts."""
+    card = ModelCard("tiny", lambda: None, {"fine_tune": {"epochs": 2}}, {}, "d", lambda: "r", settings=NETWORK)
+    out: Cases = {}
+    for kind, variants in (("two classes", False), ("measurement", True)):
+        task = task_of(kind, variants=variants)
+        settings = mode_settings("fine_tune", card, task, {"train": name})
+        split = split_of(kind, variants=variants)
+        out[kind] = MODES.get("fine_tune").run(
+            Job(task, card, MODEL_WITH["masked_llr"](), split, settings, (0,), TRAIN_FRACTION)
+        )
+    return f"version {KIND_VERSIONS.get(name, 1)}", out
+
+
 PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "cnn": {"strand_augmentation": True},
     "kmer_logreg": {"gapped": 2, "canonical": True, "positional": 2},
@@ -220,6 +235,7 @@ THINGS: Mapping[str, tuple[Callable[[str], tuple[str, Cases]], Callable[[], list
     "zero-shot rule": (rules, lambda: sorted(RULES.all())),
     "probe": (probes, lambda: sorted(PROBES.all())),
     "mode": (modes, lambda: sorted(MODES.all())),
+    "kind of training": (trainings, lambda: sorted(TRAININGS)),
     "baseline": (baselines, lambda: sorted(name for name, card in MODELS.all().items() if card.baseline)),
     "split rule": (splitting, split_names),
     "transform": (transforms, lambda: sorted(TRANSFORMS)),
@@ -232,7 +248,7 @@ def tolerance(kind: str, name: str) -> float:
     if name == "linear_probe":
         return PROBED
     fitted = kind == "baseline" and "from_scratch" in MODELS.get(name).modes
-    return ROUNDED if fitted or kind in ("zero-shot rule", "mode", "probe") else EXACT
+    return ROUNDED if fitted or kind in ("zero-shot rule", "mode", "kind of training", "probe") else EXACT
 
 
 def every() -> list[tuple[str, str]]:

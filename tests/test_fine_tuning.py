@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from collections.abc import Callable
@@ -17,10 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from baserate.errors import ConfigError, MissingExtra, NotApplicable
+from baserate.modes import MODES, versions_of
 from baserate.networks import finetuning
-from baserate.networks.adapters import decayed_rates
+from baserate.networks.adapters import decayed_rates, trainable
 from baserate.networks.checkpoint import from_network
 from baserate.networks.language_model import LanguageModel
+from baserate.networks.projections import Projected, with_projections
 from baserate.networks.settings import KINDS, training_values
 from baserate.types import Examples, FloatArray, Inputs, strings
 
@@ -109,9 +112,76 @@ def test_torchs_own_encoder_is_adapted_and_merged(kind: str, make: Any) -> None:
     torch.manual_seed(0)
     model = from_network(Torch(), make("esm-rotary").tokens, name="torch")
     fitted = model.fit(TRAIN, VALID, n_classes=2, seed=0, train=kind, lr=3e-2, epochs=12, batch_size=8)
-    assert {"linear1", "linear2"} | ({"self_attn"} if kind == "lora" else set()) == set(fitted.chosen["adapted"])
+    assert {"linear1", "linear2"} | ({"in_proj", "out_proj"} if kind == "lora" else set()) == set(
+        fitted.chosen["adapted"]
+    )
     assert type(fitted.network.encoder.layers[0].self_attn) is nn.MultiheadAttention
     assert fitted.predict(VALID.inputs)[VALID.targets == 1, 1].mean() > fitted.predict(VALID.inputs)[:, 1].mean()
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_attention_with_projections_computes_the_same(batch_first: bool) -> None:
+    torch.manual_seed(0)
+    whole = nn.ModuleList([nn.MultiheadAttention(16, 2, batch_first=batch_first, bias=b) for b in (True, False)]).eval()
+    x, y, z = (torch.randn(3, 5, 16) if batch_first else torch.randn(5, 3, 16) for _ in range(3))
+    inputs = [(x, x, x), (x, y, y), (x, y, z)]
+    hidden = torch.zeros(3, 5, dtype=torch.bool)
+    hidden[1, 3:] = True
+    causal = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    masks: list[dict[str, Any]] = [
+        {},
+        {"key_padding_mask": hidden, "need_weights": False},
+        {"attn_mask": causal, "is_causal": True, "need_weights": False},
+        {"attn_mask": torch.randn(6, 5, 5), "key_padding_mask": hidden.float() * -3, "average_attn_weights": False},
+    ]
+
+    def outputs() -> list[Any]:
+        found = [attention(*given, **mask) for attention in whole for given in inputs for mask in masks]
+        one = x[0] if batch_first else x[:, 0]
+        return found + [attention(one, one, one, key_padding_mask=hidden[1]) for attention in whole]
+
+    before, names = outputs(), [n for n, _ in whole.named_parameters()]
+    undo = with_projections(whole)
+    assert all(type(m) is Projected for m in whole)
+    for expected, found in zip(before, outputs(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    undo()
+    assert all(type(m) is nn.MultiheadAttention for m in whole)
+    assert sorted(n for n, _ in whole.named_parameters()) == sorted(names)
+    for expected, found in zip(before, outputs(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_an_adapter_of_torchs_own_attention_is_added_once_and_has_dropout() -> None:
+    pytest.importorskip("peft")
+    torch.manual_seed(0)
+    network = nn.ModuleList([nn.MultiheadAttention(16, 2, batch_first=True) for _ in range(2)])
+    attention, before = network[0], copy.deepcopy(network[0])
+    x = torch.randn(3, 5, 16)
+    settings = {"rank": 4, "alpha": 8.0, "dropout": 0.5}
+    what = trainable("lora", network, settings, lambda: [m(x, x, x) for m in network], name="own", headed=False)
+    assert set(what.adapted) == {"in_proj", "out_proj"}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.normal_()
+        for stated, layer in ((before.in_proj_weight, attention.in_proj), (before.out_proj.weight, attention.out_proj)):
+            added = layer.lora_B["default"].weight @ layer.lora_A["default"].weight
+            stated += 8.0 / 4 * added
+    network.train()
+    one, two = (attention(x, x, x)[0] for _ in range(2))
+    assert not torch.allclose(one, two), "no two passes of training see the same inputs"
+    network.eval()
+    expected = before(x, x, x)[0]
+    torch.testing.assert_close(attention(x, x, x)[0], expected, rtol=1e-4, atol=1e-4)
+    what.merge()
+    assert type(network[0]) is nn.MultiheadAttention
+    torch.testing.assert_close(network[0](x, x, x)[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_lora_has_a_version_of_its_own() -> None:
+    assert versions_of(MODES.get("fine_tune"), {"train": "lora"}) == {"mode": "2", "train": "2"}
+    assert versions_of(MODES.get("fine_tune"), {"train": "full"}) == {"mode": "2"}
 
 
 @pytest.mark.parametrize("kind", ADAPTED)

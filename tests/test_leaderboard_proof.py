@@ -210,6 +210,19 @@ def test_the_rules_and_splits_of_different_tasks_have_versions_of_their_own(tmp_
     assert [row.name for row in build_leaderboard(tmp_path).rows] == ["lm · zero_shot"]
 
 
+def test_the_first_version_of_a_kind_of_training_stands_in_no_record(tmp_path: Path) -> None:
+    for task, versions in (("a@1", {"mode": "2"}), ("b@1", {"mode": "2", "train": "2"})):
+        for kind in ("lora", "full") if task == "a@1" else ("lora",):
+            spec = {"task": task, "settings": {"train": kind}, "versions": versions}
+            put(tmp_path, "lm", 1.0, mode="fine_tune", spec=spec)
+    names = sorted(row.name for row in build_leaderboard(tmp_path).rows)
+    assert names == [
+        "lm · fine_tune (train full)",
+        "lm · fine_tune (train lora, train version 1)",
+        "lm · fine_tune (train lora, train version 2)",
+    ]
+
+
 def test_a_twin_is_one_of_the_same_versions(tmp_path: Path) -> None:
     def twin_gain() -> object:
         (cell,) = [c for c in build_leaderboard(tmp_path).cells if c.row.startswith("lm ·")]

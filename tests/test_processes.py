@@ -25,6 +25,7 @@ from baserate.executors.executor import Lost
 from baserate.executors.processes import processes
 from baserate.plan import Cell, Protocol, plan
 from baserate.progress import Advance, activity, listening
+from baserate.provenance import WORKER
 from baserate.records import has_killed, read_records, record_folder
 from baserate.registry import get_model
 from baserate.run import Grid
@@ -79,12 +80,13 @@ def test_a_process_keeps_to_its_task_until_the_others_are_taken(toys: list[Task]
             while len(list(tmp_path.glob("[0-9]*"))) < 2:  # the other process may take long to start
                 time.sleep(0.01)
             time.sleep(0.3)
+            (tmp_path / f"worker-{os.environ[WORKER]}").touch()
             return cell.task.name, cell.card.name, os.getpid()
 
         return run
 
     results = list(ended(cells_of(toys, "a", "b"), prepare))
-    assert len(set(results)) == 4
+    assert len(set(results)) == 4 and {p.name for p in tmp_path.glob("worker-*")} == {"worker-0", "worker-1"}
     first, second = ({pid for name, _, pid in results if name == task.name} for task in toys)
     assert len(first) == len(second) == 1 and first != second and os.getpid() not in first | second
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ pytest.importorskip("transformers")
 
 from click.testing import CliRunner
 
+from baserate import splits
 from baserate.cards.find import find_model
 from baserate.cli import cli
 from baserate.errors import ConfigError, DataError, NotApplicable
@@ -22,12 +25,14 @@ from baserate.modes.job import Job
 from baserate.networks.checkpoint import from_network, open_checkpoint
 from baserate.networks.hub import HEAD, Access, Location
 from baserate.networks.settings import NETWORK
+from baserate.plan import Protocol, plan
 from baserate.records import Record, read_records
+from baserate.run import Grid
 from baserate.transforms import Fitted, fit_transform
-from baserate.types import FloatArray, ModelCard
+from baserate.types import FloatArray, ModelCard, Task
 
 from .checkpoints import LAYOUTS, build
-from .golden_inputs import split_of, task_of
+from .golden_inputs import examples, split_of, task_of
 
 
 def opened(folder: Path) -> Any:
@@ -188,3 +193,58 @@ def test_fine_tuning_with_random_weights_runs_the_twin(tmp_path: Path, toy_card:
     assert set(records) == {"net", "net_random"}
     assert all(r.status == "done" and r.spec.mode == "fine_tune" for r in records.values())
     assert not np.allclose(records["net"].predictions.scores, records["net_random"].predictions.scores)
+
+
+def cell_of(task: Task, card: Any, mode: str, changed: dict[str, Any], folder: Path) -> Record:
+    grid = Grid(folder, Protocol((0,)), None, audited=False, checked=False, models=folder / "models")
+    (result,) = grid.each(plan([task], [card], [mode], changed))
+    assert result.record.status == "done", result.record.error
+    return result.record
+
+
+SHORT, CHUNKS = {"max_length": 12}, {"max_length": 12, "window": "chunk", "overlap": 4}
+
+
+@pytest.mark.parametrize(
+    ("kind", "variants", "reading"),
+    [
+        ("measurement", True, SHORT),
+        ("measurement", True, CHUNKS),
+        ("two classes", False, SHORT),
+        ("two classes", False, CHUNKS),
+        ("bases", False, SHORT),
+    ],
+)
+def test_as_is_reads_long_sequences_as_in_training(
+    kind: str, variants: bool, reading: dict[str, Any], tmp_path: Path
+) -> None:
+    task = replace(task_of(kind, variants=variants), split=splits.stratified(test=0.4, valid=0.2))
+    task = replace(task, source=functools.partial(examples, kind, "train", variants=variants))
+    net = find_model(str(build(tmp_path / "net", LAYOUTS["esm-rotary"])))
+    changed = {"epochs": 1, "batch_size": 8, **reading}
+    trained = cell_of(task, net, "fine_tune", changed, tmp_path / "a")
+    (folder,) = (tmp_path / "a" / "models").rglob("seed-0")
+    saved = find_model(str(folder))
+    used = cell_of(task, saved, "as_is", {}, tmp_path / "b")
+    np.testing.assert_array_equal(used.predictions.scores, trained.predictions.scores)
+    assert {k: v for k, v in used.spec.settings.items() if k != "context"} == reading
+    assert used.flags == trained.flags and (any("12" in flag or "truncated" in flag for flag in used.flags))
+    with pytest.raises(ConfigError, match="max_length = 20: expected 12, with which the head was trained"):
+        plan([task], [saved], ["as_is"], {"max_length": 20})
+
+
+def test_a_saved_model_has_the_precision_of_its_training(tmp_path: Path) -> None:
+    split = split_of("two classes")
+    source = Location("net", build(tmp_path / "source", LAYOUTS["esm-rotary"]), "")
+    model = open_checkpoint(source, Access(), precision="bf16")
+    fitted = model.fit(split.train, split.valid, n_classes=2, seed=0, epochs=1)
+    fitted.save(tmp_path / "saved")
+    again = opened(tmp_path / "saved")
+    assert again.precision == "bf16"
+    np.testing.assert_array_equal(again.predict(split.test.inputs), fitted.predict(split.test.inputs))
+    exact = open_checkpoint(Location("saved", tmp_path / "saved", ""), Access(), precision="fp32")
+    assert exact.precision == "fp32", "what the user names counts"
+    head = json.loads((tmp_path / "saved" / HEAD).read_text())
+    del head["precision"]  # as heads were written before
+    (tmp_path / "saved" / HEAD).write_text(json.dumps(head))
+    assert opened(tmp_path / "saved").precision == exact.precision

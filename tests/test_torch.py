@@ -12,6 +12,7 @@ from torch import nn
 from baserate.errors import BaserateError, ConfigError, Diverged
 from baserate.networks.training import fit_module, pick_device
 from baserate.progress import Advance, listening
+from baserate.provenance import DEVICE, WORKER
 from baserate.types import IntArray
 
 
@@ -112,3 +113,18 @@ def test_pick_device() -> None:
         pick_device("gpu9")
     with pytest.raises(ConfigError, match="'cuda:99' is not available"):
         pick_device("cuda:99")
+
+
+def test_processes_of_a_run_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.delenv(DEVICE, raising=False)
+    monkeypatch.delenv(WORKER, raising=False)
+    assert pick_device() == pick_device("cuda") == torch.device("cuda") and not taken
+    for worker in "012":
+        monkeypatch.setenv(WORKER, worker)
+        assert pick_device() == torch.device("cuda")
+        assert pick_device("cuda:1") == torch.device("cuda:1") and pick_device("cpu") == torch.device("cpu")
+    assert taken == [0, 1, 0]

@@ -13,10 +13,11 @@ from ..errors import ConfigError
 from ..files import end_of
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
 from ..networks.hub import HEAD, Access, Location, check_trust, check_weights, read_config
-from ..networks.settings import NETWORK
+from ..networks.settings import NETWORK, as_trained
 from ..networks.weight_files import check_all_is_read
 from ..registry import fixed_revision
 from ..results import twin_revision
+from ..settings import Settings
 from ..types import ModelCard
 from .model_file import ModelFile, read_model_file
 
@@ -42,14 +43,14 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     here = replace(location, folder=location.folder.absolute()) if location.folder else location
     pinned = here if here.folder else Location(location.name, None, commit)
     name = location.label
-    tuned = _trained_on(location) if not random_weights else ""
+    tuned, reading = _own_head(location) if not random_weights else ("", {})
     own = read_model_file(location.folder, content) if location.folder else ModelFile()
     known = facts or Checkpoint(location.id)
     return ModelCard(
         name=f"{name}_random" if random_weights else name,
         load=functools.partial(_open, pinned, access, random_weights=random_weights),
         modes=modes_of("classifier" if tuned else head_of(content, family), random_weights=random_weights),
-        settings=NETWORK,
+        settings={**NETWORK, "as_is": reading} if reading else NETWORK,
         params={"precision": "auto", "compiled": False},
         description=(own.description or _description(location, family, facts, own))
         + (f", fine-tuned on {tuned}" if tuned else "")
@@ -69,13 +70,17 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     )
 
 
-def _trained_on(location: Location) -> str:
-    """Return the task that a saved model was fine-tuned on; '' for a checkpoint without such a head."""
+def _own_head(location: Location) -> tuple[str, Settings]:
+    """Return the task that a saved model was fine-tuned on, and how its head reads long sequences, if in its own way.
+
+    The task is '' for a checkpoint without such a head.
+    """
     if location.folder is None or not (location.folder / HEAD).exists():
-        return ""
+        return "", {}
     try:
-        return str(json.loads((location.folder / HEAD).read_text())["trained_on"]) or "a task"
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        head = json.loads((location.folder / HEAD).read_text())
+        return str(head["trained_on"]) or "a task", as_trained(head["reading"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{location.folder / HEAD}: is not the head of a model that baserate saved") from error
 
 

@@ -24,6 +24,7 @@ import cloudpickle
 from ..errors import ConfigError
 from ..plan import Cell
 from ..progress import Advance, activity
+from ..provenance import WORKER
 from .executor import Lost, R, executor
 
 _TRIES = 2
@@ -107,7 +108,7 @@ class _Process:
             [sys.executable, "-m", "baserate.executors.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"OMP_NUM_THREADS": str(threads), **os.environ},
+            env={"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: str(slot)},
         )
         self._send((sys.path, logging.getLogger().level))
         self._send(prepare)

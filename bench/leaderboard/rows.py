@@ -122,8 +122,11 @@ def _versions(records: Sequence[Record], *, every: bool) -> list[list[str]]:
 
 def _parts(r: Record) -> dict[tuple[str, str], str]:
     """Return the versions by what they are of, such as ('probe', 'linear'); two names are two different things."""
-    names = {"mode": r.spec.mode, **{k: str(v) for k, v in r.spec.settings.items() if k in r.spec.versions}}
-    return {(what, names.get(what, "")): version for what, version in r.spec.versions.items()}
+    versions = dict(r.spec.versions)
+    if versions and r.spec.mode == "fine_tune" and "train" in r.spec.settings:
+        versions.setdefault("train", "1")  # the first version of a kind of training stands in no record
+    names = {"mode": r.spec.mode, **{k: str(v) for k, v in r.spec.settings.items() if k in versions}}
+    return {(what, names.get(what, "")): version for what, version in versions.items()}
 
 
 def _variant(r: Record) -> dict[tuple[str, str], str]:

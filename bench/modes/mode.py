@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError, NotApplicable
-from ..networks.settings import SHARED
+from ..networks.settings import KIND_VERSIONS, SHARED
 from ..registry import Registry, origin_of
 from ..settings import WINDOW, Search, Setting, Settings, added, count, defaults, in_effect, stated
 from ..types import FloatArray, ModelCard, Task
@@ -203,8 +203,10 @@ def space_of(
 
 
 def versions_of(mode: Mode, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the declared versions of the mode and of the rule or probe that its settings name."""
+    """Return the declared versions of the mode, and of the rule, probe or kind of training that its settings name."""
     versions = {"mode": str(mode.version)}
+    if mode.name == "fine_tune" and settings.get("train") in KIND_VERSIONS:
+        versions["train"] = str(KIND_VERSIONS[settings["train"]])
     if mode.parts:
         versions[mode.part] = str(mode.parts.get(settings[mode.part]).version)
     return versions

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ from .tuning import Fit, tuned
 TRAININGS = "trainings"
 """The folder of the cache with the states of trainings that were cut short."""
 
-_LARGEST = 1 << 28
-"""Bytes of the largest state that stays until all seeds are done; a larger one goes as soon as its training ends."""
+_MOST = 1 << 30
+"""Bytes of states that stay until all seeds are done; a state beyond that goes as soon as its training ends."""
+
+_UNUSED = 14 * 86_400
+"""Seconds after which nobody goes on with a training that was cut short."""
 
 
 @mode("fine_tune", needs=("fit",), settings={"context": CONTEXT}, version=2)
@@ -31,20 +35,41 @@ _LARGEST = 1 << 28
 def run(job: Job) -> FloatArray:
     """Return (seeds, n, k) scores of the model trained on labels, with every choice made on valid.
 
-    A training that is killed goes on, the next time, after its last epoch, if the model can and the job has a cache.
-    Raises ConfigError for a setting that the model's fit() does not take, and where the trained model is to be saved
-    and cannot be.
+    A training that is killed goes on, the next time, after its last epoch, if the model can and the job has a cache;
+    one that ends in an error leaves nothing there. Raises ConfigError for a setting that the model's fit() does not
+    take, and where the trained model is to be saved and cannot be.
     """
     if job.models is not None and hasattr(job.model, "check_saving"):
         job.model.check_saving()
-    states: list[Path] = []
-    scores = tuned(job, functools.partial(_fit, states=states))
-    for file in states:
-        file.unlink(missing_ok=True)
+    states: dict[Path, int] = {}
+    if job.cache is not None:
+        _sweep(job.cache / TRAININGS)
+    try:
+        scores = tuned(job, functools.partial(_fit, states=states))
+    except Exception:
+        _remove(states)
+        raise
+    _remove(states)
     return scores
 
 
-def _fit(job: Job, seed: int, *, states: list[Path]) -> Fit:
+def _remove(states: Iterable[Path]) -> None:
+    for file in states:
+        file.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the states that were not written for `_UNUSED` seconds, and what their writing left behind."""
+    for file in folder.glob(f"{'[0-9a-f]' * 16}.pt*"):
+        try:
+            if time.time() - file.stat().st_mtime > _UNUSED:
+                file.unlink()
+        except OSError:  # another process was faster
+            continue
+
+
+def _fit(job: Job, seed: int, *, states: dict[Path, int]) -> Fit:
+    """Return the fit of a seed; `states` gets the bytes of each state that it leaves for the next time."""
     parameters = inspect.signature(job.model.fit).parameters
     settings = {name: value for name, value in job.settings.items() if name != "context"}
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -57,11 +82,18 @@ def _fit(job: Job, seed: int, *, states: list[Path]) -> Fit:
     if "valid_score" in parameters:
         passed["valid_score"] = job.scorer.height
     if "state_file" in parameters and job.cache is not None:
-        passed["state_file"] = state = _state_file(job, job.cache, seed, settings, (train, valid))
-        states.append(state)
-    predictor = job.model.fit(train, valid, n_classes=job.n_classes, seed=seed, **passed)
-    if states and states[-1].exists() and states[-1].stat().st_size > _LARGEST:
-        states[-1].unlink()
+        passed["state_file"] = _state_file(job, job.cache, seed, settings, (train, valid))
+    state: Path | None = passed.get("state_file")
+    try:
+        predictor = job.model.fit(train, valid, n_classes=job.n_classes, seed=seed, **passed)
+    except Exception:
+        _remove([state] if state else [])
+        raise
+    if state and state.exists():
+        states[state] = state.stat().st_size
+        if sum(states.values()) > _MOST:
+            _remove([state])
+            del states[state]
     classes, save = job.task.classes, getattr(predictor, "save", None)
     return Fit(
         predictor.predict(valid.inputs),

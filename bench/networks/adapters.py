@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from ..errors import ConfigError, MissingExtra
+from .projections import Projected, with_projections
 
 _CONTAINERS = (nn.ModuleList, nn.Sequential)
 _READ_PAST = {kind: ("out_proj",) for kind in ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")}
@@ -47,8 +48,14 @@ def trainable(
     in it. Raises ConfigError, naming the modules seen, where the kind has nothing to train, and MissingExtra for peft.
     """
     if kind in ("lora", "ia3"):
+        back = with_projections(backbone) if kind == "lora" else lambda: None
         tuner, adapted = _adapted(kind, backbone, settings, run, name=name, headed=headed)
-        return Trainable(backbone, _trained(backbone), _size(backbone), adapted, tuner.merge_and_unload)
+
+        def merge() -> None:
+            tuner.merge_and_unload()
+            back()
+
+        return Trainable(backbone, _trained(backbone), _size(backbone), adapted, merge)
     if kind == "head":
         backbone.requires_grad_(False)
     if kind == "bitfit":
@@ -76,8 +83,7 @@ def _adapted(
         from peft.tuners import IA3Model, LoraModel
     except ImportError as error:
         raise MissingExtra(f'train = {kind!r} needs the package peft: `pip install "baserate[tune]"`') from error
-    whole = (nn.MultiheadAttention,) if kind == "lora" else ()
-    targets = _used(backbone, _linear_layers(backbone, whole, headed=headed), run)
+    targets = _used(backbone, _linear_layers(backbone, headed=headed), run)
     if not targets:
         raise ConfigError(
             f"train = {kind!r}: {name} has no linear layers in repeated blocks that an adapter can be put on; its "
@@ -102,16 +108,17 @@ def _adapted(
     return tuner, tuple(dict.fromkeys(n.rpartition(".")[2] for n in targets))
 
 
-def _linear_layers(backbone: nn.Module, whole: tuple[type[nn.Module], ...], *, headed: bool) -> dict[str, nn.Module]:
+def _linear_layers(backbone: nn.Module, *, headed: bool) -> dict[str, nn.Module]:
     """Return the linear layers of the repeated blocks by name; where nothing is repeated, those of the network.
 
-    A module of the classes `whole` is taken as one, without the layers in it.
+    Those in torch's own attention are left out, since it reads their weights and calls none, unless it is `Projected`.
     """
     from transformers.pytorch_utils import Conv1D
 
-    found = {n: m for n, m in backbone.named_modules() if isinstance(m, (nn.Linear, Conv1D, *whole))}
-    inside = tuple(f"{n}." for n, m in found.items() if isinstance(m, nn.MultiheadAttention))
-    found = {n: m for n, m in found.items() if not (inside and n.startswith(inside))}
+    modules = dict(backbone.named_modules())
+    read = [m for m in modules.values() if isinstance(m, nn.MultiheadAttention) and not isinstance(m, Projected)]
+    past = {id(layer) for attention in read for layer in attention.modules()}
+    found = {n: m for n, m in modules.items() if isinstance(m, (nn.Linear, Conv1D)) and id(m) not in past}
     left_out = _READ_PAST.get(getattr(getattr(backbone, "config", None), "model_type", ""), ())
     found = {n: m for n, m in found.items() if n.rpartition(".")[2] not in left_out}
     blocks = tuple(f"{n}." for n, m in backbone.named_modules() if isinstance(m, _CONTAINERS) and n)

@@ -55,6 +55,8 @@ def open_checkpoint(
 
     has_head = location.folder is not None and (folder / HEAD).exists() and not random_weights
     tuned = read_head(folder) if has_head else None
+    if tuned is not None and precision == "auto":
+        precision = tuned.precision
 
     def redraw(seed: int) -> nn.Module:
         if family.load is not None:

@@ -132,7 +132,7 @@ def _recipe(settings: Mapping[str, Any], *, scored: bool) -> Recipe:
 
 def _identity(engine: Engine, data: tuple[Examples, Examples], seed: int, settings: Mapping[str, Any]) -> str:
     """Return what must be the same for a training to be resumed."""
-    weights, device = engine.parameter_hash(), f"{engine.device} {engine.precision}"
+    weights, device = engine.parameter_hash(), f"{engine.device.type} {engine.precision}"
     return repr((weights, device, *(part.fingerprint for part in data), seed, sorted(settings.items())))
 
 
@@ -188,6 +188,11 @@ class FineTuned:
     def source(self) -> Path | None:
         """The folder that the network was opened from, before it was fine-tuned."""
         return self._engine.source
+
+    @property
+    def precision(self) -> str:
+        """The precision in which the network was trained and predicts, 'fp32' or 'bf16'."""
+        return self._engine.precision
 
     def describe(self, what: Trainable, progress: Progress) -> None:
         """Set `chosen`, `history` and `notes` from what was trained and how it went."""

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..errors import ConfigError, DataError, MissingExtra
 from .families import Family, Head, head_of
-from .fused import with_fused_activations
+from .fused import with_fused_layers
 from .legacy import check_as_stored, remote_code
 from .weight_files import AUTO
 
@@ -84,7 +84,7 @@ def load(
             network = _pretrained(folder, config, head, family, where, trust)
         else:
             network = random_network(config, head, family, seed=seed, trust=trust)
-    return Loaded(with_fused_activations(_without_pooler(network)).eval(), config, tokenizer, head)
+    return Loaded(with_fused_layers(_without_pooler(network)).eval(), config, tokenizer, head)
 
 
 def read_tokenizer(folder: Path, family: Family, where: str, trust: bool) -> Any:
@@ -127,7 +127,7 @@ def random_network(config: Any, head: Head, family: Family, *, seed: int, trust:
         network: nn.Module = _with_attention(lambda o: auto.from_config(copy.deepcopy(config), **options, **o), trust)
         if family.finish is not None:
             family.finish(network, frozenset(name for name, _ in network.named_parameters(remove_duplicate=False)))
-    return with_fused_activations(_without_pooler(network)).eval()
+    return with_fused_layers(_without_pooler(network)).eval()
 
 
 def _pretrained(folder: Path, config: Any, head: Head, family: Family, where: str, trust: bool) -> nn.Module:

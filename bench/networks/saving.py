@@ -33,7 +33,8 @@ class SavedHead:
 
     `reads` is 'sequences', 'variants' or 'bases', `reading` the fields of `chunks.Reading`, `classes` the names of the
     outputs in their order, () for measurements. `meaning` are the fields of `training.Head`; `transform` has the name
-    of the task's transform and, of ranks, the values and ranks of each output. `trained_on` names the task.
+    of the task's transform and, of ranks, the values and ranks of each output. `trained_on` names the task, and
+    `precision` is that of training; 'auto' is of a file from before it was in there.
     """
 
     reads: str
@@ -45,6 +46,7 @@ class SavedHead:
     meaning: dict[str, Any]
     transform: dict[str, Any]
     trained_on: str
+    precision: str = "auto"
 
     def predict(self, engine: Engine, inputs: Inputs) -> FloatArray:
         """Return probabilities (n, classes), or values (n, outputs) on the measured scale.
@@ -95,6 +97,7 @@ def save(
         },
         _stated(transform),
         task,
+        fitted.precision,
     )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

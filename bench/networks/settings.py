@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -72,6 +74,9 @@ KINDS: Mapping[str, Settings] = {
 }
 """What is trained of a network, beside a new head, with the settings that exist for each."""
 
+KIND_VERSIONS: Mapping[str, int] = {"lora": 2}
+"""The version of what each kind trains, 1 where none is named: raised when that changes for this kind alone."""
+
 TRAINING: Mapping[str, Setting] = {
     "train": one_of(
         *KINDS,
@@ -115,6 +120,26 @@ def training_values(given: Mapping[str, Any]) -> dict[str, Any]:
     check_values(given, [table])
     check_keys(given, table, f"settings of fit with train = {kind!r}")
     return defaults(table) | dict(given)
+
+
+def as_trained(reading: Mapping[str, Any]) -> Settings:
+    """Return the settings by which a saved head reads long sequences, other than the defaults: each has one value.
+
+    `reading` are the fields of `chunks.Reading`.
+    """
+    usual = {**EMBEDDING, **TRAINING}
+    return {
+        name: replace(
+            usual[name],
+            default=value,
+            expected=f"{value!r}, with which the head was trained",
+            allows=functools.partial(operator.eq, value),
+            choices=(),
+            search=None,
+        )
+        for name, value in reading.items()
+        if value != usual[name].default
+    }
 
 
 NETWORK: Mapping[str, Settings] = {"linear_probe": EMBEDDING, "fine_tune": TRAINING}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import ConfigError, NotApplicable
-from ..provenance import DEVICE
+from ..provenance import DEVICE, WORKER
 from ..types import FloatArray, IntArray
 from .loop import Recipe, Whole, train
 
@@ -21,11 +21,16 @@ from .loop import Recipe, Whole, train
 def pick_device(name: str = "auto") -> torch.device:
     """Return the device called `name`; 'auto' is that of BASERATE_DEVICE, else CUDA where there is one, else the CPU.
 
-    Raises ConfigError for a device that is unknown or not there.
+    The processes of a run with several take GPUs in turn, unless one is named by its number. Raises ConfigError for a
+    device that is unknown or not there.
     """
     name = os.environ.get(DEVICE) or name if name == "auto" else name
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        if (worker := os.environ.get(WORKER, "")).isdigit():  # kernels of some networks run on the current device alone
+            torch.cuda.set_device(int(worker) % torch.cuda.device_count())
+        return torch.device("cuda")
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cpu")
     try:
         device = torch.device(name)
     except RuntimeError:

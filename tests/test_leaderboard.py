@@ -24,7 +24,7 @@ from baserate.leaderboard import (
     write_leaderboard,
 )
 from baserate.leaderboard.board import Leaderboard
-from baserate.leaderboard.comparisons import Gain, adjusted, ranks
+from baserate.leaderboard.comparisons import Gain, adjusted
 from baserate.leaderboard.markdown import escape
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell
@@ -129,17 +129,6 @@ def test_rank_one_is_the_best_and_whoever_is_not_told_apart_from_it(results: Pat
     assert cell(table, "lm · linear_probe").rank == 1
     assert cell(table, "gc · from_scratch").rank == 5
     assert f"**{cell(table, 'lm · linear_probe').value:.3f}**" in to_markdown(table)
-
-
-def test_ranks_follow_the_definition() -> None:
-    def p_of(i: int, j: int) -> float:
-        return 0.4 if abs(values[i] - values[j]) < 0.1 else 0.001
-
-    values = [0.9, 0.89, 0.5]
-    assert ranks(values, p_of) == [1, 1, 3]
-    values = [0.5, 0.9, 0.89]
-    assert ranks(values, p_of) == [3, 1, 1]
-    assert ranks([], p_of) == []
 
 
 def test_a_gain_by_few_trainings_is_no_verdict(tmp_path: Path) -> None:

@@ -12,14 +12,15 @@ import numpy as np
 from ..errors import ConfigError, UnknownName
 from ..records import Record, read_records
 from ..results import Estimate
-from ..statistics import Difference, holm
+from ..statistics import ALPHA, Difference, holm
 from .common import common_examples
-from .comparisons import ALPHA, Verdict, difference_of, estimates_of, is_preliminary
+from .comparisons import Verdict, difference_of, estimates_of, is_preliminary
+from .floor import is_named
 from .networks import networks_of
+from .placing import columns_of, is_undirected
 from .rows import rows_of
-from .standings import columns_of, is_undirected
 from .table import Column, Row
-from .wording import better
+from .wording import sign_of
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def compare(
 
 
 def _row(name: str, rows: Sequence[Row]) -> Row:
-    found = [row for row in rows if name in (row.name, row.model, f"{row.model}:{row.mode}")]
+    found = [row for row in rows if is_named(row, name)]
     if not found:
         raise UnknownName("row", name, [row.name for row in rows], "It is neither a row nor a model of these records.")
     if len(found) > 1:
@@ -125,7 +126,7 @@ def _row(name: str, rows: Sequence[Row]) -> Row:
 
 def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired | None:
     """Return the pair on the examples that both score; None where the metric has no direction or a score no value."""
-    sign = {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
+    sign = sign_of(column)
     shared = common_examples([a, b])
     if not sign or shared.apart:
         return None
@@ -134,7 +135,7 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
         return None
     withheld = "" if first.low is not None and second.low is not None else first.reason or second.reason
     d = difference_of(a, b, column.metric, shared.ids, reason=withheld)
-    gain = d if sign > 0 else replace(d, value=-d.value, low=_minus(d.high), high=_minus(d.low))
+    gain = d if sign > 0 else d.turned
     pair = Paired(column.name, column.task, column.whole or column.task, column.metric, first, second, gain)
     if gain.se is None or gain.df is None:
         return pair
@@ -144,10 +145,6 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
         below, above = tail(-margin), 1 - tail(margin)
         pair = replace(pair, p_inferior=below, p_unlike=max(below, above))
     return pair
-
-
-def _minus(value: float | None) -> float | None:
-    return None if value is None else -value
 
 
 def _tail(gain: Difference) -> Callable[[float], float]:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from ..results import Estimate
+from ..statistics import ALPHA
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
 from .columns import COLUMNS
-from .comparisons import ALPHA, Gain
+from .comparisons import Gain
 from .table import Cell, Column, Curve, Row, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 from .wording import (

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..results import Estimate
-from .comparisons import Gain
+from .comparisons import Every, Gain
 
 Kind = Literal["model", "random", "baseline"]
 
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
+
+REGIMES: Mapping[str, str] = {
+    "zero_shot": "zero-shot",
+    "as_is": "as is",
+    "linear_probe": "probed",
+    "fine_tune": "trained",
+    "from_scratch": "trained",
+}
+"""What may learn from labels in a mode: nothing, or something elsewhere, or a probe, or the whole model."""
 
 APART = "scores too few of the examples: its number covers those alone, and is not compared with others"
 
@@ -29,10 +38,11 @@ class Column:
     """A task under one protocol: the same examples, split, seeds, share of training data, transform of targets, budget.
 
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
-    row over which gains are taken, '' where no baseline has a score, and `chosen_on` the part of the data by whose
-    scores it is the best, 'valid' or 'test'. `budget` is the number of trials of what is tuned. `n` counts the test
-    examples that the primary metric covers, `left_out` those that some compared row could not score, which are left out
-    for every such row.
+    row over which gains are taken, '' where no baseline has a score, and `chosen_on` says by what: 'declared' by the
+    suite, 'given' by the reader, or the part of the data by whose scores it is the best, 'valid' or 'test'. `declared`
+    is what was declared or given, even where it has no score. `ranked` counts the rows with a rank. `budget` is the
+    number of trials of what is tuned. `n` counts the test examples that the primary metric covers, `left_out` those
+    that some compared row could not score, which are left out for every such row.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
     """
 
@@ -57,6 +67,8 @@ class Column:
     transform: str = ""
     budget: int = 1
     chosen_on: str = ""
+    declared: str = ""
+    ranked: int = 0
 
     @property
     def benchmark(self) -> str:
@@ -84,17 +96,23 @@ class Row:
     detail: str = ""
     revision: str = ""
 
+    @property
+    def regime(self) -> str:
+        """What may learn from labels; a mode of a package is a regime of its own."""
+        return REGIMES.get(self.mode, self.mode)
+
 
 @dataclass(frozen=True)
 class Cell:
     """What a row has in a column; `estimates` are in the order of the column's metrics.
 
-    `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
-    the best baseline, `twin_gain` over the same network with random weights, `tuning_gain` over the same run under its
-    defaults, whose score is `untuned`. `valid` is the mean over seeds of the score on valid by `valid_metric`, `trials`
-    how many were made, and `chosen` what was chosen, in short; a record that does not say has none of them. `apart`
-    marks a row that scores too few of the examples to be compared: its estimates cover only those; `undirected` a
-    zero-shot score that may be mirrored.
+    `rank` is one more than the rows that are surely better, and `rank_high` counts the rows that are not surely worse;
+    `regime_rank` is `rank` among the rows of the regime. They are None where there is no score or no interval. `gain`
+    is over the best baseline, `every` says whether it is over all of them, `twin_gain` is over the same network with
+    random weights, `tuning_gain` over the same run under its defaults, whose score is `untuned`. `valid` is the mean
+    over seeds of the score on valid by `valid_metric`, `trials` how many were made, and `chosen` what was chosen, in
+    short; a record that does not say has none of them. `apart` marks a row that scores too few of the examples to be
+    compared: its estimates cover only those; `undirected` a zero-shot score that may be mirrored.
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
     of which the column has a newer release.
     """
@@ -122,6 +140,9 @@ class Cell:
     valid_metric: str = ""
     trials: int | None = None
     chosen: str = ""
+    rank_high: int | None = None
+    regime_rank: int | None = None
+    every: Every | None = None
 
     @property
     def value(self) -> float | None:

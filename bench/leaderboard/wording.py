@@ -47,6 +47,11 @@ def better(metric: str) -> Better:
     return known.better if known else ""
 
 
+def sign_of(column: Column) -> int:
+    """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither is."""
+    return {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
+
+
 def arrow(metric: str) -> str:
     """Return the arrow towards better values of a metric, '' where neither direction is better."""
     return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]

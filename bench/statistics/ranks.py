@@ -1,0 +1,78 @@
+"""Ranks with what is not known about them: within one test set, and over tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import FloatArray, IntArray
+from .comparison import ALPHA, holm
+
+
+def surely_better(gains: FloatArray, p: FloatArray) -> NDArray[np.bool_]:
+    """Return whether the first of two rows is better than the second and told apart from it, (n, n).
+
+    Above the diagonal `gains` (n, n) has how much better the first is and `p` the p-value of that, NaN where the two
+    are not tested. They are adjusted for each other by Holm's method: in 95 % of tables no pair is wrong.
+    """
+    better = np.zeros(gains.shape, dtype=bool)
+    i, j = np.triu_indices(len(gains), k=1)
+    tested = ~np.isnan(p[i, j])
+    i, j = i[tested], j[tested]
+    apart = np.asarray(holm(list(p[i, j]))) < ALPHA
+    first = gains[i, j] > 0
+    better[i[apart & first], j[apart & first]] = True
+    better[j[apart & ~first], i[apart & ~first]] = True
+    return better
+
+
+def rank_intervals(better: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+    """Return the lowest and the highest rank of each row, (n,) both, from which rows are surely better than which.
+
+    A row has at least as many before it as are surely better, and as many behind it as are surely worse. Where no pair
+    is wrong all intervals have the true ranks (Mogstad et al. 2023, Rev. Econ. Stud., rdad006).
+    """
+    return 1 + better.sum(axis=0), len(better) - better.sum(axis=1)
+
+
+def ranks_in_tasks(scores: FloatArray) -> FloatArray:
+    """Return the rank of each row in each task, (tasks, rows); `scores` are signed, and equal ones share the middle."""
+    from scipy.stats import rankdata
+
+    ranks: FloatArray = rankdata(-scores, axis=1)
+    return ranks
+
+
+def friedman_p(ranks: FloatArray) -> float:
+    """Return the p-value of ranks (tasks, rows) of three rows or more if each task had put them in a random order.
+
+    By Friedman's chi-squared with ties, which for few tasks is on the safe side; 1 where all rows tie in every task.
+    """
+    from scipy.stats import friedmanchisquare
+
+    if not np.ptp(ranks, axis=1).any():
+        return 1.0
+    return float(friedmanchisquare(*ranks.T).pvalue)
+
+
+def critical_difference(n_tasks: int, n_rows: int) -> float:
+    """Return how far two mean ranks must lie apart to be told apart (Nemenyi; Demsar 2006, JMLR 7:1).
+
+    In 95 % of tables of equal rows no two of all do.
+    """
+    from scipy.stats import studentized_range
+
+    q = float(studentized_range.ppf(1 - ALPHA, n_rows, np.inf))
+    return q * float(np.sqrt(n_rows * (n_rows + 1) / (12 * n_tasks)))
+
+
+def cliques(means: Sequence[float], critical: float) -> list[tuple[int, int]]:
+    """Return the first and last of rows, sorted by mean rank, that are not told apart; none within another."""
+    out: list[tuple[int, int]] = []
+    for i, first in enumerate(means):
+        last = max(j for j in range(i, len(means)) if means[j] - first < critical)
+        if last > i and (not out or last > out[-1][1]):
+            out.append((i, last))
+    return out

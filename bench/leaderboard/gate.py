@@ -12,7 +12,7 @@ from ..records import Record
 from ..statistics import ALPHA
 from .compare import Paired, paired
 from .comparisons import MIN_SEEDS
-from .markdown import escape
+from .grids import escape
 from .placing import columns_of, is_undirected
 from .table import Column
 from .wording import label, number

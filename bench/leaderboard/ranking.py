@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Record
-from ..statistics import ALPHA, holm, rank_intervals, surely_better
+from ..statistics import ALPHA, holm, may_be_best, rank_intervals, surely_better
 from ..types import StrArray
 from .comparisons import Every, Gain, gain_of, is_preliminary
 from .pairs import differences_of
@@ -60,11 +60,12 @@ def compared(
     better = surely_better(gains, p)
     lowest, highest = rank_intervals(better)
     regimes = np.array([row.regime for row in rows])
-    in_regime = 1 + (better & (regimes[:, None] == regimes)).sum(axis=0)
+    best, leads = may_be_best(gains, p), may_be_best(gains, p, among=regimes[:, None] == regimes)
     floor = [row.name for row in baselines]
     out: dict[Row, dict[str, Any]] = {}
     for i, row in enumerate(rows):
-        out[row] = {"rank": int(lowest[i]), "rank_high": int(highest[i]), "regime_rank": int(in_regime[i])}
+        out[row] = {"rank": int(lowest[i]), "rank_high": int(highest[i])}
+        out[row] |= {"best": bool(best[i]), "best_of_regime": bool(leads[i])}
         if row.kind != "baseline":
             out[row] |= {"gain": gain(row, column.best_baseline), "every": _every([gain(row, name) for name in floor])}
         if row in twins:

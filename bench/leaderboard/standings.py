@@ -19,6 +19,7 @@ from .comparisons import adjusted, difference_of, estimates_of, gain_of, is_prel
 from .curves import curves_of
 from .floor import is_named, with_floor
 from .networks import Networks, networks_of
+from .over_tasks import over_tasks
 from .placing import columns_of, is_undirected
 from .proof import proven
 from .ranking import compared, every_adjusted
@@ -65,8 +66,10 @@ def tabulate(records: Iterable[Record], *, baseline: str = "") -> Leaderboard:
         made = {row: record[row, c] for row in rows if cells[row, c].compared}
         found = with_floor(c, list(made), {row: cells[row, c] for row in made}, made, baseline)
         sure = {row: r for row, r in made.items() if cells[row, c].estimates[0].low is not None}
-        columns[c] = replace(found, left_out=common.left_out, ranked=len(sure) if sign_of(c) else 0)
-        if columns[c].ranked:
+        columns[c] = replace(found, left_out=common.left_out)
+        if sure and sign_of(c):
+            regimes = tuple(sorted({row.regime for row in sure}, reverse=True))
+            columns[c] = replace(columns[c], ranked=len(sure), regimes=regimes)
             floor, twins = [row for row in made if row.kind == "baseline"], _twins(sure, networks)
             results = compared(columns[c], sure, floor, twins, common.ids, sign=sign_of(c))
             better[columns[c].name] = results.better
@@ -81,14 +84,16 @@ def tabulate(records: Iterable[Record], *, baseline: str = "") -> Leaderboard:
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
     commits = {str(r.environment["git_commit"]) for r in whole if r.environment.get("git_commit")}
+    final = tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed)
     return Leaderboard(
         tuple(columns.values()),
         tuple(rows),
-        tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed),
+        final,
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
         curves_of(rows, cells, record, {c: shared[c].ids for c in placed}),
+        over_tasks(list(columns.values()), rows, {(x.row, x.column): x for x in final}, better),
     )
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from ..errors import ConfigError
 from ..metrics import Better, Expression, parse
-from .comparisons import MIN_SEEDS
+from .comparisons import MIN_SEEDS, Gain, Verdict
 from .table import Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
-BEST, COLLAPSED, TIE, PRELIMINARY, NOTHING = "◆", "†", "=", "?", "–"
+BEST, COLLAPSED, EVERY, PRELIMINARY, NOTHING = "◆", "†", "★", "?", "–"
+Family = Literal["gain", "twin_gain", "tuning_gain"]
+SIGNS: Mapping[Family, Mapping[Verdict, str]] = {
+    "gain": {"better": "▲", "worse": "▼", "tie": "="},
+    "twin_gain": {"better": "△", "worse": "▽", "tie": "≈"},
+    "tuning_gain": {"better": "⇧", "worse": "⇩", "tie": "≃"},
+}
+"""What a verdict looks like, by the family of tests that it is corrected in: a sign is of one family alone."""
 WIDE = 8
 """The number of columns above which a table is split into blocks, one per benchmark."""
 STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
@@ -79,6 +87,22 @@ def notes_of(table: Table) -> list[str]:
     return list(dict.fromkeys(note for cell in table.cells for note in cell.notes if note != "collapsed"))
 
 
+def verdict_sign(gain: Gain, family: Family) -> str:
+    """Return the sign of a gain's verdict, '' where it has none."""
+    return PRELIMINARY if gain.verdict == "preliminary" else SIGNS[family].get(gain.verdict, "")
+
+
+def leads_regime(cell: Cell, column: Column) -> bool:
+    """Return whether no row of the cell's regime is surely better, where its column has several regimes."""
+    return cell.best_of_regime and len(column.regimes) > 1
+
+
+def best_of_regimes(table: Table, sign: str) -> list[str]:
+    """Return, for the legend, what the sign of the best within a regime means; [] where no column has several."""
+    found = dict.fromkeys(regime for column in table.columns if len(column.regimes) > 1 for regime in column.regimes)
+    return [f"{sign}: no row of its regime is surely better ({', '.join(found)})."] if found else []
+
+
 def marks(cell: Cell, column: Column) -> str:
     """Return the signs that stand with a cell's number."""
     signs = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
@@ -98,14 +122,25 @@ def trials(table: Table) -> list[str]:
     return ["", f"Left out: {table.limited} trial {'run' if table.limited == 1 else 'runs'} made with --limit."]
 
 
+_CHOSEN = {
+    "declared": "as the suite declares",
+    "given": "as given",
+    "valid": "chosen on valid",
+    "test": "by its test score",
+}
+
+
 def floor_rule(table: Table) -> str:
     """Return, for the legend, by what the best baselines were chosen; '' where no record has a score on valid."""
-    if not any(cell.valid_metric for cell in table.cells):
+    chosen = {how: [c.name for c in table.columns if c.chosen_on == how] for how in _CHOSEN}
+    used = [how for how in _CHOSEN if chosen[how]]
+    if used in ([], ["test"]) and not any(cell.valid_metric for cell in table.cells):
         return ""
-    others = [column.name for column in table.columns if column.chosen_on == "test"]
-    if not any(column.chosen_on == "valid" for column in table.columns):
-        return "by its test score" if others else ""
-    return "chosen on valid" + (f", but by its test score on {', '.join(others)}" if others else "")
+    first, *others = [f"{_CHOSEN[how]}" for how in used] or [""]
+    more = [f"{text} on {', '.join(chosen[how])}" for how, text in zip(used[1:], others, strict=True)]
+    without = [c for c in table.columns if c.declared and c.chosen_on in ("valid", "test")]
+    lost = "".join(f"; {c.declared} has no score on {c.name}" for c in without)
+    return ", but ".join([first, *more]) + lost
 
 
 def bought(table: Table) -> str:

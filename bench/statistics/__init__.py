@@ -17,7 +17,7 @@ from .comparison import (
 from .examples import aligned, flag_collapsed, scored_mask
 from .intervals import UNSCALED, estimate, estimate_of
 from .jackknife import Groups, Jackknife, groups_of, jackknife
-from .ranks import cliques, critical_difference, friedman_p, rank_intervals, ranks_in_tasks, surely_better
+from .ranks import cliques, critical_difference, friedman_p, may_be_best, rank_intervals, ranks_in_tasks, surely_better
 from .values import point_value, unanswerable
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "groups_of",
     "holm",
     "jackknife",
+    "may_be_best",
     "paired_seeds",
     "point_value",
     "rank_intervals",

@@ -161,11 +161,11 @@ def unlike_clusters(left: FloatArray, right: FloatArray, groups: Groups) -> IntA
 
 def comparable(model: Predictions, expression: Expression, groups: Groups) -> FloatArray:
     """Return the scores of covered examples, (seeds, m, k), on a scale that two models share."""
-    from scipy.stats import rankdata
-
     scores: FloatArray = model.scores[:, groups.cluster >= 0]
     metric = expression.metric
     if metric.needs == "ranking" or metric.name == "spearman":
+        from scipy.stats import rankdata
+
         ranked: FloatArray = rankdata(scores, axis=1)
         return ranked
     if metric.needs == "value":

@@ -205,6 +205,7 @@ class Worker:
             searched={name: str(search) for name, search in cell.space.items()},
             audit=self.audit(cell.task),
             exposure=self.exposure(cell),
+            baseline=cell.baseline,
         )
 
     def exposure(self, cell: Cell) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -44,15 +43,17 @@ class Counts:
         return self.score_variants(inputs)[:, None]
 
 
-def run(model: Counts, mode: str, *, parts: StrArray = PARTS, results: Path | None = None, **about: Any) -> Record:
+def run(
+    model: Counts, mode: str, *, parts: StrArray = PARTS, results: Path | None = None, declared: str = ""
+) -> Record:
     task = Task(
         *("toy", 1, "regression", ("spearman",), examples, lambda e: parts, "d", "s", "c", "l", (), (), {}),
         variants=True,
         deleterious=False,
     )
-    about = {"baseline": True, **about}
-    card = ModelCard(f"of_{model.letter}", lambda: model, {mode: {}}, {}, "d", revision=lambda: "r", **about)
-    made, predictions = evaluate(Cell(task, card, mode), Worker(Protocol(seeds=(0,)), audited=False, checked=False))
+    card = ModelCard(f"of_{model.letter}", lambda: model, {mode: {}}, {}, "d", revision=lambda: "r", baseline=True)
+    cell = Cell(task, card, mode, baseline=declared)
+    made, predictions = evaluate(cell, Worker(Protocol(seeds=(0,)), audited=False, checked=False))
     if results is not None:
         write_record(results, made, predictions)
     assert made.estimates == (estimate(predictions, "spearman", scaled=mode != "zero_shot"),)
@@ -83,6 +84,12 @@ def test_what_a_rule_cannot_score_is_left_out_unless_it_is_most_of_valid() -> No
 def test_a_task_without_valid_has_no_score_there() -> None:
     parts = strings(["test"] * N)
     assert run(Counts("A"), "zero_shot", parts=parts).choices == ()
+
+
+def test_a_record_states_the_baseline_that_its_suite_declares(tmp_path: Path) -> None:
+    assert run(Counts("A"), "zero_shot").baseline == ""
+    run(Counts("A"), "zero_shot", results=tmp_path, declared="of_A")
+    assert [r.baseline for r in read_records(tmp_path)] == ["of_A"]
 
 
 def test_zero_shot_baselines_are_chosen_on_valid(tmp_path: Path) -> None:

@@ -134,13 +134,14 @@ def floor_rule(table: Table) -> str:
     """Return, for the legend, by what the best baselines were chosen; '' where no record has a score on valid."""
     chosen = {how: [c.name for c in table.columns if c.chosen_on == how] for how in _CHOSEN}
     used = [how for how in _CHOSEN if chosen[how]]
-    if used in ([], ["test"]) and not any(cell.valid_metric for cell in table.cells):
+    lost = ", ".join(
+        f"{c.declared} on {c.name}" for c in table.columns if c.declared and c.chosen_on in ("valid", "test")
+    )
+    if not lost and used in ([], ["test"]) and not any(cell.valid_metric for cell in table.cells):
         return ""
-    first, *others = [f"{_CHOSEN[how]}" for how in used] or [""]
+    first, *others = [_CHOSEN[how] for how in used] or [""]
     more = [f"{text} on {', '.join(chosen[how])}" for how, text in zip(used[1:], others, strict=True)]
-    without = [c for c in table.columns if c.declared and c.chosen_on in ("valid", "test")]
-    lost = "".join(f"; {c.declared} has no score on {c.name}" for c in without)
-    return ", but ".join([first, *more]) + lost
+    return ", but ".join([first, *more]) + (f"; declared, but not one baseline with a score: {lost}" if lost else "")
 
 
 def bought(table: Table) -> str:

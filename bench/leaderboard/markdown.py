@@ -176,7 +176,7 @@ def _legend(table: Table) -> list[str]:
     rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
         "Test-set score with its 95 % interval, which has the noise of the test set and of training (mean over seeds).",
-        "**Bold**: no row of its task is surely better (paired tests).",
+        "**Bold**: may be the best of its task, by paired tests.",
         *best_of_regimes(table, "<ins>Underlined</ins>"),
         f"{BEST} the task's best baseline{rule}. {COLLAPSED} constant",
         f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",

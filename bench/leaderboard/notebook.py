@@ -47,8 +47,8 @@ def to_html(table: Table) -> str:
 def _caption(table: Table) -> str:
     rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
-        "Test-set score with its 95 % interval. <b>Bold</b>: no row of its task is surely better "
-        "(paired tests). "
+        "Test-set score with its 95 % interval. <b>Bold</b>: may be the best of its task, by paired "
+        "tests. "
         f"{BEST} best baseline{rule}, {COLLAPSED} constant or not finite predictions, {NOTHING} not run, "
         "n/a does not apply."
     ]

@@ -103,7 +103,7 @@ def _terminal_legend(table: Table) -> list[str]:
     rule = f" {floor_rule(table)}" if floor_rule(table) else ""
     above, below, alike = (SIGNS["gain"][verdict] for verdict in ("better", "worse", "tie"))
     meanings = f"{above} above it   {below} below it   {alike} not told apart (paired, Holm)"
-    lines = [f"{BEST} best baseline{rule}   {meanings}   bold: none of its task is surely better"]
+    lines = [f"{BEST} best baseline{rule}   {meanings}   bold: may be the best of its task"]
     if any(cell.every and cell.every.better for cell in table.cells):
         lines += [f"{EVERY} above every baseline of its task"]
     lines += best_of_regimes(table, "underlined")

@@ -100,7 +100,7 @@ def leads_regime(cell: Cell, column: Column) -> bool:
 def best_of_regimes(table: Table, sign: str) -> list[str]:
     """Return, for the legend, what the sign of the best within a regime means; [] where no column has several."""
     found = dict.fromkeys(regime for column in table.columns if len(column.regimes) > 1 for regime in column.regimes)
-    return [f"{sign}: no row of its regime is surely better ({', '.join(found)})."] if found else []
+    return [f"{sign}: may be the best of its regime ({', '.join(found)})."] if found else []
 
 
 def marks(cell: Cell, column: Column) -> str:

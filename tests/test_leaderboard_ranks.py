@@ -100,6 +100,13 @@ def test_a_row_without_all_of_the_tasks_moves_nobody_over_tasks(results: Path) -
     assert "Without all of these tasks, and so without a place: partial · fine_tune." in text
 
 
+def test_many_rows_on_one_task_do_not_hide_the_order_over_tasks(results: Path) -> None:
+    for i in range(14):
+        put_on(results, "gue.one@1", f"one_{i}", 0.5, mode="zero_shot", noise=10 + i)
+    found = build_leaderboard(results).over_tasks
+    assert found is not None and len(found.columns) == len(found.standings) == 4 and len(found.left_out) == 14
+
+
 def test_a_task_with_its_small_variant_or_in_several_columns_is_one_task(results: Path) -> None:
     put_all(results, ("alone.small@1",))
     for seeds in ((0, 1), (2, 3, 4)):

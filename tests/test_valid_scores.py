@@ -95,6 +95,8 @@ def test_a_record_states_the_baseline_that_its_suite_declares(tmp_path: Path) ->
 def test_zero_shot_baselines_are_chosen_on_valid(tmp_path: Path) -> None:
     for letter in "ACG":
         run(Counts(letter), "zero_shot", results=tmp_path)
-    (column,) = build_leaderboard(tmp_path).columns
+    table = build_leaderboard(tmp_path)
+    (column,) = table.columns
+    assert all(c.trials is None and c.valid is not None for c in table.cells), "nothing was tried"
     assert (column.best_baseline, column.chosen_on) == ("of_A · zero_shot", "valid")
     assert all(len(r.choices or ()) == 1 for r in read_records(tmp_path))

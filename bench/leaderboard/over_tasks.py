@@ -27,10 +27,8 @@ def over_tasks(
 
     `cells` are by row and column. A task that stands in several columns counts once.
     """
-    scored = {
-        row.name: {c.name for c in one_a_task(columns) if (x := cells.get((row.name, c.name))) and x.rank is not None}
-        for row in rows
-    }
+    single = one_a_task(columns)
+    scored = {row.name: {c.name for c in single if cells[row.name, c.name].rank is not None} for row in rows}
     names, tasks = _largest_block(scored)
     if not names:
         return None
@@ -90,14 +88,14 @@ def one_a_task(columns: Sequence[Column]) -> list[Column]:
 def _largest_block(scored: Mapping[str, set[str]]) -> tuple[list[str], set[str]]:
     """Return rows and the tasks that all of them have: as many cells as can be; of equal ones, more tasks.
 
-    It depends on what was run and on no score. A row with fewer tasks is left out rather than taking tasks from others.
+    Those of which an order can be tested come before all others. It depends on what was run and on no score. A row with fewer tasks is left out rather than taking tasks from others.
     """
     sets = sorted({tuple(sorted(tasks)) for tasks in scored.values()})
     candidates = {frozenset(a) & frozenset(b) for a, b in itertools.combinations_with_replacement(sets, 2)}
-    best: tuple[tuple[int, int, list[str]], list[str], set[str]] = (0, 0, []), [], set()
+    best: tuple[tuple[bool, int, int, list[str]], list[str], set[str]] = (False, 0, 0, []), [], set()
     for tasks in candidates:
         names = [name for name, found in scored.items() if tasks <= found]
-        size = (len(names) * len(tasks), len(tasks), sorted(tasks))
+        size = not _too_few(len(names), len(tasks)), len(names) * len(tasks), len(tasks), sorted(tasks)
         if len(names) > 1 and tasks and size > best[0]:
             best = size, names, set(tasks)
     return best[1], best[2]

@@ -77,7 +77,8 @@ def compared(
 def _every(gains: Sequence[Gain | None]) -> Every | None:
     """Return whether a row is better than each baseline, unadjusted; None where there is no baseline.
 
-    The claim fails if one of its parts does, so that none of them is corrected for the others (Berger 1982).
+    The claim fails if one of its parts does, so that none of them is corrected for the others (Berger 1982,
+    Technometrics 24:295).
     """
     if not gains:
         return None

@@ -87,6 +87,11 @@ def test_over_tasks_families_come_first_and_all_last(results: Path) -> None:
     assert json.loads(to_json(table))["over_tasks"]["standings"][0]["row"] == "lm · linear_probe"
     assert "mean rank over 4 tasks (range without any one): lm · linear_probe 1.0 (1.0–1.0)" in printed(table)
     assert build_leaderboard(reversed(read_records(results))) == table
+    assert "(Friedman p 0.026); the first 3 are not told apart: mean ranks must differ by 2.35" in printed(table)
+    alike = replace(found, p=0.5), replace(found, critical=9.0), replace(found, critical=0.4)
+    said = ("no order over tasks is told from chance", "but no two rows are told apart", "the first leads all")
+    for other, words in zip(alike, said, strict=True):
+        assert words in printed(replace(table, over_tasks=other))
 
 
 def test_a_row_without_all_of_the_tasks_moves_nobody_over_tasks(results: Path) -> None:

@@ -134,7 +134,7 @@ def _gain(gain: Gain | None, signs: str, family: Family = "gain", *, every: Ever
 
 
 def _signs_of(family: Family, other: str) -> list[str]:
-    """Return what the signs of a family of tests mean; the terminal and notebooks have the same signs."""
+    """Return what the signs of a family of tests mean, which the terminal has too."""
     above, below, alike = (SIGNS[family][v] for v in ("better", "worse", "tie"))
     return [
         f"{above} better, {below} worse than {other}, {alike} the two are not told apart (p ≥ {ALPHA:g}, two-sided,",

@@ -51,11 +51,13 @@ def _verdict(found: OverTasks) -> str:
         return f"{found.reason}."
     if found.p >= ALPHA:
         return f"no order over tasks is told from chance (Friedman p {_p(found.p)})."
-    lines = [f"there is an order over tasks (Friedman p {_p(found.p)})"]
+    order = f"there is an order over tasks (Friedman p {_p(found.p)})"
+    by = f"mean ranks must differ by {found.critical:.2f} (Nemenyi)."
     groups = cliques([s.mean for s in found.standings], found.critical)
     tied = groups[0][1] + 1 if groups and groups[0][0] == 0 else 1
-    among = f"the first {tied} are not told apart" if tied > 1 else "the first leads all"
-    return f"{lines[0]}; {among}: mean ranks must differ by {found.critical:.2f} (Nemenyi)."
+    if tied == len(found.standings):
+        return f"{order}, but no two rows are told apart: {by}"
+    return f"{order}; " + (f"the first {tied} are not told apart: {by}" if tied > 1 else f"the first leads all: {by}")
 
 
 def _p(p: float) -> str:

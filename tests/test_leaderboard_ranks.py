@@ -153,7 +153,7 @@ def test_the_best_of_each_regime_is_marked(results: Path) -> None:
     weak = cell(table, "weak · zero_shot", "other@1")
     for shown in (to_markdown(table), table._repr_html_()):
         assert any(f"{mark}{weak.value:.3f}</" in shown for mark in ("<ins>", "<u>"))
-        assert "may be the best of its regime (trained, probed, zero-shot)" in shown
+        assert "may be the best of its regime (zero-shot, probed, trained)" in shown
     assert lines_of(table)["weak"]["regime"] == "zero-shot"
     assert lines_of(table)["weak"]["best_of_regime"] == "True"
     assert "underlined: may be the best of its regime" in printed(table)

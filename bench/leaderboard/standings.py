@@ -68,7 +68,7 @@ def tabulate(records: Iterable[Record], *, baseline: str = "") -> Leaderboard:
         sure = {row: r for row, r in made.items() if cells[row, c].estimates[0].low is not None}
         columns[c] = replace(found, left_out=common.left_out)
         if sure and sign_of(c):
-            regimes = tuple(sorted({row.regime for row in sure}, reverse=True))
+            regimes = tuple(sorted({row.regime for row in sure}))
             columns[c] = replace(columns[c], ranked=len(sure), regimes=regimes)
             floor, twins = [row for row in made if row.kind == "baseline"], _twins(sure, networks)
             results = compared(columns[c], sure, floor, twins, common.ids, sign=sign_of(c))

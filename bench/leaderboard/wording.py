@@ -10,7 +10,7 @@ from typing import Literal
 from ..errors import ConfigError
 from ..metrics import Better, Expression, parse
 from .comparisons import MIN_SEEDS, Gain, Verdict
-from .table import Cell, Column, Row, Table
+from .table import REGIMES, Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
 BEST, COLLAPSED, EVERY, PRELIMINARY, NOTHING = "◆", "†", "★", "?", "–"
@@ -99,8 +99,10 @@ def leads_regime(cell: Cell, column: Column) -> bool:
 
 def best_of_regimes(table: Table, sign: str) -> list[str]:
     """Return, for the legend, what the sign of the best within a regime means; [] where no column has several."""
-    found = dict.fromkeys(regime for column in table.columns if len(column.regimes) > 1 for regime in column.regimes)
-    return [f"{sign}: may be the best of its regime ({', '.join(found)})."] if found else []
+    found = {regime for column in table.columns if len(column.regimes) > 1 for regime in column.regimes}
+    known = list(dict.fromkeys(REGIMES.values()))
+    names = [regime for regime in known if regime in found] + sorted(found - set(known))
+    return [f"{sign}: may be the best of its regime ({', '.join(names)})."] if found else []
 
 
 def marks(cell: Cell, column: Column) -> str:

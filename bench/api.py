@@ -153,11 +153,11 @@ def run(
     return [result.record for result in cell_results if result.record is not None]
 
 
-def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboard:
-    """Return the leaderboard of all records under a folder, or of the records given; see its `to_frame()`."""
+def leaderboard(results: str | Path | Iterable[Record] = "results", *, baseline: str = "") -> Leaderboard:
+    """Return the leaderboard of a folder or of records, with gains over the `baseline`, if named; see `to_frame()`."""
     from .leaderboard import build_leaderboard
 
-    return build_leaderboard(results)
+    return build_leaderboard(results, baseline=baseline)
 
 
 def tasks() -> pd.DataFrame:

@@ -21,6 +21,7 @@ from .isolation import isolated
 from .modes import MODES
 from .modes.components import components_of
 from .modes.job import Job
+from .modes.valid import scores_on_valid
 from .plan import Cell, Protocol, run_spec
 from .provenance import environment
 from .records import SKIPPED, Record, Status, model_snapshot, record_folder, task_snapshot
@@ -70,6 +71,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     with isolated(network=not cell.card.baseline):
         scores = mode.scores(job)
         components = components_of(mode, job, scores, size) if size else None
+        choices = job.choices or scores_on_valid(mode, job)
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     coarser = coarser_units(cell.task, test)
@@ -82,7 +84,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         estimates=tuple(estimate(predictions, metric, scaled=mode.scaled) for metric in cell.task.metrics),
         flags=_flags(job, predictions) + model_flags,
         parameter_hash=job.parameter_hash(),
-        choices=tuple(job.choices),
+        choices=tuple(choices),
         test_looks=len(job.looks) or len(spec.seeds),
         components=components,
     )
@@ -207,6 +209,7 @@ class Worker:
             searched={name: str(search) for name, search in cell.space.items()},
             audit=self.audit(cell.task),
             exposure=self.exposure(cell),
+            baseline=cell.baseline,
         )
 
     def exposure(self, cell: Cell) -> dict[str, str]:

@@ -30,7 +30,8 @@ TRAIN_FRACTION = 0.9
 class Cell:
     """One model in one mode on one task, with the settings of the mode that the user changed.
 
-    `budget` is how many trials of settings are made, from which one is chosen on valid.
+    `budget` is how many trials of settings are made, from which one is chosen on valid. `baseline` is the one over
+    which gains on the task are taken, by its model or MODEL:MODE; '' leaves that to the scores on valid.
     """
 
     task: Task
@@ -38,6 +39,7 @@ class Cell:
     mode: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     budget: int = 1
+    baseline: str = ""
 
     def __str__(self) -> str:
         tuned = f" · budget {self.budget}" if self.budget > 1 else ""

@@ -56,7 +56,8 @@ class Record:
     of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored. `choices`
     are what each seed chose on valid, `searched` is where a budget draws the settings that it tunes, in words, and
     `test_looks` counts the models that were scored on the test examples; None in records from before these were stored.
-    `components` says where the noise of the score comes from, where that was asked for.
+    `components` says where the noise of the score comes from, where that was asked for; `baseline` is the baseline over
+    which the suite declares gains on the task, if it does.
     """
 
     spec: RunSpec
@@ -79,6 +80,7 @@ class Record:
     searched: Mapping[str, str] | None = None
     test_looks: int | None = None
     components: Components | None = None
+    baseline: str = ""
     schema: int = SCHEMA
     digest: str = field(default="", compare=False)
     path: Path | None = None

@@ -126,7 +126,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """What one seed chose on valid.
+    """What one seed chose on valid, and its score there, which a mode that chooses nothing has too.
 
     `valid` is its score on valid by `metric`, the task's primary one where valid has what that needs, and None where
     it is undefined. `chosen` are the values that were chosen, by trials or by the model's own fit, such as a penalty or

@@ -252,6 +252,19 @@ def test_built_in_suites_name_what_exists() -> None:
     )
 
 
+def test_a_suite_declares_the_baseline_of_its_tasks_or_of_a_block(tmp_path: Path) -> None:
+    blocks = [
+        "[[cells]]\ntasks = ['yeast_coding']\nmodels = ['cnn', 'length']",
+        "[[cells]]\ntasks = ['human_splice_sites']\nmodels = ['cnn', 'gc_content']\n"
+        "baseline = 'gc_content:from_scratch'",
+        "[[cells]]\ntasks = ['human_splice_sites']\nmodels = ['baserate_mlm']\nmodes = ['linear_probe']",
+    ]
+    for whole, yeast in (("", ""), ("baseline = 'cnn'\n", "cnn")):
+        (tmp_path / "mine.toml").write_text(whole + "\n".join(blocks))
+        found = {(c.task.name, c.baseline) for c in load_suite(str(tmp_path / "mine.toml")).cells}
+        assert found == {("yeast_coding", yeast), ("human_splice_sites", "gc_content:from_scratch")}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -259,6 +272,17 @@ def test_built_in_suites_name_what_exists() -> None:
         ("[[cells]]\ntasks = ['yeast_coding']\nmodes = ['probe']", "Unknown mode 'probe'. Did you mean 'linear_probe'"),
         ("[[cell]]", "unknown key 'cell'; did you mean 'cells'?"),
         ("seeds = [0]", "the suite has no cells"),
+        ("baseline = 3\n[[cells]]\ntasks = ['yeast_coding']\nmodels = ['cnn']", "expected the name of one baseline"),
+        (
+            "[[cells]]\ntasks = ['yeast_coding']\nmodels = ['cnn', 'length']\nbaseline = 'cn'",
+            "Unknown baseline 'cn'. Did you mean 'cnn'",
+        ),
+        ("baseline = 'cn'\n[[cells]]\ntasks = ['yeast_coding']\nmodels = ['cnn']", "Did you mean 'cnn'"),
+        (
+            "[[cells]]\ntasks = ['yeast_coding']\nmodels = ['cnn']\nbaseline = 'cnn'\n"
+            "[[cells]]\ntasks = ['yeast_coding']\nmodels = ['length']\nbaseline = 'length'",
+            "yeast_coding has two baselines, 'cnn' and 'length'",
+        ),
     ],
 )
 def test_mistakes_in_a_suite_are_one_clear_line(tmp_path: Path, text: str, said: str) -> None:

@@ -15,6 +15,7 @@ from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.curve_plot import plot_curves
 from baserate.leaderboard.curves import weights_of
 from baserate.records import Record
+from baserate.results import Choice
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,13 @@ def test_each_budget_has_a_curve_of_its_own(records: list[Record]) -> None:
     for curve in table.curves:
         assert all(f"budget {curve.budget})" in name for name in curve.columns) and len(curve.columns) == 3
     assert "## Learning curve: toy_motif@1 (budget 8)" in to_markdown(table)
+
+
+def test_a_score_on_valid_of_what_does_not_train_moves_no_point(records: list[Record]) -> None:
+    r = next(r for r in records if r.spec.model == "constant" and not r.task.get("shots"))
+    spec = replace(r.spec, model="frozen", mode="zero_shot", train_fraction=0.0)
+    (curve,) = br.leaderboard([*records, replace(r, spec=spec, choices=(Choice(0, "mcc", 0.5),))]).curves
+    assert curve.n_train == (4, 20, 128)
 
 
 def test_a_curve_without_a_point_has_no_area(records: list[Record]) -> None:

@@ -24,8 +24,8 @@ from baserate.leaderboard import (
     write_leaderboard,
 )
 from baserate.leaderboard.board import Leaderboard
-from baserate.leaderboard.comparisons import Gain, adjusted, ranks
-from baserate.leaderboard.markdown import escape
+from baserate.leaderboard.comparisons import Gain, adjusted
+from baserate.leaderboard.grids import escape
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell
 from baserate.plan import SEEDS
@@ -128,18 +128,8 @@ def test_rank_one_is_the_best_and_whoever_is_not_told_apart_from_it(results: Pat
     table = build_leaderboard(results)
     assert cell(table, "lm · linear_probe").rank == 1
     assert cell(table, "gc · from_scratch").rank == 5
-    assert f"**{cell(table, 'lm · linear_probe').value:.3f}**" in to_markdown(table)
-
-
-def test_ranks_follow_the_definition() -> None:
-    def p_of(i: int, j: int) -> float:
-        return 0.4 if abs(values[i] - values[j]) < 0.1 else 0.001
-
-    values = [0.9, 0.89, 0.5]
-    assert ranks(values, p_of) == [1, 1, 3]
-    values = [0.5, 0.9, 0.89]
-    assert ranks(values, p_of) == [3, 1, 1]
-    assert ranks([], p_of) == []
+    assert [c.row for c in table.cells if c.best] == ["lm · linear_probe"]
+    assert f"**<ins>{cell(table, 'lm · linear_probe').value:.3f}</ins>**" in to_markdown(table)
 
 
 def test_a_gain_by_few_trainings_is_no_verdict(tmp_path: Path) -> None:
@@ -472,7 +462,7 @@ def test_a_notebook_shows_the_scores_with_the_signs_of_the_markdown(results: Pat
     table = build_leaderboard(results)
     shown = table._repr_html_()
     best = cell(table, "lm · linear_probe")
-    assert f"<b>{best.value:.3f}</b> ○<br><small>" in shown and "◆" in shown and "toy@1<br>MCC ↑" in shown
+    assert f"<b><u>{best.value:.3f}</u></b> ○<br><small>" in shown and "◆" in shown and "toy@1<br>MCC ↑" in shown
     assert "<i>bad" not in shown and "&lt;i&gt;bad" in shown and ">failed" in shown
     assert "<caption" in shown and "◆ best baseline" in shown and "○ it is not known" in shown
     assert shown.count("<tr>") == 1 + len(table.rows) and shown.count("</table>") == 1

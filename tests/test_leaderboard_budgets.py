@@ -102,7 +102,7 @@ def test_what_tuning_bought_is_the_paired_difference_of_the_stored_predictions(t
     assert got.untuned == before and gain.verdict == "better" and gain.over == "lm · linear_probe (budget 1)"
     assert cell(table, "lm · linear_probe", QUICK).tuning_gain is None
     section = to_markdown(table).partition("## What tuning bought")[2]
-    assert f"{before:.3f} → {after:.3f}<br>**+{gain.value:.3f}**<br><sub>+{gain.low:.3f} to" in section
+    assert f"{before:.3f} → {after:.3f}<br>⇧ +{gain.value:.3f}<br><sub>+{gain.low:.3f} to" in section
     assert "tuning: better than the defaults in 1 of 1 runs" in printed(table)
 
 

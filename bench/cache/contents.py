@@ -20,6 +20,7 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         OUTPUTS: ("outputs of models for sequences", FILES),
         "examples": ("tables of examples, derived from sources", f"*-{_HEX}.*"),
         "jackknives": ("metrics without each cluster, for leaderboards", f"{_HEX}.npz*"),
+        "pairs": ("differences of the rows of a column, for leaderboards", f"{_HEX}.json*"),
         "swaps": ("p-values of swapping two models", f"{_HEX}.json*"),
         "estimates": ("metrics computed again from stored predictions", f"*{_HEX}.json*"),
         "checks": ("results of model checks", f"{_HEX}.json"),

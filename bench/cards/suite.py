@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,28 +50,62 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
         )
         raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
-    check_keys(value, ("description", "seeds", "budget", "shots", "cells"), str(path))
+    check_keys(value, ("description", "seeds", "budget", "shots", "baseline", "cells"), str(path))
     planned: list[Cell] = []
     patterns: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
         where = f"{path}: cells block {i + 1}"
-        check_keys(block, ("tasks", "models", "modes", "settings", "random_weights", "budget", "shots"), where)
+        check_keys(
+            block, ("tasks", "models", "modes", "settings", "random_weights", "budget", "shots", "baseline"), where
+        )
         modes: list[str] = block.get("modes", [])
         for mode in modes:
             MODES.get(mode)
         models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
         budgets = budgets_of(budget or block.get("budget", value.get("budget", 1)))
         chosen = with_shots(find_tasks(block.get("tasks", [])), shots or block.get("shots", value.get("shots", ())))
-        planned += plan(chosen, models, modes, block.get("settings", {}), budgets)
+        cells = plan(chosen, models, modes, block.get("settings", {}), budgets)
+        planned += [replace(cell, baseline=_declared(block, where)) for cell in cells]
         patterns += block.get("tasks", [])
     find_tasks(patterns)  # raises where two blocks have different tasks of one name
     if not planned:
         raise ConfigError(f"{path}: the suite has no cells")
     cards = {identity_of(cell.card): cell.card for cell in planned}
     distinct = dict(zip(cards, with_distinct_names(list(cards.values())), strict=True))
-    cells: dict[tuple[str, str, str], Cell] = {}
+    unique: dict[tuple[str, str, str], Cell] = {}
     for cell in (replace(cell, card=distinct[identity_of(cell.card)]) for cell in planned):
-        cells.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)
-    by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
-    ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])
+        unique.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)
+    by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(unique.values())))}
+    ordered = sorted(
+        _with_baselines(list(unique.values()), _declared(value, str(path)), path),
+        key=lambda cell: by_model[cell.card.name],
+    )
     return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())))
+
+
+def _declared(table: Mapping[str, Any], where: str) -> str:
+    name = table.get("baseline", "")
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: baseline = {name!r}; expected the name of one baseline, such as 'cnn'")
+    return name
+
+
+def _with_baselines(cells: Sequence[Cell], of_all: str, path: Path) -> list[Cell]:
+    """Return the cells, all of a task with the baseline that one of its blocks declares, else that `of_all` tasks.
+
+    The latter counts where the suite runs it. Raises ConfigError where two blocks declare different ones for a task,
+    and UnknownName for one that the suite does not run there.
+    """
+    run = {cell.task.id: [c for c in cells if c.task.id == cell.task.id and c.card.baseline] for cell in cells}
+    names = {task: {n for c in there for n in (c.card.name, f"{c.card.name}:{c.mode}")} for task, there in run.items()}
+    declared = {task: of_all for task, known in names.items() if of_all in known}
+    if of_all and not declared:
+        raise UnknownName("baseline", of_all, set().union(*names.values()), hint=f"{path} has it in no cell.")
+    own: dict[str, str] = {}
+    for cell in cells:
+        task, name = cell.task.id, cell.baseline
+        if name and name not in names[task]:
+            raise UnknownName("baseline", name, names[task], hint=f"{path} has it in no cell of {task}.")
+        if name and own.setdefault(task, name) != name:
+            raise ConfigError(f"{path}: {cell.task.name} has two baselines, {own[task]!r} and {name!r}")
+    return [replace(cell, baseline=(declared | own).get(cell.task.id, "")) for cell in cells]

@@ -56,7 +56,8 @@ def print_record(record: Record) -> None:
         _print(console, f"The same by {coarser}", ("metric", "interval", "units", "of one size"), _by_coarser(record))
     _print(console, "Settings", ("setting", "value", "before tuning", "searched"), _settings(record))
     _print(console, "Protocol", (), _protocol(record))
-    _print(console, "Chosen on valid", CHOICE_HEAD, [choice.row for choice in choices])
+    chosen = any(choice.chosen or choice.trials for choice in choices)
+    _print(console, "Chosen on valid" if chosen else "Scores on valid", CHOICE_HEAD, [choice.row for choice in choices])
     for choice in choices:
         _print(console, f"Trials, on seed {choice.seed}", TRIAL_HEAD, choice.trial_rows)
     for choice in choices:

@@ -212,12 +212,12 @@ def run(
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
 
 
-def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:
+def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool, baseline: str = "") -> None:
     from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
     from .display import activity_display
 
     with activity_display(quiet=quiet or as_json):
-        table = build_leaderboard(results)
+        table = build_leaderboard(results, baseline=baseline)
         files = write_leaderboard(table, out)
     if as_json:
         click.echo(to_json(table), nl=False)
@@ -276,17 +276,23 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
 @click.command()
 @click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
 @click.option("--out", type=click.Path(), callback=as_folder, help="Where to write the files.  [default: RESULTS]")
+@click.option(
+    "--baseline",
+    default="",
+    metavar="NAME",
+    help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
+)
 @json_option
 @quiet_option
-def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
-    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and .png.
+def leaderboard(results: Path, out: Path | None, baseline: str, as_json: bool, quiet: bool) -> None:
+    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and .png, with ranks.png.
 
     \b
     Examples:
       baserate leaderboard results/
-      baserate leaderboard results/ --out published/
+      baserate leaderboard results/ --out published/ --baseline kmer_logreg
     """
-    _tabulate(results, out or results, as_json=as_json, quiet=quiet)
+    _tabulate(results, out or results, as_json=as_json, quiet=quiet, baseline=baseline)
 
 
 @click.command()

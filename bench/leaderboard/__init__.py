@@ -15,6 +15,7 @@ from .curve_plot import plot_curves
 from .fields import FIELDS, field, to_csv
 from .markdown import to_markdown
 from .plots import plot_leaderboard
+from .ranks_plot import has_diagram, plot_ranks
 from .standings import build_leaderboard, tabulate
 from .terminal import print_leaderboard
 
@@ -40,15 +41,16 @@ def to_json(table: Leaderboard) -> str:
 
 
 def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
-    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json, .png, and curves.png.
+    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json and plots.
 
     A plot is drawn again only where the table has changed since. Raises DataError where `out` cannot be written.
     """
     text = to_json(table)
     json_file = out / "leaderboard.json"
     plots = {
-        out / "leaderboard.png": (plot_leaderboard, table.columns),
-        out / "curves.png": (plot_curves, table.curves),
+        out / "leaderboard.png": (plot_leaderboard, bool(table.columns)),
+        out / "ranks.png": (plot_ranks, has_diagram(table)),
+        out / "curves.png": (plot_curves, bool(table.curves)),
     }
     unchanged = json_file.exists() and json_file.read_text(encoding="utf-8") == text
     contents = {"leaderboard.md": to_markdown(table), "leaderboard.csv": to_csv(table)}

@@ -1,4 +1,4 @@
-"""Jackknives, p-values and estimates cached on disk, by the predictions and the code that they come from."""
+"""What is computed from predictions cached on disk, by the predictions and the code that it comes from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import json
 import logging
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ..metrics import Prepare, parse
 from ..provenance import sources
 from ..records import Record
 from ..results import Estimate
-from ..statistics import Jackknife
+from ..statistics import Difference, Jackknife
 from ..types import StrArray
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,11 @@ def swap_file(a: Record, b: Record, metric: str, *about: str) -> Path:
     return cache_dir() / "swaps" / f"{_key(a, metric, b.predictions_digest, *about)}.json"
 
 
+def pairs_file(records: Sequence[Record], metric: str, *about: str) -> Path:
+    """Return the file of the cached differences of all pairs of records, in this order."""
+    return cache_dir() / "pairs" / f"{_key(records[0], metric, *(r.predictions_digest for r in records), *about)}.json"
+
+
 def estimate_file(record: Record, metric: str, *about: str) -> Path:
     """Return the file of a cached metric computed from the record's predictions."""
     return cache_dir() / "estimates" / f"{_key(record, metric, *about)}.json"
@@ -93,6 +98,19 @@ def write_jackknife(file: Path, made: Jackknife) -> None:
         one_set=made.one_set,
     )
     _write(file, content.getvalue())
+
+
+def read_differences(file: Path) -> list[Difference] | None:
+    """Return the differences, None where there is no whole file of them."""
+    try:
+        return [Difference(**value) for value in json.loads(file.read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_differences(file: Path, made: Sequence[Difference]) -> None:
+    """Cache the differences; where that fails, log a warning."""
+    _write(file, json.dumps([asdict(d) for d in made]).encode())
 
 
 def cached_number(file: Path, make: Callable[[], float | None]) -> float | None:

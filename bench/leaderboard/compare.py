@@ -12,14 +12,15 @@ import numpy as np
 from ..errors import ConfigError, UnknownName
 from ..records import Record, read_records
 from ..results import Estimate
-from ..statistics import Difference, holm
+from ..statistics import ALPHA, Difference, holm
 from .common import common_examples
-from .comparisons import ALPHA, Verdict, difference_of, estimates_of, is_preliminary
+from .comparisons import Verdict, difference_of, estimates_of, is_preliminary
+from .floor import is_named
 from .networks import networks_of
+from .placing import columns_of, is_undirected
 from .rows import rows_of
-from .standings import columns_of, is_undirected
 from .table import Column, Row
-from .wording import better
+from .wording import sign_of
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def compare(
 
 
 def _row(name: str, rows: Sequence[Row]) -> Row:
-    found = [row for row in rows if name in (row.name, row.model, f"{row.model}:{row.mode}")]
+    found = [row for row in rows if is_named(row, name)]
     if not found:
         raise UnknownName("row", name, [row.name for row in rows], "It is neither a row nor a model of these records.")
     if len(found) > 1:
@@ -130,7 +131,7 @@ def _row(name: str, rows: Sequence[Row]) -> Row:
 
 def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired | None:
     """Return the pair on the examples that both score; None where the metric has no direction or a score no value."""
-    sign = {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
+    sign = sign_of(column)
     shared = common_examples([a, b])
     if not sign or shared.apart:
         return None
@@ -139,7 +140,7 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
         return None
     withheld = "" if first.low is not None and second.low is not None else first.reason or second.reason
     d = difference_of(a, b, column.metric, shared.ids, reason=withheld)
-    gain = d if sign > 0 else replace(d, value=-d.value, low=_minus(d.high), high=_minus(d.low))
+    gain = d if sign > 0 else d.turned
     margin = margin_of(a, b) if margin is None else margin
     whole = column.whole or column.task
     pair = Paired(column.name, column.task, whole, column.metric, first, second, gain, margin=margin)
@@ -156,10 +157,6 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
 def margin_of(*records: Record) -> float | None:
     """Return the margin on the cards of the records' task, the smallest where they differ; None where none has one."""
     return min((float(r.task["margin"]) for r in records if r.task.get("margin")), default=None)
-
-
-def _minus(value: float | None) -> float | None:
-    return None if value is None else -value
 
 
 def _tail(gain: Difference) -> Callable[[float], float]:

@@ -1,8 +1,8 @@
-"""Scores, gains and ranks of models on one task, from the jackknives of their stored predictions."""
+"""Scores and gains of models on one task, from the jackknives of their stored predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..metrics import parse
 from ..records import Record
 from ..results import Estimate
-from ..statistics import Difference, Jackknife, aligned, difference, estimate, groups_of, holm, jackknife, swap_p
+from ..statistics import ALPHA, Difference, Jackknife, aligned, difference, estimate, groups_of, holm, jackknife, swap_p
 from ..statistics.intervals import METHOD
 from ..types import StrArray
 from .cache import (
@@ -30,7 +30,6 @@ from .cache import (
 from .common import restricted
 from .proof import is_scaled, not_computed
 
-ALPHA = 0.05
 MIN_SEEDS = 5
 """The trainings that a verdict needs: the spread of fewer says too little of what another would give."""
 Verdict = Literal["better", "worse", "tie", "preliminary", ""]
@@ -52,6 +51,21 @@ class Gain:
     p_adjusted: float | None = None
     verdict: Verdict = ""
     reason: str = ""
+    preliminary: bool = False
+
+
+@dataclass(frozen=True)
+class Every:
+    """Whether a row is better than each of the `n` baselines of its column, which is one claim.
+
+    `p` is the largest of their one-sided p-values (intersection-union), None where one of them has none; `p_adjusted`
+    is Holm's over these claims in the table, and `better` follows it, unless a comparison is `preliminary`.
+    """
+
+    n: int
+    p: float | None
+    p_adjusted: float | None = None
+    better: bool = False
     preliminary: bool = False
 
 
@@ -101,11 +115,10 @@ def jackknife_of(record: Record, metric: str, ids: StrArray | None = None) -> Ja
     return known
 
 
-def gain_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, sign: int, over: str) -> Gain:
-    """Return the gain of record `a` over `b` in a metric, unadjusted; `sign` is -1 where lower is better."""
-    d = difference_of(a, b, metric, ids)
-    low, high = (None, None) if d.low is None or d.high is None else sorted((sign * d.low, sign * d.high))
-    return Gain(over, sign * d.value, low, high, d.p, reason=d.reason, preliminary=is_preliminary(a, b))
+def gain_of(d: Difference, *, sign: int, over: str, preliminary: bool) -> Gain:
+    """Return a difference as the gain over a row, unadjusted; `sign` is -1 where lower is better."""
+    d = d if sign > 0 else d.turned
+    return Gain(over, d.value, d.low, d.high, d.p, reason=d.reason, preliminary=preliminary)
 
 
 def difference_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, reason: str = "") -> Difference:
@@ -115,14 +128,14 @@ def difference_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, re
     """
     made, span = (jackknife_of(a, metric, ids), jackknife_of(b, metric, ids)), parse(metric).span
     d = difference(*made, span=span, reason=reason)
-    if d.value == 0 and np.array_equal(made[0].without, made[1].without) and _are_identical(a, b):
+    if d.value == 0 and np.array_equal(made[0].without, made[1].without) and are_identical(a, b):
         return difference(*made, identical=True, reason=reason)
-    if d.p is not None and d.p < ALPHA and (swapped := _swap_p(a, b, metric, ids)) is not None:
+    if d.p is not None and d.p < ALPHA and (swapped := swapped_p(a, b, metric, ids)) is not None:
         return replace(d, p=max(d.p, swapped))
     return d
 
 
-def _are_identical(a: Record, b: Record) -> bool:
+def are_identical(a: Record, b: Record) -> bool:
     """Return whether two records predict the same to the last bit."""
     if a.predictions_digest and a.predictions_digest == b.predictions_digest:
         return True
@@ -142,7 +155,7 @@ def _trains(r: Record) -> bool:
     return bool(r.spec.train_fraction) or bool(r.model.get("twin_of"))
 
 
-def _swap_p(a: Record, b: Record, metric: str, ids: StrArray | None) -> float | None:
+def swapped_p(a: Record, b: Record, metric: str, ids: StrArray | None) -> float | None:
     """Return the p-value of swapping two models, None where they differ in many clusters; cached."""
 
     def make() -> float | None:
@@ -168,24 +181,3 @@ def adjusted(gains: Sequence[Gain]) -> list[Gain]:
         verdict: Verdict = "tie" if p >= ALPHA else "better" if g.value > 0 else "worse"
         out.append(replace(g, p_adjusted=p, verdict="preliminary" if g.preliminary and verdict != "tie" else verdict))
     return out
-
-
-def ranks(values: Sequence[float], p_of: Callable[[int, int], float]) -> list[int]:
-    """Return each row's rank; rows that cannot be told apart from the best of their group share it.
-
-    `values` (rows,) are signed so that higher is better, and `p_of` two rows is the p-value of their difference. The
-    best row and all that do not differ from it (paired, Holm over the group's tests) have rank 1; the best of the
-    others leads the next group, whose rank counts all rows before it.
-    """
-    waiting = sorted(range(len(values)), key=lambda i: -values[i])
-    rank = [0] * len(values)
-    placed = 0
-    while waiting:
-        best, *others = waiting
-        p = holm([p_of(best, i) for i in others])
-        group = [best, *(i for i, p_i in zip(others, p, strict=True) if p_i >= ALPHA)]
-        for i in group:
-            rank[i] = placed + 1
-        placed += len(group)
-        waiting = [i for i in others if i not in group]
-    return rank

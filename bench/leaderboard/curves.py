@@ -30,7 +30,7 @@ def curves_of(
     by_task: dict[tuple[str, str, str, int], dict[int, Column]] = defaultdict(dict)
     trained: dict[Column, int] = {}
     for (_, column), r in records.items():
-        if r.choices:
+        if r.choices and r.spec.train_fraction:
             trained[column] = round(sum(choice.n_train for choice in r.choices) / len(r.choices))
     for column in sorted(trained, key=lambda c: len(c.seeds)):
         if column.metrics and trained[column] and not column.resample:

@@ -106,6 +106,23 @@ def _add_gain_field(prefix: str, gain_of: Callable[[Cell], Gain | None], name: s
     field(f"{prefix}_{name}", type)(content)
 
 
+def _add_every_field(name: str, type: type) -> None:
+    def content(line: Line) -> Any:
+        return getattr(line.cell.every, name) if line.primary and line.cell.every else None
+
+    field(f"every_baseline_{name}", type)(content)
+
+
+def _add_standing_field(name: str, type: type) -> None:
+    """Add a field of a row over tasks, the same on each of its lines."""
+
+    def content(line: Line) -> Any:
+        standings = line.table.over_tasks.standings if line.table.over_tasks else ()
+        return next((getattr(s, name) for s in standings if s.row == line.row.name), None)
+
+    field(f"over_tasks_{name}", type)(content)
+
+
 field("task")(lambda line: line.column.task)
 field("column")(lambda line: line.column.name)
 field("model")(lambda line: line.row.model)
@@ -153,3 +170,13 @@ field("best_baseline_chosen_on")(lambda line: line.column.chosen_on)
 field("untuned", float)(lambda line: line.cell.untuned if line.primary else None)
 for _name, _type in _GAIN.items():
     _add_gain_field("tuning_gain", lambda cell: cell.tuning_gain, _name, _type)
+field("rank_high", int)(lambda line: line.cell.rank_high if line.primary else None)
+field("ranked", int)(lambda line: (line.column.ranked or None) if line.primary else None)
+field("regime")(lambda line: line.row.regime)
+field("best", bool)(lambda line: line.cell.best if line.primary and line.cell.rank else None)
+field("best_of_regime", bool)(lambda line: line.cell.best_of_regime if line.primary and line.cell.rank else None)
+field("best_baseline")(lambda line: line.column.best_baseline)
+for _name, _type in {"n": int, "p": float, "p_adjusted": float, "better": bool}.items():
+    _add_every_field(_name, _type)
+for _name, _type in {"mean": float, "low": float, "high": float, "first": int, "last": int, "wins": float}.items():
+    _add_standing_field(_name, _type)

@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 
 from ..errors import ConfigError
 from ..records import Record
+from ..statistics import ALPHA
 from .compare import Paired, margin_of, paired
-from .comparisons import ALPHA, MIN_SEEDS
-from .markdown import escape
-from .standings import columns_of, is_undirected
+from .comparisons import MIN_SEEDS
+from .grids import escape
+from .placing import columns_of, is_undirected
 from .table import Column
 from .wording import label, number
 

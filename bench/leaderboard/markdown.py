@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import html
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from ..results import Estimate
+from ..statistics import ALPHA
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
 from .columns import COLUMNS
-from .comparisons import ALPHA, Gain
-from .table import Cell, Column, Curve, Row, Table
+from .comparisons import Every, Gain
+from .grids import escape, grids, leading_text, limits, wrapped
+from .ranks_text import rank_sections
+from .table import Cell, Column, Curve, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 from .wording import (
     BEST,
     COLLAPSED,
+    EVERY,
     NOTHING,
-    PRELIMINARY,
+    SIGNS,
     STATUS,
-    TIE,
+    Family,
     arrow,
-    blocks,
+    best_of_regimes,
     common_set,
     each,
     expression,
     floor_rule,
-    folded,
     label,
     last_line,
+    leads_regime,
     marks,
     notes_of,
     number,
     preliminary,
     titled,
     trials,
+    verdict_sign,
 )
 
 
@@ -43,28 +47,33 @@ def to_markdown(table: Table) -> str:
     if not table.columns:
         return "\n".join([*parts, "There are no results yet.", *trials(table)]) + "\n"
     notes = notes_of(table)
-    parts += [*_grids(table, table.rows, _heading, lambda c, column: _score(c, column, notes)), ""]
+    parts += [*grids(table, table.rows, _heading, lambda c, column: _score(c, column, notes)), ""]
     parts += [*_legend(table), ""]
     tested = [row for row in table.rows if any(table.cell(row, c).gain for c in table.columns)]
     if tested:
         parts += ["## Gain over the best baseline", ""]
-        parts += [*_grids(table, tested, _over, lambda c, column: _gain(c.gain, warnings(c, column))), ""]
-        parts += [f"{TIE} the two are not told apart (p ≥ {ALPHA:g}, two-sided, paired on the same test examples,"]
-        parts += ["adjusted by Holm's method for all gains in this table).", ""]
+        parts += [*grids(table, tested, _over, lambda c, column: _gain(c.gain, warnings(c, column), every=c.every)), ""]
+        parts += [*_signs_of("gain", "the best baseline"), *_every_baseline(table), ""]
     paired = [row for row in table.rows if any(table.cell(row, c).twin_gain for c in table.columns)]
     if paired:
         parts += ["## What pretraining bought: gain over the same network with random weights", ""]
-        parts += [*_grids(table, paired, _heading, lambda c, column: _gain(c.twin_gain, warnings(c, column))), ""]
+        parts += [
+            *grids(table, paired, _heading, lambda c, column: _gain(c.twin_gain, warnings(c, column), "twin_gain")),
+            "",
+            *_signs_of("twin_gain", "the same network with random weights"),
+            "",
+        ]
+    parts += [*rank_sections(table)]
     for curve in table.curves:
         parts += [f"## Learning curve: {escape(curve.title)}", "", *_curve(table, curve), ""]
     tuned = [row for row in table.rows if any(table.cell(row, c).tuning_gain for c in table.columns)]
     if tuned:
         with_budget = [c for c in table.columns if any(table.cell(row, c).tuning_gain for row in tuned)]
         parts += ["## What tuning bought", ""]
-        parts += [*_grids(table, tuned, _heading, lambda c, column: _bought(c), with_budget), ""]
+        parts += [*grids(table, tuned, _heading, lambda c, column: _bought(c), with_budget), ""]
         parts += ["The score under the defaults (budget 1), that under the settings which the budget's trials chose on"]
-        parts += ["valid, and their paired difference on the same test examples;"]
-        parts += [f"{TIE} the two are not told apart (p ≥ {ALPHA:g}, Holm over this table).", ""]
+        parts += ["valid, and their paired difference on the same test examples."]
+        parts += [*_signs_of("tuning_gain", "the defaults"), ""]
     chosen = _chosen(table)
     if chosen:
         parts += [*chosen, ""]
@@ -93,60 +102,13 @@ def to_markdown(table: Table) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def escape(text: str) -> str:
-    """Return the text so that it stands for itself in a Markdown table on GitHub: on one line, with no markup."""
-    plain = html.escape(" ".join(text.split()), quote=False)
-    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
-    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)
-
-
-def _grids(
-    table: Table,
-    rows: Sequence[Row],
-    heading: Callable[[Column], str],
-    content: Callable[[Cell, Column], str],
-    shown: Sequence[Column] | None = None,
-) -> list[str]:
-    """Return one table per block of all columns or those shown, with every row, so that missing runs can be seen."""
-    lines: list[str] = []
-    for title, columns in blocks(table.columns if shown is None else shown):
-        lines += [""] * bool(lines) + ([f"### {escape(title)}", ""] if title else [])
-        lines += _grid(table, rows, columns, heading, content)
-    return lines
-
-
-def _grid(
-    table: Table,
-    rows: Iterable[Row],
-    columns: Sequence[Column],
-    heading: Callable[[Column], str],
-    content: Callable[[Cell, Column], str],
-) -> list[str]:
-    leading = COLUMNS.all().values()
-    lines = ["| " + " | ".join([*(escape(c.name) for c in leading), *map(heading, columns)]) + " |"]
-    lines += ["|" + ":--|" * len(leading) + "--:|" * len(columns)]
-    for row in rows:
-        about = [_leading(c.text(row, table)) for c in leading]
-        lines += ["| " + " | ".join([*about, *(content(table.cell(row, c), c) for c in columns)]) + " |"]
-    return lines
-
-
-def _leading(text: str) -> str:
-    first, *rest = text.split("\n")
-    return escape(first) + "".join(f"<br><sub>{escape(line)}</sub>" for line in rest)
-
-
 def _heading(column: Column) -> str:
     metric = f"{escape(label(column.metric))} {arrow(column.metric)}" if column.metrics else NOTHING
-    return f"{_wrapped(titled(column))}<br>{metric}"
+    return f"{wrapped(titled(column))}<br>{metric}"
 
 
 def _over(column: Column) -> str:
-    return f"{_wrapped(titled(column))}<br>over {escape(column.best_baseline) or NOTHING}"
-
-
-def _wrapped(name: str) -> str:
-    return "<br>".join(escape(line) for line in folded(name).split("\n"))
+    return f"{wrapped(titled(column))}<br>over {escape(column.best_baseline) or NOTHING}"
 
 
 def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
@@ -157,35 +119,42 @@ def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
     e = cell.estimates[0]
     if e.value is None:
         return f"undefined{after}"
-    value = f"**{number(e.value)}**" if cell.rank == 1 else number(e.value)
-    return value + after + _range(e.low, e.high)
+    value = f"<ins>{number(e.value)}</ins>" if leads_regime(cell, column) else number(e.value)
+    value = f"**{value}**" if cell.best else value
+    return value + after + limits(e.low, e.high)
 
 
-def _range(low: float | None, high: float | None, *, signed: bool = False) -> str:
-    if low is None or high is None:
-        return ""
-    return f"<br><sub>{number(low, signed=signed)} to {number(high, signed=signed)}</sub>"
-
-
-def _gain(gain: Gain | None, signs: str) -> str:
+def _gain(gain: Gain | None, signs: str, family: Family = "gain", *, every: Every | None = None) -> str:
     if gain is None:
         return NOTHING
     value = number(gain.value, signed=True)
-    text = {
-        "better": f"**{value}**",
-        "worse": value,
-        "tie": f"{TIE} {value}",
-        "preliminary": f"{PRELIMINARY} {value}",
-        "": f"{value} (no interval)",
-    }[gain.verdict]
-    return text + f" {signs}".rstrip() + _range(gain.low, gain.high, signed=True)
+    sign = verdict_sign(gain, family) + (EVERY if every is not None and every.better else "")
+    text = f"{sign} {value}".strip() if gain.verdict else f"{sign} {value} (no interval)".strip()
+    return text + f" {signs}".rstrip() + limits(gain.low, gain.high, signed=True)
+
+
+def _signs_of(family: Family, other: str) -> list[str]:
+    """Return what the signs of a family of tests mean, which the terminal has too."""
+    above, below, alike = (SIGNS[family][v] for v in ("better", "worse", "tie"))
+    return [
+        f"{above} better, {below} worse than {other}, {alike} the two are not told apart (p ≥ {ALPHA:g}, two-sided,",
+        "paired on the same test examples, adjusted by Holm's method for all gains in this table).",
+    ]
+
+
+def _every_baseline(table: Table) -> list[str]:
+    if not any(cell.every and cell.every.better for cell in table.cells):
+        return []
+    return [
+        f"{EVERY} better than every baseline of the task (the largest of its one-sided p < {ALPHA:g}, Holm likewise)."
+    ]
 
 
 def _bought(cell: Cell) -> str:
     """Return the scores under the defaults and under the budget, and what the budget gained."""
     if cell.tuning_gain is None:
         return NOTHING
-    return f"{number(cell.untuned)} → {number(cell.value)}<br>{_gain(cell.tuning_gain, '')}"
+    return f"{number(cell.untuned)} → {number(cell.value)}<br>{_gain(cell.tuning_gain, '', 'tuning_gain')}"
 
 
 def _chosen(table: Table) -> list[str]:
@@ -207,7 +176,8 @@ def _legend(table: Table) -> list[str]:
     rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
         "Test-set score with its 95 % interval, which has the noise of the test set and of training (mean over seeds).",
-        "**Bold**: the best of its task, or not told apart from it (paired test, Holm).",
+        "**Bold**: may be the best of its task, by paired tests.",
+        *best_of_regimes(table, "<ins>Underlined</ins>"),
         f"{BEST} the task's best baseline{rule}. {COLLAPSED} constant",
         f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",
         "weights are the floor: a score means what it adds to them. `docs/statistics.md` says how intervals, gains",
@@ -246,10 +216,10 @@ def _curve(table: Table, curve: Curve) -> list[str]:
     rows = {row.name: row for row in table.rows}
     columns = [next(c for c in table.columns if c.name == name) for name in curve.columns]
     for name, area in zip(curve.rows, curve.areas, strict=True):
-        about = [_leading(c.text(rows[name], table)) for c in leading]
+        about = [leading_text(c.text(rows[name], table)) for c in leading]
         points = [table.cell(rows[name], column) for column in columns]
         scores = [_estimate(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
-        under = NOTHING if area.value is None else number(area.value) + _range(area.low, area.high)
+        under = NOTHING if area.value is None else number(area.value) + limits(area.low, area.high)
         lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
     metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
     return [
@@ -305,4 +275,4 @@ def _by_coarser(e: Estimate, column: Column) -> str:
 
 
 def _estimate(e: Estimate) -> str:
-    return number(e.value) + _range(e.low, e.high)
+    return number(e.value) + limits(e.low, e.high)

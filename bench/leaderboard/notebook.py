@@ -13,9 +13,11 @@ from .wording import (
     NOTHING,
     STATUS,
     arrow,
+    best_of_regimes,
     common_set,
     floor_rule,
     label,
+    leads_regime,
     marks,
     notes_of,
     number,
@@ -45,10 +47,12 @@ def to_html(table: Table) -> str:
 def _caption(table: Table) -> str:
     rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
-        "Test-set score with its 95 % interval. <b>Bold</b>: best, or not told apart from it (paired test, Holm). "
+        "Test-set score with its 95 % interval. <b>Bold</b>: may be the best of its task, by paired "
+        "tests. "
         f"{BEST} best baseline{rule}, {COLLAPSED} constant or not finite predictions, {NOTHING} not run, "
         "n/a does not apply."
     ]
+    lines += best_of_regimes(table, "<u>Underlined</u>")
     lines += map(escape, [*explained(table), *filter(None, [preliminary(table), common_set(table)])])
     lines += [f"<sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes_of(table), 1)]
     return "<br>".join(lines)
@@ -68,7 +72,8 @@ def _score(cell: Cell, column: Column, notes: list[str]) -> str:
     after = f" {marks(cell, column)}".rstrip() + (f" <sup>{numbers}</sup>" if numbers else "")
     if cell.value is None:
         return ("undefined" if cell.estimates else STATUS.get(cell.status, NOTHING)) + after
-    value = f"<b>{number(cell.value)}</b>" if cell.rank == 1 else number(cell.value)
+    value = f"<u>{number(cell.value)}</u>" if leads_regime(cell, column) else number(cell.value)
+    value = f"<b>{value}</b>" if cell.best else value
     low, high = cell.estimates[0].low, cell.estimates[0].high
     bounds = "" if low is None or high is None else f"<br><small>{number(low)} to {number(high)}</small>"
     return value + after + bounds

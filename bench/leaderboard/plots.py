@@ -13,8 +13,8 @@ from .trust import TAINTED
 from .wording import better, label, titled
 
 # Okabe & Ito (2008): told apart by readers with any of the common colour-vision deficiencies, and by shape besides.
-_COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
-_SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
+COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
+SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
 _KIND_NAMES: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
 INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
 _PER_LINE, _MANY, _PER_LINE_OF_MANY = 3, 24, 6
@@ -71,7 +71,7 @@ def _draw(panel: Any, table: Table, column: Column) -> None:
         e = floor.estimates[0]
         if e.low is not None and e.high is not None:
             panel.axvspan(e.low, e.high, color=_BAND, lw=0, zorder=0)
-        panel.axvline(floor.value, color=_COLOURS["baseline"], lw=0.9, ls=(0, (4, 2)), zorder=1)
+        panel.axvline(floor.value, color=COLOURS["baseline"], lw=0.9, ls=(0, (4, 2)), zorder=1)
     for y, (row, cell) in enumerate(zip(table.rows, cells, strict=True)):
         _mark(panel, y, row, cell)
     for edge in _boundaries(table.rows):
@@ -92,7 +92,7 @@ def _draw(panel: Any, table: Table, column: Column) -> None:
 
 
 def _mark(panel: Any, y: int, row: Row, cell: Cell) -> None:
-    colour = _COLOURS[row.kind]
+    colour = COLOURS[row.kind]
     if cell.value is None:
         text = {"failed": "failed", "not_applicable": "n/a", "missing": "not run", "done": "undefined"}[cell.status]
         style: dict[str, Any] = {"color": "#CC0000", "weight": "bold"} if cell.status == "failed" else {"color": _FAINT}
@@ -105,7 +105,7 @@ def _mark(panel: Any, y: int, row: Row, cell: Cell) -> None:
         panel.plot([e.low, e.high], [y, y], color=colour, lw=1.6, solid_capstyle="butt", zorder=2, **faint)
     unsure = cell.gain is not None and cell.gain.verdict not in ("better", "worse")
     face = "white" if unsure else colour
-    panel.plot(cell.value, y, _SHAPES[row.kind], ms=5, mec=colour, mfc=face, mew=1.3, zorder=3, **faint)
+    panel.plot(cell.value, y, SHAPES[row.kind], ms=5, mec=colour, mfc=face, mew=1.3, zorder=3, **faint)
 
 
 def _boundaries(rows: tuple[Row, ...]) -> list[float]:
@@ -118,7 +118,7 @@ def _label_rows(panels: Any, rows: tuple[Row, ...]) -> None:
         panel.set_yticks(range(len(rows)))
         panel.set_yticklabels([row_name(row) for row in rows])
         for text, row in zip(panel.get_yticklabels(), rows, strict=True):
-            text.set_color(_COLOURS[row.kind])
+            text.set_color(COLOURS[row.kind])
 
 
 def row_name(row: Row) -> str:
@@ -131,9 +131,9 @@ def _explain(figure: Any, table: Table) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    kinds = [kind for kind in _COLOURS if any(row.kind == kind for row in table.rows)]
+    kinds = [kind for kind in COLOURS if any(row.kind == kind for row in table.rows)]
     handles: list[Any] = [
-        Line2D([], [], color=_COLOURS[k], marker=_SHAPES[k], ms=5, lw=1.6, label=_KIND_NAMES[k]) for k in kinds
+        Line2D([], [], color=COLOURS[k], marker=SHAPES[k], ms=5, lw=1.6, label=_KIND_NAMES[k]) for k in kinds
     ]
     if any(cell.gain is not None and cell.gain.verdict not in ("better", "worse") for cell in table.cells):
         hollow: dict[str, Any] = {"marker": "o", "ms": 5, "mfc": "white", "mec": INK, "mew": 1.3, "ls": "none"}

@@ -5,49 +5,43 @@ It is built from records alone; neither tasks nor models are loaded.
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import UnknownName
 from ..progress import activity
 from ..records import Record, read_records
-from ..types import StrArray
 from .board import Leaderboard
 from .common import Common, common_examples
-from .comparisons import (
-    Gain,
-    adjusted,
-    difference_of,
-    estimates_of,
-    gain_of,
-    is_preliminary,
-    jackknife_of,
-    ranks,
-)
+from .comparisons import adjusted, difference_of, estimates_of, gain_of, is_preliminary
 from .curves import curves_of
+from .floor import is_named, with_floor
 from .networks import Networks, networks_of
+from .over_tasks import over_tasks
+from .placing import columns_of, is_undirected
 from .proof import proven
+from .ranking import compared, every_adjusted
 from .rows import rows_of, same_versions
 from .table import KINDS, Cell, Column, Row
-from .trust import audit_of, exposure_in
-from .tuning import budgets_of, chosen_in_short, heights_on_valid, n_trials, under, untuned, valid_score
+from .trust import exposure_in
+from .tuning import chosen_in_short, n_trials, untuned, valid_score
 from .versions import newest_of, older_than
-from .wording import better
+from .wording import sign_of
 
 
-def build_leaderboard(results: str | Path | Iterable[Record]) -> Leaderboard:
+def build_leaderboard(results: str | Path | Iterable[Record], *, baseline: str = "") -> Leaderboard:
     """Return the leaderboard of all records under a folder, or of those given, with gains and ranks.
 
-    These come from the stored predictions. Runs under --limit are left out and counted. Raises DataError for a corrupt
-    record, altered predictions, or an estimate that does not follow from them.
+    These come from the stored predictions. Runs under --limit are left out and counted. Gains are over the `baseline`
+    named, by its model or MODEL:MODE, in each column where it has a score. Raises DataError for a corrupt record,
+    altered predictions, or an estimate that does not follow from them, and UnknownName for a baseline that is no row.
     """
-    return tabulate(read_records(Path(results)) if isinstance(results, str | Path) else results)
+    return tabulate(read_records(Path(results)) if isinstance(results, str | Path) else results, baseline=baseline)
 
 
-def tabulate(records: Iterable[Record]) -> Leaderboard:
+def tabulate(records: Iterable[Record], *, baseline: str = "") -> Leaderboard:
     """Return the leaderboard of `records`, whose order does not matter."""
     everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
     whole = _proven([r for r in everything if not r.spec.limit])
@@ -61,11 +55,26 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     }
     newest = {c: newest_of(members) for c, members in placed.items()}
     cells = {(row, c): _cell(row, c, record.get((row, c)), shared[c], newest[c]) for row in rows for c in placed}
-    columns = {c: replace(_floor(c, rows, cells, record), left_out=shared[c].left_out) for c in placed}
+    known = [row for row in rows if row.kind == "baseline"]
+    if baseline and not any(is_named(row, baseline) for row in known):
+        raise UnknownName("baseline", baseline, [row.model for row in known], "It has no row in this table.")
     tuned = [(key, r) for key, r in record.items() if r.spec.budget > 1 and cells[key].compared]
     advance = activity("comparing the models of each task", len(placed))
-    for column in placed:
-        _compare(column, columns[column].best_baseline, rows, cells, record, networks, shared[column].ids)
+    columns: dict[Column, Column] = {}
+    better: dict[str, frozenset[tuple[str, str]]] = {}
+    for c, common in shared.items():
+        made = {row: record[row, c] for row in rows if cells[row, c].compared}
+        found = with_floor(c, list(made), {row: cells[row, c] for row in made}, made, baseline)
+        sure = {row: r for row, r in made.items() if cells[row, c].estimates[0].low is not None}
+        columns[c] = replace(found, left_out=common.left_out)
+        if sure and sign_of(c):
+            regimes = tuple(sorted({row.regime for row in sure}))
+            columns[c] = replace(columns[c], ranked=len(sure), regimes=regimes)
+            floor, twins = [row for row in made if row.kind == "baseline"], _twins(sure, networks)
+            results = compared(columns[c], sure, floor, twins, common.ids, sign=sign_of(c))
+            better[columns[c].name] = results.better
+            for row, changed in results.cells.items():
+                cells[row, c] = replace(cells[row, c], **changed)
         advance(1)
     by_hash = {r.hash: r for r in whole if r.status == "done"}
     for (row, column), r in tuned:
@@ -75,14 +84,16 @@ def tabulate(records: Iterable[Record]) -> Leaderboard:
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
     commits = {str(r.environment["git_commit"]) for r in whole if r.environment.get("git_commit")}
+    final = tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed)
     return Leaderboard(
         tuple(columns.values()),
         tuple(rows),
-        tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed),
+        final,
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
         curves_of(rows, cells, record, {c: shared[c].ids for c in placed}),
+        over_tasks(list(columns.values()), rows, {(x.row, x.column): x for x in final}, better),
     )
 
 
@@ -93,84 +104,6 @@ def _proven(records: Sequence[Record]) -> list[Record]:
         out.append(proven(r))
         advance(1)
     return out
-
-
-def columns_of(records: Sequence[Record]) -> dict[Column, list[Record]]:
-    """Return the columns with their records, in order of task and of the number of training examples.
-
-    A run that does not train has no seeds, training share or transform of targets to agree on: it stands in every
-    column of its examples. What has nothing to tune stands in the columns of every budget, and the names of columns
-    state budgets where there is one above 1.
-    """
-    by_examples: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
-    for r in records:
-        by_examples[r.spec.task, r.spec.data, r.spec.split].append(r)
-    columns: list[tuple[Column, list[Record]]] = []
-    for _, members in sorted(by_examples.items(), key=_place):
-        trained = {_training(r) for r in members if r.spec.train_fraction}
-        for training in sorted(trained) or [((), 0.0, "", "")]:
-            alike = [r for r in members if not r.spec.train_fraction or _training(r) == training]
-            for budget in budgets_of(alike):
-                own_records = under(budget, alike)
-                columns.append((_column(own_records, training, budget), own_records))
-    tuned = any(c.budget > 1 for c, _ in columns)
-    return {
-        _with_full_name(c, [other for other, _ in columns if other.task == c.task], tuned): members
-        for c, members in columns
-    }
-
-
-def _place(examples: tuple[tuple[str, str, str], list[Record]]) -> tuple[Any, ...]:
-    key, (first, *_) = examples
-    return first.task.get("whole", first.spec.task), first.task.get("shots", math.inf), key
-
-
-def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, str, str], budget: int) -> Column:
-    """Return the column of these records; its name is still that of the task."""
-    seeds, fraction, transform, resample = training
-    spec, about = records[0].spec, records[0].task
-    metrics = tuple(about.get("metrics") or ()) or tuple(e.metric for r in records for e in r.estimates[:1])
-    description = str(about.get("description", ""))
-    n_train = (about.get("sizes") or {}).get("train")
-    verdict, why = audit_of(records)
-    name, data, split = spec.task, spec.data, spec.split
-    column = Column(
-        name, name, data, split, seeds, fraction, metrics, description, n_train, transform=transform, resample=resample
-    )
-    stated: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
-    stated |= {key: _of_any(records, key) for key in ("superseded_by", "unit", "coarser")}
-    return replace(column, audit=verdict, audit_reasons=why, budget=budget, **stated)
-
-
-def _of_any(records: Sequence[Record], key: str) -> str:
-    """Return what the first record that says so has of its task, '' where none does: older records lack some keys."""
-    return next((str(r.task[key]) for r in records if r.task.get(key)), "")
-
-
-def _training(r: Record) -> tuple[tuple[int, ...], float, str, str]:
-    """Return the seeds, the share of training data, the transform of targets and the resample of a run that trains."""
-    return r.spec.seeds, r.spec.train_fraction, r.spec.versions.get("transform", ""), r.spec.resample
-
-
-def _with_full_name(column: Column, alike: Sequence[Column], tuned: bool) -> Column:
-    """Return the column, its name completed by what sets it apart from the task's other columns.
-
-    Where the table has what was `tuned`, the name of a column with trained models says under which budget they stand.
-    """
-    parts = {
-        "seeds": " ".join(map(str, column.seeds)),
-        "train_fraction": f"{column.train_fraction:g}",
-        "transform": column.transform or "none",
-        "data": column.data[:6],
-        "split": column.split[:6],
-        "budget": str(column.budget),
-        "resample": column.resample or "none",
-    }
-    stated = {"budget"} if tuned and column.seeds else set()
-    stated |= {"resample"} if column.resample else set()
-    differing = [key for key in parts if key in stated or len({getattr(c, key) for c in alike}) > 1]
-    suffix = ", ".join(f"{key.replace('_', ' ')} {parts[key]}" for key in differing)
-    return replace(column, name=f"{column.name} ({suffix})") if suffix else column
 
 
 def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Mapping[str, str]) -> Cell:
@@ -189,75 +122,11 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     return Cell(row.name, column.name, "done", estimates, **about)
 
 
-def is_undirected(r: Record) -> bool:
-    """Return whether a score may be mirrored: zero-shot, of a task that does not say which variants are harmful."""
-    unstated = r.task.get("deleterious", False) is None  # older records have no such key, and are taken as they are
-    return r.spec.mode == "zero_shot" and unstated and len(r.task.get("classes") or ()) <= 2
-
-
-def _sign(column: Column) -> int:
-    """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither is."""
-    return {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
-
-
-def _floor(
-    column: Column,
-    rows: Sequence[Row],
-    cells: Mapping[tuple[Row, Column], Cell],
-    record: Mapping[tuple[Row, Column], Record],
-) -> Column:
-    """Return the column with its best baseline, and with how many examples and clusters it has.
-
-    The baseline is chosen by scores on valid, if all baselines of the column have one by the same metric, else by those
-    on test.
-    """
-    scored = [(row, cells[row, column]) for row in rows if cells[row, column].compared]
-    if not scored:
-        return column
-    first = scored[0][1].estimates[0]
-    column_n = replace(column, n=first.n, n_clusters=first.n_clusters)
-    sign = _sign(column)
-    floor = [(row, sign * (cell.value or 0.0)) for row, cell in scored if row.kind == "baseline"]
-    if not floor or not sign:
-        return column_n
-    on_valid = heights_on_valid([record[row, column] for row, _ in floor])
-    heights = [height for _, height in floor] if on_valid is None else on_valid
-    best = max(zip(heights, [row.name for row, _ in floor], strict=True))[1]
-    return replace(column_n, best_baseline=best, chosen_on="test" if on_valid is None else "valid")
-
-
-def _compare(
-    column: Column,
-    best_baseline: str,
-    rows: Sequence[Row],
-    cells: dict[tuple[Row, Column], Cell],
-    record: Mapping[tuple[Row, Column], Record],
-    networks: Networks,
-    ids: StrArray | None,
-) -> None:
-    """Put ranks and unadjusted gains into the cells of a column, over the examples with these `ids`."""
-    sign = _sign(column)
-    scored = [row for row in rows if cells[row, column].compared and cells[row, column].estimates[0].low is not None]
-    if not scored or not sign:
-        return
-    made = [jackknife_of(record[row, column], column.metric, ids) for row in scored]
-    by_name = {row.name: record[row, column] for row in scored}
-
-    def over(row: Row, name: str) -> Gain | None:
-        other = by_name.get(name)
-        if other is None:
-            return None
-        return gain_of(by_name[row.name], other, column.metric, ids, sign=sign, over=name)
-
-    def p_of(i: int, j: int) -> float:
-        a, b = record[scored[i], column], record[scored[j], column]
-        p = None if is_preliminary(a, b) else difference_of(a, b, column.metric, ids).p
-        return 1.0 if p is None else p
-
-    for row, rank in zip(scored, ranks([sign * each.value for each in made], p_of), strict=True):
-        twin = _twin(record[row, column], by_name, networks) if row.kind == "model" else ""
-        baseline_gain = over(row, best_baseline) if row.kind != "baseline" else None
-        cells[row, column] = replace(cells[row, column], rank=rank, gain=baseline_gain, twin_gain=over(row, twin))
+def _twins(records: Mapping[Row, Record], networks: Networks) -> dict[Row, str]:
+    """Return the rows of the same networks with random weights, by the rows of models that have one."""
+    by_name = {row.name: r for row, r in records.items()}
+    found = {row: _twin(r, by_name, networks) for row, r in records.items() if row.kind == "model"}
+    return {row: twin for row, twin in found.items() if twin}
 
 
 def _twin(r: Record, others: Mapping[str, Record], networks: Networks) -> str:
@@ -286,24 +155,28 @@ def _over_defaults(cell: Cell, column: Column, r: Record, defaults: Record, shar
 
     Both are scored on the examples that are compared in the column of the tuned one.
     """
-    sign, tuned = _sign(column), cell.estimates[0]
+    sign, tuned = sign_of(column), cell.estimates[0]
     (before,) = estimates_of(defaults, [column.metric], shared.ids)
     if not sign or tuned.low is None or before.low is None:
         return cell
     over = f"{cell.row} (budget 1)"
-    bought = gain_of(r, defaults, column.metric, shared.ids, sign=sign, over=over)
+    d = difference_of(r, defaults, column.metric, shared.ids)
+    bought = gain_of(d, sign=sign, over=over, preliminary=is_preliminary(r, defaults))
     return replace(cell, untuned=before.value, tuning_gain=bought)
 
 
 def _adjust(cells: dict[tuple[Row, Column], Cell]) -> None:
-    """Adjust the gains of each kind for each other: over baselines, over twins, and over the defaults."""
+    """Adjust the gains of each kind for each other: over baselines, over every one, over twins, and over defaults."""
     for kind in ("gain", "twin_gain", "tuning_gain"):
         gains = {key: g for key, cell in cells.items() if (g := getattr(cell, kind))}
         for key, settled in zip(gains, adjusted(list(gains.values())), strict=True):
             changed: dict[str, Any] = {kind: settled}
             cells[key] = replace(cells[key], **changed)
+    claims = {key: cell.every for key, cell in cells.items() if cell.every}
+    for key, claim in zip(claims, every_adjusted(list(claims.values())), strict=True):
+        cells[key] = replace(cells[key], every=claim)
 
 
 def _mean_rank(cells: Sequence[Cell]) -> float:
-    known = [cell.rank for cell in cells if cell.rank is not None]
+    known = [(cell.rank + (cell.rank_high or cell.rank)) / 2 for cell in cells if cell.rank is not None]
     return sum(known) / len(known) if known else float("inf")

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..results import Estimate
-from .comparisons import Gain
+from .comparisons import Every, Gain
 
 Kind = Literal["model", "random", "baseline"]
 
 KINDS: Mapping[Kind, str] = {"model": "model", "random": "random weights", "baseline": "baseline"}
+
+REGIMES: Mapping[str, str] = {
+    "zero_shot": "zero-shot",
+    "as_is": "as is",
+    "linear_probe": "probed",
+    "fine_tune": "trained",
+    "from_scratch": "trained",
+}
+"""What may learn from labels in a mode: nothing, or something elsewhere, or a probe, or the whole model."""
 
 APART = "scores too few of the examples: its number covers those alone, and is not compared with others"
 
@@ -29,10 +38,12 @@ class Column:
     """A task under one protocol: the same examples, split, seeds, share of training data, transform of targets, budget.
 
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
-    row over which gains are taken, '' where no baseline has a score, and `chosen_on` the part of the data by whose
-    scores it is the best, 'valid' or 'test'. `budget` is the number of trials of what is tuned. `n` counts the test
-    examples that the primary metric covers, `left_out` those that some compared row could not score, which are left out
-    for every such row.
+    row over which gains are taken, '' where no baseline has a score, and `chosen_on` says by what: 'declared' by the
+    suite, 'given' by the reader, or the part of the data by whose scores it is the best, 'valid' or 'test'. `declared`
+    is what was declared or given, even where it has no score. `ranked` counts the rows
+    with a rank, and `regimes` are theirs. `budget` is the
+    number of trials of what is tuned. `n` counts the test examples that the primary metric covers, `left_out` those
+    that some compared row could not score, which are left out for every such row.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
     `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
     `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
@@ -62,6 +73,9 @@ class Column:
     unit: str = ""
     coarser: str = ""
     resample: str = ""
+    declared: str = ""
+    ranked: int = 0
+    regimes: tuple[str, ...] = ()
 
     @property
     def benchmark(self) -> str:
@@ -89,17 +103,24 @@ class Row:
     detail: str = ""
     revision: str = ""
 
+    @property
+    def regime(self) -> str:
+        """What may learn from labels; a mode of a package is a regime of its own."""
+        return REGIMES.get(self.mode, self.mode)
+
 
 @dataclass(frozen=True)
 class Cell:
     """What a row has in a column; `estimates` are in the order of the column's metrics.
 
-    `rank` is shared by rows that cannot be told apart, and None where there is no score or no interval. `gain` is over
-    the best baseline, `twin_gain` over the same network with random weights, `tuning_gain` over the same run under its
-    defaults, whose score is `untuned`. `valid` is the mean over seeds of the score on valid by `valid_metric`, `trials`
-    how many were made, and `chosen` what was chosen, in short; a record that does not say has none of them. `apart`
-    marks a row that scores too few of the examples to be compared: its estimates cover only those; `undirected` a
-    zero-shot score that may be mirrored.
+    `rank` is one more than the rows that are surely better, and `rank_high` counts the rows that are not surely worse;
+    they are None where there is no score or no interval. `best` is whether the row may be the best of its column,
+    `best_of_regime` whether it may be that of its regime. `gain` is over the best baseline, `every` says whether it is
+    over all of them, `twin_gain` is over the same network with random weights, `tuning_gain` over the same run under
+    its defaults, whose score is `untuned`. `valid` is the mean over seeds of the score on valid by `valid_metric`,
+    `trials` how many were made, and `chosen` what was chosen, in short; a record that does not say has none of them.
+    `apart` marks a row that scores too few of the examples to be compared: its estimates cover only those; `undirected`
+    a zero-shot score that may be mirrored.
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
     of which the column has a newer release.
     """
@@ -127,6 +148,10 @@ class Cell:
     valid_metric: str = ""
     trials: int | None = None
     chosen: str = ""
+    rank_high: int | None = None
+    best: bool = False
+    best_of_regime: bool = False
+    every: Every | None = None
 
     @property
     def value(self) -> float | None:
@@ -182,6 +207,46 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A row over the tasks of a table: the mean of its ranks, 1 for the best of all rows.
+
+    `low` to `high` is the range of the mean when each task in turn is left out, `first` to `last` that of its place
+    among the rows. `wins` is the share of comparisons (another row, a task) in which it scores higher, equal ones half;
+    `surely_better` and `surely_worse` are the shares in which the two are told apart. `by_family` has the mean rank
+    within each family of tasks, where there are several.
+    """
+
+    row: str
+    mean: float
+    low: float
+    high: float
+    first: int
+    last: int
+    wins: float
+    surely_better: float
+    surely_worse: float
+    by_family: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class OverTasks:
+    """The rows by mean rank, over the `columns` that all of them have; `left_out` names the rows that lack one.
+
+    `families` are benchmarks with their numbers of tasks. `p` is Friedman's for no order at all over tasks, `critical`
+    how far two mean ranks must lie apart to be told apart (Nemenyi); both None where there are too few, and `reason`
+    says so.
+    """
+
+    columns: tuple[str, ...]
+    families: tuple[tuple[str, int], ...]
+    standings: tuple[Standing, ...]
+    left_out: tuple[str, ...] = ()
+    p: float | None = None
+    critical: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows, columns and one cell for each pair; `limited` counts the trial runs that were left out."""
 
@@ -192,6 +257,7 @@ class Table:
     commits: tuple[str, ...] = ()
     dirty: bool = False
     curves: tuple[Curve, ...] = ()
+    over_tasks: OverTasks | None = None
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .columns import COLUMNS
+from .ranks_text import ranks_in_short
 from .table import Cell, Column, Table
 from .trust import EXPOSED, TAINTED, UNSURE, explained, exposures, reasons, some
 from .wording import (
     BEST,
     COLLAPSED,
-    PRELIMINARY,
+    EVERY,
+    SIGNS,
     STATUS,
-    TIE,
     arrow,
+    best_of_regimes,
     blocks,
     bought,
     common_set,
@@ -23,12 +25,14 @@ from .wording import (
     folded,
     label,
     last_line,
+    leads_regime,
     marks,
     notes_of,
     number,
     preliminary,
     titled,
     trials,
+    verdict_sign,
 )
 
 if TYPE_CHECKING:
@@ -85,19 +89,24 @@ def _terminal_cell(cell: Cell, column: Column, notes: Sequence[str]) -> tuple[st
     e = cell.estimates[0]
     text = f"{marks(cell, column)}{number(e.value)}"
     if cell.gain and cell.gain.verdict:
-        text += {"better": " ▲", "worse": " ▼", "tie": f" {TIE}", "preliminary": f" {PRELIMINARY}"}[cell.gain.verdict]
+        text += f" {verdict_sign(cell.gain, 'gain')}"
+    text += EVERY if cell.every and cell.every.better else ""
     text += raised
     if e.low is not None and e.high is not None:
         text += f"\n{round(e.low, 2) + 0.0:.2f}..{round(e.high, 2) + 0.0:.2f}".replace("-", "−")
-    return text, "bold" if cell.rank == 1 else ""
+    return text, " ".join(["bold"] * cell.best + ["underline"] * leads_regime(cell, column))
 
 
 def _terminal_legend(table: Table) -> list[str]:
     if not table.columns:
         return [line for line in trials(table) if line]
     rule = f" {floor_rule(table)}" if floor_rule(table) else ""
-    meanings = f"▲ above it   ▼ below it   {TIE} not told apart (paired, Holm)   bold: best or tied"
-    lines = [f"{BEST} best baseline{rule}   {meanings}"]
+    above, below, alike = (SIGNS["gain"][verdict] for verdict in ("better", "worse", "tie"))
+    meanings = f"{above} above it   {below} below it   {alike} not told apart (paired, Holm)"
+    lines = [f"{BEST} best baseline{rule}   {meanings}   bold: may be the best of its task"]
+    if any(cell.every and cell.every.better for cell in table.cells):
+        lines += [f"{EVERY} above every baseline of its task"]
+    lines += best_of_regimes(table, "underlined")
     if any("collapsed" in cell.flags for cell in table.cells):
         lines += [f"{COLLAPSED} predictions are constant or not finite"]
     lines += [f"{str(i).translate(_RAISED)} {note}" for i, note in enumerate(notes_of(table), 1)]
@@ -112,6 +121,7 @@ def _terminal_legend(table: Table) -> list[str]:
         for row, column, cell in each(table)
         if cell.status == "failed"
     ]
+    lines += ranks_in_short(table)
     if table.dirty:
         lines += ["some runs were made with uncommitted changes"]
     return lines + [line for line in trials(table) if line]

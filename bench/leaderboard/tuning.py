@@ -37,11 +37,11 @@ def _has_nothing_to_tune(r: Record) -> bool:
 
 def n_trials(record: Record) -> int | None:
     """Return how many trials were made; None for a record that does not say or whose mode chooses nothing."""
-    return max(1, len(record.choices[0].trials)) if record.choices else None
+    return max(1, len(record.choices[0].trials)) if record.choices and record.spec.train_fraction else None
 
 
 def valid_score(record: Record) -> tuple[str, float | None]:
-    """Return the metric by which was chosen on valid, and its mean over seeds; ('', None) where nothing was chosen.
+    """Return the metric of the score on valid, and its mean over seeds; ('', None) for a record without one.
 
     The mean is None where a seed has no score.
     """

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from ..errors import ConfigError
 from ..metrics import Better, Expression, parse
-from .comparisons import MIN_SEEDS
-from .table import Cell, Column, Row, Table
+from .comparisons import MIN_SEEDS, Gain, Verdict
+from .table import REGIMES, Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
-BEST, COLLAPSED, TIE, PRELIMINARY, NOTHING = "◆", "†", "=", "?", "–"
+BEST, COLLAPSED, EVERY, PRELIMINARY, NOTHING = "◆", "†", "★", "?", "–"
+Family = Literal["gain", "twin_gain", "tuning_gain"]
+SIGNS: Mapping[Family, Mapping[Verdict, str]] = {
+    "gain": {"better": "▲", "worse": "▼", "tie": "="},
+    "twin_gain": {"better": "△", "worse": "▽", "tie": "≈"},
+    "tuning_gain": {"better": "⇧", "worse": "⇩", "tie": "≃"},
+}
+"""What a verdict looks like, by the family of tests that it is corrected in: a sign is of one family alone."""
 WIDE = 8
 """The number of columns above which a table is split into blocks, one per benchmark."""
 STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
@@ -47,6 +55,11 @@ def better(metric: str) -> Better:
     return known.better if known else ""
 
 
+def sign_of(column: Column) -> int:
+    """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither is."""
+    return {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
+
+
 def arrow(metric: str) -> str:
     """Return the arrow towards better values of a metric, '' where neither direction is better."""
     return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
@@ -74,6 +87,24 @@ def notes_of(table: Table) -> list[str]:
     return list(dict.fromkeys(note for cell in table.cells for note in cell.notes if note != "collapsed"))
 
 
+def verdict_sign(gain: Gain, family: Family) -> str:
+    """Return the sign of a gain's verdict, '' where it has none."""
+    return PRELIMINARY if gain.verdict == "preliminary" else SIGNS[family].get(gain.verdict, "")
+
+
+def leads_regime(cell: Cell, column: Column) -> bool:
+    """Return whether no row of the cell's regime is surely better, where its column has several regimes."""
+    return cell.best_of_regime and len(column.regimes) > 1
+
+
+def best_of_regimes(table: Table, sign: str) -> list[str]:
+    """Return, for the legend, what the sign of the best within a regime means; [] where no column has several."""
+    found = {regime for column in table.columns if len(column.regimes) > 1 for regime in column.regimes}
+    known = list(dict.fromkeys(REGIMES.values()))
+    names = [regime for regime in known if regime in found] + sorted(found - set(known))
+    return [f"{sign}: may be the best of its regime ({', '.join(names)})."] if found else []
+
+
 def marks(cell: Cell, column: Column) -> str:
     """Return the signs that stand with a cell's number."""
     signs = (BEST if cell.row == column.best_baseline else "") + (COLLAPSED if "collapsed" in cell.flags else "")
@@ -93,14 +124,26 @@ def trials(table: Table) -> list[str]:
     return ["", f"Left out: {table.limited} trial {'run' if table.limited == 1 else 'runs'} made with --limit."]
 
 
+_CHOSEN = {
+    "declared": "as the suite declares",
+    "given": "as given",
+    "valid": "chosen on valid",
+    "test": "by its test score",
+}
+
+
 def floor_rule(table: Table) -> str:
     """Return, for the legend, by what the best baselines were chosen; '' where no record has a score on valid."""
-    if not any(cell.valid_metric for cell in table.cells):
+    chosen = {how: [c.name for c in table.columns if c.chosen_on == how] for how in _CHOSEN}
+    used = [how for how in _CHOSEN if chosen[how]]
+    lost = ", ".join(
+        f"{c.declared} on {c.name}" for c in table.columns if c.declared and c.chosen_on in ("valid", "test")
+    )
+    if not lost and used in ([], ["test"]) and not any(cell.valid_metric for cell in table.cells):
         return ""
-    others = [column.name for column in table.columns if column.chosen_on == "test"]
-    if not any(column.chosen_on == "valid" for column in table.columns):
-        return "by its test score" if others else ""
-    return "chosen on valid" + (f", but by its test score on {', '.join(others)}" if others else "")
+    first, *others = [_CHOSEN[how] for how in used] or [""]
+    more = [f"{text} on {', '.join(chosen[how])}" for how, text in zip(used[1:], others, strict=True)]
+    return ", but ".join([first, *more]) + (f"; declared, but not one baseline with a score: {lost}" if lost else "")
 
 
 def bought(table: Table) -> str:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from ..metrics import Expression, Span
 from ..results import Predictions
-from ..types import FloatArray
+from ..types import FloatArray, IntArray
 from .examples import scored_mask
 from .intervals import LEVEL
 from .jackknife import Groups, Jackknife, error_of, freedom, seed_error
 from .values import kernel_of
 
+ALPHA = 0.05
+"""The chance at most of calling two models different that are equal, after adjustment."""
 FEW_DIFFER = 50
 """The clusters in which two models differ below which the p-value is also that of swapping them."""
 N_SWAPS = 2_000
@@ -43,6 +45,12 @@ class Difference:
     def se(self) -> float | None:
         """The standard error over test sets and trainings."""
         return None if self.se_test is None or self.se_seed is None else float(np.hypot(self.se_test, self.se_seed))
+
+    @property
+    def turned(self) -> Difference:
+        """The difference the other way round."""
+        low, high = (None if limit is None else -limit for limit in (self.high, self.low))
+        return replace(self, value=-self.value, low=low, high=high)
 
 
 def difference(
@@ -94,11 +102,10 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Group
     1991, Biometrika 78:301); then it is 0 where none is. Scores need not share a scale: those of a ranking are replaced
     by the model's own ranks, those of a correlation standardised (Pesarin & Salmaso 2010, chapter 1).
     """
-    n_seeds = max(len(a.seeds), len(b.seeds))
     covered = groups.cluster >= 0
     cluster = groups.cluster[covered]
-    left, right = (_comparable(m, expression, covered)[np.arange(n_seeds) % len(m.seeds)] for m in (a, b))
-    unlike = np.unique(cluster[(left != right).any(axis=(0, 2))])
+    left, right = paired_seeds(comparable(a, expression, groups), comparable(b, expression, groups))
+    n_seeds, unlike = len(left), unlike_clusters(left, right, groups)
     k = len(unlike)
     if k >= FEW_DIFFER:
         return None
@@ -141,13 +148,25 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Group
     return larger / drawn
 
 
-def _comparable(model: Predictions, expression: Expression, covered: NDArray[np.bool_]) -> FloatArray:
-    """Return the scores of covered examples, (seeds, m, k), on a scale that two models share."""
-    from scipy.stats import rankdata
+def paired_seeds(left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return comparable scores of two models with as many seeds each, those of fewer repeated, (seeds, m, k)."""
+    n_seeds = max(len(left), len(right))
+    return left[np.arange(n_seeds) % len(left)], right[np.arange(n_seeds) % len(right)]
 
-    scores: FloatArray = model.scores[:, covered]
+
+def unlike_clusters(left: FloatArray, right: FloatArray, groups: Groups) -> IntArray:
+    """Return the clusters in which comparable scores (seeds, m, k) of two models differ."""
+    clusters: IntArray = np.unique(groups.cluster[groups.cluster >= 0][(left != right).any(axis=(0, 2))])
+    return clusters
+
+
+def comparable(model: Predictions, expression: Expression, groups: Groups) -> FloatArray:
+    """Return the scores of covered examples, (seeds, m, k), on a scale that two models share."""
+    scores: FloatArray = model.scores[:, groups.cluster >= 0]
     metric = expression.metric
     if metric.needs == "ranking" or metric.name == "spearman":
+        from scipy.stats import rankdata
+
         ranked: FloatArray = rankdata(scores, axis=1)
         return ranked
     if metric.needs == "value":

@@ -1,0 +1,68 @@
+"""Tables of Markdown: a grid of rows by columns, with names that break nothing."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from .columns import COLUMNS
+from .table import Cell, Column, Row, Table
+from .wording import blocks, folded, number
+
+
+def escape(text: str) -> str:
+    """Return the text so that it stands for itself in a Markdown table on GitHub: on one line, with no markup."""
+    plain = html.escape(" ".join(text.split()), quote=False)
+    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)
+
+
+def grids(
+    table: Table,
+    rows: Sequence[Row],
+    heading: Callable[[Column], str],
+    content: Callable[[Cell, Column], str],
+    shown: Sequence[Column] | None = None,
+) -> list[str]:
+    """Return one table per block of all columns or those shown, with every row, so that missing runs can be seen."""
+    lines: list[str] = []
+    for title, columns in blocks(table.columns if shown is None else shown):
+        lines += [""] * bool(lines) + ([f"### {escape(title)}", ""] if title else [])
+        lines += _grid(table, rows, columns, heading, content)
+    return lines
+
+
+def _grid(
+    table: Table,
+    rows: Iterable[Row],
+    columns: Sequence[Column],
+    heading: Callable[[Column], str],
+    content: Callable[[Cell, Column], str],
+) -> list[str]:
+    """Return a table with the leading columns, then those given, one line a row."""
+    leading = COLUMNS.all().values()
+    lines = ["| " + " | ".join([*(escape(c.name) for c in leading), *map(heading, columns)]) + " |"]
+    lines += ["|" + ":--|" * len(leading) + "--:|" * len(columns)]
+    for row in rows:
+        about = [leading_text(c.text(row, table)) for c in leading]
+        lines += ["| " + " | ".join([*about, *(content(table.cell(row, c), c) for c in columns)]) + " |"]
+    return lines
+
+
+def leading_text(text: str) -> str:
+    """Return what a leading column shows: its first line, and the others small below."""
+    first, *rest = text.split("\n")
+    return escape(first) + "".join(f"<br><sub>{escape(line)}</sub>" for line in rest)
+
+
+def wrapped(name: str) -> str:
+    """Return a name in lines of readable width."""
+    return "<br>".join(escape(line) for line in folded(name).split("\n"))
+
+
+def limits(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    """Return an interval, small on a line of its own; '' where there is none."""
+    if low is None or high is None:
+        return ""
+    return f"<br><sub>{number(low, signed=signed)} to {number(high, signed=signed)}</sub>"

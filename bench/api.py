@@ -10,7 +10,6 @@ br.leaderboard("results").to_frame()
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +23,18 @@ if TYPE_CHECKING:
     from .leaderboard import Leaderboard
     from .networks.hub import Access
     from .plan import Cell
-    from .progress import Advance
     from .records import Record
     from .run import Result
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The cells of a call, the name of the grid in their records, and the seeds that a suite sets, () for none."""
+    """The cells of a call, the name of the grid in their records, and a suite's seeds and lock, if any."""
 
     cells: list[Cell]
     grid: str
     seeds: tuple[int, ...] = ()
+    lock: bool = False
 
 
 def evaluate(
@@ -51,6 +50,8 @@ def evaluate(
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
+    lock: bool = False,
+    reason: str = "",
     audit: bool = True,
     cache: bool = True,
     trust_remote_code: Sequence[str] = (),
@@ -63,8 +64,9 @@ def evaluate(
     embeds a list of str, a pair of a network and its tokenizer, or anything with the methods of a model; `name` is then
     its name in the record, and `revision` distinguishes this version of it from others. The record is written under
     `results` if that is given, and read from there if it exists already; its predictions are at `record.predictions`
-    in either case. With a `budget` above 1 so many trials of settings are made, and one is chosen on valid. Raises
-    BaserateError, in one line, for a mistake and for a cell that fails.
+    in either case. With a `budget` above 1 so many trials of settings are made, and one is chosen on valid. With a
+    `lock` on `results` a second look at a task's test part in other settings needs a `reason`. Raises BaserateError, in
+    one line, for a mistake and for a cell that fails.
     """
     card = _card(model, name=name, revision=revision, access=_access(trust_remote_code, allow_pickle))
     modes = (mode,) if mode else tuple(card.modes)
@@ -78,6 +80,8 @@ def evaluate(
         limit=limit,
         replicates=replicates,
         results=results,
+        lock=lock,
+        reason=reason,
         audit=audit,
         cache=cache,
         progress=progress,
@@ -102,6 +106,8 @@ def run(
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = "results",
+    lock: bool = False,
+    reason: str = "",
     audit: bool = True,
     fail_on_leak: bool = False,
     fresh_versions: bool = False,
@@ -122,7 +128,8 @@ def run(
     name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
     its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. With
     `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model` takes. `workers`
-    is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the call.
+    is how many cells run at once, each in its own process. `lock` sets a lock on `results`: from then on a second look
+    at a task's test part by a model in other settings needs a `reason`. Raises BaserateError for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -141,6 +148,8 @@ def run(
         limit=limit,
         replicates=replicates,
         results=results,
+        lock=lock,
+        reason=reason,
         audit=audit,
         models=None if save_models is None else Path(save_models),
         refuse_leaks=fail_on_leak,
@@ -214,7 +223,7 @@ def cells_of(
         if models or modes or settings or random_weights:
             raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
         loaded = load_suite(suite, granted, budget, shots)
-        return Planned(loaded.cells, loaded.name, loaded.seeds)
+        return Planned(loaded.cells, loaded.name, loaded.seeds, loaded.lock)
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]
     else:
@@ -250,6 +259,8 @@ def _results(
     limit: int,
     replicates: int,
     results: str | Path | None,
+    lock: bool,
+    reason: str,
     audit: bool,
     cache: bool,
     progress: bool,
@@ -261,6 +272,7 @@ def _results(
 ) -> list[Result]:
     from .cache.folder import cache_dir
     from .plan import Protocol
+    from .progress import Bars
     from .run import Grid
 
     if replicates < 0 or replicates == 1:
@@ -268,7 +280,7 @@ def _results(
     if limit < 0:
         raise ConfigError(f"limit = {limit!r}; expected the number of examples per part, 0 for all")
     protocol = Protocol(seeds=_seeds(seeds) or planned.seeds, limit=limit, grid=planned.grid, replicates=replicates)
-    with _Bars(len(planned.cells), shown=progress) as bars:
+    with Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),
             protocol,
@@ -279,6 +291,8 @@ def _results(
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
+            lock=lock or planned.lock,
+            reason=reason,
             started=bars.started,
             finished=bars.finished,
         )
@@ -292,64 +306,6 @@ def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     if len(set(chosen)) != len(chosen):
         raise ConfigError(f"seeds = {chosen!r}; expected each seed once")
     return chosen
-
-
-class _Bars(AbstractContextManager["_Bars"]):
-    """A bar for the cells and one for the work in a cell: a widget in a notebook, text in a terminal, else nothing."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        from .progress import listening
-
-        self._shown = shown
-        self._listening = listening(self._activity)
-        self._cells = self._bar(total=total, unit="cell")
-        self._inner: dict[str, Any] = {}
-
-    def __enter__(self) -> _Bars:
-        self._listening.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._listening.__exit__(*error)
-        for lane in list(self._inner):
-            self._close_inner(lane)
-        self._cells.close()
-
-    def started(self, cell: Cell) -> None:
-        """Show which cell runs."""
-        self._cells.set_description(str(cell))
-
-    def finished(self, result: Result) -> None:
-        """Count the cell."""
-        self._close_inner("")
-        self._close_inner(str(result.cell))
-        self._cells.update()
-
-    def _activity(self, doing: str, total: int, lane: str) -> Advance:
-        self._close_inner(lane)
-        bar = self._inner[lane] = self._bar(total=total, desc=f"{lane} · {doing}" if lane else doing, leave=False)
-
-        def advance(n: int, now: str = "", /) -> None:
-            bar.set_postfix_str(now, refresh=False)
-            bar.update(n)
-
-        return advance
-
-    def _close_inner(self, lane: str) -> None:
-        bar = self._inner.pop(lane, None)
-        if bar is not None:
-            bar.close()
-
-    def _bar(self, **options: Any) -> Any:
-        import sys
-        import warnings
-
-        seen = self._shown and ("ipykernel" in sys.modules or sys.stderr.isatty())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # which says that widgets are not installed, so that the bar is text
-            from tqdm.auto import tqdm
-
-            return tqdm(**options, disable=not seen)
 
 
 def _card(model: Any, *, access: Access, name: str = "", revision: str = "") -> ModelCard:

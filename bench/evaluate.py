@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,12 @@ MISSING = "package missing"
 """The flag of a cell that is run again once its package is installed."""
 
 
-def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
+def evaluate(cell: Cell, worker: Worker, looked: Callable[[], Mapping[str, Any]] = dict) -> tuple[Record, Predictions]:
     """Return the cell's finished record and its predictions on the test examples.
 
-    Raises NotApplicable where the mode makes no sense here or scores no example, and any error of the task's source or
-    of the model.
+    `looked` is called as soon as these are scored, and returns what the record says of earlier looks at them. Raises
+    NotApplicable where the mode makes no sense here or scores no example, and any error of the task's source or of the
+    model.
     """
     mode, split, spec = MODES.get(cell.mode), worker.split(cell.task), worker.spec(cell)
     unfinished = worker.begin(cell)
@@ -67,6 +68,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     size = worker.protocol.replicates if mode.trains else 0
     with isolated(network=not cell.card.baseline):
         scores = mode.scores(job)
+        looks = looked()
         components = components_of(mode, job, scores, size) if size else None
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
@@ -81,6 +83,7 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         choices=tuple(job.choices),
         test_looks=len(job.looks) or len(spec.seeds),
         components=components,
+        **looks,
     )
     return worker.finish(cell, record, start), predictions
 

@@ -147,6 +147,11 @@ def plan(
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     """Return everything that decides the cell's result; a mode without training has one seed, unless for a twin."""
+    return replace(planned_spec(cell, protocol), data=split.data_fingerprint, split=split.fingerprint)
+
+
+def planned_spec(cell: Cell, protocol: Protocol) -> RunSpec:
+    """Return everything that decides the cell's result but the data, which need not be there."""
     mode, seeds = MODES.get(cell.mode), protocol.seeds_of(cell.task)
     versions = {**versions_of(mode, cell.resolved), "split": split_version(cell.task.split)}
     if mode.transforms(cell.task):
@@ -155,8 +160,8 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         versions["trials"] = trials_version(cell.space)
     return RunSpec(
         task=cell.task.id,
-        data=split.data_fingerprint,
-        split=split.fingerprint,
+        data="",
+        split="",
         model=cell.card.name,
         params={k: v for k, v in cell.card.params.items() if k not in cell.card.later or v != cell.card.later[k]},
         revision=cell.card.revision(),

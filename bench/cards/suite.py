@@ -21,12 +21,13 @@ _SUITES = Path(__file__).parent.parent / "suites"
 
 @dataclass(frozen=True)
 class Suite:
-    """A named grid: its cells in the order in which they run, and its seeds."""
+    """A named grid: its cells in the order in which they run, its seeds, and whether it locks looks at test."""
 
     name: str
     description: str
     cells: list[Cell]
     seeds: tuple[int, ...]
+    lock: bool = False
 
 
 def suites() -> dict[str, Path]:
@@ -49,7 +50,10 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
         )
         raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
-    check_keys(value, ("description", "seeds", "budget", "shots", "cells"), str(path))
+    check_keys(value, ("description", "seeds", "budget", "shots", "lock", "cells"), str(path))
+    lock = value.get("lock", False)
+    if not isinstance(lock, bool):
+        raise ConfigError(f"{path}: lock = {lock!r}; expected true or false")
     planned: list[Cell] = []
     patterns: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
@@ -73,4 +77,4 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
         cells.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)
     by_model = {cell.card.name: i for i, cell in reversed(list(enumerate(cells.values())))}
     ordered = sorted(cells.values(), key=lambda cell: by_model[cell.card.name])
-    return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())))
+    return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())), lock)

@@ -120,6 +120,12 @@ def _costs(record: Record) -> list[tuple[str, str]]:
         ("peak memory", f"{record.peak_memory_mb:,.0f} MB, of the process until then"),
         ("test scored", f"{looks}, by models with the chosen settings" if spent else looks),
     ]
+    if record.earlier_looks is not None:
+        times = "1 time" if record.earlier_looks == 1 else f"{record.earlier_looks} times"
+        earlier = f"{times} by this network, in any settings"
+        rows.append(
+            ("before this run", earlier + (f"; again because: {record.look_reason}" * bool(record.look_reason)))
+        )
     return rows if record.status == "done" else rows[:2]
 
 

@@ -81,6 +81,8 @@ RESULTS = Path("results")
 )
 @data_dir_option
 @click.option("--results", type=click.Path(), callback=as_folder, default=RESULTS, show_default=True)
+@click.option("--lock", is_flag=True, help="Lock the results: each model scores a task's test part once, then no more.")
+@click.option("--reason", default="", metavar="TEXT", help="Why a lock may be passed: recorded with the second look.")
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")
 @click.option(
     "--workers",
@@ -120,6 +122,8 @@ def run(
     fail_on_leak: bool,
     fresh_versions: bool,
     results: Path,
+    lock: bool,
+    reason: str,
     cache: bool,
     workers: int,
     models_folder: Path | None,
@@ -185,6 +189,8 @@ def run(
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
+            lock=lock or planned.lock,
+            reason=reason.strip(),
             started=display.started,
             finished=display.finished,
         )

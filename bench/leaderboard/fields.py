@@ -153,3 +153,5 @@ field("best_baseline_chosen_on")(lambda line: line.column.chosen_on)
 field("untuned", float)(lambda line: line.cell.untuned if line.primary else None)
 for _name, _type in _GAIN.items():
     _add_gain_field("tuning_gain", lambda cell: cell.tuning_gain, _name, _type)
+field("earlier_looks", int)(lambda line: line.cell.earlier_looks)
+field("look_reason")(lambda line: line.cell.look_reason)

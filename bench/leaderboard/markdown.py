@@ -68,6 +68,8 @@ def to_markdown(table: Table) -> str:
     chosen = _chosen(table)
     if chosen:
         parts += [*chosen, ""]
+    if looked := _looks(table):
+        parts += [*looked, ""]
     seen = exposures(table)
     if seen:
         parts += [
@@ -201,6 +203,20 @@ def _chosen(table: Table) -> list[str]:
         what = escape(cell.chosen) or "the defaults"
         lines += [f"| {escape(column.name)} | {model} | {row.mode} | {cell.trials} | {score} | {what} |"]
     return [*lines, "", "`baserate show FOLDER` has every trial of a record.", "", "</details>"]
+
+
+def _looks(table: Table) -> list[str]:
+    """Return a folded table of the cells whose test part their network had been scored on before; [] for none."""
+    again = [(row, column, cell) for row, column, cell in each(table) if cell.earlier_looks]
+    if not again:
+        return []
+    lines = ["<details>", "<summary>Test parts that a model had been scored on before</summary>", ""]
+    lines += ["| Task | Model | Mode | Earlier looks | Reason |", "|:--|:--|:--|--:|:--|"]
+    for row, column, cell in again:
+        why = escape(cell.look_reason) or NOTHING
+        lines += [f"| {escape(column.name)} | {escape(row.model)} | {row.mode} | {cell.earlier_looks} | {why} |"]
+    about = "Evaluations by the same network in any mode and settings, those whose record was replaced included."
+    return [*lines, "", about, "", "</details>"]
 
 
 def _legend(table: Table) -> list[str]:

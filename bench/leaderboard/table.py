@@ -96,7 +96,8 @@ class Cell:
     marks a row that scores too few of the examples to be compared: its estimates cover only those; `undirected` a
     zero-shot score that may be mirrored.
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
-    of which the column has a newer release.
+    of which the column has a newer release. `earlier_looks` counts the evaluations of the test part by the same network
+    before this one, None where they were not counted, and `look_reason` is why it was scored again under a lock.
     """
 
     row: str
@@ -122,6 +123,8 @@ class Cell:
     valid_metric: str = ""
     trials: int | None = None
     chosen: str = ""
+    earlier_looks: int | None = None
+    look_reason: str = ""
 
     @property
     def value(self) -> float | None:

@@ -21,7 +21,7 @@ from .transfer import transfer_from, transfer_metrics
 from .values import TOML, check_values, frozen
 
 METRICS = {
-    "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece"),
+    "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece", "ece_debiased"),
     "multilabel": ("auprc", "auroc", "f1", "mcc"),
     "regression": ("spearman", "pearson", "r2"),
     "paired": ("paired_accuracy",),

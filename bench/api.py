@@ -47,6 +47,7 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     budget: int | str = 1,
     replicates: int = 0,
+    check_strand: bool = False,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
@@ -79,6 +80,7 @@ def evaluate(
         seeds=seeds,
         limit=limit,
         replicates=replicates,
+        check_strand=check_strand,
         results=results,
         lock=lock,
         reason=reason,
@@ -101,6 +103,7 @@ def run(
     budget: int | str | Sequence[int | str] = (),
     shots: str | Sequence[int | str] = (),
     replicates: int = 0,
+    check_strand: bool = False,
     random_weights: bool = False,
     save_models: str | Path | None = None,
     seeds: Sequence[int] = (),
@@ -126,10 +129,11 @@ def run(
     written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
     those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number, a
     name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
-    its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. With
-    `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model` takes. `workers`
-    is how many cells run at once, each in its own process. `lock` sets a lock on `results`: from then on a second look
-    at a task's test part by a model in other settings needs a `reason`. Raises BaserateError for a mistake in the call.
+    its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds, and
+    `check_strand` scores the other strand too, for the record's `strand`. With `save_models` fine-tuned networks are
+    saved in that folder, each in one of its own that `--model` takes. `workers` is how many cells run at once, each in
+    its own process. `lock` sets a lock on `results`: from then on a second look at a task's test part by a model in
+    other settings needs a `reason`. Raises BaserateError for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -147,6 +151,7 @@ def run(
         seeds=seeds,
         limit=limit,
         replicates=replicates,
+        check_strand=check_strand,
         results=results,
         lock=lock,
         reason=reason,
@@ -258,6 +263,7 @@ def _results(
     seeds: Sequence[int],
     limit: int,
     replicates: int,
+    check_strand: bool,
     results: str | Path | None,
     lock: bool,
     reason: str,
@@ -279,7 +285,13 @@ def _results(
         raise ConfigError(f"replicates = {replicates!r}; expected 2 or more, or 0 for none")
     if limit < 0:
         raise ConfigError(f"limit = {limit!r}; expected the number of examples per part, 0 for all")
-    protocol = Protocol(seeds=_seeds(seeds) or planned.seeds, limit=limit, grid=planned.grid, replicates=replicates)
+    protocol = Protocol(
+        _seeds(seeds) or planned.seeds,
+        limit=limit,
+        grid=planned.grid,
+        replicates=replicates,
+        check_strand=check_strand,
+    )
     with Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),

@@ -21,6 +21,7 @@ from .isolation import isolated
 from .modes import MODES
 from .modes.components import components_of
 from .modes.job import Job
+from .modes.strand import scores_on_both
 from .plan import Cell, Protocol, run_spec
 from .provenance import environment
 from .records import SKIPPED, Record, Status, model_snapshot, record_folder, task_snapshot
@@ -67,7 +68,7 @@ def evaluate(cell: Cell, worker: Worker, looked: Callable[[], Mapping[str, Any]]
     )
     size = worker.protocol.replicates if mode.trains else 0
     with isolated(network=not cell.card.baseline):
-        scores = mode.scores(job)
+        scores, strand = scores_on_both(mode, job) if worker.protocol.check_strand else (mode.scores(job), None)
         looks = looked()
         components = components_of(mode, job, scores, size) if size else None
     test = split.test
@@ -83,6 +84,7 @@ def evaluate(cell: Cell, worker: Worker, looked: Callable[[], Mapping[str, Any]]
         choices=tuple(job.choices),
         test_looks=len(job.looks) or len(spec.seeds),
         components=components,
+        strand=strand,
         **looks,
     )
     return worker.finish(cell, record, start), predictions

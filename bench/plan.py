@@ -68,6 +68,7 @@ class Protocol:
 
     Without `seeds` a task of fewer than 100 shots has ten, each a draw of its examples, and any other task five. With
     `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each.
+    `check_strand` is whether test examples are also scored on the other strand.
     """
 
     seeds: tuple[int, ...] = ()
@@ -75,6 +76,7 @@ class Protocol:
     limit: int = 0
     grid: str = "run"
     replicates: int = 0
+    check_strand: bool = False
 
     def seeds_of(self, task: Task) -> tuple[int, ...]:
         """Return the seeds of the task's cells that train."""

@@ -56,7 +56,8 @@ class Record:
     of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored. `choices`
     are what each seed chose on valid, `searched` is where a budget draws the settings that it tunes, in words, and
     `test_looks` counts the models that were scored on the test examples; None in records from before these were stored.
-    `components` says where the noise of the score comes from, where that was asked for. `earlier_looks` counts the
+    `components` says where the noise of the score comes from, and `strand` how much predictions change on the other
+    strand, where these were asked for. `earlier_looks` counts the
     evaluations of the same test part by the same network that were in the folder of results before, whatever their
     settings, and `look_reason` is why this one was taken all the same, where that was stated; None in records from
     before they were counted, and outside a folder.
@@ -82,6 +83,7 @@ class Record:
     searched: Mapping[str, str] | None = None
     test_looks: int | None = None
     components: Components | None = None
+    strand: Estimate | None = None
     earlier_looks: int | None = None
     look_reason: str = ""
     schema: int = SCHEMA
@@ -261,6 +263,8 @@ def read_record(folder: Path) -> Record:
             fields["choices"] = tuple(Choice.from_json(choice) for choice in fields["choices"])
         if fields.get("components") is not None:
             fields["components"] = Components.from_json(fields["components"])
+        if fields.get("strand") is not None:
+            fields["strand"] = Estimate.from_json(fields["strand"])
         record = Record(**fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
@@ -325,9 +329,10 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
 def _to_json(record: Record) -> dict[str, Any]:
     """Return what is written of a record, in the newest schema: all but its digest."""
-    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices", "components")
+    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices", "components", "strand")
     value = {k: v for k, v in record.__dict__.items() if k not in elsewhere}
     value["components"] = None if record.components is None else asdict(record.components)
+    value["strand"] = None if record.strand is None else asdict(record.strand)
     value["choices"] = None if record.choices is None else [asdict(choice) for choice in record.choices]
     estimates = [asdict(e) for e in record.estimates]
     return _plain_dict(value | {"schema": SCHEMA, "spec": record.spec.to_json(), "estimates": estimates})

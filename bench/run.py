@@ -79,7 +79,7 @@ def run_cell(
         folder = None if results is None else record_folder(results, spec)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
         return Result(cell, "failed", reason=error_text(error))
-    earlier = None if folder is None else _done_before(folder, cell, worker.protocol.replicates)
+    earlier = None if folder is None else _done_before(folder, cell, worker.protocol)
     again = earlier is not None and (
         _lacks_model(earlier, worker) or (fresh_versions and _is_of_other_versions(earlier))
     )
@@ -136,11 +136,11 @@ def _without(
     return Result(cell, record.status, record, record.error)
 
 
-def _done_before(folder: Path, cell: Cell, replicates: int = 0) -> Record | None:
+def _done_before(folder: Path, cell: Cell, protocol: Protocol) -> Record | None:
     """Return the record in `folder`, None where there is none or the cell is to be tried again.
 
-    So is a zero-shot cell where the card now says otherwise which variants are the more harmful, and one that trains
-    where more `replicates` are asked for than the record has.
+    So is a zero-shot cell where the card now says otherwise which variants are the more harmful, one that trains where
+    more replicates are asked for than the record has, and one whose record says nothing of strands where it should.
     """
     if not (folder / "record.json").exists():
         return None
@@ -149,7 +149,9 @@ def _done_before(folder: Path, cell: Cell, replicates: int = 0) -> Record | None
     if cell.mode == "zero_shot" and cell.task.variants and stated != cell.task.deleterious:
         return None
     has = len(record.components.values) if record.components else 0
-    if record.status == "done" and MODES.get(cell.mode).trains and has < replicates:
+    if record.status == "done" and MODES.get(cell.mode).trains and has < protocol.replicates:
+        return None
+    if record.status == "done" and protocol.check_strand and record.strand is None:
         return None
     return None if record.status == "failed" or MISSING in record.flags else record
 
@@ -341,7 +343,7 @@ def _record_lost(cell: Cell, worker: Worker, results: Path | None, reason: str) 
         return failed
     try:
         folder = record_folder(results, worker.spec(cell))
-        if (earlier := _done_before(folder, cell)) is not None and earlier.status == "done":
+        if (earlier := _done_before(folder, cell, Protocol())) is not None and earlier.status == "done":
             return failed  # the record of other versions stays
         # Not the model's flags: to check it is to load it, of which the process may have died.
         record = worker.finish(cell, replace(worker.begin(cell), error=reason), time.perf_counter())

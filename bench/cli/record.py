@@ -59,6 +59,7 @@ def print_record(record: Record) -> None:
         _print(console, f"Trials, on seed {choice.seed}", TRIAL_HEAD, choice.trial_rows)
     for choice in choices:
         _print(console, f"Training, seed {choice.seed}", *_history(choice.history))
+    _print(console, "On the other strand", (), _strand(record))
     _print(console, "Noise", (), _noise(record))
     _print(console, "Costs", (), _costs(record))
     _print(console, "Notes", (), _notes(record))
@@ -110,6 +111,14 @@ def _noise(record: Record) -> list[tuple[str, str]]:
         "test sets": found.test,
     }
     return [(f"{found.metric}, variance by {name}", value_text(value)) for name, value in parts.items()]
+
+
+def _strand(record: Record) -> list[tuple[str, str]]:
+    """Return how much predictions change, where that was asked for."""
+    if (found := record.strand) is None:
+        return []
+    interval = _interval(found.low, found.high)
+    return [(found.metric, _score(found.value, found.reason) + (f", {interval}" if interval else ""))]
 
 
 def _costs(record: Record) -> list[tuple[str, str]]:

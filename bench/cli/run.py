@@ -67,6 +67,7 @@ RESULTS = Path("results")
     metavar="R",
     help="Also train on R training samples with R seeds each, to tell apart the noise of samples, seeds and test.",
 )
+@click.option("--check-strand", is_flag=True, help="Also score the other strand: how many predictions change?")
 @click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
 @click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,...,4; below 100 shots 0,...,9]")
 @click.option(
@@ -115,6 +116,7 @@ def run(
     budget: str,
     shots: str,
     replicates: int | None,
+    check_strand: bool,
     random_weights: bool,
     seeds: str | None,
     limit: int | None,
@@ -172,7 +174,13 @@ def run(
         access=Access(trusted, allow_pickle),
     )
     cells = planned.cells
-    protocol = Protocol(chosen or planned.seeds, limit=limit or 0, grid=planned.grid, replicates=replicates or 0)
+    protocol = Protocol(
+        chosen or planned.seeds,
+        limit=limit or 0,
+        grid=planned.grid,
+        replicates=replicates or 0,
+        check_strand=check_strand,
+    )
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:

@@ -155,3 +155,7 @@ for _name, _type in _GAIN.items():
     _add_gain_field("tuning_gain", lambda cell: cell.tuning_gain, _name, _type)
 field("earlier_looks", int)(lambda line: line.cell.earlier_looks)
 field("look_reason")(lambda line: line.cell.look_reason)
+field("strand_metric")(lambda line: line.cell.strand.metric if line.cell.strand else None)
+field("strand", float)(lambda line: line.cell.strand.value if line.cell.strand else None)
+field("strand_low", float)(lambda line: line.cell.strand.low if line.cell.strand else None)
+field("strand_high", float)(lambda line: line.cell.strand.high if line.cell.strand else None)

@@ -70,6 +70,8 @@ def to_markdown(table: Table) -> str:
         parts += [*chosen, ""]
     if looked := _looks(table):
         parts += [*looked, ""]
+    if turned := _strands(table):
+        parts += [*turned, ""]
     seen = exposures(table)
     if seen:
         parts += [
@@ -216,6 +218,20 @@ def _looks(table: Table) -> list[str]:
         why = escape(cell.look_reason) or NOTHING
         lines += [f"| {escape(column.name)} | {escape(row.model)} | {row.mode} | {cell.earlier_looks} | {why} |"]
     about = "Evaluations by the same network in any mode and settings, those whose record was replaced included."
+    return [*lines, "", about, "", "</details>"]
+
+
+def _strands(table: Table) -> list[str]:
+    """Return a folded table of how much predictions change on the other strand; [] where it was not asked for."""
+    checked = [(row, column, e) for row, column, cell in each(table) if (e := cell.strand) and e.value is not None]
+    if not checked:
+        return []
+    lines = ["<details>", "<summary>How much predictions change on the other strand</summary>", ""]
+    lines += ["| Task | Model | Mode | What | Change |", "|:--|:--|:--|:--|--:|"]
+    for row, column, e in checked:
+        what = "share called otherwise" if e.metric == "strand_flips" else "mean change / SD of predictions"
+        lines += [f"| {escape(column.name)} | {escape(row.model)} | {row.mode} | {what} | {_estimate(e)} |"]
+    about = "Of a task whose answer does not depend on the strand, every change is an error of the model."
     return [*lines, "", about, "", "</details>"]
 
 

@@ -172,7 +172,7 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     about["versions"] = ", ".join(f"{package} {version}" for package, version in r.made_with.items())
     metric, valid = valid_score(r)
     about |= {"valid": valid, "valid_metric": metric, "trials": n_trials(r), "chosen": chosen_in_short(r)}
-    about |= {"earlier_looks": r.earlier_looks, "look_reason": r.look_reason}
+    about |= {"earlier_looks": r.earlier_looks, "look_reason": r.look_reason, "strand": r.strand}
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart

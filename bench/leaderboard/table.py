@@ -98,6 +98,7 @@ class Cell:
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
     of which the column has a newer release. `earlier_looks` counts the evaluations of the test part by the same network
     before this one, None where they were not counted, and `look_reason` is why it was scored again under a lock.
+    `strand` is how much predictions change on the other strand, where that was asked for.
     """
 
     row: str
@@ -125,6 +126,7 @@ class Cell:
     chosen: str = ""
     earlier_looks: int | None = None
     look_reason: str = ""
+    strand: Estimate | None = None
 
     @property
     def value(self) -> float | None:

@@ -167,11 +167,14 @@ def run(
     return [result.record for result in cell_results if result.record is not None]
 
 
-def leaderboard(results: str | Path | Iterable[Record] = "results") -> Leaderboard:
-    """Return the leaderboard of all records under a folder, or of the records given; see its `to_frame()`."""
+def leaderboard(results: str | Path | Iterable[Record] = "results", *, strata: Sequence[str] = ()) -> Leaderboard:
+    """Return the leaderboard of all records under a folder, or of the records given; see its `to_frame()`.
+
+    `strata` are columns, such as 'gc', 'length' or one of the task's, by whose values the primary score is shown too.
+    """
     from .leaderboard import build_leaderboard
 
-    return build_leaderboard(results)
+    return build_leaderboard(results, _listed(strata))
 
 
 def tasks() -> pd.DataFrame:

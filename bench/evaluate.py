@@ -28,8 +28,8 @@ from .records import SKIPPED, Record, Status, model_snapshot, record_folder, tas
 from .registry import load_model
 from .results import Predictions, RunSpec
 from .splits import load_split
-from .statistics import estimate, flag_collapsed
-from .types import FloatArray, ModelCard, Split, Task
+from .statistics import estimate, flag_collapsed, with_derived
+from .types import FloatArray, ModelCard, Split, StrArray, Task
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,8 @@ def evaluate(cell: Cell, worker: Worker, looked: Callable[[], Mapping[str, Any]]
         components = components_of(mode, job, scores, size) if size else None
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
-    predictions = Predictions(test.ids, test.targets, test.clusters, test.strata, scores, spec.seeds, scored)
+    strata = worker.strata(cell.task)
+    predictions = Predictions(test.ids, test.targets, test.clusters, strata, scores, spec.seeds, scored)
     record = replace(
         unfinished,
         status="done",
@@ -120,6 +121,7 @@ class Worker:
     refuse_leaks: bool = False
     models: Path | None = None
     _splits: dict[str, Split | Exception | SystemExit] = field(default_factory=dict, init=False)
+    _strata: dict[str, Mapping[str, StrArray]] = field(default_factory=dict, init=False)
     _audits: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)
     _model_flags: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     _loaded: tuple[ModelCard | None, Any] = field(default=(None, None), init=False)
@@ -136,6 +138,12 @@ class Worker:
         if isinstance(split, Split):
             return split
         raise split
+
+    def strata(self, task: Task) -> Mapping[str, StrArray]:
+        """Return the strata of the task's test examples, those of their sequences included."""
+        if task.id not in self._strata:
+            self._strata[task.id] = with_derived(self.split(task).test)
+        return self._strata[task.id]
 
     def spec(self, cell: Cell) -> RunSpec:
         """Return all that decides the cell's result."""

@@ -213,12 +213,12 @@ def run(
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
 
 
-def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool) -> None:
+def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool, strata: tuple[str, ...] = ()) -> None:
     from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
     from .display import activity_display
 
     with activity_display(quiet=quiet or as_json):
-        table = build_leaderboard(results)
+        table = build_leaderboard(results, strata)
         files = write_leaderboard(table, out)
     if as_json:
         click.echo(to_json(table), nl=False)
@@ -277,17 +277,24 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
 @click.command()
 @click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
 @click.option("--out", type=click.Path(), callback=as_folder, help="Where to write the files.  [default: RESULTS]")
+@click.option(
+    "--strata",
+    multiple=True,
+    metavar="COLUMN",
+    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
+)
 @json_option
 @quiet_option
-def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
+def leaderboard(results: Path, out: Path | None, strata: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and .png.
 
     \b
     Examples:
       baserate leaderboard results/
       baserate leaderboard results/ --out published/
+      baserate leaderboard results/ --strata gc --strata species
     """
-    _tabulate(results, out or results, as_json=as_json, quiet=quiet)
+    _tabulate(results, out or results, as_json=as_json, quiet=quiet, strata=strata)
 
 
 @click.command()

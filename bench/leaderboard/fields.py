@@ -90,7 +90,7 @@ def to_frame(table: Table) -> pd.DataFrame:
 
 def _lines(table: Table) -> Iterator[Line]:
     for row, column, cell in each(table):
-        for i, estimate in enumerate(cell.estimates or (None,)):
+        for i, estimate in enumerate((*cell.estimates, *cell.by_stratum) or (None,)):
             yield Line(table, row, column, cell, estimate, i == 0)
 
 

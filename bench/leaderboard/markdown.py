@@ -94,6 +94,9 @@ def to_markdown(table: Table) -> str:
         parts += ["## Every metric", ""]
         for column in many:
             parts += [*_details(table, column), ""]
+    for column in table.columns:
+        for by in dict.fromkeys(_stratum(name)[0] for name in column.strata):
+            parts += [*_by_stratum(table, column, by), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -327,3 +330,27 @@ def _details(table: Table, column: Column) -> list[str]:
 
 def _estimate(e: Estimate) -> str:
     return number(e.value) + _range(e.low, e.high)
+
+
+def _stratum(metric: str) -> tuple[str, str]:
+    """Return the column and the value of a metric in a stratum."""
+    column, _, value = metric.partition(":")[2].partition("=")
+    return column, value
+
+
+def _by_stratum(table: Table, column: Column, by: str) -> list[str]:
+    """Return a table of the primary metric in each stratum of a column, with how many examples there are."""
+    at = [i for i, name in enumerate(column.strata) if _stratum(name)[0] == by]
+    rows = [(row, table.cell(row, column).by_stratum) for row in table.rows if table.cell(row, column).by_stratum]
+    heads = []
+    for i in at:
+        n = max((found[i].n for _, found in rows), default=0)
+        heads.append(f"{escape(_stratum(column.strata[i])[1])}<br>n = {n:,}")
+    metric = f"{escape(label(column.metric.partition(':')[0]))} {arrow(column.metric)}".rstrip()
+    lines = [f"## {escape(column.name)} by {escape(by)}: {metric}", ""]
+    lines += ["| Model | Mode | " + " | ".join(heads) + " |", "|:--|:--" + "|--:" * len(at) + "|"]
+    for row, found in rows:
+        name = escape(row.model + (f" ({row.detail})" if row.detail else ""))
+        lines += [f"| {name} | {row.mode} | " + " | ".join(_estimate(found[i]) for i in at) + " |"]
+    reasons = {f"{found[i].metric}: {found[i].reason}" for _, found in rows for i in at if found[i].reason}
+    return [*lines, "", *(f"- {escape(reason)}" for reason in sorted(reasons))]

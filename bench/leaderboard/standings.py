@@ -21,6 +21,7 @@ from .comparisons import (
     Gain,
     adjusted,
     difference_of,
+    estimates_by,
     estimates_of,
     gain_of,
     is_preliminary,
@@ -31,6 +32,7 @@ from .curves import curves_of
 from .networks import Networks, networks_of
 from .proof import proven
 from .rows import rows_of, same_versions
+from .strata import with_strata
 from .table import KINDS, Cell, Column, Row
 from .trust import audit_of, exposure_in
 from .tuning import budgets_of, chosen_in_short, heights_on_valid, n_trials, under, untuned, valid_score
@@ -38,20 +40,21 @@ from .versions import newest_of, older_than
 from .wording import better
 
 
-def build_leaderboard(results: str | Path | Iterable[Record]) -> Leaderboard:
+def build_leaderboard(results: str | Path | Iterable[Record], strata: Sequence[str] = ()) -> Leaderboard:
     """Return the leaderboard of all records under a folder, or of those given, with gains and ranks.
 
-    These come from the stored predictions. Runs under --limit are left out and counted. Raises DataError for a corrupt
-    record, altered predictions, or an estimate that does not follow from them.
+    These come from the stored predictions, as do scores by the `strata`, which name columns such as gc. Runs under
+    --limit are left out and counted. Raises DataError for a corrupt record, altered predictions, or an estimate that
+    does not follow from them, and UnknownName for strata that no record has.
     """
-    return tabulate(read_records(Path(results)) if isinstance(results, str | Path) else results)
+    return tabulate(read_records(Path(results)) if isinstance(results, str | Path) else results, strata)
 
 
-def tabulate(records: Iterable[Record]) -> Leaderboard:
-    """Return the leaderboard of `records`, whose order does not matter."""
+def tabulate(records: Iterable[Record], strata: Sequence[str] = ()) -> Leaderboard:
+    """Return the leaderboard of `records`, whose order does not matter, with scores by the `strata`."""
     everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
     whole = _proven([r for r in everything if not r.spec.limit])
-    placed = columns_of(whole)
+    placed = with_strata(columns_of(whole), strata)
     networks = networks_of(whole)
     rows, of_record = rows_of(placed, networks)
     record = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
@@ -177,6 +180,7 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
     estimates = tuple(estimates_of(r, column.metrics, None if apart else shared.ids))
+    about["by_stratum"] = tuple(estimates_by(r, column.strata, None if apart else shared.ids))
     about |= {"flags": r.flags, "apart": apart, "older": older_than(newest, r), "undirected": is_undirected(r)}
     return Cell(row.name, column.name, "done", estimates, **about)
 

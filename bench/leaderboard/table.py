@@ -33,6 +33,7 @@ class Column:
     scores it is the best, 'valid' or 'test'. `budget` is the number of trials of what is tuned. `n` counts the test
     examples that the primary metric covers, `left_out` those that some compared row could not score, which are left out
     for every such row.
+    `strata` are the primary metric in each stratum that was asked for.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
     """
 
@@ -57,6 +58,7 @@ class Column:
     transform: str = ""
     budget: int = 1
     chosen_on: str = ""
+    strata: tuple[str, ...] = ()
 
     @property
     def benchmark(self) -> str:
@@ -98,7 +100,8 @@ class Cell:
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
     of which the column has a newer release. `earlier_looks` counts the evaluations of the test part by the same network
     before this one, None where they were not counted, and `look_reason` is why it was scored again under a lock.
-    `strand` is how much predictions change on the other strand, where that was asked for.
+    `strand` is how much predictions change on the other strand, where that was asked for. `by_stratum` are in the
+    order of the column's strata.
     """
 
     row: str
@@ -127,6 +130,7 @@ class Cell:
     earlier_looks: int | None = None
     look_reason: str = ""
     strand: Estimate | None = None
+    by_stratum: tuple[Estimate, ...] = ()
 
     @property
     def value(self) -> float | None:

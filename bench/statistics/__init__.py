@@ -7,6 +7,7 @@ from .comparison import Difference, difference, holm, swap_p
 from .examples import aligned, flag_collapsed, scored_mask
 from .intervals import UNSCALED, estimate, estimate_of
 from .jackknife import Groups, Jackknife, groups_of, jackknife
+from .strata import with_derived
 from .values import point_value, unanswerable
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "scored_mask",
     "swap_p",
     "unanswerable",
+    "with_derived",
 ]

@@ -173,7 +173,7 @@ def test_predictions_and_splits_are_frames(toy_card: Path) -> None:
     frame = once(toy_card, "gc_content", "from_scratch", seeds=[0, 1]).predictions.to_frame()
     test = br.load_split(toy_card).test.to_frame()
     assert frame.shape[0] == 2 * len(test) and list(frame["id"][: len(test)]) == list(test["id"])
-    assert {"id", "target", "cluster", "part", "seed", "score_0", "score_1"} == {*frame.columns}
+    assert {"id", "target", "cluster", "part", "gc", "seed", "score_0", "score_1"} == {*frame.columns}
     assert {"id", "sequence", "target", "group", "cluster", "part"} == {*test.columns}
 
 

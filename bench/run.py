@@ -17,6 +17,7 @@ from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without
 from .executors import EXECUTORS, Lost
 from .looks import Planned, count_look, declared, test_of
 from .modes import MODES
+from .modes.strand import unmeasured
 from .plan import Cell, Protocol, planned_spec
 from .provenance import environment, releases
 from .records import (
@@ -151,7 +152,8 @@ def _done_before(folder: Path, cell: Cell, protocol: Protocol) -> Record | None:
     has = len(record.components.values) if record.components else 0
     if record.status == "done" and MODES.get(cell.mode).trains and has < protocol.replicates:
         return None
-    if record.status == "done" and protocol.check_strand and record.strand is None:
+    lacks_strand = protocol.check_strand and record.strand is None and not unmeasured(MODES.get(cell.mode), cell.task)
+    if record.status == "done" and lacks_strand:
         return None
     return None if record.status == "failed" or MISSING in record.flags else record
 

@@ -120,8 +120,10 @@ def test_a_base_is_the_same_base_on_the_other_strand() -> None:
 
 def test_modes_that_do_not_train_say_that_there_is_no_measure(toy: Task, tmp_path: Path) -> None:
     zero_shot = replace(toy, zero_shot=("likelihood",))
-    record = run(zero_shot, [find_model("markov")], tmp_path)[0]
-    assert record.strand is not None and record.strand.value is None
+    assert run(zero_shot, [find_model("markov")], tmp_path, check_strand=False)[0].strand is None
+    assert run(zero_shot, [find_model("markov")], tmp_path)[0].strand is None, "nothing to run again for"
+    record = run(zero_shot, [find_model("markov")], tmp_path / "anew")[0]
+    assert record.strand is not None and record.strand.reason == "not measured in mode zero_shot"
 
 
 def test_show_csv_and_markdown_have_the_change(toy_card: Path, tmp_path: Path) -> None:

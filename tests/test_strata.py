@@ -106,6 +106,15 @@ def test_what_cannot_be_shown_by_is_refused_with_what_can(results: Path, tmp_pat
     record = br.evaluate(card, "length", seeds=(0,), audit=False, progress=False)
     with pytest.raises(ConfigError, match=r"stratum 'id' of toy_motif@1 has 60 values; expected at most 50"):
         tabulate([record], ["id"])
+    (tmp_path / "toy.csv").write_text((tmp_path / "toy.csv").read_text().replace("plain", "-").replace("motif", "+"))
+    card.write_text(
+        card.read_text().replace('"plain", "motif"', '"-", "+"').replace('["part", "id"]', '["part", "label"]')
+    )
+    record = br.evaluate(card, "length", seeds=(0,), audit=False, progress=False)
+    with pytest.raises(
+        ConfigError, match=r"stratum 'label' of toy_motif@1 has the value '\+', which no metric can name"
+    ):
+        tabulate([record], ["label"])
 
 
 def test_values_stand_in_the_order_of_their_numbers() -> None:

@@ -51,7 +51,13 @@ def _expressions(column: Column, strata: Mapping[str, set[str]], by: Sequence[st
             raise ConfigError(
                 f"stratum {name!r} of {column.task} has {len(values):,} values; expected at most {MAX_VALUES}"
             )
-        out += [Expression(primary.metric, name, value).text for value in values]
+        for value in values:
+            metric = Expression(primary.metric, name, value).text
+            if value in ("*", "*n") or expression(metric) is None:
+                raise ConfigError(
+                    f"stratum {name!r} of {column.task} has the value {value!r}, which no metric can name"
+                )
+            out.append(metric)
     return tuple(out)
 
 

@@ -15,7 +15,7 @@ from ..results import Estimate, Predictions
 from ..statistics import groups_of, jackknife
 from ..statistics.intervals import LEVEL, METHOD, estimate_of
 from ..text import Strings, Text
-from ..types import Examples, FloatArray, Inputs, IntArray, Split, strings
+from ..types import Examples, FloatArray, Inputs, IntArray, Split, Task, strings
 from .job import Job
 from .mode import Mode
 from .per_base import reversed_sites
@@ -32,19 +32,21 @@ def scores_on_both(mode: Mode, job: Job) -> tuple[FloatArray, Estimate]:
     Both strands are scored by the same trained models: the other one is more test examples. The estimate has no value,
     and the reason, for variants, pairs and modes that score without a training or a head.
     """
-    inputs, test = job.split.test.inputs, job.split.test
-    unfit = ""
-    if inputs.alternates is not None:
-        unfit = "not measured for variants"
-    elif not mode.trains and mode.name != "as_is":
-        unfit = f"not measured in mode {mode.name}"
-    if unfit:
+    test = job.split.test
+    if unfit := unmeasured(mode, job.task):
         n_clusters = len(set(test.clusters))
         return mode.scores(job), Estimate(FLIPS, None, None, None, len(test), n_clusters, method=METHOD, reason=unfit)
     doubled = replace(job, split=Split(job.split.train, job.split.valid, with_other_strand(test)))
     scores = mode.scores(doubled)
     forward, reverse = scores[:, : len(test)], scores[:, len(test) :]
     return forward, change_between(test, forward, reverse, job.seeds, kind=job.task.kind)
+
+
+def unmeasured(mode: Mode, task: Task) -> str:
+    """Return why the other strand is not scored in a mode on a task, '' where it is."""
+    if task.variants or task.kind == "paired":
+        return "not measured for variants and pairs"
+    return "" if mode.trains or mode.name == "as_is" else f"not measured in mode {mode.name}"
 
 
 def with_other_strand(test: Examples) -> Examples:

@@ -33,9 +33,8 @@ def with_strata(placed: Mapping[Column, list[Record]], by: Sequence[str]) -> dic
         known |= set(strata)
         out[replace(column, strata=_expressions(column, strata, by))] = records
     if unknown := [name for name in by if name not in known]:
-        raise UnknownName(
-            "stratum column", unknown[0], known, "Records from before gc and length were stored lack these."
-        )
+        hint = "Sequences of one length have no length, and records from before both were stored no gc either."
+        raise UnknownName("stratum column", unknown[0], known, hint)
     return out
 
 

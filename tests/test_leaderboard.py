@@ -25,7 +25,7 @@ from baserate.leaderboard import (
 )
 from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.comparisons import Gain, adjusted, ranks
-from baserate.leaderboard.markdown import escape
+from baserate.leaderboard.pieces import escape
 from baserate.leaderboard.standings import tabulate
 from baserate.leaderboard.table import Cell
 from baserate.plan import SEEDS

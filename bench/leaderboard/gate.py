@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..records import Record
 from .compare import Paired, paired
 from .comparisons import ALPHA, MIN_SEEDS
-from .markdown import escape
+from .pieces import escape
 from .standings import columns_of, is_undirected
 from .table import Column
 from .wording import label, number

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Callable, Iterable, Sequence
 
-from ..results import Estimate
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
 from .columns import COLUMNS
 from .comparisons import ALPHA, Gain
+from .details import by_stratum, looks, strands
+from .pieces import escape, estimate_text, limits
+from .strata import stratum_of
 from .table import Cell, Column, Curve, Row, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 from .wording import (
@@ -68,9 +69,9 @@ def to_markdown(table: Table) -> str:
     chosen = _chosen(table)
     if chosen:
         parts += [*chosen, ""]
-    if looked := _looks(table):
+    if looked := looks(table):
         parts += [*looked, ""]
-    if turned := _strands(table):
+    if turned := strands(table):
         parts += [*turned, ""]
     seen = exposures(table)
     if seen:
@@ -95,16 +96,9 @@ def to_markdown(table: Table) -> str:
         for column in many:
             parts += [*_details(table, column), ""]
     for column in table.columns:
-        for by in dict.fromkeys(_stratum(name)[0] for name in column.strata):
-            parts += [*_by_stratum(table, column, by), ""]
+        for by in dict.fromkeys(stratum_of(name)[0] for name in column.strata):
+            parts += [*by_stratum(table, column, by), ""]
     return "\n".join(parts).rstrip() + "\n"
-
-
-def escape(text: str) -> str:
-    """Return the text so that it stands for itself in a Markdown table on GitHub: on one line, with no markup."""
-    plain = html.escape(" ".join(text.split()), quote=False)
-    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
-    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", plain)
 
 
 def _grids(
@@ -165,13 +159,7 @@ def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
     if e.value is None:
         return f"undefined{after}"
     value = f"**{number(e.value)}**" if cell.rank == 1 else number(e.value)
-    return value + after + _range(e.low, e.high)
-
-
-def _range(low: float | None, high: float | None, *, signed: bool = False) -> str:
-    if low is None or high is None:
-        return ""
-    return f"<br><sub>{number(low, signed=signed)} to {number(high, signed=signed)}</sub>"
+    return value + after + limits(e.low, e.high)
 
 
 def _gain(gain: Gain | None, signs: str) -> str:
@@ -185,7 +173,7 @@ def _gain(gain: Gain | None, signs: str) -> str:
         "preliminary": f"{PRELIMINARY} {value}",
         "": f"{value} (no interval)",
     }[gain.verdict]
-    return text + f" {signs}".rstrip() + _range(gain.low, gain.high, signed=True)
+    return text + f" {signs}".rstrip() + limits(gain.low, gain.high, signed=True)
 
 
 def _bought(cell: Cell) -> str:
@@ -208,34 +196,6 @@ def _chosen(table: Table) -> list[str]:
         what = escape(cell.chosen) or "the defaults"
         lines += [f"| {escape(column.name)} | {model} | {row.mode} | {cell.trials} | {score} | {what} |"]
     return [*lines, "", "`baserate show FOLDER` has every trial of a record.", "", "</details>"]
-
-
-def _looks(table: Table) -> list[str]:
-    """Return a folded table of the cells whose test part their network had been scored on before; [] for none."""
-    again = [(row, column, cell) for row, column, cell in each(table) if cell.earlier_looks]
-    if not again:
-        return []
-    lines = ["<details>", "<summary>Test parts that a model had been scored on before</summary>", ""]
-    lines += ["| Task | Model | Mode | Earlier looks | Reason |", "|:--|:--|:--|--:|:--|"]
-    for row, column, cell in again:
-        why = escape(cell.look_reason) or NOTHING
-        lines += [f"| {escape(column.name)} | {escape(row.model)} | {row.mode} | {cell.earlier_looks} | {why} |"]
-    about = "Evaluations by the same network in any mode and settings, those whose record was replaced included."
-    return [*lines, "", about, "", "</details>"]
-
-
-def _strands(table: Table) -> list[str]:
-    """Return a folded table of how much predictions change on the other strand; [] where it was not asked for."""
-    checked = [(row, column, e) for row, column, cell in each(table) if (e := cell.strand) and e.value is not None]
-    if not checked:
-        return []
-    lines = ["<details>", "<summary>How much predictions change on the other strand</summary>", ""]
-    lines += ["| Task | Model | Mode | What | Change |", "|:--|:--|:--|:--|--:|"]
-    for row, column, e in checked:
-        what = "share called otherwise" if e.metric == "strand_flips" else "mean change / SD of predictions"
-        lines += [f"| {escape(column.name)} | {escape(row.model)} | {row.mode} | {what} | {_estimate(e)} |"]
-    about = "Of a task whose answer does not depend on the strand, every change is an error of the model."
-    return [*lines, "", about, "", "</details>"]
 
 
 def _legend(table: Table) -> list[str]:
@@ -283,8 +243,8 @@ def _curve(table: Table, curve: Curve) -> list[str]:
     for name, area in zip(curve.rows, curve.areas, strict=True):
         about = [_leading(c.text(rows[name], table)) for c in leading]
         points = [table.cell(rows[name], column) for column in columns]
-        scores = [_estimate(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
-        under = NOTHING if area.value is None else number(area.value) + _range(area.low, area.high)
+        scores = [estimate_text(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
+        under = NOTHING if area.value is None else number(area.value) + limits(area.low, area.high)
         lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
     metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
     return [
@@ -321,36 +281,8 @@ def _details(table: Table, column: Column) -> list[str]:
     for row in table.rows:
         estimates = table.cell(row, column).estimates
         if estimates:
-            cells = " | ".join(_estimate(e) for e in estimates)
+            cells = " | ".join(estimate_text(e) for e in estimates)
             lines += [f"| {escape(row.model + (f' ({row.detail})' if row.detail else ''))} | {row.mode} | {cells} |"]
     reasons = {f"{e.metric}: {e.reason}" for row in table.rows for e in table.cell(row, column).estimates if e.reason}
     lines += ["", *(f"- {escape(reason)}" for reason in sorted(reasons))] if reasons else []
     return [*lines, "", "</details>"]
-
-
-def _estimate(e: Estimate) -> str:
-    return number(e.value) + _range(e.low, e.high)
-
-
-def _stratum(metric: str) -> tuple[str, str]:
-    """Return the column and the value of a metric in a stratum."""
-    column, _, value = metric.partition(":")[2].partition("=")
-    return column, value
-
-
-def _by_stratum(table: Table, column: Column, by: str) -> list[str]:
-    """Return a table of the primary metric in each stratum of a column, with how many examples there are."""
-    at = [i for i, name in enumerate(column.strata) if _stratum(name)[0] == by]
-    rows = [(row, table.cell(row, column).by_stratum) for row in table.rows if table.cell(row, column).by_stratum]
-    heads = []
-    for i in at:
-        n = max((found[i].n for _, found in rows), default=0)
-        heads.append(f"{escape(_stratum(column.strata[i])[1])}<br>n = {n:,}")
-    metric = f"{escape(label(column.metric.partition(':')[0]))} {arrow(column.metric)}".rstrip()
-    lines = [f"## {escape(column.name)} by {escape(by)}: {metric}", ""]
-    lines += ["| Model | Mode | " + " | ".join(heads) + " |", "|:--|:--" + "|--:" * len(at) + "|"]
-    for row, found in rows:
-        name = escape(row.model + (f" ({row.detail})" if row.detail else ""))
-        lines += [f"| {name} | {row.mode} | " + " | ".join(_estimate(found[i]) for i in at) + " |"]
-    reasons = {f"{found[i].metric}: {found[i].reason}" for _, found in rows for i in at if found[i].reason}
-    return [*lines, "", *(f"- {escape(reason)}" for reason in sorted(reasons))]

@@ -38,6 +38,12 @@ def with_strata(placed: Mapping[Column, list[Record]], by: Sequence[str]) -> dic
     return out
 
 
+def stratum_of(metric: str) -> tuple[str, str]:
+    """Return the column and the value of a metric in a stratum."""
+    column, _, value = metric.partition(":")[2].partition("=")
+    return column, value
+
+
 def _expressions(column: Column, strata: Mapping[str, set[str]], by: Sequence[str]) -> tuple[str, ...]:
     """Return the metrics of a column in the strata, in order of their values."""
     primary = expression(column.metric) if column.metrics else None

@@ -100,6 +100,9 @@ def test_what_cannot_be_shown_by_is_refused_with_what_can(results: Path, tmp_pat
     assert isinstance(refused.exception, UnknownName) and not list(tmp_path.iterdir())
     made = CliRunner().invoke(cli, ["leaderboard", str(results), "--out", str(tmp_path), "--strata", "part", "--quiet"])
     assert made.exit_code == 0 and "by part: MCC" in (tmp_path / "leaderboard.md").read_text()
+    assert (tmp_path / "strata.png").stat().st_size > 5000
+    CliRunner().invoke(cli, ["leaderboard", str(results), "--out", str(tmp_path), "--quiet"])
+    assert not (tmp_path / "strata.png").exists(), "a plot of a table that is no longer there"
     card = tmp_path / "many.toml"
     (tmp_path / "toy.csv").write_text((toy_card.parent / "toy.csv").read_text())
     card.write_text(toy_card.read_text().replace('["part"]', '["part", "id"]'))

@@ -16,6 +16,7 @@ from .fields import FIELDS, field, to_csv
 from .markdown import to_markdown
 from .plots import plot_leaderboard
 from .standings import build_leaderboard, tabulate
+from .strata_plot import plot_strata
 from .terminal import print_leaderboard
 
 __all__ = [
@@ -40,15 +41,17 @@ def to_json(table: Leaderboard) -> str:
 
 
 def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
-    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json, .png, and curves.png.
+    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json, .png, and more plots.
 
-    A plot is drawn again only where the table has changed since. Raises DataError where `out` cannot be written.
+    These are curves.png of learning curves and strata.png of scores by stratum, where there are such. A plot is drawn
+    again only where the table has changed since. Raises DataError where `out` cannot be written.
     """
     text = to_json(table)
     json_file = out / "leaderboard.json"
     plots = {
         out / "leaderboard.png": (plot_leaderboard, table.columns),
         out / "curves.png": (plot_curves, table.curves),
+        out / "strata.png": (plot_strata, [name for column in table.columns for name in column.strata]),
     }
     unchanged = json_file.exists() and json_file.read_text(encoding="utf-8") == text
     contents = {"leaderboard.md": to_markdown(table), "leaderboard.csv": to_csv(table)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -93,20 +93,22 @@ def declared(results: Path, runs: Iterable[Planned], *, lock: bool = False, reas
     opened: list[Path] = []
     try:
         made: dict[Path, Planned] = {}
+        own: dict[Path, set[str]] = {}
         try:
             if not lock_file.exists():
                 write_whole(lock_file, _LOCKED)
             for run in runs:  # all are declared before any is judged: of two that start together neither is missed
+                own.setdefault(run.folder(results), set()).add(run.key)
                 _declare(results, run, made, opened)
-        except OSError as error:
-            raise cannot_write(results, error) from error
-        try:
             if not reason:
                 _refuse_second(results, made)
+                _forget_plans(made, own)
         except ConfigError:
             for path in made:
                 path.unlink(missing_ok=True)
             raise
+        except OSError as error:
+            raise cannot_write(results, error) from error
         yield
     finally:
         for path in opened:
@@ -149,6 +151,14 @@ def _refuse_second(results: Path, made: dict[Path, Planned]) -> None:
             f"{results} is locked to one look at the test part of {run.test} by {run.model}, which {why}{more}; "
             "state why in --reason TEXT, which is recorded"
         )
+
+
+def _forget_plans(made: Iterable[Path], own: Mapping[Path, set[str]]) -> None:
+    """Withdraw what was declared before and never scored, where a new plan takes its place: one alone has a look."""
+    for folder in {path.parent for path in made}:
+        for path in folder.glob(f"{_DECLARED}-*"):
+            if path.name.split("-")[1] not in own[folder]:
+                path.unlink(missing_ok=True)
 
 
 def _keys(folder: Path, *kinds: str) -> set[str]:

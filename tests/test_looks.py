@@ -139,6 +139,8 @@ def test_a_lock_refuses_a_second_look_in_other_settings_without_a_reason(toy: Ta
 def test_a_cell_that_fails_before_it_looks_does_not_use_the_look(toy: Task, tmp_path: Path) -> None:
     run(toy, card(lambda: Raises("fit")), tmp_path, lock=True)
     assert run(toy, card(), tmp_path, seeds=(1,))[0].earlier_looks == 0
+    with pytest.raises(ConfigError, match="was scored on it before in other settings"):
+        run(toy, card(), tmp_path)  # what failed first has given its look away
 
 
 def test_what_is_being_scored_or_was_when_a_run_died_refuses_other_settings(toy: Task, tmp_path: Path) -> None:

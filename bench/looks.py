@@ -121,9 +121,8 @@ def _declare(results: Path, run: Planned, made: dict[Path, Planned], opened: lis
     folder = run.folder(results)
     folder.mkdir(parents=True, exist_ok=True)
     open_file = folder / f"{_OPEN}-{run.key}"
-    if not open_file.exists():
-        open_file.touch()
-        opened.append(open_file)
+    open_file.touch()
+    opened.append(open_file)  # that of a run which was killed too: this one goes on with it
     file = folder / f"{_DECLARED}-{run.key}"
     if run.key in _keys(folder, _DECLARED, _LOOK) or any(_planned(r).key == run.key for r in _records(results, run)):
         return

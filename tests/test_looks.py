@@ -155,6 +155,23 @@ def test_what_is_being_scored_or_was_when_a_run_died_refuses_other_settings(toy:
         raise AssertionError("what was scored before does not make way for another")
 
 
+def test_a_run_that_goes_on_with_a_killed_one_ends_what_that_left(toy: Task, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any) -> Any:
+        raise Killed
+
+    with pytest.raises(Killed):
+        run(toy, card(die), tmp_path, lock=True)
+    (left,) = tmp_path.glob(f"{FOLDER}/*/declared-*")
+    left.with_name(left.name.replace("declared", "open")).touch()  # as where the process had no time to tidy
+    with pytest.raises(ConfigError, match="or was when a run was killed"):
+        run(toy, card(), tmp_path, seeds=(1,))
+    run(toy, card(lambda: Raises("fit")), tmp_path)
+    assert run(toy, card(), tmp_path, seeds=(1,))[0].status == "done"
+
+
 def test_a_reason_needs_a_lock_and_a_lock_a_folder(toy: Task, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"goes with a lock, and .* has none; expected --lock"):
         run(toy, card(), tmp_path, reason="why not")

@@ -10,7 +10,6 @@ br.leaderboard("results").to_frame()
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +23,18 @@ if TYPE_CHECKING:
     from .leaderboard import Leaderboard
     from .networks.hub import Access
     from .plan import Cell
-    from .progress import Advance
     from .records import Record
     from .run import Result
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The cells of a call, the name of the grid in their records, and the seeds that a suite sets, () for none."""
+    """The cells of a call, the name of the grid in their records, and a suite's seeds and lock, if any."""
 
     cells: list[Cell]
     grid: str
     seeds: tuple[int, ...] = ()
+    lock: bool = False
 
 
 def evaluate(
@@ -49,9 +48,12 @@ def evaluate(
     budget: int | str = 1,
     replicates: int = 0,
     resample: str = "",
+    check_strand: bool = False,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
+    lock: bool = False,
+    reason: str = "",
     audit: bool = True,
     cache: bool = True,
     trust_remote_code: Sequence[str] = (),
@@ -64,8 +66,9 @@ def evaluate(
     embeds a list of str, a pair of a network and its tokenizer, or anything with the methods of a model; `name` is then
     its name in the record, and `revision` distinguishes this version of it from others. The record is written under
     `results` if that is given, and read from there if it exists already; its predictions are at `record.predictions`
-    in either case. With a `budget` above 1 so many trials of settings are made, and one is chosen on valid. Raises
-    BaserateError, in one line, for a mistake and for a cell that fails.
+    in either case. With a `budget` above 1 so many trials of settings are made, and one is chosen on valid. With a
+    `lock` on `results` a second look at a task's test part in other settings needs a `reason`. Raises BaserateError, in
+    one line, for a mistake and for a cell that fails.
     """
     card = _card(model, name=name, revision=revision, access=_access(trust_remote_code, allow_pickle))
     modes = (mode,) if mode else tuple(card.modes)
@@ -75,8 +78,16 @@ def evaluate(
         raise ConfigError(f"model {card.name!r} has no mode {mode!r}; it has {', '.join(card.modes)}")
     (result,) = _results(
         Planned(_plan([_task(task)], [card], modes, settings, budget), "run"),
-        {"seeds": seeds, "limit": limit, "replicates": replicates, "resample": resample},
+        {
+            "seeds": seeds,
+            "limit": limit,
+            "replicates": replicates,
+            "resample": resample,
+            "check_strand": check_strand,
+        },
         results=results,
+        lock=lock,
+        reason=reason,
         audit=audit,
         cache=cache,
         progress=progress,
@@ -97,11 +108,14 @@ def run(
     shots: str | Sequence[int | str] = (),
     replicates: int = 0,
     resample: str = "",
+    check_strand: bool = False,
     random_weights: bool = False,
     save_models: str | Path | None = None,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = "results",
+    lock: bool = False,
+    reason: str = "",
     audit: bool = True,
     fail_on_leak: bool = False,
     fresh_versions: bool = False,
@@ -122,9 +136,10 @@ def run(
     name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
     its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. By
     `resample` 'train' each seed trains on another bootstrap sample of clusters, by 'train=disjoint' on clusters of
-    its own. With `save_models` fine-tuned networks are saved in that folder, each in one of its own that `--model`
-    takes. `workers` is how many cells run at once, each in its own process. Raises BaserateError for a mistake in the
-    call.
+    its own. `check_strand` scores the other strand too, for the record's `strand`. With `save_models` fine-tuned
+    networks are saved in that folder, each in one of its own that `--model` takes. `workers` is how many cells run at
+    once, each in its own process. `lock` sets a lock on `results`: from then on a second look at a task's test part by
+    a model in other settings needs a `reason`. Raises BaserateError for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -139,8 +154,16 @@ def run(
     )
     cell_results = _results(
         planned,
-        {"seeds": seeds, "limit": limit, "replicates": replicates, "resample": resample},
+        {
+            "seeds": seeds,
+            "limit": limit,
+            "replicates": replicates,
+            "resample": resample,
+            "check_strand": check_strand,
+        },
         results=results,
+        lock=lock,
+        reason=reason,
         audit=audit,
         models=None if save_models is None else Path(save_models),
         refuse_leaks=fail_on_leak,
@@ -153,11 +176,16 @@ def run(
     return [result.record for result in cell_results if result.record is not None]
 
 
-def leaderboard(results: str | Path | Iterable[Record] = "results", *, baseline: str = "") -> Leaderboard:
-    """Return the leaderboard of a folder or of records, with gains over the `baseline`, if named; see `to_frame()`."""
+def leaderboard(
+    results: str | Path | Iterable[Record] = "results", *, baseline: str = "", strata: Sequence[str] = ()
+) -> Leaderboard:
+    """Return the leaderboard of a folder or of records, with gains over the `baseline`, if named; see `to_frame()`.
+
+    `strata` are columns, such as 'gc', 'length' or one of the task's, by whose values the primary score is shown too.
+    """
     from .leaderboard import build_leaderboard
 
-    return build_leaderboard(results, baseline=baseline)
+    return build_leaderboard(results, baseline=baseline, strata=_listed(strata))
 
 
 def tasks() -> pd.DataFrame:
@@ -214,7 +242,7 @@ def cells_of(
         if models or modes or settings or random_weights:
             raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
         loaded = load_suite(suite, granted, budget, shots)
-        return Planned(loaded.cells, loaded.name, loaded.seeds)
+        return Planned(loaded.cells, loaded.name, loaded.seeds, loaded.lock)
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]
     else:
@@ -248,6 +276,8 @@ def _results(
     protocol: Mapping[str, Any],
     *,
     results: str | Path | None,
+    lock: bool,
+    reason: str,
     audit: bool,
     cache: bool,
     progress: bool,
@@ -259,10 +289,11 @@ def _results(
 ) -> list[Result]:
     from .cache.folder import cache_dir
     from .plan import Protocol
+    from .progress import Bars
     from .run import Grid
 
     shared = Protocol(**{**protocol, "seeds": _seeds(protocol["seeds"]) or planned.seeds}, grid=planned.grid)
-    with _Bars(len(planned.cells), shown=progress) as bars:
+    with Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
             None if results is None else Path(results),
             shared,
@@ -273,6 +304,8 @@ def _results(
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
+            lock=lock or planned.lock,
+            reason=reason,
             started=bars.started,
             finished=bars.finished,
         )
@@ -286,64 +319,6 @@ def _seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     if len(set(chosen)) != len(chosen):
         raise ConfigError(f"seeds = {chosen!r}; expected each seed once")
     return chosen
-
-
-class _Bars(AbstractContextManager["_Bars"]):
-    """A bar for the cells and one for the work in a cell: a widget in a notebook, text in a terminal, else nothing."""
-
-    def __init__(self, total: int, *, shown: bool) -> None:
-        from .progress import listening
-
-        self._shown = shown
-        self._listening = listening(self._activity)
-        self._cells = self._bar(total=total, unit="cell")
-        self._inner: dict[str, Any] = {}
-
-    def __enter__(self) -> _Bars:
-        self._listening.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._listening.__exit__(*error)
-        for lane in list(self._inner):
-            self._close_inner(lane)
-        self._cells.close()
-
-    def started(self, cell: Cell) -> None:
-        """Show which cell runs."""
-        self._cells.set_description(str(cell))
-
-    def finished(self, result: Result) -> None:
-        """Count the cell."""
-        self._close_inner("")
-        self._close_inner(str(result.cell))
-        self._cells.update()
-
-    def _activity(self, doing: str, total: int, lane: str) -> Advance:
-        self._close_inner(lane)
-        bar = self._inner[lane] = self._bar(total=total, desc=f"{lane} · {doing}" if lane else doing, leave=False)
-
-        def advance(n: int, now: str = "", /) -> None:
-            bar.set_postfix_str(now, refresh=False)
-            bar.update(n)
-
-        return advance
-
-    def _close_inner(self, lane: str) -> None:
-        bar = self._inner.pop(lane, None)
-        if bar is not None:
-            bar.close()
-
-    def _bar(self, **options: Any) -> Any:
-        import sys
-        import warnings
-
-        seen = self._shown and ("ipykernel" in sys.modules or sys.stderr.isatty())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # which says that widgets are not installed, so that the bar is text
-            from tqdm.auto import tqdm
-
-            return tqdm(**options, disable=not seen)
 
 
 def _card(model: Any, *, access: Access, name: str = "", revision: str = "") -> ModelCard:

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from .isolation import isolated
 from .modes import MODES
 from .modes.components import components_of
 from .modes.job import Job
+from .modes.strand import scores_on_both
 from .modes.valid import scores_on_valid
 from .plan import Cell, Protocol, run_spec
 from .provenance import environment
@@ -28,8 +29,8 @@ from .records import SKIPPED, Record, Status, model_snapshot, record_folder, tas
 from .registry import load_model
 from .results import Predictions, RunSpec
 from .splits import coarser_units, load_split
-from .statistics import estimate, flag_collapsed
-from .types import FloatArray, ModelCard, Split, Task
+from .statistics import estimate, flag_collapsed, with_derived
+from .types import FloatArray, ModelCard, Split, StrArray, Task
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,12 @@ MISSING = "package missing"
 """The flag of a cell that is run again once its package is installed."""
 
 
-def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
+def evaluate(cell: Cell, worker: Worker, looked: Callable[[], Mapping[str, Any]] = dict) -> tuple[Record, Predictions]:
     """Return the cell's finished record and its predictions on the test examples.
 
-    Raises NotApplicable where the mode makes no sense here or scores no example, and any error of the task's source or
-    of the model.
+    `looked` is called as soon as these are scored, and returns what the record says of earlier looks at them. Raises
+    NotApplicable where the mode makes no sense here or scores no example, and any error of the task's source or of the
+    model.
     """
     mode, split, spec = MODES.get(cell.mode), worker.split(cell.task), worker.spec(cell)
     unfinished = worker.begin(cell)
@@ -69,13 +71,14 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
     )
     size = worker.protocol.replicates if mode.trains else 0
     with isolated(network=not cell.card.baseline):
-        scores = mode.scores(job)
+        scores, strand = scores_on_both(mode, job) if worker.protocol.check_strand else (mode.scores(job), None)
+        looks = looked()
         components = components_of(mode, job, scores, size) if size else None
         choices = job.choices or scores_on_valid(mode, job)
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     coarser = coarser_units(cell.task, test)
-    columns = test.ids, test.targets, test.clusters, test.strata
+    columns = test.ids, test.targets, test.clusters, worker.strata(cell.task)
     predictions = Predictions(*columns, scores, spec.seeds, scored, coarser, spec.one_set)
     record = replace(
         unfinished,
@@ -87,6 +90,8 @@ def evaluate(cell: Cell, worker: Worker) -> tuple[Record, Predictions]:
         choices=tuple(choices),
         test_looks=len(job.looks) or len(spec.seeds),
         components=components,
+        strand=strand,
+        **looks,
     )
     return worker.finish(cell, record, start), predictions
 
@@ -121,6 +126,7 @@ class Worker:
     refuse_leaks: bool = False
     models: Path | None = None
     _splits: dict[str, Split | Exception | SystemExit] = field(default_factory=dict, init=False)
+    _strata: dict[str, Mapping[str, StrArray]] = field(default_factory=dict, init=False)
     _audits: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)
     _model_flags: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     _loaded: tuple[ModelCard | None, Any] = field(default=(None, None), init=False)
@@ -137,6 +143,12 @@ class Worker:
         if isinstance(split, Split):
             return split
         raise split
+
+    def strata(self, task: Task) -> Mapping[str, StrArray]:
+        """Return the strata of the task's test examples, those of their sequences included."""
+        if task.id not in self._strata:
+            self._strata[task.id] = with_derived(self.split(task).test)
+        return self._strata[task.id]
 
     def spec(self, cell: Cell) -> RunSpec:
         """Return all that decides the cell's result."""

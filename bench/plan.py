@@ -71,7 +71,8 @@ class Protocol:
     Without `seeds` a task of fewer than 100 shots has ten, each a draw of its examples, and any other task five. With
     `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each. By `resample`
     each seed trains on another training set, drawn as `splits.resampled` says, in place of the share `train_fraction`
-    of one; seeds of few shots draw their own anyway. Raises ConfigError for values that make no sense.
+    of one; seeds of few shots draw their own anyway. `check_strand` is whether test examples are also scored on the
+    other strand. Raises ConfigError for values that make no sense.
     """
 
     seeds: tuple[int, ...] = ()
@@ -80,6 +81,7 @@ class Protocol:
     grid: str = "run"
     replicates: int = 0
     resample: str = ""
+    check_strand: bool = False
 
     def __post_init__(self) -> None:
         if self.replicates < 0 or self.replicates == 1:
@@ -164,6 +166,11 @@ def plan(
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
     """Return everything that decides the cell's result; a mode without training has one seed, unless for a twin."""
+    return replace(planned_spec(cell, protocol), data=split.data_fingerprint, split=split.fingerprint)
+
+
+def planned_spec(cell: Cell, protocol: Protocol) -> RunSpec:
+    """Return everything that decides the cell's result but the data, which need not be there."""
     mode, seeds = MODES.get(cell.mode), protocol.seeds_of(cell.task)
     resample = protocol.resample if mode.trains and not cell.task.shots else ""
     fraction = {"": protocol.train_fraction, "train": 1.0, "train=disjoint": 1 / len(seeds)}[resample]
@@ -176,8 +183,8 @@ def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:
         versions["trials"] = trials_version(cell.space)
     return RunSpec(
         task=cell.task.id,
-        data=split.data_fingerprint,
-        split=split.fingerprint,
+        data="",
+        split="",
         model=cell.card.name,
         params={k: v for k, v in cell.card.params.items() if k not in cell.card.later or v != cell.card.later[k]},
         revision=cell.card.revision(),

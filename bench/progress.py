@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Advance(Protocol):
@@ -50,3 +50,59 @@ def activity(doing: str, total: int, lane: str = "") -> Advance:
     """Return a function to call with the number of examples just done; it does nothing where nobody listens."""
     listener = _listener.get()
     return (lambda n, now="": None) if listener is None else listener(f"{_step.get()}{doing}", total, lane)
+
+
+class Bars(AbstractContextManager["Bars"]):
+    """A bar for the cells and one for the work in a cell: a widget in a notebook, text in a terminal, else nothing."""
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        self._shown = shown
+        self._listening = listening(self._activity)
+        self._cells = self._bar(total=total, unit="cell")
+        self._inner: dict[str, Any] = {}
+
+    def __enter__(self) -> Bars:
+        self._listening.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._listening.__exit__(*error)
+        for lane in list(self._inner):
+            self._close_inner(lane)
+        self._cells.close()
+
+    def started(self, cell: object) -> None:
+        """Show which cell runs."""
+        self._cells.set_description(str(cell))
+
+    def finished(self, result: Any) -> None:
+        """Count the cell of the result."""
+        self._close_inner("")
+        self._close_inner(str(result.cell))
+        self._cells.update()
+
+    def _activity(self, doing: str, total: int, lane: str) -> Advance:
+        self._close_inner(lane)
+        bar = self._inner[lane] = self._bar(total=total, desc=f"{lane} · {doing}" if lane else doing, leave=False)
+
+        def advance(n: int, now: str = "", /) -> None:
+            bar.set_postfix_str(now, refresh=False)
+            bar.update(n)
+
+        return advance
+
+    def _close_inner(self, lane: str) -> None:
+        bar = self._inner.pop(lane, None)
+        if bar is not None:
+            bar.close()
+
+    def _bar(self, **options: Any) -> Any:
+        import sys
+        import warnings
+
+        seen = self._shown and ("ipykernel" in sys.modules or sys.stderr.isatty())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # which says that widgets are not installed, so that the bar is text
+            from tqdm.auto import tqdm
+
+            return tqdm(**options, disable=not seen)

@@ -56,8 +56,11 @@ class Record:
     of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored. `choices`
     are what each seed chose on valid, `searched` is where a budget draws the settings that it tunes, in words, and
     `test_looks` counts the models that were scored on the test examples; None in records from before these were stored.
-    `components` says where the noise of the score comes from, where that was asked for; `baseline` is the baseline over
-    which the suite declares gains on the task, if it does.
+    `components` says where the noise of the score comes from, and `strand` how much predictions change on the other
+    strand, where these were asked for; `baseline` is the baseline over which the suite declares gains on the task, if
+    it does. `earlier_looks` counts the evaluations of the same test part by the same network that were in the folder of
+    results before, whatever their settings, and `look_reason` is why this one was taken all the same, where that was
+    stated; None in records from before they were counted, and outside a folder.
     """
 
     spec: RunSpec
@@ -81,6 +84,9 @@ class Record:
     test_looks: int | None = None
     components: Components | None = None
     baseline: str = ""
+    strand: Estimate | None = None
+    earlier_looks: int | None = None
+    look_reason: str = ""
     schema: int = SCHEMA
     digest: str = field(default="", compare=False)
     path: Path | None = None
@@ -149,9 +155,14 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
 
 def record_folder(results: Path, spec: RunSpec) -> Path:
     """Return the folder of the run's record, whether or not it is written yet."""
-    model = re.sub(r"[^\w.=+-]+", "_", spec.model).lstrip("._")  # a leading dot would hide the folder
+    model = folder_name(spec.model)
     end = f".{spec.mode}.{spec.hash[:8]}"
     return results / _shortened(spec.task, _NAME) / f"{_shortened(model, _NAME - len(end))}{end}"
+
+
+def folder_name(model: str) -> str:
+    """Return the start of the names of the folders of a model's records."""
+    return re.sub(r"[^\w.=+-]+", "_", model).lstrip("._")  # a leading dot would hide the folder
 
 
 def _shortened(name: str, size: int) -> str:
@@ -193,7 +204,7 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
             shutil.rmtree(beside, ignore_errors=True)
             discard(replaced)
     except OSError as error:
-        raise _cannot_write(results, error) from error
+        raise cannot_write(results, error) from error
     return folder
 
 
@@ -207,7 +218,7 @@ def being_run(results: Path, spec: RunSpec) -> Iterator[None]:
         try:
             stack.enter_context(running(record_folder(results, spec).parent, spec.hash))
         except OSError as error:
-            raise _cannot_write(results, error) from error
+            raise cannot_write(results, error) from error
         yield
 
 
@@ -216,7 +227,8 @@ def has_killed(results: Path, spec: RunSpec) -> bool:
     return has_died(record_folder(results, spec).parent, spec.hash)
 
 
-def _cannot_write(results: Path, error: OSError) -> CannotWrite:
+def cannot_write(results: Path, error: OSError) -> CannotWrite:
+    """Return the error, in one line, for results that cannot be written."""
     return CannotWrite(f"cannot write results in {results}: {error.strerror}; choose another folder")
 
 
@@ -253,6 +265,8 @@ def read_record(folder: Path) -> Record:
             fields["choices"] = tuple(Choice.from_json(choice) for choice in fields["choices"])
         if fields.get("components") is not None:
             fields["components"] = Components.from_json(fields["components"])
+        if fields.get("strand") is not None:
+            fields["strand"] = Estimate.from_json(fields["strand"])
         record = Record(**fields)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
@@ -321,9 +335,10 @@ def _write_predictions(file: Path, predictions: Predictions) -> None:
 
 def _to_json(record: Record) -> dict[str, Any]:
     """Return what is written of a record, in the newest schema: all but its digest."""
-    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices", "components")
+    elsewhere = ("path", "in_memory", "digest", "spec", "estimates", "choices", "components", "strand")
     value = {k: v for k, v in record.__dict__.items() if k not in elsewhere}
     value["components"] = None if record.components is None else asdict(record.components)
+    value["strand"] = None if record.strand is None else asdict(record.strand)
     value["choices"] = None if record.choices is None else [asdict(choice) for choice in record.choices]
     estimates = [asdict(e) for e in record.estimates]
     return _plain_dict(value | {"schema": SCHEMA, "spec": record.spec.to_json(), "estimates": estimates})

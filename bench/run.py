@@ -6,7 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,8 +15,10 @@ from .cards.own_files import run_inherited_plugins
 from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS, Lost
+from .looks import Planned, count_look, declared, test_of
 from .modes import MODES
-from .plan import Cell, Protocol
+from .modes.strand import unmeasured
+from .plan import Cell, Protocol, planned_spec
 from .provenance import environment, releases
 from .records import (
     CannotWrite,
@@ -56,11 +58,13 @@ def run_cell(
     apart: Callable[[Cell], Result | None] | None = None,
     *,
     fresh_versions: bool = False,
+    reason: str = "",
 ) -> Result:
     """Return what became of the cell, with its record written under `results`; a cell done before is not run again.
 
     With `fresh_versions` it is, unless it was made under the installed versions of the packages that count; its record
-    is replaced by the new one where the cell is done, and stays where it fails. A cell that the last process died of is
+    is replaced by the new one where the cell is done, and stays where it fails. `reason` is why the test part is scored
+    again, for the record of a cell whose network was scored on it before. A cell that the last process died of is
     run by `apart`, if that is given and can. Whatever goes wrong with the cell is in the result. Raises CannotWrite
     where `results` cannot be written at all, and DataError where the cell's record there is corrupt.
     """
@@ -76,7 +80,7 @@ def run_cell(
         folder = None if results is None else record_folder(results, spec)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - such as weights that cannot be read
         return Result(cell, "failed", reason=error_text(error))
-    earlier = None if folder is None else _done_before(folder, cell, worker.protocol.replicates)
+    earlier = None if folder is None else _done_before(folder, cell, worker.protocol)
     again = earlier is not None and (
         _lacks_model(earlier, worker) or (fresh_versions and _is_of_other_versions(earlier))
     )
@@ -84,18 +88,25 @@ def run_cell(
         assert results is not None
         return Result(cell, "done_before", _described_anew(earlier, cell, worker, results))
     if results is None:
-        return _ended(cell, worker, None, earlier)
+        return _ended(cell, worker, None, earlier, reason)
     if apart is not None and has_killed(results, spec) and (result := apart(cell)) is not None:
         return result
     with being_run(results, spec):
-        return _ended(cell, worker, results, earlier)
+        return _ended(cell, worker, results, earlier, reason)
 
 
-def _ended(cell: Cell, worker: Worker, results: Path | None, earlier: Record | None) -> Result:
+def _ended(cell: Cell, worker: Worker, results: Path | None, earlier: Record | None, reason: str) -> Result:
     worker.audit(cell.task)
     start = time.perf_counter()
+
+    def looked() -> Mapping[str, Any]:
+        if results is None:
+            return {}
+        n = count_look(results, Planned(worker.spec(cell), test_of(cell.task)), reason)
+        return {"earlier_looks": n, "look_reason": reason if n else ""}
+
     try:
-        record, predictions = evaluate(cell, worker)
+        record, predictions = evaluate(cell, worker, looked)
         if results is None:
             record = replace(record, in_memory=predictions)
         else:
@@ -126,11 +137,11 @@ def _without(
     return Result(cell, record.status, record, record.error)
 
 
-def _done_before(folder: Path, cell: Cell, replicates: int = 0) -> Record | None:
+def _done_before(folder: Path, cell: Cell, protocol: Protocol) -> Record | None:
     """Return the record in `folder`, None where there is none or the cell is to be tried again.
 
-    So is a zero-shot cell where the card now says otherwise which variants are the more harmful, and one that trains
-    where more `replicates` are asked for than the record has.
+    So is a zero-shot cell where the card now says otherwise which variants are the more harmful, one that trains where
+    more replicates are asked for than the record has, and one whose record says nothing of strands where it should.
     """
     if not (folder / "record.json").exists():
         return None
@@ -139,7 +150,10 @@ def _done_before(folder: Path, cell: Cell, replicates: int = 0) -> Record | None
     if cell.mode == "zero_shot" and cell.task.variants and stated != cell.task.deleterious:
         return None
     has = len(record.components.values) if record.components else 0
-    if record.status == "done" and MODES.get(cell.mode).trains and has < replicates:
+    if record.status == "done" and MODES.get(cell.mode).trains and has < protocol.replicates:
+        return None
+    lacks_strand = protocol.check_strand and record.strand is None and not unmeasured(MODES.get(cell.mode), cell.task)
+    if record.status == "done" and lacks_strand:
         return None
     return None if record.status == "failed" or MISSING in record.flags else record
 
@@ -197,7 +211,9 @@ class Outcome:
 class Grid:
     """Runs cells by an executor, and writes a record for each under `results`; the same cells again are skipped.
 
-    The fields from `protocol` to `refuse_leaks` are passed to each `Worker`, `fresh_versions` to `run_cell`. Up to
+    The fields from `protocol` to `models` are passed to each `Worker`, `fresh_versions` and `reason` to `run_cell`.
+    With `lock`, or in a folder that was locked before, no network has a second look at a test part without a `reason`.
+    Up to
     `workers` cells run at once; the executor is 'serial' for one and 'processes' for more, unless it is named.
     `started(cell)` is called when a cell begins, `finished(result)` when it has ended.
     """
@@ -212,6 +228,8 @@ class Grid:
     fresh_versions: bool = False
     executor: str = ""
     workers: int = 1
+    lock: bool = False
+    reason: str = ""
     started: Callable[[Cell], None] = lambda cell: None
     finished: Callable[[Result], None] = lambda result: None
 
@@ -235,8 +253,8 @@ class Grid:
     def each(self, cells: Iterable[Cell]) -> Iterator[Result]:
         """Yield the result of each cell as it ends.
 
-        Raises ConfigError for a cell that is listed twice, an unknown executor or more workers than it has, and
-        DataError where `results` cannot be written.
+        Raises ConfigError for a cell that is listed twice, an unknown executor, more workers than it has, or a look at
+        test that the lock refuses, and DataError where `results` cannot be written.
         """
         chosen = list(cells)
         _check_unique(chosen)
@@ -254,29 +272,45 @@ class Grid:
             refuse_leaks=self.refuse_leaks,
             models=self.models,
             fresh_versions=self.fresh_versions,
+            reason=self.reason,
         )
         here = functools.partial(prepare, alone=True) if executor is EXECUTORS.get("serial") else prepare
-        for ended in executor(chosen, here, workers=self.workers, started=self.started):
-            result = _lost(prepare, ended) if isinstance(ended, Lost) else ended
-            self.finished(result)
-            yield result
+        with self._declared(chosen):
+            for ended in executor(chosen, here, workers=self.workers, started=self.started):
+                result = _lost(prepare, ended) if isinstance(ended, Lost) else ended
+                self.finished(result)
+                yield result
+
+    def _declared(self, cells: Iterable[Cell]) -> AbstractContextManager[None]:
+        """Return the block in which the cells may run. Its start raises ConfigError where a lock refuses one."""
+        if self.results is None:
+            if self.lock or self.reason:
+                raise ConfigError("a lock on looks at test, or a reason for one, needs a folder of results")
+            return nullcontext()
+        return declared(self.results, self._planned(cells), lock=self.lock, reason=self.reason)
+
+    def _planned(self, cells: Iterable[Cell]) -> Iterator[Planned]:
+        for cell in cells:
+            with suppress(Exception, SystemExit):  # such as weights that cannot be read: it fails before it looks
+                yield Planned(planned_spec(cell, self.protocol), test_of(cell.task))
 
 
 def _prepare(
-    results: Path | None, alone: bool = False, reason: str = "", *, fresh_versions: bool, **options: Any
+    results: Path | None, alone: bool = False, lost: str = "", *, fresh_versions: bool, reason: str, **options: Any
 ) -> Callable[[Cell], Result]:
     """Return the function that runs a cell in this process, which the executor may just have started.
 
-    Where it is `alone`, a cell that has killed a process before is run in another one. With a `reason` the function
-    runs no cell, but writes the record of one that was lost.
+    Where it is `alone`, a cell that has killed a process before is run in another one. Where `lost` says why one was
+    lost the function runs no cell, but writes its record.
     """
     run_inherited_plugins()
     worker = Worker(**options)
-    if reason:
-        return functools.partial(_record_lost, worker=worker, results=results, reason=reason)
-    elsewhere = functools.partial(_prepare, results, fresh_versions=fresh_versions, **options)
+    if lost:
+        return functools.partial(_record_lost, worker=worker, results=results, reason=lost)
+    how: dict[str, Any] = {"fresh_versions": fresh_versions, "reason": reason}
+    elsewhere = functools.partial(_prepare, results, **how, **options)
     apart = functools.partial(_apart, elsewhere) if alone else None
-    return functools.partial(run_cell, worker=worker, results=results, apart=apart, fresh_versions=fresh_versions)
+    return functools.partial(run_cell, worker=worker, results=results, apart=apart, **how)
 
 
 def _apart(prepare: Callable[..., Callable[[Cell], Result]], cell: Cell) -> Result | None:
@@ -298,7 +332,7 @@ def _lost(prepare: Callable[..., Callable[[Cell], Result]], lost: Lost) -> Resul
 
     That process may die too, such as of examples that need more memory than there is; then there is no record.
     """
-    writing = functools.partial(prepare, reason=lost.reason)
+    writing = functools.partial(prepare, lost=lost.reason)
     ended: Result | Lost = lost
     with suppress(ConfigError):  # it cannot be sent there
         (ended,) = EXECUTORS.get("processes")([lost.cell], writing, workers=1, started=lambda cell: None)
@@ -311,7 +345,7 @@ def _record_lost(cell: Cell, worker: Worker, results: Path | None, reason: str) 
         return failed
     try:
         folder = record_folder(results, worker.spec(cell))
-        if (earlier := _done_before(folder, cell)) is not None and earlier.status == "done":
+        if (earlier := _done_before(folder, cell, Protocol())) is not None and earlier.status == "done":
             return failed  # the record of other versions stays
         # Not the model's flags: to check it is to load it, of which the process may have died.
         record = worker.finish(cell, replace(worker.begin(cell), error=reason), time.perf_counter())

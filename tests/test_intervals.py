@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +102,51 @@ def test_a_rare_class_has_no_interval_where_classes_are_contrasted() -> None:
     together = np.where(np.arange(400) < 55, 0, np.arange(400))
     got = estimate(scored(np.random.default_rng(0).random(400), y, together), "auroc").reason
     assert got == "no interval: the clusters with class 1 count as 1.2; 10 are needed"
+
+
+def test_a_rare_label_has_no_interval_in_a_mean_over_labels() -> None:
+    rng = np.random.default_rng(0)
+    n, often = 400, rng.integers(2, size=(400, 2))
+
+    def of_labels(*columns: np.ndarray) -> Predictions:
+        y = np.column_stack([often, *columns])
+        names = strings([str(i) for i in range(n)])
+        return Predictions(names, y, names, {}, np.clip(0.4 * y + 0.6 * rng.random(y.shape), 0, 1)[None], (0,))
+
+    rare, other, never = (np.arange(n) < 12).astype(int), (np.arange(n) >= 20).astype(int), np.zeros(n, int)
+    assert estimate(of_labels(), "auprc").low is not None
+    for name in ("auprc", "auroc", "f1", "mcc"):
+        e = estimate(of_labels(rare), name)
+        assert (e.low, e.reason) == (None, "no interval: 12 examples of class 1 of label 2, 30 are needed")
+    e = estimate(of_labels(rare, other), "auprc")
+    assert e.value is not None and e.reason.endswith("of label 2, 30 are needed, and 1 more of 4 labels are as rare")
+    assert estimate(of_labels(other), "auprc").reason == "no interval: 20 examples of class 0 of label 2, 30 are needed"
+    assert estimate(of_labels(never), "auprc").low is not None, "a label that is never set is not in the mean"
+    assert estimate(of_labels(rare), "brier").low is not None
+
+
+def test_the_debiased_calibration_error_of_a_calibrated_model_is_none_on_average() -> None:
+    rng = np.random.default_rng(8)
+
+    def made(n: int, truth: Callable[[np.ndarray], np.ndarray]) -> Predictions:
+        p = rng.beta(1.5, 1.5, n)
+        y = (rng.random(n) < truth(p)).astype(int)
+        names = strings([str(i) for i in range(n)])
+        return Predictions(names, y, names, {}, np.stack([1 - p, p], axis=1)[None], (0,))
+
+    calibrated = [made(200, lambda p: p) for _ in range(300)]
+    of = {name: [estimate(p, name) for p in calibrated] for name in ("ece", "ece_debiased")}
+    values = {name: np.array([e.value for e in estimates]) for name, estimates in of.items()}
+    error = values["ece_debiased"].std(ddof=1) / np.sqrt(300)
+    assert abs(values["ece_debiased"].mean()) < 3 * error and error < 0.0005
+    assert values["ece"].mean() > 0.05, "that of 200 examples is mostly chance"
+    covered = [e.low <= 0 <= e.high for e in of["ece_debiased"]]
+    assert np.mean(covered) > 0.9
+    wrong = [
+        estimate(made(2000, lambda p: np.clip(p + 0.1 * np.sign(p - 0.5), 0, 1)), "ece_debiased") for _ in range(40)
+    ]
+    assert np.mean([e.value for e in wrong]) == pytest.approx(0.01, rel=0.2)
+    assert np.mean([e.low <= 0.0093 <= e.high for e in wrong]) > 0.8 and min(e.low for e in wrong) > 0
 
 
 def test_strata_that_are_the_clusters_have_an_interval() -> None:

@@ -123,7 +123,7 @@ def test_a_field_of_a_third_party_follows_the_built_in_ones_in_the_csv_and_the_f
         field("width", float)(width)
         text, frame = to_csv(table), table.to_frame()
     head, *lines = csv.reader(io.StringIO(text))
-    assert head[-2:] == ["over_tasks_wins", "width"] and all(float(line[-1]) > 0 for line in lines)
+    assert head[-2:] == ["strand_high", "width"] and all(float(line[-1]) > 0 for line in lines)
     assert list(frame.columns) == head and frame["width"].dtype == float
     assert "width" not in FIELDS.all() and "width" not in to_csv(table)
 

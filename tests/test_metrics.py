@@ -22,6 +22,17 @@ def ece_reference(y, p):
     return total
 
 
+def debiased_reference(y, p):
+    confidence, right = p.max(1), p.argmax(1) == y
+    total, n = 0.0, 0
+    for low, high in pairwise(np.linspace(0, 1, 16)):
+        gaps = (right - confidence)[(confidence > low) & (confidence <= high)]
+        if len(gaps) > 1:
+            total += len(gaps) * (gaps.mean() ** 2 - gaps.var(ddof=1) / len(gaps))
+            n += len(gaps)
+    return total / n if n else np.nan
+
+
 def reference(name, y, p):
     """The metric by scikit-learn or scipy; nan where those call it undefined or we do."""
     import scipy.stats as st
@@ -53,6 +64,8 @@ def reference(name, y, p):
             return sk.brier_score_loss(y, p, labels=list(range(k)))
         case "ece":
             return ece_reference(y, p)
+        case "ece_debiased":
+            return debiased_reference(y, p)
         case "auroc" if k <= 2:
             return sk.roc_auc_score(y, p[:, -1]) if all_there else np.nan
         case "auroc":

@@ -22,12 +22,13 @@ _SUITES = Path(__file__).parent.parent / "suites"
 
 @dataclass(frozen=True)
 class Suite:
-    """A named grid: its cells in the order in which they run, and its seeds."""
+    """A named grid: its cells in the order in which they run, its seeds, and whether it locks looks at test."""
 
     name: str
     description: str
     cells: list[Cell]
     seeds: tuple[int, ...]
+    lock: bool = False
 
 
 def suites() -> dict[str, Path]:
@@ -50,7 +51,10 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
         )
         raise UnknownName("suite", name, suites(), hint=hint)
     value = read_toml(path)
-    check_keys(value, ("description", "seeds", "budget", "shots", "baseline", "cells"), str(path))
+    check_keys(value, ("description", "seeds", "budget", "shots", "baseline", "lock", "cells"), str(path))
+    lock = value.get("lock", False)
+    if not isinstance(lock, bool):
+        raise ConfigError(f"{path}: lock = {lock!r}; expected true or false")
     planned: list[Cell] = []
     patterns: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
@@ -80,7 +84,7 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
         _with_baselines(list(unique.values()), _declared(value, str(path)), path),
         key=lambda cell: by_model[cell.card.name],
     )
-    return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())))
+    return Suite(path.stem, value.get("description", ""), ordered, tuple(value.get("seeds", ())), lock)
 
 
 def _declared(table: Mapping[str, Any], where: str) -> str:

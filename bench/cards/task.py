@@ -22,7 +22,7 @@ from .unit import check_coarser, check_margin, fixed_of, unit_of
 from .values import TOML, check_values, frozen
 
 METRICS = {
-    "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece"),
+    "classification": ("mcc", "auroc", "auprc", "accuracy", "f1", "brier", "ece", "ece_debiased"),
     "multilabel": ("auprc", "auroc", "f1", "mcc"),
     "regression": ("spearman", "pearson", "r2"),
     "paired": ("paired_accuracy",),

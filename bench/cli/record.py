@@ -62,6 +62,7 @@ def print_record(record: Record) -> None:
         _print(console, f"Trials, on seed {choice.seed}", TRIAL_HEAD, choice.trial_rows)
     for choice in choices:
         _print(console, f"Training, seed {choice.seed}", *_history(choice.history))
+    _print(console, "On the other strand", (), _strand(record))
     _print(console, "Noise", (), _noise(record))
     _print(console, "Costs", (), _costs(record))
     _print(console, "Notes", (), _notes(record))
@@ -127,6 +128,14 @@ def _noise(record: Record) -> list[tuple[str, str]]:
     return [(f"{found.metric}, variance by {name}", value_text(value)) for name, value in parts.items()]
 
 
+def _strand(record: Record) -> list[tuple[str, str]]:
+    """Return how much predictions change, where that was asked for."""
+    if (found := record.strand) is None:
+        return []
+    interval = _interval(found.low, found.high)
+    return [(found.metric, _score(found.value, found.reason) + (f", {interval}" if interval else ""))]
+
+
 def _costs(record: Record) -> list[tuple[str, str]]:
     spent = sum(trial.seconds for choice in record.choices or () for trial in choice.trials)
     looks = f"{record.test_looks} times" if record.test_looks else "not counted, in a record from before this was"
@@ -135,6 +144,12 @@ def _costs(record: Record) -> list[tuple[str, str]]:
         ("peak memory", f"{record.peak_memory_mb:,.0f} MB, of the process until then"),
         ("test scored", f"{looks}, by models with the chosen settings" if spent else looks),
     ]
+    if record.earlier_looks is not None:
+        times = "1 time" if record.earlier_looks == 1 else f"{record.earlier_looks} times"
+        earlier = f"{times} by this network, in any settings"
+        rows.append(
+            ("before this run", earlier + (f"; again because: {record.look_reason}" * bool(record.look_reason)))
+        )
     return rows if record.status == "done" else rows[:2]
 
 

@@ -73,6 +73,7 @@ RESULTS = Path("results")
     default=None,
     help="Train each seed on another training set, a bootstrap sample of clusters or disjoint parts of them.",
 )
+@click.option("--check-strand", is_flag=True, help="Also score the other strand: how many predictions change?")
 @click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
 @click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,...,4; below 100 shots 0,...,9]")
 @click.option(
@@ -87,6 +88,8 @@ RESULTS = Path("results")
 )
 @data_dir_option
 @click.option("--results", type=click.Path(), callback=as_folder, default=RESULTS, show_default=True)
+@click.option("--lock", is_flag=True, help="Lock the results: each model scores a task's test part once, then no more.")
+@click.option("--reason", default="", metavar="TEXT", help="Why a lock may be passed: recorded with the second look.")
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")
 @click.option(
     "--workers",
@@ -120,6 +123,7 @@ def run(
     shots: str,
     replicates: int | None,
     resample: str | None,
+    check_strand: bool,
     random_weights: bool,
     seeds: str | None,
     limit: int | None,
@@ -127,6 +131,8 @@ def run(
     fail_on_leak: bool,
     fresh_versions: bool,
     results: Path,
+    lock: bool,
+    reason: str,
     cache: bool,
     workers: int,
     models_folder: Path | None,
@@ -181,6 +187,7 @@ def run(
         grid=planned.grid,
         replicates=replicates or 0,
         resample=resample or "",
+        check_strand=check_strand,
     )
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
@@ -198,6 +205,8 @@ def run(
             fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
+            lock=lock or planned.lock,
+            reason=reason.strip(),
             started=display.started,
             finished=display.finished,
         )
@@ -212,12 +221,14 @@ def run(
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
 
 
-def _tabulate(results: Path, out: Path, *, as_json: bool, quiet: bool, baseline: str = "") -> None:
+def _tabulate(
+    results: Path, out: Path, *, as_json: bool, quiet: bool, baseline: str = "", strata: tuple[str, ...] = ()
+) -> None:
     from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
     from .display import activity_display
 
     with activity_display(quiet=quiet or as_json):
-        table = build_leaderboard(results, baseline=baseline)
+        table = build_leaderboard(results, baseline=baseline, strata=strata)
         files = write_leaderboard(table, out)
     if as_json:
         click.echo(to_json(table), nl=False)
@@ -282,17 +293,26 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
     metavar="NAME",
     help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
 )
+@click.option(
+    "--strata",
+    multiple=True,
+    metavar="COLUMN",
+    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
+)
 @json_option
 @quiet_option
-def leaderboard(results: Path, out: Path | None, baseline: str, as_json: bool, quiet: bool) -> None:
-    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and .png, with ranks.png.
+def leaderboard(
+    results: Path, out: Path | None, baseline: str, strata: tuple[str, ...], as_json: bool, quiet: bool
+) -> None:
+    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and plots.
 
     \b
     Examples:
       baserate leaderboard results/
       baserate leaderboard results/ --out published/ --baseline kmer_logreg
+      baserate leaderboard results/ --strata gc --strata species
     """
-    _tabulate(results, out or results, as_json=as_json, quiet=quiet, baseline=baseline)
+    _tabulate(results, out or results, as_json=as_json, quiet=quiet, baseline=baseline, strata=strata)
 
 
 @click.command()

@@ -17,6 +17,7 @@ from .markdown import to_markdown
 from .plots import plot_leaderboard
 from .ranks_plot import has_diagram, plot_ranks
 from .standings import build_leaderboard, tabulate
+from .strata_plot import plot_strata
 from .terminal import print_leaderboard
 
 __all__ = [
@@ -41,9 +42,10 @@ def to_json(table: Leaderboard) -> str:
 
 
 def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
-    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json and plots.
+    """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json, .png, and more plots.
 
-    A plot is drawn again only where the table has changed since. Raises DataError where `out` cannot be written.
+    These are curves.png of learning curves and strata.png of scores by stratum, where there are such. A plot is drawn
+    again only where the table has changed since. Raises DataError where `out` cannot be written.
     """
     text = to_json(table)
     json_file = out / "leaderboard.json"
@@ -51,6 +53,7 @@ def write_leaderboard(table: Leaderboard, out: Path) -> list[Path]:
         out / "leaderboard.png": (plot_leaderboard, bool(table.columns)),
         out / "ranks.png": (plot_ranks, has_diagram(table)),
         out / "curves.png": (plot_curves, bool(table.curves)),
+        out / "strata.png": (plot_strata, any(column.strata for column in table.columns)),
     }
     unchanged = json_file.exists() and json_file.read_text(encoding="utf-8") == text
     contents = {"leaderboard.md": to_markdown(table), "leaderboard.csv": to_csv(table)}

@@ -80,6 +80,20 @@ def estimates_of(record: Record, metrics: Sequence[str], ids: StrArray | None = 
     return [_estimate_of(record, stated[m], ids) if m in stated else replace(absent, metric=m) for m in metrics]
 
 
+def estimates_by(record: Record, metrics: Sequence[str], ids: StrArray | None = None) -> list[Estimate]:
+    """Return the estimates of these metrics in strata, made where the record does not state them.
+
+    Where one cannot be computed its estimate has no value, and the reason says so.
+    """
+    stated = {e.metric: e for e in record.estimates}
+    out = []
+    for metric in metrics:
+        whole = stated.get(metric.partition(":")[0], record.estimates[0])
+        known = stated.get(metric)
+        out.append(_estimate_of(record, known, ids) if known else _made(record, replace(whole, metric=metric), ids))
+    return out
+
+
 def _estimate_of(record: Record, stated: Estimate, ids: StrArray | None) -> Estimate:
     try:
         parse(stated.metric)
@@ -87,15 +101,24 @@ def _estimate_of(record: Record, stated: Estimate, ids: StrArray | None) -> Esti
         return not_computed(stated, error) if stated.value is not None else stated
     if (ids is None and stated.method == METHOD) or not record.predictions_digest:
         return stated
-    scaled = is_scaled(record, stated)
-    file = estimate_file(record, stated.metric, "scaled" if scaled else "unscaled", *ids_key(ids))
-    known = read_estimate(file) if is_intact(record) else None
+    return _made(record, stated, ids)
+
+
+def _made(record: Record, about: Estimate, ids: StrArray | None) -> Estimate:
+    """Return the estimate of a metric by the record's predictions, cached where these are on disk.
+
+    `about` names it, and says whether the record's scores are on the scale of the targets.
+    """
+    scaled, on_disk = is_scaled(record, about), bool(record.predictions_digest)
+    file = estimate_file(record, about.metric, "scaled" if scaled else "unscaled", *ids_key(ids))
+    known = read_estimate(file) if on_disk and is_intact(record) else None
     if known is None:
         try:
-            known = estimate(restricted(record.predictions, ids), stated.metric, scaled=scaled)
+            known = estimate(restricted(record.predictions, ids), about.metric, scaled=scaled)
         except ConfigError as error:
-            return not_computed(stated, error)
-        write_estimate(file, known)
+            return not_computed(about, error)
+        if on_disk:
+            write_estimate(file, known)
     return known
 
 

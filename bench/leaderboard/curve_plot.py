@@ -28,7 +28,7 @@ def plot_curves(table: Table, path: Path, *, format: str = "") -> None:
     per_line = min(_PER_LINE, len(curves))
     lines = -(-len(curves) // per_line)
     shown = [row for row in table.rows if any(row.name in curve.rows for curve in curves)]
-    look = _looks(shown)
+    look = looks_of(shown)
     with figure_of(width=0.6 + 3.6 * per_line, height=0.5 + 2.9 * lines + 0.17 * len(shown)) as figure:
         panels = figure.subplots(lines, per_line, squeeze=False).ravel()
         for i, panel in enumerate(panels):
@@ -36,11 +36,11 @@ def plot_curves(table: Table, path: Path, *, format: str = "") -> None:
                 _draw(panel, table, curves[i], look)
             else:
                 panel.set_visible(False)
-        _explain(figure, shown, look, columns=min(2, per_line))
+        explain(figure, shown, look, columns=min(2, per_line))
         save(figure, path, format)
 
 
-def _looks(rows: list[Row]) -> Mapping[str, dict[str, Any]]:
+def looks_of(rows: list[Row]) -> Mapping[str, dict[str, Any]]:
     """Return the colour, shape and line of each row: grey for baselines, so that models stand out."""
     out, n = {}, {"grey": 0, "colour": 0}
     for i, row in enumerate(rows):
@@ -90,7 +90,8 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
         side.set_visible(False)
 
 
-def _explain(figure: Any, rows: list[Row], look: Mapping[str, dict[str, Any]], *, columns: int) -> None:
+def explain(figure: Any, rows: list[Row], look: Mapping[str, dict[str, Any]], *, columns: int) -> None:
+    """Draw the legend below the panels: what each row looks like."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], label=row_name(row), mfc="white", **look[row.name]) for row in rows]

@@ -90,7 +90,7 @@ def to_frame(table: Table) -> pd.DataFrame:
 
 def _lines(table: Table) -> Iterator[Line]:
     for row, column, cell in each(table):
-        for i, estimate in enumerate(cell.estimates or (None,)):
+        for i, estimate in enumerate((*cell.estimates, *cell.by_stratum) or (None,)):
             yield Line(table, row, column, cell, estimate, i == 0)
 
 
@@ -180,3 +180,9 @@ for _name, _type in {"n": int, "p": float, "p_adjusted": float, "better": bool}.
     _add_every_field(_name, _type)
 for _name, _type in {"mean": float, "low": float, "high": float, "first": int, "last": int, "wins": float}.items():
     _add_standing_field(_name, _type)
+field("earlier_looks", int)(lambda line: line.cell.earlier_looks)
+field("look_reason")(lambda line: line.cell.look_reason)
+field("strand_metric")(lambda line: line.cell.strand.metric if line.cell.strand else None)
+field("strand", float)(lambda line: line.cell.strand.value if line.cell.strand else None)
+field("strand_low", float)(lambda line: line.cell.strand.low if line.cell.strand else None)
+field("strand_high", float)(lambda line: line.cell.strand.high if line.cell.strand else None)

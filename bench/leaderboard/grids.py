@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from ..results import Estimate
 from .columns import COLUMNS
 from .table import Cell, Column, Row, Table
 from .wording import blocks, folded, number
@@ -66,3 +67,8 @@ def limits(low: float | None, high: float | None, *, signed: bool = False) -> st
     if low is None or high is None:
         return ""
     return f"<br><sub>{number(low, signed=signed)} to {number(high, signed=signed)}</sub>"
+
+
+def estimate_text(e: Estimate) -> str:
+    """Return the value with its interval."""
+    return number(e.value) + limits(e.low, e.high)

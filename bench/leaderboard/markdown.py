@@ -10,8 +10,10 @@ from ..statistics import ALPHA
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
 from .columns import COLUMNS
 from .comparisons import Every, Gain
-from .grids import escape, grids, leading_text, limits, wrapped
+from .details import by_stratum, looks, strands
+from .grids import escape, estimate_text, grids, leading_text, limits, wrapped
 from .ranks_text import rank_sections
+from .strata import stratum_of
 from .table import Cell, Column, Curve, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
 from .wording import (
@@ -77,6 +79,10 @@ def to_markdown(table: Table) -> str:
     chosen = _chosen(table)
     if chosen:
         parts += [*chosen, ""]
+    if looked := looks(table):
+        parts += [*looked, ""]
+    if turned := strands(table):
+        parts += [*turned, ""]
     seen = exposures(table)
     if seen:
         parts += [
@@ -99,6 +105,9 @@ def to_markdown(table: Table) -> str:
         parts += ["## Every metric", ""]
         for column in many:
             parts += [*_details(table, column), ""]
+    for column in table.columns:
+        for by in dict.fromkeys(stratum_of(name)[0] for name in column.strata):
+            parts += [*by_stratum(table, column, by), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -218,7 +227,7 @@ def _curve(table: Table, curve: Curve) -> list[str]:
     for name, area in zip(curve.rows, curve.areas, strict=True):
         about = [leading_text(c.text(rows[name], table)) for c in leading]
         points = [table.cell(rows[name], column) for column in columns]
-        scores = [_estimate(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
+        scores = [estimate_text(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
         under = NOTHING if area.value is None else number(area.value) + limits(area.low, area.high)
         lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
     metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
@@ -257,7 +266,7 @@ def _details(table: Table, column: Column) -> list[str]:
     for row in table.rows:
         estimates = table.cell(row, column).estimates
         if estimates:
-            cells = " | ".join(_estimate(e) + _by_coarser(e, column) for e in estimates)
+            cells = " | ".join(estimate_text(e) + _by_coarser(e, column) for e in estimates)
             lines += [f"| {escape(row.model + (f' ({row.detail})' if row.detail else ''))} | {row.mode} | {cells} |"]
     reasons = {f"{e.metric}: {e.reason}" for row in table.rows for e in table.cell(row, column).estimates if e.reason}
     lines += ["", *(f"- {escape(reason)}" for reason in sorted(reasons))] if reasons else []
@@ -272,7 +281,3 @@ def _by_coarser(e: Estimate, column: Column) -> str:
     if by.low is None or by.high is None:
         return f"<br><sub>{what}: no interval</sub>"
     return f"<br><sub>{what}: {number(by.low)} to {number(by.high)}</sub>"
-
-
-def _estimate(e: Estimate) -> str:
-    return number(e.value) + limits(e.low, e.high)

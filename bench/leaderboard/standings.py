@@ -15,7 +15,7 @@ from ..progress import activity
 from ..records import Record, read_records
 from .board import Leaderboard
 from .common import Common, common_examples
-from .comparisons import adjusted, difference_of, estimates_of, gain_of, is_preliminary
+from .comparisons import adjusted, difference_of, estimates_by, estimates_of, gain_of, is_preliminary
 from .curves import curves_of
 from .floor import is_named, with_floor
 from .networks import Networks, networks_of
@@ -24,6 +24,7 @@ from .placing import columns_of, is_undirected
 from .proof import proven
 from .ranking import compared, every_adjusted
 from .rows import rows_of, same_versions
+from .strata import with_strata
 from .table import KINDS, Cell, Column, Row
 from .trust import exposure_in
 from .tuning import chosen_in_short, n_trials, untuned, valid_score
@@ -31,21 +32,25 @@ from .versions import newest_of, older_than
 from .wording import sign_of
 
 
-def build_leaderboard(results: str | Path | Iterable[Record], *, baseline: str = "") -> Leaderboard:
+def build_leaderboard(
+    results: str | Path | Iterable[Record], *, baseline: str = "", strata: Sequence[str] = ()
+) -> Leaderboard:
     """Return the leaderboard of all records under a folder, or of those given, with gains and ranks.
 
-    These come from the stored predictions. Runs under --limit are left out and counted. Gains are over the `baseline`
-    named, by its model or MODEL:MODE, in each column where it has a score. Raises DataError for a corrupt record,
-    altered predictions, or an estimate that does not follow from them, and UnknownName for a baseline that is no row.
+    These come from the stored predictions, as do scores by the `strata`, which name columns such as gc. Runs under
+    --limit are left out and counted. Gains are over the `baseline` named, by its model or MODEL:MODE, in each column
+    where it has a score. Raises DataError for a corrupt record, altered predictions, or an estimate that does not
+    follow from them, and UnknownName for a baseline that is no row or strata that no record has.
     """
-    return tabulate(read_records(Path(results)) if isinstance(results, str | Path) else results, baseline=baseline)
+    records = read_records(Path(results)) if isinstance(results, str | Path) else results
+    return tabulate(records, baseline=baseline, strata=strata)
 
 
-def tabulate(records: Iterable[Record], *, baseline: str = "") -> Leaderboard:
-    """Return the leaderboard of `records`, whose order does not matter."""
+def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[str] = ()) -> Leaderboard:
+    """Return the leaderboard of `records`, whose order does not matter, with scores by the `strata`."""
     everything = sorted(records, key=lambda r: (r.spec.task, r.spec.model, r.spec.mode, r.hash))
     whole = _proven([r for r in everything if not r.spec.limit])
-    placed = columns_of(whole)
+    placed = with_strata(columns_of(whole), strata)
     networks = networks_of(whole)
     rows, of_record = rows_of(placed, networks)
     record = {(of_record[r.hash], column): r for column, members in placed.items() for r in members}
@@ -114,10 +119,12 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     about["versions"] = ", ".join(f"{package} {version}" for package, version in r.made_with.items())
     metric, valid = valid_score(r)
     about |= {"valid": valid, "valid_metric": metric, "trials": n_trials(r), "chosen": chosen_in_short(r)}
+    about |= {"earlier_looks": r.earlier_looks, "look_reason": r.look_reason, "strand": r.strand}
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, **about)
     apart = r.hash in shared.apart
     estimates = tuple(estimates_of(r, column.metrics, None if apart else shared.ids))
+    about["by_stratum"] = tuple(estimates_by(r, column.strata, None if apart else shared.ids))
     about |= {"flags": r.flags, "apart": apart, "older": older_than(newest, r), "undirected": is_undirected(r)}
     return Cell(row.name, column.name, "done", estimates, **about)
 

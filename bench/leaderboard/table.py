@@ -40,10 +40,10 @@ class Column:
     `name` is the task's id, with what differs in brackets where a task has more than one column. `best_baseline` is the
     row over which gains are taken, '' where no baseline has a score, and `chosen_on` says by what: 'declared' by the
     suite, 'given' by the reader, or the part of the data by whose scores it is the best, 'valid' or 'test'. `declared`
-    is what was declared or given, even where it has no score. `ranked` counts the rows
-    with a rank, and `regimes` are theirs. `budget` is the
-    number of trials of what is tuned. `n` counts the test examples that the primary metric covers, `left_out` those
-    that some compared row could not score, which are left out for every such row.
+    is what was declared or given, even where it has no score. `ranked` counts the rows with a rank, and `regimes` are
+    theirs. `budget` is the number of trials of what is tuned. `n` counts the test examples that the primary metric
+    covers, `left_out` those that some compared row could not score, which are left out for every such row.
+    `strata` are the primary metric in each stratum that was asked for.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
     `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
     `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
@@ -76,6 +76,7 @@ class Column:
     declared: str = ""
     ranked: int = 0
     regimes: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
 
     @property
     def benchmark(self) -> str:
@@ -122,7 +123,10 @@ class Cell:
     `apart` marks a row that scores too few of the examples to be compared: its estimates cover only those; `undirected`
     a zero-shot score that may be mirrored.
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
-    of which the column has a newer release.
+    of which the column has a newer release. `earlier_looks` counts the evaluations of the test part by the same network
+    before this one, None where they were not counted, and `look_reason` is why it was scored again under a lock.
+    `strand` is how much predictions change on the other strand, where that was asked for. `by_stratum` are in the
+    order of the column's strata.
     """
 
     row: str
@@ -152,6 +156,10 @@ class Cell:
     best: bool = False
     best_of_regime: bool = False
     every: Every | None = None
+    earlier_looks: int | None = None
+    look_reason: str = ""
+    strand: Estimate | None = None
+    by_stratum: tuple[Estimate, ...] = ()
 
     @property
     def value(self) -> float | None:

@@ -12,7 +12,7 @@ from .kernels import TIE, Kernel, additive, mean, one_vs_rest, runs
 from .metric import metric
 
 N_BINS = 15
-"""How many bins of equal width the calibration error has."""
+"""How many bins of equal width the calibration errors have."""
 
 
 def _confusion(targets: NDArray[Any], scores: FloatArray) -> FloatArray:
@@ -198,11 +198,54 @@ def brier(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_cluste
 )
 def ece(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
     """Return the kernel of the expected calibration error of the top class."""
+    of_bin, gap = _binned_gaps(targets, scores)
+    moments = np.column_stack([of_bin * gap[:, None], np.ones(len(gap))])
+    return additive(moments, cluster, n_clusters, lambda sums: np.abs(sums[:-1]).sum(axis=0) / sums[-1])
+
+
+def _no_pair(targets: NDArray[Any], scores: FloatArray) -> str:
+    of_bin, _ = _binned_gaps(targets, scores)
+    return "" if of_bin.sum(axis=0).max() > 1 else "no bin of confidence has two examples"
+
+
+@metric(
+    "ece_debiased",
+    label="CE², debiased",
+    better="lower",
+    needs="probabilities",
+    must_vary="never",
+    no_value=_no_pair,
+    definition=f"squared calibration error of the top class over {N_BINS} equal-width bins, less what chance adds to "
+    "it (Kumar et al. 2019): 0 on average where probabilities are right, so that it may be a little below; bins of one "
+    "example do not count",
+)
+def ece_debiased(targets: NDArray[Any], scores: FloatArray, cluster: IntArray, n_clusters: int) -> Kernel:
+    """Return the kernel of the squared calibration error of the top class without its bias.
+
+    The square of a bin's mean gap is too large by the variance of that mean. There is no root: it would bring the bias
+    back, and has no slope at 0 for a jackknife.
+    """
+    of_bin, gap = _binned_gaps(targets, scores)
+    moments = np.column_stack([of_bin, of_bin * gap[:, None], of_bin * gap[:, None] ** 2])
+
+    def finish(sums: FloatArray) -> FloatArray:
+        n, total, squares = sums.reshape(3, N_BINS, -1)
+        counts = n > 1.5  # of whole draws of examples
+        mean_gap = total / n
+        chance = (squares / n - mean_gap**2) / (n - 1)
+        value: FloatArray = np.where(counts, n * (mean_gap**2 - chance), 0.0).sum(axis=0)
+        weight: FloatArray = np.where(counts, n, 0.0).sum(axis=0)
+        return value / weight
+
+    return additive(moments, cluster, n_clusters, finish)
+
+
+def _binned_gaps(targets: NDArray[Any], scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the bin of each example's confidence, one-hot (n, bins), and how much more often than that it is right."""
     confidence = scores.max(axis=1)
     bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
-    gap = (scores.argmax(axis=1) == targets) - confidence
-    moments = np.column_stack([np.eye(N_BINS)[bins] * gap[:, None], np.ones(len(gap))])
-    return additive(moments, cluster, n_clusters, lambda sums: np.abs(sums[:-1]).sum(axis=0) / sums[-1])
+    of_bin: FloatArray = np.eye(N_BINS)[bins]
+    return of_bin, (scores.argmax(axis=1) == targets) - confidence
 
 
 @metric(

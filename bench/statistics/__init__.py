@@ -18,6 +18,7 @@ from .examples import aligned, flag_collapsed, scored_mask
 from .intervals import UNSCALED, estimate, estimate_of
 from .jackknife import Groups, Jackknife, groups_of, jackknife
 from .ranks import cliques, critical_difference, friedman_p, may_be_best, rank_intervals, ranks_in_tasks, surely_better
+from .strata import with_derived
 from .values import point_value, unanswerable
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "swap_p",
     "unanswerable",
     "unlike_clusters",
+    "with_derived",
 ]

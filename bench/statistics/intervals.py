@@ -8,11 +8,14 @@ correlation, with the degrees of freedom of as many clusters as are effective (S
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..metrics import Expression, parse
 from ..results import Coarser, Estimate, Predictions
+from ..types import IntArray
 from .jackknife import Groups, Jackknife, effective, error_of, freedom, groups_of, jackknife, seed_error
 from .values import point_value, remark
 
@@ -140,18 +143,31 @@ def too_few(predictions: Predictions, expression: Expression, groups: Groups) ->
 
 
 def rarer_class(predictions: Predictions, expression: Expression, groups: Groups) -> str:
-    """Return why the rarer class allows no interval of a metric that contrasts classes, '' where it does."""
+    """Return why the rarer class allows no interval of a metric that contrasts classes, '' where it does.
+
+    In a mean over labels that is the rarer value of each label that counts in it.
+    """
     metric, covered = expression.metric, groups.cluster >= 0
-    classes = predictions.targets.ndim == 1 and metric.needs in ("ranking", "classes")
-    if not classes or metric.must_vary == "never":
+    if metric.needs not in ("ranking", "classes") or metric.must_vary == "never":
         return ""
-    present, counts = np.unique(predictions.targets[covered], return_counts=True)
-    if metric.needs != "ranking" and len(present) > 2:
-        return ""
+    targets, cluster = predictions.targets[covered], groups.cluster[covered]
+    if targets.ndim == 1:
+        if metric.needs == "classes" and len(np.unique(targets)) > 2:
+            return ""
+        return _too_rare(targets, cluster, "")
+    labels = np.flatnonzero(targets.min(axis=0) < targets.max(axis=0))
+    faults = [reason for j in labels if (reason := _too_rare(targets[:, j], cluster, f" of label {j}"))]
+    more = f", and {len(faults) - 1} more of {len(labels)} labels are as rare" if len(faults) > 1 else ""
+    return faults[0] + more if faults else ""
+
+
+def _too_rare(targets: NDArray[Any], cluster: IntArray, of: str) -> str:
+    """Return why the rarest of the classes that are present allows no interval, '' where it does."""
+    present, counts = np.unique(targets, return_counts=True)
     rarest = present[counts.argmin()]
     if counts.min() < MIN_RARER:
-        return f"no interval: {counts.min()} examples of class {int(rarest)}, {MIN_RARER} are needed"
-    of_class = np.bincount(groups.cluster[covered][predictions.targets[covered] == rarest])
+        return f"no interval: {counts.min()} examples of class {int(rarest)}{of}, {MIN_RARER} are needed"
+    of_class = np.bincount(cluster[targets == rarest])
     if (n := effective(of_class[of_class > 0])) < MIN_EFFECTIVE:
-        return f"no interval: the clusters with class {int(rarest)} count as {n:.1f}; {MIN_EFFECTIVE} are needed"
+        return f"no interval: the clusters with class {int(rarest)}{of} count as {n:.1f}; {MIN_EFFECTIVE} are needed"
     return ""

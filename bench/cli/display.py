@@ -38,7 +38,7 @@ from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
 from ..run import Outcome, Result
-from ..selftest import Claim
+from ..selftest import TOPICS, Claim
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -298,15 +298,21 @@ def print_gate(entries: Sequence[GateEntry], margin: float) -> None:
 
 
 def print_claims(claims: Sequence[Claim]) -> None:
-    """Print what was claimed, in which setting, the rate that was found and the one that was expected."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("Claim", "Setting", "Rate", "Expected", "Times", ""):
-        table.add_column(name, justify="right" if name in ("Rate", "Times") else "left")
-    for c in claims:
-        rate = "–" if c.found is None else f"{c.found:.1%}"
-        expected = f"at most {c.high:.0%}" if c.low == 0 else f"{c.low:.0%} to {c.high:.0%}"
-        table.add_row(c.about, c.setting, rate, expected, f"{c.n:,}", "" if c.holds else "[bold red]does not hold")
-    Console().print(table)
+    """Print by topic what was claimed, in which setting, the rate that was found and the one that was expected."""
+    console = Console()
+    for topic, title in TOPICS.items():
+        of = [c for c in claims if c.topic == topic]
+        if not of:
+            continue
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
+        beside = ("Bootstrap",) if topic == "power" else ()
+        for name in ("Claim", "Setting", "Rate", *beside, "Expected", "Times", ""):
+            table.add_column(name, justify="right" if name in ("Rate", "Times", *beside) else "left")
+        for c in of:
+            by = ("" if c.beside is None else f"{100 * c.beside:.1f} %",) if beside else ()
+            wrong = "" if c.holds else "[bold red]does not hold"
+            table.add_row(c.about, c.setting, c.rate, *by, c.expected, f"{c.n:,}", wrong)
+        console.print(table)
 
 
 def print_cache(folder: Path, kinds: Sequence[KindUse], entries: Sequence[Entry]) -> None:

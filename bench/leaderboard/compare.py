@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -136,32 +136,17 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
     d = difference_of(a, b, column.metric, shared.ids, reason=withheld)
     gain = d if sign > 0 else replace(d, value=-d.value, low=_minus(d.high), high=_minus(d.low))
     pair = Paired(column.name, column.task, column.whole or column.task, column.metric, first, second, gain)
-    if gain.se is None or gain.df is None:
+    if not gain.parts:
         return pair
-    tail = _tail(gain)
-    pair = replace(pair, confidence=1 - tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
+    pair = replace(pair, confidence=1 - gain.tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
     if margin is not None and not is_preliminary(a, b):
-        below, above = tail(-margin), 1 - tail(margin)
+        below, above = gain.tail(-margin), 1 - gain.tail(margin)
         pair = replace(pair, p_inferior=below, p_unlike=max(below, above))
     return pair
 
 
 def _minus(value: float | None) -> float | None:
     return None if value is None else -value
-
-
-def _tail(gain: Difference) -> Callable[[float], float]:
-    """Return the one-sided p-value of the gain being no more than a value, by that value."""
-    from scipy.special import stdtr
-
-    error, df = gain.se or 0.0, gain.df
-
-    def tail(value: float) -> float:
-        if not error:
-            return 0.5 if gain.value == value else float(gain.value < value)
-        return float(stdtr(df, (value - gain.value) / error))
-
-    return tail
 
 
 def _judged(pairs: Sequence[Paired]) -> list[Paired]:

@@ -53,6 +53,8 @@ _TRAINING: tuple[tuple[str, World], ...] = (
     ("600 examples, 3 trainings", World(600, 400, uneven=0.3, training=0.1, seeds=3)),
     ("7,000 examples, 5 trainings", World(7000, 1700, uneven=0.3, training=0.2, seeds=5)),
     ("7,000 examples, 3 trainings", World(7000, 1700, uneven=0.3, training=0.2, seeds=3)),
+    ("7,000 examples, 5 trainings that vary less", World(7000, 1700, uneven=0.3, training=0.05, seeds=5)),
+    ("7,000 examples, 3 trainings that vary less", World(7000, 1700, uneven=0.3, training=0.05, seeds=3)),
     ("40 clusters, no noise of training", World(1000, 40)),
 )
 _POWER = World(2000, 400, uneven=0.3)

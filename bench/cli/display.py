@@ -38,7 +38,6 @@ from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
 from ..run import Outcome, Result
-from ..selftest import TOPICS, Claim
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -295,24 +294,6 @@ def print_gate(entries: Sequence[GateEntry], margin: float) -> None:
     console.print(table)
     bad = sum(e.status != "passed" for e in entries)
     console.print(f"{len(entries) - bad} of {len(entries)} pass at a margin of {margin:g}")
-
-
-def print_claims(claims: Sequence[Claim]) -> None:
-    """Print by topic what was claimed, in which setting, the rate that was found and the one that was expected."""
-    console = Console()
-    for topic, title in TOPICS.items():
-        of = [c for c in claims if c.topic == topic]
-        if not of:
-            continue
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
-        beside = ("Bootstrap",) if topic == "power" else ()
-        for name in ("Claim", "Setting", "Rate", *beside, "Expected", "Times", ""):
-            table.add_column(name, justify="right" if name in ("Rate", "Times", *beside) else "left")
-        for c in of:
-            by = ("" if c.beside is None else f"{100 * c.beside:.1f} %",) if beside else ()
-            wrong = "" if c.holds else "[bold red]does not hold"
-            table.add_row(c.about, c.setting, c.rate, *by, c.expected, f"{c.n:,}", wrong)
-        console.print(table)
 
 
 def print_cache(folder: Path, kinds: Sequence[KindUse], entries: Sequence[Entry]) -> None:

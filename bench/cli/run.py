@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from .options import (
     as_folder,
     data_dir_option,
@@ -263,17 +263,42 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
 @click.command()
 @click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
 @click.option("--out", type=click.Path(), callback=as_folder, help="Where to write the files.  [default: RESULTS]")
+@click.option(
+    "--check-intervals", is_flag=True, help="Set each interval beside that of 10,000 draws of clusters: intervals.csv."
+)
 @json_option
 @quiet_option
-def leaderboard(results: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
+def leaderboard(results: Path, out: Path | None, check_intervals: bool, as_json: bool, quiet: bool) -> None:
     """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and .png.
 
     \b
     Examples:
       baserate leaderboard results/
       baserate leaderboard results/ --out published/
+      baserate leaderboard results/ --check-intervals
     """
     _tabulate(results, out or results, as_json=as_json, quiet=quiet)
+    if check_intervals:
+        _check_intervals(results, out or results, quiet=as_json or quiet)
+
+
+def _check_intervals(results: Path, out: Path, *, quiet: bool) -> None:
+    from ..files import write_whole
+    from ..leaderboard.cross_check import check_intervals, to_csv
+    from ..records import read_records
+    from .display import activity_display
+    from .proof import print_checked
+
+    with activity_display(quiet=quiet):
+        checked = check_intervals(read_records(results))
+    file = out / "intervals.csv"
+    try:
+        write_whole(file, to_csv(checked))
+    except OSError as error:
+        raise DataError(f"cannot write {file}: {error.strerror}; choose another folder") from error
+    if not quiet:
+        print_checked(checked)
+        click.echo(f"wrote {file}")
 
 
 @click.command()

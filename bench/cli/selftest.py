@@ -29,7 +29,8 @@ def selftest(full: bool, out: Path | None, workers: int | None, as_json: bool) -
     """
     from ..selftest import every_claim, write_report
     from ..selftest.page import to_json
-    from .display import activity_display, print_claims
+    from .display import activity_display
+    from .proof import print_claims
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with activity_display(quiet=as_json):

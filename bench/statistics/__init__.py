@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bootstrap import replicates
+from .bootstrap import N_RESAMPLES, replicates
 from .comparison import Difference, difference, holm, swap_p
 from .examples import aligned, flag_collapsed, scored_mask
 from .intervals import UNSCALED, estimate, estimate_of
@@ -10,6 +10,7 @@ from .jackknife import Groups, Jackknife, groups_of, jackknife
 from .values import point_value, unanswerable
 
 __all__ = [
+    "N_RESAMPLES",
     "UNSCALED",
     "Difference",
     "Groups",

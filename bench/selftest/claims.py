@@ -16,7 +16,7 @@ from .worlds import World
 
 Job = Callable[[], list[Claim]]
 
-FULL, SHORT = 2000, 200
+FULL, SHORT = 1000, 200
 _CLASSES = ("auroc", "auprc", "mcc", "accuracy")
 _VALUES = ("spearman",)
 
@@ -66,7 +66,7 @@ _PERMUTED = {"auroc": 0.5, "mcc": 0.0, "spearman": 0.0}
 def jobs(*, full: bool) -> list[Job]:
     """Return what simulates the claims, each several of one topic: `FULL` times or `SHORT` times."""
     n = FULL if full else SHORT
-    audits, orders = (20, 50) if full else (1, 10)
+    audits, orders = (10, 50) if full else (1, 10)
     return [
         *(partial(coverage, name, world, _CLASSES, *bounds, n) for name, world, bounds in _COVERAGE),
         *(partial(coverage, name, world, _VALUES, *bounds, n) for name, world, bounds in _MEASURED),

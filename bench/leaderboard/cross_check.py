@@ -88,9 +88,7 @@ def _judged(base: Checked, e: Estimate, drawn: FloatArray) -> Checked:
     ratio = float(known.std() / e.se_test) if e.se_test and e.se_test > _ROUNDING else None
     base = replace(base, bootstrap_low=float(low), bootstrap_high=float(high), ratio=ratio)
     if ratio is None:
-        return replace(
-            base, reason="the test set has no part in the error: no draw of it has another value"
-        )
+        return replace(base, reason="the test set has no part in the error: no draw of it has another value")
     if base.n_effective < MIN_EFFECTIVE:
         return replace(base, reason=f"{base.n_effective:.1f} effective clusters, {MIN_EFFECTIVE} are needed to judge")
     return replace(base, agrees=AGREE[0] <= ratio <= AGREE[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from baserate.selftest import faults, order, rates
 from baserate.selftest.claim import TOPICS, Claim
 from baserate.selftest.claims import every_claim, jobs
 from baserate.selftest.faults import CLEAN, LEAKS, SHORTCUTS, SORTED, clean, planted
-from baserate.selftest.figures import wilson
+from baserate.selftest.figures import FIGURES, wilson
 from baserate.selftest.order import CHANGES, unchanged
 from baserate.selftest.page import from_json, to_json, write_report
 from baserate.selftest.rates import coverage, equal_methods, permuted, power, withheld
@@ -177,3 +178,10 @@ def test_the_command_fails_where_a_claim_does_not_hold(monkeypatch: pytest.Monke
         shown = CliRunner().invoke(cli, ["selftest", "--out", str(tmp_path)], standalone_mode=False)
         assert shown.return_value == code and (tmp_path / "report.html").exists() and "report.html" in shown.output
         assert ("does not hold" in " ".join(shown.output.split())) is bool(code)
+
+
+def test_the_tables_of_the_proof_are_those_of_its_rates() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    page = runpy.run_path(str(docs / "write_proof_page.py"))["page"]()
+    assert (docs / "statistics.md").read_text(encoding="utf-8") == page, "run: python docs/write_proof_page.py"
+    assert all((docs / "figures" / "proof" / f"{name}.svg").exists() for name in FIGURES)

@@ -11,7 +11,7 @@ from .options import as_folder, json_option
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Simulate each rate 2,000 times, not 200: ten times as long.")
+@click.option("--full", is_flag=True, help="Simulate each rate 1,000 times, not 200: six times as long.")
 @click.option("--out", type=click.Path(), callback=as_folder, help="Write report.html, report.json and pictures here.")
 @click.option("--workers", type=click.IntRange(min=1), help="Simulate in N processes.  [default: a core each]")
 @json_option

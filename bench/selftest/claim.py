@@ -54,6 +54,8 @@ class Claim:
         """The bounds in words."""
         if self.low == self.high:
             return "always" if self.low == 1 else f"{100 * self.low:.0f} %"
+        if (self.low, self.high) == (0, 1):
+            return "any"
         if self.low == 0:
             return f"at most {100 * self.high:.0f} %"
         if self.high == 1:

@@ -36,7 +36,7 @@ def page() -> str:
 
 
 def _by_metric(claims: Sequence[Claim]) -> Iterator[str]:
-    """Yield a line a setting and a column a metric; `about` names the metric, and what is asked of it if not coverage."""
+    """Yield a line a setting, a column a metric; `about` is the metric, and what is asked of it if not coverage."""
     metrics = list(dict.fromkeys(c.about for c in claims if "," not in c.about))
     yield f"| setting | {' | '.join(metrics)} | expected |"
     yield "|:--|" + "--:|" * len(metrics) + ":--|"

@@ -26,7 +26,7 @@ _ALL_SWAPS, _BLOCK, _ENOUGH = 12, 250, 25
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher one model scores than another, with the interval and p-value of its t; None where withheld.
+    """How much higher one model scores than another, with its interval and p-value; None where withheld.
 
     `se_test` is the standard error over test sets, `se_seed` that over trainings, and `parts` has each standard error
     with its degrees of freedom.

@@ -43,8 +43,8 @@ SHORTCUTS: dict[str, Change] = {
     "GC of one class 4 points higher": _rich,
     "one class longer by 1 SD": _long,
     "an adapter ends one class": lambda s, y, rng: s[: -len(_ADAPTER)] + _ADAPTER if y else s,
-    "an adapter ends half of one class": lambda s, y, rng: (
-        s[: -len(_ADAPTER)] + _ADAPTER if y and rng.random() < 0.5 else s
+    "an adapter ends three quarters of one class": lambda s, y, rng: (
+        s[: -len(_ADAPTER)] + _ADAPTER if y and rng.random() < 0.75 else s
     ),
     "a restriction site begins one class": lambda s, y, rng: "GATC" + s[4:] if y else s,
     "the first base of one class": lambda s, y, rng: "G" + s[1:] if y else s,

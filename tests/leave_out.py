@@ -32,8 +32,14 @@ def difference_by_hand(a: Predictions, b: Predictions, metric: str) -> tuple[flo
     sizes = np.array([(a.clusters.astype(str) == name).sum() for name in names])
     df = min(sizes.sum() ** 2 / (sizes**2).sum() - 1, 2 * squares.sum() ** 2 / (squares**2).sum())
     test, seed = (g - 1) / g * squares.sum(), every.var(ddof=1) / len(every) if len(every) > 1 else 0.0
-    both = (test + seed) ** 2 / (test**2 / df + (seed**2 / (len(every) - 1) if seed else 0.0))
-    error = np.sqrt(test + seed)
-    t = stats.t.isf(0.025, both)
-    p = 2 * stats.t.sf(abs(every.mean()) / error, both)
-    return float(every.mean()), float(every.mean() - t * error), float(every.mean() + t * error), float(p)
+    parts = [(test, df), *([(seed, len(every) - 1)] if seed else [])]
+
+    def half(alpha: float) -> float:
+        return float(np.sqrt(sum(stats.t.isf(alpha / 2, freedom) ** 2 * variance for variance, freedom in parts)))
+
+    low, high = 1e-300, 1.0  # the alpha at which the half width is the difference, halving what is left
+    for _ in range(80):
+        middle = float(np.sqrt(low * high))
+        low, high = (middle, high) if half(middle) > abs(every.mean()) else (low, middle)
+    t = half(0.05)
+    return float(every.mean()), float(every.mean() - t), float(every.mean() + t), high

@@ -132,12 +132,12 @@ def test_wrong_metric_and_wrong_stratum_are_the_callers_mistake():
         estimate(predictions(), "mcc:species=humans")
 
 
-def test_paired_difference_is_narrower_than_the_two_intervals():
+def test_paired_difference_has_a_smaller_error_than_its_two_scores():
     a, b = predictions(1.5), predictions(0.8)
     d = difference(a, b, "auroc")
     ea, eb = estimate(a, "auroc"), estimate(b, "auroc")
     assert d.low > 0 and d.p < 0.05
-    assert d.high - d.low < 0.7 * ((ea.high - ea.low) + (eb.high - eb.low))
+    assert d.se_test < 0.7 * (ea.se_test + eb.se_test)
 
 
 def test_a_model_is_no_better_than_itself():

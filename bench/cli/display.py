@@ -38,7 +38,6 @@ from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
 from ..run import Outcome, Result
-from ..selftest import Claim
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -296,18 +295,6 @@ def print_gate(entries: Sequence[GateEntry], margin: float | None) -> None:
     bad = sum(e.status != "passed" for e in entries)
     at = "the margins of their cards" if margin is None else f"a margin of {margin:g}"
     console.print(f"{len(entries) - bad} of {len(entries)} pass at {at}")
-
-
-def print_claims(claims: Sequence[Claim]) -> None:
-    """Print what was claimed, in which setting, the rate that was found and the one that was expected."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("Claim", "Setting", "Rate", "Expected", "Times", ""):
-        table.add_column(name, justify="right" if name in ("Rate", "Times") else "left")
-    for c in claims:
-        rate = "–" if c.found is None else f"{c.found:.1%}"
-        expected = f"at most {c.high:.0%}" if c.low == 0 else f"{c.low:.0%} to {c.high:.0%}"
-        table.add_row(c.about, c.setting, rate, expected, f"{c.n:,}", "" if c.holds else "[bold red]does not hold")
-    Console().print(table)
 
 
 def print_cache(folder: Path, kinds: Sequence[KindUse], entries: Sequence[Entry]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from .options import (
     as_folder,
     data_dir_option,
@@ -299,10 +299,19 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
     metavar="COLUMN",
     help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
 )
+@click.option(
+    "--check-intervals", is_flag=True, help="Set each interval beside that of 10,000 draws of clusters: intervals.csv."
+)
 @json_option
 @quiet_option
 def leaderboard(
-    results: Path, out: Path | None, baseline: str, strata: tuple[str, ...], as_json: bool, quiet: bool
+    results: Path,
+    out: Path | None,
+    baseline: str,
+    strata: tuple[str, ...],
+    check_intervals: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and plots.
 
@@ -311,8 +320,30 @@ def leaderboard(
       baserate leaderboard results/
       baserate leaderboard results/ --out published/ --baseline kmer_logreg
       baserate leaderboard results/ --strata gc --strata species
+      baserate leaderboard results/ --check-intervals
     """
     _tabulate(results, out or results, as_json=as_json, quiet=quiet, baseline=baseline, strata=strata)
+    if check_intervals:
+        _check_intervals(results, out or results, quiet=as_json or quiet)
+
+
+def _check_intervals(results: Path, out: Path, *, quiet: bool) -> None:
+    from ..files import write_whole
+    from ..leaderboard.cross_check import check_intervals, to_csv
+    from ..records import read_records
+    from .display import activity_display
+    from .proof import print_checked
+
+    with activity_display(quiet=quiet):
+        checked = check_intervals(read_records(results))
+    file = out / "intervals.csv"
+    try:
+        write_whole(file, to_csv(checked))
+    except OSError as error:
+        raise DataError(f"cannot write {file}: {error.strerror}; choose another folder") from error
+    if not quiet:
+        print_checked(checked)
+        click.echo(f"wrote {file}")
 
 
 @click.command()

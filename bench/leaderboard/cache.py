@@ -103,8 +103,9 @@ def write_jackknife(file: Path, made: Jackknife) -> None:
 def read_differences(file: Path) -> list[Difference] | None:
     """Return the differences, None where there is no whole file of them."""
     try:
-        return [Difference(**value) for value in json.loads(file.read_bytes())]
-    except (OSError, ValueError, TypeError):
+        known = json.loads(file.read_bytes())
+        return [Difference(**{**d, "parts": tuple(map(tuple, d["parts"]))}) for d in known]
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,12 +144,11 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
     margin = margin_of(a, b) if margin is None else margin
     whole = column.whole or column.task
     pair = Paired(column.name, column.task, whole, column.metric, first, second, gain, margin=margin)
-    if gain.se is None or gain.df is None:
+    if not gain.parts:
         return pair
-    tail = _tail(gain)
-    pair = replace(pair, confidence=1 - tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
+    pair = replace(pair, confidence=1 - gain.tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
     if margin is not None and not is_preliminary(a, b):
-        below, above = tail(-margin), 1 - tail(margin)
+        below, above = gain.tail(-margin), 1 - gain.tail(margin)
         pair = replace(pair, p_inferior=below, p_unlike=max(below, above))
     return pair
 
@@ -157,20 +156,6 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
 def margin_of(*records: Record) -> float | None:
     """Return the margin on the cards of the records' task, the smallest where they differ; None where none has one."""
     return min((float(r.task["margin"]) for r in records if r.task.get("margin")), default=None)
-
-
-def _tail(gain: Difference) -> Callable[[float], float]:
-    """Return the one-sided p-value of the gain being no more than a value, by that value."""
-    from scipy.special import stdtr
-
-    error, df = gain.se or 0.0, gain.df
-
-    def tail(value: float) -> float:
-        if not error:
-            return 0.5 if gain.value == value else float(gain.value < value)
-        return float(stdtr(df, (value - gain.value) / error))
-
-    return tail
 
 
 def _judged(pairs: Sequence[Paired]) -> list[Paired]:

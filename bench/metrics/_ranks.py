@@ -14,18 +14,41 @@ from ..types import FloatArray, IntArray
 
 
 @compiled
-def pairs_won(counts: FloatArray, cluster: IntArray, positive: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Return how many pairs of a positive and an earlier negative example each draw has, and how many pairs in all."""
-    won, positives, negatives = np.zeros((3, counts.shape[1]))
+def pairs_won(
+    counts: FloatArray, cluster: IntArray, positive: NDArray[np.bool_], run: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return twice how many pairs each draw has of a positive and a lower negative example, ties half; and all pairs.
+
+    `run` (n,) numbers the runs of equal scores, in ascending order.
+    """
+    won, positives, negatives, tied_positives, tied_negatives = np.zeros((5, counts.shape[1]))
+    alone = True
     for i in range(len(cluster)):
         weights = counts[cluster[i]]
+        ends = i + 1 == len(cluster) or run[i + 1] != run[i]
+        if alone and ends:  # nothing is tied, which is so of most scores
+            if positive[i]:
+                for d in range(len(weights)):
+                    won[d] += 2 * weights[d] * negatives[d]
+                    positives[d] += weights[d]
+            else:
+                for d in range(len(weights)):
+                    negatives[d] += weights[d]
+            continue
         if positive[i]:
             for d in range(len(weights)):
-                won[d] += weights[d] * negatives[d]
-                positives[d] += weights[d]
+                tied_positives[d] += weights[d]
         else:
             for d in range(len(weights)):
-                negatives[d] += weights[d]
+                tied_negatives[d] += weights[d]
+        alone = ends
+        if ends:
+            for d in range(len(weights)):
+                won[d] += tied_positives[d] * (2 * negatives[d] + tied_negatives[d])
+                positives[d] += tied_positives[d]
+                negatives[d] += tied_negatives[d]
+                tied_positives[d] = 0.0
+                tied_negatives[d] = 0.0
     return won, positives * negatives
 
 
@@ -41,18 +64,20 @@ def average_precision(
     any_hits = False
     for i in range(len(cluster)):
         weights = counts[cluster[i]]
-        for d in range(len(weights)):
-            called[d] += weights[d]
         if positive[i]:
             any_hits = True
             for d in range(len(weights)):
+                called[d] += weights[d]
                 hits[d] += weights[d]
-        if any_hits and (i + 1 == len(cluster) or run[i + 1] != run[i]):
+        else:
             for d in range(len(weights)):
-                if hits[d] > 0:
-                    right[d] += hits[d]
-                    total[d] += hits[d] * (right[d] / called[d])
-                    hits[d] = 0.0
+                called[d] += weights[d]
+        if any_hits and (i + 1 == len(cluster) or run[i + 1] != run[i]):
+            # Without a branch: a draw that has none of these examples adds 0.
+            for d in range(len(weights)):
+                right[d] += hits[d]
+                total[d] += hits[d] * (right[d] / max(called[d], 1.0))
+                hits[d] = 0.0
             any_hits = False
     return total, right, called
 
@@ -69,25 +94,46 @@ def rank_moments(
     n, draws = len(cluster_x), counts.shape[1]
     total, xx, yy, xy, own, products = np.zeros((6, draws))
     ranks = np.empty((run_y[-1] + 1, draws))
+    alone = True
     for i in range(n):
         weights = counts[cluster_y[i]]
+        ends = i + 1 == n or run_y[i + 1] != run_y[i]
+        to = ranks[run_y[i]]
+        if alone and ends:
+            for d in range(draws):
+                rank = total[d] + 0.5 * weights[d]
+                to[d] = rank
+                yy[d] += weights[d] * rank * rank
+                total[d] += weights[d]
+            continue
         for d in range(draws):
             own[d] += weights[d]
-        if i + 1 == n or run_y[i + 1] != run_y[i]:
+        alone = ends
+        if ends:
             for d in range(draws):
                 rank = total[d] + 0.5 * own[d]
-                ranks[run_y[i], d] = rank
+                to[d] = rank
                 yy[d] += own[d] * rank * rank
                 total[d] += own[d]
                 own[d] = 0.0
     total[:] = 0.0
+    alone = True
     for i in range(n):
         weights = counts[cluster_x[i]]
+        ends = i + 1 == n or run_x[i + 1] != run_x[i]
         rank_y = ranks[y_at_x[i]]
+        if alone and ends:
+            for d in range(draws):
+                rank = total[d] + 0.5 * weights[d]
+                xx[d] += weights[d] * rank * rank
+                xy[d] += weights[d] * rank_y[d] * rank
+                total[d] += weights[d]
+            continue
         for d in range(draws):
             own[d] += weights[d]
             products[d] += weights[d] * rank_y[d]
-        if i + 1 == n or run_x[i + 1] != run_x[i]:
+        alone = ends
+        if ends:
             for d in range(draws):
                 rank = total[d] + 0.5 * own[d]
                 xx[d] += own[d] * rank * rank

@@ -62,13 +62,12 @@ def auroc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kerne
     """Return the kernel of the area under the ROC curve of `score` (n,) for `positive` (n,)."""
     from ._ranks import pairs_won
 
-    # Ties count half: the mean over negatives last among equal scores, and first.
-    orders = [np.lexsort((last, score)) for last in (~positive, positive)]
-    examples = [(cluster[order], positive[order]) for order in orders]
+    order = np.argsort(score, kind="stable")
+    examples = cluster[order], positive[order], runs(score[order])
 
     def kernel(counts: FloatArray) -> FloatArray:
-        won, pairs = np.mean([pairs_won(counts, *sorted_examples) for sorted_examples in examples], axis=0)
-        return np.where(pairs > 0, won / np.where(pairs > 0, pairs, 1.0), np.nan)
+        won, pairs = pairs_won(counts, *examples)
+        return np.where(pairs > 0, won / np.where(pairs > 0, 2 * pairs, 1.0), np.nan)
 
     return kernel
 

@@ -1,7 +1,9 @@
-"""Whether intervals and verdicts hold what they say, by simulation of test sets and trainings whose truth is known."""
+"""Whether intervals and verdicts hold what they say, and the audit finds what is planted, by simulation."""
 
 from __future__ import annotations
 
-from .claims import Claim, every_claim
+from .claim import TOPICS, Claim
+from .claims import every_claim
+from .page import write_report
 
-__all__ = ["Claim", "every_claim"]
+__all__ = ["TOPICS", "Claim", "every_claim", "write_report"]

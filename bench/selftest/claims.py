@@ -1,121 +1,124 @@
-"""What is claimed of intervals and verdicts, and how often it holds in simulated worlds."""
+"""Every claim, by what it is simulated in; they are independent, and so run on several cores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
-import numpy as np
-
-from ..metrics import parse
 from ..progress import activity
-from ..results import Predictions
-from ..statistics import difference, estimate, groups_of, holm, jackknife
+from .claim import TOPICS, Claim
+from .faults import CLEAN, LEAKS, SHORTCUTS, SORTED, clean, planted
+from .order import CHANGES, unchanged
+from .rates import coverage, equal_methods, permuted, power, withheld
 from .worlds import World
 
-FULL, SHORT = 2000, 200
-_METRICS = ("auroc", "auprc", "mcc", "accuracy")
-_CHANCE = 2.6
-"""The standard errors of a simulated rate by which it may miss its bounds."""
+Job = Callable[[], list[Claim]]
 
-_COVERAGE: tuple[tuple[str, World, float, float], ...] = (
-    ("400 clusters", World(2000, 400, uneven=1.0), 0.93, 0.97),
-    ("every example a cluster", World(600, 600, uneven=0.0), 0.93, 0.97),
-    ("47 uneven clusters", World(1000, 47), 0.93, 0.97),
-    ("20 clusters", World(600, 20, uneven=0.2), 0.93, 0.97),
-    ("a class of 10 %, 100 clusters", World(2000, 100, uneven=0.8, prevalence=0.1), 0.93, 0.97),
-    ("five trainings that vary, 400 clusters", World(2000, 400, training=0.2, seeds=5), 0.93, 0.98),
-    ("12 clusters", World(600, 12, uneven=0.2), 0.90, 0.98),
-    ("near perfect, 40 clusters", World(600, 40, skill=2.6), 0.90, 0.99),
+FULL, SHORT = 1000, 200
+_CLASSES = ("auroc", "auprc", "mcc", "accuracy")
+_VALUES = ("spearman",)
+
+_USUAL, _FEW = (0.93, 0.97), (0.90, 0.98)
+_COVERAGE: tuple[tuple[str, World, tuple[float, float]], ...] = (
+    ("400 clusters", World(2000, 400, uneven=1.0), _USUAL),
+    ("every example a cluster", World(600, 600, uneven=0.0), _USUAL),
+    ("200 examples, each a cluster", World(200, 200, uneven=0.0), _USUAL),
+    ("100 uneven clusters", World(1000, 100, uneven=1.0), _USUAL),
+    ("47 uneven clusters", World(1000, 47), _USUAL),
+    ("20 clusters", World(600, 20, uneven=0.2), _USUAL),
+    ("a class of 10 %, 100 clusters", World(2000, 100, uneven=0.8, prevalence=0.1), _USUAL),
+    ("no skill, 100 clusters", World(1000, 100, skill=0.0), _USUAL),
+    ("5 trainings that vary, 400 clusters", World(2000, 400, training=0.2, seeds=5), _USUAL),
+    ("3 trainings that vary, 400 clusters", World(2000, 400, training=0.2, seeds=3), _USUAL),
+    ("12 clusters", World(600, 12, uneven=0.2), _FEW),
+    ("12 clusters of one size and balance", World(600, 12, uneven=0.0, alike=0.05), _FEW),
+    ("near perfect, 40 clusters", World(600, 40, skill=2.6), _FEW),
+    ("near perfect, 400 clusters", World(2000, 400, skill=2.6), _FEW),
 )
+_MEASURED: tuple[tuple[str, World, tuple[float, float]], ...] = (
+    ("400 clusters", World(2000, 400, uneven=1.0, measured=True), _USUAL),
+    ("every example a cluster", World(600, 600, uneven=0.0, measured=True), _USUAL),
+    ("47 uneven clusters", World(1000, 47, measured=True), _USUAL),
+    ("20 clusters", World(600, 20, uneven=0.2, measured=True), _USUAL),
+    ("no skill, 100 clusters", World(1000, 100, skill=0.0, measured=True), _USUAL),
+    ("5 trainings that vary, 400 clusters", World(2000, 400, training=0.2, seeds=5, measured=True), _USUAL),
+    ("12 clusters", World(600, 12, uneven=0.2, measured=True), _FEW),
+    ("near perfect, 40 clusters", World(600, 40, skill=6.0, measured=True), _FEW),
+)
+_TOO_FEW = ("8 clusters", World(600, 8, uneven=0.2))
 _TRAINING: tuple[tuple[str, World], ...] = (
-    ("600 examples, 5 seeds", World(600, 400, uneven=0.3, training=0.1, seeds=5)),
-    ("600 examples, 3 seeds", World(600, 400, uneven=0.3, training=0.1, seeds=3)),
-    ("7,000 examples, 5 seeds", World(7000, 1700, uneven=0.3, training=0.2, seeds=5)),
-    ("7,000 examples, 3 seeds", World(7000, 1700, uneven=0.3, training=0.2, seeds=3)),
+    ("600 examples, 5 trainings", World(600, 400, uneven=0.3, training=0.1, seeds=5)),
+    ("600 examples, 3 trainings", World(600, 400, uneven=0.3, training=0.1, seeds=3)),
+    ("7,000 examples, 5 trainings", World(7000, 1700, uneven=0.3, training=0.2, seeds=5)),
+    ("7,000 examples, 3 trainings", World(7000, 1700, uneven=0.3, training=0.2, seeds=3)),
+    ("7,000 examples, 5 trainings that vary less", World(7000, 1700, uneven=0.3, training=0.05, seeds=5)),
+    ("7,000 examples, 3 trainings that vary less", World(7000, 1700, uneven=0.3, training=0.05, seeds=3)),
     ("40 clusters, no noise of training", World(1000, 40)),
 )
+_POWER = World(2000, 400, uneven=0.3)
+_MORE = (0.02, 0.04, 0.08, 0.12, 0.16)
+"""How much higher the skill of the better method is, which finds from a twentieth to nearly all."""
+_PERMUTED = {"auroc": 0.5, "mcc": 0.0, "spearman": 0.0}
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A rate that was simulated `n` times in a `setting`; it must be from `low` to `high`, but for chance.
-
-    `found` is None where nothing could be simulated, which does not hold.
-    """
-
-    about: str
-    setting: str
-    found: float | None
-    n: int
-    low: float
-    high: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the rate is within its bounds, or misses them by no more than 2.6 standard errors."""
-        if self.found is None or not self.n:
-            return False
-        errors = [_CHANCE * np.sqrt(bound * (1 - bound) / self.n) for bound in (self.low, self.high)]
-        return bool(self.low - errors[0] <= self.found <= self.high + errors[1])
-
-
-def every_claim(*, full: bool = False) -> Iterator[Claim]:
-    """Return the claims one after the other as they are simulated: `FULL` times each, or `SHORT` times."""
+def jobs(*, full: bool) -> list[Job]:
+    """Return what simulates the claims, each several of one topic: `FULL` times or `SHORT` times."""
     n = FULL if full else SHORT
-    total = len(_COVERAGE) * len(_METRICS) + 2 * len(_TRAINING) + 1
-    advance = activity("simulating", total)
-    for one in _claims(n):
-        yield one
+    audits, orders = (10, 50) if full else (1, 10)
+    return [
+        *(partial(coverage, name, world, _CLASSES, *bounds, n) for name, world, bounds in _COVERAGE),
+        *(partial(coverage, name, world, _VALUES, *bounds, n) for name, world, bounds in _MEASURED),
+        partial(withheld, *_TOO_FEW, _CLASSES, n // 10),
+        *(partial(equal_methods, name, world, n) for name, world in _TRAINING),
+        *(partial(equal_methods, name, world, n // 2, others=5) for name, world in _TRAINING),
+        *(partial(permuted, metric, chance, n) for metric, chance in _PERMUTED.items()),
+        *(partial(power, "400 clusters", _POWER, metric, more, n) for metric in ("mcc", "auroc") for more in _MORE),
+        *(partial(planted, name, audits) for name in (*LEAKS, *SHORTCUTS, SORTED)),
+        *(partial(clean, name, 5 * audits) for name in CLEAN),
+        *(partial(unchanged, name, orders) for name in CHANGES),
+    ]
+
+
+def every_claim(*, full: bool = False, workers: int = 1, work: Sequence[Job] | None = None) -> list[Claim]:
+    """Return the claims by topic, simulated `FULL` times each, or `SHORT` times, by so many processes.
+
+    The rates do not depend on their number. `work` is what to simulate in place of everything.
+    """
+    work = jobs(full=full) if work is None else work
+    advance = activity("simulating", len(work))
+    made = []
+    for claims in _run(work, workers):
+        made += claims
         advance(1)
+    return sorted(made, key=lambda claim: list(TOPICS).index(claim.topic))
 
 
-def _claims(n: int) -> Iterator[Claim]:
-    for setting, world, low, high in _COVERAGE:
-        for metric in _METRICS:
-            yield coverage(world, metric, n, Claim(f"95 % interval of {metric} covers", setting, None, 0, low, high))
-    for setting, world in _TRAINING:
-        yield equal_methods(world, n, Claim("two equal methods are told apart", setting, None, 0, 0.0, 0.07))
-    for setting, world in _TRAINING:
-        about = "a table of 6 equal methods has a verdict"
-        yield equal_methods(world, n // 2, Claim(about, setting, None, 0, 0.0, 0.06), others=5)
-    yield permuted(n, Claim("AUROC of permuted labels differs from .5", "500 examples", None, 0, 0.0, 0.06))
+def _run(work: Sequence[Job], workers: int) -> Iterator[list[Claim]]:
+    if workers == 1:
+        yield from (job() for job in work)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with _one_thread(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_call, work)
 
 
-def coverage(world: World, metric: str, n: int, claim: Claim) -> Claim:
-    """Return the claim with the share of drawn test sets whose interval covers the truth, of those that have one."""
-    truth, rng = world.truth(metric), np.random.default_rng(1)
-    covered = []
-    for _ in range(n):
-        e = estimate(world.models(rng, [world.skill])[0], metric)
-        if e.low is not None and e.high is not None:
-            covered.append(e.low <= truth <= e.high)
-    return _with_rate(claim, covered)
+def _call(job: Job) -> list[Claim]:
+    return job()
 
 
-def equal_methods(world: World, n: int, claim: Claim, *, others: int = 1) -> Claim:
-    """Return the claim with the share of tables in which a method is told apart (MCC) from one of its equals."""
-    rng, metric, found = np.random.default_rng(2), parse("mcc"), []
-    for _ in range(n):
-        models = world.models(rng, [world.skill] * (1 + others))
-        groups = groups_of(models[0], metric)
-        first, *rest = (jackknife(model, metric, groups) for model in models)
-        ps = [difference(first, other).p for other in rest]
-        found.append(min(holm([1.0 if p is None else p for p in ps])) < 0.05)
-    return _with_rate(claim, found)
-
-
-def permuted(n: int, claim: Claim) -> Claim:
-    """Return the claim with the share of permutations of the labels whose AUROC has an interval without .5."""
-    rng, found = np.random.default_rng(3), []
-    (model,) = World(500, 500, uneven=0.0).models(rng, [1.0])
-    for _ in range(n):
-        shuffled: Predictions = replace(model, targets=rng.permutation(model.targets))
-        e = estimate(shuffled, "auroc")
-        found.append(e.low is not None and e.high is not None and not e.low <= 0.5 <= e.high)
-    return _with_rate(claim, found)
-
-
-def _with_rate(claim: Claim, happened: list[bool]) -> Claim:
-    rate: Callable[[list[bool]], float] = lambda values: float(np.mean(values))  # noqa: E731
-    return replace(claim, found=rate(happened) if happened else None, n=len(happened))
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let processes that start inside the block use one thread each: teams on the same cores slow one another."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before

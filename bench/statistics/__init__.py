@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .bootstrap import replicates
+from .bootstrap import N_RESAMPLES, replicates
 from .comparison import (
     ALPHA,
     FEW_DIFFER,
@@ -24,6 +24,7 @@ from .values import point_value, unanswerable
 __all__ = [
     "ALPHA",
     "FEW_DIFFER",
+    "N_RESAMPLES",
     "UNSCALED",
     "Difference",
     "Groups",

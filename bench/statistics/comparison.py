@@ -13,7 +13,8 @@ from ..results import Predictions
 from ..types import FloatArray, IntArray
 from .examples import scored_mask
 from .intervals import LEVEL
-from .jackknife import Groups, Jackknife, error_of, freedom, seed_error
+from .jackknife import Groups, Jackknife, error_of, seed_error
+from .parts import Part, half_width, p_of
 from .values import kernel_of
 
 ALPHA = 0.05
@@ -27,9 +28,10 @@ _ALL_SWAPS, _BLOCK, _ENOUGH = 12, 250, 25
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher one model scores than another, with the interval and p-value of its t; None where withheld.
+    """How much higher one model scores than another, with its interval and p-value; None where withheld.
 
-    `se_test` is the standard error over test sets, `se_seed` that over trainings, `df` the degrees of freedom of both.
+    `se_test` is the standard error over test sets, `se_seed` that over trainings, and `parts` has each standard error
+    with its degrees of freedom.
     """
 
     value: float
@@ -38,7 +40,7 @@ class Difference:
     p: float | None = None
     se_test: float | None = None
     se_seed: float | None = None
-    df: float | None = None
+    parts: tuple[Part, ...] = ()
     reason: str = ""
 
     @property
@@ -51,6 +53,14 @@ class Difference:
         """The difference the other way round."""
         low, high = (None if limit is None else -limit for limit in (self.high, self.low))
         return replace(self, value=-self.value, low=low, high=high)
+
+    def tail(self, value: float) -> float:
+        """Return the one-sided p-value of the difference being no more than `value`. It must have `parts`."""
+        over = self.value - value
+        if not any(error for error, _ in self.parts):
+            return 0.5 if not over else float(over < 0)
+        half = p_of(self.parts, over) / 2
+        return half if over > 0 else 1 - half
 
 
 def difference(
@@ -69,7 +79,7 @@ def difference(
     metric's `span` may still differ as would show in none of the clusters with a chance of 1 in 40; not if predictions
     are `identical`.
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtrit
 
     value = a.value - b.value
     test, df_test = error_of(a.mean_without - b.mean_without, a.effective)
@@ -79,18 +89,16 @@ def difference(
         unseen = (span[1] - span[0]) * (1 - ((1 - level) / 2) ** (1 / max(a.effective, 1.0)))
         test = unseen / float(stdtrit(df_test, (1 + level) / 2))
     if a.seeds == b.seeds:
-        parts = [(seed_error(a.values - b.values, one_set=a.one_set or b.one_set) ** 2, len(a.seeds) - 1)]
+        trained = [(seed_error(a.values - b.values, one_set=a.one_set or b.one_set), len(a.seeds) - 1)]
     else:
-        parts = [(seed_error(x.values, one_set=x.one_set) ** 2, len(x.seeds) - 1) for x in (a, b)]
-    seed = float(np.sqrt(sum(variance for variance, _ in parts)))
-    df = max(1.0, freedom([(test**2, df_test), *parts]))
-    error = float(np.hypot(test, seed))
-    if error == 0:
+        trained = [(seed_error(x.values, one_set=x.one_set), len(x.seeds) - 1) for x in (a, b)]
+    seed = float(np.sqrt(sum(error**2 for error, _ in trained)))
+    parts = ((test, df_test), *((error, float(df)) for error, df in trained if error))
+    if test == seed == 0:
         p = 1.0 if value == 0 else 0.0
-        return Difference(value, value, value, p, 0.0, 0.0, df_test)
-    margin = float(stdtrit(df, (1 + level) / 2)) * error
-    p = float(2 * stdtr(df, -abs(value) / error))
-    return Difference(value, value - margin, value + margin, p, test, seed, min(df, 1e9))
+        return Difference(value, value, value, p, 0.0, 0.0, parts)
+    margin = half_width(parts, 1 - level)
+    return Difference(value, value - margin, value + margin, p_of(parts, value), test, seed, parts)
 
 
 def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Groups) -> float | None:

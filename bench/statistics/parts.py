@@ -1,0 +1,40 @@
+"""Errors of several independent parts, each with degrees of freedom of its own: their p-value and half width.
+
+The p-value of Satterthwaite's single t is too small where the part with few degrees of freedom is most of the error and
+happens to be estimated low: the sum then has the freedom of the other part. At 5 trainings that vary by three times the
+error of the test set, equal methods have p < .0005 seven times as often as that. The half width used here, the root of
+the sum of squares of the parts' own half widths, is never too narrow, at any level (Banerjee 1960, Sankhya 22:357).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Part = tuple[float, float]
+"""A standard error and its degrees of freedom."""
+
+
+def half_width(parts: Sequence[Part], alpha: float) -> float:
+    """Return the half width of the interval of level 1 - `alpha` of a sum with these errors."""
+    from scipy.special import stdtrit
+
+    return float(np.sqrt(sum((stdtrit(df, alpha / 2) * error) ** 2 for error, df in parts)))
+
+
+def p_of(parts: Sequence[Part], value: float) -> float:
+    """Return the two-sided p-value of a sum with these errors, not all 0: the alpha whose half width is the value's."""
+    from scipy.optimize import brentq
+    from scipy.special import stdtr
+
+    total = float(np.sqrt(sum(error**2 for error, _ in parts)))
+    freedoms = [df for error, df in parts if error]
+    least, most = (float(2 * stdtr(df, -abs(value) / total)) for df in (max(freedoms), min(freedoms)))
+    if most - least <= 1e-6 * most or not least:  # they agree, or vanish
+        return most
+
+    def beyond(log_alpha: float) -> float:
+        return half_width(parts, float(np.exp(log_alpha))) - abs(value)
+
+    return float(np.exp(brentq(beyond, np.log(least) - 1e-7, np.log(most) + 1e-7)))

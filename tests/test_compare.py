@@ -19,7 +19,8 @@ from baserate.leaderboard.gate import gate
 from baserate.plan import SEEDS
 from baserate.records import read_predictions, read_records
 from baserate.results import Estimate
-from baserate.statistics import Difference
+from baserate.statistics import Difference, false_discovery
+from baserate.statistics.parts import half_width
 
 from .leave_out import difference_by_hand
 from .test_leaderboard import put
@@ -229,3 +230,23 @@ def test_the_commands_print_write_and_exit_as_they_say(results: Path, tmp_path: 
     assert (suite.get("tests"), suite.get("failures"), len(suite.findall("testcase/failure"))) == ("2", "1", 1)
     assert table.read_text().startswith("**baserate gate failed: 1 of 2** (margin 0.02)")
     assert run("gate", "--baseline", str(a), "--candidate", str(a), "--margin", "0.02").return_value == 0
+
+
+def test_what_is_detectable_is_found_in_four_of_five_cases() -> None:
+    rng = np.random.default_rng(0)
+    parts = ((1.0, 60.0), (0.5, 40.0))
+    least = Difference(0.0, parts=parts).detectable
+    assert least is not None
+    found = 0
+    for _ in range(2_000):
+        drawn = tuple((error * np.sqrt(rng.chisquare(df) / df), df) for error, df in parts)
+        value = least + sum(rng.normal(0, error) for error, _ in parts)
+        found += abs(value) > half_width(drawn, 0.05)
+    assert 0.77 < found / 2_000 < 0.84
+
+
+def test_false_discovery_rates_are_those_of_scipy() -> None:
+    from scipy.stats import false_discovery_control
+
+    p = np.random.default_rng(1).uniform(size=30) ** 3
+    np.testing.assert_allclose(false_discovery(list(p)), false_discovery_control(p), rtol=1e-12)

@@ -259,7 +259,9 @@ def print_comparison(found: Comparison) -> None:
         scores = [number(pair.first.value), number(pair.second.value), number(pair.gain.value, signed=True)]
         task = Text.assemble(folded(pair.column, 20), ("\n" + folded(label(pair.metric), 20), "dim"))
         verdict = Text(judged, _VERDICT_STYLES.get(pair.verdict, ""))
-        table.add_row(task, *scores, _between(pair.gain.low, pair.gain.high), p, verdict)
+        least = "" if pair.gain.detectable is None else f"\nfrom ±{pair.gain.detectable:.2f}"
+        interval = Text.assemble(_between(pair.gain.low, pair.gain.high), (least, "dim"))
+        table.add_row(task, *scores, interval, p, verdict)
     console.print(table)
     for mean in found.pooled:
         if mean.tasks > 1:
@@ -270,6 +272,7 @@ def print_comparison(found: Comparison) -> None:
             won = f"higher on {mean.wins} of {mean.tasks} tasks" + (f", equal on {mean.ties}" if mean.ties else "")
             console.print(f"{label(mean.metric)}: {won}, mean gain {gain}{more}")
     console.print("Gains are paired on the same examples, with the noise of the test set and of training; p by Holm.")
+    console.print("from ±: the smallest gain that one such comparison finds in 80 % of cases")
     if any(pair.verdict == "preliminary" for pair in found.tasks):
         console.print(f"preliminary: unlike, by fewer than {MIN_SEEDS} trainings, which is no verdict")
 

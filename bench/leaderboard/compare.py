@@ -31,7 +31,7 @@ class Paired:
     the task's card, `p_inferior` is the p-value of the first being worse by the margin or more, and `p_unlike` that of
     the two differing by as much, by two one-sided tests (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657); neither
     is given by fewer than `MIN_SEEDS` trainings. `p_adjusted` and `p_unlike` are Holm's over the tasks; `whole` is the
-    task with all training examples.
+    task with all training examples. `within` is the confidence that the two differ by less than the margin.
     """
 
     column: str
@@ -47,6 +47,7 @@ class Paired:
     p_unlike: float | None = None
     verdict: Verdict = ""
     margin: float | None = None
+    within: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
     pair = replace(pair, confidence=1 - gain.tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
     if margin is not None and not is_preliminary(a, b):
         below, above = gain.tail(-margin), 1 - gain.tail(margin)
-        pair = replace(pair, p_inferior=below, p_unlike=max(below, above))
+        within = gain.tail(margin) - below
+        pair = replace(pair, p_inferior=below, p_unlike=max(below, above), within=within)
     return pair
 
 

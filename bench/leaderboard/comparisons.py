@@ -12,7 +12,19 @@ from ..errors import ConfigError
 from ..metrics import parse
 from ..records import Record
 from ..results import Estimate
-from ..statistics import ALPHA, Difference, Jackknife, aligned, difference, estimate, groups_of, holm, jackknife, swap_p
+from ..statistics import (
+    ALPHA,
+    Difference,
+    Jackknife,
+    aligned,
+    difference,
+    estimate,
+    false_discovery,
+    groups_of,
+    holm,
+    jackknife,
+    swap_p,
+)
 from ..statistics.intervals import METHOD
 from ..types import StrArray
 from .cache import (
@@ -40,7 +52,9 @@ class Gain:
     """How much better one row is than another, paired on the same examples; positive is better in any metric.
 
     `p_adjusted` is Holm's over all gains of its kind in the table, and `verdict` follows it: 'preliminary' where it
-    would be better or worse by fewer than `MIN_SEEDS` trainings, '' where there is no p.
+    would be better or worse by fewer than `MIN_SEEDS` trainings, '' where there is no p. `q` is the false discovery
+    rate at which the gain is still called one, for tables too wide for Holm. `detectable` is the smallest gain that
+    would be found in 80 % of such comparisons, were it the only one.
     """
 
     over: str
@@ -52,6 +66,8 @@ class Gain:
     verdict: Verdict = ""
     reason: str = ""
     preliminary: bool = False
+    q: float | None = None
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +157,7 @@ def jackknife_of(record: Record, metric: str, ids: StrArray | None = None) -> Ja
 def gain_of(d: Difference, *, sign: int, over: str, preliminary: bool) -> Gain:
     """Return a difference as the gain over a row, unadjusted; `sign` is -1 where lower is better."""
     d = d if sign > 0 else d.turned
-    return Gain(over, d.value, d.low, d.high, d.p, reason=d.reason, preliminary=preliminary)
+    return Gain(over, d.value, d.low, d.high, d.p, reason=d.reason, preliminary=preliminary, detectable=d.detectable)
 
 
 def difference_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, reason: str = "") -> Difference:
@@ -194,7 +210,8 @@ def swapped_p(a: Record, b: Record, metric: str, ids: StrArray | None) -> float 
 
 def adjusted(gains: Sequence[Gain]) -> list[Gain]:
     """Return the gains with p-values adjusted for each other (Holm 1979) and the verdicts that follow."""
-    p_adjusted = iter(holm([g.p for g in gains if g.p is not None]))
+    known = [g.p for g in gains if g.p is not None]
+    p_adjusted, rates = iter(holm(known)), iter(false_discovery(known))
     out = []
     for g in gains:
         if g.p is None:
@@ -202,5 +219,6 @@ def adjusted(gains: Sequence[Gain]) -> list[Gain]:
             continue
         p = next(p_adjusted)
         verdict: Verdict = "tie" if p >= ALPHA else "better" if g.value > 0 else "worse"
-        out.append(replace(g, p_adjusted=p, verdict="preliminary" if g.preliminary and verdict != "tie" else verdict))
+        verdict = "preliminary" if g.preliminary and verdict != "tie" else verdict
+        out.append(replace(g, p_adjusted=p, q=next(rates), verdict=verdict))
     return out

@@ -180,6 +180,8 @@ for _name, _type in {"n": int, "p": float, "p_adjusted": float, "better": bool}.
     _add_every_field(_name, _type)
 for _name, _type in {"mean": float, "low": float, "high": float, "first": int, "last": int, "wins": float}.items():
     _add_standing_field(_name, _type)
+for _name in ("q", "detectable"):
+    _add_gain_field("gain", lambda cell: cell.gain, _name, float)
 field("earlier_looks", int)(lambda line: line.cell.earlier_looks)
 field("look_reason")(lambda line: line.cell.look_reason)
 field("strand_metric")(lambda line: line.cell.strand.metric if line.cell.strand else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from statistics import median
 
 from ..results import Estimate
 from ..statistics import ALPHA
@@ -240,8 +241,8 @@ def _curve(table: Table, curve: Curve) -> list[str]:
 
 
 def _tasks(table: Table) -> list[str]:
-    lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Audit | Best baseline | What is asked |"]
-    lines += ["|:--|:--|--:|--:|--:|:--|:--|:--|:--|"]
+    lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Found from | Audit | Best baseline | What is asked |"]
+    lines += ["|:--|:--|--:|--:|--:|:--|--:|:--|:--|:--|"]
     for c in table.columns:
         metric = f"{escape(label(c.metric))} {arrow(c.metric)}" if c.metrics else NOTHING
         seeds = " ".join(map(str, c.seeds)) or NOTHING
@@ -251,12 +252,24 @@ def _tasks(table: Table) -> list[str]:
         about = f"{audit} | {escape(c.best_baseline) or NOTHING} | {newer}{escape(c.description)}{learnt}"
         train = NOTHING if c.n_train is None else c.n_train
         clusters = f"{c.n_clusters} (unit: {escape(c.unit)})" if c.unit else str(c.n_clusters)
-        lines += [f"| {escape(c.name)} | {metric} | {train} | {c.n} | {clusters} | {seeds} | {about} |"]
+        sizes = f"{train} | {c.n} | {clusters} | {seeds} | {_detectable(table, c)}"
+        lines += [f"| {escape(c.name)} | {metric} | {sizes} | {about} |"]
+    lines += [
+        "",
+        "Found from: the smallest gain over the best baseline that one comparison finds in 80 % of cases (median).",
+    ]
     faults = [f"- {escape(titled(c))}: {escape(line)}" for c in table.columns for line in reasons(c)]
     lines += ["", "What the audits found:", "", *faults] if faults else []
     known = [e.metric for c in table.columns for name in c.metrics if (e := expression(name))]
     defined = {metric.label: metric.definition for metric in known}
     return [*lines, "", *(f"- {escape(name)}: {escape(text)}" for name, text in defined.items())]
+
+
+def _detectable(table: Table, column: Column) -> str:
+    """Return the smallest gain over the best baseline that is found in 80 % of cases, of the median row."""
+    found = [cell.gain.detectable for row in table.rows if (cell := table.cell(row, column)).gain]
+    known = [value for value in found if value is not None]
+    return number(median(known)) if known else NOTHING
 
 
 def _details(table: Table, column: Column) -> list[str]:

@@ -54,6 +54,11 @@ class Difference:
         low, high = (None if limit is None else -limit for limit in (self.high, self.low))
         return replace(self, value=-self.value, low=low, high=high)
 
+    @property
+    def detectable(self) -> float | None:
+        """The smallest difference that a test at .05 finds in 80 % of cases, as many as here; None where withheld."""
+        return half_width(self.parts, ALPHA) + half_width(self.parts, 0.4) if self.parts else None
+
     def tail(self, value: float) -> float:
         """Return the one-sided p-value of the difference being no more than `value`. It must have `parts`."""
         over = self.value - value
@@ -192,6 +197,15 @@ def _whole(scores: FloatArray, covered: NDArray[np.bool_]) -> FloatArray:
     out = np.zeros((scores.shape[0], len(covered), scores.shape[2]))
     out[:, covered] = scores
     return out
+
+
+def false_discovery(pvalues: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for the share of false discoveries (Benjamini & Hochberg 1995, JRSS B 57:289)."""
+    p = np.asarray(pvalues, dtype=np.float64)
+    order = np.argsort(-p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
+    return [float(v) for v in adjusted]
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:

@@ -29,8 +29,9 @@ from .results import CHOICE_HEAD, TRIAL_HEAD, Choice, Components, Estimate, Pred
 from .types import ModelCard, Task, strings
 from .writing import REPLACED, discard, has_died, prefix, running, sweep
 
-SCHEMA = 2
-"""From schema 2 on a record has the digest of its own content. Records of schema 1 can be read for ever."""
+SCHEMA = 3
+"""From schema 2 on a record has the digest of its own content, from 3 on what baserate before cannot read. All earlier
+ones can be read for ever."""
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -250,3 +251,33 @@ def test_false_discovery_rates_are_those_of_scipy() -> None:
 
     p = np.random.default_rng(1).uniform(size=30) ** 3
     np.testing.assert_allclose(false_discovery(list(p)), false_discovery_control(p), rtol=1e-12)
+
+
+def test_tasks_without_an_interval_do_not_take_it_from_the_others() -> None:
+    sure = pairs([0.1, 0.2, 0.15], [0.01, 0.02, 0.01])
+    unsure = replace(sure[0], gain=Difference(0.3))
+    found = pool([*sure, unsure], "mcc")
+    assert found.tasks == 4 and found.low is not None and found.high is not None and found.high < 0.3
+
+
+@pytest.mark.parametrize("margin", [float("nan"), float("inf"), 0.0, -0.1])
+def test_a_margin_that_is_none_is_refused(results: Path, margin: float) -> None:
+    with pytest.raises(ConfigError, match=r"margin = .*: expected a number above 0"):
+        compare(results, "lm", "cnn", margin=margin)
+
+
+def test_a_task_counts_once_in_the_mean_over_tasks(tmp_path: Path) -> None:
+    for version in ("a@1", "a@2", "a.small@2", "b@1"):
+        at: dict[str, Any] = {"spec": {"task": version}, "task": {"id": version, "whole": version}}
+        if version == "a@1":
+            at["task"]["superseded_by"] = "a@2"
+        put(tmp_path, "lm", 1.4, mode="linear_probe", noise=3, **at)
+        put(tmp_path, "cnn", 0.7, baseline=True, noise=4, **at)
+    found = compare(tmp_path, "lm", "cnn")
+    assert len(found.tasks) == 4 and [mean.tasks for mean in found.pooled] == [2]
+
+
+def test_the_confidence_is_that_of_the_p_value(results: Path) -> None:
+    for pair in compare(results, "lm", "cnn").tasks:
+        assert pair.gain.p is not None
+        assert pair.confidence == pytest.approx(1 - pair.gain.p / 2 if pair.gain.value > 0 else pair.gain.p / 2)

@@ -22,7 +22,9 @@ from baserate.leaderboard import (
     write_leaderboard,
 )
 from baserate.leaderboard.board import Leaderboard
+from baserate.leaderboard.over_tasks import _largest_block, one_a_task
 from baserate.leaderboard.ranks_plot import has_diagram, plot_ranks
+from baserate.leaderboard.table import Column
 from baserate.records import read_records
 from baserate.results import Choice
 
@@ -238,3 +240,14 @@ def test_a_sign_is_of_one_family_of_tests(results: Path) -> None:
     assert f"▲★ +{ours.gain.value:.3f}" in text and f"△ +{ours.twin_gain.value:.3f}" in text
     assert "△ better, ▽ worse than the same network with random weights, ≈ the two are not told apart" in text
     assert f"{ours.value:.3f} ▲★" in printed(table)
+
+
+def test_the_largest_block_of_rows_and_tasks_may_be_of_more_than_two_rows() -> None:
+    scored = {"a": set("12345"), "b": set("12346"), "c": set("12356")}
+    assert _largest_block(scored) == (["a", "b", "c"], set("123"))
+
+
+def test_seeds_with_training_sets_of_their_own_stand_for_no_task() -> None:
+    column = Column("t@1", "t@1", "d", "s", (0, 1), 0.9, ("mcc",), "", n_train=100)
+    others = [replace(column, name=how, resample=how, train_fraction=1.0) for how in ("train", "train=disjoint")]
+    assert one_a_task([column, *others]) == one_a_task([*others, column]) == [column]

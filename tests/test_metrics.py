@@ -307,3 +307,11 @@ def test_wrong_expression_is_refused_with_the_nearest_right_one(text, fragment):
 def test_unknown_stratum_is_refused_with_the_nearest_right_one():
     with pytest.raises(ConfigError, match="Did you mean 'human'"):
         parse("mcc:species=humn").sides({"species": strings(["human", "fly"])})
+
+
+def test_a_value_with_a_hyphen_is_no_difference() -> None:
+    strata = {"consequence": np.array(["splice-region", "splice", "region"], dtype=object)}
+    one, difference = (parse(f"auroc:consequence={terms}", strata) for terms in ("splice-region", "splice-region-x"))
+    assert (one.better, one.span) == ("higher", (0.0, 1.0)) and not one.is_difference
+    assert difference.is_difference and not difference.better
+    assert parse("auroc:consequence=splice-region").is_difference, "without the values it is read as it is written"

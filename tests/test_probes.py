@@ -267,3 +267,14 @@ def test_labels_that_are_all_alike_cannot_be_learnt() -> None:
     x, y = _features(30, 3), np.tile([0, 1], (30, 1))
     with pytest.raises(DataError, match="each of the 2 labels is the same"):
         fit_probe(x, y, x, y, n_classes=2, penalties=PENALTIES)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float16, np.bool_])
+@pytest.mark.parametrize("n_classes", [0, 2])
+def test_features_of_any_kind_of_number_give_the_same_fit(kind: type, n_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, (200, 6)).astype(kind)
+    y = (x[:, 0] + rng.integers(0, 2, 200)) > 1 if n_classes else x[:, 0] + rng.standard_normal(200)
+    y = y.astype(np.int64 if n_classes else np.float64)
+    fits = [fit_probe(of, y, of, y, n_classes=n_classes, penalties=(0.1,)) for of in (x, x.astype(np.float64))]
+    np.testing.assert_allclose(fits[0].predict(x), fits[1].predict(x.astype(np.float64)), rtol=1e-12)

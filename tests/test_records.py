@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from baserate.errors import DataError
-from baserate.records import Record, read_predictions, read_record, read_records, record_folder, write_record
+from baserate.records import SCHEMA, Record, read_predictions, read_record, read_records, record_folder, write_record
 from baserate.results import Estimate, Predictions, RunSpec
 from baserate.types import strings
 
@@ -113,8 +113,8 @@ def test_corrupt_record_is_one_clear_line(tmp_path: Path, damage) -> None:  # ty
 
 def test_newer_schema_is_refused(tmp_path: Path) -> None:
     file = write_record(tmp_path, RECORD, PREDICTIONS) / "record.json"
-    file.write_text(file.read_text().replace('"schema": 2', '"schema": 99'))
-    with pytest.raises(DataError, match="schema 99 is newer than 2; update baserate"):
+    file.write_text(file.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
+    with pytest.raises(DataError, match=f"schema 99 is newer than {SCHEMA}; update baserate"):
         read_record(file.parent)
 
 
@@ -133,7 +133,7 @@ def test_an_edited_record_is_refused(old: str, new: str, tmp_path: Path) -> None
         read_records(tmp_path)
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_records_of_every_schema_load_for_ever(schema: int, tmp_path: Path) -> None:
     (record,) = read_records(FIXTURES / f"schema_{schema}")
     assert (record.schema, bool(record.digest), bool(record.spec.versions)) == (schema, schema > 1, schema > 1)
@@ -147,7 +147,7 @@ def test_records_of_every_schema_load_for_ever(schema: int, tmp_path: Path) -> N
     assert record == expected and record.spec.settings == {"lr": 0.1}
     np.testing.assert_array_equal(record.predictions.scores, PREDICTIONS.scores)
     write_record(tmp_path, record, record.predictions)
-    assert read_records(tmp_path)[0].schema == 2, "what is written is of the newest"
+    assert read_records(tmp_path)[0].schema == SCHEMA, "what is written is of the newest"
 
 
 def test_published_records_load() -> None:

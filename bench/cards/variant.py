@@ -60,6 +60,7 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
         split_rule=repr(rule),
         transform=transform,
         unit=FAMILY if knows_families(rule) else "" if task.unit == FAMILY else task.unit,
+        fixed="" if "split" in given else task.fixed,
         sizes=sizes,
         small=None,
     )

@@ -150,6 +150,7 @@ def _code_digest(prepare: Prepare) -> str:
     if not source.is_file():
         return uuid.uuid4().hex  # typed at a prompt: nothing computed with it can be used again
     files = {file for first in (source, Path(str(statistics.__file__))) for file in sources(first)}
+    files |= {Path(__file__).with_name(name) for name in ("comparisons.py", "pairs.py")}
     return digest(*(file.read_bytes() for file in sorted(files)), np.__version__)
 
 

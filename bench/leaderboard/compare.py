@@ -17,6 +17,7 @@ from .common import common_examples
 from .comparisons import Verdict, difference_of, estimates_of, is_preliminary
 from .floor import is_named
 from .networks import networks_of
+from .over_tasks import one_a_task
 from .placing import columns_of, is_undirected
 from .rows import rows_of
 from .table import Column, Row
@@ -55,9 +56,10 @@ class Pooled:
     """The mean gain over tasks of one metric, with tasks as the sample: what to expect on another task of the kind.
 
     By a random-effects model (DerSimonian & Laird 1986) with the interval of Hartung & Knapp (2001, Stat. Med.
-    20:3875); `between` is the standard deviation of true gains between tasks. `p_ranks` is Wilcoxon's signed-rank
-    p-value. `wins` counts tasks on which the first scores higher, `ties` those on which both score the same. A task
-    that stands in several columns counts once, with most training examples and the largest budget.
+    20:3875) over the tasks whose gain has an interval; `between` is the standard deviation of true gains between tasks.
+    `p_ranks` is Wilcoxon's signed-rank p-value. `wins` counts tasks on which the first scores higher, `ties` those on
+    which both score the same. A task that stands in several columns, or has a small variant or an earlier version,
+    counts once, as it does where rows are ranked over tasks.
     """
 
     metric: str
@@ -100,6 +102,8 @@ def compare(
     A row is named as the leaderboard names it, or by its model, or `MODEL:MODE`, where that is one row. Raises
     ConfigError where it is none or several, where both are one, or where they share no task.
     """
+    if margin is not None:
+        check_margin(margin)
     records = read_records(Path(results)) if isinstance(results, str | Path) else results
     whole = [r for r in sorted(records, key=lambda r: r.hash) if not r.spec.limit]
     placed = columns_of(whole)
@@ -147,12 +151,19 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
     pair = Paired(column.name, column.task, whole, column.metric, first, second, gain, margin=margin)
     if not gain.parts:
         return pair
-    pair = replace(pair, confidence=1 - gain.tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
+    half = gain.tail(0.0) if gain.p is None else gain.p / 2 if gain.value > 0 else 1 - gain.p / 2
+    pair = replace(pair, confidence=1 - half, verdict="preliminary" if is_preliminary(a, b) else "tie")
     if margin is not None and not is_preliminary(a, b):
         below, above = gain.tail(-margin), 1 - gain.tail(margin)
         within = gain.tail(margin) - below
         pair = replace(pair, p_inferior=below, p_unlike=max(below, above), within=within)
     return pair
+
+
+def check_margin(margin: float) -> None:
+    """Raise ConfigError unless the margin is a finite number above 0."""
+    if not 0 < margin < float("inf"):
+        raise ConfigError(f"margin = {margin}: expected a number above 0 on the scale of the metric, such as 0.01")
 
 
 def margin_of(*records: Record) -> float | None:
@@ -180,14 +191,11 @@ def _judged(pairs: Sequence[Paired]) -> list[Paired]:
 
 def _pooled(pairs: Sequence[Paired], columns: Sequence[Column]) -> list[Pooled]:
     """Return the means by metric, of one pair for each task."""
-    size = {c.name: (c.shots or float("inf"), c.budget) for c in columns}
-    largest: dict[tuple[str, str], Paired] = {}
-    for pair in pairs:
-        key = (pair.metric, pair.whole)
-        if key not in largest or size[pair.column] > size[largest[key].column]:
-            largest[key] = pair
-    metrics = dict.fromkeys(metric for metric, _ in largest)
-    return [pool([pair for (m, _), pair in largest.items() if m == metric], metric) for metric in metrics]
+    found = {pair.column for pair in pairs}
+    single = {c.name for c in one_a_task([c for c in columns if c.name in found])}
+    once = [pair for pair in pairs if pair.column in single]
+    metrics = dict.fromkeys(pair.metric for pair in once)
+    return [pool([pair for pair in once if pair.metric == metric], metric) for metric in metrics]
 
 
 def pool(pairs: Sequence[Paired], metric: str) -> Pooled:
@@ -199,8 +207,10 @@ def pool(pairs: Sequence[Paired], metric: str) -> Pooled:
     k, wins, ties = len(values), int((values > 0).sum()), int((values == 0).sum())
     p_ranks = float(wilcoxon(values).pvalue) if k > 4 and values.any() else None
     errors = np.array([np.nan if p.gain.se is None else p.gain.se for p in pairs])
-    if k < 3 or np.isnan(errors).any() or not errors.any():
-        return Pooled(metric, k, wins, ties, float(values.mean()), None, None, None, p_ranks)
+    values, errors = (of[~np.isnan(errors)] for of in (values, errors))
+    if len(errors) < 3 or not errors.any():
+        mean = float(np.mean([p.gain.value for p in pairs]))
+        return Pooled(metric, k, wins, ties, mean, None, None, None, p_ranks)
     # Predictions that are identical have no error, and would have all of the weight.
     y, v = values, np.maximum(errors, errors[errors > 0].min()) ** 2
     fixed = 1 / v

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from ..errors import ConfigError
 from ..records import Record
 from ..statistics import ALPHA
-from .compare import Paired, margin_of, paired
+from .compare import Paired, check_margin, margin_of, paired
 from .comparisons import MIN_SEEDS
 from .grids import escape
 from .placing import columns_of, is_undirected
@@ -45,8 +45,8 @@ def gate(
     that of each task's card. Raises ConfigError where a side has no record, or several of one task and mode, and where
     there is no margin.
     """
-    if margin is not None and not margin > 0:
-        raise ConfigError(f"margin = {margin}: expected a number above 0 on the scale of the metric, such as 0.01")
+    if margin is not None:
+        check_margin(margin)
     before, after = (_by_cell(side, name, model) for side, name in ((baseline, "baseline"), (candidate, "candidate")))
     without = [c.name for c, a in before.values() if margin is None and margin_of(a) is None]
     if without:

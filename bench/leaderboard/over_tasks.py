@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +14,9 @@ from .wording import sign_of
 
 MIN_TASKS = 3
 """The tasks, and the rows, from which on an order over tasks is tested and drawn."""
+
+MOST_BLOCKS = 200_000
+"""The intersections of rows' tasks that are looked at in one round, beyond which the search for the largest ends."""
 
 Better = Mapping[str, frozenset[tuple[str, str]]]
 """The pairs of rows (better, worse) that are told apart, by the name of the column."""
@@ -71,11 +73,13 @@ def over_tasks(
 def one_a_task(columns: Sequence[Column]) -> list[Column]:
     """Return one column of each task: the newest version and most training examples, seeds and trials.
 
-    A task and its `small` variant are one task.
+    A task and its `small` variant are one task. Columns whose seeds share a training set come before those whose seeds
+    have sets of their own.
     """
 
     def size(c: Column) -> tuple[object, ...]:
-        return not c.superseded_by, c.shots or math.inf, c.n_train or 0, len(c.seeds), c.budget, c.name
+        trained = (c.n_train or 0) * (c.train_fraction or 1)
+        return not c.superseded_by, not c.resample, c.shots or math.inf, trained, len(c.seeds), c.budget, c.name
 
     of_task: dict[str, Column] = {}
     for c in columns:
@@ -91,8 +95,11 @@ def _largest_block(scored: Mapping[str, set[str]]) -> tuple[list[str], set[str]]
     Those of which an order can be tested come before all others. It depends on what was run and on no score. A row
     with fewer tasks is left out rather than taking tasks from others.
     """
-    sets = sorted({tuple(sorted(tasks)) for tasks in scored.values()})
-    candidates = {frozenset(a) & frozenset(b) for a, b in itertools.combinations_with_replacement(sets, 2)}
+    sets = {frozenset(tasks) for tasks in scored.values()}
+    candidates = newest = sets
+    while newest and len(newest) * len(sets) <= MOST_BLOCKS:
+        newest = {a & b for a in newest for b in sets} - candidates
+        candidates = candidates | newest
     best: tuple[tuple[bool, int, int, list[str]], list[str], set[str]] = (False, 0, 0, []), [], set()
     for tasks in candidates:
         names = [name for name, found in scored.items() if tasks <= found]

@@ -114,14 +114,14 @@ class Row:
 class Cell:
     """What a row has in a column; `estimates` are in the order of the column's metrics.
 
-    `rank` is one more than the rows that are surely better, and `rank_high` counts the rows that are not surely worse;
-    they are None where there is no score or no interval. `best` is whether the row may be the best of its column,
-    `best_of_regime` whether it may be that of its regime. `gain` is over the best baseline, `every` says whether it is
-    over all of them, `twin_gain` is over the same network with random weights, `tuning_gain` over the same run under
-    its defaults, whose score is `untuned`. `valid` is the mean over seeds of the score on valid by `valid_metric`,
-    `trials` how many were made, and `chosen` what was chosen, in short; a record that does not say has none of them.
-    `apart` marks a row that scores too few of the examples to be compared: its estimates cover only those; `undirected`
-    a zero-shot score that may be mirrored.
+    `rank` is one more than the rows that are surely better, and `rank_high` counts the rows with an interval that
+    are not surely worse; they are None where there is no score or no interval. `best` is whether the row may be the
+    best of its column, `best_of_regime` whether it may be that of its regime. `gain` is over the best baseline,
+    `every` says whether it is over all of them, `twin_gain` is over the same network with random weights,
+    `tuning_gain` over the same run under its defaults, whose score is `untuned`. `valid` is the mean over seeds of
+    the score on valid by `valid_metric`, `trials` how many were made, and `chosen` what was chosen, in short; a
+    record that does not say has none of them. `apart` marks a row that scores too few of the examples to be
+    compared: its estimates cover only those; `undirected` a zero-shot score that may be mirrored.
     `exposure` is 'clean', 'exposed' or 'unknown'. `versions` are those of the packages that made it, `older` the ones
     of which the column has a newer release. `earlier_looks` counts the evaluations of the test part by the same network
     before this one, None where they were not counted, and `look_reason` is why it was scored again under a lock.

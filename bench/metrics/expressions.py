@@ -17,12 +17,13 @@ class Expression:
     `terms` is what follows `column=`: `*` for the mean over all values of the column, `a+b` for the mean over those
     listed, `a-b` for a difference of two such means. `*n` is the mean over all values weighted by how many examples
     each has, without those on whose targets the metric does not exist: `auprc:chrom=*n` is what TraitGym calls
-    AUPRC_by_chrom_weighted_average.
+    AUPRC_by_chrom_weighted_average. `one_value` says that `terms` is a value that has '+' or '-' in it.
     """
 
     metric: Metric
     column: str = ""
     terms: str = ""
+    one_value: bool = False
 
     @property
     def text(self) -> str:
@@ -48,12 +49,17 @@ class Expression:
     @property
     def better(self) -> Better:
         """Whether higher or lower is better; '' for a difference, which is neither."""
-        return "" if "-" in self.terms else self.metric.better
+        return "" if self.is_difference else self.metric.better
 
     @property
     def span(self) -> Span | None:
         """The least and the largest value that there can be; None for a difference, or a metric without bounds."""
-        return None if "-" in self.terms else self.metric.span
+        return None if self.is_difference else self.metric.span
+
+    @property
+    def is_difference(self) -> bool:
+        """Whether it is one mean minus another."""
+        return "-" in self.terms and not self.one_value
 
     def sides(self, strata: Mapping[str, StrArray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the strata whose mean is taken and those whose mean is subtracted; both empty for all examples.
@@ -81,8 +87,9 @@ class Expression:
 def parse(text: str, strata: Iterable[str] | None = None) -> Expression:
     """Return the expression that `text`, NAME or NAME:COLUMN=TERMS, stands for.
 
-    Raises ConfigError for an unknown metric, for a column that is not among `strata` where these are given, and for
-    wrong syntax.
+    `strata` are names of columns, or columns, whose values then say what is one value and what is a difference. Raises
+    ConfigError for an unknown metric, for a column that is not among `strata` where these are given, and for wrong
+    syntax.
     """
     name, colon, rest = text.partition(":")
     metric = METRICS.get(name)
@@ -93,4 +100,5 @@ def parse(text: str, strata: Iterable[str] | None = None) -> Expression:
         raise ConfigError(f"metric {text!r}: expected NAME:COLUMN=VALUE, with '*', '*n', 'a', 'a+b' or 'a-b' for VALUE")
     if strata is not None and column not in strata:
         raise UnknownName("stratum column", column, strata, f"Metric {text!r} names it.")
-    return Expression(metric, column, terms)
+    one = isinstance(strata, Mapping) and ("-" in terms or "+" in terms) and bool((strata[column] == terms).any())
+    return Expression(metric, column, terms, one)

@@ -96,6 +96,7 @@ def fit_probe(
     Of equal losses that of the stronger penalty wins, and the path ends once two weaker ones in a row are no better.
     Raises DataError for features that are not finite, too few examples, and labels that cannot be learned from.
     """
+    train_x, valid_x = (x if x.dtype in (np.float32, np.float64) else x.astype(np.float64) for x in (train_x, valid_x))
     for x, y, part in ((train_x, train_y, "training"), (valid_x, valid_y, "validation")):
         check_features(x, y, part)
     mean, deviation = moments(train_x)

@@ -1,0 +1,128 @@
+"""The site as files: which pages there are, and writing them as one folder, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from ..files import write_whole
+from ..leaderboard import build_leaderboard
+from ..leaderboard.table import Table
+from ..leaderboard.wording import floor_rule
+from ..records import Record, read_records
+from .names import VERDICTS
+from .overview import overview_of
+from .scores import files_of, in_page, inline
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+MARK = "baserate-site.txt"
+"""The file that says that a folder is a site of ours, which may be replaced."""
+_COPIED = ("site.css", "choices.js", "table.js")
+_TEMPLATES = ("base.html.j2", "index.html.j2")
+_PAGES = (("Overview", "index.html"),)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What was written: the folder, its number of pages, and its size in bytes."""
+
+    folder: Path
+    pages: int
+    size: int
+
+
+def publish(results: str | Path, out: str | Path, *, baseline: str = "", title: str = "") -> Site:
+    """Return the site of all records under `results`, written to the folder `out`.
+
+    Gains are over the `baseline` named, or else each task's best. Raises DataError where there are no records, one is
+    corrupt, or `out` has files of another kind or cannot be written; what was there before then stays as it was.
+    """
+    check_place(Path(out))
+    records = read_records(results)
+    if not any(not r.spec.limit for r in records):
+        where = f"{results}: no records there, as <task>/<run>/record.json"
+        raise DataError(f"{where}; `baserate run --results {results}` makes them" if not records else f"{where} "
+                        "but trial runs made with --limit; run again without it")  # fmt: skip
+    return write_site(build_leaderboard(records, baseline=baseline), records, Path(out), title=title)
+
+
+def write_site(table: Table, records: list[Record], out: Path, *, title: str = "") -> Site:
+    """Return the site of a table, written to `out`; pages say less of cells whose records are not given.
+
+    Raises DataError where `out` has files that are not of a site, or cannot be written.
+    """
+    check_place(out)
+    content = pages_of(table, {r.hash: r for r in records}, title or "baserate")
+    try:
+        _write(content, out)
+    except OSError as error:
+        raise DataError(f"cannot write the site in {out}: {error.strerror}; choose another folder") from error
+    size = sum(len(text.encode("utf-8", "backslashreplace")) for text in content.values())
+    return Site(out, sum(name.endswith(".html") for name in content), size)
+
+
+def check_place(out: Path) -> None:
+    """Raise DataError where `out` is a file, or a folder with files that are not of a site."""
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: a file; expected a folder for the site, new or of an earlier one")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise DataError(f"{out}: has files that are not of a site (no {MARK}); choose a new folder")
+
+
+def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[str, str]:
+    """Return the text of every file of the site, by its path."""
+    environment = _environment()
+    package = files(__package__)
+    out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)
+    shared: dict[str, Any] = {"site": title, "pages": _PAGES, "words": VERDICTS}
+    out["index.html"] = environment.get_template("index.html.j2").render(
+        **shared,
+        up="",
+        overview=overview_of(table),
+        n_models=len({row.model for row in table.rows if row.kind == "model"}),
+        n_baselines=len({row.model for row in table.rows if row.kind == "baseline"}),
+        n_tasks=len({column.task for column in table.columns}),
+        rule=_rule(table),
+        data=inline(in_page(table, records)),
+    )
+    out[MARK] = "A site made by `baserate publish`, which replaces this folder as a whole.\n"
+    return out
+
+
+def _rule(table: Table) -> str:
+    rule = floor_rule(table)
+    return f"The best baseline of a task: {rule}." if rule else ""
+
+
+def _environment() -> Environment:
+    """Return the templates; every value in them is escaped unless it is marked as made here."""
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    package = files(__package__)
+    texts = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _TEMPLATES}
+    return Environment(
+        loader=DictLoader(texts), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+
+
+def _write(content: Mapping[str, str], out: Path) -> None:
+    """Write the files beside `out` and swap the folders, so that a reader never meets half of a site."""
+
+    def fill(beside: Path) -> None:
+        for name, text in content.items():
+            file = beside / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        if out.is_dir() and any(out.iterdir()):
+            earlier = beside.with_name(f"{beside.name}.old")
+            out.rename(earlier)
+            shutil.rmtree(earlier, ignore_errors=True)
+
+    write_whole(out, fill)

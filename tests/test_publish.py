@@ -1,0 +1,224 @@
+"""The published pages: what they say is what the table says, and no name in them does anything."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from baserate.cli import cli
+from baserate.errors import DataError
+from baserate.leaderboard.board import Leaderboard
+from baserate.leaderboard.standings import build_leaderboard
+from baserate.leaderboard.table import Cell, Column
+from baserate.publish import publish, write_site
+from baserate.publish.families import OTHER, family_of
+from baserate.publish.overview import overview_of
+from baserate.publish.scores import _short
+from baserate.records import read_records
+
+from .test_leaderboard import put
+
+CHROMIUM = shutil.which("chromium")
+HOSTILE = "<img src=x onerror=document.title='gotcha'></script><script>document.title='gotcha'</script>\"'&"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    put(folder, "kmer", 0.6, baseline=True, noise=1)
+    put(folder, "constant", float("inf"), baseline=True, noise=2)
+    put(folder, "good", 2.0, mode="linear_probe", noise=3)
+    put(folder, "good_random", 0.3, mode="linear_probe", twin_of="good", noise=4)
+    put(folder, "broken", status="failed", error="Traceback\nValueError: no such layer")
+    return folder
+
+
+@pytest.fixture
+def site(results: Path, tmp_path: Path) -> Path:
+    return publish(results, tmp_path / "site").folder
+
+
+def data_of(site: Path) -> dict[str, Any]:
+    page = (site / "index.html").read_text()
+    (found,) = re.findall(r'<script type="application/json" id="site-data">(.*?)</script>', page, re.S)
+    return dict(json.loads(found))
+
+
+def loaded(site: Path, name: str) -> dict[str, Any]:
+    (found,) = re.findall(r"^baserate\.load\(\"[^\"]+\",(.*)\);\n$", (site / "data" / f"{name}.js").read_text())
+    return dict(json.loads(found))
+
+
+def dom(site: Path, page: str = "index.html", at: str = "") -> str:
+    """Return the page as a browser has it once its scripts have run."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
+    done = subprocess.run([*command, f"{(site / page).as_uri()}{at}"], capture_output=True, text=True, timeout=120)
+    return html.unescape(done.stdout)
+
+
+def board(text: str) -> list[list[str]]:
+    """Return the rows of the table in a page, each the texts of its cells without what only screen readers get."""
+    (table,) = re.findall(r'<div id="board".*?</table>', text, re.S)
+    rows = re.findall(r"<tr.*?</tr>", table, re.S)
+    cells = [re.findall(r"<t[hd].*?</t[hd]>", row, re.S) for row in rows]
+    return [[re.sub(r'<span class="sr">.*?</span>|<[^>]+>', "", cell) for cell in row] for row in cells]
+
+
+def test_cells_of_the_site_are_those_of_the_table(results: Path, site: Path) -> None:
+    table, data = build_leaderboard(results), data_of(site)
+    cells = loaded(site, "scores-0")["0"]
+    for i, row in enumerate(table.rows):
+        cell = table.cell(row, table.columns[0])
+        assert data["rows"][i]["name"] == row.name
+        if cell.value is None:
+            assert cells[i] == ["f", "ValueError: no such layer"]
+            continue
+        e = cell.estimates[0]
+        assert cells[i][:3] == pytest.approx([e.value, e.low, e.high], abs=1e-4)
+        assert bool(cells[i][3] & 1) == cell.best
+        assert cells[i][4] == [cell.rank, cell.rank_high]
+        if cell.gain:
+            g = cell.gain
+            assert cells[i][5][:3] == pytest.approx([g.value, g.low, g.high], abs=1e-4)
+            assert cells[i][5][3] == {"better": "b", "worse": "w", "tie": "t", "preliminary": "p", "": ""}[g.verdict]
+
+
+def test_overview_counts_the_verdicts_of_the_best_models(results: Path) -> None:
+    table = build_leaderboard(results)
+    overview = overview_of(table)
+    (family,) = overview.families
+    (task,) = family.tasks
+    assert family.name == OTHER and task.model and task.model.title == "good · probe"
+    assert task.baseline and task.baseline.title == "kmer" and task.twin and task.twin.title == "good_random · probe"
+    gain = table.cell(table.rows[0], table.columns[0]).gain
+    assert gain and task.verdict == gain.verdict and dict(overview.over_baseline) == {gain.verdict: 1}
+    assert task.model.gain.startswith(f"{gain.value:+.3f}")
+    assert 0 < overview.zero < 100 and task.model.mark and (task.model.mark.at > overview.zero) == (gain.value > 0)
+
+
+@pytest.mark.parametrize("value", [0.0625, -0.0625, 0.2895000001, 0.2894999, 0.28951826, -0.0004, 1.0, 0.0])
+def test_numbers_are_rounded_as_everywhere_else(value: float) -> None:
+    sent = _short(value)
+    assert sent is not None and abs(sent - value) < 6e-4
+    as_a_page_shows = Decimal(abs(sent)).quantize(Decimal("0.001"), ROUND_HALF_UP)
+    assert float(as_a_page_shows) == abs(round(value, 3))
+
+
+def test_a_task_belongs_to_a_family_by_its_words() -> None:
+    def family(name: str) -> str:
+        return family_of(Column(name, name, "", "", (0,), 1.0, ("mcc",), ""))
+
+    families = {
+        "arabidopsis_promoters@1": "Promoters",
+        "human_splice_sites.small@1": "Splice sites",
+        "splice_transfer@1": "Species transfer",
+        "gue.emp_H3K4me1@1": "Chromatin",
+        "gue.human_tf_3@1": "Transcription factors",
+        "variant_benchmark.expression@2": "Variant effects",
+        "genomic_benchmarks.human_nontata_promoters@1": "Promoters",
+        "gener.taxonomic_classification@1": "Species",
+        "yeast_coding@2": "Genes",
+        "toy@1": OTHER,
+    }
+    assert {name: family(name) for name in families} == families
+
+
+def test_a_browser_shows_the_numbers_the_winner_first_and_failures(results: Path, site: Path) -> None:
+    shown = board(dom(site))
+    table = build_leaderboard(results)
+    assert [row[0] for row in shown][:2] == ["Model", "●goodprobe"]
+    value = table.cell(table.rows[0], table.columns[0]).value
+    assert value is not None and shown[1][3] == f"{value:.3f}○"  # the card says nothing of pretraining
+    assert any("broken" in row[0] and row[3] == "failed" for row in shown)
+
+
+def test_the_address_says_what_is_shown(results: Path, site: Path) -> None:
+    gains = board(dom(site, at="#view=gain&sort=name&up=1&regime=probed"))
+    assert [row[0] for row in gains[1:]] == ["◆good_randomprobe", "●goodprobe"]
+    gain = build_leaderboard(results).cells[0].gain
+    assert gain and gains[2][3] == f"▲ {gain.value:+.3f}○"
+    assert not any("constant" in row[0] for row in board(dom(site, at="#find=good")))
+
+
+def test_a_hostile_name_is_text(tmp_path: Path) -> None:
+    put(tmp_path / "results", HOSTILE, baseline=True)
+    put(tmp_path / "results", "good", 2.0, mode="linear_probe", noise=3)
+    site = publish(tmp_path / "results", tmp_path / "site", title=HOSTILE).folder
+    for page in site.rglob("*.html"):
+        assert "<img" not in page.read_text(), page
+        text = dom(site, str(page.relative_to(site)))
+        assert not re.search(r"<title>gotcha", text), page
+        assert HOSTILE in text, page
+
+
+def test_nothing_is_asked_of_a_network(site: Path) -> None:
+    for file in (f for f in site.rglob("*") if f.is_file()):
+        assert not re.search(r"https?://|//cdn|@import|fetch\(", file.read_text()), file
+    assert "default-src 'none'" in (site / "index.html").read_text()
+
+
+def test_a_site_replaces_a_site_and_nothing_else(results: Path, site: Path, tmp_path: Path) -> None:
+    (site / "stale.html").write_text("of before")
+    publish(results, site)
+    assert not (site / "stale.html").exists() and (site / "index.html").exists()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years")
+    with pytest.raises(DataError, match="choose a new folder"):
+        publish(results, mine)
+    assert [f.name for f in mine.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_without_records_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no records there"):
+        publish(tmp_path / "empty", tmp_path / "site")
+    assert not (tmp_path / "site").exists()
+
+
+def test_the_command_says_what_it_wrote(results: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["publish", str(results), "--out", str(tmp_path / "site"), "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.output)
+    assert Path(said["index"]).is_file() and said["pages"] == len(list((tmp_path / "site").rglob("*.html")))
+
+
+def many(table: Leaderboard, n_tasks: int, n_rows: int) -> Leaderboard:
+    """Return a table of so many tasks and rows, each cell one of the given table's."""
+    rows = [replace(table.rows[i % len(table.rows)], name=f"row {i}", model=f"model_{i}") for i in range(n_rows)]
+    column = table.columns[0]
+    columns = [replace(column, name=f"gue.task_{i}@1", task=f"gue.task_{i}@1") for i in range(n_tasks)]
+    done = [replace(cell, twin_gain=None) for cell in table.cells if cell.value is not None]
+    cells: list[Cell] = [
+        replace(done[(i * 7 + j) % len(done)], row=row.name, column=c.name)
+        for i, row in enumerate(rows)
+        for j, c in enumerate(columns)
+    ]
+    return Leaderboard(tuple(columns), tuple(rows), tuple(cells))
+
+
+def test_many_tasks_open_with_one_family(results: Path, tmp_path: Path) -> None:
+    names = ["gue.prom_core_{}@1", "gue.splice_{}@1", "gue.mouse_{}@1"]
+    table = many(build_leaderboard(results), 30, 12)
+    again = {c.name: names[i % 3].format(i) for i, c in enumerate(table.columns)}
+    table = replace(
+        table,
+        columns=tuple(replace(c, name=again[c.name], task=again[c.name]) for c in table.columns),
+        cells=tuple(replace(cell, column=again[cell.column]) for cell in table.cells),
+    )
+    write_site(table, read_records(results), tmp_path / "site")
+    text = dom(tmp_path / "site")
+    assert "12 of 12 rows, 10 of 30 tasks. Shown: Splice sites; choose a family for more." in text
+    assert "12 of 12 rows, 30 of 30 tasks." in dom(tmp_path / "site", at="#family=*")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
@@ -18,12 +19,14 @@ from click.testing import CliRunner
 from baserate.cli import cli
 from baserate.errors import DataError
 from baserate.leaderboard.board import Leaderboard
+from baserate.leaderboard.compare import compare
 from baserate.leaderboard.standings import build_leaderboard
 from baserate.leaderboard.table import Cell, Column
 from baserate.publish import publish, write_site
 from baserate.publish.families import OTHER, family_of
+from baserate.publish.names import page_of
 from baserate.publish.overview import overview_of
-from baserate.publish.scores import _short
+from baserate.publish.scores import short
 from baserate.records import read_records
 
 from .test_leaderboard import put
@@ -110,7 +113,7 @@ def test_overview_counts_the_verdicts_of_the_best_models(results: Path) -> None:
 
 @pytest.mark.parametrize("value", [0.0625, -0.0625, 0.2895000001, 0.2894999, 0.28951826, -0.0004, 1.0, 0.0])
 def test_numbers_are_rounded_as_everywhere_else(value: float) -> None:
-    sent = _short(value)
+    sent = short(value)
     assert sent is not None and abs(sent - value) < 6e-4
     as_a_page_shows = Decimal(abs(sent)).quantize(Decimal("0.001"), ROUND_HALF_UP)
     assert float(as_a_page_shows) == abs(round(value, 3))
@@ -193,6 +196,53 @@ def test_the_command_says_what_it_wrote(results: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     said = json.loads(done.output)
     assert Path(said["index"]).is_file() and said["pages"] == len(list((tmp_path / "site").rglob("*.html")))
+
+
+def test_the_page_of_a_task_says_everything_of_every_row(results: Path, tmp_path: Path) -> None:
+    table = build_leaderboard(results, strata=["species"])
+    site = write_site(table, read_records(results), tmp_path / "site").folder
+    (page,) = (site / "tasks").glob("*.html")
+    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", page.read_text())))
+    for cell in table.cells:
+        for e in (*cell.estimates, *cell.by_stratum):
+            assert e.value is None or f"{e.value:.3f}".replace("-", "−") in text
+        for gain in (cell.gain, cell.twin_gain):
+            assert gain is None or f"{gain.value:+.3f} [".replace("-", "−") in text
+    assert "ValueError: no such layer" in text and "By species" in text and "fly" in text
+
+
+def test_the_page_of_a_model_has_its_settings_and_what_it_saw(site: Path) -> None:
+    text = re.sub(r"<[^>]+>", "", (site / page_of("models", "good")).read_text())
+    assert "What it saw of the tests" in text and "all settings" in text and "Gain over the best baseline" in text
+
+
+def test_any_two_rows_are_compared_as_on_the_command_line(results: Path, site: Path) -> None:
+    names = [row["name"] for row in data_of(site)["rows"]]
+    for first, second in [(names[0], names[1]), (names[1], names[0]), (names[0], "kmer · from_scratch")]:
+        (pair,) = compare(results, first, second).tasks
+        a, b = names.index(first), names.index(second)
+        value, low, high, p = loaded(site, f"pairs-{min(a, b)}")[str(max(a, b))]["0"]
+        shown = (value, low, high) if a < b else (-value, -high, -low)
+        assert shown == pytest.approx((pair.gain.value, pair.gain.low, pair.gain.high), abs=1e-4)
+        assert p == pytest.approx(pair.gain.p, rel=0.05, abs=1e-300)
+    text = dom(site, "compare.html", f"#a={quote(names[1])}&b={quote(names[0])}")
+    gain = compare(results, names[1], names[0]).tasks[0].gain
+    low, high = (f"{v:+.3f}".replace("-", "−") for v in (gain.low or 0, gain.high or 0))
+    assert f"{gain.value:+.3f} [{low}, {high}]".replace("-", "−") in text
+
+
+def test_a_pair_that_is_not_stored_is_said(results: Path, site: Path) -> None:
+    names = [row["name"] for row in data_of(site)["rows"]]
+    broken = next(name for name in names if name.startswith("broken"))
+    assert "This pair is not in the stored data" in dom(site, "compare.html", f"#a={quote(names[0])}&b={quote(broken)}")
+
+
+def test_links_between_pages_lead_somewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        links = re.findall(r'(?:href|src)="([^"#]+)"', page.read_text())
+        assert links and all((page.parent / link).exists() for link in links), page
+    data = data_of(site)
+    assert all((site / entry["page"]).exists() for entry in [*data["rows"], *data["columns"]])
 
 
 def many(table: Leaderboard, n_tasks: int, n_rows: int) -> Leaderboard:

@@ -91,7 +91,7 @@ def overview_of(table: Table) -> Overview:
     """Return the overview of the tasks, each once: at its newest version, with most training examples."""
     columns = one_a_task(table.columns)
     shown = {column.name: _shown(table, column) for column in columns}
-    scale = _scale([shown[column.name] for column in columns if _is_bounded(column)])
+    scale = _scale([shown[column.name] for column in columns if is_bounded(column)])
     families = []
     for name, members in families_of(columns).items():
         tasks = tuple(_glance(table, column, *shown[column.name], scale) for column in members)
@@ -114,7 +114,7 @@ def best_of_kind(table: Table, column: Column, kind: str) -> Found:
     return max(found, key=lambda pair: sign * (pair[1].value or 0.0)) if found and sign else None
 
 
-def _is_bounded(column: Column) -> bool:
+def is_bounded(column: Column) -> bool:
     """Return whether gains in the column's metric can share a scale with those in others: its values have bounds."""
     known = expression(column.metric) if column.metrics else None
     return known is not None and known.metric.span is not None
@@ -136,7 +136,7 @@ def _shown(table: Table, column: Column) -> tuple[Found, Found]:
 
 
 def _glance(table: Table, column: Column, model: Found, twin: Found, shared: Scale) -> Glance:
-    own = not _is_bounded(column)
+    own = not is_bounded(column)
     scale = _stretched(_scale([(model, twin)]), shared) if own else shared
     floor = next((row for row in table.rows if row.name == column.best_baseline), None)
     gain = model[1].gain if model else None

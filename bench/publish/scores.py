@@ -37,7 +37,7 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
             "kind": row.kind,
             "regime": row.regime,
             "page": page_of("models", row.model),
-            "mean": _short(standings[row.name].mean) if row.name in standings else None,
+            "mean": short(standings[row.name].mean) if row.name in standings else None,
             "best": sum(table.cell(row, c).best for c in table.columns),
             "of": sum(table.cell(row, c).rank is not None for c in table.columns),
             **_about(row, table, records),
@@ -124,7 +124,7 @@ def _cell(cell: Cell, column: Column) -> Any:
     notes = [n for n in (*cell.notes, *cell.older) if n != "collapsed"]
     ranks = [] if cell.rank is None else [cell.rank, cell.rank_high]
     exposure = {"exposed": "e", "unknown": "u"}.get(cell.exposure, "")
-    head = [*_numbers(e), marks, ranks, _gain(cell.gain), _gain(cell.twin_gain), exposure, _short(cell.seconds or 0)]
+    head = [*_numbers(e), marks, ranks, _gain(cell.gain), _gain(cell.twin_gain), exposure, short(cell.seconds or 0)]
     return [*head, notes] if notes else head
 
 
@@ -133,16 +133,16 @@ def _others(cell: Cell) -> Any:
 
 
 def _numbers(e: Estimate) -> list[float | None]:
-    return [_short(e.value), _short(e.low), _short(e.high)]
+    return [short(e.value), short(e.low), short(e.high)]
 
 
 def _gain(gain: Gain | None) -> Any:
     if gain is None:
         return 0
-    return [*map(_short, (gain.value, gain.low, gain.high)), _VERDICTS[gain.verdict], _short(gain.p_adjusted)]
+    return [*map(short, (gain.value, gain.low, gain.high)), _VERDICTS[gain.verdict], short(gain.p_adjusted)]
 
 
-def _short(value: float | None) -> float | None:
+def short(value: float | None) -> float | None:
     """Return the number with as few decimals, four or more, as leave the three that are shown as they are.
 
     A page rounds a half away from zero, and all other renderings as Python does.

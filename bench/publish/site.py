@@ -15,18 +15,21 @@ from ..leaderboard import build_leaderboard
 from ..leaderboard.table import Table
 from ..leaderboard.wording import floor_rule
 from ..records import Record, read_records
-from .names import VERDICTS
-from .overview import overview_of
+from .names import VERDICTS, metric_name, page_of, short_name
+from .overview import is_bounded, overview_of
+from .pages import model_view, task_view
+from .pairs import pair_files, pairs_of
 from .scores import files_of, in_page, inline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 MARK = "baserate-site.txt"
 """The file that says that a folder is a site of ours, which may be replaced."""
-_COPIED = ("site.css", "choices.js", "table.js")
-_TEMPLATES = ("base.html.j2", "index.html.j2")
-_PAGES = (("Overview", "index.html"),)
+_COPIED = ("site.css", "choices.js", "table.js", "compare.js")
+_TEMPLATES = ("base", "parts", "index", "task", "model", "compare")
+_PAGES = (("Overview", "index.html"), ("Compare", "compare.html"))
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,15 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     environment = _environment()
     package = files(__package__)
     out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)
-    shared: dict[str, Any] = {"site": title, "pages": _PAGES, "words": VERDICTS}
-    out["index.html"] = environment.get_template("index.html.j2").render(
-        **shared,
-        up="",
+    out |= pair_files(pairs_of(table, records), len(table.rows))
+
+    def render(template: str, up: str, **values: Any) -> str:
+        shared = {"site": title, "pages": _PAGES, "words": VERDICTS, "up": up}
+        return environment.get_template(f"{template}.html.j2").render(**shared, **values)
+
+    out["index.html"] = render(
+        "index",
+        "",
         overview=overview_of(table),
         n_models=len({row.model for row in table.rows if row.kind == "model"}),
         n_baselines=len({row.model for row in table.rows if row.kind == "baseline"}),
@@ -92,8 +100,30 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
         rule=_rule(table),
         data=inline(in_page(table, records)),
     )
+    out["compare.html"] = render("compare", "", data=inline(_compared(table)))
+    for column in table.columns:
+        out[page_of("tasks", column.name)] = render("task", "../", **task_view(table, column, records))
+    for model in dict.fromkeys(row.model for row in table.rows):
+        out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
     out[MARK] = "A site made by `baserate publish`, which replaces this folder as a whole.\n"
     return out
+
+
+def _compared(table: Table) -> dict[str, Any]:
+    """Return the names that the page of two rows needs; it opens with the first model and the best of all rows."""
+    columns = [
+        {
+            "short": short_name(c),
+            "page": page_of("tasks", c.name),
+            "metric": metric_name(c.metric) if c.metrics else "",
+            "bounded": is_bounded(c),
+        }
+        for c in table.columns
+    ]
+    best = {row.name: sum(table.cell(row, c).best for c in table.columns) for row in table.rows}
+    names = [row.name for row in table.rows]
+    other = max(names[1:], key=lambda name: best[name], default=names[0])
+    return {"rows": names, "columns": columns, "first": [0, names.index(other)]}
 
 
 def _rule(table: Table) -> str:
@@ -106,10 +136,20 @@ def _environment() -> Environment:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     package = files(__package__)
-    texts = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _TEMPLATES}
-    return Environment(
+    names = [f"{name}.html.j2" for name in _TEMPLATES]
+    texts = {name: package.joinpath(name).read_text(encoding="utf-8") for name in names}
+    environment = Environment(
         loader=DictLoader(texts), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
+    environment.filters["breaks"] = _breaks
+    return environment
+
+
+def _breaks(name: str) -> Markup:
+    """Return the name as HTML that may be broken after underscores."""
+    from markupsafe import Markup, escape
+
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _write(content: Mapping[str, str], out: Path) -> None:

@@ -8,7 +8,7 @@
   const FACTS = { best: "May be best", mean: "Mean rank", regime: "Regime", parameters: "Parameters", context: "Context, bp",
     tokenizer: "Tokenizer" };
   const MARKS = { "†": "constant or not finite predictions", "●": "the model saw test examples in pretraining",
-    "○": "it is not known whether it did", "§": "made under older versions than others of its column",
+    "○": "it is not known whether the model saw test examples in pretraining", "§": "made under older versions than others of its column",
     "¹": "has a note: point at it, or see the page of the task" };
   const STATUS = { f: "failed", n: "n/a", m: "not run", u: "undefined" };
   let state = read(), cells = {}, others = {}, shown = { columns: [], rows: [] }, drawn = new Map();
@@ -21,10 +21,11 @@
     return data.columns.map((column, at) => ({ ...column, at })).filter((c) =>
       (family === "*" || c.family === family) && (!state.benchmark || c.benchmark === state.benchmark)
       && (!state.budget || String(c.budget) === state.budget) && !state.hide.includes(c.name)
-      && (!state.metric || c.metrics.includes(state.metric)));
+      && (!state.metric || state.view !== "score" || c.metrics.includes(state.metric)));
   }
 
-  const wanted = (row) => (!state.kind || row.kind === state.kind) && (!state.mode || row.mode === state.mode)
+  const wanted = (row) => (state.view === "score" || row.kind === "model" || (state.view === "gain" && row.kind === "random"))
+    && (!state.kind || row.kind === state.kind) && (!state.mode || row.mode === state.mode)
     && (!state.regime || row.regime === state.regime)
     && (!state.find || `${row.model} ${row.detail} ${row.mode}`.toLowerCase().includes(state.find.toLowerCase()));
 

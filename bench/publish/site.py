@@ -19,6 +19,7 @@ from .names import VERDICTS, metric_name, page_of, short_name
 from .overview import is_bounded, overview_of
 from .pages import model_view, task_view
 from .pairs import pair_files, pairs_of
+from .plots import Plot, cost_file, cost_view, drawn
 from .scores import files_of, in_page, inline
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 MARK = "baserate-site.txt"
 """The file that says that a folder is a site of ours, which may be replaced."""
 _COPIED = ("site.css", "choices.js", "table.js", "compare.js")
-_TEMPLATES = ("base", "parts", "index", "task", "model", "compare")
-_PAGES = (("Overview", "index.html"), ("Compare", "compare.html"))
+_TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots")
+_PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"))
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     environment = _environment()
     package = files(__package__)
     out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)
-    out |= pair_files(pairs_of(table, records), len(table.rows))
+    files_drawn, plots = drawn(table)
+    costs: list[Plot] = []
+    out |= files_drawn | pair_files(pairs_of(table, records), len(table.rows))
 
     def render(template: str, up: str, **values: Any) -> str:
         shared = {"site": title, "pages": _PAGES, "words": VERDICTS, "up": up}
@@ -102,7 +105,13 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     )
     out["compare.html"] = render("compare", "", data=inline(_compared(table)))
     for column in table.columns:
-        out[page_of("tasks", column.name)] = render("task", "../", **task_view(table, column, records))
+        view = cost_view(table, column)
+        if view is not None:
+            costs.append(Plot(cost_file(column), str(view["title"]), page_of("tasks", column.name)))
+            out[costs[-1].file] = environment.get_template("cost.svg.j2").render(view)
+        cost = "" if view is None else costs[-1].file
+        out[page_of("tasks", column.name)] = render("task", "../", cost=cost, **task_view(table, column, records))
+    out["plots.html"] = render("plots", "", plots=plots, costs=costs)
     for model in dict.fromkeys(row.model for row in table.rows):
         out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
     out[MARK] = "A site made by `baserate publish`, which replaces this folder as a whole.\n"
@@ -136,7 +145,7 @@ def _environment() -> Environment:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     package = files(__package__)
-    names = [f"{name}.html.j2" for name in _TEMPLATES]
+    names = [*(f"{name}.html.j2" for name in _TEMPLATES), "cost.svg.j2"]
     texts = {name: package.joinpath(name).read_text(encoding="utf-8") for name in names}
     environment = Environment(
         loader=DictLoader(texts), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined

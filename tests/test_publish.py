@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ from baserate.leaderboard.standings import build_leaderboard
 from baserate.leaderboard.table import Area, Cell, Column, Curve
 from baserate.publish import publish, write_site
 from baserate.publish.families import OTHER, family_of
+from baserate.publish.methods import bibtex
 from baserate.publish.names import page_of
 from baserate.publish.overview import overview_of
 from baserate.publish.scores import short
@@ -272,7 +274,9 @@ def many(table: Leaderboard, n_tasks: int, n_rows: int) -> Leaderboard:
     """Return a table of so many tasks and rows, each cell one of the given table's."""
     rows = [replace(table.rows[i % len(table.rows)], name=f"row {i}", model=f"model_{i}") for i in range(n_rows)]
     column = table.columns[0]
-    columns = [replace(column, name=f"gue.task_{i}@1", task=f"gue.task_{i}@1") for i in range(n_tasks)]
+    words = ("prom", "splice", "mouse", "emp_H3", "enhancer", "virus", "gene", "poly", "variant", "own")
+    names = [f"gue.{words[i % len(words)]}_{i}@1" for i in range(n_tasks)]
+    columns = [replace(column, name=name, task=name) for name in names]
     done = [replace(cell, twin_gain=None) for cell in table.cells if cell.value is not None]
     cells: list[Cell] = [
         replace(done[(i * 7 + j) % len(done)], row=row.name, column=c.name)
@@ -282,16 +286,37 @@ def many(table: Leaderboard, n_tasks: int, n_rows: int) -> Leaderboard:
     return Leaderboard(tuple(columns), tuple(rows), tuple(cells))
 
 
+def test_methods_state_what_the_records_do(results: Path, site: Path, tmp_path: Path) -> None:
+    text = html.unescape(re.sub(r"<[^>]+>", "", (site / "methods.html").read_text()))
+    assert "We compared 1 model (good) with" in text and "trained 5 times" in text and "Holm" in text
+    assert "1 run failed." in text and "No card says how it is cited." in text
+    cited = [
+        replace(r, task={**r.task, "citation": "Smith & Jones 2020, 100 % {odd}_x"}) for r in read_records(results)
+    ]
+    entry = bibtex(cited)
+    assert entry == "@misc{toy-1,\n  title = {toy@1},\n  note = {Smith \\& Jones 2020, 100 \\% \\{odd\\}\\_x}\n}\n"
+    write_site(build_leaderboard(cited), cited, tmp_path / "cited")
+    assert (tmp_path / "cited" / "citations.bib").read_text() == entry
+
+
 def test_many_tasks_open_with_one_family(results: Path, tmp_path: Path) -> None:
-    names = ["gue.prom_core_{}@1", "gue.splice_{}@1", "gue.mouse_{}@1"]
     table = many(build_leaderboard(results), 30, 12)
-    again = {c.name: names[i % 3].format(i) for i, c in enumerate(table.columns)}
-    table = replace(
-        table,
-        columns=tuple(replace(c, name=again[c.name], task=again[c.name]) for c in table.columns),
-        cells=tuple(replace(cell, column=again[cell.column]) for cell in table.cells),
-    )
     write_site(table, read_records(results), tmp_path / "site")
     text = dom(tmp_path / "site")
-    assert "12 of 12 rows, 10 of 30 tasks. Shown: Splice sites; choose a family for more." in text
+    assert "12 of 12 rows, 3 of 30 tasks. Shown: Variant effects; choose a family for more." in text
     assert "12 of 12 rows, 30 of 30 tasks." in dom(tmp_path / "site", at="#family=*")
+    last = table.columns[-1].name  # not in view: what is sorted by need not be drawn
+    shown = board(dom(tmp_path / "site", at=f"#family=*&sort={quote(last)}"))
+    values = {row.model: table.cell(row, table.columns[-1]).value or 0.0 for row in table.rows}
+    models = [re.findall(r"model_\d+", row[0])[0] for row in shown[1:]]
+    assert len(shown[0]) < 30 and sorted(models, key=lambda m: -values[m]) == models
+
+
+@pytest.mark.slow
+def test_a_large_site_is_built_in_a_minute_and_opens_with_little(results: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    table = many(build_leaderboard(results), 200, 60)
+    site = write_site(table, [], tmp_path / "site").folder
+    assert time.monotonic() - start < 60
+    first = ["index.html", "site.css", "choices.js", "table.js", "data/scores-0.js"]
+    assert sum((site / name).stat().st_size for name in first) < 500_000

@@ -42,6 +42,7 @@ const baserate = (() => {
     const out = document.createElement(name);
     for (const [key, value] of Object.entries(properties)) {
       if (key === "class") out.className = value;
+      else if (key === "style") out.style.cssText = value;
       else if (key.startsWith("--")) out.style.setProperty(key, value);
       else if (key in out && key !== "list") out[key] = value;
       else out.setAttribute(key, value);

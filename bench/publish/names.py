@@ -17,9 +17,9 @@ MODES = {
 }
 VERDICTS = {
     "better": "better",
-    "worse": "worse",
-    "tie": "not told apart",
     "preliminary": "preliminary",
+    "tie": "not told apart",
+    "worse": "worse",
     "": "not tested",
 }
 

@@ -56,11 +56,16 @@ class Glance:
 
 @dataclass(frozen=True)
 class Family:
-    """The tasks of a family, with the counts of their verdicts in words."""
+    """The tasks of a family, with the counts of their verdicts over the best baseline, also in words."""
 
     name: str
     tasks: tuple[Glance, ...]
-    summary: str
+    counts: Counter[str]
+
+    @property
+    def summary(self) -> str:
+        """The counts in words."""
+        return ", ".join(f"{self.counts[v]} {VERDICTS[v]}" for v in VERDICTS if self.counts[v])
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,7 @@ def overview_of(table: Table) -> Overview:
     families = []
     for name, members in families_of(columns).items():
         tasks = tuple(_glance(table, column, *shown[column.name], scale) for column in members)
-        counts = Counter(t.verdict for t in tasks if t.verdict)
-        families.append(Family(name, tasks, ", ".join(f"{counts[v]} {VERDICTS[v]}" for v in VERDICTS if counts[v])))
+        families.append(Family(name, tasks, Counter(t.verdict for t in tasks if t.verdict)))
     every = [task for family in families for task in family.tasks]
     return Overview(
         tuple(families),

@@ -15,6 +15,7 @@ from ..leaderboard import build_leaderboard
 from ..leaderboard.table import Table
 from ..leaderboard.wording import floor_rule
 from ..records import Record, read_records
+from .methods import bibtex, methods_of, models_shown
 from .names import VERDICTS, metric_name, page_of, short_name
 from .overview import is_bounded, overview_of
 from .pages import model_view, task_view
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 MARK = "baserate-site.txt"
 """The file that says that a folder is a site of ours, which may be replaced."""
 _COPIED = ("site.css", "choices.js", "table.js", "compare.js")
-_TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots")
-_PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"))
+_TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots", "methods")
+_PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"), ("Methods", "methods.html"))
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,10 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     out["plots.html"] = render("plots", "", plots=plots, costs=costs)
     for model in dict.fromkeys(row.model for row in table.rows):
         out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
+    bib = bibtex(records.values())
+    out |= {"citations.bib": bib} if bib else {}
+    paragraphs = methods_of(table, list(records.values()))
+    out["methods.html"] = render("methods", "", paragraphs=paragraphs, models=models_shown(table, records), bib=bib)
     out[MARK] = "A site made by `baserate publish`, which replaces this folder as a whole.\n"
     return out
 

@@ -11,7 +11,10 @@
     "○": "it is not known whether the model saw test examples in pretraining", "§": "made under older versions than others of its column",
     "¹": "has a note: point at it, or see the page of the task" };
   const STATUS = { f: "failed", n: "n/a", m: "not run", u: "undefined" };
-  let state = read(), cells = {}, others = {}, shown = { columns: [], rows: [] }, drawn = new Map();
+  const CAPTION = { score: "Scores", gain: "Gains over the best baseline", twin: "Gains over the same network with random weights" };
+  const WIDE = 16;
+  const width = () => (matchMedia("(max-width: 720px)").matches ? 104 : 116);
+  let state = read(), cells = {}, others = {}, shown = { columns: [], rows: [] }, drawn = new Map(), from = 0, to = 0, printing = false;
 
   const unique = (values) => [...new Set(values)].filter((value) => value !== "" && value !== null);
 
@@ -63,15 +66,15 @@
     return [low - room, high + room];
   }
 
-  function drawCell(row, column, [low, high], floor) {
+  function drawCell(row, column, [low, high], floor, place) {
     const cell = found(row, column);
     if (cell.value === null) {
       const text = cell.status === "x" ? "hidden" : cell.status === "m" ? "–" : STATUS[cell.status] || "–";
       const said = [text === "–" ? STATUS[cell.status] : "", cell.why].filter(Boolean).join(": ");
-      return element("td", { class: cell.status === "f" ? "failed" : "no", title: said }, text,
+      return element("td", { class: cell.status === "f" ? "failed" : "no", title: said, ...place }, text,
         said ? element("span", { class: "sr" }, ` ${said}`) : "");
     }
-    const at = (value) => `${(100 * Math.min(1, Math.max(0, (value - low) / (high - low)))).toFixed(1)}%`;
+    const at = (value) => 100 * Math.min(1, Math.max(0, (value - low) / (high - low))), percent = (x) => `${x.toFixed(1)}%`;
     const gains = state.view !== "score", said = [], mark = [];
     if (cell.low !== null) said.push(`95 % interval ${number(cell.low, gains)} to ${number(cell.high, gains)}`);
     if (!gains && cell.marks & 1) said.push("may be the best of its task");
@@ -88,10 +91,13 @@
     if (!gains && cell.marks & 2) names.push("leads");
     if (cell.marks & 24) names.push("faint");
     if (gains) names.push({ b: "better", w: "worse", t: "tie", p: "preliminary" }[cell.verdict] || "");
-    const bar = { class: "iv", "--v": at(cell.value), "--f": floor === null ? "-9px" : at(floor) };
-    if (cell.low !== null) Object.assign(bar, { "--l": at(cell.low), "--w": `calc(${at(cell.high)} - ${at(cell.low)})` });
-    return element("td", { class: names.join(" "), title: said.join("; ") },
-      element("span", { class: "v" }, (gains ? `${VERDICT[cell.verdict][0]} ` : "") + number(cell.value, gains)),
+    const bar = { class: "iv", "--v": percent(at(cell.value)), "--f": floor === null ? "-9px" : percent(at(floor)) };
+    if (cell.low !== null) {  // a background of that width stands at its share of what is left of the strip
+      const left = at(cell.low), wide = at(cell.high) - left;
+      Object.assign(bar, { "--l": percent(wide < 100 ? (100 * left) / (100 - wide) : 0), "--w": percent(wide) });
+    }
+    return element("td", { class: names.join(" "), title: said.join("; "), ...place },
+      (gains ? `${VERDICT[cell.verdict][0]} ` : "") + number(cell.value, gains),
       mark.length ? element("sup", { "aria-hidden": "true" }, mark.join("")) : "",
       element("span", { class: "sr" }, `, ${said.join("; ")}`), element("i", bar));
   }
@@ -150,12 +156,61 @@
   // ---- the whole table
   const broken = (name) => name.split(/(?<=[_.@])/).flatMap((piece) => [piece, element("wbr")]);
 
-  function head(name, sort, link, below, why) {
+  function head(name, sort, link, below, why, place = {}) {
     const button = element("button", { type: "button", onclick: () => sortBy(sort), "aria-label": `Sort by ${name}` },
       link ? below || "sort" : name, element("span", { class: "dir" }));
-    return element("th", { scope: "col", "data-sort": sort }, link ? element("a", { href: link, title: name }, ...broken(why.short)) : "",
+    return element("th", { scope: "col", "data-sort": sort, ...place }, link ? element("a", { href: link, title: name }, ...broken(why.short)) : "",
       link && why.audit === "FAIL" ? element("span", { class: "badge FAIL" }, "audit FAIL") : "",
       link && why.old ? element("span", { class: "badge", title: `superseded by ${why.old}` }, "superseded") : "", button);
+  }
+
+  // Of very many columns only those in view are in the page, and others when they are scrolled to.
+  function inView(spare) {
+    if (shown.columns.length <= WIDE || printing) return [0, shown.columns.length];
+    const first = Math.floor(board.scrollLeft / width()) - spare;
+    return [Math.max(0, first), Math.min(shown.columns.length, first + Math.ceil(board.clientWidth / width()) + 2 * spare)];
+  }
+
+  function draw() {
+    const { columns: list, rows, scales, floors } = shown;
+    const focused = document.activeElement?.closest("#board th")?.dataset.sort;
+    [from, to] = inView(5);
+    const here = list.slice(from, to), whole = here.length === list.length;
+    const facts = Object.keys(FACTS).filter((f) => (f === "best" || f === "mean" ? !state.hide.includes(f) : state.show.includes(f))
+      && (f !== "mean" || data.rows.some((row) => row.mean !== null)));
+    const place = (k) => (whole ? {} : { "aria-colindex": String(k + 2 + facts.length) });
+    const pads = (name, left, right) => [left ? [element(name, { class: "pad" })] : [], right ? [element(name, { class: "pad" })] : []];
+    const around = (name, cells) => { const [left, right] = pads(name, from > 0, to < list.length); return [...left, ...cells, ...right]; };
+    drawn = new Map(rows.map((at) => {
+      const row = data.rows[at];
+      const name = element("th", { scope: "row" }, element("span", { class: `k ${row.kind}`, title: data.kinds[row.kind] }, KIND[row.kind]),
+        element("a", { href: row.page }, ...broken(row.model)), element("span", { class: "sr" }, `, ${data.kinds[row.kind]}`),
+        element("small", {}, [row.mode, row.detail].filter(Boolean).join(" · ")));
+      const about = facts.map((f) => element("td", { class: "no" }, f === "best" ? (row.of ? `${row.best} of ${row.of}` : "–")
+        : row[f] === null ? "–" : f === "mean" ? row[f].toFixed(1) : typeof row[f] === "number" ? row[f].toLocaleString("en") : row[f]));
+      const scores = here.map((c, k) => drawCell(at, c, scales[from + k], floors[from + k], place(from + k)));
+      return [at, element("tr", { class: row.kind }, name, ...about, ...around("td", scores))];
+    }));
+    const pad = (n) => element("col", { style: `width:${n * width()}px` });
+    board.replaceChildren(element("table", whole ? {} : { "aria-colcount": String(list.length + 1 + facts.length) },
+      element("caption", { class: "sr" }, `${CAPTION[state.view]} with 95 % intervals`),
+      element("colgroup", {}, element("col", { class: "name" }), ...facts.map(() => element("col", { class: "fact" })),
+        from > 0 ? pad(from) : "", ...here.map(() => element("col", { class: "score" })), to < list.length ? pad(list.length - to) : ""),
+      element("thead", {}, element("tr", {}, head("Model", "name"), ...facts.map((f) => head(FACTS[f], f)),
+        ...around("td", here.map((c, k) => head(c.name, c.name, c.page, state.view === "score" ? (state.metric || c.metric) : "gain", c, place(from + k)))))),
+      element("tbody")));
+    arrange();
+    if (focused) board.querySelector(`th[data-sort="${CSS.escape(focused)}"] button`)?.focus({ preventScroll: true });
+    const signs = unique([...board.querySelectorAll("sup")].flatMap((sup) => [...sup.textContent]));
+    document.getElementById("marks").textContent = [state.view === "score"
+      ? "Bold on a tint: may be the best of its task, by paired tests. Dotted line: may be the best of its regime. The thin line in a cell is the floor, its best baseline."
+      : "▲ better, ▼ worse, = not told apart, ? preliminary: by fewer than five trainings. The thin line in a cell is no gain.",
+      ...signs.map((sign) => `${sign} ${MARKS[sign]}.`)].join(" ");
+  }
+
+  function follow() {
+    const [first, last] = inView(0);
+    if (first < from || last > to) draw();
   }
 
   async function render() {
@@ -164,34 +219,11 @@
       need(`scores-${part}`).then((value) => Object.assign(cells, value)),
       ...(state.metric ? [need(`metrics-${part}`).then((value) => Object.assign(others, value))] : [])]));
     const rows = data.rows.map((_, at) => at).filter((at) => wanted(data.rows[at]));
-    shown = { columns: list, rows };
-    const facts = Object.keys(FACTS).filter((f) => (f === "best" || f === "mean" ? !state.hide.includes(f) : state.show.includes(f))
-      && (f !== "mean" || data.rows.some((row) => row.mean !== null)));
-    const scales = list.map((c) => scale(c, rows));
-    const floors = list.map((c) => { if (state.view !== "score") return 0; return c.floor < 0 ? null : found(c.floor, c).value; });
-    drawn = new Map(rows.map((at) => {
-      const row = data.rows[at];
-      const name = element("th", { scope: "row" }, element("span", { class: `k ${row.kind}`, title: data.kinds[row.kind] }, KIND[row.kind]),
-        element("a", { href: row.page }, ...broken(row.model)), element("span", { class: "sr" }, `, ${data.kinds[row.kind]}`),
-        element("small", {}, [row.mode, row.detail].filter(Boolean).join(" · ")));
-      const about = facts.map((f) => element("td", { class: "no" }, f === "best" ? (row.of ? `${row.best} of ${row.of}` : "–")
-        : row[f] === null ? "–" : f === "mean" ? row[f].toFixed(1) : typeof row[f] === "number" ? row[f].toLocaleString("en") : row[f]));
-      return [at, element("tr", { class: row.kind }, name, ...about, ...list.map((c, k) => drawCell(at, c, scales[k], floors[k])))];
-    }));
-    const table = element("table", {}, element("caption", { class: "sr" }, `${{ score: "Scores", gain: "Gains over the best baseline", twin: "Gains over the same network with random weights" }[state.view]} with 95 % intervals`),
-      element("colgroup", {}, element("col", { class: "name" }), ...facts.map(() => element("col", { class: "fact" })), ...list.map(() => element("col", { class: "score" }))),
-      element("thead", {}, element("tr", {}, head("Model", "name"), ...facts.map((f) => head(FACTS[f], f)),
-        ...list.map((c) => head(c.name, c.name, c.page, state.view === "score" ? (state.metric || c.metric) : "gain", c)))),
-      element("tbody"));
-    board.replaceChildren(table);
-    arrange();
-    const signs = unique([...board.querySelectorAll("sup")].flatMap((sup) => [...sup.textContent]));
-    document.getElementById("marks").textContent = [state.view === "score"
-      ? "Bold on a tint: may be the best of its task, by paired tests. Dotted line: may be the best of its regime. The thin line in a cell is the floor, its best baseline."
-      : "▲ better, ▼ worse, = not told apart, ? preliminary: by fewer than five trainings. The thin line in a cell is no gain.",
-      ...signs.map((sign) => `${sign} ${MARKS[sign]}.`)].join(" ");
+    shown = { columns: list, rows, scales: list.map((c) => scale(c, rows)),
+      floors: list.map((c) => (state.view !== "score" ? 0 : c.floor < 0 ? null : found(c.floor, c).value)) };
+    draw();
     document.getElementById("count").textContent = `${rows.length} of ${data.rows.length} rows, ${list.length} of ${data.columns.length} tasks.`
-      + (state.family === "" && list.length < data.columns.length && data.columns.length > data.atOnce ? ` Shown: ${data.parts[0]}; choose a family for more.` : "");
+      + (state.family === "" && data.columns.length > data.atOnce ? ` Shown: ${data.parts[0]}; choose a family for more.` : "");
     document.documentElement.dataset.ready = "1";
   }
 
@@ -257,6 +289,10 @@
     return render().catch((error) => { board.textContent = error.message; });
   }
 
+  board.addEventListener("scroll", () => requestAnimationFrame(follow), { passive: true });
+  window.addEventListener("resize", follow);
+  window.addEventListener("beforeprint", () => { printing = true; draw(); });
+  window.addEventListener("afterprint", () => { printing = false; draw(); });
   window.addEventListener("hashchange", () => { state = read(); panel(); render(); });
   panel();
   render().catch((error) => { board.textContent = error.message; });

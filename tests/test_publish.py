@@ -114,6 +114,19 @@ def test_overview_counts_the_verdicts_of_the_best_models(results: Path) -> None:
     assert 0 < overview.zero < 100 and task.model.mark and (task.model.mark.at > overview.zero) == (gain.value > 0)
 
 
+def test_one_wide_interval_does_not_hide_the_others(results: Path) -> None:
+    table = build_leaderboard(results)
+
+    def widened(cell: Cell) -> Cell:
+        is_twin = cell.gain is not None and cell.row.startswith("good_random")
+        return replace(cell, gain=replace(cell.gain, low=-9.0, high=9.0)) if cell.gain and is_twin else cell
+
+    overview = overview_of(replace(table, cells=tuple(map(widened, table.cells))))
+    twin = overview.families[0].tasks[0].twin
+    assert twin and twin.mark and twin.mark.cut == "left right" and twin.mark.left == 0
+    assert all(abs(float(end.replace("−", "-"))) < 3 for end in overview.ends)
+
+
 @pytest.mark.parametrize("value", [0.0625, -0.0625, 0.2895000001, 0.2894999, 0.28951826, -0.0004, 1.0, 0.0])
 def test_numbers_are_rounded_as_everywhere_else(value: float) -> None:
     sent = short(value)

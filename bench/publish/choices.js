@@ -25,6 +25,7 @@ const baserate = (() => {
     for (const key of Object.keys(start)) {
       if (given.has(key)) out[key] = Array.isArray(start[key]) ? given.getAll(key) : given.get(key);
     }
+    if (!["score", "gain", "twin"].includes(out.view)) out.view = start.view;
     return out;
   }
 
@@ -51,8 +52,10 @@ const baserate = (() => {
     return out;
   }
 
+  const broken = (name) => name.split(/(?<=[_.@])/).flatMap((piece) => [piece, element("wbr")]);
+
   const number = (value, signed) => value === null ? "–"
     : ((signed && value >= 0 ? "+" : "") + value.toFixed(3)).replace("-", "−").replace(/^−0\.000$/, "0.000");
 
-  return { need, read, write, element, number, start, load: (name, value) => loaded.set(name, value) };
+  return { need, read, write, element, broken, number, start, load: (name, value) => loaded.set(name, value) };
 })();

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { need, element, number } = baserate;
+  const { need, element, broken, number } = baserate;
   const data = JSON.parse(document.getElementById("site-data").textContent);
   const controls = document.getElementById("controls"), forest = document.getElementById("forest"), said = document.getElementById("said");
   const given = new URLSearchParams(location.hash.slice(1));
@@ -43,7 +43,7 @@
         element("th", { scope: "col", class: "wide" }, element("div", { class: "axis" }, element("span", {}, "← second better"), element("span", {}, "first better →"))),
         element("th", { scope: "col" }, "Gain [95 %]"), element("th", { scope: "col", class: "n" }, "p"))),
       element("tbody", {}, ...known.map(({ column, gain, p }) => element("tr", {},
-        element("th", { scope: "row" }, element("a", { href: column.page }, column.short), element("span", { class: "sub" }, column.metric)),
+        element("th", { scope: "row" }, element("a", { href: column.page }, ...broken(column.short)), element("span", { class: "sub" }, column.metric)),
         element("td", {}, column.bounded ? strip(gain, [-most, most]) : strip(gain, [-1.05, 1.05].map((side) => side * Math.max(...gain.map((v) => Math.abs(v ?? 0)), 1e-9)))),
         element("td", { class: "nowrap" }, number(gain[0], true) + (gain[1] === null ? "" : ` [${number(gain[1], true)}, ${number(gain[2], true)}]`)),
         element("td", { class: "n" }, p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3)))))));

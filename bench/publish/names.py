@@ -41,8 +41,8 @@ def metric_name(metric: str) -> str:
 
 
 def short_name(column: Column) -> str:
-    """Return the column's name without the version, which stands on the task's own page."""
-    return re.sub(r"(\.small)?@\d+", "", column.name, count=1)
+    """Return the column's name, without the version where that is the first."""
+    return re.sub(r"@1\b", "", column.name, count=1)
 
 
 def row_title(row: Row) -> str:

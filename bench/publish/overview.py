@@ -125,9 +125,14 @@ def is_bounded(column: Column) -> bool:
 
 
 def _scale(pairs: Sequence[tuple[Found, Found]]) -> Scale:
-    """Return a scale that holds the gains of all models and twins, with the floor well within it."""
+    """Return a scale that holds the gains of all models and twins, with the floor well within it.
+
+    An interval that is much wider than the gains are large, as by two trainings, does not widen it.
+    """
     gains = [found[1].gain for pair in pairs for found in pair if found and found[1].gain]
-    scale = scale_over([v for g in gains if g for v in (g.value, g.low, g.high)], zero=True)
+    most = 2 * max((abs(g.value) for g in gains if g), default=0.0)
+    ends = [max(-most, min(most, v)) for g in gains if g for v in (g.low, g.high) if v is not None]
+    scale = scale_over([*ends, *(g.value for g in gains if g)], zero=True)
     room = 0.25 * (scale.high - scale.low)
     return Scale(min(scale.low, -room), max(scale.high, room))
 

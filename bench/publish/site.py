@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -160,14 +161,16 @@ def _environment() -> Environment:
 
 
 def _breaks(name: str) -> Markup:
-    """Return the name as HTML that may be broken after underscores."""
+    """Return the name as HTML that may be broken after an underscore or a dot."""
     from markupsafe import Markup, escape
 
-    return escape(name).replace("_", Markup("_<wbr>"))
+    return escape(name).replace("_", Markup("_<wbr>")).replace(".", Markup(".<wbr>"))
 
 
 def _write(content: Mapping[str, str], out: Path) -> None:
     """Write the files beside `out` and swap the folders, so that a reader never meets half of a site."""
+    out = out.resolve()
+    earlier = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.old")
 
     def fill(beside: Path) -> None:
         for name, text in content.items():
@@ -175,8 +178,13 @@ def _write(content: Mapping[str, str], out: Path) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
         if out.is_dir() and any(out.iterdir()):
-            earlier = beside.with_name(f"{beside.name}.old")
             out.rename(earlier)
-            shutil.rmtree(earlier, ignore_errors=True)
 
-    write_whole(out, fill)
+    try:
+        write_whole(out, fill)
+    except BaseException:
+        if earlier.exists() and not out.exists():
+            earlier.rename(out)
+        raise
+    finally:
+        shutil.rmtree(earlier, ignore_errors=True)

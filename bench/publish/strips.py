@@ -20,11 +20,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Mark:
-    """A value and its interval on a strip, in percent; `left` and `width` are None without an interval."""
+    """A value and its interval on a strip, in percent; `left` and `width` are None without an interval.
+
+    `cut` names the sides on which the interval goes on beyond the scale.
+    """
 
     at: float
     left: float | None
     width: float | None
+    cut: str = ""
 
 
 def scale_over(values: Iterable[float | None], *, zero: bool = False) -> Scale:
@@ -41,4 +45,5 @@ def mark(scale: Scale, value: float | None, low: float | None, high: float | Non
         return None
     if low is None or high is None:
         return Mark(scale.at(value), None, None)
-    return Mark(scale.at(value), scale.at(low), round(scale.at(high) - scale.at(low), 2))
+    cut = " ".join(side for side, beyond in (("left", low < scale.low), ("right", high > scale.high)) if beyond)
+    return Mark(scale.at(value), scale.at(low), round(scale.at(high) - scale.at(low), 2), cut)

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { need, read, write, element, number, start } = baserate;
+  const { need, read, write, element, broken, number, start } = baserate;
   const data = JSON.parse(document.getElementById("site-data").textContent);
   const board = document.getElementById("board"), controls = document.getElementById("controls");
   const KIND = { model: "●", random: "◆", baseline: "■" };
@@ -154,11 +154,9 @@
   }
 
   // ---- the whole table
-  const broken = (name) => name.split(/(?<=[_.@])/).flatMap((piece) => [piece, element("wbr")]);
-
   function head(name, sort, link, below, why, place = {}) {
-    const button = element("button", { type: "button", onclick: () => sortBy(sort), "aria-label": `Sort by ${name}` },
-      link ? below || "sort" : name, element("span", { class: "dir" }));
+    const button = element("button", { type: "button", onclick: () => sortBy(sort) },
+      link ? below || "sort" : name, element("span", { class: "sr" }, `, sort by ${name}`), element("span", { class: "dir", "aria-hidden": "true" }));
     return element("th", { scope: "col", "data-sort": sort, ...place }, link ? element("a", { href: link, title: name }, ...broken(why.short)) : "",
       link && why.audit === "FAIL" ? element("span", { class: "badge FAIL" }, "audit FAIL") : "",
       link && why.old ? element("span", { class: "badge", title: `superseded by ${why.old}` }, "superseded") : "", button);
@@ -237,7 +235,10 @@
   }
 
   function csv() {
-    const quote = (value) => /[",\n]/.test(value) || /^[=+@-]/.test(value) && isNaN(value) ? `"${String(value).replaceAll('"', '""')}"` : value;
+    const quote = (value) => {
+      const text = /^[=+@\t-]/.test(value) && isNaN(value) ? `'${value}` : String(value);  // no formula of a spreadsheet
+      return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
     const lines = [["model", "detail", "mode", "kind", "task", "view", "metric", "value", "low", "high"]];
     for (const at of ordered()) {
       for (const c of shown.columns) {

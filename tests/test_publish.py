@@ -168,6 +168,7 @@ def test_the_address_says_what_is_shown(results: Path, site: Path) -> None:
     assert [row[0] for row in gains[1:]] == ["◆good_randomprobe", "●goodprobe"]
     gain = build_leaderboard(results).cells[0].gain
     assert gain and gains[2][3] == f"▲ {gain.value:+.3f}○"
+    assert board(dom(site, at="#view=odd&metric=odd")) == board(dom(site))  # what is not there is not asked for
     assert not any("constant" in row[0] for row in board(dom(site, at="#find=good")))
 
 
@@ -202,7 +203,7 @@ def test_a_site_replaces_a_site_and_nothing_else(results: Path, site: Path, tmp_
 
 def test_a_folder_without_records_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no records there"):
+    with pytest.raises(DataError, match="baserate run --results"):
         publish(tmp_path / "empty", tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
@@ -251,6 +252,28 @@ def test_a_pair_that_is_not_stored_is_said(results: Path, site: Path) -> None:
     names = [row["name"] for row in data_of(site)["rows"]]
     broken = next(name for name in names if name.startswith("broken"))
     assert "This pair is not in the stored data" in dom(site, "compare.html", f"#a={quote(names[0])}&b={quote(broken)}")
+
+
+def test_another_metric_is_sorted_the_way_that_is_better(results: Path, site: Path) -> None:
+    table = build_leaderboard(results)
+    at = data_of(site)["columns"][0]["metrics"].index("AUROC")
+    values = sorted((cell.estimates[at].value or 0.0 for cell in table.cells if cell.estimates), reverse=True)
+    shown = [row[3].rstrip("○†") for row in board(dom(site, at="#metric=AUROC&sort=toy@1"))]
+    assert shown == ["toyAUROC ↑ ↓", *(f"{v:.3f}" for v in values), "failed"]
+    page = site / "index.html"
+    page.write_text(page.read_text().replace('"signs":[1,1,', '"signs":[1,-1,'))
+    turned = [row[3].rstrip("○†") for row in board(dom(site, at="#metric=AUROC&sort=toy@1"))]
+    assert turned[1:-1] == shown[-2:0:-1]
+
+
+def test_wins_in_doubt_are_said(results: Path, tmp_path: Path) -> None:
+    table = build_leaderboard(results)
+    failing = replace(table, columns=tuple(replace(c, audit="FAIL") for c in table.columns))
+    assert overview_of(table).over_baseline["better"] == 1
+    said = "Of these, 1 by a model that saw test examples or may have and 1 where the audit of the task fails."
+    assert overview_of(failing).doubts == said
+    site = write_site(failing, read_records(results), tmp_path / "site").folder
+    assert said in (site / "index.html").read_text()
 
 
 def test_plots_are_svg_files_with_the_frontier_named(results: Path, tmp_path: Path) -> None:

@@ -17,14 +17,12 @@ _SPECIAL |= {">": r"\textgreater{}"} | {sign: f"\\{sign}" for sign in "&%$#_{}"}
 
 
 def methods_of(table: Table, records: Sequence[Record]) -> list[str]:
-    """Return the sentences on methods, a paragraph each: the runs, the comparison, what to know, the software.
+    """Return the paragraphs on methods: the runs, the comparison, what to know, and the software.
 
-    They state what the records do; what no record states is left out.
+    `records` are those of the table. The paragraphs state what the records do; what none states is left out.
     """
-    shown = [r for r in records if r.hash in {cell.hash for cell in table.cells}]
-    return [
-        text for text in (_runs(table, shown), _comparison(table, shown), _care(table), _software(table, shown)) if text
-    ]
+    made = (_runs(table, records), _comparison(table, records), _care(table), _software(table, records))
+    return [text for text in made if text]
 
 
 def bibtex(records: Iterable[Record]) -> str:

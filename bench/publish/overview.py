@@ -82,6 +82,21 @@ class Overview:
     zero: float
 
     @property
+    def tasks(self) -> list[Glance]:
+        """The tasks of all families."""
+        return [task for family in self.families for task in family.tasks]
+
+    @property
+    def doubts(self) -> str:
+        """Of the tasks on which a model beats the baseline, how many are in doubt, in words; '' where none is."""
+        won = [task for task in self.tasks if task.verdict == "better"]
+        seen = sum(task.exposure != "clean" for task in won)
+        failing = sum(task.audit == "FAIL" for task in won)
+        words = [f"{seen} by a model that saw test examples or may have"] if seen else []
+        words += [f"{failing} where the audit of the task fails"] if failing else []
+        return f"Of these, {' and '.join(words)}." if words else ""
+
+    @property
     def n_tasks(self) -> int:
         """How many tasks have a gain of a model over a baseline."""
         return sum(self.over_baseline.values())
@@ -111,10 +126,10 @@ def overview_of(table: Table) -> Overview:
     )
 
 
-def best_of_kind(table: Table, column: Column, kind: str) -> Found:
-    """Return the row of a kind with the best score on a column, None where none is compared or no score is better."""
+def _best_model(table: Table, column: Column) -> Found:
+    """Return the model with the best score on a column, None where none is compared or no score is better."""
     sign = sign_of(column)
-    found = [(row, cell) for row in table.rows if row.kind == kind and (cell := table.cell(row, column)).compared]
+    found = [(row, cell) for row in table.rows if row.kind == "model" and (cell := table.cell(row, column)).compared]
     return max(found, key=lambda pair: sign * (pair[1].value or 0.0)) if found and sign else None
 
 
@@ -139,7 +154,7 @@ def _scale(pairs: Sequence[tuple[Found, Found]]) -> Scale:
 
 def _shown(table: Table, column: Column) -> tuple[Found, Found]:
     """Return the best model and its twin, each None where there is none."""
-    model = best_of_kind(table, column, "model")
+    model = _best_model(table, column)
     over = model[1].twin_gain.over if model and model[1].twin_gain else ""
     return model, next(((row, table.cell(row, column)) for row in table.rows if over and row.name == over), None)
 

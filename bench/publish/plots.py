@@ -77,13 +77,13 @@ def cost_view(table: Table, column: Column) -> dict[str, Any] | None:
         return round(_TOP + ((1 - share) if sign > 0 else share) * (HEIGHT - _TOP - _BOTTOM), 1)
 
     front = _frontier(shown, sign)
-    points = _named([_point(row, cell, x, y) for row, cell in shown], {row_title(row) for row, _ in front})
+    points = _named([_point(row, cell, x, y) for row, cell in shown], {_plain(row_title(row)) for row, _ in front})
     floor = next((cell.value for row, cell in shown if row.name == column.best_baseline), None)
     at = [(x(math.log10(c.seconds or 1)), y(c.value or 0)) for _, c in front]
     corners = [(to, level) for (_, level), (to, _) in itertools.pairwise(at)]  # as good as what is as cheap
     return {
-        "title": f"{short_name(column)}: {metric_name(column.metric)} against seconds",
-        "task": short_name(column),
+        "title": _plain(f"{short_name(column)}: {metric_name(column.metric)} against seconds"),
+        "task": _plain(short_name(column)),
         "metric": metric_name(column.metric),
         "width": WIDTH,
         "height": HEIGHT,
@@ -122,7 +122,7 @@ def _named(points: list[dict[str, Any]], names: set[str]) -> list[dict[str, Any]
 
 def _point(row: Row, cell: Cell, x: Callable[[float], float], y: Callable[[float], float]) -> dict[str, Any]:
     e, at = cell.estimates[0], x(math.log10(cell.seconds or 1))
-    title = row_title(row)
+    title = _plain(row_title(row))
     right = at + 8 + _CHARACTER * len(title) < WIDTH
     return {
         "x": at,
@@ -148,6 +148,11 @@ def _ticks(low: float, high: float) -> list[float]:
     step = 10.0 ** math.floor(math.log10((high - low) / 4))
     step *= next(k for k in (1, 2, 5, 10) if (high - low) / (k * step) <= 5)
     return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _plain(text: str) -> str:
+    """Return the text without the signs that XML cannot have."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _seconds(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..leaderboard.comparisons import Gain
 from ..leaderboard.table import KINDS, Cell, Column, Row, Table
-from ..leaderboard.wording import label, last_line, leads_regime, sign_of
+from ..leaderboard.wording import better, label, last_line, leads_regime
 from ..records import Record
 from ..results import Estimate
 from .families import families_of
@@ -38,8 +38,6 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
             "regime": row.regime,
             "page": page_of("models", row.model),
             "mean": short(standings[row.name].mean) if row.name in standings else None,
-            "best": sum(table.cell(row, c).best for c in table.columns),
-            "of": sum(table.cell(row, c).rank is not None for c in table.columns),
             **_about(row, table, records),
         }
         for row in table.rows
@@ -53,8 +51,8 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
             "part": place[c.name][1],
             "benchmark": c.benchmark,
             "metrics": [label(m) for m in c.metrics],
-            "metric": metric_name(c.metric) if c.metrics else "",
-            "sign": sign_of(c),
+            "heads": [metric_name(m) for m in c.metrics],
+            "signs": [{"higher": 1, "lower": -1, "": 0}[better(m)] for m in c.metrics],
             "audit": c.audit,
             "budget": c.budget,
             "floor": names.get(c.best_baseline, -1),
@@ -63,8 +61,9 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
         }
         for c in table.columns
     ]
+    common = len(table.over_tasks.columns) if table.over_tasks else 0
     kinds = {kind: KINDS[kind] for kind in dict.fromkeys(row.kind for row in table.rows)}
-    return {"rows": rows, "columns": columns, "kinds": kinds, "atOnce": AT_ONCE, "parts": list(parts)}
+    return {"rows": rows, "columns": columns, "kinds": kinds, "atOnce": AT_ONCE, "parts": list(parts), "common": common}
 
 
 def files_of(table: Table) -> dict[str, str]:

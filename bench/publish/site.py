@@ -52,10 +52,10 @@ def publish(results: str | Path, out: str | Path, *, baseline: str = "", title: 
     """
     check_place(Path(out))
     records = read_records(results)
-    if not any(not r.spec.limit for r in records):
-        where = f"{results}: no records there, as <task>/<run>/record.json"
-        raise DataError(f"{where}; `baserate run --results {results}` makes them" if not records else f"{where} "
-                        "but trial runs made with --limit; run again without it")  # fmt: skip
+    if not records:
+        raise DataError(f"{results}: no <task>/<run>/record.json there; `baserate run --results {results}` makes them")
+    if all(r.spec.limit for r in records):
+        raise DataError(f"{results}: only trial runs, made with --limit; run again without it")
     return write_site(build_leaderboard(records, baseline=baseline), records, Path(out), title=title)
 
 
@@ -84,6 +84,8 @@ def check_place(out: Path) -> None:
 
 def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[str, str]:
     """Return the text of every file of the site, by its path."""
+    shown = {cell.hash for cell in table.cells}
+    records = {h: r for h, r in records.items() if h in shown}
     environment = _environment()
     package = files(__package__)
     out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)

@@ -5,7 +5,7 @@
   const board = document.getElementById("board"), controls = document.getElementById("controls");
   const KIND = { model: "●", random: "◆", baseline: "■" };
   const VERDICT = { b: ["▲", "better"], w: ["▼", "worse"], t: ["=", "not told apart"], p: ["?", "preliminary"], "": ["", "not tested"] };
-  const FACTS = { best: "May be best", mean: "Mean rank", regime: "Regime", parameters: "Parameters", context: "Context, bp",
+  const FACTS = { best: "May be best", mean: `Mean rank, ${data.common} tasks`, regime: "Regime", parameters: "Parameters", context: "Context, bp",
     tokenizer: "Tokenizer" };
   const MARKS = { "†": "constant or not finite predictions", "●": "the model saw test examples in pretraining",
     "○": "it is not known whether the model saw test examples in pretraining", "§": "made under older versions than others of its column",
@@ -14,7 +14,11 @@
   const CAPTION = { score: "Scores", gain: "Gains over the best baseline", twin: "Gains over the same network with random weights" };
   const WIDE = 16;
   const width = () => (matchMedia("(max-width: 720px)").matches ? 104 : 116);
-  let state = read(), cells = {}, others = {}, shown = { columns: [], rows: [] }, drawn = new Map(), from = 0, to = 0, printing = false;
+  const asked = () => {
+    const state = read();
+    return data.columns.some((c) => c.metrics.includes(state.metric)) ? state : { ...state, metric: "" };
+  };
+  let state = asked(), cells = {}, others = {}, shown = { columns: [], rows: [] }, drawn = new Map(), from = 0, to = 0, printing = false;
 
   const unique = (values) => [...new Set(values)].filter((value) => value !== "" && value !== null);
 
@@ -40,11 +44,11 @@
     }
     const [value, low, high, marks, ranks, gain, twin, exposure, , notes] = cell;
     if (state.exposure === "clean" && exposure) return { value: null, status: "x", why: "may have seen test examples" };
-    const out = { marks, ranks, exposure, notes: notes || [], value, low, high, sign: column.sign };
+    const out = { marks, ranks, exposure, notes: notes || [], value, low, high };
     if (state.view !== "score") {
       const over = state.view === "gain" ? gain : twin;
       if (!over) return { value: null, status: "", why: "" };
-      return { ...out, value: over[0], low: over[1], high: over[2], verdict: over[3], p: over[4], sign: 1 };
+      return { ...out, value: over[0], low: over[1], high: over[2], verdict: over[3], p: over[4] };
     }
     if (state.metric && column.metrics[0] !== state.metric) {
       const other = others[column.at]?.[row]?.[column.metrics.indexOf(state.metric) - 1];
@@ -53,6 +57,15 @@
     }
     return out;
   }
+
+  // How many of the shown tasks a row may be the best of, and on how many it is ranked.
+  function tally(row) {
+    const ranked = shown.columns.map((c) => cells[c.at]?.[row]).filter((cell) => Array.isArray(cell) && typeof cell[0] === "number"
+      && cell[4].length && !(state.exposure === "clean" && cell[7]));
+    return [ranked.filter((cell) => cell[3] & 1).length, ranked.length];
+  }
+
+  const metricAt = (column) => (state.metric ? column.metrics.indexOf(state.metric) : 0);
 
   function scale(column, rows) {
     let low = state.view === "score" ? Infinity : 0, high = state.view === "score" ? -Infinity : 0;
@@ -105,7 +118,7 @@
   // ---- rows in order
   function key(at, sort) {
     const row = data.rows[at];
-    if (sort === "best") return [row.best, -(row.mean ?? 1e9)];
+    if (sort === "best") return [shown.tally.get(at)[0], -(row.mean ?? 1e9)];
     if (sort === "name") return [row.model.toLowerCase()];
     if (sort in FACTS) return [row[sort]];
     const column = shown.columns.find((c) => c.name === sort);
@@ -116,7 +129,7 @@
   function descends(sort) {
     if (["name", "mean", "regime", "tokenizer"].includes(sort)) return false;
     const column = shown.columns.find((c) => c.name === sort);
-    return !(column && state.view === "score" && column.sign < 0);
+    return !(column && state.view === "score" && column.signs[metricAt(column)] < 0);
   }
 
   function ordered() {
@@ -184,7 +197,7 @@
       const name = element("th", { scope: "row" }, element("span", { class: `k ${row.kind}`, title: data.kinds[row.kind] }, KIND[row.kind]),
         element("a", { href: row.page }, ...broken(row.model)), element("span", { class: "sr" }, `, ${data.kinds[row.kind]}`),
         element("small", {}, [row.mode, row.detail].filter(Boolean).join(" · ")));
-      const about = facts.map((f) => element("td", { class: "no" }, f === "best" ? (row.of ? `${row.best} of ${row.of}` : "–")
+      const about = facts.map((f) => element("td", { class: "no" }, f === "best" ? (shown.tally.get(at)[1] ? shown.tally.get(at).join(" of ") : "–")
         : row[f] === null ? "–" : f === "mean" ? row[f].toFixed(1) : typeof row[f] === "number" ? row[f].toLocaleString("en") : row[f]));
       const scores = here.map((c, k) => drawCell(at, c, scales[from + k], floors[from + k], place(from + k)));
       return [at, element("tr", { class: row.kind }, name, ...about, ...around("td", scores))];
@@ -195,7 +208,7 @@
       element("colgroup", {}, element("col", { class: "name" }), ...facts.map(() => element("col", { class: "fact" })),
         from > 0 ? pad(from) : "", ...here.map(() => element("col", { class: "score" })), to < list.length ? pad(list.length - to) : ""),
       element("thead", {}, element("tr", {}, head("Model", "name"), ...facts.map((f) => head(FACTS[f], f)),
-        ...around("td", here.map((c, k) => head(c.name, c.name, c.page, state.view === "score" ? (state.metric || c.metric) : "gain", c, place(from + k)))))),
+        ...around("td", here.map((c, k) => head(c.name, c.name, c.page, state.view === "score" ? (c.heads[metricAt(c)] || "") : "gain", c, place(from + k)))))),
       element("tbody")));
     arrange();
     if (focused) board.querySelector(`th[data-sort="${CSS.escape(focused)}"] button`)?.focus({ preventScroll: true });
@@ -219,6 +232,7 @@
     const rows = data.rows.map((_, at) => at).filter((at) => wanted(data.rows[at]));
     shown = { columns: list, rows, scales: list.map((c) => scale(c, rows)),
       floors: list.map((c) => (state.view !== "score" ? 0 : c.floor < 0 ? null : found(c.floor, c).value)) };
+    shown.tally = new Map(rows.map((row) => [row, tally(row)]));
     draw();
     document.getElementById("count").textContent = `${rows.length} of ${data.rows.length} rows, ${list.length} of ${data.columns.length} tasks.`
       + (state.family === "" && data.columns.length > data.atOnce ? ` Shown: ${data.parts[0]}; choose a family for more.` : "");
@@ -243,7 +257,7 @@
     for (const at of ordered()) {
       for (const c of shown.columns) {
         const cell = found(at, c), row = data.rows[at];
-        lines.push([row.model, row.detail, row.mode, row.kind, c.name, state.view, state.metric || c.metrics[0] || "", cell.value ?? "", cell.low ?? "", cell.high ?? ""]);
+        lines.push([row.model, row.detail, row.mode, row.kind, c.name, state.view, c.metrics[state.view === "score" ? metricAt(c) : 0] || "", cell.value ?? "", cell.low ?? "", cell.high ?? ""]);
       }
     }
     const file = new Blob([lines.map((line) => line.map(quote).join(",")).join("\n") + "\n"], { type: "text/csv" });
@@ -294,7 +308,7 @@
   window.addEventListener("resize", follow);
   window.addEventListener("beforeprint", () => { printing = true; draw(); });
   window.addEventListener("afterprint", () => { printing = false; draw(); });
-  window.addEventListener("hashchange", () => { state = read(); panel(); render(); });
+  window.addEventListener("hashchange", () => { state = asked(); panel(); render(); });
   panel();
   render().catch((error) => { board.textContent = error.message; });
 })();

@@ -22,6 +22,7 @@ from baserate.cli import cli
 from baserate.errors import DataError
 from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.compare import compare
+from baserate.leaderboard.comparisons import difference_of
 from baserate.leaderboard.standings import build_leaderboard
 from baserate.leaderboard.table import Area, Cell, Column, Curve
 from baserate.publish import publish, write_site
@@ -29,6 +30,7 @@ from baserate.publish.families import OTHER, family_of
 from baserate.publish.methods import bibtex
 from baserate.publish.names import page_of
 from baserate.publish.overview import overview_of
+from baserate.publish.pairs import pairs_of
 from baserate.publish.scores import short
 from baserate.records import read_records
 
@@ -246,6 +248,17 @@ def test_any_two_rows_are_compared_as_on_the_command_line(results: Path, site: P
     gain = compare(results, names[1], names[0]).tasks[0].gain
     low, high = (f"{v:+.3f}".replace("-", "−") for v in (gain.low or 0, gain.high or 0))
     assert f"{gain.value:+.3f} [{low}, {high}]".replace("-", "−") in text
+
+
+def test_a_gain_is_positive_where_the_first_is_better_in_a_metric_that_is_to_be_low(results: Path) -> None:
+    table, records = build_leaderboard(results), {r.hash: r for r in read_records(results)}
+    low = replace(table, columns=tuple(replace(c, metrics=("brier",)) for c in table.columns))
+    pairs = pairs_of(low, records)
+    assert pairs
+    for i, others in pairs.items():
+        for j, found in others.items():
+            a, b = (records[table.cell(table.rows[k], table.columns[0]).hash] for k in (i, j))
+            assert found[0][0] == pytest.approx(-difference_of(a, b, "brier", None).value, abs=1e-4)
 
 
 def test_a_pair_that_is_not_stored_is_said(results: Path, site: Path) -> None:

@@ -5,7 +5,7 @@ const baserate = (() => {
   const start = { view: "score", metric: "", family: "", benchmark: "", kind: "", mode: "", regime: "", budget: "",
     exposure: "", find: "", sort: "best", up: "", hide: [], show: [] };
 
-  // A page that is opened as a file may run a script beside it, but may not fetch one.
+  // A page that is opened as a file may run a script beside it, but may neither fetch one nor import a module.
   function need(name) {
     if (loaded.has(name)) return Promise.resolve(loaded.get(name));
     if (!waiting.has(name)) {

@@ -17,6 +17,7 @@ from .compare import compare, gate
 from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
+from .publish import publish
 from .run import leaderboard, run, track
 from .selftest import selftest
 from .training import pretrain
@@ -97,6 +98,7 @@ for command in (
     resplit,
     run,
     leaderboard,
+    publish,
     track,
     pretrain,
     new,

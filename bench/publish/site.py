@@ -1,0 +1,192 @@
+"""The site as files: which pages there are, and writing them as one folder, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from ..files import write_whole
+from ..leaderboard import build_leaderboard
+from ..leaderboard.table import Table
+from ..leaderboard.wording import floor_rule
+from ..records import Record, read_records
+from .methods import bibtex, methods_of, models_shown
+from .names import VERDICTS, metric_name, page_of, short_name
+from .overview import is_bounded, overview_of
+from .pages import model_view, task_view
+from .pairs import pair_files, pairs_of
+from .plots import Plot, cost_file, cost_view, drawn
+from .scores import files_of, in_page, inline
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+MARK = "baserate-site.txt"
+"""The file that says that a folder is a site of ours, which may be replaced."""
+_COPIED = ("site.css", "choices.js", "table.js", "compare.js")
+_TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots", "methods")
+_PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"), ("Methods", "methods.html"))
+
+
+@dataclass(frozen=True)
+class Site:
+    """What was written: the folder, its number of pages, and its size in bytes."""
+
+    folder: Path
+    pages: int
+    size: int
+
+
+def publish(results: str | Path, out: str | Path, *, baseline: str = "", title: str = "") -> Site:
+    """Return the site of all records under `results`, written to the folder `out`.
+
+    Gains are over the `baseline` named, or else each task's best. Raises DataError where there are no records, one is
+    corrupt, or `out` has files of another kind or cannot be written; what was there before then stays as it was.
+    """
+    check_place(Path(out))
+    records = read_records(results)
+    if not records:
+        raise DataError(f"{results}: no <task>/<run>/record.json there; `baserate run --results {results}` makes them")
+    if all(r.spec.limit for r in records):
+        raise DataError(f"{results}: only trial runs, made with --limit; run again without it")
+    return write_site(build_leaderboard(records, baseline=baseline), records, Path(out), title=title)
+
+
+def write_site(table: Table, records: list[Record], out: Path, *, title: str = "") -> Site:
+    """Return the site of a table, written to `out`; pages say less of cells whose records are not given.
+
+    Raises DataError where `out` has files that are not of a site, or cannot be written.
+    """
+    check_place(out)
+    content = pages_of(table, {r.hash: r for r in records}, title or "baserate")
+    try:
+        _write(content, out)
+    except OSError as error:
+        raise DataError(f"cannot write the site in {out}: {error.strerror}; choose another folder") from error
+    size = sum(len(text.encode("utf-8", "backslashreplace")) for text in content.values())
+    return Site(out, sum(name.endswith(".html") for name in content), size)
+
+
+def check_place(out: Path) -> None:
+    """Raise DataError where `out` is a file, or a folder with files that are not of a site."""
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: a file; expected a folder for the site, new or of an earlier one")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise DataError(f"{out}: has files that are not of a site (no {MARK}); choose a new folder")
+
+
+def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[str, str]:
+    """Return the text of every file of the site, by its path."""
+    shown = {cell.hash for cell in table.cells}
+    records = {h: r for h, r in records.items() if h in shown}
+    environment = _environment()
+    package = files(__package__)
+    out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)
+    files_drawn, plots = drawn(table)
+    costs: list[Plot] = []
+    out |= files_drawn | pair_files(pairs_of(table, records), len(table.rows))
+
+    def render(template: str, up: str, **values: Any) -> str:
+        shared = {"site": title, "pages": _PAGES, "words": VERDICTS, "up": up}
+        return environment.get_template(f"{template}.html.j2").render(**shared, **values)
+
+    out["index.html"] = render(
+        "index",
+        "",
+        overview=overview_of(table),
+        n_models=len({row.model for row in table.rows if row.kind == "model"}),
+        n_baselines=len({row.model for row in table.rows if row.kind == "baseline"}),
+        n_tasks=len({column.task for column in table.columns}),
+        rule=_rule(table),
+        data=inline(in_page(table, records)),
+    )
+    out["compare.html"] = render("compare", "", data=inline(_compared(table)))
+    for column in table.columns:
+        view = cost_view(table, column)
+        if view is not None:
+            costs.append(Plot(cost_file(column), str(view["title"]), page_of("tasks", column.name)))
+            out[costs[-1].file] = environment.get_template("cost.svg.j2").render(view)
+        cost = "" if view is None else costs[-1].file
+        out[page_of("tasks", column.name)] = render("task", "../", cost=cost, **task_view(table, column, records))
+    out["plots.html"] = render("plots", "", plots=plots, costs=costs)
+    for model in dict.fromkeys(row.model for row in table.rows):
+        out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
+    bib = bibtex(records.values())
+    out |= {"citations.bib": bib} if bib else {}
+    paragraphs = methods_of(table, list(records.values()))
+    out["methods.html"] = render("methods", "", paragraphs=paragraphs, models=models_shown(table, records), bib=bib)
+    out[MARK] = "A site made by `baserate publish`, which replaces this folder as a whole.\n"
+    return out
+
+
+def _compared(table: Table) -> dict[str, Any]:
+    """Return the names that the page of two rows needs; it opens with the first model and the best of all rows."""
+    columns = [
+        {
+            "short": short_name(c),
+            "page": page_of("tasks", c.name),
+            "metric": metric_name(c.metric) if c.metrics else "",
+            "bounded": is_bounded(c),
+        }
+        for c in table.columns
+    ]
+    best = {row.name: sum(table.cell(row, c).best for c in table.columns) for row in table.rows}
+    names = [row.name for row in table.rows]
+    other = max(names[1:], key=lambda name: best[name], default=names[0])
+    return {"rows": names, "columns": columns, "first": [0, names.index(other)]}
+
+
+def _rule(table: Table) -> str:
+    rule = floor_rule(table)
+    return f"The best baseline of a task: {rule}." if rule else ""
+
+
+def _environment() -> Environment:
+    """Return the templates; every value in them is escaped unless it is marked as made here."""
+    from jinja2 import DictLoader, Environment, StrictUndefined
+
+    package = files(__package__)
+    names = [*(f"{name}.html.j2" for name in _TEMPLATES), "cost.svg.j2"]
+    texts = {name: package.joinpath(name).read_text(encoding="utf-8") for name in names}
+    environment = Environment(
+        loader=DictLoader(texts), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters["breaks"] = _breaks
+    return environment
+
+
+def _breaks(name: str) -> Markup:
+    """Return the name as HTML that may be broken after an underscore or a dot."""
+    from markupsafe import Markup, escape
+
+    return escape(name).replace("_", Markup("_<wbr>")).replace(".", Markup(".<wbr>"))
+
+
+def _write(content: Mapping[str, str], out: Path) -> None:
+    """Write the files beside `out` and swap the folders, so that a reader never meets half of a site."""
+    out = out.resolve()
+    earlier = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.old")
+
+    def fill(beside: Path) -> None:
+        for name, text in content.items():
+            file = beside / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        if out.is_dir() and any(out.iterdir()):
+            out.rename(earlier)
+
+    try:
+        write_whole(out, fill)
+    except BaseException:
+        if earlier.exists() and not out.exists():
+            earlier.rename(out)
+        raise
+    finally:
+        shutil.rmtree(earlier, ignore_errors=True)

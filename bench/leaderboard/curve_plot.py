@@ -11,7 +11,7 @@ from .table import Curve, Kind, Row, Table
 from .wording import better, label
 
 # Okabe & Ito (2008), without the grey of baselines.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _GREYS = ("#222222", "#666666", "#999999", "#BBBBBB")
 _SHAPES = "osD^vP*X"
 _LINES: dict[Kind, Any] = {"model": "-", "random": (0, (4, 2)), "baseline": "-"}
@@ -44,7 +44,7 @@ def looks_of(rows: list[Row]) -> Mapping[str, dict[str, Any]]:
     """Return the colour, shape and line of each row: grey for baselines, so that models stand out."""
     out, n = {}, {"grey": 0, "colour": 0}
     for i, row in enumerate(rows):
-        palette, which = (_GREYS, "grey") if row.kind == "baseline" else (_COLOURS, "colour")
+        palette, which = (_GREYS, "grey") if row.kind == "baseline" else (COLOURS, "colour")
         colour = palette[n[which] % len(palette)]
         n[which] += 1
         out[row.name] = {

@@ -121,7 +121,9 @@ def test_a_model_is_described_beside_kmers(toy_card: Path, tmp_path: Path) -> No
 
 def test_equal_embeddings_have_no_measures_but_say_why(toy_card: Path) -> None:
     collapsed = describe(toy_card, [card("same", same=True)], cache=False)[1]
-    assert collapsed.measure("rankme").value == pytest.approx(1) and collapsed.measure("mean_cosine").value == pytest.approx(1)
+    assert collapsed.measure("rankme").value == pytest.approx(1) and collapsed.measure(
+        "mean_cosine"
+    ).value == pytest.approx(1)
     rest = [e for e in collapsed.measures if e.metric not in ("rankme", "mean_cosine")]
     assert {e.value for e in rest} == {None} and all(e.reason for e in rest)
 

@@ -178,7 +178,7 @@ def _judged(pairs: Sequence[Paired]) -> list[Paired]:
 
 def _pooled(pairs: Sequence[Paired], columns: Sequence[Column]) -> list[Pooled]:
     """Return the means by metric, of one pair for each task."""
-    size = {c.name: (c.shots or float("inf"), c.budget) for c in columns}
+    size = {c.name: (c.shots or float("inf"), c.window or float("inf"), c.budget) for c in columns}
     largest: dict[tuple[str, str], Paired] = {}
     for pair in pairs:
         key = (pair.metric, pair.whole)

@@ -239,9 +239,14 @@ def cells_of(
     if bool(suite) == bool(tasks):
         raise ConfigError("name either a suite or one or more tasks; `baserate list` shows what there is")
     if suite:
-        if models or modes or settings or random_weights:
-            raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
-        loaded = load_suite(suite, granted, budget, shots)
+        names = [] if isinstance(models, Mapping) else [str(m) for m in models if isinstance(m, (str, Path))]
+        if modes or settings or len(names) < len(models):
+            raise ConfigError(
+                "modes, settings and objects as models go with tasks; a suite has its own, and adds models by name"
+            )
+        if random_weights and not names:
+            raise ConfigError("random weights go with models that are named; a suite has its own twins")
+        loaded = load_suite(suite, granted, budget, shots, models=names, random_weights=random_weights)
         return Planned(loaded.cells, loaded.name, loaded.seeds, loaded.lock)
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]

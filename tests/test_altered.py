@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import baserate as br
+from baserate.audit import audit
 from baserate.cards.find import find_task, with_shots
 from baserate.dna.sequence import reverse_complement
 from baserate.errors import ConfigError, DataError
@@ -137,6 +138,13 @@ def test_variants_are_named_and_refuse_what_they_cannot_be(toy_card: Path) -> No
     ):
         with pytest.raises(ConfigError, match=message):
             find_task(call)
+
+
+def test_the_audit_is_of_the_inputs_as_they_are(toy_card: Path) -> None:
+    found = [find_task(str(toy_card)), find_task(f"{toy_card}(perturb='lower_case,other_strand')")]
+    plain, noisy = (audit(task, load_split(task)) for task in found)
+    assert noisy.sizes == plain.sizes and noisy.metric == plain.metric
+    assert [str(f) for f in noisy.findings] == [str(f) for f in plain.findings]
 
 
 class Sees:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,17 +138,20 @@ def test_a_perfect_mean_is_not_certain(toy_card: Path) -> None:
 def test_variants_have_no_other_strand_and_no_classes() -> None:
     (kmers,) = describe("wt1_exon5_splicing.small", limit=60)
     assert kmers.measure("strand_cosine").reason == "not measured for variants"
-    assert kmers.measure("silhouette").reason == "a regression has no classes"
+    assert kmers.measure("silhouette").reason == "a regression task has no classes"
     assert kmers.labels is None and kmers.n == 60
 
 
-def test_what_cannot_be_described_is_refused(toy_card: Path) -> None:
+def test_what_cannot_be_described_is_refused(toy_card: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="'fits' has no mode linear_probe, so no embeddings: from_scratch"):
         describe(toy_card, [card("fits", mode="from_scratch")])
     with pytest.raises(NotApplicable, match="human_splice_per_base is on single bases"):
         describe("human_splice_per_base", [])
     with pytest.raises(NotApplicable, match="12 test examples; expected 20 or more"):
         describe(toy_card, limit=12)
+    with pytest.raises(NotApplicable, match="test examples at once; expected at most 50, as by limit = 50"):
+        monkeypatch.setattr(sys.modules["baserate.describe"], "_MOST", 50)
+        describe(toy_card, limit=0)
     with pytest.raises(ConfigError, match="limit = -1"):
         describe(toy_card, limit=-1)
     with pytest.raises(ConfigError, match="'attention' reads tokens"):
@@ -164,6 +168,9 @@ def test_the_command_reads_what_a_probe_left_in_the_cache(toy_card: Path, tmp_pa
     (written,) = json.loads((tmp_path / "out" / "description.json").read_text())
     assert written["task"] == task.id and written["n"] == 60
     assert [m["metric"] for m in written["measures"]] == list(MEASURES)
+    (tmp_path / "file").touch()
+    nowhere = CliRunner().invoke(cli, ["describe", "--task", str(toy_card), "--out", str(tmp_path / "file")])
+    assert isinstance(nowhere.exception, BaserateError) and "choose another folder" in str(nowhere.exception)
     as_json = CliRunner().invoke(cli, ["describe", "--task", str(toy_card), "--json"])
     assert json.loads(as_json.stdout) == [written]
 

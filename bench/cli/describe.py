@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import DataError
 from .options import as_folder, data_dir_option, device_option, json_option, pickle_option, settings_from, trust_option
 
 if TYPE_CHECKING:
@@ -86,9 +87,11 @@ def describe(
         )
     text = json.dumps([d.to_json() for d in found], indent=1, allow_nan=False)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / "description.json", text + "\n")
-        write_whole(out / "embeddings.png", lambda beside: plot_descriptions(found, beside, format="png"))
+        try:
+            write_whole(out / "description.json", text + "\n")
+            write_whole(out / "embeddings.png", lambda beside: plot_descriptions(found, beside, format="png"))
+        except OSError as error:
+            raise DataError(f"cannot write in {out}: {error.strerror}; choose another folder") from error
     if as_json:
         click.echo(text)
     else:

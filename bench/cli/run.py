@@ -33,7 +33,8 @@ RESULTS = Path("results")
     "--model",
     "models",
     multiple=True,
-    help="A model or baseline (all baselines if none), a glob, a folder, a hub id[@revision], a .py file.",
+    help="A model or baseline (all baselines if none), a glob, a folder, a hub id[@revision], a .py file; beside its "
+    "own with a suite.",
 )
 @click.option(
     "--mode",

@@ -35,7 +35,8 @@ KMERS = "4-mers"
 """The name of the row of k-mer frequencies, which stand in for an embedding as the floor."""
 _K = 4
 LIMIT = 2000
-_FEWEST = 20
+_FEWEST, _MOST = 20, 10_000
+"""The test examples that a description takes; its tables of all pairs have 0.8 GB each at the most."""
 
 
 def describe(
@@ -67,6 +68,10 @@ def describe(
     split = load_split(found, limit=limit)
     if len(split.test) < _FEWEST:
         raise NotApplicable(f"{found.id}: {len(split.test)} test examples; expected {_FEWEST} or more")
+    if len(split.test) > _MOST:
+        raise NotApplicable(
+            f"{found.id}: {len(split.test):,} test examples at once; expected at most {_MOST:,}, as by limit = {_MOST}"
+        )
     folder = cache_dir() if cache else None
     return [_of_kmers(found, split), *(d for cell in cells for d in _of_model(cell, split, folder, started))]
 

@@ -96,7 +96,7 @@ def measured(
     add("mean_cosine", measures.mean_cosine(x) if x.any() else None)
     narrow = equal or ("embeddings of one dimension" if x.shape[1] < 2 else "")
     add("isoscore", None if narrow else measures.isoscore(x), narrow)
-    unlabelled = equal or ("" if task.kind == "classification" else f"a {task.kind} has no classes")
+    unlabelled = equal or ("" if task.kind == "classification" else f"a {task.kind} task has no classes")
     unlabelled = unlabelled or ("test has one class" if len(set(test.targets.tolist())) < 2 else "")
     if unlabelled:
         for name in ("adjusted_rand", "silhouette", "neighbour_purity", "purity_by_chance"):

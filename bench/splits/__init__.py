@@ -7,7 +7,7 @@ identified by its repr, and they assign whole groups wherever they can, so that 
 from collections.abc import Callable, Mapping
 
 from ..types import SplitRule
-from .altered import changes_from, perturbed, window
+from .altered import changes_from, perturbed, unperturbed, window
 from .drawn import k_fold, stratified
 from .homology import by_homology, coarser_units, families, with_families
 from .leaks import assert_no_leak
@@ -70,6 +70,7 @@ __all__ = [
     "split_version",
     "stratified",
     "take_subset",
+    "unperturbed",
     "window",
     "with_families",
     "with_valid",

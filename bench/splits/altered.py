@@ -13,7 +13,7 @@ from ..dna.sequence import reverse_complement
 from ..errors import ConfigError, DataError, nearest
 from ..results import CLEAN, INPUT, PERTURBED, STATE
 from ..sources import concatenate
-from ..types import Examples, Intervals, Split, strings
+from ..types import Examples, Intervals, Split, Task, strings
 
 ADAPTER = "AGATCGGAAGAGCACACGTCTGAACTCCAGTCA"
 """The start of the adapter that ends reads longer than their fragment (Illumina TruSeq)."""
@@ -71,6 +71,16 @@ class perturbed:
         train, valid = (_named(examples, CLEAN) for examples in (split.train, split.valid))
         test = concatenate([_named(split.test, CLEAN), *(_changed(split.test, name) for name in self.names)])
         return Split(train, valid, test, dropped=split.dropped, left_out=split.left_out)
+
+
+def unperturbed(task: Task, split: Split) -> tuple[Task, Split]:
+    """Return a task and its split without the perturbed copies of test examples, scored by the metric of the others."""
+    if not isinstance(task.alter, perturbed):
+        return task, split
+    rows = np.flatnonzero(split.test.strata[STATE] == CLEAN)
+    metrics = (task.metrics[0].partition(":")[0],)
+    clean = Split(split.train, split.valid, split.test.take(rows), dropped=split.dropped, left_out=split.left_out)
+    return replace(task, alter=None, metrics=metrics), clean
 
 
 def _named(examples: Examples, name: str) -> Examples:

@@ -20,7 +20,9 @@ def changes_in(record: Record) -> Mapping[str, Estimate]:
 
     Perturbed examples stand in the order of the others, so that the two are paired.
     """
-    if record.status != "done" or not any(f":{INPUT}={CLEAN}-" in metric for metric in record.task["metrics"]):
+    if record.status != "done" or not any(
+        f":{INPUT}={CLEAN}-" in metric for metric in record.task.get("metrics") or ()
+    ):
         return {}
     try:
         predictions = record.predictions

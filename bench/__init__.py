@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .api import models as models
     from .api import run as run
     from .api import tasks as tasks
+    from .describe import describe as describe
     from .errors import BaserateError as BaserateError
     from .executors import executor as executor
     from .leaderboard.columns import column as column
@@ -53,6 +54,7 @@ _PUBLIC = {
     "models": "api",
     "run": "api",
     "tasks": "api",
+    "describe": "describe",
     "BaserateError": "errors",
     "executor": "executors",
     "column": "leaderboard.columns",

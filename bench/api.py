@@ -129,17 +129,18 @@ def run(
     """Return the records of models on tasks, in the order of the cells; what is done already is read from `results`.
 
     Names, globs and files are those of `--task`, `--model` and `--mode`: all baselines without `models`, all modes of a
-    model without `modes`. Your own objects are those that `evaluate` takes, and `{"name": object}` names them. A cell
-    that fails has a record with its error; one whose data are not available has none. With `results` None nothing is
-    written. `fresh_versions` runs again what was made under other versions of baserate, torch or transformers than
-    those installed. A `budget` is how many trials of settings a cell makes, from which it chooses on valid: a number, a
-    name such as 'standard', or several. `shots` are numbers of training examples per class, or 'full', each a task of
-    its own. `replicates` R trains R x R models beside, to tell the noise of training samples from that of seeds. By
-    `resample` 'train' each seed trains on another bootstrap sample of clusters, by 'train=disjoint' on clusters of
-    its own. `check_strand` scores the other strand too, for the record's `strand`. With `save_models` fine-tuned
-    networks are saved in that folder, each in one of its own that `--model` takes. `workers` is how many cells run at
-    once, each in its own process. `lock` sets a lock on `results`: from then on a second look at a task's test part by
-    a model in other settings needs a `reason`. Raises BaserateError for a mistake in the call.
+    model without `modes`. Models beside a `suite` are run with its own. Your own objects are those that `evaluate`
+    takes, and `{"name": object}` names them. A cell that fails has a record with its error; one whose data are not
+    available has none. With `results` None nothing is written. `fresh_versions` runs again what was made under other
+    versions of baserate, torch or transformers than those installed. A `budget` is how many trials of settings a cell
+    makes, from which it chooses on valid: a number, a name such as 'standard', or several. `shots` are numbers of
+    training examples per class, or 'full', each a task of its own. `replicates` R trains R x R models beside, to tell
+    the noise of training samples from that of seeds. By `resample` 'train' each seed trains on another bootstrap sample
+    of clusters, by 'train=disjoint' on clusters of its own. `check_strand` scores the other strand too, for the
+    record's `strand`. With `save_models` fine-tuned networks are saved in that folder, each in one of its own that
+    `--model` takes. `workers` is how many cells run at once, each in its own process. `lock` sets a lock on `results`:
+    from then on a second look at a task's test part by a model in other settings needs a `reason`. Raises BaserateError
+    for a mistake in the call.
     """
     planned = cells_of(
         suite=suite,
@@ -239,9 +240,14 @@ def cells_of(
     if bool(suite) == bool(tasks):
         raise ConfigError("name either a suite or one or more tasks; `baserate list` shows what there is")
     if suite:
-        if models or modes or settings or random_weights:
-            raise ConfigError("models, modes, settings and random weights go with tasks; a suite names its own")
-        loaded = load_suite(suite, granted, budget, shots)
+        names = [] if isinstance(models, Mapping) else [str(m) for m in models if isinstance(m, (str, Path))]
+        if modes or settings or len(names) < len(models):
+            raise ConfigError(
+                "modes, settings and objects as models go with tasks; a suite has its own, and adds models by name"
+            )
+        if random_weights and not names:
+            raise ConfigError("random weights go with models that are named; a suite has its own twins")
+        loaded = load_suite(suite, granted, budget, shots, models=names, random_weights=random_weights)
         return Planned(loaded.cells, loaded.name, loaded.seeds, loaded.lock)
     if isinstance(models, Mapping):
         cards = [_card(model, access=granted, name=name) for name, model in models.items()]

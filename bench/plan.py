@@ -151,7 +151,7 @@ def plan(
     for card, mode in pairs:
         used = {k: v for k, v in changed.items() if mode.chooses or k not in lists}
         # What does not train is the same for any number of training examples.
-        wanted = [task for task in tasks if mode.trains or task.whole not in ids]
+        wanted = [task for task in tasks if mode.trains or not task.shots or task.whole not in ids]
         for cell in (Cell(task, card, mode.name, used) for task in wanted):
             cells += [replace(cell, budget=budget) for budget in budgets] if cell.space else [cell]
     for name, value in changed.items():

@@ -16,6 +16,12 @@ from .types import FloatArray, StrArray
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+INPUT = "input"
+"""The stratum of a task whose test part is repeated with perturbed inputs: CLEAN, or the name of what was done."""
+STATE = "state"
+"""The stratum beside it: CLEAN or PERTURBED."""
+CLEAN, PERTURBED = "clean", "perturbed"
+
 
 @dataclass(frozen=True)
 class RunSpec:

@@ -13,7 +13,7 @@ import pytest
 from baserate.cards.find import find_task
 from baserate.cards.suite import load_suite
 from baserate.cli import main
-from baserate.cli.run import _settings
+from baserate.cli.options import settings_from
 from baserate.digests import canonical_json
 from baserate.errors import ConfigError
 from baserate.modes import MODES, mode_settings
@@ -226,7 +226,7 @@ def test_a_list_reaches_the_probe_alone() -> None:
     ],
 )
 def test_right_values_are_read_allowed_and_can_be_hashed(setting: str, value: Any) -> None:
-    read = _settings((setting,))
+    read = settings_from((setting,))
     assert read == {setting.partition("=")[0]: value} and type(*read.values()) is type(value)
     check_values(read, [table for _, table in _tables()], chosen_among=True)
     canonical_json(read)

@@ -14,11 +14,12 @@ from baserate.cards.find import find_model
 from baserate.cards.task import task_card
 from baserate.cli import cli
 from baserate.leaderboard import build_leaderboard, to_csv, to_markdown
-from baserate.modes.strand import change_between, with_other_strand
+from baserate.modes.strand import with_other_strand
 from baserate.plan import Protocol, plan
 from baserate.records import Record, read_predictions, read_records
 from baserate.run import Grid
 from baserate.splits import load_split
+from baserate.statistics.change import change_between
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task, strings
 
 
@@ -100,14 +101,19 @@ def test_values_and_labels_have_measures_of_their_own(toy: Task) -> None:
     test = load_split(toy).test
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 1, len(test), 2))
-    value = change_between(test, a, b, (0,), kind="regression")
+    value = change_between(test.ids, test.clusters, a, b, (0,), kind="regression")
     want = np.mean([np.abs(a - b)[0, :, j].mean() / a[0, :, j].std() for j in range(2)])
     assert value.metric == "strand_change" and value.value == pytest.approx(want)
     assert value.low is not None and value.high is not None and value.low < want < value.high
-    labels = change_between(test, a, b, (0,), kind="multilabel")
+    labels = change_between(test.ids, test.clusters, a, b, (0,), kind="multilabel")
     assert labels.value == pytest.approx(((a > 0.5) != (b > 0.5)).mean())
-    assert change_between(test, a * 0, b, (0,), kind="regression").reason == "all predictions are equal"
-    assert change_between(test, a, b * np.nan, (0,), kind="regression").reason == "a score is not finite"
+    assert (
+        change_between(test.ids, test.clusters, a * 0, b, (0,), kind="regression").reason == "all predictions are equal"
+    )
+    assert (
+        change_between(test.ids, test.clusters, a, b * np.nan, (0,), kind="regression").reason
+        == "a score is not finite"
+    )
 
 
 def test_a_base_is_the_same_base_on_the_other_strand() -> None:

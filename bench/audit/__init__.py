@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DataError
-from ..splits import draw_shots, few_shot
+from ..splits import draw_shots, few_shot, unperturbed
 from ..types import Part, Split, Task
 from .balance import balance_findings, compositions_of, content_findings, direction_finding
 from .cache import key_of, read_audit, write_audit
@@ -31,10 +31,11 @@ __all__ = ["SCHEMA", "Audit", "Finding", "Row", "Status", "Threshold", "Verdict"
 def audit(task: Task, split: Split, *, cache: Path | None = None) -> Audit:
     """Return the audit of the task's split, read from `cache` unless data or code have changed since it was written.
 
-    Raises DataError where the test part is empty.
+    Of test inputs that are repeated perturbed, those as they are count. Raises DataError where the test part is empty.
     """
     if not len(split.test):
         raise DataError(f"task {task.id}: the test part is empty; see its split rule: {task.split!r}")
+    task, split = unperturbed(task, split)
     key = key_of(task, split) if cache is not None else ""
     cached = read_audit(cache, key) if cache is not None else None
     if cached is not None:

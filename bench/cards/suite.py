@@ -36,10 +36,19 @@ def suites() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_SUITES.glob("*.toml"))}
 
 
-def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: Any = ()) -> Suite:
+def load_suite(
+    name: str,
+    access: Access = NO_ACCESS,
+    budget: Any = (),
+    shots: Any = (),
+    *,
+    models: Sequence[str] = (),
+    random_weights: bool = False,
+) -> Suite:
     """Return a built-in suite or the one in a TOML file, with another `budget` or other `shots` if these are given.
 
-    Raises ConfigError or UnknownName, naming the key.
+    Further `models`, with `random_weights` their twins too, are run in each of its blocks in the modes that block and
+    model share. Raises ConfigError or UnknownName, naming the key.
     """
     path = Path(name) if name.endswith(".toml") else suites().get(name)
     if path is None:
@@ -55,6 +64,7 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
     lock = value.get("lock", False)
     if not isinstance(lock, bool):
         raise ConfigError(f"{path}: lock = {lock!r}; expected true or false")
+    added = find_models(models, access, random_weights=random_weights) if models else []
     planned: list[Cell] = []
     patterns: list[str] = []
     for i, block in enumerate(value.get("cells", [])):
@@ -65,17 +75,22 @@ def load_suite(name: str, access: Access = NO_ACCESS, budget: Any = (), shots: A
         modes: list[str] = block.get("modes", [])
         for mode in modes:
             MODES.get(mode)
-        models = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
+        own = find_models(block.get("models", []), access, random_weights=bool(block.get("random_weights", False)))
+        cards = list({identity_of(card): card for card in (*own, *added)}.values())
         budgets = budgets_of(budget or block.get("budget", value.get("budget", 1)))
         chosen = with_shots(find_tasks(block.get("tasks", [])), shots or block.get("shots", value.get("shots", ())))
-        cells = plan(chosen, models, modes, block.get("settings", {}), budgets)
+        cells = plan(chosen, cards, modes, block.get("settings", {}), budgets)
         planned += [replace(cell, baseline=_declared(block, where)) for cell in cells]
         patterns += block.get("tasks", [])
     find_tasks(patterns)  # raises where two blocks have different tasks of one name
     if not planned:
         raise ConfigError(f"{path}: the suite has no cells")
-    cards = {identity_of(cell.card): cell.card for cell in planned}
-    distinct = dict(zip(cards, with_distinct_names(list(cards.values())), strict=True))
+    run = {identity_of(cell.card) for cell in planned}
+    for card in added:
+        if identity_of(card) not in run:
+            raise ConfigError(f"{path}: no block has a mode of model {card.name!r}: {', '.join(card.modes)}")
+    every = {identity_of(cell.card): cell.card for cell in planned}
+    distinct = dict(zip(every, with_distinct_names(list(every.values())), strict=True))
     unique: dict[tuple[str, str, str], Cell] = {}
     for cell in (replace(cell, card=distinct[identity_of(cell.card)]) for cell in planned):
         unique.setdefault((cell.task.id, str(cell), canonical_json(cell.settings)), cell)

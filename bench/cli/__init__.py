@@ -14,6 +14,7 @@ from ..errors import BaserateError, nearest
 from ..threads import sleep_if_busy
 from .audit import audit, resplit
 from .compare import compare, gate
+from .describe import describe
 from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
@@ -108,5 +109,6 @@ for command in (
     selftest,
     compare,
     gate,
+    describe,
 ):
     cli.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -75,3 +76,21 @@ pickle_option = click.option("--allow-pickle", is_flag=True, help="Read pickled 
 uri_option = click.option(
     "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; 'none' for no copy. [default: sqlite]"
 )
+
+
+def settings_from(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return the settings of --set: a value is true, false or a Python literal where it reads as one, else text."""
+    import ast
+
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ConfigError(f"--set {pair!r}: expected NAME=VALUE, such as layer=3")
+        if name in out:
+            raise ConfigError(f"--set {pair!r}: {name} is set already, to {out[name]!r}")
+        try:
+            out[name] = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            out[name] = value
+    return out

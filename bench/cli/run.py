@@ -18,6 +18,7 @@ from .options import (
     json_option,
     pickle_option,
     quiet_option,
+    settings_from,
     trust_option,
     uri_option,
 )
@@ -32,7 +33,8 @@ RESULTS = Path("results")
     "--model",
     "models",
     multiple=True,
-    help="A model or baseline (all baselines if none), a glob, a folder, a hub id[@revision], a .py file.",
+    help="A model or baseline (all baselines if none), a glob, a folder, a hub id[@revision], a .py file; beside its "
+    "own with a suite.",
 )
 @click.option(
     "--mode",
@@ -174,7 +176,7 @@ def run(
         tasks=tasks,
         models=models,
         modes=modes,
-        settings=_settings(settings),
+        settings=settings_from(settings),
         budget=budget,
         shots=shots,
         random_weights=random_weights,
@@ -245,24 +247,6 @@ def _seeds(text: str | None) -> tuple[int, ...]:
     if len(set(seeds)) != len(seeds) or any(s < 0 for s in seeds):
         raise ConfigError(f"--seeds {text!r}: seeds must differ and not be negative")
     return seeds
-
-
-def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return the settings of --set: a value is true, false or a Python literal where it reads as one, else text."""
-    import ast
-
-    out: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise ConfigError(f"--set {pair!r}: expected NAME=VALUE, such as layer=3")
-        if name in out:
-            raise ConfigError(f"--set {pair!r}: {name} is set already, to {out[name]!r}")
-        try:
-            out[name] = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            out[name] = value
-    return out
 
 
 def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from .plots import INK, figure_of, row_name, save
 from .table import Curve, Kind, Row, Table
+from .windows import AXIS
 from .wording import better, label
 
 # Okabe & Ito (2008), without the grey of baselines.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _GREYS = ("#222222", "#666666", "#999999", "#BBBBBB")
 _SHAPES = "osD^vP*X"
 _LINES: dict[Kind, Any] = {"model": "-", "random": (0, (4, 2)), "baseline": "-"}
@@ -21,8 +22,8 @@ _PER_LINE = 3
 def plot_curves(table: Table, path: Path, *, format: str = "") -> None:
     """Write the picture to `path`, in the `format` named or else that of its suffix.
 
-    A point is a score with its interval at a number of training examples, which is on a logarithmic scale; a row that
-    does not train is a level across the panel.
+    A point is a score with its interval at a number of training examples, or in a window of so many bp, on a
+    logarithmic scale; a row that does not train is a level across the panel of a learning curve.
     """
     curves = table.curves
     per_line = min(_PER_LINE, len(curves))
@@ -44,7 +45,7 @@ def looks_of(rows: list[Row]) -> Mapping[str, dict[str, Any]]:
     """Return the colour, shape and line of each row: grey for baselines, so that models stand out."""
     out, n = {}, {"grey": 0, "colour": 0}
     for i, row in enumerate(rows):
-        palette, which = (_GREYS, "grey") if row.kind == "baseline" else (_COLOURS, "colour")
+        palette, which = (_GREYS, "grey") if row.kind == "baseline" else (COLOURS, "colour")
         colour = palette[n[which] % len(palette)]
         n[which] += 1
         out[row.name] = {
@@ -70,7 +71,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
             if cell.compared
         ]
         style = look[name]
-        if len(points) == 1 and curve.areas[at].value is not None:  # it does not train
+        if len(points) == 1 and curve.axis != AXIS and curve.areas[at].value is not None:  # it does not train
             panel.axhline(points[0][1].value, color=style["color"], ls=":", lw=1.3, zorder=1)
             continue
         for x, e in points:
@@ -78,7 +79,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
                 panel.plot([x, x], [e.low, e.high], color=style["color"], lw=1, solid_capstyle="butt", zorder=2)
         panel.plot([x for x, _ in points], [e.value for _, e in points], zorder=3, mfc="white", **style)
     panel.set_title(curve.title, fontsize=9, fontweight="bold", color=INK, loc="left", pad=5)
-    panel.set_xlabel("training examples", color=INK, labelpad=2)
+    panel.set_xlabel(curve.axis, color=INK, labelpad=2)
     direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(curve.metric)]
     panel.set_ylabel(label(curve.metric) + direction, color=INK, labelpad=2)
     panel.set_xticks(curve.n_train, [f"{n:,}" for n in curve.n_train])

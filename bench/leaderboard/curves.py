@@ -34,7 +34,8 @@ def curves_of(
             trained[column] = round(sum(choice.n_train for choice in r.choices) / len(r.choices))
     for column in sorted(trained, key=lambda c: len(c.seeds)):
         if column.metrics and trained[column] and not column.resample:
-            key = column.whole or column.task, column.metric, column.transform, column.budget
+            task = column.whole if column.shots else column.task
+            key = task, column.metric, column.transform, column.budget
             by_task[key][trained[column]] = column
     out = []
     for (task, metric, _, budget), by_size in sorted(by_task.items()):

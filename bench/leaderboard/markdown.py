@@ -13,10 +13,12 @@ from .columns import COLUMNS
 from .comparisons import Every, Gain
 from .details import by_stratum, looks, strands
 from .grids import escape, estimate_text, grids, leading_text, limits, wrapped
+from .perturbed import perturbations
 from .ranks_text import rank_sections
 from .strata import stratum_of
 from .table import Cell, Column, Curve, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
+from .windows import AXIS
 from .wording import (
     BEST,
     COLLAPSED,
@@ -68,7 +70,10 @@ def to_markdown(table: Table) -> str:
         ]
     parts += [*rank_sections(table)]
     for curve in table.curves:
-        parts += [f"## Learning curve: {escape(curve.title)}", "", *_curve(table, curve), ""]
+        parts += [f"## {_kind(curve)}: {escape(curve.title)}", "", *_curve(table, curve), ""]
+    for column in table.columns:
+        if changed := perturbations(table, column):
+            parts += [*changed, ""]
     tuned = [row for row in table.rows if any(table.cell(row, c).tuning_gain for c in table.columns)]
     if tuned:
         with_budget = [c for c in table.columns if any(table.cell(row, c).tuning_gain for row in tuned)]
@@ -217,11 +222,17 @@ def _effective(table: Table, column: Column) -> float:
     return min((e.n_effective for each in first for e in each if e.n_effective), default=0.0)
 
 
+def _kind(curve: Curve) -> str:
+    return "Score by window" if curve.axis == AXIS else "Learning curve"
+
+
 def _curve(table: Table, curve: Curve) -> list[str]:
-    """Return a table of a row's scores by number of training examples, with the area under them."""
+    """Return a table of a row's scores by number of training examples or window, with the area or the gain."""
     leading = COLUMNS.all().values()
     sizes = [f"{n:,}" for n in curve.n_train]
-    lines = ["| " + " | ".join([*(escape(c.name) for c in leading), *sizes, "Area"]) + " |"]
+    lines = [
+        "| " + " | ".join([*(escape(c.name) for c in leading), *sizes, "Gain" if curve.axis == AXIS else "Area"]) + " |"
+    ]
     lines += ["|" + ":--|" * len(leading) + "--:|" * (len(sizes) + 1)]
     rows = {row.name: row for row in table.rows}
     columns = [next(c for c in table.columns if c.name == name) for name in curve.columns]
@@ -229,9 +240,13 @@ def _curve(table: Table, curve: Curve) -> list[str]:
         about = [leading_text(c.text(rows[name], table)) for c in leading]
         points = [table.cell(rows[name], column) for column in columns]
         scores = [estimate_text(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
-        under = NOTHING if area.value is None else number(area.value) + limits(area.low, area.high)
+        signed = number(area.value, signed=curve.axis == AXIS) if area.value is not None else ""
+        under = signed + limits(area.low, area.high) if signed else NOTHING
         lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
     metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
+    if curve.axis == AXIS:
+        about_gain = "Gain: of the widest window over the narrowest, paired on the same examples, not adjusted."
+        return [*lines, "", f"{metric} by {AXIS} about the middle of each input. {about_gain}"]
     return [
         *lines,
         "",

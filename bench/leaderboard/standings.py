@@ -20,6 +20,7 @@ from .curves import curves_of
 from .floor import is_named, with_floor
 from .networks import Networks, networks_of
 from .over_tasks import over_tasks
+from .perturbed import changes_in
 from .placing import columns_of, is_undirected
 from .proof import proven
 from .ranking import compared, every_adjusted
@@ -29,6 +30,7 @@ from .table import KINDS, Cell, Column, Row
 from .trust import exposure_in
 from .tuning import chosen_in_short, n_trials, untuned, valid_score
 from .versions import newest_of, older_than
+from .windows import windows_of
 from .wording import sign_of
 
 
@@ -97,7 +99,7 @@ def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
-        curves_of(rows, cells, record, {c: shared[c].ids for c in placed}),
+        tuple(c for of in (curves_of, windows_of) for c in of(rows, cells, record, {c: shared[c].ids for c in placed})),
         over_tasks(list(columns.values()), rows, {(x.row, x.column): x for x in final}, better),
     )
 
@@ -122,6 +124,7 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     about |= {"earlier_looks": r.earlier_looks, "look_reason": r.look_reason, "strand": r.strand}
     if r.status != "done":
         return Cell(row.name, column.name, r.status, error=r.error, **about)
+    about["changes"] = changes_in(r)
     apart = r.hash in shared.apart
     estimates = tuple(estimates_of(r, column.metrics, None if apart else shared.ids))
     about["by_stratum"] = tuple(estimates_by(r, column.strata, None if apart else shared.ids))

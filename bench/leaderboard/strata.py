@@ -9,6 +9,7 @@ from dataclasses import replace
 from ..errors import ConfigError, UnknownName
 from ..metrics import Expression
 from ..records import Record
+from ..results import CLEAN, INPUT
 from .table import Column
 from .wording import expression
 
@@ -19,19 +20,22 @@ MAX_VALUES = 50
 def with_strata(placed: Mapping[Column, list[Record]], by: Sequence[str]) -> dict[Column, list[Record]]:
     """Return the columns with the primary metric in each stratum of the columns `by` that their records have.
 
-    Raises UnknownName for one that no record has, and ConfigError for one with too many values.
+    A task with perturbed inputs is shown by these in any case. Raises UnknownName for one that no record has, and
+    ConfigError for one with too many values.
     """
-    if not by:
-        return dict(placed)
     known: set[str] = set()
     out = {}
     for column, records in placed.items():
+        wanted = [*by, *([INPUT] if any(f":{INPUT}={CLEAN}-" in metric for metric in column.metrics) else [])]
+        if not wanted:
+            out[column] = records
+            continue
         strata: dict[str, set[str]] = {}
         for r in records:
-            if r.status == "done" and not set(by) <= set(strata):
+            if r.status == "done" and not set(wanted) <= set(strata):
                 strata = {name: set(values) for name, values in r.predictions.strata.items()} | strata
         known |= set(strata)
-        out[replace(column, strata=_expressions(column, strata, by))] = records
+        out[replace(column, strata=_expressions(column, strata, wanted))] = records
     if unknown := [name for name in by if name not in known]:
         hint = "Sequences of one length have no length, and records from before both were stored no gc either."
         raise UnknownName("stratum column", unknown[0], known, hint)
@@ -51,7 +55,7 @@ def _expressions(column: Column, strata: Mapping[str, set[str]], by: Sequence[st
         return ()
     out = []
     for name in dict.fromkeys(by):
-        values = sorted(strata.get(name, ()), key=_in_order)
+        values = sorted(strata.get(name, ()), key=lambda value: ((name, value) != (INPUT, CLEAN), _in_order(value)))
         if len(values) > MAX_VALUES:
             raise ConfigError(
                 f"stratum {name!r} of {column.task} has {len(values):,} values; expected at most {MAX_VALUES}"

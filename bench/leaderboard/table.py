@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..results import Estimate
@@ -45,6 +45,7 @@ class Column:
     covers, `left_out` those that some compared row could not score, which are left out for every such row.
     `strata` are the primary metric in each stratum that was asked for.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
+    `window` is the bp to which inputs are cut, 0 where they are not.
     `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
     `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
     """
@@ -77,6 +78,7 @@ class Column:
     ranked: int = 0
     regimes: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
+    window: int = 0
 
     @property
     def benchmark(self) -> str:
@@ -126,7 +128,7 @@ class Cell:
     of which the column has a newer release. `earlier_looks` counts the evaluations of the test part by the same network
     before this one, None where they were not counted, and `look_reason` is why it was scored again under a lock.
     `strand` is how much predictions change on the other strand, where that was asked for. `by_stratum` are in the
-    order of the column's strata.
+    order of the column's strata. `changes` are, by perturbation of the inputs, how many examples are called otherwise.
     """
 
     row: str
@@ -160,6 +162,7 @@ class Cell:
     look_reason: str = ""
     strand: Estimate | None = None
     by_stratum: tuple[Estimate, ...] = ()
+    changes: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def value(self) -> float | None:
@@ -198,6 +201,7 @@ class Curve:
     """The columns of a task and budget by number of training examples, `n_train`, and the area under each row's scores.
 
     `rows` are those with a score in any of the columns. A row that does not train has one score, which is its area.
+    Where `axis` is a window, `n_train` are its bp, and the area is the gain of the widest over the narrowest.
     """
 
     task: str
@@ -207,6 +211,7 @@ class Curve:
     rows: tuple[str, ...]
     areas: tuple[Area, ...]
     budget: int = 1
+    axis: str = "training examples"
 
     @property
     def title(self) -> str:

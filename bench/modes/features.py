@@ -78,6 +78,16 @@ class Embedded:
         return Features(rows, *_embed(job, job.model_of(seed), parts, requests))
 
 
+def embeddings(job: Job, inputs: Inputs, seed: int) -> dict[Request, NDArray[np.float32]]:
+    """Return the embeddings (n, d) of inputs for each layer and pooling of the job's settings, as a probe reads them.
+
+    For variants they are ALT minus REF. Raises what the model raises for one of these requests.
+    """
+    requests = requests_of(job.settings)
+    (found,) = _embed(job, job.model_of(seed), [job.centred(inputs)], requests)
+    return found
+
+
 def requests_of(settings: Mapping[str, Any]) -> list[Request]:
     """Return the (layer, pooling) candidates of the settings."""
     return list(itertools.product(*(_several(settings.get(key)) for key in ("layer", "pooling"))))

@@ -7,6 +7,7 @@ identified by its repr, and they assign whole groups wherever they can, so that 
 from collections.abc import Callable, Mapping
 
 from ..types import SplitRule
+from .altered import changes_from, perturbed, unperturbed, window
 from .drawn import k_fold, stratified
 from .homology import by_homology, coarser_units, families, with_families
 from .leaks import assert_no_leak
@@ -53,6 +54,7 @@ __all__ = [
     "by_position",
     "by_preset",
     "by_stratum",
+    "changes_from",
     "check_split",
     "coarser_units",
     "draw_shots",
@@ -61,12 +63,15 @@ __all__ = [
     "k_fold",
     "load_split",
     "per_stratum",
+    "perturbed",
     "predefined",
     "repeated",
     "resampled",
     "split_version",
     "stratified",
     "take_subset",
+    "unperturbed",
+    "window",
     "with_families",
     "with_valid",
 ]

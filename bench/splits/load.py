@@ -40,6 +40,8 @@ def load_split(task: Task, *, limit: int = 0, check: bool = True) -> Split:
     split = _small(task, task.subset) if task.subset else _whole(task)
     if limit:
         split = take_subset(split, Subset(limit, limit, limit))
+    if task.alter:
+        split = task.alter(split)
     if check:
         check_split(task, split)
     return split

@@ -35,6 +35,7 @@ def _measured(test: Examples) -> tuple[FloatArray, FloatArray]:
     shares, lengths = [], []
     for block in blocks(test.inputs.sequences):
         for sequence in block:
+            sequence = sequence.upper()  # a perturbed input may be in lower case
             strong = sequence.count("G") + sequence.count("C")
             bases = strong + sequence.count("A") + sequence.count("T")
             shares.append(strong / bases if bases else 0.0)

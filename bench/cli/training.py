@@ -25,7 +25,7 @@ from .options import as_folder, quiet_option, uri_option
 def pretrain(
     config: Path, out: Path, device: str, max_minutes: float | None, tracking_uri: str | None, quiet: bool
 ) -> None:
-    """Pretrain a masked language model on FASTA: from a TOML file to a checkpoint in Hugging Face layout.
+    """Pretrain a language model on FASTA, masked or causal: from a TOML file to a checkpoint in Hugging Face layout.
 
     \b
     Examples:

@@ -95,6 +95,14 @@ class Trainee:
                 value += float(loss.item())
         return value
 
+    def step(self, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+        """Return the loss of `backward` and take a step, with gradients clipped to norm 1."""
+        loss = self.backward(batch)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return loss
+
     def valid_loss(self, spans: list[Spans]) -> dict[str, float]:
         """Return the loss on held-out windows, in nats per base, with the same tokens hidden each time."""
         rng = np.random.default_rng(self.config.training.seed)
@@ -132,7 +140,7 @@ def pretrain(
         tokens = read_tokenizer(folder.tokenizer, str(config_path))
         network = new_network(config, tokens).to(place)
         trainee = Trainee(network, tokens, config, place, pick_precision(config.training.precision, place))
-        optimizer = _optimizer(network, config.training)
+        optimizer = make_optimizer(network, config.training)
         state = State()
         if found is not None:
             network.load_state_dict(found["model"])
@@ -161,7 +169,8 @@ def _corpora(config: PretrainConfig) -> Iterator[Spans]:
         )
 
 
-def _optimizer(network: nn.Module, training: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, training: TrainingConfig) -> torch.optim.Optimizer:
+    """Return AdamW, fused where the device has it."""
     parameters = list(network.parameters())
     fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
     return torch.optim.AdamW(
@@ -197,10 +206,7 @@ def _train(
             group["lr"] = rate
         rng = np.random.default_rng([training.seed, state.step])
         batch = trainee.batch(windows.draw(rng, training.batch), rng)
-        state.losses.append(trainee.backward(batch))
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        state.losses.append(trainee.step(optimizer, batch))
         state.step += 1
         state.bases += int(batch.rows.bases.sum())
         labelled = int(np.count_nonzero(batch.labels != IGNORED))

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from ..digests import canonical_json, digest
 from ..errors import ConfigError, check_keys, nearest
@@ -15,11 +15,9 @@ from .corpus import Corpus
 
 C = TypeVar("C")
 
-Architecture = Literal["esm", "modernbert", "llama"]
 ARCHITECTURES: Mapping[str, str] = {"esm": "masked", "modernbert": "masked", "llama": "causal"}
 """The objective that each can be trained for."""
 
-Kind = Literal["nucleotide", "kmer", "overlapping_kmer", "byte_pairs"]
 KINDS = ("nucleotide", "kmer", "overlapping_kmer", "byte_pairs")
 
 BUDGETS = ("steps", "bases", "flops", "minutes")
@@ -193,7 +191,7 @@ def _check_words(config: PretrainConfig, where: str) -> None:
 
 def _check(config: PretrainConfig, where: str) -> None:
     m, t, k = config.model, config.training, config.tokens
-    ends = 2
+    special = 2
     rules = {
         "[model] hidden must be a multiple of 2 x heads": m.hidden % (2 * m.heads) == 0,
         "[model] hidden, layers, heads and intermediate must be positive": min(
@@ -203,8 +201,8 @@ def _check(config: PretrainConfig, where: str) -> None:
         "[tokens] k must lie between 2 and 8": 2 <= k.k <= 8,
         "[tokens] vocabulary must lie between 16 and 32000": 16 <= k.vocabulary <= 32_000,
         "[tokens] sample must be at least 1000 bases": k.sample >= 1000,
-        "[training] crop + 2 must fit in [model] context": t.crop + ends <= m.context,
-        "[training] valid_crop + 2 must fit in [model] context": t.valid_crop + ends <= m.context,
+        "[training] crop + 2 must fit in [model] context": t.crop + special <= m.context,
+        "[training] valid_crop + 2 must fit in [model] context": t.valid_crop + special <= m.context,
         "[training] mask_rate must lie in (0, 1)": 0 < t.mask_rate < 1,
         "[training] repeat_weight must lie in (0, 1]": 0 < t.repeat_weight <= 1,
         "[training] decay and valid_fraction must lie in [0, 1)": 0 <= t.decay < 1 and 0 <= t.valid_fraction < 1,

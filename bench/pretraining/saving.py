@@ -96,7 +96,7 @@ class Folder:
 
     def save_at(self, share: float, network: nn.Module, rows: Sequence[dict[str, Any]]) -> Path:
         """Return the folder of a checkpoint on the way, written whole or not at all; one that is there stays."""
-        folder = self.out / f"at_{100 * share:g}_percent"
+        folder = at_share(self.out, share)
         if not folder.exists():
             self._written(network, rows).replace(folder)
         return folder
@@ -114,6 +114,11 @@ class Folder:
         (beside / "pretrain.toml").write_text(self.text)
         (beside / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return beside
+
+
+def at_share(out: Path, share: float) -> Path:
+    """Return the folder of the checkpoint at a share of the training."""
+    return out / f"at_{100 * share:g}_percent"
 
 
 def restored(value: dict[str, Any]) -> State:

@@ -29,7 +29,7 @@ from .config import PretrainConfig, TrainingConfig, read_config
 from .corpus import Spans, load
 from .mirror import Mirror
 from .objectives import IGNORED, Batch, causal, masked
-from .saving import Folder, State, restored
+from .saving import Folder, State, at_share, restored
 from .tokenizer import read_tokenizer, write_tokenizer
 from .validation import held_out_loss
 from .windows import TokenRows, Windows, on_disk
@@ -153,6 +153,16 @@ def pretrain(
             if mirror:
                 mirror.close()
     return out
+
+
+def checkpoints(config_path: Path, out: Path) -> list[Path]:
+    """Return the folders of a training's checkpoints, the first first; without `out` itself until it has ended."""
+    config = read_config(config_path)
+    found = Folder(out, config, "", out).found()
+    ended = found is not None and share_done(restored(found), config.training) >= 1.0
+    shares = [share for share in sorted(config.training.checkpoints) if share < 1]
+    folders = [folder for share in shares if (folder := at_share(out, share)).is_dir()]
+    return [*folders, out] if ended else folders
 
 
 def _corpora(config: PretrainConfig) -> Iterator[Spans]:

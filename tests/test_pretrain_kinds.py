@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from baserate.errors import ConfigError
+from baserate.errors import ConfigError, DataError
 from baserate.networks.checkpoint import open_checkpoint
 from baserate.networks.hub import Access, Location
 from baserate.networks.token_tables import KmerTokens, OverlappingTokens
@@ -210,3 +210,31 @@ def test_bf16_trains_weights_of_single_precision(tmp_path: Path) -> None:
     out = pretrain(write_config(tmp_path, more='precision = "bf16"'), tmp_path / "out", device="cpu")
     assert {value.dtype for value in load_file(out / "model.safetensors").values()} == {np.dtype("float32")}
     assert log_of(out)[-1]["valid_loss"] < 1.5
+
+
+def test_what_cannot_be_written_or_does_not_fit_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_config(tmp_path)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("torch.save", full)
+        with pytest.raises(DataError, match=r"out: the checkpoint cannot be written \(.*No space left"):
+            pretrain(path, tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.TemporaryFile", full)
+        with pytest.raises(
+            DataError, match=r"corpus 'toy' cannot be written there .* set TMPDIR to a folder with 1 MB"
+        ):
+            pretrain(path, tmp_path / "out", device="cpu")
+
+    def large(*_: object) -> float:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("baserate.pretraining.train.Trainee.backward", large)
+    with pytest.raises(DataError, match=r"out of memory; raise \[training\] accumulate, which is 1"):
+        pretrain(path, tmp_path / "out", device="cpu")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,10 @@ class Folder:
 
     def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
         """Write every file beside its place and rename it; the state first, from which all else can be made again."""
+        with self._writing():
+            self._save(network, optimizer, state)
+
+    def _save(self, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
         beside = self._written(network, state.rows)
         value = {"model": network.state_dict(), "optimizer": optimizer.state_dict()}
         progress = {"progress": json.dumps(asdict(state)), "identity": self.config.identity}
@@ -98,8 +103,21 @@ class Folder:
         """Return the folder of a checkpoint on the way, written whole or not at all; one that is there stays."""
         folder = at_share(self.out, share)
         if not folder.exists():
-            self._written(network, rows).replace(folder)
+            with self._writing():
+                self._written(network, rows).replace(folder)
         return folder
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raise DataError where the disk refuses what the block writes; what was there before stays."""
+        from safetensors import SafetensorError
+
+        try:
+            yield
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch raises RuntimeError on a full disk
+            raise DataError(
+                f"{self.out}: the checkpoint cannot be written ({error}); the same command goes on from the last one"
+            ) from error
 
     def _written(self, network: Any, rows: Sequence[dict[str, Any]]) -> Path:
         from ..networks.loading import without_progress_bars

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError
+from ..networks.batches import is_memory
 from ..networks.engine import pick_precision
 from ..networks.token_tables import Tokens
 from ..networks.training import pick_device
@@ -96,8 +97,17 @@ class Trainee:
         return value
 
     def step(self, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
-        """Return the loss of `backward` and take a step, with gradients clipped to norm 1."""
-        loss = self.backward(batch)
+        """Return the loss of `backward` and take a step, with gradients clipped to norm 1.
+
+        Raises DataError where memory runs out.
+        """
+        try:
+            loss = self.backward(batch)
+        except RuntimeError as error:
+            if not is_memory(error):
+                raise
+            parts = self.config.training.accumulate
+            raise DataError(f"out of memory; raise [training] accumulate, which is {parts}, or lower crop") from error
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -32,13 +32,21 @@ class TokenRows:
 
 
 def on_disk(spans: Spans) -> Spans:
-    """Return the spans with their training pieces in a memory map of a file that vanishes with the process."""
-    with tempfile.TemporaryFile() as file:
-        for pieces in (spans.train, spans.repeats):
-            for piece in pieces:
-                piece.tofile(file)
-        file.flush()
-        whole = np.memmap(file, np.uint8, "r")
+    """Return the spans with their training pieces in a memory map of a file that vanishes with the process.
+
+    Raises DataError where the folder of temporary files has no room.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            for piece in (*spans.train, *spans.repeats):
+                file.write(piece.tobytes())
+            file.flush()
+            whole = np.memmap(file, np.uint8, "r")
+    except OSError as error:
+        raise DataError(
+            f"{tempfile.gettempdir()}: corpus {spans.name!r} cannot be written there ({error}); set TMPDIR to a folder "
+            f"with {(spans.n_train >> 20) + 1} MB"
+        ) from error
     edges = np.cumsum([0, *(len(piece) for piece in (*spans.train, *spans.repeats))])
     parts = [whole[a:b] for a, b in itertools.pairwise(edges)]
     n = len(spans.train)

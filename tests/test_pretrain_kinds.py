@@ -238,3 +238,12 @@ def test_what_cannot_be_written_or_does_not_fit_is_told_in_one_line(
     monkeypatch.setattr("baserate.pretraining.train.Trainee.backward", large)
     with pytest.raises(DataError, match=r"out of memory; raise \[training\] accumulate, which is 1"):
         pretrain(path, tmp_path / "out", device="cpu")
+
+
+def test_a_loss_that_is_not_finite_ends_training_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baserate.pretraining.train.Trainee.backward", lambda *_: float("nan"))
+    with pytest.raises(DataError, match=r"the loss is nan at step 1; lower \[training\] lr"):
+        pretrain(write_config(tmp_path), tmp_path / "out", device="cpu")
+    assert not list((tmp_path / "out").iterdir())

@@ -157,11 +157,9 @@ def pretrain(
             optimizer.load_state_dict(found["optimizer"])
             state = restored(found)
         mirror = Mirror(tracking_uri, config, state.step) if tracking_uri else None
-        try:
-            _train(trainee, optimizer, spans, state, folder, mirror=mirror, max_minutes=max_minutes)
-        finally:
-            if mirror:
-                mirror.close()
+        _train(trainee, optimizer, spans, state, folder, mirror=mirror, max_minutes=max_minutes)
+        if mirror:
+            mirror.close()
     return out
 
 
@@ -228,6 +226,8 @@ def _train(
         batch = trainee.batch(windows.draw(rng, training.batch), rng)
         state.losses.append(trainee.step(optimizer, batch))
         state.step += 1
+        if not math.isfinite(state.losses[-1]):
+            raise DataError(f"{folder.out}: the loss is {state.losses[-1]} at step {state.step}; lower [training] lr")
         state.bases += int(batch.rows.bases.sum())
         labelled = int(np.count_nonzero(batch.labels != IGNORED))
         state.flops += operations(
@@ -241,8 +241,6 @@ def _train(
         if state.step % training.log_every == 0 or last:
             tokens = (state.step - first) * training.batch * windows.length
             row = _row(state, rate, tokens / max(time.monotonic() - mark, 1e-9))
-            if not math.isfinite(row["loss"]):
-                raise DataError(f"{folder.out}: the loss is {row['loss']} at step {state.step}; lower [training] lr")
             if state.step % training.valid_every == 0 or last:
                 row |= trainee.valid_loss(spans)
             state.rows.append(row)

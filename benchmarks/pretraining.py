@@ -72,7 +72,7 @@ def make(folder: Path, config: PretrainConfig, device: str) -> Trainee:
     tokens = read_tokenizer(folder, "benchmark")
     place = pick_device(device)
     network = new_network(config, tokens).to(place)
-    network.save_pretrained(folder)  # type: ignore[operator]
+    network.save_pretrained(folder)
     return Trainee(network, tokens, config, place, "fp32")
 
 

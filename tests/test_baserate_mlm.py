@@ -14,7 +14,7 @@ from baserate.models.baserate_mlm import CHECKPOINT
 from baserate.networks.language_model import LanguageModel
 from baserate.pretraining.config import read_config
 from baserate.pretraining.corpus import select
-from baserate.pretraining.train import SHIPPED
+from baserate.pretraining.saving import SHIPPED
 from baserate.registry import get_model, load_model
 from baserate.sources.sequences import read_sequences
 from baserate.types import ModelCard, strings

@@ -1,4 +1,4 @@
-"""What is said of a model and a task; and what the shipped model saw touches no test window of any built-in task."""
+"""What is said of a model and a task; and what the shipped models saw touches no test window of any built-in task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
 from baserate.types import Examples, Exposure, Inputs, Intervals, ModelCard, Split, StrArray, Task, strings
 
-CORPORA = read_config(CHECKPOINT / "pretrain.toml").corpora
+LADDER = sorted((CHECKPOINT.parent.parent / "pretraining").glob("*.toml"))
+CONFIGS = [CHECKPOINT / "pretrain.toml", *LADDER]
+CORPORA = tuple({(c.fasta, c.include): c for path in CONFIGS for c in read_config(path).corpora}.values())
+"""All corpora of the shipped checkpoint and of the ladder, each region once."""
 PLACED = [task for task in TASKS.all().values() if task.requires == "data" and not task.variants]
 _PLACE = re.compile(r"([^:]+):(\d+)-(\d+)(\([+-]\):.+)?")
 
@@ -52,6 +55,16 @@ def regions_of(corpus: Corpus) -> list[tuple[str, int, int]]:
         places.append((found[1], int(found[2]), int(found[3])) if found else (name, 0, len(sequence)))
         assert places[-1][2] - places[-1][1] == len(sequence)
     return places
+
+
+def test_every_corpus_of_the_ladder_is_checked_here_and_named_alike() -> None:
+    assert len(LADDER) == 9
+    checked = {c.fasta: c.include for c in CORPORA}
+    assert len(checked) == len(CORPORA)
+    for path in LADDER:
+        for corpus in read_config(path).corpora:
+            assert checked[corpus.fasta] == corpus.include
+            assert corpus.exposure in {c.exposure for c in CORPORA}
 
 
 def test_there_is_something_to_check() -> None:

@@ -13,8 +13,13 @@ import pytest
 
 from baserate.errors import BaserateError, ConfigError, DataError
 from baserate.pretraining.config import TrainingConfig, read_config
-from baserate.pretraining.corpus import CHUNK, UNKNOWN, Corpus, complement, draw, load, select
-from baserate.pretraining.train import FIRST_BASE, IGNORED, MASK, SHIPPED, learning_rate, mask_tokens, pretrain
+from baserate.pretraining.corpus import CHUNK, Corpus, complement, load, select
+from baserate.pretraining.objectives import IGNORED, causal, masked
+from baserate.pretraining.saving import SHIPPED
+from baserate.pretraining.train import learning_rate, pretrain
+from baserate.pretraining.windows import TokenRows, Windows, on_disk
+
+from .pretraining import letters
 
 TOML = """
 [model]
@@ -91,47 +96,86 @@ def test_no_training_window_overlaps_a_held_out_one(tmp_path: Path) -> None:
     assert not trained & {row.tobytes() for row in spans.valid}
 
 
-def test_windows_come_from_both_strands_by_weight_and_avoid_unknown_bases(tmp_path: Path) -> None:
+def test_rows_come_from_both_strands_by_weight_and_avoid_unknown_bases(tmp_path: Path) -> None:
     (tmp_path / "x.fa").write_text(">a\n" + "A" * 400 + "N" * 400 + "A" * 400 + "\n>c\n" + "C" * 400 + "\n")
     spans = [
-        load(
-            Corpus(name, str(tmp_path / "x.fa"), (name,), weight, "", ""),
-            length=20,
-            valid_fraction=0.0,
-            n_valid=0,
-            seed=0,
+        on_disk(
+            load(
+                Corpus(name, str(tmp_path / "x.fa"), (name,), weight, "", ""),
+                length=20,
+                valid_fraction=0.0,
+                n_valid=0,
+                seed=0,
+            )
         )
         for name, weight in (("a", 3.0), ("c", 1.0))
     ]
-    windows = draw(spans, np.random.default_rng(0), n=2000, length=20)
-    assert (windows == UNKNOWN).mean(axis=1).max() <= 0.1
-    majority = Counter(int(np.bincount(row, minlength=5).argmax()) for row in windows)
+    tokens = letters()
+    rows = Windows(spans, tokens, crop=20).draw(np.random.default_rng(0), 2000)
+    assert rows.ids.shape == (2000, 22) and (rows.bases == [0, *[1] * 20, 0]).all()
+    assert (rows.ids == 8).mean(axis=1).max() <= 0.1
+    majority = Counter(int(np.bincount(row[1:-1] - 4, minlength=5).argmax()) for row in rows.ids)
     for base, share in ((0, 0.375), (3, 0.375), (1, 0.125), (2, 0.125)):
         assert majority[base] / 2000 == pytest.approx(share, abs=0.04)
     np.testing.assert_array_equal(complement(np.array([0, 1, 2, 3, 4], np.uint8)), [3, 2, 1, 0, 4])
 
 
+def test_rows_are_filled_up_behind_short_contigs_without_padding(tmp_path: Path) -> None:
+    (tmp_path / "x.fa").write_text(">a\nACGTACG\n>b\nCCCCC\n")
+    short = load(
+        corpus("*", fasta=str(tmp_path / "x.fa")), length=30, valid_fraction=0.0, n_valid=0, seed=0, shortest=5
+    )
+    rows = Windows([short], letters(), crop=30).draw(np.random.default_rng(0), 50)
+    text = ["".join("^_$?ACGTN#"[i] for i in row) for row in rows.ids]
+    assert {len(t) for t in text} == {32} and not any("_" in t for t in text)
+    parts = {part for t in text for part in t[:-1].split("$^")[:-1]}
+    assert {part.lstrip("^") for part in parts} == {"ACGTACG", "CGTACGT", "CCCCC", "GGGGG"}
+    np.testing.assert_array_equal(rows.bases > 0, (rows.ids >= 4) & (rows.ids <= 8))
+
+
+def test_soft_masked_repeats_weigh_less_on_either_strand(tmp_path: Path) -> None:
+    (tmp_path / "x.fa").write_text(">a\n" + "AAAAAccccc" * 40 + "\n")
+    spans = load(
+        corpus("a", fasta=str(tmp_path / "x.fa")), length=20, valid_fraction=0.0, n_valid=0, seed=0, repeats=True
+    )
+    rows = Windows([on_disk(spans)], letters(), crop=20, repeat_weight=0.1).draw(np.random.default_rng(0), 40)
+    repeat = np.isin(rows.ids, (5, 6))  # C, and G on the other strand
+    assert repeat.any() and (rows.ids == 7).any()
+    np.testing.assert_allclose(rows.weights, np.where(repeat, 0.1, 1.0))
+
+
+def rows_of(ids: np.ndarray) -> TokenRows:  # type: ignore[type-arg]
+    """Return rows of single bases between special tokens."""
+    return TokenRows(ids, (ids >= 4).astype(np.int64), np.ones(ids.shape))
+
+
 def test_masking_hides_80_replaces_10_and_never_asks_for_an_unknown_base() -> None:
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 5, size=(200, 300)).astype(np.uint8)
-    tokens, labels = mask_tokens(codes, rng, 0.2)
-    asked = labels != IGNORED
-    truth = np.pad(codes.astype(np.int64) + FIRST_BASE, ((0, 0), (1, 1)))
-    assert tokens.shape == (200, 302)
-    assert (tokens[:, 0] == 0).all() and (tokens[:, -1] == 2).all()
-    assert not asked[:, [0, -1]].any()
-    assert (codes[asked[:, 1:-1]] < UNKNOWN).all()
-    assert asked[:, 1:-1][codes < UNKNOWN].mean() == pytest.approx(0.2, abs=0.01)
-    np.testing.assert_array_equal(labels[asked], truth[asked])
-    np.testing.assert_array_equal(tokens[:, 1:-1][~asked[:, 1:-1]], truth[:, 1:-1][~asked[:, 1:-1]])
-    assert (tokens[asked] == MASK).mean() == pytest.approx(0.8, abs=0.02)
+    truth = np.pad(rng.integers(4, 9, size=(200, 300)), ((0, 0), (1, 1)))
+    truth[:, -1] = 2
+    batch = masked(rows_of(truth), letters(), rng, 0.2)
+    asked = batch.labels != IGNORED
+    assert not asked[:, [0, -1]].any() and (truth[asked] < 8).all()
+    assert asked[(truth >= 4) & (truth < 8)].mean() == pytest.approx(0.2, abs=0.01)
+    np.testing.assert_array_equal(batch.labels[asked], truth[asked])
+    np.testing.assert_array_equal(batch.ids[~asked], truth[~asked])
+    assert (batch.ids[asked] == 9).mean() == pytest.approx(0.8, abs=0.02)
     # Of the 10% that are replaced, a quarter are replaced by themselves.
-    assert (tokens[asked] == truth[asked]).mean() == pytest.approx(0.125, abs=0.02)
+    assert (batch.ids[asked] == truth[asked]).mean() == pytest.approx(0.125, abs=0.02)
+    hidden = masked(rows_of(truth), letters(), rng, 0.2, all_hidden=True)
+    assert (hidden.ids[hidden.labels != IGNORED] == 9).all()
+
+
+def test_a_causal_network_is_asked_for_the_next_known_base() -> None:
+    batch = causal(rows_of(np.array([[0, 4, 8, 5, 2]])), letters())
+    np.testing.assert_array_equal(batch.labels, [[4, IGNORED, 5, IGNORED, IGNORED]])
+    np.testing.assert_array_equal(batch.ids, [[0, 4, 8, 5, 2]])
+    np.testing.assert_array_equal(batch.rows.bases, [[1, 1, 1, 0, 0]])
 
 
 def test_learning_rate_warms_up_stays_and_decays_to_nothing() -> None:
     training = TrainingConfig(steps=100, lr=1.0, warmup=10, decay=0.2)
-    rates = [learning_rate(step, training) for step in range(100)]
+    rates = [learning_rate(step, step / 100, training) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9:80] == pytest.approx([1.0] * 71)
     assert rates[90] == pytest.approx(0.5)
@@ -168,7 +212,7 @@ def test_the_checkpoint_is_a_hugging_face_directory_and_training_lowers_the_loss
     assert rows[-1]["valid_loss"] == rows[-1]["valid_loss/toy"]
     tokenizer = AutoTokenizer.from_pretrained(out)
     assert tokenizer("ACGTN")["input_ids"] == [0, 4, 5, 6, 7, 8, 2]
-    assert tokenizer.mask_token_id == MASK
+    assert tokenizer.mask_token_id == 9
     _, report = AutoModelForMaskedLM.from_pretrained(out, output_loading_info=True)
     assert not report["missing_keys"] and not report["unexpected_keys"]
 
@@ -191,7 +235,16 @@ def test_more_steps_may_be_asked_of_a_run_but_not_another_configuration(config: 
         ("hidden = 16", "hiden = 16", r"\[model\]: unknown key 'hiden'; did you mean 'hidden'"),
         ("hidden = 16", "hidden = 18", "hidden must be a multiple of 2 x heads"),
         ("steps = 6", 'steps = "6"', r"\[training\]: steps = '6', expected int"),
-        ("steps = 6\n", "", r"\[training\]: 'steps' is missing"),
+        ("steps = 6\n", "", r"\[training\] has none: 'steps' is missing; expected one of steps, bases, flops, minutes"),
+        ("steps = 6", "steps = 6\nbases = 5", r"has steps and bases; expected one of"),
+        ("hidden = 16", 'hidden = 16\narchitecture = "ems"', "architecture = 'ems', expected .* did you mean 'esm'"),
+        ("hidden = 16", 'hidden = 16\narchitecture = "llama"', "is for objective = 'causal'; for 'masked' take 'esm'"),
+        ("steps = 6", 'steps = 6\nobjective = "causal"', "objective = 'masked'; for 'causal' take 'llama'"),
+        ("[training]", '[tokens]\nkind = "bpe"\n[training]', "kind = 'bpe', expected nucleotide"),
+        ("steps = 6", "steps = 6\ncheckpoints = [2]", "checkpoints must be shares from 0 to 1"),
+        ("steps = 6", 'steps = 6\ncheckpoints = ["1"]', r"checkpoints = \['1'\], expected tuple"),
+        ("steps = 6", "steps = 6\nrepeat_weight = 0", "repeat_weight must lie in"),
+        ("[model]", "model = 3\n[tokens]", r"\[model\]: expected a table"),
         ("crop = 40", "crop = 65", "crop \\+ 2 must fit in"),
         ("[[corpus]]", "[[corpora]]", "unknown key 'corpora'; did you mean 'corpus'"),
         ("weight = 1", "weight = 0", "weight must be positive"),

@@ -60,7 +60,7 @@ class Engine:
         self.head = head
         self.family = family
         self.device = pick_device(device)
-        self.precision = _precision(precision, self.device)
+        self.precision = pick_precision(precision, self.device)
         self.network = network.to(self.device).eval()
         self.max_tokens = context
         self.pad = tokens.vocabulary.pad if pad is None else pad
@@ -276,7 +276,8 @@ def _cut(sequence: str, keep: int | None, truncation: str, family: Family) -> st
     return sequence[over:] if len(sequence) > over else sequence
 
 
-def _precision(name: str, device: torch.device) -> str:
+def pick_precision(name: str, device: torch.device) -> str:
+    """Return 'fp32' or 'bf16', which `name` is; 'auto' is what the device is faster with. Raises ConfigError."""
     if name not in ("auto", "fp32", "bf16"):
         raise ConfigError(f"precision = {name!r}: expected auto, fp32 or bf16")
     if name != "auto":

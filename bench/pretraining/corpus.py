@@ -20,7 +20,7 @@ Codes = NDArray[np.uint8]
 
 UNKNOWN = 4
 _CODE = np.full(256, UNKNOWN, np.uint8)
-_CODE[np.frombuffer(b"ACGT", np.uint8)] = np.arange(4)
+_CODE[np.frombuffer(b"ACGT", np.uint8)] = _CODE[np.frombuffer(b"acgt", np.uint8)] = np.arange(4)
 _REGION = re.compile(r"(?P<name>.+):(?P<start>\d+)-(?P<end>\d+)")
 _INTERVAL_NAME = re.compile(r"(?P<name>[^:]+):(?P<start>\d+)-(?P<end>\d+)\([+-]\).*")
 
@@ -55,12 +55,16 @@ class Corpus:
 
 @dataclass(frozen=True, eq=False)
 class Spans:
-    """A corpus in memory: `train` pieces to draw windows from, and held-out `valid` windows (n, length)."""
+    """A corpus as bases: `train` pieces to draw windows from, and held-out `valid` windows (n, length).
+
+    `repeats` says of each base of each piece of `train` whether it is soft-masked; empty where that was not asked for.
+    """
 
     name: str
     weight: float
     train: tuple[Codes, ...]
     valid: Codes
+    repeats: tuple[NDArray[np.bool_], ...] = ()
 
     @property
     def n_train(self) -> int:
@@ -93,57 +97,52 @@ def select(sequences: Mapping[str, str], corpus: Corpus) -> dict[str, str]:
     return chosen
 
 
-def load(corpus: Corpus, *, length: int, valid_fraction: float, n_valid: int, seed: int) -> Spans:
-    """Return the corpus as spans for windows of `length` bases, at most `n_valid` of them held out.
+def load(
+    corpus: Corpus,
+    *,
+    length: int,
+    valid_fraction: float,
+    n_valid: int,
+    seed: int,
+    shortest: int | None = None,
+    repeats: bool = False,
+) -> Spans:
+    """Return the corpus as spans, of which at most `n_valid` windows of `length` bases are held out.
 
-    Chunks of 20 kb are held out at random. Raises DataError where nothing is left to train on.
+    Chunks of 20 kb are held out at random. Pieces of less than `shortest` bases, by default `length`, are left out.
+    With `repeats` it is known which bases are soft-masked. Raises DataError where nothing is left to train on.
     """
+    shortest = length if shortest is None else shortest
     rng = np.random.default_rng([seed, len(corpus.name), *corpus.name.encode()])
     train: list[Codes] = []
     held_out: list[Codes] = []
-    for sequence in select(read_sequences(corpus.fasta), corpus).values():
-        codes = _CODE[np.frombuffer(sequence.encode("ascii"), np.uint8)]
+    masked: list[NDArray[np.bool_]] = []
+    for sequence in select(read_sequences(corpus.fasta, upper=not repeats), corpus).values():
+        letters = np.frombuffer(sequence.encode("ascii"), np.uint8)
+        codes = _CODE[letters]
         edges = np.arange(0, len(codes), CHUNK)
         out = rng.random(len(edges)) < valid_fraction
         cuts = np.flatnonzero(np.diff(out)) + 1
         for first, last in zip([0, *cuts], [*cuts, len(edges)], strict=True):
-            (held_out if out[first] else train).append(codes[edges[first] : edges[first] + (last - first) * CHUNK])
-    train = [piece for piece in train if len(piece) >= length]
+            piece = slice(edges[first], edges[first] + (last - first) * CHUNK)
+            if out[first]:
+                held_out.append(codes[piece])
+            elif len(codes[piece]) >= shortest:
+                train.append(codes[piece])
+                if repeats:
+                    masked.append(letters[piece] >= ord("a"))
     if not train:
-        raise DataError(f"corpus {corpus.name!r}: no included region is as long as a window of {length} bases")
+        raise DataError(f"corpus {corpus.name!r}: no included region is as long as a window of {shortest} bases")
     windows = [piece[: len(piece) // length * length].reshape(-1, length) for piece in held_out]
     valid = np.concatenate([np.empty((0, length), np.uint8), *windows])
     valid = valid[(valid == UNKNOWN).mean(axis=1) <= MAX_UNKNOWN]
     valid = valid[np.sort(rng.permutation(len(valid))[:n_valid])]
-    return Spans(corpus.name, corpus.weight, tuple(train), valid)
-
-
-def draw(spans: list[Spans], rng: np.random.Generator, *, n: int, length: int) -> Codes:
-    """Return n windows (n, length): corpora by their weights, positions uniformly, both strands equally often."""
-    weights = np.array([s.weight for s in spans])
-    out = np.empty((n, length), np.uint8)
-    for row, which in enumerate(rng.choice(len(spans), size=n, p=weights / weights.sum())):
-        out[row] = _window(spans[which], rng, length)
-        if rng.random() < 0.5:
-            out[row] = complement(out[row, ::-1])
-    return out
+    return Spans(corpus.name, corpus.weight, tuple(train), valid, tuple(masked))
 
 
 def complement(codes: Codes) -> Codes:
     """Return the complementary bases, not reversed."""
     return np.where(codes < UNKNOWN, 3 - codes, codes).astype(np.uint8)
-
-
-def _window(spans: Spans, rng: np.random.Generator, length: int) -> Codes:
-    starts = np.cumsum([len(piece) - length + 1 for piece in spans.train])
-    for _ in range(1000):
-        at = int(rng.integers(starts[-1]))
-        piece = int(np.searchsorted(starts, at, side="right"))
-        offset = at - (int(starts[piece - 1]) if piece else 0)
-        window = spans.train[piece][offset : offset + length]
-        if np.count_nonzero(window == UNKNOWN) <= MAX_UNKNOWN * length:
-            return window
-    raise DataError(f"corpus {spans.name!r}: 1000 windows drawn, each with more than 10% unknown bases")
 
 
 def _slice(sequence: str, start: int, end: int, where: str) -> str:

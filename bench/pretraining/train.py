@@ -1,70 +1,129 @@
-"""`pretrain` trains a single-nucleotide masked language model and leaves a directory in Hugging Face layout.
+"""`pretrain` trains a language model of DNA and leaves a directory in Hugging Face layout.
 
-The configuration is TOML with the tables [model], [training] and one or more [[corpus]]. A batch depends only on the
-seed and the step, so a run that was stopped and resumed ends with the same weights as one that was not.
+The configuration is TOML with the tables [model], [tokens], [training] and one or more [[corpus]]. A batch depends
+only on the seed and the step, so a run that was stopped and resumed ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import os
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor, nn
 
-from ..errors import ConfigError, DataError
+from ..errors import DataError
+from ..networks.batches import is_memory
+from ..networks.engine import pick_precision
+from ..networks.token_tables import Tokens
+from ..networks.training import pick_device
 from ..progress import activity
-from ..tracking import experiment_id, quiet_mlflow, refusal
-from ..types import IntArray
+from .architectures import backbone, logits, new_network, operations
 from .config import PretrainConfig, TrainingConfig, read_config
-from .corpus import UNKNOWN, Codes, Spans, draw, load
-
-if TYPE_CHECKING:
-    import torch
-    from transformers import EsmForMaskedLM
+from .corpus import Spans, load
+from .mirror import Mirror
+from .objectives import IGNORED, Batch, causal, masked
+from .saving import Folder, State, at_share, restored
+from .tokenizer import read_tokenizer, write_tokenizer
+from .validation import held_out_loss
+from .windows import TokenRows, Windows, on_disk
 
 log = logging.getLogger(__name__)
 
-EXPERIMENT = "baserate-pretrain"
-VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", "A", "C", "G", "T", "N", "<mask>")
-CLS, PAD, EOS, MASK = (VOCABULARY.index(token) for token in ("<cls>", "<pad>", "<eos>", "<mask>"))
-FIRST_BASE = VOCABULARY.index("A")
-IGNORED = -100
-"""The label of a position that the loss leaves out, as in PyTorch's cross-entropy."""
-
-SHIPPED = ("config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json", "pretrain.toml", "log.jsonl")
-"""The files of a checkpoint to pass on; `resume.pt` is not among them."""
+_UNITS = 10_000
+"""Into how many parts the budget is divided where progress is shown."""
 
 
-def learning_rate(step: int, training: TrainingConfig) -> float:
-    """Return the rate of a 0-based step."""
+def share_done(state: State, training: TrainingConfig) -> float:
+    """Return how much of the budget is spent, 0 to 1."""
+    name, total = training.budget
+    spent = {"steps": state.step, "bases": state.bases, "flops": state.flops, "minutes": state.seconds / 60}[name]
+    return min(1.0, spent / total)
+
+
+def learning_rate(step: int, done: float, training: TrainingConfig) -> float:
+    """Return the rate of a 0-based step, before which the share `done` of the budget was spent."""
     warm = min(1.0, (step + 1) / max(1, training.warmup))
-    left = (training.steps - step) / max(1.0, training.decay * training.steps)
+    left = (1.0 - done) / training.decay if training.decay else 1.0
     return training.lr * min(warm, left, 1.0)
 
 
-def mask_tokens(codes: Codes, rng: np.random.Generator, rate: float) -> tuple[IntArray, IntArray]:
-    """Return (tokens, labels), each (n, length + 2), with <cls> and <eos> at the ends.
+@dataclass(frozen=True, eq=False)
+class Trainee:
+    """A network and what it needs to be trained on rows of tokens."""
 
-    Of the known bases a share `rate` is to be predicted: 80% of these are masked, 10% replaced by a random base and
-    10% left (Devlin 2019).
-    """
-    tokens = np.pad(codes.astype(np.int64) + FIRST_BASE, ((0, 0), (1, 1)))
-    tokens[:, 0], tokens[:, -1] = CLS, EOS
-    bases = np.pad(codes < UNKNOWN, ((0, 0), (1, 1)))
-    chosen = bases & (rng.random(tokens.shape) < rate)
-    labels = np.where(chosen, tokens, IGNORED)
-    how = rng.random(tokens.shape)
-    random_bases = rng.integers(FIRST_BASE, FIRST_BASE + 4, size=tokens.shape)
-    tokens = np.where(chosen & (how < 0.8), MASK, np.where(chosen & (how >= 0.9), random_bases, tokens))
-    return tokens, labels
+    network: nn.Module
+    tokens: Tokens
+    config: PretrainConfig
+    device: torch.device
+    precision: str
+
+    def batch(self, rows: TokenRows, rng: np.random.Generator, *, all_hidden: bool = False) -> Batch:
+        """Return the rows with what is to be predicted."""
+        t = self.config.training
+        if t.objective == "causal":
+            return causal(rows, self.tokens)
+        return masked(rows, self.tokens, rng, t.mask_rate, all_hidden=all_hidden)
+
+    def losses(self, batch: Batch) -> Tensor:
+        """Return the cross-entropy (m,), in nats, of the labelled positions; only these go through the output head."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            states = backbone(self.network)(input_ids=torch.from_numpy(batch.ids).to(self.device)).last_hidden_state
+            targets = torch.from_numpy(batch.labels).to(self.device)
+            at = targets != IGNORED
+            out = logits(self.network, states[at])
+        return nn.functional.cross_entropy(out.float(), targets[at], reduction="none")
+
+    def backward(self, batch: Batch) -> float:
+        """Return the mean loss over the labelled tokens, weighted, whose gradients are in the parameters then."""
+        asked = batch.labels != IGNORED
+        total = float(batch.rows.weights[asked].sum()) or 1.0
+        value = 0.0
+        for index in np.array_split(np.arange(len(batch.ids)), self.config.training.accumulate):
+            part = batch.part(index)
+            at = part.labels != IGNORED
+            if at.any():
+                weights = torch.from_numpy(part.rows.weights[at].astype(np.float32)).to(self.device)
+                loss = (self.losses(part) * weights).sum() / total
+                loss.backward()
+                value += float(loss.item())
+        return value
+
+    def step(self, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
+        """Return the loss of `backward` and take a step, with gradients clipped to norm 1.
+
+        Raises DataError where memory runs out.
+        """
+        try:
+            loss = self.backward(batch)
+        except RuntimeError as error:
+            if not is_memory(error):
+                raise
+            parts = self.config.training.accumulate
+            raise DataError(f"out of memory; raise [training] accumulate, which is {parts}, or lower crop") from error
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return loss
+
+    def valid_loss(self, spans: list[Spans]) -> dict[str, float]:
+        """Return the loss on held-out windows, in nats per base, with the same tokens hidden each time."""
+        rng = np.random.default_rng(self.config.training.seed)
+        return held_out_loss(
+            self.network,
+            spans,
+            self.tokens,
+            hide=lambda rows: self.batch(rows, rng, all_hidden=True),
+            losses=self.losses,
+            longest=self.config.model.context,
+        )
 
 
 def pretrain(
@@ -80,246 +139,140 @@ def pretrain(
     A run that finds its own unfinished checkpoint in `out` continues from there. `max_minutes` stops early, at a
     checkpoint that a later call resumes. Raises ConfigError where `out` has a run of another configuration.
     """
-    import torch
-
-    from ..networks.training import pick_device
-
     config = read_config(config_path)
-    training = config.training
     place = pick_device(device)
-    state = _resumable(out, config)
-    spans = [
-        load(
-            c,
-            length=training.crop,
-            valid_fraction=training.valid_fraction,
-            n_valid=training.valid_windows,
-            seed=training.seed,
-        )
-        for c in config.corpora
-    ]
-    _make_directory(out)
-    model = _new_model(config).to(place)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=training.lr, betas=(0.9, 0.98), weight_decay=training.weight_decay
-    )
-    rows: list[dict[str, Any]] = []
-    step = 0
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        rows, step = json.loads(state["log"]), int(state["step"])
-    mirror = _Mirror(tracking_uri, config, step) if tracking_uri else None
-    advance = activity(f"pretraining {out.name}", training.steps)
-    advance(step)
-    began = mark = time.monotonic()
-    losses: list[float] = []
-    while step < training.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, training)
-        rng = np.random.default_rng([training.seed, step])
-        codes = draw(spans, rng, n=training.batch, length=training.crop)
-        loss = _loss(model, *mask_tokens(codes, rng, training.mask_rate), place)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.item())
-        step += 1
-        advance(1, f"loss {losses[-1]:.3f}")
-        last = step == training.steps
-        if step % training.log_every == 0 or last:
-            now = time.monotonic()
-            row = {"step": step, "loss": round(float(np.mean(losses)), 5), "lr": learning_rate(step - 1, training)}
-            row["tokens_per_second"] = round(len(losses) * training.batch * training.crop / (now - mark))
-            if not math.isfinite(row["loss"]):
-                raise DataError(f"{out}: the loss is {row['loss']} at step {step}; lower [training] lr")
-            if step % training.valid_every == 0 or last:
-                row |= _validate(model, spans, training, place)
-            rows.append(row)
-            log.info("%s", row)
-            if mirror:
-                mirror.log(row)
-            losses, mark = [], time.monotonic()
-        stop = max_minutes is not None and time.monotonic() - began >= 60 * max_minutes
-        if step % training.checkpoint_every == 0 or last or stop:
-            _save(out, model, optimizer, step=step, config=config, text=config_path.read_text(), rows=rows)
-        if stop and not last:
-            log.warning("%s: stopped after %d of %d steps; the same command resumes", out, step, training.steps)
-            break
-    if mirror:
-        mirror.close()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Folder(out, config, config_path.read_text(), Path(temporary))
+        found = folder.found()
+        spans = [on_disk(part) for part in _corpora(config)]
+        folder.make(anew=found is None)
+        write_tokenizer(folder.tokenizer, config, spans)
+        tokens = read_tokenizer(folder.tokenizer, str(config_path))
+        network = new_network(config, tokens).to(place)
+        trainee = Trainee(network, tokens, config, place, pick_precision(config.training.precision, place))
+        optimizer = make_optimizer(network, config.training)
+        state = State()
+        if found is not None:
+            network.load_state_dict(found["model"])
+            optimizer.load_state_dict(found["optimizer"])
+            state = restored(found)
+        mirror = Mirror(tracking_uri, config, state.step) if tracking_uri else None
+        _train(trainee, optimizer, spans, state, folder, mirror=mirror, max_minutes=max_minutes)
+        if mirror:
+            mirror.close()
     return out
 
 
-def _new_model(config: PretrainConfig) -> EsmForMaskedLM:
-    import torch
-    from transformers import EsmConfig, EsmForMaskedLM
-
-    m = config.model
-    shape = EsmConfig(
-        vocab_size=len(VOCABULARY),
-        hidden_size=m.hidden,
-        num_hidden_layers=m.layers,
-        num_attention_heads=m.heads,
-        intermediate_size=m.intermediate,
-        max_position_embeddings=m.context,
-        position_embedding_type="rotary",
-        pad_token_id=PAD,
-        mask_token_id=MASK,
-        token_dropout=False,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        emb_layer_norm_before=False,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(config.training.seed)
-        model = EsmForMaskedLM(shape)
-    return model.train()
+def checkpoints(config_path: Path, out: Path) -> list[Path]:
+    """Return the folders of a training's checkpoints, the first first; without `out` itself until it has ended."""
+    config = read_config(config_path)
+    found = Folder(out, config, "", out).found()
+    ended = found is not None and share_done(restored(found), config.training) >= 1.0
+    shares = [share for share in sorted(config.training.checkpoints) if share < 1]
+    folders = [folder for share in shares if (folder := at_share(out, share)).is_dir()]
+    return [*folders, out] if ended else folders
 
 
-def _loss(
-    model: EsmForMaskedLM, tokens: NDArray[np.int64], labels: NDArray[np.int64], place: torch.device
-) -> torch.Tensor:
-    """Return the mean cross-entropy (nats) of the labelled positions; only these go through the output head."""
-    import torch
-
-    states = model.esm(input_ids=torch.from_numpy(tokens).to(place)).last_hidden_state
-    targets = torch.from_numpy(labels).to(place)
-    at = targets != IGNORED
-    return torch.nn.functional.cross_entropy(model.lm_head(states[at]), targets[at])
-
-
-def _validate(
-    model: EsmForMaskedLM, spans: list[Spans], training: TrainingConfig, place: torch.device
-) -> dict[str, float]:
-    """Return the loss on each corpus's held-out windows, with the same masks each time, and the weighted mean."""
-    import torch
-
-    losses: dict[str, float] = {}
-    model.eval()
-    with torch.inference_mode():
-        for corpus in spans:
-            if not len(corpus.valid):
-                continue
-            tokens, labels = mask_tokens(corpus.valid, np.random.default_rng(training.seed), training.mask_rate)
-            total = sum(
-                _loss(model, tokens[i : i + 16], labels[i : i + 16], place).item()
-                * np.count_nonzero(labels[i : i + 16] != IGNORED)
-                for i in range(0, len(tokens), 16)
-            )
-            losses[corpus.name] = float(total / np.count_nonzero(labels != IGNORED))
-    model.train()
-    if not losses:
-        return {}
-    weights = np.array([s.weight for s in spans if s.name in losses])
-    mean = float(np.dot(weights / weights.sum(), list(losses.values())))
-    return {"valid_loss": round(mean, 5)} | {f"valid_loss/{name}": round(v, 5) for name, v in losses.items()}
-
-
-def _resumable(out: Path, config: PretrainConfig) -> dict[str, Any] | None:
-    import torch
-
-    path = out / "resume.pt"
-    if not path.exists():
-        if (out / "model.safetensors").exists():
-            raise ConfigError(f"{out}: has a finished checkpoint without resume.pt; give another --out")
-        return None
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-        identity = state["identity"]
-    except Exception as error:
-        raise DataError(f"{path}: cannot be resumed from ({error}); remove it to start again") from error
-    if identity != config.identity:
-        raise ConfigError(
-            f"{out}: was begun with another configuration; only steps and the intervals may change on resume"
+def _corpora(config: PretrainConfig) -> Iterator[Spans]:
+    t = config.training
+    for corpus in config.corpora:
+        yield load(
+            corpus,
+            length=config.valid_length,
+            valid_fraction=t.valid_fraction,
+            n_valid=t.valid_windows,
+            seed=t.seed,
+            shortest=min(t.crop, 64),
+            repeats=t.repeat_weight != 1.0,
         )
-    return state
 
 
-def _make_directory(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError("not writable")
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be written to ({error})") from error
+def make_optimizer(network: nn.Module, training: TrainingConfig) -> torch.optim.Optimizer:
+    """Return AdamW, fused where the device has it."""
+    parameters = list(network.parameters())
+    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
+    return torch.optim.AdamW(
+        parameters, lr=training.lr, betas=(0.9, 0.98), weight_decay=training.weight_decay, fused=fused
+    )
 
 
-def _save(
-    out: Path,
-    model: EsmForMaskedLM,
+def _train(
+    trainee: Trainee,
     optimizer: torch.optim.Optimizer,
+    spans: list[Spans],
+    state: State,
+    folder: Folder,
     *,
-    step: int,
-    config: PretrainConfig,
-    text: str,
-    rows: list[dict[str, Any]],
+    mirror: Mirror | None,
+    max_minutes: float | None,
 ) -> None:
-    """Write every file beside its place and rename it; `resume.pt` has all that a resumed run needs."""
-    import torch
+    """Train until the budget is spent or `max_minutes` are over, and write what there is then."""
+    training, network = trainee.config.training, trainee.network
+    windows = Windows(spans, trainee.tokens, crop=training.crop, repeat_weight=training.repeat_weight)
+    on_the_way = sorted(share for share in training.checkpoints if share < 1)
+    advance = activity(f"pretraining {folder.out.name}", _UNITS)
+    done = share_done(state, training)
+    advance(shown := int(_UNITS * done))
+    began = mark = time.monotonic()
+    before, first = state.seconds, state.step
+    stopped = False
+    if not state.step:
+        _save_reached(folder, network, state, on_the_way, (-1.0, 0.0))
+    while done < 1.0 and not stopped:
+        rate = learning_rate(state.step, done, training)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        rng = np.random.default_rng([training.seed, state.step])
+        batch = trainee.batch(windows.draw(rng, training.batch), rng)
+        state.losses.append(trainee.step(optimizer, batch))
+        state.step += 1
+        if not math.isfinite(state.losses[-1]):
+            raise DataError(f"{folder.out}: the loss is {state.losses[-1]} at step {state.step}; lower [training] lr")
+        state.bases += int(batch.rows.bases.sum())
+        labelled = int(np.count_nonzero(batch.labels != IGNORED))
+        state.flops += operations(
+            network, trainee.config, rows=training.batch, length=windows.length, labelled=labelled
+        )
+        state.seconds = before + time.monotonic() - began
+        earlier, done = done, share_done(state, training)
+        advance(int(_UNITS * done) - shown, f"loss {state.losses[-1]:.3f}")
+        shown = int(_UNITS * done)
+        last = done >= 1.0
+        if state.step % training.log_every == 0 or last:
+            tokens = (state.step - first) * training.batch * windows.length
+            row = _row(state, rate, tokens / max(time.monotonic() - mark, 1e-9))
+            if state.step % training.valid_every == 0 or last:
+                row |= trainee.valid_loss(spans)
+            state.rows.append(row)
+            log.info("%s", row)
+            if mirror:
+                mirror.log(row)
+            state.losses, first, mark = [], state.step, time.monotonic()
+        _save_reached(folder, network, state, on_the_way, (earlier, done))
+        stopped = not last and max_minutes is not None and time.monotonic() - began >= 60 * max_minutes
+        if state.step % training.checkpoint_every == 0 and not last and not stopped:
+            folder.save(network, optimizer, state)
+    folder.save(network, optimizer, state)
+    if stopped:
+        log.warning("%s: stopped after %.3g%% of training; the same command resumes", folder.out, 100 * done)
 
-    from ..networks.loading import without_progress_bars
 
-    beside = out / ".partial"
-    beside.mkdir(exist_ok=True)
-    with without_progress_bars():
-        model.save_pretrained(beside)
-    (beside / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    tokenizer = {"tokenizer_class": "EsmTokenizer", "model_max_length": config.model.context}
-    (beside / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
-    (beside / "pretrain.toml").write_text(text)
-    (beside / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state | {"identity": config.identity, "log": json.dumps(rows)}, beside / "resume.pt")
-    for path in sorted(beside.iterdir()):
-        with path.open("rb") as written:
-            os.fsync(written.fileno())
-        path.replace(out / path.name)
-    beside.rmdir()
+def _row(state: State, rate: float, speed: float) -> dict[str, Any]:
+    """Return a row of the log: the mean loss since the last, and what the training has cost."""
+    return {
+        "step": state.step,
+        "loss": round(float(np.mean(state.losses)), 5),
+        "lr": rate,
+        "bases": state.bases,
+        "flops": state.flops,
+        "tokens_per_second": round(speed),
+    }
 
 
-class _Mirror:
-    """A copy of the log in MLflow; where a server fails, there is one warning and the run goes on."""
-
-    def __init__(self, uri: str, config: PretrainConfig, step: int) -> None:
-        self._uri = uri
-        self._run = ""
-        self._dead = False
-        self._send(lambda: self._begin(config, step))
-
-    def log(self, row: Mapping[str, float]) -> None:
-        """Send one row of the log in one batch."""
-        self._send(lambda: self._log(row))
-
-    def close(self) -> None:
-        """Mark the MLflow run as finished."""
-        self._send(lambda: self._client.set_terminated(self._run))
-
-    def _begin(self, config: PretrainConfig, step: int) -> None:
-        from mlflow import MlflowClient
-        from mlflow.entities import Param
-
-        self._client = MlflowClient(tracking_uri=self._uri)
-        experiment = experiment_id(self._client, self._uri, EXPERIMENT)
-        run = self._client.create_run(experiment, run_name=f"pretrain from step {step}")
-        params = asdict(config.model) | asdict(config.training)
-        self._client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in params.items()])
-        self._run = run.info.run_id
-
-    def _log(self, row: Mapping[str, float]) -> None:
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        metrics = [Metric(key, float(value), now, int(row["step"])) for key, value in row.items() if key != "step"]
-        self._client.log_batch(self._run, metrics=metrics)
-
-    def _send(self, action: Callable[[], None]) -> None:
-        if self._dead:
-            return
-        try:
-            with quiet_mlflow():
-                action()
-        except Exception as error:  # noqa: BLE001 - the mirror never costs the run
-            log.warning("%s; the rest of this run is not copied", refusal(error, self._uri))
-            self._dead = True
+def _save_reached(
+    folder: Folder, network: nn.Module, state: State, shares: list[float], passed: tuple[float, float]
+) -> None:
+    """Write the checkpoints of the shares that the last step reached."""
+    for share in shares:
+        if passed[0] < share <= passed[1]:
+            folder.save_at(share, network, state.rows)

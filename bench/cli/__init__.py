@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from .. import __version__
-from ..errors import BaserateError, nearest
+from ..errors import BaserateError, NoRecords, nearest
 from ..threads import sleep_if_busy
 from .audit import audit, resplit
 from .compare import compare, gate
@@ -19,6 +19,7 @@ from .look import cache, check, doctor, list_, show
 from .new import new
 from .run import leaderboard, run, track
 from .selftest import selftest
+from .submit import bundle, merge, verify
 from .training import pretrain
 
 
@@ -43,16 +44,16 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message())
     except BaserateError as error:
-        _fail(str(error))
+        _fail(str(error), 1 if isinstance(error, NoRecords) else 2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command continues where it stopped", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = 2) -> None:
     click.echo(f"baserate: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+    sys.exit(code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -106,5 +107,8 @@ for command in (
     selftest,
     compare,
     gate,
+    bundle,
+    merge,
+    verify,
 ):
     cli.add_command(command)

@@ -19,6 +19,7 @@ from .floor import is_named
 from .networks import networks_of
 from .placing import columns_of, is_undirected
 from .rows import rows_of
+from .several import united
 from .table import Column, Row
 from .wording import sign_of
 
@@ -99,7 +100,7 @@ def compare(
     A row is named as the leaderboard names it, or by its model, or `MODEL:MODE`, where that is one row. Raises
     ConfigError where it is none or several, where both are one, or where they share no task.
     """
-    records = read_records(Path(results)) if isinstance(results, str | Path) else results
+    records = united(read_records(Path(results)) if isinstance(results, str | Path) else results)
     whole = [r for r in sorted(records, key=lambda r: r.hash) if not r.spec.limit]
     placed = columns_of(whole)
     rows, of_record = rows_of(placed, networks_of(whole))

@@ -16,7 +16,7 @@ from ..cards.find import find_model, find_task
 from ..digests import canonical_json
 from ..errors import BaserateError, ConfigError
 from ..exposure import exposure_of
-from ..plan import TRAIN_FRACTION, Cell, Protocol, planned_spec, run_spec
+from ..plan import Cell, Protocol, planned_spec, run_spec
 from ..records import Record, model_snapshot, task_snapshot
 from ..registry import MODELS
 from ..splits import coarser_units, load_split
@@ -86,15 +86,21 @@ class Here:
             stated = Cell(task, card, spec.mode).resolved
             changed = {k: v for k, v in spec.settings.items() if k not in stated or not _equal(stated[k], v)}
             cell = Cell(task, card, spec.mode, changed, spec.budget, record.baseline)
-            share = TRAIN_FRACTION if spec.resample or not spec.train_fraction else spec.train_fraction
-            return cell, Protocol(spec.seeds, share, spec.limit, record.grid, resample=spec.resample)
+            return cell, Protocol(spec.seeds, limit=spec.limit, grid=record.grid, resample=spec.resample)
         except BaserateError as error:
             return " ".join(str(error).split())
 
 
 def findings_by_cards(record: Record, here: Here) -> list[Finding]:
     """Return where a record is not of the task, the data and the model that are here under these names."""
-    found: list[Finding] = []
+    found = [
+        Finding("fault", f"spec.{what}", f"{what} is {stated!r} in the spec, but {card!r} in the snapshot of its card")
+        for what, stated, card in (
+            ("task", record.spec.task, record.task.get("id")),
+            ("model", record.spec.model, record.model.get("name")),
+        )
+        if stated != card
+    ]
     task, card = here.task(record.spec.task), _model(record.spec.model)
     split: Split | str = "" if isinstance(task, str) else here.split(task, record.spec.limit)
     if isinstance(task, str):

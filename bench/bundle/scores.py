@@ -15,12 +15,11 @@ from ..modes.components import variances
 from ..records import SKIPPED, Record
 from ..results import Estimate, Predictions
 from ..statistics import estimate, flag_collapsed, groups_of, jackknife
-from ..statistics.bootstrap import N_RESAMPLES
 from ..statistics.intervals import METHOD
 from ..statistics.jackknife import error_of
 from .finding import Finding, difference, same
 
-EARLIER = (f"percentile bootstrap over clusters, {N_RESAMPLES} resamples, seed 0",)
+EARLIER = ("percentile bootstrap over clusters, 1000 resamples, seed 0",)
 """The methods of intervals in records of earlier versions, which this one does not compute."""
 _OF_VALUE = ("metric", "value", "n", "n_clusters", "per_seed", "level")
 """What of an estimate does not depend on how its interval is made."""

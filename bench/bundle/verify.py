@@ -19,6 +19,9 @@ from .finding import LEVELS, Finding, Level, difference
 from .pack import MANIFEST, TABLES, digest_of, manifest_of, nothing_in, opened
 from .scores import findings_of_scores
 
+_OF_KIND = (TypeError, AttributeError, KeyError, IndexError, ValueError, ArithmeticError)
+"""What is raised where a record that somebody else wrote has, say, a number in place of a name."""
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -106,6 +109,9 @@ def _verified(at: Path, below: Path, here: Here) -> tuple[Verified, Record | Non
         findings += findings_by_cards(record, here)
     except BaserateError as error:
         findings.append(Finding("fault", "predictions", _short(error, at, name)))
+    except _OF_KIND as error:
+        text = f"a value of another kind than a record has ({type(error).__name__}: {error})"
+        findings.append(Finding("fault", "record.json", text))
     spec = record.spec
     return Verified(name, record.hash, spec.task, spec.model, spec.mode, record.status, tuple(findings)), record
 
@@ -176,7 +182,8 @@ def _by_table(folder: Path, records: Sequence[Record], verified: Sequence[Verifi
         return
     found = difference(stated, json.loads(to_json(table)))
     if found is not None:
-        yield Finding(found[0], file.name, f"{file.name}: {found[1]}")
+        advice = "`baserate leaderboard` makes it anew, where another version wrote it"
+        yield Finding(found[0], file.name, f"{file.name}: {found[1]}; {advice}")
         return
     for other, text in ((folder / TABLES[1], to_csv(table)), (folder / TABLES[2], to_markdown(table))):
         if other.is_file() and other.read_bytes() != text.encode():

@@ -6,13 +6,14 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import ConfigError, DataError
 from .options import (
     as_folder,
+    as_folders,
     data_dir_option,
     device_option,
     json_option,
@@ -21,6 +22,9 @@ from .options import (
     trust_option,
     uri_option,
 )
+
+if TYPE_CHECKING:
+    from ..records import Record
 
 RESULTS = Path("results")
 
@@ -222,19 +226,27 @@ def run(
 
 
 def _tabulate(
-    results: Path, out: Path, *, as_json: bool, quiet: bool, baseline: str = "", strata: tuple[str, ...] = ()
+    results: Path | list[Record],
+    out: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+    baseline: str = "",
+    strata: tuple[str, ...] = (),
 ) -> None:
+    """Print the leaderboard of a folder or of records, and write its files to `out`, if that is given."""
     from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
     from .display import activity_display
 
     with activity_display(quiet=quiet or as_json):
         table = build_leaderboard(results, baseline=baseline, strata=strata)
-        files = write_leaderboard(table, out)
+        files = [] if out is None else write_leaderboard(table, out)
     if as_json:
         click.echo(to_json(table), nl=False)
     elif not quiet:
         print_leaderboard(table)
-        click.echo("wrote " + ", ".join(str(file) for file in files))
+        wrote = "wrote " + ", ".join(str(file) for file in files)
+        click.echo(wrote if files else "wrote nothing: several folders need --out FOLDER")
 
 
 def _seeds(text: str | None) -> tuple[int, ...]:
@@ -285,8 +297,13 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
-@click.option("--out", type=click.Path(), callback=as_folder, help="Where to write the files.  [default: RESULTS]")
+@click.argument("results", type=click.Path(), callback=as_folders, nargs=-1, metavar="[RESULTS]...")
+@click.option(
+    "--out",
+    type=click.Path(),
+    callback=as_folder,
+    help="Where to write the files.  [default: RESULTS, or nowhere for several]",
+)
 @click.option(
     "--baseline",
     default="",
@@ -305,7 +322,7 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
 @json_option
 @quiet_option
 def leaderboard(
-    results: Path,
+    results: tuple[Path, ...],
     out: Path | None,
     baseline: str,
     strata: tuple[str, ...],
@@ -315,35 +332,45 @@ def leaderboard(
 ) -> None:
     """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and plots.
 
+    Records are found in RESULTS and anywhere below. Of several folders a run that is in more than one counts once;
+    where its results differ, it is named and there is no table.
+
     \b
     Examples:
       baserate leaderboard results/
+      baserate leaderboard mine/ theirs/ --out both/
       baserate leaderboard results/ --out published/ --baseline kmer_logreg
       baserate leaderboard results/ --strata gc --strata species
       baserate leaderboard results/ --check-intervals
     """
-    _tabulate(results, out or results, as_json=as_json, quiet=quiet, baseline=baseline, strata=strata)
+    from ..bundle import read_several
+
+    folders = results or (RESULTS,)
+    records = read_several(folders)
+    to = out or (folders[0] if len(folders) == 1 else None)
+    _tabulate(records, to, as_json=as_json, quiet=quiet, baseline=baseline, strata=strata)
     if check_intervals:
-        _check_intervals(results, out or results, quiet=as_json or quiet)
+        _check_intervals(records, to, quiet=as_json or quiet)
 
 
-def _check_intervals(results: Path, out: Path, *, quiet: bool) -> None:
+def _check_intervals(records: list[Record], out: Path | None, *, quiet: bool) -> None:
     from ..files import write_whole
     from ..leaderboard.cross_check import check_intervals, to_csv
-    from ..records import read_records
     from .display import activity_display
     from .proof import print_checked
 
     with activity_display(quiet=quiet):
-        checked = check_intervals(read_records(results))
-    file = out / "intervals.csv"
+        checked = check_intervals(records)
+    file = None if out is None else out / "intervals.csv"
     try:
-        write_whole(file, to_csv(checked))
+        if file is not None:
+            write_whole(file, to_csv(checked))
     except OSError as error:
         raise DataError(f"cannot write {file}: {error.strerror}; choose another folder") from error
     if not quiet:
         print_checked(checked)
-        click.echo(f"wrote {file}")
+        if file is not None:
+            click.echo(f"wrote {file}")
 
 
 @click.command()

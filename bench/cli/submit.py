@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import as_folder, data_dir_option, json_option, quiet_option
+from .options import as_folder, as_folders, data_dir_option, json_option, quiet_option
 
 if TYPE_CHECKING:
     from ..bundle import Report
 
 RESULTS = Path("results")
-
-
-def _folders(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:
-    found = [as_folder(context, parameter, value) for value in values]
-    return tuple(path for path in found if path is not None)
 
 
 @click.command()
@@ -54,7 +49,7 @@ def bundle(results: Path, out: Path, author: str, as_json: bool, quiet: bool) ->
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(), callback=_folders, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(), callback=as_folders, metavar="SOURCE...")
 @click.option("--out", type=click.Path(), callback=as_folder, required=True, help="The new folder to write.")
 @click.option(
     "--prefer",

@@ -17,9 +17,10 @@ from .compare import compare, gate
 from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
-from .run import leaderboard, run, track
+from .run import run, track
 from .selftest import selftest
 from .submit import bundle, merge, verify
+from .table import leaderboard
 from .training import pretrain
 
 

@@ -1,4 +1,4 @@
-"""Commands that make results, and tables of results."""
+"""Commands that make results and copy them to MLflow."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from .options import (
     as_folder,
-    as_folders,
     data_dir_option,
     device_option,
     json_option,
@@ -22,9 +21,7 @@ from .options import (
     trust_option,
     uri_option,
 )
-
-if TYPE_CHECKING:
-    from ..records import Record
+from .table import tabulate
 
 RESULTS = Path("results")
 
@@ -221,32 +218,8 @@ def run(
     else:
         print_outcome(outcome, results, tracking, quiet=quiet, is_copied=is_copied)
     if results.is_dir():
-        _tabulate(results, results, as_json=False, quiet=quiet or as_json)
+        tabulate(results, results, as_json=False, quiet=quiet or as_json)
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
-
-
-def _tabulate(
-    results: Path | list[Record],
-    out: Path | None,
-    *,
-    as_json: bool,
-    quiet: bool,
-    baseline: str = "",
-    strata: tuple[str, ...] = (),
-) -> None:
-    """Print the leaderboard of a folder or of records, and write its files to `out`, if that is given."""
-    from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
-    from .display import activity_display
-
-    with activity_display(quiet=quiet or as_json):
-        table = build_leaderboard(results, baseline=baseline, strata=strata)
-        files = [] if out is None else write_leaderboard(table, out)
-    if as_json:
-        click.echo(to_json(table), nl=False)
-    elif not quiet:
-        print_leaderboard(table)
-        wrote = "wrote " + ", ".join(str(file) for file in files)
-        click.echo(wrote if files else "wrote nothing: several folders need --out FOLDER")
 
 
 def _seeds(text: str | None) -> tuple[int, ...]:
@@ -294,83 +267,6 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
     except TrackingError as error:
         return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later", False
     return f"copied {mirrored.copied} records to MLflow at {uri}", True
-
-
-@click.command()
-@click.argument("results", type=click.Path(), callback=as_folders, nargs=-1, metavar="[RESULTS]...")
-@click.option(
-    "--out",
-    type=click.Path(),
-    callback=as_folder,
-    help="Where to write the files.  [default: RESULTS, or nowhere for several]",
-)
-@click.option(
-    "--baseline",
-    default="",
-    metavar="NAME",
-    help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
-)
-@click.option(
-    "--strata",
-    multiple=True,
-    metavar="COLUMN",
-    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
-)
-@click.option(
-    "--check-intervals", is_flag=True, help="Set each interval beside that of 10,000 draws of clusters: intervals.csv."
-)
-@json_option
-@quiet_option
-def leaderboard(
-    results: tuple[Path, ...],
-    out: Path | None,
-    baseline: str,
-    strata: tuple[str, ...],
-    check_intervals: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and plots.
-
-    Records are found in RESULTS and anywhere below. Of several folders a run that is in more than one counts once;
-    where its results differ, it is named and there is no table.
-
-    \b
-    Examples:
-      baserate leaderboard results/
-      baserate leaderboard mine/ theirs/ --out both/
-      baserate leaderboard results/ --out published/ --baseline kmer_logreg
-      baserate leaderboard results/ --strata gc --strata species
-      baserate leaderboard results/ --check-intervals
-    """
-    from ..bundle import read_several
-
-    folders = results or (RESULTS,)
-    records = read_several(folders)
-    to = out or (folders[0] if len(folders) == 1 else None)
-    _tabulate(records, to, as_json=as_json, quiet=quiet, baseline=baseline, strata=strata)
-    if check_intervals:
-        _check_intervals(records, to, quiet=as_json or quiet)
-
-
-def _check_intervals(records: list[Record], out: Path | None, *, quiet: bool) -> None:
-    from ..files import write_whole
-    from ..leaderboard.cross_check import check_intervals, to_csv
-    from .display import activity_display
-    from .proof import print_checked
-
-    with activity_display(quiet=quiet):
-        checked = check_intervals(records)
-    file = None if out is None else out / "intervals.csv"
-    try:
-        if file is not None:
-            write_whole(file, to_csv(checked))
-    except OSError as error:
-        raise DataError(f"cannot write {file}: {error.strerror}; choose another folder") from error
-    if not quiet:
-        print_checked(checked)
-        if file is not None:
-            click.echo(f"wrote {file}")
 
 
 @click.command()

@@ -279,18 +279,23 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def read_records(results: str | Path) -> list[Record]:
-    """Return all records in or anywhere below `results`, by their folders. Raises DataError for one that is corrupt."""
-    return [read_record(folder) for folder in record_folders(Path(results))]
+def read_records(results: str | Path, *, below: bool = True) -> list[Record]:
+    """Return all records under `results`, by their folders; not `below`: only those that a run of it writes.
+
+    Raises DataError for one that is corrupt.
+    """
+    return [read_record(folder) for folder in record_folders(Path(results), below=below)]
 
 
-def record_folders(results: Path) -> list[Path]:
+def record_folders(results: Path, *, below: bool = True) -> list[Path]:
     """Return the folders of records in or anywhere below `results`, sorted; what is hidden, or MLflow's, is left out.
 
     Raises DataError where there is no such folder.
     """
     if not results.is_dir():
         raise DataError(f"{results}: no such folder; `baserate run` makes it")
+    if not below:
+        return sorted(file.parent for file in results.glob("[!.]*/[!.]*/record.json"))
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for folder, names, files in os.walk(results, followlinks=True):
@@ -301,8 +306,8 @@ def record_folders(results: Path) -> list[Path]:
             continue
         seen.add((of.st_dev, of.st_ino))
         # Elsewhere a file of this name may be of something else.
-        if "record.json" in files and (here.parent.parent == results or _RECORD.fullmatch(here.name)):
-            found.append(here)
+        if "record.json" in files and (here.parent.parent == results or _RECORD.fullmatch(here.absolute().name)):
+            found.append(here if len(here.parts) > 1 else here.absolute())  # the parents of '.' are '.'
             names.clear()
     return sorted(found)
 

@@ -309,6 +309,23 @@ def test_records_are_found_anywhere_below_a_folder(results: Path, tmp_path: Path
     assert {row["model"] for row in json.loads(table.stdout)["rows"]} == {"gc_content", "length"}
 
 
+def test_a_run_tabulates_its_own_folder_alone(results: Path, toy_card: Path) -> None:
+    shutil.copytree(results, results / "published" / "before")
+    rewrite(folder_of(results / "published" / "before"), lambda value: value["estimates"][0].update(value=0.999))
+    options = ("--model", "length", "--seeds", "0,1", "--results", results, "--tracking-uri", "none", "--no-audit")
+    assert run("run", "--task", toy_card, *options).exit_code == 0
+    tasks = {column["task"] for column in json.loads((results / "leaderboard.json").read_text())["columns"]}
+    assert tasks == {"toy_motif@1", "yeast_coding.small@2"}
+    assert isinstance(run("leaderboard", results).exception, DataError), "a table of all below names what differs"
+
+
+def test_a_folder_of_one_task_is_read_from_within(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder_of(results).parent)
+    assert {r.spec.model for r in read_records(".")} == {"gc_content", "length"}
+    monkeypatch.chdir(folder_of(results))
+    assert [r.spec.model for r in read_records(".")] == ["gc_content"]
+
+
 @pytest.mark.parametrize("command", ["leaderboard", "verify", "bundle", "merge"])
 def test_a_folder_without_records_says_where_it_looked(command: str, tmp_path: Path) -> None:
     (tmp_path / "empty" / "below").mkdir(parents=True)

@@ -162,6 +162,7 @@ def run(
     from ..executors import EXECUTORS
     from ..networks.hub import Access
     from ..plan import Protocol
+    from ..records import read_records
     from ..run import Grid
     from .display import GridDisplay, print_outcome
 
@@ -218,7 +219,7 @@ def run(
     else:
         print_outcome(outcome, results, tracking, quiet=quiet, is_copied=is_copied)
     if results.is_dir():
-        tabulate(results, results, as_json=False, quiet=quiet or as_json)
+        tabulate(read_records(results, below=False), results, as_json=False, quiet=quiet or as_json)
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
 
 
@@ -258,7 +259,7 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
     if uri == "none":
         return "not copied to MLflow (--tracking-uri none)", True
     uri = uri or default_uri(results)
-    records = read_records(results)
+    records = read_records(results, below=False)
     waiting = unmirrored(records, results, uri)
     if not waiting:
         return f"MLflow at {uri} has all {len(records)} records", True

@@ -17,7 +17,7 @@ RESULTS = Path("results")
 
 
 def tabulate(
-    results: Path | list[Record],
+    records: list[Record],
     out: Path | None,
     *,
     as_json: bool,
@@ -26,12 +26,12 @@ def tabulate(
     strata: tuple[str, ...] = (),
     plots: str = "png",
 ) -> None:
-    """Print the leaderboard of a folder or of records, and write its files to `out`, if that is given."""
+    """Print the leaderboard of records, and write its files to `out`, if that is given."""
     from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
     from .display import activity_display
 
     with activity_display(quiet=quiet or as_json):
-        table = build_leaderboard(results, baseline=baseline, strata=strata)
+        table = build_leaderboard(records, baseline=baseline, strata=strata)
         files = [] if out is None else write_leaderboard(table, out, plots=plots)
     if as_json:
         click.echo(to_json(table), nl=False)

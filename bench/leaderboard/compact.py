@@ -34,9 +34,10 @@ def to_compact(table: Table) -> str:
     for block in paper_blocks(table):
         parts += [*_block(table, block, names, notes), ""]
     parts += [
-        f"Test-set score with its 95 % interval, best rows first. **Bold**: may be the best of its task. {BEST} the"
+        "Test-set score with its 95 % interval; the row that is most often among the best is first. **Bold**: may"
     ]
-    parts += [f"best baseline, {COLLAPSED} constant or not finite predictions, {NOTHING} not run, n/a does not apply."]
+    parts += [f"be the best of its task, by paired tests. {BEST} the best baseline, {COLLAPSED} constant or not finite"]
+    parts += [f"predictions, {NOTHING} not run, n/a does not apply."]
     parts += [*map(escape, explained(table)), *filter(None, [preliminary(table)]), *trials(table), ""]
     parts += [f"Tasks: {escape(', '.join(c.name for c in table.columns))}.", ""]
     parts += [*(f"- <sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes, 1)), ""] if notes else []
@@ -59,9 +60,8 @@ def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence
 
 
 def _heading(column: Column, names: Mapping[str, str]) -> str:
-    lines = [escape(line) for line in folded(names[column.name]).split("\n")]
-    metric = f"{escape(label(column.metric))} {arrow(column.metric)}".rstrip() if column.metrics else NOTHING
-    return "<br>".join([*lines, metric])
+    metric = f"{label(column.metric)} {arrow(column.metric)}".rstrip() if column.metrics else NOTHING
+    return "<br>".join(map(escape, f"{folded(names[column.name])}\n{folded(metric, 16)}".split("\n")))
 
 
 def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
@@ -85,7 +85,7 @@ def _gains(table: Table, names: Mapping[str, str]) -> list[str]:
         gain = line.gain
         bounds = NOTHING
         if gain.low is not None and gain.high is not None:
-            bounds = f"{number(gain.low, signed=True)} to {number(gain.high, signed=True)}"
+            bounds = f"{number(gain.low, signed=True)}&nbsp;to&nbsp;{number(gain.high, signed=True)}"
         cells = [escape(names[line.column.name]), escape(line.row.name), number(gain.value, signed=True), bounds]
         ps = [escape(p_text(p)) or NOTHING for p in (gain.p, gain.p_adjusted)]
         out += [f"| {' | '.join([*cells, *ps, gain.verdict or NOTHING])} |"]

@@ -104,16 +104,16 @@ def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence
     return [*lines, f"\\par\\footnotesize Tasks: {ids}.", "\\end{table}"]
 
 
-def _stacked(name: str) -> str:
+def _stacked(name: str, width: int = 13, after: str = "") -> str:
     """Return a heading in lines of readable width."""
-    return r"\shortstack{" + r"\\".join(escaped(line) for line in folded(name).split("\n")) + "}"
+    return r"\shortstack{" + r"\\".join(escaped(line) for line in folded(name, width).split("\n")) + after + "}"
 
 
 def _metric(column: Column) -> str:
     if not column.metrics:
         return "--"
     arrow = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "": ""}[better(column.metric)]
-    return escaped(label(column.metric)) + arrow
+    return _stacked(label(column.metric), 16, arrow)
 
 
 def _score(cell: Cell, column: Column) -> str:

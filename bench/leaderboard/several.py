@@ -37,7 +37,7 @@ def united(records: Iterable[Record]) -> list[Record]:
     if conflicts:
         more = f"; and {len(conflicts) - _FEW} more" if len(conflicts) > _FEW else ""
         listed = "; ".join(map(str, conflicts[:_FEW]))
-        raise DataError(f"{listed}{more}; `baserate merge A B --out C --prefer A` keeps those of A")
+        raise DataError(f"{listed}{more}; name fewer folders, or decide: `baserate merge A B --out C --prefer A`")
     return chosen
 
 

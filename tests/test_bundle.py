@@ -7,6 +7,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from baserate.cli import cli
 from baserate.digests import canonical_json, digest
 from baserate.errors import BaserateError, ConfigError, DataError, NoRecords
 from baserate.leaderboard import build_leaderboard, write_leaderboard
-from baserate.records import read_record, read_records, record_folder
+from baserate.records import read_record, read_records, record_folder, write_record
 from baserate.results import RunSpec
+from baserate.statistics import estimate
 
 CLAIMS = {
     "baseline",
@@ -216,6 +218,19 @@ def test_a_run_again_has_the_same_scores(results: Path) -> None:
     assert report.ok and len(report.rerun) == 1 and not report.count("unknown")
 
 
+def test_scores_that_no_run_made_are_found_by_running_again_alone(results: Path) -> None:
+    record = read_record(folder_of(results))
+    p = record.predictions
+    better = 0.5 + 0.4 * (2 * p.targets - 1) * np.random.default_rng(0).choice([1] * 30 + [-1], size=len(p.ids))
+    forged = replace(p, scores=np.stack([np.stack([1 - better, better], axis=1)] * 2))
+    estimates = tuple(estimate(forged, e.metric) for e in record.estimates)
+    write_record(results, replace(record, estimates=estimates), forged)
+    assert verify(results).ok, "it is whole: a digest says nothing of who made it"
+    report = verify(results, rerun=2, seed=0)
+    (fault,) = [f for found in report.records for f in found.findings if f.level == "fault"]
+    assert fault.about == "rerun" and "run again, scores differ by up to" in fault.text
+
+
 def test_a_bundle_comes_back_as_it_was_and_is_the_same_bytes_each_time(results: Path, tmp_path: Path) -> None:
     write_leaderboard(build_leaderboard(results), results)
     for name in ("a", "b"):
@@ -369,6 +384,9 @@ def test_results_that_differ_are_named_and_nothing_is_written(results: Path, tmp
         merge([results], tmp_path / "c", prefer=theirs)
     with pytest.raises(DataError, match="there is something already"):
         merge([results], tmp_path / "both")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        merge([results], tmp_path / "file" / "c")
 
 
 def test_what_failed_in_one_place_and_is_done_in_another_is_done(results: Path, tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ def test_a_format_is_printed_or_written_to_a_file(results: Path, tmp_path: Path)
         return outcome.stdout
 
     table = build_leaderboard(results)
+    (choice,) = [option.type for option in cli.commands["leaderboard"].params if option.name == "format_"]
+    assert list(getattr(choice, "choices", ())) == list(FORMATS)
     for name in ("markdown", "latex", "csv", "json", "html"):
         assert run("--format", name) == FORMATS[name](table)
         assert run("--format", name, "--out", tmp_path / name, "--quiet") == ""

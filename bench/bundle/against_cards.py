@@ -160,7 +160,7 @@ def _by_snapshot(what: str, stated: Mapping[str, Any], made: Mapping[str, Any]) 
         if key in _DECIDES and key in stated and key in made:
             text = f"{what}.{key} is {_short(stated[key])}, but {_short(made[key])} in the card here"
             yield Finding("fault", f"{what}.{key}", text)
-        elif key in stated or made[key]:  # what a record of an earlier version does not state is not a claim
+        elif key in stated or made[key]:  # an earlier version may not state what is empty here
             texts.append(key)
     if texts:
         yield Finding("changed", what, f"the {what}'s card here has another {', '.join(texts)}")

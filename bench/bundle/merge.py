@@ -68,7 +68,10 @@ def merge(sources: Sequence[Path], out: Path, *, prefer: Path | None = None) -> 
         chosen, conflicts = resolved(read)
         if conflicts and prefer is None:
             return Merged(len(chosen), len(read), tuple(conflicts))
-        write_whole(out, lambda beside: _write(beside, chosen, history))
+        try:
+            write_whole(out, lambda beside: _write(beside, chosen, history))
+        except OSError as error:
+            raise DataError(f"cannot write {out}: {error.strerror or error}; choose another folder") from error
     return Merged(len(chosen), len(read), tuple(conflicts), written=True)
 
 

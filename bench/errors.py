@@ -20,6 +20,10 @@ class DataError(BaserateError):
     """A file, a table or an array has content that cannot be used."""
 
 
+class NoRecords(DataError):
+    """A folder, and all below it, has no record; the message says where it was looked. The command exits with 1."""
+
+
 class ConfigError(BaserateError):
     """A card, a suite, a configuration or an option is wrong."""
 

@@ -35,6 +35,10 @@ ones can be read for ever."""
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""
+_COPIES = ("mlartifacts", "mlruns")
+"""Folders in which MLflow has copies of records."""
+_RECORD = re.compile(r".+\.[0-9a-f]{8}")
+"""The name of a record's folder."""
 _NAME = 255
 """The most bytes of a file's name that all common file systems take."""
 
@@ -257,7 +261,7 @@ def read_record(folder: Path) -> Record:
         if schema > SCHEMA:
             raise DataError(f"{file}: schema {schema} is newer than {SCHEMA}; update baserate")
         stated = value.pop("digest", "")
-        if schema > 1 and stated != digest(canonical_json(value)):
+        if (schema > 1 or stated) and stated != digest(canonical_json(value)):
             raise DataError(f"{file}: edited since it was written; delete {folder} and run again")
         value["spec"] = RunSpec.from_json(value["spec"])
         estimates = tuple(Estimate.from_json(e) for e in value["estimates"])
@@ -276,12 +280,37 @@ def read_record(folder: Path) -> Record:
     return record
 
 
-def read_records(results: str | Path) -> list[Record]:
-    """Return all records under `results`, in the order of their folders. Raises DataError for one that is corrupt."""
-    folder = Path(results)
-    if not folder.is_dir():
+def read_records(results: str | Path, *, below: bool = True) -> list[Record]:
+    """Return all records under `results`, by their folders; not `below`: only those that a run of it writes.
+
+    Raises DataError for one that is corrupt.
+    """
+    return [read_record(folder) for folder in record_folders(Path(results), below=below)]
+
+
+def record_folders(results: Path, *, below: bool = True) -> list[Path]:
+    """Return the folders of records in or anywhere below `results`, sorted; what is hidden, or MLflow's, is left out.
+
+    Raises DataError where there is no such folder.
+    """
+    if not results.is_dir():
         raise DataError(f"{results}: no such folder; `baserate run` makes it")
-    return [read_record(file.parent) for file in sorted(folder.glob("[!.]*/[!.]*/record.json"))]
+    if not below:
+        return sorted(file.parent for file in results.glob("[!.]*/[!.]*/record.json"))
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for folder, names, files in os.walk(results, followlinks=True):
+        here, of = Path(folder), Path(folder).stat()
+        names[:] = [name for name in names if not name.startswith(".") and name not in _COPIES]
+        if (of.st_dev, of.st_ino) in seen:  # a link to a folder above would have no end
+            names.clear()
+            continue
+        seen.add((of.st_dev, of.st_ino))
+        # Elsewhere a file of this name may be of something else.
+        if "record.json" in files and (here.parent.parent == results or _RECORD.fullmatch(here.absolute().name)):
+            found.append(here if len(here.parts) > 1 else here.absolute())  # the parents of '.' are '.'
+            names.clear()
+    return sorted(found)
 
 
 def read_predictions(record: Record) -> Predictions:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from .. import __version__
-from ..errors import BaserateError, nearest
+from ..errors import BaserateError, NoRecords, nearest
 from ..threads import sleep_if_busy
 from .audit import audit, resplit
 from .compare import compare, gate
@@ -19,8 +19,10 @@ from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
 from .publish import publish
-from .run import leaderboard, run, track
+from .run import run, track
 from .selftest import selftest
+from .submit import bundle, merge, verify
+from .table import leaderboard
 from .training import pretrain
 
 
@@ -45,16 +47,16 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message())
     except BaserateError as error:
-        _fail(str(error))
+        _fail(str(error), 1 if isinstance(error, NoRecords) else 2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; the same command continues where it stopped", err=True)
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = 2) -> None:
     click.echo(f"baserate: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+    sys.exit(code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -110,5 +112,8 @@ for command in (
     compare,
     gate,
     describe,
+    bundle,
+    merge,
+    verify,
 ):
     cli.add_command(command)

@@ -24,6 +24,12 @@ def as_folder(context: click.Context, parameter: click.Parameter, value: str | P
     return None if value is None else Path(value).expanduser()
 
 
+def as_folders(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the folders or bundles to read, as `as_folder` does one."""
+    found = [as_folder(context, parameter, value) for value in values]
+    return tuple(path for path in found if path is not None)
+
+
 def _search_first(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
     """Put the folders before those of BASERATE_DATA_DIR, for this command and the processes that it starts."""
     if folders:

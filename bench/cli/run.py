@@ -1,4 +1,4 @@
-"""Commands that make results, and tables of results."""
+"""Commands that make results and copy them to MLflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from .options import (
     as_folder,
     data_dir_option,
@@ -22,6 +22,7 @@ from .options import (
     trust_option,
     uri_option,
 )
+from .table import tabulate
 
 RESULTS = Path("results")
 
@@ -163,6 +164,7 @@ def run(
     from ..executors import EXECUTORS
     from ..networks.hub import Access
     from ..plan import Protocol
+    from ..records import read_records
     from ..run import Grid
     from .display import GridDisplay, print_outcome
 
@@ -219,24 +221,8 @@ def run(
     else:
         print_outcome(outcome, results, tracking, quiet=quiet, is_copied=is_copied)
     if results.is_dir():
-        _tabulate(results, results, as_json=False, quiet=quiet or as_json)
+        tabulate(read_records(results, below=False), results, as_json=False, quiet=quiet or as_json)
     return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
-
-
-def _tabulate(
-    results: Path, out: Path, *, as_json: bool, quiet: bool, baseline: str = "", strata: tuple[str, ...] = ()
-) -> None:
-    from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
-    from .display import activity_display
-
-    with activity_display(quiet=quiet or as_json):
-        table = build_leaderboard(results, baseline=baseline, strata=strata)
-        files = write_leaderboard(table, out)
-    if as_json:
-        click.echo(to_json(table), nl=False)
-    elif not quiet:
-        print_leaderboard(table)
-        click.echo("wrote " + ", ".join(str(file) for file in files))
 
 
 def _seeds(text: str | None) -> tuple[int, ...]:
@@ -257,7 +243,7 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
     if uri == "none":
         return "not copied to MLflow (--tracking-uri none)", True
     uri = uri or default_uri(results)
-    records = read_records(results)
+    records = read_records(results, below=False)
     waiting = unmirrored(records, results, uri)
     if not waiting:
         return f"MLflow at {uri} has all {len(records)} records", True
@@ -266,68 +252,6 @@ def _mirror(results: Path, uri: str | None) -> tuple[str, bool]:
     except TrackingError as error:
         return f"{error}; {len(waiting)} records not copied: `baserate track {results}` does it later", False
     return f"copied {mirrored.copied} records to MLflow at {uri}", True
-
-
-@click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
-@click.option("--out", type=click.Path(), callback=as_folder, help="Where to write the files.  [default: RESULTS]")
-@click.option(
-    "--baseline",
-    default="",
-    metavar="NAME",
-    help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
-)
-@click.option(
-    "--strata",
-    multiple=True,
-    metavar="COLUMN",
-    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
-)
-@click.option(
-    "--check-intervals", is_flag=True, help="Set each interval beside that of 10,000 draws of clusters: intervals.csv."
-)
-@json_option
-@quiet_option
-def leaderboard(
-    results: Path,
-    out: Path | None,
-    baseline: str,
-    strata: tuple[str, ...],
-    check_intervals: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and plots.
-
-    \b
-    Examples:
-      baserate leaderboard results/
-      baserate leaderboard results/ --out published/ --baseline kmer_logreg
-      baserate leaderboard results/ --strata gc --strata species
-      baserate leaderboard results/ --check-intervals
-    """
-    _tabulate(results, out or results, as_json=as_json, quiet=quiet, baseline=baseline, strata=strata)
-    if check_intervals:
-        _check_intervals(results, out or results, quiet=as_json or quiet)
-
-
-def _check_intervals(results: Path, out: Path, *, quiet: bool) -> None:
-    from ..files import write_whole
-    from ..leaderboard.cross_check import check_intervals, to_csv
-    from ..records import read_records
-    from .display import activity_display
-    from .proof import print_checked
-
-    with activity_display(quiet=quiet):
-        checked = check_intervals(read_records(results))
-    file = out / "intervals.csv"
-    try:
-        write_whole(file, to_csv(checked))
-    except OSError as error:
-        raise DataError(f"cannot write {file}: {error.strerror}; choose another folder") from error
-    if not quiet:
-        print_checked(checked)
-        click.echo(f"wrote {file}")
 
 
 @click.command()

@@ -20,6 +20,7 @@ from .networks import networks_of
 from .over_tasks import one_a_task
 from .placing import columns_of, is_undirected
 from .rows import rows_of
+from .several import united
 from .table import Column, Row
 from .wording import sign_of
 
@@ -104,7 +105,7 @@ def compare(
     """
     if margin is not None:
         check_margin(margin)
-    records = read_records(Path(results)) if isinstance(results, str | Path) else results
+    records = united(read_records(Path(results)) if isinstance(results, str | Path) else results)
     whole = [r for r in sorted(records, key=lambda r: r.hash) if not r.spec.limit]
     placed = columns_of(whole)
     rows, of_record = rows_of(placed, networks_of(whole))

@@ -75,7 +75,7 @@ def to_csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(f.name for f in fields)
-    writer.writerows([f.content(line) for f in fields] for line in _lines(table))
+    writer.writerows([f.content(line) for f in fields] for line in lines_of(table))
     return out.getvalue()
 
 
@@ -83,12 +83,13 @@ def to_frame(table: Table) -> pd.DataFrame:
     """Return the lines of the CSV as a pandas DataFrame, each field with its type; absent values are missing."""
     import pandas as pd
 
-    lines = list(_lines(table))
+    lines = list(lines_of(table))
     fields = FIELDS.all().values()
     return pd.DataFrame({f.name: pd.Series([f.content(x) for x in lines], dtype=_DTYPES[f.type]) for f in fields})
 
 
-def _lines(table: Table) -> Iterator[Line]:
+def lines_of(table: Table) -> Iterator[Line]:
+    """Yield one line per row, column and metric."""
     for row, column, cell in each(table):
         for i, estimate in enumerate((*cell.estimates, *cell.by_stratum) or (None,)):
             yield Line(table, row, column, cell, estimate, i == 0)

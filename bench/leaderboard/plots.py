@@ -18,6 +18,8 @@ SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
 _KIND_NAMES: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
 INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
 _PER_LINE, _MANY, _PER_LINE_OF_MANY = 3, 24, 6
+_MADE = {"png": "Software", "pdf": "CreationDate"}
+"""What each format would state of the making of a picture: a time, or the release of the library."""
 _MOST_PIXELS = 30_000
 """The height above which the resolution is lowered; the drawing library's limit is 65,536."""
 
@@ -60,7 +62,7 @@ def figure_of(*, width: float, height: float) -> Iterator[Any]:
 def save(figure: Any, path: Path, format: str) -> None:
     """Write the figure in `format`, or else that of the suffix of `path`; the same figure gives the same bytes."""
     kind = format or path.suffix.removeprefix(".")
-    metadata = {"Software": None} if kind == "png" else {"Date": None}  # no time of making
+    metadata = {_MADE.get(kind, "Date"): None}
     figure.savefig(path, format=kind, metadata=metadata, facecolor="white")
 
 

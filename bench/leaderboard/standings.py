@@ -25,6 +25,7 @@ from .placing import columns_of, is_undirected
 from .proof import proven
 from .ranking import compared, every_adjusted
 from .rows import rows_of, same_versions
+from .several import united
 from .strata import with_strata
 from .table import KINDS, Cell, Column, Row
 from .trust import exposure_in
@@ -45,7 +46,7 @@ def build_leaderboard(
     follow from them, and UnknownName for a baseline that is no row or strata that no record has.
     """
     records = read_records(Path(results)) if isinstance(results, str | Path) else results
-    return tabulate(records, baseline=baseline, strata=strata)
+    return tabulate(united(records), baseline=baseline, strata=strata)
 
 
 def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[str] = ()) -> Leaderboard:

@@ -1,0 +1,97 @@
+"""The leaderboard as Markdown that fits a README of 980 pixels: a family a block, the winner first, p-values below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .grids import escape, limits
+from .paper import Block, about, gain_lines, p_text, paper_blocks, settings_notes, short_names
+from .table import Cell, Column, Table
+from .trust import explained
+from .wording import (
+    BEST,
+    COLLAPSED,
+    NOTHING,
+    STATUS,
+    arrow,
+    folded,
+    label,
+    marks,
+    notes_of,
+    number,
+    preliminary,
+    trials,
+)
+
+
+def to_compact(table: Table) -> str:
+    """Return the scores in blocks of at most five tasks, and the gains over the best baselines with their p-values."""
+    if not table.columns:
+        return "\n".join(["There are no results yet.", *trials(table)]) + "\n"
+    names, settings = short_names(table), settings_notes(table.rows)
+    notes = [*settings, *(note for note in notes_of(table) if note not in settings)]
+    parts: list[str] = []
+    for block in paper_blocks(table):
+        parts += [*_block(table, block, names, notes), ""]
+    parts += [
+        "Test-set score with its 95 % interval; the row that is most often among the best is first. **Bold**: may"
+    ]
+    parts += [f"be the best of its task, by paired tests. {BEST} the best baseline, {COLLAPSED} constant or not finite"]
+    parts += [f"predictions, {NOTHING} not run, n/a does not apply."]
+    parts += [*map(escape, explained(table)), *filter(None, [preliminary(table)]), *trials(table), ""]
+    parts += [f"Tasks: {escape(', '.join(c.name for c in table.columns))}.", ""]
+    parts += [*(f"- <sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes, 1)), ""] if notes else []
+    parts += _gains(table, names)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence[str]) -> list[str]:
+    heads = ["Model", *(_heading(column, names) for column in block.columns)]
+    lines = [*([f"### {escape(block.title)}", ""] if block.title else []), f"| {' | '.join(heads)} |"]
+    lines += ["|:--|" + "--:|" * len(block.columns)]
+    for row in block.rows:
+        note = f" <sup>{notes.index(row.detail) + 1}</sup>" if row.detail else ""
+        name = f"{escape(row.model)}{note}<br><sub>{escape(about(row))}</sub>"
+        cells = [_score(table.cell(row, column), column, notes) for column in block.columns]
+        lines += [f"| {' | '.join([name, *cells])} |"]
+    if block.absent:
+        lines += ["", f"Not run here: {escape(', '.join(row.name for row in block.absent))}."]
+    return lines
+
+
+def _heading(column: Column, names: Mapping[str, str]) -> str:
+    metric = f"{label(column.metric)} {arrow(column.metric)}".rstrip() if column.metrics else NOTHING
+    return "<br>".join(map(escape, f"{folded(names[column.name])}\n{folded(metric, 16)}".split("\n")))
+
+
+def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
+    numbers = ",".join(str(notes.index(note) + 1) for note in cell.notes if note in notes)
+    after = f" {marks(cell, column)}".rstrip() + (f" <sup>{numbers}</sup>" if numbers else "")
+    if cell.status != "done" or not cell.estimates:
+        return STATUS.get(cell.status, NOTHING) + after
+    e = cell.estimates[0]
+    if e.value is None:
+        return f"undefined{after}"
+    return (f"**{number(e.value)}**" if cell.best else number(e.value)) + after + limits(e.low, e.high)
+
+
+def _gains(table: Table, names: Mapping[str, str]) -> list[str]:
+    lines = gain_lines(table)
+    if not lines:
+        return []
+    out = ["<details>", "<summary>Gains over the best baseline, with p-values</summary>", ""]
+    out += ["| Task | Model | Gain | 95 % interval | p | p, adjusted | |", "|:--|:--|--:|:--|--:|--:|:--|"]
+    for line in lines:
+        gain = line.gain
+        bounds = NOTHING
+        if gain.low is not None and gain.high is not None:
+            bounds = f"{number(gain.low, signed=True)}&nbsp;to&nbsp;{number(gain.high, signed=True)}"
+        cells = [escape(names[line.column.name]), escape(line.row.name), number(gain.value, signed=True), bounds]
+        ps = [escape(p_text(p)) or NOTHING for p in (gain.p, gain.p_adjusted)]
+        out += [f"| {' | '.join([*cells, *ps, gain.verdict or NOTHING])} |"]
+    best = "; ".join(f"{names[c.name]}: {c.best_baseline}" for c in table.columns if c.best_baseline)
+    out += [
+        "",
+        f"Best baselines: {escape(best)}. Two-sided p, paired on the same test examples; adjusted by Holm's method",
+    ]
+    return [*out, "for all gains in this table.", "", "</details>"]

@@ -101,10 +101,12 @@ def declared(results: Path, runs: Iterable[Planned], *, lock: bool = False, reas
                 marks.enter_context(running(run.folder(results), run.key))
                 plans[run.folder(results)][run.key] = run
             new = {folder: _new(results, folder, plan) for folder, plan in plans.items()}
-            if not reason:
-                _refuse_second(results, plans, new)
-                _forget_plans(plans, new)
+            second = {f: why for f, keys in new.items() if keys and (why := _second(results, f, plans[f], keys))}
+            if second and not reason:
+                raise _refusal(results, plans, second)
             for folder, keys in new.items():
+                if keys and folder not in second:
+                    _forget_plans(folder, plans[folder])
                 for key in keys:
                     (folder / f"{_DECLARED}-{key}").touch()
         except OSError as error:
@@ -118,32 +120,28 @@ def _new(results: Path, folder: Path, plan: Mapping[str, Planned]) -> set[str]:
     return left - _recorded(results, plan) if left else left
 
 
-def _refuse_second(results: Path, plans: Mapping[Path, Mapping[str, Planned]], new: Mapping[Path, set[str]]) -> None:
-    """Raise ConfigError where a new run would be another look than the first, and not one of the same plan."""
-    refused: list[tuple[Planned, str]] = []
-    for folder, keys in new.items():
-        if not keys:
-            continue
-        plan = plans[folder]
-        others = works(folder) - plan.keys()  # listed before looks: a run that ends in between has left its look
-        if (_keys(folder, _LOOK) | _recorded(results, plan)) - keys:
-            refused.append((_any(plan), "was scored on it before in other settings"))
-        elif others:
-            refused.append((_any(plan), "is being scored on it in other settings, or was when a run was killed"))
-    if refused:
-        run, why = refused[0]
-        more = f" ({len(refused) - 1} more such models or tasks)" if len(refused) > 1 else ""
-        raise ConfigError(
-            f"{results} is locked to one look at the test part of {run.test} by {run.model}, which {why}{more}; "
-            "state why in --reason TEXT, which is recorded"
-        )
+def _second(results: Path, folder: Path, plan: Mapping[str, Planned], new: set[str]) -> str:
+    """Return why the new runs of a plan would be another look than the first, '' where they would not."""
+    others = works(folder) - plan.keys()  # listed before looks: a run that ends in between has left its look
+    if (_keys(folder, _LOOK) | _recorded(results, plan)) - new:
+        return "was scored on it before in other settings"
+    return "is being scored on it in other settings, or was when a run was killed" if others else ""
 
 
-def _forget_plans(plans: Mapping[Path, Mapping[str, Planned]], new: Mapping[Path, set[str]]) -> None:
+def _refusal(results: Path, plans: Mapping[Path, Mapping[str, Planned]], second: Mapping[Path, str]) -> ConfigError:
+    folder, why = next(iter(second.items()))
+    run = _any(plans[folder])
+    more = f" ({len(second) - 1} more such models or tasks)" if len(second) > 1 else ""
+    return ConfigError(
+        f"{results} is locked to one look at the test part of {run.test} by {run.model}, which {why}{more}; "
+        "state why in --reason TEXT, which is recorded"
+    )
+
+
+def _forget_plans(folder: Path, plan: Mapping[str, Planned]) -> None:
     """Withdraw what was declared before and never scored, where a new plan takes its place: one alone has a look."""
-    for folder in (folder for folder, keys in new.items() if keys):
-        for key in _keys(folder, _DECLARED) - plans[folder].keys():
-            (folder / f"{_DECLARED}-{key}").unlink(missing_ok=True)
+    for key in _keys(folder, _DECLARED) - plan.keys():
+        (folder / f"{_DECLARED}-{key}").unlink(missing_ok=True)
 
 
 def _keys(folder: Path, *kinds: str) -> set[str]:

@@ -167,6 +167,20 @@ def test_a_cell_that_fails_before_it_looks_does_not_use_the_look(toy: Task, tmp_
         run(toy, card(), tmp_path)  # what failed first has given its look away
 
 
+def test_a_reason_that_was_not_needed_gives_the_look_away_too(toy: Task, tmp_path: Path) -> None:
+    run(toy, card(lambda: Raises("fit")), tmp_path, lock=True)
+    run(toy, card(), tmp_path, seeds=(1,), reason="to be sure")
+    with pytest.raises(ConfigError, match="was scored on it before in other settings"):
+        run(toy, card(), tmp_path)
+
+
+def test_a_reason_takes_nothing_from_a_plan_that_was_begun(toy: Task, tmp_path: Path) -> None:
+    with declared(tmp_path, [planned(toy), planned(toy, 1)], lock=True):
+        run(toy, card(), tmp_path)
+    run(toy, card(), tmp_path, seeds=(2,), reason="a reviewer asked")
+    assert run(toy, card(), tmp_path, seeds=(1,))[0].status == "done", "what was declared together is finished later"
+
+
 def test_what_is_being_scored_or_was_when_a_run_died_refuses_other_settings(toy: Task, tmp_path: Path) -> None:
     with declared(tmp_path, [planned(toy, 0)], lock=True):
         with pytest.raises(ConfigError, match="is being scored on it in other settings, or was when a run was killed"):

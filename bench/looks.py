@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +23,12 @@ from .files import write_whole
 from .records import Record, cannot_write, folder_name, read_record
 from .results import RunSpec, in_short
 from .types import Task
+from .writing import running, works
 
 FOLDER = ".looks"
 _LOCK = "lock"
 _LOCKED = "Runs of this folder score a task's test part once by each model; delete this file to end that.\n"
-_LOOK, _DECLARED, _OPEN = "look", "declared", "open"
+_LOOK, _DECLARED = "look", "declared"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class Planned:
 
     @property
     def model(self) -> str:
-        """The network's name, without the parameters and the revision that it may have in a run."""
-        named = re.sub(r"\([^()]*=.*\)$", "", self.spec.model)
-        return named.removesuffix(f"@{in_short(self.spec.revision)}")
+        """The network's name, without the parameters and the revision that it may have in a run, in either order."""
+        revision = f"@{in_short(self.spec.revision)}"
+        return re.sub(r"\([^()]*=.*\)$", "", self.spec.model.removesuffix(revision)).removesuffix(revision)
 
     @property
     def key(self) -> str:
@@ -90,78 +92,70 @@ def declared(results: Path, runs: Iterable[Planned], *, lock: bool = False, reas
             raise ConfigError(f"a reason for a second look goes with a lock, and {results} has none; expected --lock")
         yield
         return
-    opened: list[Path] = []
-    try:
-        made: dict[Path, Planned] = {}
-        own: dict[Path, set[str]] = {}
+    with ExitStack() as marks:
         try:
             if not lock_file.exists():
                 write_whole(lock_file, _LOCKED)
-            for run in runs:  # all are declared before any is judged: of two that start together neither is missed
-                own.setdefault(run.folder(results), set()).add(run.key)
-                _declare(results, run, made, opened)
-            if not reason:
-                _refuse_second(results, made)
-                _forget_plans(made, own)
-        except ConfigError:
-            for path in made:
-                path.unlink(missing_ok=True)
-            raise
+            plans: dict[Path, dict[str, Planned]] = defaultdict(dict)
+            for run in runs:  # all are marked before any is judged: of two that start together neither is missed
+                marks.enter_context(running(run.folder(results), run.key))
+                plans[run.folder(results)][run.key] = run
+            new = {folder: _new(results, folder, plan) for folder, plan in plans.items()}
+            second = {f: why for f, keys in new.items() if keys and (why := _second(results, f, plans[f], keys))}
+            if second and not reason:
+                raise _refusal(results, plans, second)
+            for folder, keys in new.items():
+                if keys and folder not in second:
+                    _forget_plans(folder, plans[folder])
+                for key in keys:
+                    (folder / f"{_DECLARED}-{key}").touch()
         except OSError as error:
             raise cannot_write(results, error) from error
         yield
-    finally:
-        for path in opened:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
 
 
-def _declare(results: Path, run: Planned, made: dict[Path, Planned], opened: list[Path]) -> None:
-    """Declare a run, and add to `made` a file that is new and to `opened` what goes at the end of the block."""
-    folder = run.folder(results)
-    folder.mkdir(parents=True, exist_ok=True)
-    open_file = folder / f"{_OPEN}-{run.key}"
-    open_file.touch()
-    opened.append(open_file)  # that of a run which was killed too: this one goes on with it
-    file = folder / f"{_DECLARED}-{run.key}"
-    if run.key in _keys(folder, _DECLARED, _LOOK) or any(_planned(r).key == run.key for r in _records(results, run)):
-        return
-    file.touch()
-    made[file] = run
+def _new(results: Path, folder: Path, plan: Mapping[str, Planned]) -> set[str]:
+    """Return the runs, by their keys, that were neither declared nor scored before."""
+    left = plan.keys() - _keys(folder, _DECLARED, _LOOK)
+    return left - _recorded(results, plan) if left else left
 
 
-def _refuse_second(results: Path, made: dict[Path, Planned]) -> None:
-    """Raise ConfigError where a newly declared run would be another look than the first."""
-    own: dict[Path, set[str]] = {}
-    for path, run in made.items():
-        own.setdefault(path.parent, set()).add(run.key)
-    refused: list[tuple[Planned, str]] = []
-    for folder, keys in own.items():
-        run = next(r for path, r in made.items() if path.parent == folder)
-        looks = _keys(folder, _LOOK) | {_planned(r).key for r in _records(results, run)}
-        if looks - keys:
-            refused.append((run, "was scored on it before in other settings"))
-        elif _keys(folder, _OPEN) - keys:
-            refused.append((run, "is being scored on it in other settings, or was when a run was killed"))
-    if refused:
-        run, why = refused[0]
-        more = f" ({len(refused) - 1} more such models or tasks)" if len(refused) > 1 else ""
-        raise ConfigError(
-            f"{results} is locked to one look at the test part of {run.test} by {run.model}, which {why}{more}; "
-            "state why in --reason TEXT, which is recorded"
-        )
+def _second(results: Path, folder: Path, plan: Mapping[str, Planned], new: set[str]) -> str:
+    """Return why the new runs of a plan would be another look than the first, '' where they would not."""
+    others = works(folder) - plan.keys()  # listed before looks: a run that ends in between has left its look
+    if (_keys(folder, _LOOK) | _recorded(results, plan)) - new:
+        return "was scored on it before in other settings"
+    return "is being scored on it in other settings, or was when a run was killed" if others else ""
 
 
-def _forget_plans(made: Iterable[Path], own: Mapping[Path, set[str]]) -> None:
+def _refusal(results: Path, plans: Mapping[Path, Mapping[str, Planned]], second: Mapping[Path, str]) -> ConfigError:
+    folder, why = next(iter(second.items()))
+    run = _any(plans[folder])
+    more = f" ({len(second) - 1} more such models or tasks)" if len(second) > 1 else ""
+    return ConfigError(
+        f"{results} is locked to one look at the test part of {run.test} by {run.model}, which {why}{more}; "
+        "state why in --reason TEXT, which is recorded"
+    )
+
+
+def _forget_plans(folder: Path, plan: Mapping[str, Planned]) -> None:
     """Withdraw what was declared before and never scored, where a new plan takes its place: one alone has a look."""
-    for folder in {path.parent for path in made}:
-        for path in folder.glob(f"{_DECLARED}-*"):
-            if path.name.split("-")[1] not in own[folder]:
-                path.unlink(missing_ok=True)
+    for key in _keys(folder, _DECLARED) - plan.keys():
+        (folder / f"{_DECLARED}-{key}").unlink(missing_ok=True)
 
 
 def _keys(folder: Path, *kinds: str) -> set[str]:
     return {path.name.split("-")[1] for kind in kinds for path in folder.glob(f"{kind}-*")}
+
+
+def _recorded(results: Path, plan: Mapping[str, Planned]) -> set[str]:
+    """Return the keys of the done records of the plan's network on its test part."""
+    return {_planned(record).key for record in _records(results, _any(plan))}
+
+
+def _any(plan: Mapping[str, Planned]) -> Planned:
+    """Return a run of the plan; all are of one network and one test part."""
+    return next(iter(plan.values()))
 
 
 def _planned(record: Record) -> Planned:

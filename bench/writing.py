@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,10 +51,11 @@ def discard(path: Path) -> None:
 def running(folder: Path, work: str) -> Iterator[None]:
     """Mark that this process does `work` in the folder; the mark stays where the process dies of it.
 
-    Once the work has ended, marks of earlier processes go too. Raises OSError where the folder cannot be written.
+    `work` has no full stop. Each block has a mark of its own, so that the end of one hides no other. Once the work has
+    ended, marks of dead processes go too. Raises OSError where the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / f"{_RUNNING}{_host()}.{os.getpid()}.{work}"
+    mark = folder / f"{_RUNNING}{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.{work}"
     mark.touch()
     try:
         yield
@@ -61,6 +63,11 @@ def running(folder: Path, work: str) -> Iterator[None]:
         for path in [mark, *_deaths(folder, work)]:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+def works(folder: Path) -> set[str]:
+    """Return the work that processes do in the folder, or did when they died."""
+    return {path.name.rpartition(".")[2] for path in folder.glob(f"{_RUNNING}*")}
 
 
 def has_died(folder: Path, work: str) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,13 @@ from baserate.cards.task import task_card
 from baserate.cli import cli
 from baserate.errors import ConfigError
 from baserate.leaderboard import build_leaderboard, to_csv, to_markdown
-from baserate.looks import FOLDER, Planned, declared
+from baserate.looks import FOLDER, Planned, count_look, declared
 from baserate.plan import Cell, Protocol, plan, planned_spec
 from baserate.records import Record, read_records
 from baserate.registry import with_params
 from baserate.run import Grid
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task
+from baserate.writing import _host, works
 
 
 class Counts:
@@ -72,6 +76,10 @@ def run(task: Task, model: ModelCard, results: Path, *, seeds: tuple[int, ...] =
     return [r.record for r in grid.each(plan([task], [model])) if r.record]
 
 
+def planned(task: Task, seed: int = 0, model: ModelCard | None = None) -> Planned:
+    return Planned(planned_spec(Cell(task, model or card(), "from_scratch"), Protocol((seed,))), task.id)
+
+
 def test_every_evaluation_counts_whatever_its_settings_and_whatever_became_of_its_record(
     toy: Task, tmp_path: Path
 ) -> None:
@@ -97,6 +105,15 @@ def test_looks_are_those_of_one_network_at_one_test_part(toy: Task, tmp_path: Pa
     few = replace(toy, name="toy_motif(shots=5)", shots=5, whole=toy.id)
     assert run(few, card(), tmp_path)[0].earlier_looks == 1, "a few-shot task has the test part of the whole one"
     assert run(toy, with_params(card(power=1), power=2), tmp_path)[0].earlier_looks == 2, "parameters are settings"
+    assert run(few, replace(card(), name="m@r"), tmp_path)[0].earlier_looks == 3, "a run of two may add the revision"
+
+
+@pytest.mark.parametrize("name", ["m", "m(power=2)", "m@abcdef12", "m(power=2)@abcdef12", "m@abcdef12(power=2)"])
+def test_a_network_is_known_without_the_parameters_and_the_revision_in_its_name(toy: Task, name: str) -> None:
+    revision = "network:abcdef1234567890"
+    assert planned(toy, model=replace(card(revision=revision), name=name)).model == "m"
+    other = planned(toy, model=replace(card(revision="network:01234567"), name="m@abcdef12"))
+    assert other.model == "m@abcdef12", "which is no revision of this one"
 
 
 def test_records_from_before_looks_were_counted_are_looks(toy: Task, tmp_path: Path) -> None:
@@ -136,6 +153,13 @@ def test_a_lock_refuses_a_second_look_in_other_settings_without_a_reason(toy: Ta
     )
 
 
+def test_a_trial_under_a_limit_is_a_look(toy: Task, tmp_path: Path) -> None:
+    trial = Grid(tmp_path, Protocol((0,), limit=100), audited=False, checked=False, lock=True)
+    assert [r.status for r in trial.each(plan([toy], [card()]))] == ["done"]
+    with pytest.raises(ConfigError, match="was scored on it before in other settings"):
+        run(toy, card(), tmp_path)
+
+
 def test_a_cell_that_fails_before_it_looks_does_not_use_the_look(toy: Task, tmp_path: Path) -> None:
     run(toy, card(lambda: Raises("fit")), tmp_path, lock=True)
     assert run(toy, card(), tmp_path, seeds=(1,))[0].earlier_looks == 0
@@ -143,15 +167,26 @@ def test_a_cell_that_fails_before_it_looks_does_not_use_the_look(toy: Task, tmp_
         run(toy, card(), tmp_path)  # what failed first has given its look away
 
 
-def test_what_is_being_scored_or_was_when_a_run_died_refuses_other_settings(toy: Task, tmp_path: Path) -> None:
-    def planned(seed: int) -> Planned:
-        return Planned(planned_spec(Cell(toy, card(), "from_scratch"), Protocol((seed,))), toy.id)
+def test_a_reason_that_was_not_needed_gives_the_look_away_too(toy: Task, tmp_path: Path) -> None:
+    run(toy, card(lambda: Raises("fit")), tmp_path, lock=True)
+    run(toy, card(), tmp_path, seeds=(1,), reason="to be sure")
+    with pytest.raises(ConfigError, match="was scored on it before in other settings"):
+        run(toy, card(), tmp_path)
 
-    with declared(tmp_path, [planned(0)], lock=True):
+
+def test_a_reason_takes_nothing_from_a_plan_that_was_begun(toy: Task, tmp_path: Path) -> None:
+    with declared(tmp_path, [planned(toy), planned(toy, 1)], lock=True):
+        run(toy, card(), tmp_path)
+    run(toy, card(), tmp_path, seeds=(2,), reason="a reviewer asked")
+    assert run(toy, card(), tmp_path, seeds=(1,))[0].status == "done", "what was declared together is finished later"
+
+
+def test_what_is_being_scored_or_was_when_a_run_died_refuses_other_settings(toy: Task, tmp_path: Path) -> None:
+    with declared(tmp_path, [planned(toy, 0)], lock=True):
         with pytest.raises(ConfigError, match="is being scored on it in other settings, or was when a run was killed"):
             run(toy, card(), tmp_path, seeds=(1,))
         assert run(toy, card(), tmp_path)[0].status == "done", "the same runs may share a folder"
-    with pytest.raises(ConfigError, match="was scored"), declared(tmp_path, [planned(1), planned(0)]):
+    with pytest.raises(ConfigError, match="was scored"), declared(tmp_path, [planned(toy, 1), planned(toy, 0)]):
         raise AssertionError("what was scored before does not make way for another")
 
 
@@ -165,11 +200,66 @@ def test_a_run_that_goes_on_with_a_killed_one_ends_what_that_left(toy: Task, tmp
     with pytest.raises(Killed):
         run(toy, card(die), tmp_path, lock=True)
     (left,) = tmp_path.glob(f"{FOLDER}/*/declared-*")
-    left.with_name(left.name.replace("declared", "open")).touch()  # as where the process had no time to tidy
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    mark = left.with_name(f".running-{_host()}.{dead.pid}.0.{left.name.split('-')[1]}")
+    mark.touch()  # as where the process had no time to tidy
     with pytest.raises(ConfigError, match="or was when a run was killed"):
         run(toy, card(), tmp_path, seeds=(1,))
+    with declared(tmp_path, [planned(toy, 0), planned(toy, 1)]):
+        assert mark.exists(), "a plan that has it may have more"
+    assert not mark.exists()
+    mark.touch()
     run(toy, card(lambda: Raises("fit")), tmp_path)
+    assert run(toy, card(), tmp_path, seeds=(2,))[0].status == "done"
+
+
+def test_a_plan_may_grow_until_something_of_it_was_scored(toy: Task, tmp_path: Path) -> None:
+    run(toy, card(lambda: Raises("fit")), tmp_path, lock=True)
+    both = card(Counts, "from_scratch", "linear_probe")
+    assert [r.status for r in run(toy, both, tmp_path)] == ["done", "done"]
+    with (
+        pytest.raises(ConfigError, match="was scored on it before"),
+        declared(tmp_path, [planned(toy, 1), planned(toy)]),
+    ):
+        raise AssertionError("nor may it grow by what is declared beside what was scored")
+
+
+def test_of_two_runs_of_the_same_cells_the_first_that_ends_does_not_let_others_in(toy: Task, tmp_path: Path) -> None:
+    with declared(tmp_path, [planned(toy)], lock=True):
+        with declared(tmp_path, [planned(toy)]):
+            pass
+        with pytest.raises(ConfigError, match="is being scored on it in other settings"):
+            run(toy, card(), tmp_path, seeds=(1,))
     assert run(toy, card(), tmp_path, seeds=(1,))[0].status == "done"
+
+
+def test_a_run_that_ends_while_another_is_judged_has_left_its_look(
+    toy: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ExitStack()
+    first.enter_context(declared(tmp_path, [planned(toy)], lock=True))
+
+    def ends_now(folder: Path) -> set[str]:
+        count_look(tmp_path, planned(toy))
+        first.close()
+        return works(folder)
+
+    monkeypatch.setattr("baserate.looks.works", ends_now)
+    with pytest.raises(ConfigError, match="was scored on it before"), declared(tmp_path, [planned(toy, 1)]):
+        raise AssertionError("it was scored while this one was judged")
+
+
+def test_what_was_never_judged_is_not_declared(toy: Task, tmp_path: Path) -> None:
+    def stopped() -> Iterator[Planned]:
+        yield planned(toy, 1)
+        raise KeyboardInterrupt
+
+    run(toy, card(), tmp_path, lock=True)
+    with pytest.raises(KeyboardInterrupt), declared(tmp_path, stopped()):
+        raise AssertionError("the block has not begun")
+    with pytest.raises(ConfigError, match="was scored on it before in other settings"):
+        run(toy, card(), tmp_path, seeds=(1,))
 
 
 def test_a_reason_needs_a_lock_and_a_lock_a_folder(toy: Task, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def edit(folder: Path, **changes: Any) -> None:
     """Write the record as one of the first schema, by hand, with its first estimate changed."""
     file = folder / "record.json"
     value = json.loads(file.read_text())
-    value = {k: v for k, v in value.items() if k in Record.__dataclass_fields__} | {"schema": 1}
+    value = {k: v for k, v in value.items() if k in Record.__dataclass_fields__ and k != "digest"} | {"schema": 1}
     if changes:
         value["estimates"][0] |= changes
     file.write_text(json.dumps(value))

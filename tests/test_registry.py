@@ -97,7 +97,7 @@ def test_missing_package_names_the_command() -> None:
 
 
 def test_revision_of_a_model_is_its_version_or_follows_its_source_file(tmp_path: Path) -> None:
-    assert get_model("kmer_logreg").revision() == "version 1"
+    assert get_model("kmer_logreg").revision() == "version 2"
     revisions = []
     for body in ("...", "return 1"):
         file = tmp_path / f"{len(revisions)}.py"
@@ -110,7 +110,7 @@ def test_revision_of_a_model_is_its_version_or_follows_its_source_file(tmp_path:
 
 
 def test_a_model_is_known_by_its_declared_version_or_by_its_source_file() -> None:
-    assert with_params(get_model("kmer_logreg"), max_k=3).revision() == "version 1"
+    assert with_params(get_model("kmer_logreg"), max_k=3).revision() == "version 2"
     model("mine", modes={"linear_probe": {}}, description="d")(lambda: None)  # type: ignore[arg-type, return-value]
     assert get_model("mine").revision().startswith("source:")
 

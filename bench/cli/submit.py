@@ -44,7 +44,8 @@ def bundle(results: Path, out: Path, author: str, as_json: bool, quiet: bool) ->
     elif not quiet:
         n, machines = len(manifest["records"]), len(manifest["environments"])
         size = out.stat().st_size / 1e6
-        click.echo(f"wrote {out}: {n} records made in {machines} environment{'s' * (machines != 1)}, {size:.1f} MB")
+        made_in = "1 environment" if machines == 1 else f"{machines} environments"
+        click.echo(f"wrote {out}: {n} records made in {made_in}, {size:.1f} MB")
         click.echo(f"check it: baserate verify {out}")
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .grids import escape, limits
+from .grids import escape, score_text
 from .paper import Block, about, gain_lines, p_text, paper_blocks, settings_notes, short_names
-from .table import Cell, Column, Table
+from .table import Column, Table
 from .trust import explained
 from .wording import (
     BEST,
     COLLAPSED,
     NOTHING,
-    STATUS,
     arrow,
     folded,
     label,
-    marks,
     notes_of,
     number,
     preliminary,
@@ -52,7 +50,7 @@ def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence
     for row in block.rows:
         note = f" <sup>{notes.index(row.detail) + 1}</sup>" if row.detail else ""
         name = f"{escape(row.model)}{note}<br><sub>{escape(about(row))}</sub>"
-        cells = [_score(table.cell(row, column), column, notes) for column in block.columns]
+        cells = [score_text(table.cell(row, column), column, notes) for column in block.columns]
         lines += [f"| {' | '.join([name, *cells])} |"]
     if block.absent:
         lines += ["", f"Not run here: {escape(', '.join(row.name for row in block.absent))}."]
@@ -62,17 +60,6 @@ def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence
 def _heading(column: Column, names: Mapping[str, str]) -> str:
     metric = f"{label(column.metric)} {arrow(column.metric)}".rstrip() if column.metrics else NOTHING
     return "<br>".join(map(escape, f"{folded(names[column.name])}\n{folded(metric, 16)}".split("\n")))
-
-
-def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
-    numbers = ",".join(str(notes.index(note) + 1) for note in cell.notes if note in notes)
-    after = f" {marks(cell, column)}".rstrip() + (f" <sup>{numbers}</sup>" if numbers else "")
-    if cell.status != "done" or not cell.estimates:
-        return STATUS.get(cell.status, NOTHING) + after
-    e = cell.estimates[0]
-    if e.value is None:
-        return f"undefined{after}"
-    return (f"**{number(e.value)}**" if cell.best else number(e.value)) + after + limits(e.low, e.high)
 
 
 def _gains(table: Table, names: Mapping[str, str]) -> list[str]:

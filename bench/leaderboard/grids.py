@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ..results import Estimate
 from .columns import COLUMNS
 from .table import Cell, Column, Row, Table
-from .wording import blocks, folded, number
+from .wording import NOTHING, STATUS, blocks, folded, leads_regime, marks, number
 
 
 def escape(text: str) -> str:
@@ -72,3 +72,19 @@ def limits(low: float | None, high: float | None, *, signed: bool = False) -> st
 def estimate_text(e: Estimate) -> str:
     """Return the value with its interval."""
     return number(e.value) + limits(e.low, e.high)
+
+
+def score_text(cell: Cell, column: Column, notes: Sequence[str], *, regimes: bool = False) -> str:
+    """Return a cell's score with marks, numbers of its `notes` and interval; bold where it may be the best of its task.
+
+    With `regimes` it is underlined where it may be the best of its regime.
+    """
+    numbers = ",".join(str(notes.index(note) + 1) for note in cell.notes if note in notes)
+    after = f" {marks(cell, column)}".rstrip() + (f" <sup>{numbers}</sup>" if numbers else "")
+    if cell.status != "done" or not cell.estimates:
+        return STATUS.get(cell.status, NOTHING) + after
+    e = cell.estimates[0]
+    if e.value is None:
+        return f"undefined{after}"
+    value = f"<ins>{number(e.value)}</ins>" if regimes and leads_regime(cell, column) else number(e.value)
+    return (f"**{value}**" if cell.best else value) + after + limits(e.low, e.high)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from statistics import median
 
 from ..results import Estimate
@@ -12,7 +11,7 @@ from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
 from .columns import COLUMNS
 from .comparisons import Every, Gain
 from .details import by_stratum, looks, strands
-from .grids import escape, estimate_text, grids, leading_text, limits, wrapped
+from .grids import escape, estimate_text, grids, leading_text, limits, score_text, wrapped
 from .perturbed import perturbations
 from .ranks_text import rank_sections
 from .strata import stratum_of
@@ -25,7 +24,6 @@ from .wording import (
     EVERY,
     NOTHING,
     SIGNS,
-    STATUS,
     Family,
     arrow,
     best_of_regimes,
@@ -35,8 +33,6 @@ from .wording import (
     floor_rule,
     label,
     last_line,
-    leads_regime,
-    marks,
     notes_of,
     number,
     preliminary,
@@ -52,7 +48,7 @@ def to_markdown(table: Table) -> str:
     if not table.columns:
         return "\n".join([*parts, "There are no results yet.", *trials(table)]) + "\n"
     notes = notes_of(table)
-    parts += [*grids(table, table.rows, _heading, lambda c, column: _score(c, column, notes)), ""]
+    parts += [*grids(table, table.rows, _heading, lambda c, column: score_text(c, column, notes, regimes=True)), ""]
     parts += [*_legend(table), ""]
     tested = [row for row in table.rows if any(table.cell(row, c).gain for c in table.columns)]
     if tested:
@@ -124,19 +120,6 @@ def _heading(column: Column) -> str:
 
 def _over(column: Column) -> str:
     return f"{wrapped(titled(column))}<br>over {escape(column.best_baseline) or NOTHING}"
-
-
-def _score(cell: Cell, column: Column, notes: Sequence[str]) -> str:
-    numbers = ",".join(str(notes.index(note) + 1) for note in cell.notes if note in notes)
-    after = f" {marks(cell, column)}".rstrip() + (f" <sup>{numbers}</sup>" if numbers else "")
-    if cell.status != "done" or not cell.estimates:
-        return STATUS.get(cell.status, NOTHING) + after
-    e = cell.estimates[0]
-    if e.value is None:
-        return f"undefined{after}"
-    value = f"<ins>{number(e.value)}</ins>" if leads_regime(cell, column) else number(e.value)
-    value = f"**{value}**" if cell.best else value
-    return value + after + limits(e.low, e.high)
 
 
 def _gain(gain: Gain | None, signs: str, family: Family = "gain", *, every: Every | None = None) -> str:

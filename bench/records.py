@@ -30,8 +30,7 @@ from .types import ModelCard, Task, strings
 from .writing import REPLACED, discard, has_died, prefix, running, sweep
 
 SCHEMA = 3
-"""From schema 2 on a record has the digest of its own content, from 3 on what baserate before cannot read. All earlier
-ones can be read for ever."""
+"""From 2 on a record has the digest of its content; earlier code cannot read 3. All of them can be read for ever."""
 Status = Literal["done", "failed", "not_applicable"]
 SKIPPED = "skipped"
 """The start of the flag of a record that does not score every example, as in 'skipped 12 of 300'."""
@@ -289,14 +288,15 @@ def read_records(results: str | Path, *, below: bool = True) -> list[Record]:
 
 
 def record_folders(results: Path, *, below: bool = True) -> list[Path]:
-    """Return the folders of records in or anywhere below `results`, sorted; what is hidden, or MLflow's, is left out.
+    """Return the folders of records in `results`, or else anywhere below, sorted; not what is hidden, or MLflow's.
 
     Raises DataError where there is no such folder.
     """
     if not results.is_dir():
         raise DataError(f"{results}: no such folder; `baserate run` makes it")
-    if not below:
-        return sorted(file.parent for file in results.glob("[!.]*/[!.]*/record.json"))
+    own = sorted(file.parent for file in results.glob("[!.]*/[!.]*/record.json"))
+    if own or not below:
+        return own
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for folder, names, files in os.walk(results, followlinks=True):

@@ -92,8 +92,8 @@ def leaderboard(
 ) -> None:
     """Tabulate records: to the terminal, and as leaderboard.md, .csv, .json and plots.
 
-    Records are found in RESULTS and anywhere below. Of several folders a run that is in more than one counts once;
-    where its results differ, it is named and there is no table.
+    Records are found in RESULTS or, where it has none of its own, anywhere below. Of several folders a run that is
+    in more than one counts once; where its results differ, it is named and there is no table.
 
     \b
     Examples:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -165,12 +165,29 @@ def difference_of(a: Record, b: Record, metric: str, ids: StrArray | None, *, re
 
     That is of the t, or of swapping the two models where they differ in few clusters, whichever is larger.
     """
-    made, span = (jackknife_of(a, metric, ids), jackknife_of(b, metric, ids)), parse(metric).span
-    d = difference(*made, span=span, reason=reason)
-    if d.value == 0 and np.array_equal(made[0].without, made[1].without) and are_identical(a, b):
+    made = jackknife_of(a, metric, ids), jackknife_of(b, metric, ids)
+    return difference_by((a, b), made, metric, ids, reason=reason)
+
+
+def difference_by(
+    records: tuple[Record, Record],
+    made: tuple[Jackknife, Jackknife],
+    metric: str,
+    ids: StrArray | None,
+    *,
+    reason: str = "",
+    may_differ_in_few: Callable[[], bool] = lambda: True,
+) -> Difference:
+    """Return the difference of two records by their jackknives, as `difference_of` makes it.
+
+    `may_differ_in_few` spares the question in how many clusters the two differ, where the caller knows that in many.
+    """
+    d = difference(*made, span=parse(metric).span, reason=reason)
+    if d.value == 0 and np.array_equal(made[0].without, made[1].without) and are_identical(*records):
         return difference(*made, identical=True, reason=reason)
-    if d.p is not None and d.p < ALPHA and (swapped := swapped_p(a, b, metric, ids)) is not None:
-        return replace(d, p=max(d.p, swapped))
+    if d.p is not None and d.p < ALPHA and may_differ_in_few():
+        swapped = swapped_p(*records, metric, ids)
+        return d if swapped is None else replace(d, p=max(d.p, swapped))
     return d
 
 

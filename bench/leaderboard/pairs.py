@@ -5,20 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from ..metrics import parse
 from ..records import Record
 from ..statistics import (
-    ALPHA,
     FEW_DIFFER,
     Difference,
     Groups,
     aligned,
     comparable,
-    difference,
     groups_of,
     paired_seeds,
     unlike_clusters,
@@ -26,7 +21,7 @@ from ..statistics import (
 from ..types import FloatArray, StrArray
 from .cache import ids_key, is_intact, pairs_file, read_differences, write_differences
 from .common import restricted
-from .comparisons import are_identical, jackknife_of, swapped_p
+from .comparisons import difference_by, jackknife_of
 
 Differences = Mapping[tuple[int, int], Difference]
 """Those of rows i < j: the first minus the second."""
@@ -50,22 +45,17 @@ def differences_of(records: Sequence[Record], metric: str, ids: StrArray | None)
 def _made(
     records: Sequence[Record], pairs: Sequence[tuple[int, int]], metric: str, ids: StrArray | None
 ) -> list[Difference]:
-    made, span = [jackknife_of(r, metric, ids) for r in records], parse(metric).span
-    n_unlike = _unlike(records, metric, ids)
-    out = []
-    for i, j in pairs:
-        d = difference(made[i], made[j], span=span)
-        if d.value == 0 and np.array_equal(made[i].without, made[j].without) and are_identical(records[i], records[j]):
-            d = difference(made[i], made[j], identical=True)
-        elif d.p is not None and d.p < ALPHA and n_unlike(i, j) < FEW_DIFFER:
-            swapped = swapped_p(records[i], records[j], metric, ids)
-            d = d if swapped is None else replace(d, p=max(d.p, swapped))
-        out.append(d)
-    return out
+    made, few = [jackknife_of(r, metric, ids) for r in records], _few_unlike(records, metric, ids)
+    return [
+        difference_by(
+            (records[i], records[j]), (made[i], made[j]), metric, ids, may_differ_in_few=functools.partial(few, i, j)
+        )
+        for i, j in pairs
+    ]
 
 
-def _unlike(records: Sequence[Record], metric: str, ids: StrArray | None) -> Callable[[int, int], int]:
-    """Return what counts the clusters in which two of the records differ; predictions are read when it is called."""
+def _few_unlike(records: Sequence[Record], metric: str, ids: StrArray | None) -> Callable[[int, int], bool]:
+    """Return what says whether two of the records differ in few clusters; predictions are read when it is called."""
 
     @functools.cache
     def scores() -> tuple[list[FloatArray], Groups]:
@@ -75,8 +65,8 @@ def _unlike(records: Sequence[Record], metric: str, ids: StrArray | None) -> Cal
         every = [aligned(restricted(r.predictions, ids), first) for r in records]
         return [comparable(p, expression, groups) for p in every], groups
 
-    def count(i: int, j: int) -> int:
+    def few(i: int, j: int) -> bool:
         made, groups = scores()
-        return len(unlike_clusters(*paired_seeds(made[i], made[j]), groups))
+        return len(unlike_clusters(*paired_seeds(made[i], made[j]), groups)) < FEW_DIFFER
 
-    return count
+    return few

@@ -220,7 +220,7 @@ class Coarser:
     """The interval of a value with coarser units as the sample; `reason` says why there is none.
 
     There are `n_clusters` of them, which count as `n_effective` of one size; `se_test` is the standard error over them,
-    and `df` the degrees of freedom with the noise of training.
+    with `df` degrees of freedom.
     """
 
     low: float | None
@@ -238,8 +238,9 @@ class Estimate:
 
     `per_seed` holds the value of each seed alone. The interval is of the method: it has the noise of the test set,
     whose `n_clusters` clusters count as `n_effective` of one size, and that of training, with standard errors `se_test`
-    and `se_seed` and `df` degrees of freedom together. `trained` is the interval of these trained models, by test
-    sampling alone. Estimates from before these were stored have one of the latter kind, by the `method` that they name.
+    and `se_seed`; `df` is the degrees of freedom of `se_test`, those of `se_seed` are the seeds less one. `trained` is
+    the interval of these trained models, by test sampling alone. How earlier estimates were made, and whether `df` is
+    of both errors together, is for the `method` that they name.
     `coarser` is the interval over the task's coarser units, where it declares them.
     """
 

@@ -22,6 +22,7 @@ from baserate.bundle import bundle, merge, verify
 from baserate.bundle.against_cards import Here
 from baserate.bundle.finding import difference
 from baserate.bundle.pack import unpack
+from baserate.bundle.scores import EARLIER
 from baserate.bundle.verify import _verified
 from baserate.cli import cli
 from baserate.digests import canonical_json, digest
@@ -120,6 +121,18 @@ def change_at(path: tuple[Any, ...]) -> Callable[[dict[str, Any]], None]:
         value[last] = other(value[last])
 
     return change
+
+
+@pytest.mark.parametrize("method", EARLIER)
+def test_an_interval_by_an_earlier_method_is_unknown_and_a_table_makes_it_anew(results: Path, method: str) -> None:
+    def older(value: dict[str, Any]) -> None:
+        value["estimates"] = [e | {"method": method, "low": e["value"] - 0.5} for e in value["estimates"]]
+
+    before = build_leaderboard(results)
+    rewrite(folder_of(results), older)
+    report = verify(results, data=False)
+    assert report.ok and report.count("unknown"), report.to_json()
+    assert build_leaderboard(results).cells == before.cells
 
 
 def test_what_was_made_here_has_no_faults_and_nothing_unknown(results: Path) -> None:

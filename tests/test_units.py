@@ -49,8 +49,8 @@ def test_the_interval_by_coarser_units_is_that_with_them_as_clusters(seeds: int)
         e.coarser.df,
     )
     assert (e.n_clusters, e.coarser.n_clusters, e.coarser.n_effective) == (120, 30, 30)
-    assert e.coarser.low is not None and e.coarser.high is not None
-    assert e.coarser.high - e.coarser.low > 1.5 * (e.high - e.low), "errors are shared within coarser units"
+    assert e.coarser.se_test is not None and e.se_test is not None
+    assert e.coarser.se_test > 1.5 * e.se_test, "errors are shared within coarser units"
     assert replace(e, coarser=None) == estimate(replace(p, coarser=None), "accuracy")
     assert Estimate.from_json(json.loads(json.dumps(e.__dict__ | {"coarser": e.coarser.__dict__}))) == e
 

@@ -19,7 +19,10 @@ from ..statistics.intervals import METHOD
 from ..statistics.jackknife import error_of
 from .finding import Finding, difference, same
 
-EARLIER = ("percentile bootstrap over clusters, 1000 resamples, seed 0",)
+EARLIER = (
+    "percentile bootstrap over clusters, 1000 resamples, seed 0",
+    "jackknife over clusters and spread over seeds, t on the logit scale",
+)
 """The methods of intervals in records of earlier versions, which this one does not compute."""
 _OF_VALUE = ("metric", "value", "n", "n_clusters", "per_seed", "level")
 """What of an estimate does not depend on how its interval is made."""

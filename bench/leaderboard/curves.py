@@ -10,7 +10,7 @@ import numpy as np
 from ..metrics import parse
 from ..records import Record
 from ..statistics.intervals import LEVEL, limits
-from ..statistics.jackknife import error_of, freedom, seed_error
+from ..statistics.jackknife import error_of, seed_error
 from ..types import FloatArray, StrArray
 from .comparisons import jackknife_of
 from .table import Area, Cell, Column, Curve, Row
@@ -78,12 +78,10 @@ def _area(
     made = [jackknife_of(r, metric, i) for r, i in zip(records, ids, strict=True)]
     test, df = error_of(weights @ np.stack([each.mean_without for each in made]), made[0].effective)
     if len({each.seeds for each in made}) == 1:  # a seed's few examples are among its many: its points vary together
-        parts = [(seed_error(weights @ np.stack([each.values for each in made])) ** 2, len(made[0].seeds) - 1)]
+        parts = [(seed_error(weights @ np.stack([each.values for each in made])), len(made[0].seeds) - 1)]
     else:
-        each_seed = [(w * seed_error(j.values), len(j.seeds) - 1) for w, j in zip(weights, made, strict=True)]
-        parts = [(error**2, freedom_of_seeds) for error, freedom_of_seeds in each_seed]
-    both = freedom([(test**2, df), *parts])
-    error, span = float(np.sqrt(test**2 + sum(variance for variance, _ in parts))), parse(metric).span
-    if any(e.low is None for e in estimates) or np.isnan(error):
+        parts = [(w * seed_error(each.values), len(each.seeds) - 1) for w, each in zip(weights, made, strict=True)]
+    if any(e.low is None for e in estimates) or np.isnan(test):
         return Area(value, None, None, "a point has no interval")
-    return Area(value, *limits(value, error, both, span=span, level=LEVEL, n=made[0].effective))
+    span = parse(metric).span
+    return Area(value, *limits(value, [(test, df), *parts], span=span, level=LEVEL, n=made[0].effective))

@@ -1,12 +1,14 @@
 """Estimates with intervals: of the trained models by sampling of the test set alone, and of the method with its noise.
 
 The standard error over test sets is a delete-a-group jackknife of clusters; the spread of the seeds' values adds what
-another training would change. The interval is Student's t on the logit of the metric's span, which Fisher's z is for a
-correlation, with the degrees of freedom of as many clusters as are effective (Satterthwaite 1946 for the sum).
+another training would change. The interval is on the logit of the metric's span, which Fisher's z is for a correlation,
+with a t for each of the two errors (`parts.py`): that of the clusters has the degrees of freedom of as many as are
+effective.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +18,11 @@ from numpy.typing import NDArray
 from ..metrics import Expression, parse
 from ..results import Coarser, Estimate, Predictions
 from ..types import IntArray
-from .jackknife import Groups, Jackknife, effective, error_of, freedom, groups_of, jackknife, seed_error
+from .jackknife import Groups, Jackknife, effective, error_of, groups_of, jackknife, seed_error
+from .parts import Part, half_width
 from .values import point_value, remark
 
-METHOD = "jackknife over clusters and spread over seeds, t on the logit scale"
+METHOD = "jackknife over clusters and spread over seeds, a t for each on the logit scale"
 LEVEL = 0.95
 
 MIN_EFFECTIVE = 10
@@ -93,11 +96,10 @@ def estimate_of(
     span = expression.span
     if test == seed == 0 and _is_constant(predictions, groups):  # it would score this on any test set
         return replace(base, low=value, high=value, trained=(value, value))
-    df_seed = len(made.seeds) - 1
-    trained = limits(value, test, df_test, span=span, level=level, n=groups.effective)
-    both = freedom([(test**2, df_test), (seed**2, df_seed)])
-    low, high = limits(value, float(np.hypot(test, seed)), both, span=span, level=level, n=groups.effective)
-    return replace(base, low=low, high=high, trained=trained, df=min(both, 1e9))
+    parts = [(test, df_test), (seed, len(made.seeds) - 1)]
+    low, high = limits(value, parts, span=span, level=level, n=groups.effective)
+    trained = limits(value, parts[:1], span=span, level=level, n=groups.effective)
+    return replace(base, low=low, high=high, trained=trained, df=df_test)
 
 
 def _is_constant(predictions: Predictions, groups: Groups) -> bool:
@@ -105,26 +107,25 @@ def _is_constant(predictions: Predictions, groups: Groups) -> bool:
 
 
 def limits(
-    value: float, error: float, df: float, *, span: tuple[float, float] | None, level: float, n: float
+    value: float, parts: Sequence[Part], *, span: tuple[float, float] | None, level: float, n: float
 ) -> tuple[float, float]:
-    """Return the limits of the interval of a value with this standard error, within the metric's `span`.
+    """Return the limits of the interval of a value with these independent errors, within the metric's `span`.
 
     Without a span they are on the metric's own scale. A value without any error has those of a share of `n` trials,
     exact at 0 and 1 (Clopper & Pearson 1934): a score without fault on 60 examples does not show one of 1.
     """
-    from scipy.special import betaincinv, stdtrit
+    from scipy.special import betaincinv
 
-    tail = (1 - level) / 2
-    t = float(stdtrit(max(df, 1.0), 1 - tail))
+    tail, margin = (1 - level) / 2, half_width(parts, 1 - level)
     if span is None:
-        return value - t * error, value + t * error
+        return value - margin, value + margin
     bottom, top = span
     share = min(1.0, max(0.0, (value - bottom) / (top - bottom)))
-    if error == 0 or share in (0.0, 1.0):
+    if margin == 0 or share in (0.0, 1.0):
         low = float(betaincinv(share * n, (1 - share) * n + 1, tail)) if share > 0 else 0.0
         high = float(betaincinv(share * n + 1, (1 - share) * n, 1 - tail)) if share < 1 else 1.0
     else:
-        spread = t * error / (top - bottom) / (share * (1 - share))
+        spread = margin / (top - bottom) / (share * (1 - share))
         middle = np.log(share / (1 - share))
         low, high = (float(1 / (1 + np.exp(-(middle + side * spread)))) for side in (-1, 1))
     return bottom + (top - bottom) * low, bottom + (top - bottom) * high

@@ -7,7 +7,6 @@ all models of a task have the same ones and their differences are paired.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,10 +136,3 @@ def seed_error(values: FloatArray, *, one_set: bool = False) -> float:
     if len(values) < 2:
         return 0.0
     return float(values.std(ddof=1) / (1.0 if one_set else np.sqrt(len(values))))
-
-
-def freedom(parts: Sequence[tuple[float, float]]) -> float:
-    """Return the degrees of freedom of a sum of variances, each with its own (Satterthwaite 1946, Biometrics 2:110)."""
-    total = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / df for variance, df in parts if variance)
-    return total**2 / below if below else float("inf")

@@ -17,10 +17,10 @@ Part = tuple[float, float]
 
 
 def half_width(parts: Sequence[Part], alpha: float) -> float:
-    """Return the half width of the interval of level 1 - `alpha` of a sum with these errors."""
+    """Return the half width of the interval of level 1 - `alpha` of a sum with these errors; those of 0 add nothing."""
     from scipy.special import stdtrit
 
-    return float(np.sqrt(sum((stdtrit(df, alpha / 2) * error) ** 2 for error, df in parts)))
+    return float(np.sqrt(sum((stdtrit(df, alpha / 2) * error) ** 2 for error, df in parts if error)))
 
 
 def p_of(parts: Sequence[Part], value: float) -> float:

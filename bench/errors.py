@@ -32,7 +32,7 @@ class UnknownName(ConfigError):
     """A name is not registered; the message offers the nearest that are."""
 
     def __init__(self, what: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        names = sorted(known)
+        names = sorted(set(known))
         near = nearest(name, names)
         message = f"Unknown {what} {name!r}."
         if near:

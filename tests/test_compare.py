@@ -233,6 +233,22 @@ def test_the_commands_print_write_and_exit_as_they_say(results: Path, tmp_path: 
     assert run("gate", "--baseline", str(a), "--candidate", str(a), "--margin", "0.02").return_value == 0
 
 
+def test_where_swaps_make_a_p_value_larger_they_make_those_of_margins_larger_too(results: Path) -> None:
+    d = Difference(0.1, 0.02, 0.18, 0.016, parts=((0.04, 60.0), (0.01, 4.0)))
+    swapped = d.by_swaps(0.09)
+    assert swapped.p == pytest.approx(0.09) and 2 * swapped.tail(0.0) == pytest.approx(0.09)
+    assert swapped.tail(-0.05) > 1.5 * d.tail(-0.05) and swapped.turned.tail(0.0) == pytest.approx(1 - 0.045)
+    assert d.by_swaps(0.001) == d and d.by_swaps(None) == d, "the larger of the two"
+    assert d.by_swaps(1.0).tail(-0.05) == pytest.approx(0.5), "no claim at all"
+    json.dumps(d.by_swaps(1.0).wider, allow_nan=False)
+    for name, skill, noise in (("near", 1.4, 10), ("other", 1.2, 10)):  # few examples are called otherwise
+        put(results, name, skill, mode="linear_probe", noise=noise, spec={"task": TASKS[0]}, task={"id": TASKS[0]})
+    (pair,) = compare(read_records(results), "near", "other", margin=0.02).tasks
+    assert pair.confidence == pytest.approx(
+        1 - (pair.gain.p or 0) / 2 if pair.gain.value > 0 else (pair.gain.p or 0) / 2
+    )
+
+
 def test_what_is_detectable_is_found_in_four_of_five_cases() -> None:
     rng = np.random.default_rng(0)
     parts = ((1.0, 60.0), (0.5, 40.0))

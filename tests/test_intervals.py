@@ -74,6 +74,17 @@ def test_a_score_without_a_fault_has_the_exact_limit_and_never_one_alone() -> No
     )
 
 
+def test_rounding_is_no_error_a_perfect_correlation_has_the_exact_limit() -> None:
+    y = np.random.default_rng(0).normal(size=(60, 1)) * 3 + 100
+    ids = strings(range(60))
+    p, other = (Predictions(ids, y[:, 0], ids, {}, scale * y[None] + 1, (0,)) for scale in (0.1, 0.7))
+    e = estimate(p, "pearson")
+    assert e.value == pytest.approx(1) and e.se_test is not None and 0 < e.se_test < 1e-12
+    assert (e.low, e.high) == pytest.approx((2 * 0.025 ** (1 / 60) - 1, 1))
+    d = difference(made(p, "pearson"), made(other, "pearson"), span=(-1.0, 1.0))  # type: ignore[arg-type]
+    assert d.low is not None and d.high is not None and d.high == pytest.approx(-d.low) and d.high > 0.1
+
+
 def test_limits_stay_within_the_span_of_the_metric() -> None:
     for value in (0.999, 0.001, 0.5):
         low, high = limits(value, [(0.2, 20)], span=(0, 1), level=0.95, n=50)

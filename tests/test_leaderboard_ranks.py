@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -25,10 +26,13 @@ from baserate.leaderboard.board import Leaderboard
 from baserate.leaderboard.over_tasks import _largest_block, one_a_task
 from baserate.leaderboard.ranks_plot import has_diagram, plot_ranks
 from baserate.leaderboard.table import Column
-from baserate.records import read_records
-from baserate.results import Choice
+from baserate.plan import SEEDS
+from baserate.records import Record, read_records, write_record
+from baserate.results import Choice, Predictions, RunSpec
+from baserate.statistics import estimate
+from baserate.types import strings
 
-from .test_leaderboard import cell, put
+from .test_leaderboard import cell, predictions, put
 
 TASKS = ("gue.one@1", "gue.two@1", "alone@1", "other@1")
 
@@ -218,6 +222,9 @@ def test_a_reader_may_name_the_baseline(results: Path, name: str) -> None:
     assert {(c.best_baseline, c.chosen_on) for c in table.columns} == {("gc · from_scratch", "given")}
     with pytest.raises(UnknownName, match=r"Unknown baseline 'kmr'\. Did you mean 'kmer'"):
         build_leaderboard(results, baseline="kmr")
+    put_on(results, "other@1", "gc", 0.1, mode="linear_probe", baseline=True)
+    with pytest.raises(UnknownName, match=r"Unknown baseline 'xyz'\. Known: cnn, gc, kmer\."):
+        build_leaderboard(results, baseline="xyz")
 
 
 def test_a_declared_baseline_without_a_score_is_named(results: Path) -> None:
@@ -251,3 +258,39 @@ def test_seeds_with_training_sets_of_their_own_stand_for_no_task() -> None:
     column = Column("t@1", "t@1", "d", "s", (0, 1), 0.9, ("mcc",), "", n_train=100)
     others = [replace(column, name=how, resample=how, train_fraction=1.0) for how in ("train", "train=disjoint")]
     assert one_a_task([column, *others]) == one_a_task([*others, column]) == [column]
+
+
+def stored(folder: Path, model: str, p: Predictions, metric: str) -> None:
+    """Write a record of a model in a probe on these predictions; one called `base` is a baseline."""
+    spec = RunSpec("toy@1", "d", "s", model, {}, "r0", "linear_probe", {}, p.seeds, 0.9)
+    about = {"id": "toy@1", "metrics": [metric], "description": "", "sizes": {"train": 9}}
+    card = {"name": model, "baseline": model == "base", "twin_of": ""}
+    write_record(folder, Record(spec, "done", about, card, (estimate(p, metric),)), p)
+
+
+def test_a_primary_metric_of_one_stratum_with_a_hyphen_ranks_as_any_other(tmp_path: Path) -> None:
+    tables = []
+    for name in ("fruit-fly", "fly"):
+        species = strings([name if i // 5 % 2 else "human" for i in range(300)])
+        for model, skill in (("lm", 1.5), ("base", 0.6)):
+            p = replace(predictions(skill, len(model), SEEDS), strata={"species": species})
+            stored(tmp_path / name, model, p, f"mcc:species={name}")
+        tables.append(build_leaderboard(tmp_path / name))
+    one, other = (cell(table, "lm · linear_probe") for table in tables)
+    assert one.gain == other.gain and one.gain is not None and (one.rank, one.best) == (1, True)
+    assert "MCC, fruit-fly ↑" in to_markdown(tables[0])
+
+
+def test_a_gain_over_a_baseline_without_an_interval_says_why_it_has_none(tmp_path: Path) -> None:
+    rng, n = np.random.default_rng(0), 300
+    y, ids = rng.normal(size=n), strings(range(n))
+    clusters = strings([f"g{i // 5}" for i in range(n)])
+    for model, score in (("lm", y + rng.normal(size=n)), ("base", (np.arange(n) == 3) * 1.0)):
+        p = Predictions(ids, y, clusters, {}, np.stack([score, score])[:, :, None], (0, 1))
+        stored(tmp_path, model, p, "pearson")
+    table = build_leaderboard(tmp_path)
+    base, lm = (cell(table, f"{model} · linear_probe") for model in ("base", "lm"))
+    assert lm.gain is not None and base.value is not None and lm.value is not None
+    assert (lm.gain.value, lm.gain.low, lm.gain.p) == (pytest.approx(lm.value - base.value), None, None)
+    why = "no interval of the gain: base · linear_probe has none (undefined without one of the clusters)"
+    assert lm.gain.reason == why and why in to_markdown(table)

@@ -313,5 +313,6 @@ def test_a_value_with_a_hyphen_is_no_difference() -> None:
     strata = {"consequence": np.array(["splice-region", "splice", "region"], dtype=object)}
     one, difference = (parse(f"auroc:consequence={terms}", strata) for terms in ("splice-region", "splice-region-x"))
     assert (one.better, one.span) == ("higher", (0.0, 1.0)) and not one.is_difference
+    assert (one.label, difference.label) == ("AUROC, splice-region", "AUROC, splice − region − x")
     assert difference.is_difference and not difference.better
     assert parse("auroc:consequence=splice-region").is_difference, "without the values it is read as it is written"

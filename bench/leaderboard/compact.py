@@ -12,9 +12,9 @@ from .wording import (
     BEST,
     COLLAPSED,
     NOTHING,
-    arrow,
+    arrow_of,
     folded,
-    label,
+    label_of,
     notes_of,
     number,
     preliminary,
@@ -58,7 +58,7 @@ def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence
 
 
 def _heading(column: Column, names: Mapping[str, str]) -> str:
-    metric = f"{label(column.metric)} {arrow(column.metric)}".rstrip() if column.metrics else NOTHING
+    metric = f"{label_of(column)} {arrow_of(column)}".rstrip()
     return "<br>".join(map(escape, f"{folded(names[column.name])}\n{folded(metric, 16)}".split("\n")))
 
 

@@ -152,8 +152,7 @@ def paired(column: Column, a: Record, b: Record, margin: float | None) -> Paired
     pair = Paired(column.name, column.task, whole, column.metric, first, second, gain, margin=margin)
     if not gain.parts:
         return pair
-    half = gain.tail(0.0) if gain.p is None else gain.p / 2 if gain.value > 0 else 1 - gain.p / 2
-    pair = replace(pair, confidence=1 - half, verdict="preliminary" if is_preliminary(a, b) else "tie")
+    pair = replace(pair, confidence=1 - gain.tail(0.0), verdict="preliminary" if is_preliminary(a, b) else "tie")
     if margin is not None and not is_preliminary(a, b):
         below, above = gain.tail(-margin), 1 - gain.tail(margin)
         within = gain.tail(margin) - below

@@ -26,6 +26,7 @@ from ..statistics import (
     swap_p,
 )
 from ..statistics.intervals import METHOD
+from ..statistics.parts import ROUNDING
 from ..types import StrArray
 from .cache import (
     cached_number,
@@ -182,12 +183,14 @@ def difference_by(
 
     `may_differ_in_few` spares the question in how many clusters the two differ, where the caller knows that in many.
     """
-    d = difference(*made, span=parse(metric).span, reason=reason)
+    parsed = parse(metric)
+    if parsed.is_difference and not np.ptp(made[0].mean_without - made[1].mean_without) > ROUNDING:
+        parsed = parse(metric, records[0].predictions.strata)  # perhaps one stratum with a hyphen in its name
+    d = difference(*made, span=parsed.span, reason=reason)
     if d.value == 0 and np.array_equal(made[0].without, made[1].without) and are_identical(*records):
         return difference(*made, identical=True, reason=reason)
     if d.p is not None and d.p < ALPHA and may_differ_in_few():
-        swapped = swapped_p(*records, metric, ids)
-        return d if swapped is None else replace(d, p=max(d.p, swapped))
+        return d.by_swaps(swapped_p(*records, metric, ids))
     return d
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .grids import escape, estimate_text
 from .strata import stratum_of
 from .table import Column, Table
-from .wording import NOTHING, arrow, each, label
+from .wording import NOTHING, arrow_of, each, label
 
 
 def looks(table: Table) -> list[str]:
@@ -44,7 +44,7 @@ def by_stratum(table: Table, column: Column, by: str) -> list[str]:
     for i in at:
         n = max((found[i].n for _, found in rows), default=0)
         heads.append(f"{escape(stratum_of(column.strata[i])[1])}<br>n = {n:,}")
-    metric = f"{escape(label(column.metric.partition(':')[0]))} {arrow(column.metric)}".rstrip()
+    metric = f"{escape(label(column.metric.partition(':')[0]))} {arrow_of(column)}".rstrip()
     lines = [f"## {escape(column.name)} by {escape(by)}: {metric}", ""]
     lines += ["| Model | Mode | " + " | ".join(heads) + " |", "|:--|:--" + "|--:" * len(at) + "|"]
     for row, found in rows:

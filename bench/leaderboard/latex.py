@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from .paper import Block, about, gain_lines, p_text, paper_blocks, settings_notes, short_names
 from .table import Cell, Column, Table
 from .trust import TAINTED
-from .wording import better, folded, label, notes_of, number
+from .wording import better_of, folded, label_of, notes_of, number
 
 _SPECIAL = {
     "[": "{[}",  # after a line's end it would open an argument of it, as a star would be one
@@ -112,8 +112,8 @@ def _stacked(name: str, width: int = 13, after: str = "") -> str:
 def _metric(column: Column) -> str:
     if not column.metrics:
         return "--"
-    arrow = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "": ""}[better(column.metric)]
-    return _stacked(label(column.metric), 16, arrow)
+    arrow = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "": ""}[better_of(column)]
+    return _stacked(label_of(column), 16, arrow)
 
 
 def _score(cell: Cell, column: Column) -> str:

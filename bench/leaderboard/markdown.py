@@ -26,12 +26,14 @@ from .wording import (
     SIGNS,
     Family,
     arrow,
+    arrow_of,
     best_of_regimes,
     common_set,
     each,
     expression,
     floor_rule,
     label,
+    label_of,
     last_line,
     notes_of,
     number,
@@ -114,7 +116,7 @@ def to_markdown(table: Table) -> str:
 
 
 def _heading(column: Column) -> str:
-    metric = f"{escape(label(column.metric))} {arrow(column.metric)}" if column.metrics else NOTHING
+    metric = f"{escape(label_of(column))} {arrow_of(column)}" if column.metrics else NOTHING
     return f"{wrapped(titled(column))}<br>{metric}"
 
 
@@ -242,7 +244,7 @@ def _tasks(table: Table) -> list[str]:
     lines = ["| Task | Metric | Train | Test | Clusters | Seeds | Found from | Audit | Best baseline | What is asked |"]
     lines += ["|:--|:--|--:|--:|--:|:--|--:|:--|:--|:--|"]
     for c in table.columns:
-        metric = f"{escape(label(c.metric))} {arrow(c.metric)}" if c.metrics else NOTHING
+        metric = f"{escape(label_of(c))} {arrow_of(c)}" if c.metrics else NOTHING
         seeds = " ".join(map(str, c.seeds)) or NOTHING
         newer = f"**Superseded by {escape(c.superseded_by)}.** " if c.superseded_by else ""
         audit = (c.audit or NOT_AUDITED) + (f" {TAINTED}" if c.audit == "FAIL" else "")

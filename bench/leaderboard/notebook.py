@@ -12,11 +12,11 @@ from .wording import (
     COLLAPSED,
     NOTHING,
     STATUS,
-    arrow,
+    arrow_of,
     best_of_regimes,
     common_set,
     floor_rule,
-    label,
+    label_of,
     leads_regime,
     marks,
     notes_of,
@@ -59,7 +59,7 @@ def _caption(table: Table) -> str:
 
 
 def _metric(column: Column) -> str:
-    return f"{escape(label(column.metric))} {arrow(column.metric)}".rstrip() if column.metrics else NOTHING
+    return f"{escape(label_of(column))} {arrow_of(column)}".rstrip()
 
 
 def _leading(text: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..errors import ConfigError
+from ..metrics import parse
 from ..records import Record
 from .table import Column
 from .trust import audit_of
@@ -60,7 +62,19 @@ def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, s
     stated: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
     stated["window"] = about.get("window", 0)
     stated |= {key: _of_any(records, key) for key in ("superseded_by", "unit", "coarser")}
+    stated["one_value"] = bool(metrics) and _is_one_value(metrics[0], records)
     return replace(column, audit=verdict, audit_reasons=why, budget=budget, **stated)
+
+
+def _is_one_value(metric: str, records: Sequence[Record]) -> bool:
+    """Return whether what looks like a sum or difference of strata is one stratum, by the first record that has it."""
+    done = next((r for r in records if r.status == "done"), None)
+    if done is None or not {"+", "-"} & set(metric.partition("=")[2]):
+        return False
+    try:
+        return parse(metric, done.predictions.strata).one_value
+    except ConfigError:  # a metric that is no more, or strata that are not there
+        return False
 
 
 def _of_any(records: Sequence[Record], key: str) -> str:

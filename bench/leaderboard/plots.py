@@ -10,7 +10,7 @@ from typing import Any
 from ..files import writable
 from .table import Cell, Column, Kind, Row, Table
 from .trust import TAINTED
-from .wording import better, label, titled
+from .wording import better_of, label_of, titled
 
 # Okabe & Ito (2008): told apart by readers with any of the common colour-vision deficiencies, and by shape besides.
 COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
@@ -81,8 +81,8 @@ def _draw(panel: Any, table: Table, column: Column) -> None:
     panel.set_ylim(len(table.rows) - 0.4, -0.6)
     panel.set_title(titled(column).replace(" (", "\n("), fontsize=9, fontweight="bold", color=INK, loc="left", pad=5)
     if column.metrics:
-        direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(column.metric)]
-        panel.set_xlabel(label(column.metric) + direction, color=INK, labelpad=2)
+        direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better_of(column)]
+        panel.set_xlabel(label_of(column) + direction, color=INK, labelpad=2)
     panel.set_yticks([])
     panel.tick_params(length=0, labelsize=8.6, colors=INK)
     panel.grid(axis="x", color="#EEEEEE", lw=0.7)

@@ -15,7 +15,7 @@ from ..progress import activity
 from ..records import Record, read_records
 from .board import Leaderboard
 from .common import Common, common_examples
-from .comparisons import adjusted, difference_of, estimates_by, estimates_of, gain_of, is_preliminary
+from .comparisons import Gain, adjusted, difference_of, estimates_by, estimates_of, gain_of, is_preliminary
 from .curves import curves_of
 from .floor import is_named, with_floor
 from .networks import Networks, networks_of
@@ -83,6 +83,8 @@ def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[
             better[columns[c].name] = results.better
             for row, changed in results.cells.items():
                 cells[row, c] = replace(cells[row, c], **changed)
+            for row, gain in _withheld(columns[c], sure, {row: cells[row, c] for row in made}).items():
+                cells[row, c] = replace(cells[row, c], gain=gain)
         advance(1)
     by_hash = {r.hash: r for r in whole if r.status == "done"}
     for (row, column), r in tuned:
@@ -131,6 +133,23 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     about["by_stratum"] = tuple(estimates_by(r, column.strata, None if apart else shared.ids))
     about |= {"flags": r.flags, "apart": apart, "older": older_than(newest, r), "undirected": is_undirected(r)}
     return Cell(row.name, column.name, "done", estimates, **about)
+
+
+def _withheld(column: Column, sure: Iterable[Row], cells: Mapping[Row, Cell]) -> dict[Row, Gain]:
+    """Return the gains of rows that are `sure` over a best baseline without an interval, and so without one too.
+
+    There are none where it has an interval.
+    """
+    over = column.best_baseline
+    base = next((cell for row, cell in cells.items() if row.name == over), None)
+    if base is None or base.estimates[0].low is not None:
+        return {}
+    why = f"no interval of the gain: {over} has none ({base.estimates[0].reason.removeprefix('no interval: ')})"
+    return {
+        row: Gain(over, sign_of(column) * ((cells[row].value or 0) - (base.value or 0)), None, None, None, reason=why)
+        for row in sure
+        if row.kind != "baseline"
+    }
 
 
 def _twins(records: Mapping[Row, Record], networks: Networks) -> dict[Row, str]:

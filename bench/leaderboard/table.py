@@ -48,6 +48,7 @@ class Column:
     `window` is the bp to which inputs are cut, 0 where they are not.
     `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
     `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
+    `one_value` says that the primary metric is of one stratum whose name has '+' or '-' in it, and is no difference.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Column:
     regimes: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     window: int = 0
+    one_value: bool = False
 
     @property
     def benchmark(self) -> str:
@@ -176,10 +178,11 @@ class Cell:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know beside the number: flags, why it has no interval, whether it is not compared."""
+        """What to know beside the number: flags, why it or its gain has no interval, whether it is not compared."""
         first = self.estimates[0] if self.estimates else None
         withheld = (first.reason,) if first and first.value is not None and first.low is None and first.reason else ()
         more = ((APART,) if self.apart else ()) + ((UNDIRECTED,) if self.undirected else ())
+        more += (self.gain.reason,) if self.gain and self.gain.reason else ()
         return (*self.flags, *withheld, *more)
 
 

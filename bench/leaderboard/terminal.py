@@ -15,7 +15,7 @@ from .wording import (
     EVERY,
     SIGNS,
     STATUS,
-    arrow,
+    arrow_of,
     best_of_regimes,
     blocks,
     bought,
@@ -23,7 +23,7 @@ from .wording import (
     each,
     floor_rule,
     folded,
-    label,
+    label_of,
     last_line,
     leads_regime,
     marks,
@@ -65,7 +65,7 @@ def print_leaderboard(table: Table, console: Console | None = None) -> None:
         for leader in leading:
             drawn.add_column(escape(leader.name))
         for column in piece:
-            metric = f"{folded(label(column.metric))} {arrow(column.metric)}" if column.metrics else ""
+            metric = f"{folded(label_of(column))} {arrow_of(column)}" if column.metrics else ""
             drawn.add_column(Text(f"{folded(titled(column))}\n{metric}"), justify="right")
         for row, following in zip(table.rows, [*table.rows[1:], None], strict=True):
             cells = [_terminal_cell(table.cell(row, column), column, notes) for column in piece]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from ..errors import ConfigError
@@ -23,6 +24,7 @@ SIGNS: Mapping[Family, Mapping[Verdict, str]] = {
 """What a verdict looks like, by the family of tests that it is corrected in: a sign is of one family alone."""
 WIDE = 8
 """The number of columns above which a table is split into blocks, one per benchmark."""
+_ARROWS: Mapping[Better, str] = {"higher": "↑", "lower": "↓", "": ""}
 STATUS = {"failed": "failed", "not_applicable": "n/a", "missing": NOTHING}
 
 
@@ -55,14 +57,36 @@ def better(metric: str) -> Better:
     return known.better if known else ""
 
 
+def _primary(column: Column) -> Expression | None:
+    known = expression(column.metric) if column.metrics else None
+    return replace(known, one_value=column.one_value) if known else None
+
+
+def label_of(column: Column) -> str:
+    """Return the primary metric as a heading shows it; a dash where there is none."""
+    known = _primary(column)
+    return known.label if known else column.metric if column.metrics else NOTHING
+
+
+def better_of(column: Column) -> Better:
+    """Return whether higher or lower is better in the primary metric; '' where neither is, or there is none."""
+    known = _primary(column)
+    return known.better if known else ""
+
+
 def sign_of(column: Column) -> int:
     """Return 1 where higher is better in the primary metric, -1 where lower is, 0 where neither is."""
-    return {"higher": 1, "lower": -1, "": 0}[better(column.metric)] if column.metrics else 0
+    return {"higher": 1, "lower": -1, "": 0}[better_of(column)]
+
+
+def arrow_of(column: Column) -> str:
+    """Return the arrow towards better values of the primary metric, '' where neither direction is better."""
+    return _ARROWS[better_of(column)]
 
 
 def arrow(metric: str) -> str:
     """Return the arrow towards better values of a metric, '' where neither direction is better."""
-    return {"higher": "↑", "lower": "↓", "": ""}[better(metric)]
+    return _ARROWS[better(metric)]
 
 
 def each(table: Table) -> Iterator[tuple[Row, Column, Cell]]:

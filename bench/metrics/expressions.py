@@ -44,7 +44,8 @@ class Expression:
             return f"{self.metric.label}, mean over {self.column}"
         if self.weighted:
             return f"{self.metric.label}, mean over {self.column} by size"
-        return f"{self.metric.label}, {self.terms.replace('+', ' + ').replace('-', ' − ')}"
+        terms = self.terms if self.one_value else self.terms.replace("+", " + ").replace("-", " − ")
+        return f"{self.metric.label}, {terms}"
 
     @property
     def better(self) -> Better:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..leaderboard.comparisons import Gain
 from ..leaderboard.table import KINDS, Cell, Column, Row, Table
-from ..leaderboard.wording import better, label, last_line, leads_regime
+from ..leaderboard.wording import better, label, last_line, leads_regime, sign_of
 from ..records import Record
 from ..results import Estimate
 from .families import families_of
@@ -52,7 +52,7 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
             "benchmark": c.benchmark,
             "metrics": [label(m) for m in c.metrics],
             "heads": [metric_name(m) for m in c.metrics],
-            "signs": [{"higher": 1, "lower": -1, "": 0}[better(m)] for m in c.metrics],
+            "signs": [sign_of(c), *({"higher": 1, "lower": -1, "": 0}[better(m)] for m in c.metrics[1:])],
             "audit": c.audit,
             "budget": c.budget,
             "floor": names.get(c.best_baseline, -1),

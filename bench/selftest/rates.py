@@ -65,9 +65,7 @@ def equal_methods(setting: str, world: World, n: int, metric: str = "mcc", other
 def gain(a: Predictions, b: Predictions, metric: Expression, groups: Groups) -> Difference:
     """Return the difference of two models with its p as a leaderboard has it: of the t, or of swaps if larger."""
     d = difference(jackknife(a, metric, groups), jackknife(b, metric, groups), span=metric.span)
-    if d.p is not None and d.p < ALPHA and (swapped := swap_p(a, b, metric, groups)) is not None:
-        return replace(d, p=max(d.p, swapped))
-    return d
+    return d.by_swaps(swap_p(a, b, metric, groups)) if d.p is not None and d.p < ALPHA else d
 
 
 def permuted(metric: str, chance: float, n: int) -> list[Claim]:

@@ -14,7 +14,7 @@ from ..types import FloatArray, IntArray
 from .examples import scored_mask
 from .intervals import LEVEL
 from .jackknife import Groups, Jackknife, error_of, seed_error
-from .parts import Part, half_width, p_of
+from .parts import ROUNDING, Part, half_width, p_of
 from .values import kernel_of
 
 ALPHA = 0.05
@@ -31,7 +31,8 @@ class Difference:
     """How much higher one model scores than another, with its interval and p-value; None where withheld.
 
     `se_test` is the standard error over test sets, `se_seed` that over trainings, and `parts` has each standard error
-    with its degrees of freedom.
+    with its degrees of freedom. `p` may be that of swapping the two models; `wider` is then how many times as large the
+    standard errors would have to be for it.
     """
 
     value: float
@@ -42,6 +43,7 @@ class Difference:
     se_seed: float | None = None
     parts: tuple[Part, ...] = ()
     reason: str = ""
+    wider: float = 1.0
 
     @property
     def se(self) -> float | None:
@@ -64,8 +66,17 @@ class Difference:
         over = self.value - value
         if not any(error for error, _ in self.parts):
             return 0.5 if not over else float(over < 0)
-        half = p_of(self.parts, over) / 2
+        half = p_of(self.parts, over / self.wider) / 2
         return half if over > 0 else 1 - half
+
+    def by_swaps(self, p: float | None) -> Difference:
+        """Return the difference with the p-value of swapping the two models, if that is larger than its own.
+
+        It must have `parts`. Swaps know of no margin: for one, errors are wider by as much as this p-value asks for.
+        """
+        if p is None or self.p is None or p <= self.p:
+            return self
+        return replace(self, p=p, wider=abs(self.value) / half_width(self.parts, min(p, 1 - 1e-9)))
 
 
 def difference(
@@ -90,7 +101,7 @@ def difference(
     test, df_test = error_of(a.mean_without - b.mean_without, a.effective)
     if reason or np.isnan(test):
         return Difference(value, reason=reason or "no interval: undefined without one of the clusters")
-    if test == 0 and span is not None and not identical:
+    if span is not None and test <= ROUNDING * (span[1] - span[0]) and not identical:
         unseen = (span[1] - span[0]) * (1 - ((1 - level) / 2) ** (1 / max(a.effective, 1.0)))
         test = unseen / float(stdtrit(df_test, (1 + level) / 2))
     if a.seeds == b.seeds:

@@ -19,7 +19,7 @@ from ..metrics import Expression, parse
 from ..results import Coarser, Estimate, Predictions
 from ..types import IntArray
 from .jackknife import Groups, Jackknife, effective, error_of, groups_of, jackknife, seed_error
-from .parts import Part, half_width
+from .parts import ROUNDING, Part, half_width
 from .values import point_value, remark
 
 METHOD = "jackknife over clusters and spread over seeds, a t for each on the logit scale"
@@ -120,12 +120,13 @@ def limits(
     if span is None:
         return value - margin, value + margin
     bottom, top = span
-    share = min(1.0, max(0.0, (value - bottom) / (top - bottom)))
-    if margin == 0 or share in (0.0, 1.0):
+    share, margin = (value - bottom) / (top - bottom), margin / (top - bottom)
+    share = 0.0 if share < ROUNDING else 1.0 if share > 1 - ROUNDING else share
+    if margin <= ROUNDING or share in (0.0, 1.0):
         low = float(betaincinv(share * n, (1 - share) * n + 1, tail)) if share > 0 else 0.0
         high = float(betaincinv(share * n + 1, (1 - share) * n, 1 - tail)) if share < 1 else 1.0
     else:
-        spread = margin / (top - bottom) / (share * (1 - share))
+        spread = margin / (share * (1 - share))
         middle = np.log(share / (1 - share))
         low, high = (float(1 / (1 + np.exp(-(middle + side * spread)))) for side in (-1, 1))
     return bottom + (top - bottom) * low, bottom + (top - bottom) * high

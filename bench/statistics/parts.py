@@ -14,6 +14,8 @@ import numpy as np
 
 Part = tuple[float, float]
 """A standard error and its degrees of freedom."""
+ROUNDING = 1e-9
+"""The share of a metric's span up to which an error, or the distance of a value from a bound, is one of rounding."""
 
 
 def half_width(parts: Sequence[Part], alpha: float) -> float:

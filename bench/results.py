@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ class RunSpec:
         """Whether the seeds' training sets were all drawn from one, in which they overlap."""
         return self.resample == "train"
 
-    @property
+    @functools.cached_property
     def hash(self) -> str:
         """The run's identity: 16 hex digits over every field."""
         return digest(canonical_json(self.to_json()))

@@ -85,6 +85,14 @@ def test_rounding_is_no_error_a_perfect_correlation_has_the_exact_limit() -> Non
     assert d.low is not None and d.high is not None and d.high == pytest.approx(-d.low) and d.high > 0.1
 
 
+def test_a_constant_whose_value_varies_by_rounding_alone_has_no_interval_but_its_value() -> None:
+    rng = np.random.default_rng(1)
+    y, ids = rng.integers(3, size=600), strings(range(600))
+    p = Predictions(ids, y, strings(np.arange(600) % 140), {}, np.tile([0.25, 0.4, 0.35], (1, 600, 1)), (0,))
+    e = estimate(p, "auprc")  # of one class against the rest it is the share of that class, and these sum to 1
+    assert e.value == pytest.approx(1 / 3) and e.low == e.high == e.value and e.se_test is not None and e.se_test > 0
+
+
 def test_limits_stay_within_the_span_of_the_metric() -> None:
     for value in (0.999, 0.001, 0.5):
         low, high = limits(value, [(0.2, 20)], span=(0, 1), level=0.95, n=50)

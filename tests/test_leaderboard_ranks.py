@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from baserate import records
 from baserate.errors import UnknownName
 from baserate.leaderboard import (
     build_leaderboard,
@@ -294,3 +295,14 @@ def test_a_gain_over_a_baseline_without_an_interval_says_why_it_has_none(tmp_pat
     assert (lm.gain.value, lm.gain.low, lm.gain.p) == (pytest.approx(lm.value - base.value), None, None)
     why = "no interval of the gain: base · linear_probe has none (undefined without one of the clusters)"
     assert lm.gain.reason == why and why in to_markdown(table)
+
+
+def test_predictions_of_a_column_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for model, skill, baseline in (("lm", 2.0, False), ("kmer", 0.9, True), ("gc", 0.1, True)):
+        put(tmp_path, model, skill, baseline=baseline, noise=len(model), metrics=("auroc",))
+    read: list[str] = []
+    whole = records.read_predictions
+    monkeypatch.setattr(records, "read_predictions", lambda r: read.append(r.spec.model) or whole(r))
+    first = build_leaderboard(tmp_path)
+    assert sorted(read) == ["gc", "kmer", "lm"] and first.cells[0].gain is not None
+    assert build_leaderboard(tmp_path).cells == first.cells and len(read) == 3, "differences are cached"

@@ -111,7 +111,7 @@ def read_differences(file: Path) -> list[Difference] | None:
 
 def write_differences(file: Path, made: Sequence[Difference]) -> None:
     """Cache the differences; where that fails, log a warning."""
-    _write(file, json.dumps([asdict(d) for d in made]).encode())
+    _write(file, json.dumps([vars(d) for d in made]).encode())
 
 
 def cached_number(file: Path, make: Callable[[], float | None]) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..metrics import parse
 from ..records import Record
-from ..results import Estimate
+from ..results import Estimate, Predictions
 from ..statistics import (
     ALPHA,
     Difference,
@@ -139,15 +139,18 @@ def _made(record: Record, about: Estimate, ids: StrArray | None) -> Estimate:
     return known
 
 
-def jackknife_of(record: Record, metric: str, ids: StrArray | None = None) -> Jackknife:
+def jackknife_of(
+    record: Record, metric: str, ids: StrArray | None = None, *, read: Callable[[], Predictions] | None = None
+) -> Jackknife:
     """Return the jackknife of a metric over the examples with these `ids`, cached by the predictions and the code.
 
-    Raises DataError where predictions are missing or altered.
+    `read` returns the predictions of these examples, if not from the record. Raises DataError where predictions are
+    missing or altered.
     """
     file = jackknife_file(record, metric, *ids_key(ids))
     known = read_jackknife(file) if is_intact(record) else None
     if known is None:
-        predictions = restricted(record.predictions, ids)
+        predictions = read() if read else restricted(record.predictions, ids)
         parsed = parse(metric, predictions.strata)
         known = jackknife(predictions, parsed, groups_of(predictions, parsed))
         if record.predictions_digest:

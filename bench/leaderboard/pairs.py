@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from ..metrics import parse
+from ..metrics import Expression, parse
 from ..records import Record
+from ..results import Predictions
 from ..statistics import (
     FEW_DIFFER,
     Difference,
@@ -45,28 +46,49 @@ def differences_of(records: Sequence[Record], metric: str, ids: StrArray | None)
 def _made(
     records: Sequence[Record], pairs: Sequence[tuple[int, int]], metric: str, ids: StrArray | None
 ) -> list[Difference]:
-    made, few = [jackknife_of(r, metric, ids) for r in records], _few_unlike(records, metric, ids)
+    column = _Scores(records, metric, ids)
+    made = [jackknife_of(r, metric, ids, read=functools.partial(column.read, i)) for i, r in enumerate(records)]
     return [
         difference_by(
-            (records[i], records[j]), (made[i], made[j]), metric, ids, may_differ_in_few=functools.partial(few, i, j)
+            (records[i], records[j]),
+            (made[i], made[j]),
+            metric,
+            ids,
+            may_differ_in_few=functools.partial(column.differ_in_few, i, j),
         )
         for i, j in pairs
     ]
 
 
-def _few_unlike(records: Sequence[Record], metric: str, ids: StrArray | None) -> Callable[[int, int], bool]:
-    """Return what says whether two of the records differ in few clusters; predictions are read when it is called."""
+class _Scores:
+    """The comparable scores of a column's records; predictions are read when one of them is asked for, once."""
 
-    @functools.cache
-    def scores() -> tuple[list[FloatArray], Groups]:
-        first = restricted(records[0].predictions, ids)
-        expression = parse(metric, first.strata)
-        groups = groups_of(first, expression)
-        every = [aligned(restricted(r.predictions, ids), first) for r in records]
-        return [comparable(p, expression, groups) for p in every], groups
+    def __init__(self, records: Sequence[Record], metric: str, ids: StrArray | None) -> None:
+        self._records, self._metric, self._ids = records, metric, ids
+        self._scores: dict[int, FloatArray] = {}
 
-    def few(i: int, j: int) -> bool:
-        made, groups = scores()
-        return len(unlike_clusters(*paired_seeds(made[i], made[j]), groups)) < FEW_DIFFER
+    @functools.cached_property
+    def _first(self) -> tuple[Predictions, Expression, Groups]:
+        """The predictions in whose order the others are set, with the expression and the groups."""
+        first = restricted(self._records[0].predictions, self._ids)
+        expression = parse(self._metric, first.strata)
+        return first, expression, groups_of(first, expression)
 
-    return few
+    def read(self, i: int) -> Predictions:
+        """Return the predictions of a record, whose comparable scores are then known."""
+        first, expression, groups = self._first
+        predictions = restricted(self._records[i].predictions, self._ids) if i else first
+        self._scores[i] = comparable(aligned(predictions, first), expression, groups)
+        return predictions
+
+    def _of(self, i: int) -> FloatArray:
+        if i not in self._scores:
+            self.read(i)
+        return self._scores[i]
+
+    def differ_in_few(self, i: int, j: int) -> bool:
+        """Return whether two of the records differ in fewer clusters than `FEW_DIFFER`."""
+        groups = self._first[2]
+        left, right = paired_seeds(self._of(i), self._of(j))
+        # Where the first seeds differ in many, so do all together.
+        return all(len(unlike_clusters(left[:n], right[:n], groups)) < FEW_DIFFER for n in (1, len(left)))

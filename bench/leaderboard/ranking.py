@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Record
-from ..statistics import ALPHA, holm, may_be_best, rank_intervals, surely_better
+from ..statistics import ALPHA, Difference, holm, may_be_best, rank_intervals, surely_better
 from ..types import StrArray
 from .comparisons import Every, Gain, gain_of, is_preliminary
 from .pairs import differences_of
@@ -44,18 +44,30 @@ def compared(
     rows = list(records)
     of_pair = differences_of(list(records.values()), column.metric, ids)
     at = {row.name: i for i, row in enumerate(rows)}
+    few = [is_preliminary(r) for r in records.values()]
 
     def gain(row: Row, over: str) -> Gain | None:
         i, j = at[row.name], at.get(over)
         if j is None or i == j:
             return None
         d = of_pair[i, j] if i < j else of_pair[j, i].turned
-        return gain_of(d, sign=sign, over=over, preliminary=is_preliminary(records[row], records[rows[j]]))
+        return gain_of(d, sign=sign, over=over, preliminary=few[i] or few[j])
+
+    def every(i: int, others: Sequence[str]) -> Every | None:
+        if not others:
+            return None
+        # The claim fails if one of its parts does, so that none of them is corrected for the others (Berger 1982,
+        # Technometrics 24:295).
+        known = [at[name] for name in others if name in at]
+        sides = [_one_sided(of_pair[i, j], sign) if i < j else _one_sided(of_pair[j, i], -sign) for j in known]
+        found = [p for p in sides if p is not None]
+        largest = max(found) if len(found) == len(others) else None
+        return Every(len(others), largest, preliminary=any(few[i] or few[j] for j in known))
 
     gains, p = np.full((2, len(rows), len(rows)), np.nan)
     for (i, j), d in of_pair.items():
         gains[i, j] = sign * d.value
-        if d.p is not None and not is_preliminary(records[rows[i]], records[rows[j]]):
+        if d.p is not None and not few[i] and not few[j]:
             p[i, j] = d.p
     better = surely_better(gains, p)
     lowest, highest = rank_intervals(better)
@@ -67,25 +79,16 @@ def compared(
         out[row] = {"rank": int(lowest[i]), "rank_high": int(highest[i])}
         out[row] |= {"best": bool(best[i]), "best_of_regime": bool(leads[i])}
         if row.kind != "baseline":
-            out[row] |= {"gain": gain(row, column.best_baseline), "every": _every([gain(row, name) for name in floor])}
+            out[row] |= {"gain": gain(row, column.best_baseline), "every": every(i, floor)}
         if row in twins:
             out[row]["twin_gain"] = gain(row, twins[row])
     named = frozenset((rows[i].name, rows[j].name) for i, j in zip(*np.nonzero(better), strict=True))
     return Compared(out, named)
 
 
-def _every(gains: Sequence[Gain | None]) -> Every | None:
-    """Return whether a row is better than each baseline, unadjusted; None where there is no baseline.
-
-    The claim fails if one of its parts does, so that none of them is corrected for the others (Berger 1982,
-    Technometrics 24:295).
-    """
-    if not gains:
-        return None
-    sides = [None if g is None or g.p is None else g.p / 2 if g.value > 0 else 1 - g.p / 2 for g in gains]
-    known = [p for p in sides if p is not None]
-    p = max(known) if len(known) == len(sides) else None
-    return Every(len(gains), p, preliminary=any(g is not None and g.preliminary for g in gains))
+def _one_sided(d: Difference, sign: int) -> float | None:
+    """Return the p-value of the difference, by this sign, not being above 0; None where it has none."""
+    return None if d.p is None else d.p / 2 if sign * d.value > 0 else 1 - d.p / 2
 
 
 def every_adjusted(claims: Sequence[Every]) -> list[Every]:

@@ -175,12 +175,15 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Group
 def paired_seeds(left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return comparable scores of two models with as many seeds each, those of fewer repeated, (seeds, m, k)."""
     n_seeds = max(len(left), len(right))
+    if len(left) == len(right):
+        return left, right
     return left[np.arange(n_seeds) % len(left)], right[np.arange(n_seeds) % len(right)]
 
 
 def unlike_clusters(left: FloatArray, right: FloatArray, groups: Groups) -> IntArray:
     """Return the clusters in which comparable scores (seeds, m, k) of two models differ."""
-    clusters: IntArray = np.unique(groups.cluster[groups.cluster >= 0][(left != right).any(axis=(0, 2))])
+    unlike = groups.cluster[groups.cluster >= 0][(left != right).any(axis=(0, 2))]
+    clusters: IntArray = np.flatnonzero(np.bincount(unlike, minlength=groups.n_clusters))
     return clusters
 
 

@@ -20,7 +20,7 @@ from ..results import Coarser, Estimate, Predictions
 from ..types import IntArray
 from .jackknife import Groups, Jackknife, effective, error_of, groups_of, jackknife, seed_error
 from .parts import ROUNDING, Part, half_width
-from .values import point_value, remark
+from .values import not_finite, point_value, remark, undefined
 
 METHOD = "jackknife over clusters and spread over seeds, a t for each on the logit scale"
 LEVEL = 0.95
@@ -44,14 +44,17 @@ def estimate(predictions: Predictions, expression: str, *, level: float = LEVEL,
     """
     parsed = parse(expression, predictions.strata)
     groups = groups_of(predictions, parsed)
-    points = [point_value(predictions, parsed, s) for s in range(len(predictions.seeds))]
-    per_seed, reasons = tuple(value for value, _ in points), [reason for _, reason in points if reason]
+    n, seeds = int((groups.cluster >= 0).sum()), range(len(predictions.seeds))
+    none = Estimate(expression, None, None, None, n, groups.n_clusters, (None,) * len(seeds), level, METHOD)
     if not scaled and parsed.metric.needs == "scale":
-        per_seed, reasons = (None,) * len(per_seed), [f"{parsed.metric.label} {UNSCALED}"]
-    n = int((groups.cluster >= 0).sum())
-    if reasons:
-        return Estimate(expression, None, None, None, n, groups.n_clusters, per_seed, level, METHOD, reasons[0])
-    made = jackknife(predictions, parsed, groups)
+        return replace(none, reason=f"{parsed.metric.label} {UNSCALED}")
+    reason = next(filter(None, (undefined(predictions, parsed, s) for s in seeds)), "")
+    if not reason:
+        with np.errstate(over="ignore", invalid="ignore"):
+            made = jackknife(predictions, parsed, groups)
+        reason = "" if np.isfinite(made.values).all() else not_finite(parsed)
+    if reason:
+        return replace(none, reason=reason, per_seed=tuple(point_value(predictions, parsed, s)[0] for s in seeds))
     found = estimate_of(made, predictions, parsed, groups, level=level)
     return found if predictions.coarser is None else replace(found, coarser=_coarser(predictions, parsed, level=level))
 
@@ -94,7 +97,8 @@ def estimate_of(
     if withheld:
         return base
     span = expression.span
-    if test == seed == 0 and _is_constant(predictions, groups):  # it would score this on any test set
+    none = ROUNDING * (span[1] - span[0]) if span else 0.0
+    if max(test, seed) <= none and _is_constant(predictions, groups):  # it would score this on any test set
         return replace(base, low=value, high=value, trained=(value, value))
     parts = [(test, df_test), (seed, len(made.seeds) - 1)]
     low, high = limits(value, parts, span=span, level=level, n=groups.effective)

@@ -7,6 +7,7 @@ all models of a task have the same ones and their differences are paired.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,12 +50,12 @@ class Jackknife:
     effective: float
     one_set: bool = False
 
-    @property
+    @functools.cached_property
     def value(self) -> float:
         """The mean over seeds."""
         return float(self.values.mean())
 
-    @property
+    @functools.cached_property
     def mean_without(self) -> FloatArray:
         """The mean over seeds without each group, (groups,)."""
         mean: FloatArray = self.without.mean(axis=0)

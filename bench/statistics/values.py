@@ -18,20 +18,33 @@ def point_value(model: Predictions, expression: Expression, s: int = 0) -> tuple
 
     Raises ConfigError for a stratum column or value that does not exist.
     """
+    if reason := undefined(model, expression, s):
+        return None, reason
+    n = len(model.ids)
+    with np.errstate(over="ignore", invalid="ignore"):
+        computed = float(kernel_of(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0])
+    return (computed, "") if math.isfinite(computed) else (None, not_finite(expression))
+
+
+def undefined(model: Predictions, expression: Expression, s: int = 0) -> str:
+    """Return why an expression does not exist for seed number `s`, '' where it does, if it is a finite number.
+
+    Raises ConfigError for a stratum column or value that does not exist.
+    """
     left, right = sides_of(model, expression)
     if expression.weighted and not left:
-        return None, f"for no {expression.column}: {_unanswerable(model, expression)[0][1]}"
+        return f"for no {expression.column}: {_unanswerable(model, expression)[0][1]}"
     for value in (*left, *right) or (None,):
         rows = _rows(model, expression, value)
         reason = expression.metric.undefined(model.targets[rows], model.scores[s][rows])
         if reason:
-            return None, reason if value is None else f"{expression.column} {value}: {reason}"
-    n = len(model.ids)
-    with np.errstate(over="ignore", invalid="ignore"):
-        computed = float(kernel_of(model, s, expression, np.arange(n), n)(np.ones((n, 1)))[0])
-    if not math.isfinite(computed):
-        return None, f"{expression.metric.label} of such large or small scores is not a finite number"
-    return computed, ""
+            return reason if value is None else f"{expression.column} {value}: {reason}"
+    return ""
+
+
+def not_finite(expression: Expression) -> str:
+    """Return why there is no value where what was computed is none."""
+    return f"{expression.metric.label} of such large or small scores is not a finite number"
 
 
 def unanswerable(model: Predictions, expression: Expression) -> bool:

@@ -152,9 +152,9 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
     """Return what a record stores of a model's card."""
     keys: tuple[str, ...] = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation")
     keys += ("twin_of", "baseline", "place")
-    return _plain_dict(
-        {key: getattr(card, key) for key in keys} | {"pretraining": [asdict(e) for e in card.pretraining]}
-    )
+    about: dict[str, Any] = {"training": asdict(card.training)} if card.training else {}
+    about |= {"pretraining": [asdict(e) for e in card.pretraining]}
+    return _plain_dict({key: getattr(card, key) for key in keys} | about)
 
 
 def record_folder(results: Path, spec: RunSpec) -> Path:

@@ -340,6 +340,20 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class Training:
+    """Where a checkpoint is in its pretraining, whose other checkpoints have the same `name` and `config`.
+
+    `bases` is how many it had seen, repeats counted, and `operations` what that cost, 0 where it is not known. `config`
+    is the digest of the training's configuration, '' where there is none.
+    """
+
+    name: str
+    bases: int
+    operations: float = 0.0
+    config: str = ""
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What is known of a model without loading it. `load(**params)` imports heavy packages and returns the model.
 
@@ -349,7 +363,8 @@ class ModelCard:
     did not have, each with the value at which results are what they were: at it, it is no part of a run's identity.
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
     random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose custom code
-    the user allowed to run, '' for none; `place` is the end of the path of its folder or file.
+    the user allowed to run, '' for none; `place` is the end of the path of its folder or file. `training` says how far
+    its pretraining was.
     """
 
     name: str
@@ -363,6 +378,7 @@ class ModelCard:
     context: int | None = None
     tokenizer: str = ""
     pretraining: tuple[Exposure, ...] = ()
+    training: Training | None = None
     licence: str = ""
     citation: str = ""
     requires: str = ""

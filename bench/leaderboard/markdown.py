@@ -10,6 +10,7 @@ from ..statistics import ALPHA
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
 from .columns import COLUMNS
 from .comparisons import Every, Gain
+from .courses_text import course_sections
 from .details import by_stratum, looks, strands
 from .grids import escape, estimate_text, grids, leading_text, limits, score_text, wrapped
 from .perturbed import perturbations
@@ -65,6 +66,7 @@ def to_markdown(table: Table) -> str:
             "",
         ]
     parts += [*rank_sections(table)]
+    parts += course_sections(table)
     for curve in table.curves:
         parts += [f"## {_kind(curve)}: {escape(curve.title)}", "", *_curve(table, curve), ""]
     for column in table.columns:

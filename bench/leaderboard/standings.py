@@ -16,6 +16,7 @@ from ..records import Record, read_records
 from .board import Leaderboard
 from .common import Common, common_examples
 from .comparisons import adjusted, difference_of, estimates_by, estimates_of, gain_of, is_preliminary
+from .courses import courses_of
 from .curves import curves_of
 from .floor import is_named, with_floor
 from .networks import Networks, networks_of
@@ -102,6 +103,7 @@ def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[
         any(bool(r.environment.get("git_dirty")) for r in whole),
         tuple(c for of in (curves_of, windows_of) for c in of(rows, cells, record, {c: shared[c].ids for c in placed})),
         over_tasks(list(columns.values()), rows, {(x.row, x.column): x for x in final}, better),
+        courses_of(rows, cells, record, {c: shared[c].ids for c in placed}, better),
     )
 
 

@@ -220,6 +220,25 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Course:
+    """The checkpoints of a training in a column and a mode: the names of their `rows`, by the `bases` that each saw.
+
+    `operations` are what these cost, 0 where it is not known. `gain` is that of the last checkpoint over the first,
+    paired; None where there is one alone, or no interval. `over` are the trainings whose last checkpoint scores surely
+    lower in this column and mode.
+    """
+
+    column: str
+    training: str
+    mode: str
+    rows: tuple[str, ...]
+    bases: tuple[int, ...]
+    operations: tuple[float, ...]
+    gain: Gain | None = None
+    over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Standing:
     """A row over the tasks of a table: the mean of its ranks, 1 for the best of all rows.
 
@@ -271,6 +290,7 @@ class Table:
     dirty: bool = False
     curves: tuple[Curve, ...] = ()
     over_tasks: OverTasks | None = None
+    courses: tuple[Course, ...] = ()
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""

@@ -144,7 +144,9 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
     keys += ("shots",) if task.shots else ()
-    keys += tuple(key for key in ("whole", "window", "unit", "coarser", "fixed", "margin") if getattr(task, key))
+    keys += tuple(
+        key for key in ("whole", "window", "batch", "unit", "coarser", "fixed", "margin") if getattr(task, key)
+    )
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 

@@ -247,9 +247,10 @@ class Task:
     by which a task without variants may be scored without training, such as 'likelihood' or 'centroid'; the first is
     the default. `transform` is what whatever trains learns in place of the measurements of a regression: their 'log' or
     their 'rank' in train. Predictions are on the measured scale all the same. `shots` is the number of training
-    examples of each class where it is not all of them, 0 where it is, and `window` the bp of each input where it is
-    cut. `alter` changes a split when it is loaded: it cuts inputs, or repeats test with perturbed ones. `whole` is the
-    id of the task with all examples, and with inputs as they are.
+    examples of each class where it is not all of them, 0 where it is, `window` the bp of each input where it is cut,
+    and `batch` how strongly an artefact in training goes with the label, from .5, where there is one. `alter` changes
+    a split when it is loaded: it cuts inputs, repeats test with perturbed ones, or adds the artefact. `whole` is the id
+    of the task with all examples, and with inputs as they are.
     `unit` says what a cluster is, such as 'gene': intervals are about other units of the kind. `coarser` is a stratum,
     or 'chromosome', whose values are units too, of which intervals stand beside; clusters that are in one of them are
     never parted. `fixed` names what was chosen, of which intervals promise nothing, such as 'the species'. `margin` is
@@ -286,6 +287,7 @@ class Task:
     shots: int = 0
     whole: str = ""
     window: int = 0
+    batch: float = 0.0
     alter: Callable[[Split], Split] | None = None
     unit: str = ""
     coarser: str = ""

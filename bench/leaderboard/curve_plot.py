@@ -8,7 +8,6 @@ from typing import Any
 
 from .plots import INK, figure_of, row_name, save
 from .table import Curve, Kind, Row, Table
-from .windows import AXIS
 from .wording import better, label
 
 # Okabe & Ito (2008), without the grey of baselines.
@@ -71,7 +70,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
             if cell.compared
         ]
         style = look[name]
-        if len(points) == 1 and curve.axis != AXIS and curve.areas[at].value is not None:  # it does not train
+        if len(points) == 1 and curve.learning and curve.areas[at].value is not None:  # it does not train
             panel.axhline(points[0][1].value, color=style["color"], ls=":", lw=1.3, zorder=1)
             continue
         for x, e in points:

@@ -18,7 +18,7 @@ from .ranks_text import rank_sections
 from .strata import stratum_of
 from .table import Cell, Column, Curve, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
-from .windows import AXIS
+from .windows import AXIS, BATCH
 from .wording import (
     BEST,
     COLLAPSED,
@@ -208,15 +208,15 @@ def _effective(table: Table, column: Column) -> float:
 
 
 def _kind(curve: Curve) -> str:
-    return "Score by window" if curve.axis == AXIS else "Learning curve"
+    return {AXIS: "Score by window", BATCH: "Score by artefact in training"}.get(curve.axis, "Learning curve")
 
 
 def _curve(table: Table, curve: Curve) -> list[str]:
-    """Return a table of a row's scores by number of training examples or window, with the area or the gain."""
+    """Return a table of a row's scores by number of training examples or alteration, with the area or the gain."""
     leading = COLUMNS.all().values()
     sizes = [f"{n:,}" for n in curve.n_train]
     lines = [
-        "| " + " | ".join([*(escape(c.name) for c in leading), *sizes, "Gain" if curve.axis == AXIS else "Area"]) + " |"
+        "| " + " | ".join([*(escape(c.name) for c in leading), *sizes, "Area" if curve.learning else "Gain"]) + " |"
     ]
     lines += ["|" + ":--|" * len(leading) + "--:|" * (len(sizes) + 1)]
     rows = {row.name: row for row in table.rows}
@@ -225,13 +225,13 @@ def _curve(table: Table, curve: Curve) -> list[str]:
         about = [leading_text(c.text(rows[name], table)) for c in leading]
         points = [table.cell(rows[name], column) for column in columns]
         scores = [estimate_text(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
-        signed = number(area.value, signed=curve.axis == AXIS) if area.value is not None else ""
+        signed = number(area.value, signed=not curve.learning) if area.value is not None else ""
         under = signed + limits(area.low, area.high) if signed else NOTHING
         lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
     metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
-    if curve.axis == AXIS:
-        about_gain = "Gain: of the widest window over the narrowest, paired on the same examples, not adjusted."
-        return [*lines, "", f"{metric} by {AXIS} about the middle of each input. {about_gain}"]
+    if not curve.learning:
+        by = f"{AXIS} about the middle of each input" if curve.axis == AXIS else BATCH
+        return [*lines, "", f"{metric} by {by}. Gain: of the last over the first, paired, not adjusted."]
     return [
         *lines,
         "",

@@ -45,7 +45,8 @@ class Column:
     covers, `left_out` those that some compared row could not score, which are left out for every such row.
     `strata` are the primary metric in each stratum that was asked for.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
-    `window` is the bp to which inputs are cut, 0 where they are not.
+    `window` is the bp to which inputs are cut, and `batch` how strongly an artefact in training goes with the label, 0
+    where they are as they were.
     `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
     `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
     """
@@ -79,6 +80,7 @@ class Column:
     regimes: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     window: int = 0
+    batch: float = 0.0
 
     @property
     def benchmark(self) -> str:
@@ -201,7 +203,8 @@ class Curve:
     """The columns of a task and budget by number of training examples, `n_train`, and the area under each row's scores.
 
     `rows` are those with a score in any of the columns. A row that does not train has one score, which is its area.
-    Where `axis` is a window, `n_train` are its bp, and the area is the gain of the widest over the narrowest.
+    Where `axis` is a window, `n_train` are its bp, and where it is the strength of an artefact, `n_train` are percents:
+    the area is then the gain of the last over the first, paired on the same test examples.
     """
 
     task: str
@@ -212,6 +215,11 @@ class Curve:
     areas: tuple[Area, ...]
     budget: int = 1
     axis: str = "training examples"
+
+    @property
+    def learning(self) -> bool:
+        """Whether it is a learning curve, with areas, and not one of gains."""
+        return self.axis == "training examples"
 
     @property
     def title(self) -> str:

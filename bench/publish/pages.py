@@ -211,6 +211,8 @@ def _curve(table: Table, curve: Curve) -> dict[str, Any]:
     columns = [next(c for c in table.columns if c.name == name) for name in curve.columns]
     return {
         "metric": metric_name(curve.metric),
+        "axis": f"number of {curve.axis}" if curve.learning else curve.axis,
+        "last": "mean over log n" if curve.learning else "gain of the last over the first",
         "sizes": [f"{n:,}" for n in curve.n_train],
         "rows": [
             (

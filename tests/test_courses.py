@@ -179,12 +179,47 @@ def test_verdicts_say_what_is_gained_and_which_training_is_better(toy_card: Path
     text = to_markdown(table)
     assert "**good** gains with pretraining: toy_motif@1 (from_scratch) ↗ +" in text
     assert "**none** not told apart from its first checkpoint: toy_motif@1 (from_scratch) ↔ +0.000" in text
+    assert "- toy_motif@1 (from_scratch): good over none, other; 1 of the pairs not told apart." in text
     line = next(line for line in text.splitlines() if "| good | from_scratch |" in line)
     assert "| 20 M | 200 M |" in line and line.endswith("| none, other |")
     two = [*cards[:3], card("more", "good", 9, 0.2)]
     object.__setattr__(two[3], "training", Training("good", 9, 0.0, "another"))
     again = br.run(str(toy_card), two, seeds=range(5), results=None, audit=False, cache=False, progress=False)
     assert {course.training for course in br.leaderboard(again).courses} == {"good@c", "good@another"}
+
+
+def test_trainings_of_one_checkpoint_are_compared(toy_card: Path, tmp_path: Path) -> None:
+    cards = [card("all", "all", 5_000_000, 1.0), card("human", "human", 5_000_000, 0.0)]
+    records = br.run(str(toy_card), cards, seeds=range(5), results=None, audit=False, cache=False, progress=False)
+    table = br.leaderboard(records)
+    text = to_markdown(table)
+    assert "## Trainings compared" in text and "- toy_motif@1 (from_scratch): all over human." in text
+    assert not any(file.name == "pretraining.png" for file in write_leaderboard(table, tmp_path))
+    alike = br.run(
+        str(toy_card),
+        [cards[1], card("plant", "plant", 7_000_000, 0.0)],
+        seeds=range(5),
+        results=None,
+        audit=False,
+        cache=False,
+        progress=False,
+    )
+    assert "(from_scratch): none of 2 told apart from another." in to_markdown(br.leaderboard(alike))
+
+
+@pytest.mark.parametrize("name", ["tokenization", "diversity", "variants"])
+def test_suites_of_trainings_run_each_in_every_mode(name: str, trained: Path) -> None:
+    suite = load_suite(name, models=[str(trained)])
+    modes = {cell.mode for cell in suite.cells if cell.card.name == "tiny"}
+    wanted = {"tokenization": {"zero_shot", "linear_probe", "fine_tune"}, "diversity": {"zero_shot", "linear_probe"}}
+    assert modes == wanted.get(name, {"zero_shot"})
+    for mode in modes - {"fine_tune"}:
+        asked = {cell.task.name for cell in suite.cells if cell.card.name == "tiny" and cell.mode == mode}
+        floor = "zero_shot" if mode == "zero_shot" else "from_scratch"
+        assert asked <= {cell.task.name for cell in suite.cells if cell.card.baseline and cell.mode == floor}
+    if name == "tokenization":
+        words = {cell.card.params["max_k"] for cell in suite.cells if cell.card.name.startswith("kmer_logreg")}
+        assert words == {1, 3, 6}
 
 
 def test_amounts_have_two_digits() -> None:

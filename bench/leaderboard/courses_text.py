@@ -31,12 +31,15 @@ def amount(value: float) -> str:
 
 
 def course_sections(table: Table) -> list[str]:
-    """Return the sections of pretraining: what each training gained on each task, and what sets the tasks apart; []."""
+    """Return the section of trainings: what each gained on each task, and which is better; [] where there is none."""
     if not table.courses:
         return []
-    lines = ["## What pretraining gained, by bases seen", ""]
     gained = [course for course in table.courses if len(course.rows) > 1]
+    lines = ["## What pretraining gained, by bases seen" if gained else "## Trainings compared", ""]
     lines += [*(f"- {line}" for line in verdicts(gained)), ""] if gained else []
+    among = compared(table.courses)
+    if among:
+        lines += ["Which training is surely better, by its last checkpoint:", "", *(f"- {line}" for line in among), ""]
     lines += ["| Task | Training | Mode | Bases | Operations | First | Last | Gain | Over the best baseline | Over |"]
     lines += ["|:--|:--|:--|--:|--:|--:|--:|--:|--:|:--|"]
     lines += [_line(table, course) for course in table.courses]
@@ -51,6 +54,22 @@ def course_sections(table: Table) -> list[str]:
         "A checkpoint of 0 bases is one draw of random weights: the interval has no noise of others, as a twin's has.",
         "",
     ]
+
+
+def compared(courses: Sequence[Course]) -> list[str]:
+    """Return a line for each task and mode of several trainings: which is surely better than which."""
+    together: dict[tuple[str, str], list[Course]] = {}
+    for course in courses:
+        together.setdefault((course.column, course.mode), []).append(course)
+    lines = []
+    for (column, mode), several in together.items():
+        if len(several) > 1:
+            sure = [f"{course.training} over {', '.join(course.over)}" for course in several if course.over]
+            pairs = len(several) * (len(several) - 1) // 2 - sum(len(course.over) for course in several)
+            unsure = [f"{pairs} of the pairs not told apart"] if sure and pairs else []
+            text = "; ".join([*sure, *unsure]) or f"none of {len(several)} told apart from another"
+            lines.append(f"{escape(column)} ({mode}): {escape(text)}.")
+    return lines
 
 
 def verdicts(courses: Sequence[Course]) -> list[str]:

@@ -204,7 +204,8 @@ class Curve:
 
     `rows` are those with a score in any of the columns. A row that does not train has one score, which is its area.
     Where `axis` is a window, `n_train` are its bp, and where it is the strength of an artefact, `n_train` are percents:
-    the area is then the gain of the last over the first, paired on the same test examples.
+    the area is then the gain of the last over the first, paired on the same test examples. Where `metrics` are given,
+    each point is of another metric of one column, and there is no area.
     """
 
     task: str
@@ -215,11 +216,16 @@ class Curve:
     areas: tuple[Area, ...]
     budget: int = 1
     axis: str = "training examples"
+    metrics: tuple[str, ...] = ()
 
     @property
     def learning(self) -> bool:
         """Whether it is a learning curve, with areas, and not one of gains."""
         return self.axis == "training examples"
+
+    def estimate(self, at: int, cell: Cell, column: Column) -> Estimate:
+        """Return the score that a cell has at the point number `at`."""
+        return cell.estimates[column.metrics.index(self.metrics[at]) if self.metrics else 0]
 
     @property
     def title(self) -> str:
@@ -244,6 +250,23 @@ class Course:
     operations: tuple[float, ...]
     gain: Gain | None = None
     over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Two rows of a column whose order in one metric is another in a second: gains of `row` over `other` in both.
+
+    `sure` is whether both gains are told from none.
+    """
+
+    column: str
+    row: str
+    other: str
+    metric: str
+    second: str
+    gain: Gain
+    second_gain: Gain
+    sure: bool
 
 
 @dataclass(frozen=True)
@@ -299,6 +322,7 @@ class Table:
     curves: tuple[Curve, ...] = ()
     over_tasks: OverTasks | None = None
     courses: tuple[Course, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""

@@ -1,4 +1,4 @@
-"""Rare positives: metrics at a share and at so many false positives, as scikit-learn has them; tables, turns, a suite."""
+"""Rare positives: metrics at a share and at so many false positives, against scikit-learn; tables, turns, a suite."""
 
 from __future__ import annotations
 

@@ -143,10 +143,8 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
-    keys += ("shots",) if task.shots else ()
-    keys += tuple(
-        key for key in ("whole", "window", "batch", "unit", "coarser", "fixed", "margin") if getattr(task, key)
-    )
+    stated = ("shots", "whole", "window", "batch", "unit", "coarser", "fixed", "margin")
+    keys += tuple(key for key in stated if getattr(task, key))
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 

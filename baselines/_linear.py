@@ -12,6 +12,7 @@ from baserate.errors import DataError, check_keys
 from baserate.probes.linear import PENALTIES, LinearProbe, fit_probe
 from baserate.types import Examples, FloatArray, Inputs, Strings, strings
 
+_BLOCK = 50_000
 Features = Callable[[Strings], Any]
 """Takes sequences (n,); returns features (n, d), an array or a CSR matrix."""
 
@@ -41,7 +42,9 @@ class FittedLinear:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return class or label probabilities (n, n_classes), or values (n, outputs)."""
-        return self.probe.predict(featurise(inputs, self.features))
+        starts = range(0, max(len(inputs), 1), _BLOCK)  # the features of all bases of genes would fill the memory
+        parts = (inputs.take(slice(at, at + _BLOCK)) for at in starts)
+        return np.concatenate([self.probe.predict(featurise(part, self.features)) for part in parts])
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from .files import write_whole
 from .networks.families import Checkpoint, identify
 from .networks.hub import Location, locate, read_config
 from .pretraining.config import read_config as read_pretraining
+from .pretraining.seen import training_of
 from .types import Exposure
 
 _UNKNOWN = (
@@ -62,10 +63,10 @@ def new_model(reference: str, *, force: bool = False) -> NewModel:
     family, listed = identify(location.id, content)
     from .networks.counted import counted  # torch
 
-    known = counted(folder, content, family, where=location.name)
+    known, training = counted(folder, content, family, where=location.name), training_of(folder)
     tokens = "" if known.tokens is None else f"bp, in {known.tokens:,} tokens"
     about = "; about, as subwords differ in length" if known.tokenizer == "subwords" else ""
-    facts = [
+    facts: list[tuple[str, str | int | float | None, str]] = [
         (key, value, reason)
         for key, value, reason in (
             ("architecture", known.architecture, "as config.json says"),
@@ -76,6 +77,12 @@ def new_model(reference: str, *, force: bool = False) -> NewModel:
         )
         if value
     ]
+    if training is not None:
+        facts += [
+            ("training", training.name, "whose checkpoints are compared by the bases that they had seen"),
+            ("bases", training.bases, "seen in pretraining, by its log"),
+            ("operations", training.operations, "spent on these"),
+        ]
     corpora = _pretrained(folder)
     text = _text(location, facts, corpora, listed)
 
@@ -125,7 +132,7 @@ def _pretrained(folder: Path) -> tuple[Exposure, ...]:
 
 def _text(
     location: Location,
-    facts: Sequence[tuple[str, str | int | None, str]],
+    facts: Sequence[tuple[str, str | int | float | None, str]],
     corpora: Sequence[Exposure],
     listed: Checkpoint | None,
 ) -> str:

@@ -143,8 +143,8 @@ def task_snapshot(task: Task) -> dict[str, Any]:
     keys: tuple[str, ...] = ("name", "version", "kind", "metrics", "classes", "variants", "description", "split_rule")
     keys += ("citation", "licence", "species", "assembly", "superseded_by", "sizes")
     keys += ("per_base", "published", "origin", "transform") + (("deleterious",) if task.variants else ())
-    keys += ("shots",) if task.shots else ()
-    keys += tuple(key for key in ("whole", "window", "unit", "coarser", "fixed", "margin") if getattr(task, key))
+    stated = ("shots", "whole", "window", "batch", "unit", "coarser", "fixed", "margin")
+    keys += tuple(key for key in stated if getattr(task, key))
     return _plain_dict({"id": task.id} | {key: getattr(task, key) for key in keys})
 
 
@@ -152,9 +152,9 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
     """Return what a record stores of a model's card."""
     keys: tuple[str, ...] = ("name", "description", "parameters", "context", "tokenizer", "licence", "citation")
     keys += ("twin_of", "baseline", "place")
-    return _plain_dict(
-        {key: getattr(card, key) for key in keys} | {"pretraining": [asdict(e) for e in card.pretraining]}
-    )
+    about: dict[str, Any] = {"training": asdict(card.training)} if card.training else {}
+    about |= {"pretraining": [asdict(e) for e in card.pretraining]}
+    return _plain_dict({key: getattr(card, key) for key in keys} | about)
 
 
 def record_folder(results: Path, spec: RunSpec) -> Path:

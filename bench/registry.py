@@ -23,7 +23,7 @@ from .capabilities import Model
 from .errors import ConfigError, DuplicateName, MissingExtra, UnknownName, check_keys
 from .provenance import source_digest
 from .settings import Search
-from .types import Exposure, ModelCard, Task
+from .types import Exposure, ModelCard, Task, Training
 
 T = TypeVar("T")
 
@@ -195,6 +195,7 @@ def model(
     description: str,
     revision: Callable[..., str] | None = None,
     pretraining: tuple[Exposure, ...] = (),
+    training: Training | None = None,
     variants: bool | None = None,
     parameters: int | None = None,
     context: int | None = None,
@@ -241,6 +242,7 @@ def model(
             context=context,
             tokenizer=tokenizer,
             pretraining=pretraining,
+            training=training,
             licence=licence,
             citation=citation,
             requires=requires,

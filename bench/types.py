@@ -247,9 +247,10 @@ class Task:
     by which a task without variants may be scored without training, such as 'likelihood' or 'centroid'; the first is
     the default. `transform` is what whatever trains learns in place of the measurements of a regression: their 'log' or
     their 'rank' in train. Predictions are on the measured scale all the same. `shots` is the number of training
-    examples of each class where it is not all of them, 0 where it is, and `window` the bp of each input where it is
-    cut. `alter` changes a split when it is loaded: it cuts inputs, or repeats test with perturbed ones. `whole` is the
-    id of the task with all examples, and with inputs as they are.
+    examples of each class where it is not all of them, 0 where it is, `window` the bp of each input where it is cut,
+    and `batch` how strongly an artefact in training goes with the label, from .5, where there is one. `alter` changes
+    a split when it is loaded: it cuts inputs, repeats test with perturbed ones, or adds the artefact. `whole` is the id
+    of the task with all examples, and with inputs as they are.
     `unit` says what a cluster is, such as 'gene': intervals are about other units of the kind. `coarser` is a stratum,
     or 'chromosome', whose values are units too, of which intervals stand beside; clusters that are in one of them are
     never parted. `fixed` names what was chosen, of which intervals promise nothing, such as 'the species'. `margin` is
@@ -286,6 +287,7 @@ class Task:
     shots: int = 0
     whole: str = ""
     window: int = 0
+    batch: float = 0.0
     alter: Callable[[Split], Split] | None = None
     unit: str = ""
     coarser: str = ""
@@ -340,6 +342,20 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class Training:
+    """Where a checkpoint is in its pretraining, whose other checkpoints have the same `name` and `config`.
+
+    `bases` is how many it had seen, repeats counted, and `operations` what that cost, 0 where it is not known. `config`
+    is the digest of the training's configuration, '' where there is none.
+    """
+
+    name: str
+    bases: int
+    operations: float = 0.0
+    config: str = ""
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What is known of a model without loading it. `load(**params)` imports heavy packages and returns the model.
 
@@ -349,7 +365,8 @@ class ModelCard:
     did not have, each with the value at which results are what they were: at it, it is no part of a run's identity.
     `revision()` identifies the weights without importing torch. `twin_of` names the model whose network this is with
     random weights, `twin()` makes that card where none is registered; `remote_code` is the revision whose custom code
-    the user allowed to run, '' for none; `place` is the end of the path of its folder or file.
+    the user allowed to run, '' for none; `place` is the end of the path of its folder or file. `training` says how far
+    its pretraining was.
     """
 
     name: str
@@ -363,6 +380,7 @@ class ModelCard:
     context: int | None = None
     tokenizer: str = ""
     pretraining: tuple[Exposure, ...] = ()
+    training: Training | None = None
     licence: str = ""
     citation: str = ""
     requires: str = ""

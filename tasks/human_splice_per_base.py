@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from baserate.digests import digest
@@ -19,32 +21,47 @@ LABELLED, FLANK = 200, 100
 
 def examples() -> Examples:
     """Return the labelled bases of one window per gene, in the order of the genes."""
-    genes = human_genes()
+    return labelled_bases(stretches(human_genes()))
+
+
+def stretches(genes: Sequence[Gene]) -> list[tuple[Gene, int, int]]:
+    """Return where the labelled bases of each gene begin and how many they are, without genes in which none fit."""
     advance = activity("choosing stretches of genes", len(genes))
     chosen = []
     for gene in genes:
         start = _stretch(gene)
-        chosen += [(gene, start)] if start >= 0 else []
+        chosen += [(gene, start, LABELLED)] if start >= 0 else []
         advance(1)
-    offsets = np.arange(LABELLED)
-    windows = [gene.sequence[start - FLANK : start + LABELLED + FLANK] for gene, start in chosen]
-    targets = [
-        np.stack([np.isin(start + offsets, sites) for sites in (gene.acceptors, gene.donors - 1)], axis=1)
-        for gene, start in chosen
-    ]
-    groups = strings([gene.name for gene, _ in chosen for _ in offsets])
-    at = np.concatenate([gene.in_genome(start + offsets + (gene.strand == "-")) for gene, start in chosen])
+    return chosen
+
+
+def labelled_bases(pieces: Sequence[tuple[Gene, int, int]]) -> Examples:
+    """Return every base of the pieces, (gene, start, length), with the bases on either side that the gene has."""
+    windows, positions, targets, offsets = [], [], [], []
+    for gene, start, length in pieces:
+        at = start + np.arange(length)
+        first = max(0, start - FLANK)
+        windows.append(gene.sequence[first : start + length + FLANK])
+        positions.append(at - first)
+        targets.append(np.stack([np.isin(at, sites) for sites in (gene.acceptors, gene.donors - 1)], axis=1))
+        offsets.append(at)
+    names = strings([gene.name for gene, _, length in pieces for _ in range(length)])
+    in_genome = [gene.in_genome(at + (gene.strand == "-")) for (gene, *_), at in zip(pieces, offsets, strict=True)]
+    start_of = np.concatenate(in_genome)
     return Examples(
-        ids=strings([f"{gene.name}:{start + i}" for gene, start in chosen for i in offsets]),
-        inputs=Inputs(strings([w for w in windows for _ in offsets]), positions=np.tile(FLANK + offsets, len(chosen))),
+        ids=strings([f"{gene.name}:{i}" for (gene, *_), at in zip(pieces, offsets, strict=True) for i in at.tolist()]),
+        inputs=Inputs(
+            strings([w for w, at in zip(windows, offsets, strict=True) for _ in at]),
+            positions=np.concatenate(positions),
+        ),
         targets=np.concatenate(targets).astype(np.int64),
-        groups=groups,
-        clusters=groups,
+        groups=names,
+        clusters=names,
         intervals=Intervals(
-            strings([gene.chrom for gene, _ in chosen for _ in offsets]),
-            at,
-            at + 1,
-            strings([gene.strand for gene, _ in chosen for _ in offsets]),
+            strings([gene.chrom for gene, _, length in pieces for _ in range(length)]),
+            start_of,
+            start_of + 1,
+            strings([gene.strand for gene, _, length in pieces for _ in range(length)]),
         ),
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from baserate.errors import ConfigError
 from baserate.metrics import METRICS, parse
+from baserate.metrics.rare import share_of
 from baserate.types import strings
 
 
@@ -75,6 +76,19 @@ def reference(name, y, p):
                 return np.nan
             columns = [1] if k <= 2 else range(k)
             return np.mean([sk.average_precision_score(y == c, p[:, min(c, k - 1)]) for c in columns])
+        case _ if not all_there:
+            return np.nan
+    return np.mean([rare_reference(name, y == c, p[:, min(c, k - 1)]) for c in ([1] if k <= 2 else range(k))])
+
+
+def rare_reference(name, positive, score):
+    import sklearn.metrics as sk
+
+    if name.startswith("recall"):  # of so few examples no false positive is allowed
+        return (score[positive] > score[~positive].max()).mean()
+    share = share_of(name)
+    weight = np.where(positive, share / positive.sum(), (1 - share) / (~positive).sum())
+    return sk.average_precision_score(positive, score, sample_weight=weight)
 
 
 NUMBERS = ("value", "scale", "pair")
@@ -143,7 +157,7 @@ def label_reference(name, y, p):
         "mcc": lambda y, s: sk.matthews_corrcoef(y, s > 0.5),
         "f1": lambda y, s: sk.f1_score(y, s > 0.5),
         "brier": sk.brier_score_loss,
-    }[name]
+    }.get(name, lambda y, s: rare_reference(name, y == 1, s))
     varied = [j for j in range(y.shape[1]) if 0 < y[:, j].sum() < len(y) or name == "brier"]
     return np.mean([each(y[:, j], p[:, j]) for j in varied]) if varied else np.nan
 

@@ -15,6 +15,7 @@ from ..networks.families import Checkpoint, Family, Head, head_of, identify, nee
 from ..networks.hub import HEAD, Access, Location, check_trust, check_weights, read_config
 from ..networks.settings import NETWORK, as_trained
 from ..networks.weight_files import check_all_is_read
+from ..pretraining.seen import on_the_way
 from ..registry import fixed_revision
 from ..results import twin_revision
 from ..settings import Settings
@@ -42,10 +43,13 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
     # A card may be loaded by another process, in another folder, and the hub's `main` may have moved by then.
     here = replace(location, folder=location.folder.absolute()) if location.folder else location
     pinned = here if here.folder else Location(location.name, None, commit)
-    name = location.label
     tuned, reading = _own_head(location) if not random_weights else ("", {})
     own = read_model_file(location.folder, content) if location.folder else ModelFile()
     known = facts or Checkpoint(location.id)
+    training = own.trained(here.folder) if here.folder else None
+    name = location.label
+    if here.folder and training and on_the_way(here.folder) is not None:  # at_10_percent is in every training
+        name = f"{training.name}/{name}"
     return ModelCard(
         name=f"{name}_random" if random_weights else name,
         load=functools.partial(_open, pinned, access, random_weights=random_weights),
@@ -60,6 +64,7 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         context=own.context or known.context,
         tokenizer=own.tokens or known.tokenizer,
         pretraining=() if random_weights else own.corpora(known.pretraining),
+        training=None if random_weights else training,
         licence=own.licence or known.licence,
         citation=own.citation or known.citation,
         family=family.name,

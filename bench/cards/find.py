@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import functools
+import glob
 import os
 import re
 from collections import Counter
@@ -139,14 +140,26 @@ def find_models(
 ) -> list[ModelCard]:
     """Return the models that names, globs, folders and hub ids select, each once; without any, all baselines.
 
-    With `random_weights` every model that is a network is followed by its random twin.
+    A glob with a slash, such as 'checkpoints/mine/at_*', selects folders of checkpoints, in order of the numbers in
+    their names. With `random_weights` every model that is a network is followed by its random twin.
     """
     if not patterns:
         return [card for card in MODELS.all().values() if card.baseline]
+    named = [name for pattern in patterns for name in _checkpoints(pattern)]
     cards = with_distinct_names(
-        _select("models", patterns, list(MODELS.all()), functools.partial(find_model, access=access))
+        _select("models", named, list(MODELS.all()), functools.partial(find_model, access=access))
     )
     return with_twins(cards) if random_weights else cards
+
+
+def _checkpoints(pattern: str) -> list[str]:
+    """Return the folders of checkpoints that a glob of paths selects; any other pattern as it is."""
+    if not ("/" in pattern and any(c in pattern for c in "*?[")) or pattern.endswith(")") or _exists(pattern):
+        return [pattern]
+    found = [path for path in glob.glob(os.path.expanduser(pattern)) if _exists(os.path.join(path, "config.json"))]  # noqa: PTH111, PTH118, PTH207
+    if not found:
+        raise ConfigError(f"{pattern!r} matches no folder of a checkpoint, with a config.json")
+    return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)])
 
 
 def with_twins(cards: Sequence[ModelCard]) -> list[ModelCard]:

@@ -11,7 +11,8 @@ from ..dna.taxa import misspelt
 from ..errors import ConfigError, check_keys, nearest
 from ..exposure import readable_region
 from ..networks.facts import most_bases, parameter_count
-from ..types import Exposure
+from ..pretraining.seen import training_of
+from ..types import Exposure, Training
 from .task import read_toml
 from .values import check_values, frozen
 
@@ -31,7 +32,9 @@ class ModelFile:
     `vocabulary` is the number of tokens, at most the vocab_size of config.json. `context` is how many bp fit, at most
     what config.json allows. `licence` is that of the weights, in-house if they are not shared. `citation` is a paper
     with its DOI, a repository with its revision, or in-house. `pretraining` are the corpora that it saw, a table each;
-    those of the published checkpoint that it comes from are added.
+    those of the published checkpoint that it comes from are added. `training` is a
+    name that the checkpoints of one training share. `bases` is how many the model had seen in pretraining, repeats
+    counted; -1 says nothing. `operations` is what that cost.
     """
 
     description: str = ""
@@ -42,12 +45,23 @@ class ModelFile:
     context: int = 0
     licence: str = ""
     citation: str = ""
+    training: str = ""
+    bases: int = -1
+    operations: float = 0.0
     pretraining: tuple[Exposure, ...] = ()
 
     @property
     def tokens(self) -> str:
         """The tokenizer in words, with the number of its tokens: '6-mers side by side (4,107)'."""
         return f"{self.tokenizer} ({self.vocabulary:,})" if self.tokenizer and self.vocabulary else self.tokenizer
+
+    def trained(self, folder: Path) -> Training | None:
+        """Return where the checkpoint in `folder` is in its pretraining: as the card says, else as its log does."""
+        logged = training_of(folder)
+        if self.bases < 0:
+            return logged
+        name = self.training or (logged.name if logged else folder.resolve().name)
+        return Training(name, self.bases, self.operations, logged.config if logged else "")
 
     def corpora(self, known: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
         """Return the corpora of the card after those that are known of the checkpoint, each once."""
@@ -68,6 +82,10 @@ def read_model_file(folder: Path, content: Mapping[str, Any], file: Path | None 
     corpora = _corpora(table.pop("pretraining", []), where)
     _check_filled_in(table, where)
     check_values(table, ModelFile, f"{where}:")
+    if table.get("bases", 0) < 0 or table.get("operations", 0) < 0:
+        raise ConfigError(f"{where}: bases and operations are numbers from 0")
+    if "bases" not in table and {"training", "operations"} & set(table):
+        raise ConfigError(f"{where}: training and operations go with bases, the number that the model had seen")
     for key in ("parameters", "vocabulary", "context"):
         if table.get(key, 1) < 1:
             raise ConfigError(f"{where}: {key} = {table[key]}; expected a number above 0, or no such line")

@@ -1,4 +1,4 @@
-"""Variants of a task, named apart: of another split, few examples, transformed targets, windows or perturbed inputs."""
+"""Variants of a task, named apart: of another split, few examples, transformed targets, windows or altered inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError, check_keys, nearest
 from ..results import CLEAN, INPUT, PERTURBED, STATE
-from ..splits.altered import changes_from, perturbed, window
+from ..splits.altered import changes_from, confounded, perturbed, window
 from ..splits.homology import with_families
 from ..splits.rules import all_test
 from ..splits.subsets import few_shot
@@ -18,7 +18,7 @@ from .task import check_transform
 from .unit import FAMILY, knows_families
 from .values import check_values
 
-WITH_ANY_SPLIT = ("cluster_similarity", "perturb", "shots", "split", "transform", "window")
+WITH_ANY_SPLIT = ("batch", "cluster_similarity", "perturb", "shots", "split", "transform", "window")
 """The settings of a variant beside those of a split rule."""
 
 
@@ -28,8 +28,9 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
     `shots` is the number of training examples per class, and `transform` what models learn in place of measurements;
     `split` names one of `rules`, and the other settings are that rule's; with `cluster_similarity` families of such
     relatives are what intervals leave out whole. `window` is the bp about its middle to which each input is cut, and
-    `perturb` what is done to test inputs beside leaving them as they are. The name lists all settings, so that results
-    are never mixed with the task's own. Raises ConfigError naming the setting.
+    `perturb` what is done to test inputs beside leaving them as they are. `batch` is the share of the classes but the
+    first that have an artefact in training, which the rest of the first has. The name lists all settings, so that
+    results are never mixed with the task's own. Raises ConfigError naming the setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -72,16 +73,17 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
         small=None,
         **altered.get("window", {}),
         **altered.get("perturb", {}),
+        **altered.get("batch", {}),
     )
 
 
 def _altered(task: Task, given: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
     """Return the fields of the task that its altered inputs change, by the setting that asks for it."""
-    asked = [key for key in ("window", "perturb") if key in given]
+    asked = [key for key in ("window", "perturb", "batch") if key in given]
     if not asked:
         return {}
     if len(asked) > 1 or task.alter is not None:
-        raise ConfigError(f"{where}: window and perturb do not go together, nor either with itself")
+        raise ConfigError(f"{where}: window, perturb and batch do not go together, nor any of them with itself")
     (key,) = asked
     if task.variants or task.per_base or task.kind in ("paired", "generation"):
         other = "; `context` is the window about a base" if task.per_base and key == "window" else ""
@@ -92,6 +94,13 @@ def _altered(task: Task, given: Mapping[str, Any], where: str) -> dict[str, dict
         if not isinstance(bp, int) or isinstance(bp, bool) or bp < 1:
             raise ConfigError(f"{where}: window = {bp!r}; expected a whole number of bp, such as 128")
         return {key: {"window": bp, "alter": window(bp)}}
+    if key == "batch":
+        share = given["batch"]
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0.5 <= share <= 1:
+            raise ConfigError(f"{where}: batch = {share!r}; expected a share from 0.5, which says nothing, to 1")
+        if task.kind != "classification" or not task.trainable:
+            raise ConfigError(f"{where}: batch is for classes that are trained on; this task has none")
+        return {key: {"batch": float(share), "alter": confounded(float(share))}}
     try:
         names = changes_from(given["perturb"])
     except ConfigError as error:

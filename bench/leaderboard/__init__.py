@@ -9,6 +9,7 @@ from ..errors import DataError
 from ..files import write_whole
 from .board import Leaderboard
 from .columns import COLUMNS, column
+from .courses_plot import has_courses, plot_courses
 from .curve_plot import plot_curves
 from .fields import FIELDS, field, to_csv
 from .formats import FORMATS, to_json, write_formatted
@@ -40,9 +41,9 @@ __all__ = [
 def write_leaderboard(table: Leaderboard, out: Path, *, plots: str = "png") -> list[Path]:
     """Return the files written in `out`, each whole or not at all: leaderboard.md, .csv, .json, .png, and more plots.
 
-    These are curves.png of learning curves and strata.png of scores by stratum, where there are such; `plots` names
-    another format, svg or pdf. A plot is drawn again only where the table has changed since. Raises DataError where
-    `out` cannot be written.
+    These are curves.png of learning curves, pretraining.png of scores by bases seen, and strata.png of scores by
+    stratum, where there are such; `plots` names another format, svg or pdf. A plot is drawn again only where the table
+    has changed since. Raises DataError where `out` cannot be written.
     """
     text = to_json(table)
     json_file = out / "leaderboard.json"
@@ -50,6 +51,7 @@ def write_leaderboard(table: Leaderboard, out: Path, *, plots: str = "png") -> l
         out / f"leaderboard.{plots}": (plot_leaderboard, bool(table.columns)),
         out / f"ranks.{plots}": (plot_ranks, has_diagram(table)),
         out / f"curves.{plots}": (plot_curves, bool(table.curves)),
+        out / f"pretraining.{plots}": (plot_courses, has_courses(table)),
         out / f"strata.{plots}": (plot_strata, any(column.strata for column in table.columns)),
     }
     unchanged = json_file.exists() and json_file.read_text(encoding="utf-8") == text

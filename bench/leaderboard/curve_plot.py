@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .plots import INK, figure_of, row_name, save
+from .rarity import SHARE
 from .table import Curve, Kind, Row, Table
-from .windows import AXIS
 from .wording import better, label
 
 # Okabe & Ito (2008), without the grey of baselines.
@@ -66,12 +66,12 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
         cells = [table.cell(rows[name], columns[c]) for c in curve.columns]
         points = [
             # Points of one number stand a little apart, so that their intervals can be told from one another.
-            (n * 1.02 ** (at - len(curve.rows) / 2), cell.estimates[0])
-            for n, cell in zip(curve.n_train, cells, strict=True)
+            (n * 1.02 ** (at - len(curve.rows) / 2), curve.estimate(i, cell, columns[curve.columns[i]]))
+            for i, (n, cell) in enumerate(zip(curve.n_train, cells, strict=True))
             if cell.compared
         ]
         style = look[name]
-        if len(points) == 1 and curve.axis != AXIS and curve.areas[at].value is not None:  # it does not train
+        if len(points) == 1 and curve.learning and curve.areas[at].value is not None:  # it does not train
             panel.axhline(points[0][1].value, color=style["color"], ls=":", lw=1.3, zorder=1)
             continue
         for x, e in points:
@@ -81,7 +81,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
     panel.set_title(curve.title, fontsize=9, fontweight="bold", color=INK, loc="left", pad=5)
     panel.set_xlabel(curve.axis, color=INK, labelpad=2)
     direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(curve.metric)]
-    panel.set_ylabel(label(curve.metric) + direction, color=INK, labelpad=2)
+    panel.set_ylabel((SHARE if curve.metrics else label(curve.metric)) + direction, color=INK, labelpad=2)
     panel.set_xticks(curve.n_train, [f"{n:,}" for n in curve.n_train])
     panel.minorticks_off()
     panel.tick_params(length=0, labelsize=8.6, colors=INK)

@@ -8,16 +8,16 @@ from statistics import median
 from ..results import Estimate
 from ..statistics import ALPHA
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
-from .columns import COLUMNS
 from .comparisons import Every, Gain
+from .courses_text import course_sections
+from .curves_text import curve_sections
 from .details import by_stratum, looks, strands
-from .grids import escape, estimate_text, grids, leading_text, limits, score_text, wrapped
+from .grids import escape, estimate_text, grids, limits, score_text, wrapped
 from .perturbed import perturbations
 from .ranks_text import rank_sections
 from .strata import stratum_of
-from .table import Cell, Column, Curve, Table
+from .table import Cell, Column, Table
 from .trust import NOT_AUDITED, TAINTED, explained, exposures, reasons, some, warnings
-from .windows import AXIS
 from .wording import (
     BEST,
     COLLAPSED,
@@ -67,8 +67,8 @@ def to_markdown(table: Table) -> str:
             "",
         ]
     parts += [*rank_sections(table)]
-    for curve in table.curves:
-        parts += [f"## {_kind(curve)}: {escape(curve.title)}", "", *_curve(table, curve), ""]
+    parts += course_sections(table)
+    parts += curve_sections(table)
     for column in table.columns:
         if changed := perturbations(table, column):
             parts += [*changed, ""]
@@ -205,39 +205,6 @@ def _effective(table: Table, column: Column) -> float:
     """Return the fewest effective clusters of the column's primary scores, 0 where none states them."""
     first = [table.cell(row, column).estimates[:1] for row in table.rows]
     return min((e.n_effective for each in first for e in each if e.n_effective), default=0.0)
-
-
-def _kind(curve: Curve) -> str:
-    return "Score by window" if curve.axis == AXIS else "Learning curve"
-
-
-def _curve(table: Table, curve: Curve) -> list[str]:
-    """Return a table of a row's scores by number of training examples or window, with the area or the gain."""
-    leading = COLUMNS.all().values()
-    sizes = [f"{n:,}" for n in curve.n_train]
-    lines = [
-        "| " + " | ".join([*(escape(c.name) for c in leading), *sizes, "Gain" if curve.axis == AXIS else "Area"]) + " |"
-    ]
-    lines += ["|" + ":--|" * len(leading) + "--:|" * (len(sizes) + 1)]
-    rows = {row.name: row for row in table.rows}
-    columns = [next(c for c in table.columns if c.name == name) for name in curve.columns]
-    for name, area in zip(curve.rows, curve.areas, strict=True):
-        about = [leading_text(c.text(rows[name], table)) for c in leading]
-        points = [table.cell(rows[name], column) for column in columns]
-        scores = [estimate_text(cell.estimates[0]) if cell.compared else NOTHING for cell in points]
-        signed = number(area.value, signed=curve.axis == AXIS) if area.value is not None else ""
-        under = signed + limits(area.low, area.high) if signed else NOTHING
-        lines += ["| " + " | ".join([*about, *scores, under]) + " |"]
-    metric = f"{escape(label(curve.metric))} {arrow(curve.metric)}".rstrip()
-    if curve.axis == AXIS:
-        about_gain = "Gain: of the widest window over the narrowest, paired on the same examples, not adjusted."
-        return [*lines, "", f"{metric} by {AXIS} about the middle of each input. {about_gain}"]
-    return [
-        *lines,
-        "",
-        f"{metric} by number of training examples. Area: the mean over the logarithm of that number, from the first to",
-        "the last, by trapezoids; a row that does not train has one score.",
-    ]
 
 
 def _tasks(table: Table) -> list[str]:

@@ -80,7 +80,7 @@ def one_a_task(columns: Sequence[Column]) -> list[Column]:
     def size(c: Column) -> tuple[object, ...]:
         trained = (c.n_train or 0) * (c.train_fraction or 1)
         given = c.shots or math.inf, c.window or math.inf, trained
-        return not c.superseded_by, not c.resample, *given, len(c.seeds), c.budget, c.name
+        return not c.superseded_by, not c.resample, not c.batch, *given, len(c.seeds), c.budget, c.name
 
     of_task: dict[str, Column] = {}
     for c in columns:

@@ -43,7 +43,7 @@ def columns_of(records: Sequence[Record]) -> dict[Column, list[Record]]:
 
 def _place(examples: tuple[tuple[str, str, str], list[Record]]) -> tuple[Any, ...]:
     key, (first, *_) = examples
-    sizes = first.task.get("shots", math.inf), first.task.get("window", math.inf)
+    sizes = first.task.get("shots", math.inf), first.task.get("window", math.inf), first.task.get("batch", 0)
     return first.task.get("whole", first.spec.task), *sizes, key
 
 
@@ -60,7 +60,7 @@ def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, s
         name, name, data, split, seeds, fraction, metrics, description, n_train, transform=transform, resample=resample
     )
     stated: dict[str, Any] = {"shots": about.get("shots", 0), "whole": about.get("whole", "")}
-    stated["window"] = about.get("window", 0)
+    stated |= {"window": about.get("window", 0), "batch": about.get("batch", 0.0)}
     stated |= {key: _of_any(records, key) for key in ("superseded_by", "unit", "coarser")}
     stated["one_value"] = bool(metrics) and _is_one_value(metrics[0], records)
     return replace(column, audit=verdict, audit_reasons=why, budget=budget, **stated)

@@ -16,7 +16,7 @@ from .wording import better_of, label_of, titled
 COLOURS: dict[Kind, str] = {"model": "#0072B2", "random": "#D55E00", "baseline": "#555555"}
 SHAPES: dict[Kind, str] = {"model": "o", "random": "D", "baseline": "s"}
 _KIND_NAMES: dict[Kind, str] = {"model": "model", "random": "same network, random weights", "baseline": "baseline"}
-INK, _FAINT, _BAND = "#222222", "#999999", "#E8E4D8"
+INK, _FAINT, BAND = "#222222", "#999999", "#E8E4D8"
 _PER_LINE, _MANY, _PER_LINE_OF_MANY = 3, 24, 6
 _MADE = {"png": "Software", "pdf": "CreationDate"}
 """What each format would state of the making of a picture: a time, or the release of the library."""
@@ -72,7 +72,7 @@ def _draw(panel: Any, table: Table, column: Column) -> None:
     if floor is not None and floor.value is not None:
         e = floor.estimates[0]
         if e.low is not None and e.high is not None:
-            panel.axvspan(e.low, e.high, color=_BAND, lw=0, zorder=0)
+            panel.axvspan(e.low, e.high, color=BAND, lw=0, zorder=0)
         panel.axvline(floor.value, color=COLOURS["baseline"], lw=0.9, ls=(0, (4, 2)), zorder=1)
     for y, (row, cell) in enumerate(zip(table.rows, cells, strict=True)):
         _mark(panel, y, row, cell)
@@ -145,7 +145,7 @@ def _explain(figure: Any, table: Table) -> None:
             Line2D([], [], label="over fewer examples: not compared", color=INK, marker="o", ms=5, alpha=0.35)
         )
     if any(column.best_baseline for column in table.columns):
-        handles.append(Patch(color=_BAND, label="best baseline, 95 % interval"))
+        handles.append(Patch(color=BAND, label="best baseline, 95 % interval"))
     if any(column.audit == "FAIL" for column in table.columns):
         handles.append(Line2D([], [], label=f"{TAINTED} the task's audit fails", ls="none"))
     columns = len(handles) if len(table.columns) >= _PER_LINE else 1

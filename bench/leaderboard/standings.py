@@ -16,6 +16,7 @@ from ..records import Record, read_records
 from .board import Leaderboard
 from .common import Common, common_examples
 from .comparisons import Gain, adjusted, difference_of, estimates_by, estimates_of, gain_of, is_preliminary
+from .courses import courses_of
 from .curves import curves_of
 from .floor import is_named, with_floor
 from .networks import Networks, networks_of
@@ -24,6 +25,7 @@ from .perturbed import changes_in
 from .placing import columns_of, is_undirected
 from .proof import proven
 from .ranking import compared, every_adjusted
+from .rarity import rarity_of, turns_of
 from .rows import rows_of, same_versions
 from .several import united
 from .strata import with_strata
@@ -93,6 +95,7 @@ def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[
     _adjust(cells)
     mean_rank = {row: _mean_rank([cells[row, column] for column in placed]) for row in rows}
     rows.sort(key=lambda row: (list(KINDS).index(row.kind), mean_rank[row], row.name))
+    ids = {c: shared[c].ids for c in placed}
     commits = {str(r.environment["git_commit"]) for r in whole if r.environment.get("git_commit")}
     final = tuple(replace(cells[row, c], column=columns[c].name) for row in rows for c in placed)
     return Leaderboard(
@@ -102,8 +105,10 @@ def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[
         len(everything) - len(whole),
         tuple(sorted(commits)),
         any(bool(r.environment.get("git_dirty")) for r in whole),
-        tuple(c for of in (curves_of, windows_of) for c in of(rows, cells, record, {c: shared[c].ids for c in placed})),
+        (*curves_of(rows, cells, record, ids), *windows_of(rows, cells, record, ids), *rarity_of(rows, cells)),
         over_tasks(list(columns.values()), rows, {(x.row, x.column): x for x in final}, better),
+        courses_of(rows, cells, record, ids, better),
+        turns_of(rows, cells, record, ids),
     )
 
 

@@ -45,7 +45,8 @@ class Column:
     covers, `left_out` those that some compared row could not score, which are left out for every such row.
     `strata` are the primary metric in each stratum that was asked for.
     `shots` is the number of training examples of each class where it is not all of them, and `whole` the task with all.
-    `window` is the bp to which inputs are cut, 0 where they are not.
+    `window` is the bp to which inputs are cut, and `batch` how strongly an artefact in training goes with the label, 0
+    where they are as they were.
     `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
     `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
     `one_value` says that the primary metric is of one stratum whose name has '+' or '-' in it, and is no difference.
@@ -81,6 +82,7 @@ class Column:
     strata: tuple[str, ...] = ()
     window: int = 0
     one_value: bool = False
+    batch: float = 0.0
 
     @property
     def benchmark(self) -> str:
@@ -204,7 +206,9 @@ class Curve:
     """The columns of a task and budget by number of training examples, `n_train`, and the area under each row's scores.
 
     `rows` are those with a score in any of the columns. A row that does not train has one score, which is its area.
-    Where `axis` is a window, `n_train` are its bp, and the area is the gain of the widest over the narrowest.
+    Where `axis` is a window, `n_train` are its bp, and where it is the strength of an artefact, `n_train` are percents:
+    the area is then the gain of the last over the first, paired on the same test examples. Where `metrics` are given,
+    each point is of another metric of one column, and there is no area.
     """
 
     task: str
@@ -215,11 +219,57 @@ class Curve:
     areas: tuple[Area, ...]
     budget: int = 1
     axis: str = "training examples"
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def learning(self) -> bool:
+        """Whether it is a learning curve, with areas, and not one of gains."""
+        return self.axis == "training examples"
+
+    def estimate(self, at: int, cell: Cell, column: Column) -> Estimate:
+        """Return the score that a cell has at the point number `at`."""
+        return cell.estimates[column.metrics.index(self.metrics[at]) if self.metrics else 0]
 
     @property
     def title(self) -> str:
         """The task, with the budget where that is more than the defaults."""
         return self.task + (f" (budget {self.budget})" if self.budget > 1 else "")
+
+
+@dataclass(frozen=True)
+class Course:
+    """The checkpoints of a training in a column and a mode: the names of their `rows`, by the `bases` that each saw.
+
+    `operations` are what these cost, 0 where it is not known. `gain` is that of the last checkpoint over the first,
+    paired; None where there is one alone, or no interval. `over` are the trainings whose last checkpoint scores surely
+    lower in this column and mode.
+    """
+
+    column: str
+    training: str
+    mode: str
+    rows: tuple[str, ...]
+    bases: tuple[int, ...]
+    operations: tuple[float, ...]
+    gain: Gain | None = None
+    over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Two rows of a column whose order in one metric is another in a second: gains of `row` over `other` in both.
+
+    `sure` is whether both gains are told from none.
+    """
+
+    column: str
+    row: str
+    other: str
+    metric: str
+    second: str
+    gain: Gain
+    second_gain: Gain
+    sure: bool
 
 
 @dataclass(frozen=True)
@@ -274,6 +324,8 @@ class Table:
     dirty: bool = False
     curves: tuple[Curve, ...] = ()
     over_tasks: OverTasks | None = None
+    courses: tuple[Course, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
     def cell(self, row: Row, column: Column) -> Cell:
         """Return what `row` has in `column`."""

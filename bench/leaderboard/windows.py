@@ -1,4 +1,4 @@
-"""Scores by window: what a row scores on a task where it sees so many bases about the middle, and what more bring."""
+"""Scores of one task under several alterations: by window, and by the strength of an artefact in training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .comparisons import difference_of
 from .table import Area, Cell, Column, Curve, Row
 from .wording import sign_of
 
-AXIS = "window (bp)"
+AXIS, BATCH = "window (bp)", "classes told by the artefact (%)"
 
 
 def windows_of(
@@ -22,30 +22,30 @@ def windows_of(
     records: Mapping[tuple[Row, Column], Record],
     ids: Mapping[Column, StrArray | None],
 ) -> tuple[Curve, ...]:
-    """Return the curves of tasks with all examples that stand in several columns by their window, one a protocol.
+    """Return the curves of tasks that stand in several columns by their window or artefact, one a protocol.
 
-    The area of a row is how much better it is in its widest window than in its narrowest, paired on the same examples;
+    The area of a row is how much better it is in the last of them than in the first, paired on the same test examples;
     `ids` are those of the compared examples of each column, None for all.
     """
     by_task: dict[tuple[object, ...], dict[int, Column]] = defaultdict(dict)
     for c in dict.fromkeys(column for _, column in cells):
-        if c.window and c.metrics and not c.shots:
-            key = c.whole, c.metric, c.seeds, c.train_fraction, c.transform, c.budget, c.resample
-            by_task[key].setdefault(c.window, c)
+        axis, at = (AXIS, c.window) if c.window else (BATCH, round(100 * c.batch))
+        if at and c.metrics and not c.shots:
+            key = axis, c.whole, c.metric, c.seeds, c.train_fraction, c.transform, c.budget, c.resample
+            by_task[key].setdefault(at, c)
     out = []
-    for (task, metric, *_), by_window in by_task.items():
-        if len(by_window) < 2:
+    for (axis_of_task, task, metric, *_), by_size in by_task.items():
+        if len(by_size) < 2:
             continue
-        sizes, members = zip(*sorted(by_window.items()), strict=True)
+        sizes, members = zip(*sorted(by_size.items()), strict=True)
         gains = {}
         for row in rows:
             scored = [c for c in members if cells[row, c].compared]
             if scored:
                 gains[row.name] = _gain(row, members, scored, records, ids)
         names = tuple(c.name for c in members)
-        budget = members[0].budget
-        curve = Curve(str(task), str(metric), names, sizes, tuple(gains), tuple(gains.values()), budget, AXIS)
-        out.append(curve)
+        about = str(task), str(metric), names, sizes, tuple(gains), tuple(gains.values()), members[0].budget
+        out.append(Curve(*about, axis=str(axis_of_task)))
     return tuple(out)
 
 
@@ -56,13 +56,13 @@ def _gain(
     records: Mapping[tuple[Row, Column], Record],
     ids: Mapping[Column, StrArray | None],
 ) -> Area:
-    narrow, wide = members[0], members[-1]
-    if missing := [f"{c.window:,}" for c in (narrow, wide) if c not in scored]:
-        return Area(None, None, None, f"no score in a window of {' or '.join(missing)} bp")
-    one, other = ids[wide], ids[narrow]
+    first, last = members[0], members[-1]
+    if missing := [c.name for c in (first, last) if c not in scored]:
+        return Area(None, None, None, f"no score on {' or '.join(missing)}")
+    one, other = ids[last], ids[first]
     alike = np.array_equal(one, other) if one is not None and other is not None else one is other
     if not alike:
-        return Area(None, None, None, "the windows cover different test examples")
-    d = difference_of(records[row, wide], records[row, narrow], wide.metric, one)
-    gain = d if sign_of(wide) >= 0 else d.turned
+        return Area(None, None, None, "the two cover different test examples")
+    d = difference_of(records[row, last], records[row, first], last.metric, one)
+    gain = d if sign_of(last) >= 0 else d.turned
     return Area(gain.value, gain.low, gain.high, gain.reason)

@@ -15,11 +15,12 @@ from .table import REGIMES, Cell, Column, Row, Table
 from .trust import TAINTED, warnings
 
 BEST, COLLAPSED, EVERY, PRELIMINARY, NOTHING = "◆", "†", "★", "?", "–"
-Family = Literal["gain", "twin_gain", "tuning_gain"]
+Family = Literal["gain", "twin_gain", "tuning_gain", "course"]
 SIGNS: Mapping[Family, Mapping[Verdict, str]] = {
     "gain": {"better": "▲", "worse": "▼", "tie": "="},
     "twin_gain": {"better": "△", "worse": "▽", "tie": "≈"},
     "tuning_gain": {"better": "⇧", "worse": "⇩", "tie": "≃"},
+    "course": {"better": "↗", "worse": "↘", "tie": "↔"},
 }
 """What a verdict looks like, by the family of tests that it is corrected in: a sign is of one family alone."""
 WIDE = 8

@@ -54,11 +54,12 @@ def pairs_won(
 
 @compiled
 def average_precision(
-    counts: FloatArray, cluster: IntArray, positive: NDArray[np.bool_], run: IntArray
+    counts: FloatArray, cluster: IntArray, positive: NDArray[np.bool_], run: IntArray, negative: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the sum of hits x precision in each draw, how many hits, and how many examples.
 
-    `run` (n,) numbers the runs of equal scores, in descending order.
+    `run` (n,) numbers the runs of equal scores, in descending order; a negative counts as so many as `negative`
+    (draws,) says.
     """
     total, hits, right, called = np.zeros((4, counts.shape[1]))
     any_hits = False
@@ -71,7 +72,7 @@ def average_precision(
                 hits[d] += weights[d]
         else:
             for d in range(len(weights)):
-                called[d] += weights[d]
+                called[d] += weights[d] * negative[d]
         if any_hits and (i + 1 == len(cluster) or run[i + 1] != run[i]):
             # Without a branch: a draw that has none of these examples adds 0.
             for d in range(len(weights)):
@@ -80,6 +81,30 @@ def average_precision(
                 hits[d] = 0.0
             any_hits = False
     return total, right, called
+
+
+@compiled
+def hits_before(
+    counts: FloatArray, cluster: IntArray, positive: NDArray[np.bool_], run: IntArray, allowed: FloatArray
+) -> FloatArray:
+    """Return how many positives each draw has above the first score at which there are more negatives than `allowed`.
+
+    `run` (n,) numbers the runs of equal scores, in descending order, each of which is above or below as a whole.
+    """
+    kept, hits, false = np.zeros((3, counts.shape[1]))
+    for i in range(len(cluster)):
+        weights = counts[cluster[i]]
+        if positive[i]:
+            for d in range(len(weights)):
+                hits[d] += weights[d]
+        else:
+            for d in range(len(weights)):
+                false[d] += weights[d]
+        if i + 1 == len(cluster) or run[i + 1] != run[i]:
+            for d in range(len(weights)):
+                if false[d] <= allowed[d]:
+                    kept[d] = hits[d]
+    return kept
 
 
 @compiled

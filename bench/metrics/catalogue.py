@@ -91,7 +91,7 @@ def auprc(positive: NDArray[Any], score: FloatArray, cluster: IntArray) -> Kerne
     examples = cluster[order], positive[order], runs(score[order])
 
     def kernel(counts: FloatArray) -> FloatArray:
-        total, hits, n = average_precision(counts, *examples)
+        total, hits, n = average_precision(counts, *examples, np.ones(counts.shape[1]))
         both = (hits > 0) & (n > hits)
         return np.where(both, total / np.where(both, hits, 1.0), np.nan)
 

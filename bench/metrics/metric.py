@@ -171,7 +171,7 @@ class Metric:
         return self.no_value(targets, scores)
 
 
-METRICS: Registry[Metric] = Registry("metric", builtin="baserate.metrics.catalogue")
+METRICS: Registry[Metric] = Registry("metric", builtin="baserate.metrics")
 """Every metric by name."""
 
 

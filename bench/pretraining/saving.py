@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -89,7 +89,7 @@ class Folder:
             self._save(network, optimizer, state)
 
     def _save(self, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
-        beside = self._written(network, state.rows)
+        beside = self._written(network, state)
         value = {"model": network.state_dict(), "optimizer": optimizer.state_dict()}
         progress = {"progress": json.dumps(asdict(state)), "identity": self.config.identity}
         torch.save(value | progress, beside / STATE)
@@ -99,12 +99,12 @@ class Folder:
             path.replace(self.out / path.name)
         beside.rmdir()
 
-    def save_at(self, share: float, network: nn.Module, rows: Sequence[dict[str, Any]]) -> Path:
+    def save_at(self, share: float, network: nn.Module, state: State) -> Path:
         """Return the folder of a checkpoint on the way, written whole or not at all; one that is there stays."""
         folder = at_share(self.out, share)
         if not folder.exists():
             with self._writing():
-                self._written(network, rows).replace(folder)
+                self._written(network, state).replace(folder)
         return folder
 
     @contextmanager
@@ -119,7 +119,8 @@ class Folder:
                 f"{self.out}: the checkpoint cannot be written ({error}); the same command goes on from the last one"
             ) from error
 
-    def _written(self, network: Any, rows: Sequence[dict[str, Any]]) -> Path:
+    def _written(self, network: Any, state: State) -> Path:
+        """Return a folder with the files of a checkpoint; the last row of its log is at the step of its weights."""
         from ..networks.loading import without_progress_bars
 
         beside = self.out / _PARTIAL
@@ -130,6 +131,9 @@ class Folder:
             if (self.tokenizer / name).exists():
                 shutil.copyfile(self.tokenizer / name, beside / name)
         (beside / "pretrain.toml").write_text(self.text)
+        logged = state.rows[-1]["step"] if state.rows else -1
+        reached = {"step": state.step, "bases": state.bases, "flops": state.flops}
+        rows = state.rows if logged == state.step else [*state.rows, reached]
         (beside / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return beside
 

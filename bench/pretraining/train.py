@@ -275,4 +275,4 @@ def _save_reached(
     """Write the checkpoints of the shares that the last step reached."""
     for share in shares:
         if passed[0] < share <= passed[1]:
-            folder.save_at(share, network, state.rows)
+            folder.save_at(share, network, state)

@@ -211,11 +211,13 @@ def _curve(table: Table, curve: Curve) -> dict[str, Any]:
     columns = [next(c for c in table.columns if c.name == name) for name in curve.columns]
     return {
         "metric": metric_name(curve.metric),
+        "axis": f"number of {curve.axis}" if curve.learning else curve.axis,
+        "last": "mean over log n" if curve.learning else "gain of the last over the first",
         "sizes": [f"{n:,}" for n in curve.n_train],
         "rows": [
             (
                 row_title(rows[name]),
-                [_point(table.cell(rows[name], column)) for column in columns],
+                [_point(curve, i, table.cell(rows[name], column), column) for i, column in enumerate(columns)],
                 number(area.value) + (f" [{number(area.low)}, {number(area.high)}]" if area.low is not None else ""),
             )
             for name, area in zip(curve.rows, curve.areas, strict=True)
@@ -223,8 +225,12 @@ def _curve(table: Table, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _point(cell: Cell) -> str:
-    return estimate_text(cell.estimates[0]) if cell.value is not None else STATUS.get(cell.status, "undefined")
+def _point(curve: Curve, at: int, cell: Cell, column: Column) -> str:
+    return (
+        estimate_text(curve.estimate(at, cell, column))
+        if cell.value is not None
+        else STATUS.get(cell.status, "undefined")
+    )
 
 
 def _limits(e: Estimate) -> tuple[float | None, ...]:

@@ -42,7 +42,9 @@ def drawn(table: Table) -> tuple[dict[str, str], list[Plot]]:
         out["plots/ranks.svg"] = _svg(plot_ranks, table)
     for curve in table.curves:
         page = page_of("tasks", curve.columns[-1])
-        plots.append(Plot(curve_file(curve.title), f"{curve.title} by number of training examples", page))
+        plots.append(
+            Plot(curve_file(curve.title), f"{curve.title} by {'number of ' * curve.learning}{curve.axis}", page)
+        )
         out[plots[-1].file] = _svg(plot_curves, replace(table, curves=(curve,)))
     return out, plots
 

@@ -7,7 +7,7 @@ identified by its repr, and they assign whole groups wherever they can, so that 
 from collections.abc import Callable, Mapping
 
 from ..types import SplitRule
-from .altered import changes_from, perturbed, unperturbed, window
+from .altered import changes_from, confounded, perturbed, unperturbed, window
 from .drawn import k_fold, stratified
 from .homology import by_homology, coarser_units, families, with_families
 from .leaks import assert_no_leak
@@ -57,6 +57,7 @@ __all__ = [
     "changes_from",
     "check_split",
     "coarser_units",
+    "confounded",
     "draw_shots",
     "families",
     "few_shot",

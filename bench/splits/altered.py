@@ -1,4 +1,4 @@
-"""Splits whose inputs are altered: all parts cut to a window, or test repeated with errors, shifts and the like."""
+"""Splits whose inputs are altered: cut to a window, repeated in test with errors and shifts, or with an artefact."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ..types import Examples, Intervals, Split, Task, strings
 
 ADAPTER = "AGATCGGAAGAGCACACGTCTGAACTCCAGTCA"
 """The start of the adapter that ends reads longer than their fragment (Illumina TruSeq)."""
+ARTEFACT_BP = 20
+"""How much of it is the artefact of a batch."""
 
 Rng = np.random.Generator
 Change = Callable[[str, float, Rng], str]
@@ -53,6 +55,32 @@ class window:
             at = Intervals(at.chrom, start, np.where(exact, start + lengths, at.end), at.strand)
         inputs = replace(examples.inputs, sequences=strings(cut))
         return replace(examples, inputs=inputs, intervals=at, soft_masked=None)
+
+
+@dataclass(frozen=True)
+class confounded:
+    """Puts an artefact of a batch into train and valid, which goes with the label; test is without it.
+
+    The artefact, 20 bp of a sequencing adapter at the end, is in a share `share` of the examples of all classes but the
+    first, and in the rest, 1 - `share`, of the first: at .5 it says nothing, at 1 it tells the first class from the
+    others. Which examples have it depends on their ids alone: those of the other classes that have it at .7 have it at
+    .9.
+    """
+
+    share: float
+
+    def __call__(self, split: Split) -> Split:
+        """Return the split whose train and valid have the artefact."""
+        train, valid = map(self._with_artefact, (split.train, split.valid))
+        return Split(train, valid, split.test, dropped=split.dropped, left_out=split.left_out)
+
+    def _with_artefact(self, examples: Examples) -> Examples:
+        sequences = list(examples.inputs.sequences)
+        for i, (name, target) in enumerate(zip(examples.ids, examples.targets.tolist(), strict=True)):
+            drawn = np.random.default_rng(int(digest("batch", str(name)), 16)).random()
+            if drawn < (self.share if target else 1 - self.share):
+                sequences[i] = _with_adapter(sequences[i], ARTEFACT_BP)
+        return replace(examples, inputs=replace(examples.inputs, sequences=strings(sequences)), soft_masked=None)
 
 
 @dataclass(frozen=True)
@@ -170,8 +198,8 @@ def _shifted(sequence: str, bp: float, rng: Rng) -> str:
     return filling + sequence[: len(sequence) - n] if rng.random() < 0.5 else sequence[n:] + filling
 
 
-def _with_adapter(sequence: str, bp: float, rng: Rng) -> str:
-    n = min(int(bp), len(sequence), len(ADAPTER))
+def _with_adapter(sequence: str, bp: int) -> str:
+    n = min(bp, len(sequence), len(ADAPTER))
     return sequence[: len(sequence) - n] + ADAPTER[:n]
 
 
@@ -179,15 +207,16 @@ CHANGES: Mapping[str, tuple[Change, str]] = {
     "substitutions": (lambda s, rate, rng: _errors(s, rng, substituted=rate), "share"),
     "insertions": (lambda s, rate, rng: _errors(s, rng, inserted=rate), "share"),
     "deletions": (lambda s, rate, rng: _errors(s, rng, deleted=rate), "share"),
-    # .24 % substitutions a base, and indels so rare that they are left out: Pfeiffer et al. 2018, Sci Rep 8:10950.
-    "short_reads": (lambda s, _, rng: _errors(s, rng, substituted=0.0024), ""),
+    # .21 % substitutions a base in first reads, and indels of a few in a million, which are left out: Schirmer et al.
+    # 2016, BMC Bioinformatics 17:125.
+    "short_reads": (lambda s, _, rng: _errors(s, rng, substituted=0.0021), ""),
     # 6 % errors in all: Delahaye & Nicolas 2021, PLoS One 16:e0257521. Equal thirds are a simplification of ours.
     "long_reads": (lambda s, _, rng: _errors(s, rng, substituted=0.02, inserted=0.02, deleted=0.02), ""),
     "n_run": (_n_run, "bp"),
     "lower_case": (lambda s, _, rng: s.lower(), ""),
     "other_strand": (lambda s, _, rng: reverse_complement(s), ""),
     "shift": (_shifted, "bp"),
-    "adapter": (_with_adapter, "bp"),
+    "adapter": (lambda s, bp, _: _with_adapter(s, int(bp)), "bp"),
 }
 """What may be done to an input, and the unit of its value: a share of bases, bp, or '' for none."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from ..files import write_whole
 from ..leaderboard import build_leaderboard
 from ..leaderboard.table import Table
 from ..leaderboard.wording import floor_rule
 from ..records import Record, read_records
+from .badge import board_badge
+from .folder import check_place, write_folder
 from .methods import bibtex, methods_of, models_shown
 from .names import VERDICTS, metric_name, page_of, short_name
 from .overview import is_bounded, overview_of
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-MARK = "baserate-site.txt"
+MARK, _WHAT = "baserate-site.txt", "site"
 """The file that says that a folder is a site of ours, which may be replaced."""
 _COPIED = ("site.css", "choices.js", "table.js", "compare.js")
 _TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots", "methods")
@@ -50,13 +49,19 @@ def publish(results: str | Path, out: str | Path, *, baseline: str = "", title: 
     Gains are over the `baseline` named, or else each task's best. Raises DataError where there are no records, one is
     corrupt, or `out` has files of another kind or cannot be written; what was there before then stays as it was.
     """
-    check_place(Path(out))
+    check_place(Path(out), MARK, _WHAT)
+    records = records_in(results)
+    return write_site(build_leaderboard(records, baseline=baseline), records, Path(out), title=title)
+
+
+def records_in(results: str | Path) -> list[Record]:
+    """Return the records under `results`. Raises DataError where there are none, or trial runs alone."""
     records = read_records(results)
     if not records:
         raise DataError(f"{results}: no <task>/<run>/record.json there; `baserate run --results {results}` makes them")
     if all(r.spec.limit for r in records):
         raise DataError(f"{results}: only trial runs, made with --limit; run again without it")
-    return write_site(build_leaderboard(records, baseline=baseline), records, Path(out), title=title)
+    return records
 
 
 def write_site(table: Table, records: list[Record], out: Path, *, title: str = "") -> Site:
@@ -64,22 +69,10 @@ def write_site(table: Table, records: list[Record], out: Path, *, title: str = "
 
     Raises DataError where `out` has files that are not of a site, or cannot be written.
     """
-    check_place(out)
+    check_place(out, MARK, _WHAT)
     content = pages_of(table, {r.hash: r for r in records}, title or "baserate")
-    try:
-        _write(content, out)
-    except OSError as error:
-        raise DataError(f"cannot write the site in {out}: {error.strerror}; choose another folder") from error
-    size = sum(len(text.encode("utf-8", "backslashreplace")) for text in content.values())
+    size = write_folder(content, out, _WHAT)
     return Site(out, sum(name.endswith(".html") for name in content), size)
-
-
-def check_place(out: Path) -> None:
-    """Raise DataError where `out` is a file, or a folder with files that are not of a site."""
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: a file; expected a folder for the site, new or of an earlier one")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise DataError(f"{out}: has files that are not of a site (no {MARK}); choose a new folder")
 
 
 def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[str, str]:
@@ -118,6 +111,7 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     out["plots.html"] = render("plots", "", plots=plots, costs=costs)
     for model in dict.fromkeys(row.model for row in table.rows):
         out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
+    out["badge.svg"] = board_badge(table)
     bib = bibtex(records.values())
     out |= {"citations.bib": bib} if bib else {}
     paragraphs = methods_of(table, list(records.values()))
@@ -167,26 +161,3 @@ def _breaks(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return escape(name).replace("_", Markup("_<wbr>")).replace(".", Markup(".<wbr>"))
-
-
-def _write(content: Mapping[str, str], out: Path) -> None:
-    """Write the files beside `out` and swap the folders, so that a reader never meets half of a site."""
-    out = out.resolve()
-    earlier = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.old")
-
-    def fill(beside: Path) -> None:
-        for name, text in content.items():
-            file = beside / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        if out.is_dir() and any(out.iterdir()):
-            out.rename(earlier)
-
-    try:
-        write_whole(out, fill)
-    except BaseException:
-        if earlier.exists() and not out.exists():
-            earlier.rename(out)
-        raise
-    finally:
-        shutil.rmtree(earlier, ignore_errors=True)

@@ -12,8 +12,11 @@ from ..errors import DataError
 from ..leaderboard import build_leaderboard
 from ..leaderboard.table import Table
 from ..leaderboard.wording import floor_rule
+from ..progress import activity
 from ..records import Record, read_records
 from .badge import board_badge
+from .examples import examples_file, examples_script, examples_view
+from .figures import figures_of
 from .folder import check_place, write_folder
 from .methods import bibtex, methods_of, models_shown
 from .names import VERDICTS, metric_name, page_of, short_name
@@ -21,6 +24,7 @@ from .overview import is_bounded, overview_of
 from .pages import model_view, task_view
 from .pairs import pair_files, pairs_of
 from .plots import Plot, cost_file, cost_view, drawn
+from .predicted import predicted_of
 from .scores import files_of, in_page, inline
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ MARK, _WHAT = "baserate-site.txt", "site"
 """The file that says that a folder is a site of ours, which may be replaced."""
 _COPIED = ("site.css", "choices.js", "table.js", "compare.js")
 _TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots", "methods")
+_DRAWN = ("style.svg.j2", "cost.svg.j2", "predicted.svg.j2")
 _PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"), ("Methods", "methods.html"))
 
 
@@ -100,14 +105,31 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
         rule=_rule(table),
         data=inline(in_page(table, records)),
     )
-    out["compare.html"] = render("compare", "", data=inline(_compared(table)))
+    with_examples: dict[str, str] = {}
+    advance = activity("drawing what rows predicted", len(table.columns))
     for column in table.columns:
+        found = predicted_of(table, column, records)
+        figures = figures_of(found, column)
+        for file, drawing in figures:
+            out[file] = environment.get_template("predicted.svg.j2").render(drawing)
+        if len(found) > 1:
+            with_examples[column.name] = examples_file(column)
+            out[f"data/{with_examples[column.name]}.js"] = examples_script(found, column)
         view = cost_view(table, column)
         if view is not None:
             costs.append(Plot(cost_file(column), str(view["title"]), page_of("tasks", column.name)))
             out[costs[-1].file] = environment.get_template("cost.svg.j2").render(view)
         cost = "" if view is None else costs[-1].file
-        out[page_of("tasks", column.name)] = render("task", "../", cost=cost, **task_view(table, column, records))
+        out[page_of("tasks", column.name)] = render(
+            "task",
+            "../",
+            cost=cost,
+            figures=[file for file, _ in figures],
+            examples=examples_view(found, column),
+            **task_view(table, column, records),
+        )
+        advance(1)
+    out["compare.html"] = render("compare", "", data=inline(_compared(table, with_examples)))
     out["plots.html"] = render("plots", "", plots=plots, costs=costs)
     for model in dict.fromkeys(row.model for row in table.rows):
         out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
@@ -120,7 +142,7 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     return out
 
 
-def _compared(table: Table) -> dict[str, Any]:
+def _compared(table: Table, examples: Mapping[str, str]) -> dict[str, Any]:
     """Return the names that the page of two rows needs; it opens with the first model and the best of all rows."""
     columns = [
         {
@@ -128,6 +150,7 @@ def _compared(table: Table) -> dict[str, Any]:
             "page": page_of("tasks", c.name),
             "metric": metric_name(c.metric) if c.metrics else "",
             "bounded": is_bounded(c),
+            "examples": examples.get(c.name, ""),
         }
         for c in table.columns
     ]
@@ -147,7 +170,7 @@ def _environment() -> Environment:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     package = files(__package__)
-    names = [*(f"{name}.html.j2" for name in _TEMPLATES), "cost.svg.j2"]
+    names = [*(f"{name}.html.j2" for name in _TEMPLATES), *_DRAWN]
     texts = {name: package.joinpath(name).read_text(encoding="utf-8") for name in names}
     environment = Environment(
         loader=DictLoader(texts), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined

@@ -1,0 +1,173 @@
+"""The figures of predictions on a task's page: curves of classes, or predicted against measured values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..files import writable
+from ..leaderboard.table import Column
+from ..leaderboard.wording import number
+from .names import page_of, row_title, short_name
+from .predicted import Points, Predicted, calibration, few_of, precision_recall, roc, share_of_positives
+
+SIDE, _GAP, _LEFT, _TOP, _ROOM = 190, 58, 46, 46, 44
+"""In pixels: a panel, what is between two, and what is left of it, above and below for its labels."""
+_PER_LINE = 3
+_POINTS = 300
+"""The most examples in a panel of them; of more, as many are drawn, evenly spaced over the test examples."""
+
+View = dict[str, Any]
+
+
+def figures_of(found: Sequence[Predicted], column: Column) -> list[tuple[str, View]]:
+    """Return the file and the values of each figure of a task: of the rows to look at first, then of all others.
+
+    There is none for targets that are neither one class nor one number for each example.
+    """
+    if not found:
+        return []
+    few = few_of(found, column)
+    rest = [p for p in found if p not in few]
+    if found[0].classes:
+        floor = next((p for p in found if p.row.name == column.best_baseline), None)
+        beside = [] if floor is None else [floor]
+        parts = [[_curves(few, "")], [_curves([p, *beside], _title(p)) for p in rest]]
+    elif _is_measured(found[0]):
+        parts = [_in_lines([_scatter(p) for p in rows]) for rows in (few, rest)]
+    else:
+        return []
+    names = ("predicted", "predicted by others")
+    return [
+        (
+            page_of("plots", f"{column.name} {name}").replace(".html", ".svg"),
+            _view(lines, f"{short_name(column)}: {name}"),
+        )
+        for name, lines in zip(names, parts, strict=True)
+        if lines
+    ]
+
+
+def _is_measured(p: Predicted) -> bool:
+    targets = p.predictions.targets
+    return targets.ndim == 1 and len(np.unique(targets)) > 2 and p.predictions.scores.shape[2] == 1
+
+
+def _title(p: Predicted) -> str:
+    return _plain(row_title(p.row))
+
+
+def _curves(rows: Sequence[Predicted], title: str) -> View:
+    """Return a line of panels with the curves of rows; the legend names them, or the title of the line the first."""
+    panels = [
+        _panel("ROC", "false positive rate", "true positive rate", [(p, roc(p)) for p in rows], diagonal=True),
+        _panel(
+            "Precision and recall", "recall", "precision", [(p, precision_recall(p)) for p in rows],
+            level=share_of_positives(rows[0]),
+        ),
+    ]  # fmt: skip
+    sure = [(p, calibration(p)) for p in rows if p.is_probability]
+    if sure:
+        panels.append(
+            _panel("Calibration", "predicted probability", "share that is true", sure, diagonal=True, dots=True)
+        )
+    legend = [] if title else [{"kind": p.row.kind, "name": _title(p)} for p in rows]
+    return {"title": title, "panels": panels, "legend": legend}
+
+
+def _panel(
+    title: str,
+    across: str,
+    up: str,
+    lines: Sequence[tuple[Predicted, Points]],
+    *,
+    diagonal: bool = False,
+    level: float | None = None,
+    dots: bool = False,
+) -> View:
+    return {
+        "title": title,
+        "across": across,
+        "up": up,
+        "ends": ("0", "1", "0", "1"),
+        "diagonal": diagonal,
+        "level": None if level is None else _y(level),
+        "lines": [{"kind": p.row.kind, "name": _title(p), "points": _joined(points)} for p, points in reversed(lines)],
+        "dots": [{"kind": p.row.kind, "at": _dotted(points)} for p, points in reversed(lines) if dots],
+        "alone": False,
+    }
+
+
+def _scatter(p: Predicted) -> View:
+    """Return a panel of a row's predictions, the mean over seeds, against what was measured."""
+    x, y = p.predictions.targets.astype(float), p.scores
+    good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    at = good[np.linspace(0, len(good) - 1, min(_POINTS, len(good))).astype(int)] if len(good) else good
+    low, high = ([float(v[good].min()), float(v[good].max())] if len(good) else [0.0, 1.0] for v in (x, y))
+    points = np.stack([_share(x[at], *_apart(low)), _share(y[at], *_apart(high))], axis=1)
+    return {
+        "title": _title(p),
+        "across": "measured",
+        "up": "predicted" if p.record.scaled else "score",
+        "ends": (number(low[0]), number(low[1]), number(high[0]), number(high[1])),
+        "diagonal": False,
+        "level": None,
+        "lines": [],
+        "dots": [{"kind": p.row.kind, "at": _dotted(points)}],
+        "alone": True,
+    }
+
+
+def _apart(ends: Sequence[float]) -> tuple[float, float]:
+    return (ends[0], ends[1]) if ends[1] > ends[0] else (ends[0] - 0.5, ends[0] + 0.5)
+
+
+def _share(values: Any, low: float, high: float) -> Any:
+    return (values - low) / (high - low)
+
+
+def _in_lines(panels: Sequence[View]) -> list[View]:
+    return [{"title": "", "panels": panels[i : i + _PER_LINE], "legend": []} for i in range(0, len(panels), _PER_LINE)]
+
+
+def _view(lines: Sequence[View], title: str) -> View:
+    """Return the values of a figure: its lines with where each panel stands."""
+    top = 0.0
+    out = []
+    for line in lines:
+        head = 24 if line["title"] or line["legend"] else 0
+        places = [_LEFT + i * (SIDE + _GAP) for i in range(len(line["panels"]))]
+        panels = [{**panel, "x": x, "y": top + head + _TOP} for x, panel in zip(places, line["panels"], strict=True)]
+        out.append({**line, "y": top + 18, "panels": panels})
+        top += head + _TOP + SIDE + _ROOM
+    return {
+        "lines": out,
+        "title": _plain(title),
+        "width": _LEFT + _PER_LINE * (SIDE + _GAP),
+        "height": top,
+        "side": SIDE,
+    }
+
+
+def _joined(points: Points) -> str:
+    return " ".join(f"{x},{y}" for x, y in _pairs(points))
+
+
+def _dotted(points: Points) -> str:
+    """Return the points as a path of lines of no length, which round ends make dots."""
+    return "".join(f"M{x} {y}h0" for x, y in _pairs(points))
+
+
+def _pairs(points: Points) -> list[tuple[float, float]]:
+    return [(round(SIDE * float(x), 1), _y(float(y))) for x, y in points]
+
+
+def _y(share: float) -> float:
+    return round(SIDE * (1 - share), 1)
+
+
+def _plain(text: str) -> str:
+    """Return the text without the signs that XML cannot have."""
+    return "".join(sign if sign.isprintable() else "?" for sign in writable(text))

@@ -1,0 +1,155 @@
+"""What rows predicted for the test examples of a task: read once, one number for each example, and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..leaderboard.table import Cell, Column, Row, Table
+from ..leaderboard.wording import sign_of
+from ..records import Record
+from ..results import Predictions
+from ..types import FloatArray
+
+MOST = 3000
+"""The most records whose predictions a site reads: of very many, those of the best rows of each task."""
+_FEW = 3
+_GRID = np.linspace(0, 1, 51) ** 1.5
+"""Where curves are drawn: closer together at the left, where they bend."""
+_RECALL = _GRID[1:]
+"""Precision is not defined where nothing is found."""
+_BINS = 10
+
+Points = NDArray[np.float64]
+"""(n, 2): across and up, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The predictions of one row of a task; `at` is the row's number in the table."""
+
+    at: int
+    row: Row
+    cell: Cell
+    record: Record
+    predictions: Predictions
+
+    @property
+    def scores(self) -> FloatArray:
+        """One number for each example (n,), the mean over seeds: the last class, the true one of several, the score."""
+        p = self.predictions
+        mean: FloatArray = p.scores.mean(axis=0)
+        if mean.shape[1] > 2 and p.targets.ndim == 1 and p.targets.dtype.kind == "i":
+            return np.asarray(mean[np.arange(len(mean)), p.targets])
+        return np.asarray(mean[:, -1])
+
+    @property
+    def classes(self) -> int:
+        """The number of classes, 0 where targets are numbers or several at once."""
+        p = self.predictions
+        if p.targets.ndim != 1 or p.targets.dtype.kind != "i":
+            return 0
+        return max(2, int(p.scores.shape[2]))
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether scores are probabilities of classes."""
+        return self.classes > 0 and self.predictions.scores.shape[2] > 1 and bool(self.record.scaled)
+
+
+def rows_at_once(table: Table) -> int:
+    """Return how many rows of each task are read, so that all together are not more than `MOST`."""
+    return max(_FEW, MOST // max(1, len(table.columns)))
+
+
+def predicted_of(table: Table, column: Column, records: Mapping[str, Record]) -> list[Predicted]:
+    """Return the predictions of the rows that are compared on a task, the best first, over the same test examples.
+
+    Rows over other examples are left out, and of very many rows the best are read. Raises DataError where predictions
+    are missing or altered.
+    """
+    sign = sign_of(column) or 1
+    cells = [(i, row, table.cell(row, column)) for i, row in enumerate(table.rows)]
+    known = [(i, row, cell) for i, row, cell in cells if cell.compared and cell.hash in records]
+    known.sort(key=lambda found: -sign * (found[2].value or 0.0))
+    found: list[Predicted] = []
+    for i, row, cell in known[: rows_at_once(table)]:
+        record = records[cell.hash]
+        predictions = record.predictions
+        if not found or np.array_equal(found[0].predictions.ids, predictions.ids):
+            found.append(Predicted(i, row, cell, record, predictions))
+    return found
+
+
+def few_of(found: Sequence[Predicted], column: Column) -> list[Predicted]:
+    """Return the rows to look at first: the best model, its twin and the best baseline, or else the best rows."""
+    model = next((p for p in found if p.row.kind == "model"), None)
+    over = model.cell.twin_gain.over if model and model.cell.twin_gain else ""
+    wanted = [model, *(p for p in found if p.row.name in (over, column.best_baseline))]
+    few = [p for p in wanted if p is not None]
+    return (few + [p for p in found if p not in few])[: max(_FEW, len(few))] if len(few) < 2 else few
+
+
+def roc(p: Predicted) -> Points:
+    """Return the true positive rate by the false positive rate, the mean over seeds, so that its area is the AUROC.
+
+    Of several classes each stands against the rest, and all are pooled.
+    """
+    return np.stack([_GRID, np.mean([_roc(t, s) for t, s in _binary(p)], axis=0)], axis=1)
+
+
+def precision_recall(p: Predicted) -> Points:
+    """Return precision by recall, the mean over seeds; of several classes each stands against the rest."""
+    return np.stack([_RECALL, np.mean([_precision(t, s) for t, s in _binary(p)], axis=0)], axis=1)
+
+
+def calibration(p: Predicted) -> Points:
+    """Return how often what is predicted with a probability is true, in bins of as many predictions each."""
+    pairs = _binary(p)
+    truth, scores = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    order = np.argsort(scores, kind="stable")
+    bins = np.array_split(order, min(_BINS, len(order)))
+    return np.array([[scores[b].mean(), truth[b].mean()] for b in bins])
+
+
+def share_of_positives(p: Predicted) -> float:
+    """Return the precision of a guess: the share of positives."""
+    return float(np.mean(_binary(p)[0][0]))
+
+
+def _binary(p: Predicted) -> list[tuple[NDArray[np.bool_], FloatArray]]:
+    """Return for each seed what is true and its score, one example after another and one class after another."""
+    targets = p.predictions.targets
+    out = []
+    for scores in p.predictions.scores:
+        good = np.isfinite(scores).all(axis=1)
+        if p.classes > 2:
+            true = targets[good, None] == np.arange(scores.shape[1])
+            out.append((true.ravel(), scores[good].ravel()))
+        else:
+            out.append((targets[good] == 1, scores[good, -1]))
+    return out
+
+
+def _counts(truth: NDArray[np.bool_], scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the true and the false positives at each threshold, from none to all; equal scores go together."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
+    true = np.cumsum(truth[order])[ends]
+    return np.append(0.0, true), np.append(0.0, ends + 1 - true)
+
+
+def _roc(truth: NDArray[np.bool_], scores: FloatArray) -> FloatArray:
+    true, false = _counts(truth, scores)
+    across, up = false / max(1.0, false[-1]), true / max(1.0, true[-1])
+    return np.asarray(np.interp(_GRID, across, up))
+
+
+def _precision(truth: NDArray[np.bool_], scores: FloatArray) -> FloatArray:
+    true, false = _counts(truth, scores)
+    recall = true[1:] / max(1.0, true[-1])
+    at = np.minimum(np.searchsorted(recall, _RECALL - 1e-12), len(recall) - 1)
+    return np.asarray((true[1:] / (true[1:] + false[1:]))[at])

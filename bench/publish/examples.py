@@ -32,7 +32,8 @@ def examples_script(found: Sequence[Predicted], column: Column) -> str:
     at = np.linspace(0, len(p.ids) - 1, min(AT_MOST, len(p.ids))).astype(int)
     value = {
         "n": len(p.ids),
-        "what": what_of(found[0]),
+        "what": {row.at: what_of(row) for row in found},
+        "classes": [str(name) for name in found[0].record.task.get("classes") or ()] if found[0].classes else [],
         "ids": [_short(str(p.ids[i])) for i in at],
         "targets": [target_of(found[0], int(i)) for i in at],
         "rows": {row.at: _steps(row.scores, at) for row in found},

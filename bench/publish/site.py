@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MARK, _WHAT = "baserate-site.txt", "site"
 """The file that says that a folder is a site of ours, which may be replaced."""
-_COPIED = ("site.css", "choices.js", "table.js", "compare.js")
+_COPIED = ("site.css", "choices.js", "table.js", "examples.js", "compare.js")
 _TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots", "methods")
 _DRAWN = ("style.svg.j2", "cost.svg.j2", "predicted.svg.j2")
 _PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"), ("Methods", "methods.html"))

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from baserate.leaderboard.standings import build_leaderboard
 from baserate.leaderboard.table import Table
-from baserate.publish import predicted, publish
+from baserate.publish import predicted, publish, write_site
 from baserate.publish.examples import AT_MOST, examples_script, examples_view
 from baserate.publish.figures import figures_of
 from baserate.publish.predicted import Predicted, calibration, few_of, precision_recall, predicted_of, roc
@@ -163,3 +163,22 @@ def test_a_hostile_name_is_text_in_figures(tmp_path: Path) -> None:
     site = publish(tmp_path / "results", tmp_path / "site").folder
     drawn = list((site / "plots").glob("*predicted*.svg"))
     assert drawn and all(HOSTILE in "".join(ElementTree.fromstring(f.read_text()).itertext()) for f in drawn)
+
+
+def test_scores_are_drawn_against_size_and_context_where_models_state_them(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    put(results, "kmer", 0.6, baseline=True, noise=1)
+    sizes = {"model_0": 10**6, "model_1": 5 * 10**7, "model_2": 2 * 10**9}
+    for i, (name, skill) in enumerate(zip(sizes, (1.0, 2.0, 1.5), strict=True)):
+        put(results, name, skill, mode="linear_probe", noise=2 + i)
+    stated = {name: {"parameters": size, "context": 512} for name, size in sizes.items()}
+    records = [replace(r, model={**r.model, **stated.get(r.spec.model, {})}) for r in read_records(results)]
+    site = write_site(build_leaderboard(records), records, tmp_path / "site").folder
+    (plot,) = (site / "plots").glob("*parameters*.svg")
+    root = ElementTree.fromstring(plot.read_text())
+    texts = [e.text for e in root.iter() if e.text]
+    assert {"1 M", "10 M", "100 M", "1 B"} <= set(texts)
+    assert sum("with parameters" in text for text in texts) == 3, "a baseline has no parameters and is the dashed line"
+    assert [e.text for e in root.iter() if e.get("class") == "name"] == ["model_1 · probe", "model_0 · probe"]
+    assert "Parameters against score" in (site / "plots.html").read_text()
+    assert not list((site / "plots").glob("*context*.svg")), "one context alone shows nothing"

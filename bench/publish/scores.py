@@ -40,7 +40,7 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
             "regime": row.regime,
             "page": page_of("models", row.model),
             "mean": short(standings[row.name].mean) if row.name in standings else None,
-            **_about(row, table, records),
+            **about(row, table, records),
         }
         for row in table.rows
     ]
@@ -99,12 +99,12 @@ def _parts(table: Table) -> dict[str, list[Column]]:
     return families_of(table.columns)
 
 
-def _about(row: Row, table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
+def about(row: Row, table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
     """Return what the records of a row say about its model."""
     hashes = (table.cell(row, column).hash for column in table.columns)
     card = next((records[h].model for h in hashes if h in records), {})
-    about = {name: card.get(name) or None for name in ("parameters", "context", "tokenizer")}
-    return about | {"size": size_class(card.get("parameters"))}
+    known = {name: card.get(name) or None for name in ("parameters", "context", "tokenizer")}
+    return known | {"size": size_class(card.get("parameters"))}
 
 
 def size_class(parameters: int | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,9 +23,9 @@ from .names import VERDICTS, metric_name, page_of, short_name
 from .overview import is_bounded, overview_of
 from .pages import model_view, task_view
 from .pairs import pair_files, pairs_of
-from .plots import Plot, cost_file, cost_view, drawn
+from .plots import AXES, COST, Plot, drawn, plot_file, score_view
 from .predicted import predicted_of
-from .scores import files_of, in_page, inline
+from .scores import about, files_of, in_page, inline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,7 +35,7 @@ MARK, _WHAT = "baserate-site.txt", "site"
 """The file that says that a folder is a site of ours, which may be replaced."""
 _COPIED = ("site.css", "choices.js", "table.js", "examples.js", "compare.js")
 _TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots", "methods")
-_DRAWN = ("style.svg.j2", "cost.svg.j2", "predicted.svg.j2")
+_DRAWN = ("style.svg.j2", "score.svg.j2", "predicted.svg.j2")
 _PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"), ("Methods", "methods.html"))
 
 
@@ -88,7 +88,6 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     package = files(__package__)
     out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)
     files_drawn, plots = drawn(table)
-    costs: list[Plot] = []
     out |= files_drawn | pair_files(pairs_of(table, records), len(table.rows))
 
     def render(template: str, up: str, **values: Any) -> str:
@@ -105,32 +104,11 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
         rule=_rule(table),
         data=inline(in_page(table, records)),
     )
-    with_examples: dict[str, str] = {}
-    advance = activity("drawing what rows predicted", len(table.columns))
-    for column in table.columns:
-        found = predicted_of(table, column, records)
-        figures = figures_of(found, column)
-        for file, drawing in figures:
-            out[file] = environment.get_template("predicted.svg.j2").render(drawing)
-        if len(found) > 1:
-            with_examples[column.name] = examples_file(column)
-            out[f"data/{with_examples[column.name]}.js"] = examples_script(found, column)
-        view = cost_view(table, column)
-        if view is not None:
-            costs.append(Plot(cost_file(column), str(view["title"]), page_of("tasks", column.name)))
-            out[costs[-1].file] = environment.get_template("cost.svg.j2").render(view)
-        cost = "" if view is None else costs[-1].file
-        out[page_of("tasks", column.name)] = render(
-            "task",
-            "../",
-            cost=cost,
-            figures=[file for file, _ in figures],
-            examples=examples_view(found, column),
-            **task_view(table, column, records),
-        )
-        advance(1)
+    of_tasks, by_axis, with_examples = _tasks(table, records, environment, render)
+    out |= of_tasks
     out["compare.html"] = render("compare", "", data=inline(_compared(table, with_examples)))
-    out["plots.html"] = render("plots", "", plots=plots, costs=costs)
+    axes = [(axis, by_axis[axis.name]) for axis in AXES if by_axis[axis.name]]
+    out["plots.html"] = render("plots", "", plots=plots, axes=axes)
     for model in dict.fromkeys(row.model for row in table.rows):
         out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
     out["badge.svg"] = board_badge(table)
@@ -140,6 +118,41 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     out["methods.html"] = render("methods", "", paragraphs=paragraphs, models=models_shown(table, records), bib=bib)
     out[MARK] = "A site made by `baserate publish`, which replaces this folder as a whole.\n"
     return out
+
+
+def _tasks(
+    table: Table, records: Mapping[str, Record], environment: Environment, render: Callable[..., str]
+) -> tuple[dict[str, str], dict[str, list[Plot]], dict[str, str]]:
+    """Return the files of all tasks, their plots by axis, and the scripts with examples by column."""
+    out: dict[str, str] = {}
+    plots: dict[str, list[Plot]] = {axis.name: [] for axis in AXES}
+    with_examples: dict[str, str] = {}
+    facts = {row.name: about(row, table, records) for row in table.rows}
+    advance = activity("drawing what rows predicted", len(table.columns))
+    for column in table.columns:
+        found, page = predicted_of(table, column, records), page_of("tasks", column.name)
+        figures = figures_of(found, column)
+        out |= {file: environment.get_template("predicted.svg.j2").render(drawing) for file, drawing in figures}
+        if len(found) > 1:
+            with_examples[column.name] = examples_file(column)
+            out[f"data/{with_examples[column.name]}.js"] = examples_script(found, column)
+        against = []
+        for axis in AXES:
+            values = None if axis is COST else {name: known[axis.name] for name, known in facts.items()}
+            if view := score_view(table, column, axis, values):
+                plots[axis.name].append(Plot(plot_file(column, axis), str(view["title"]), page))
+                against.append((axis, plots[axis.name][-1]))
+                out[against[-1][1].file] = environment.get_template("score.svg.j2").render(view)
+        out[page] = render(
+            "task",
+            "../",
+            against=against,
+            figures=[file for file, _ in figures],
+            examples=examples_view(found, column),
+            **task_view(table, column, records),
+        )
+        advance(1)
+    return out, plots, with_examples
 
 
 def _compared(table: Table, examples: Mapping[str, str]) -> dict[str, Any]:

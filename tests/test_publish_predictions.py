@@ -180,5 +180,5 @@ def test_scores_are_drawn_against_size_and_context_where_models_state_them(tmp_p
     assert {"1 M", "10 M", "100 M", "1 B"} <= set(texts)
     assert sum("with parameters" in text for text in texts) == 3, "a baseline has no parameters and is the dashed line"
     assert [e.text for e in root.iter() if e.get("class") == "name"] == ["model_1 · probe", "model_0 · probe"]
-    assert "Parameters against score" in (site / "plots.html").read_text()
+    assert "Score against parameters" in (site / "plots.html").read_text()
     assert not list((site / "plots").glob("*context*.svg")), "one context alone shows nothing"

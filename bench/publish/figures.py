@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from .predicted import Points, Predicted, calibration, few_of, precision_recall,
 SIDE, _GAP, _LEFT, _TOP, _ROOM = 190, 58, 46, 46, 44
 """In pixels: a panel, what is between two, and what is left of it, above and below for its labels."""
 _PER_LINE = 3
+_LETTER, _MARK = 6.4, 34
+"""About the width of a letter of the legend, and of a mark with the room around it."""
 _POINTS = 300
 """The most examples in a panel of them; of more, as many are drawn, evenly spaced over the test examples."""
 
@@ -73,7 +76,9 @@ def _curves(rows: Sequence[Predicted], title: str) -> View:
         panels.append(
             _panel("Calibration", "predicted probability", "share that is true", sure, diagonal=True, dots=True)
         )
-    legend = [] if title else [{"kind": p.row.kind, "name": _title(p)} for p in rows]
+    names = [] if title else [_title(p) for p in rows]
+    starts = itertools.accumulate((_MARK + _LETTER * len(name) for name in names), initial=10.0)
+    legend = [{"kind": p.row.kind, "name": n, "x": round(x)} for p, n, x in zip(rows, names, starts, strict=False)]
     return {"title": title, "panels": panels, "legend": legend}
 
 

@@ -51,17 +51,16 @@ class Axis:
     front: bool = True
 
 
-def _counts(unit: str) -> dict[float, str]:
-    """Return marks at 1, 2 and 5 times each power of ten, as text with thousands cut to a letter."""
-    letters = {10**9: " B" if not unit else " G", 10**6: " M", 10**3: " k", 1: " "}
+def _counts(units: Mapping[int, str]) -> dict[float, str]:
+    """Return marks at 1, 2 and 5 times each power of ten, as text in these units, the largest first."""
     values = [step * 10.0**power for power in range(13) for step in (1, 2, 5)]
-    size = {v: next(k for k in letters if v >= k) for v in values}
-    return {v: f"{v / size[v]:g}{letters[size[v]]}{unit}".rstrip() for v in values}
+    size = {v: next(k for k in units if v >= k) for v in values}
+    return {v: f"{v / size[v]:g} {units[size[v]]}".rstrip() for v in values}
 
 
 COST = Axis(
     "cost",
-    "Cost against score",
+    "Score against cost",
     "seconds",
     "time of the run",
     "seconds of the whole run, on the machine that ran it; rows on the line are better than every cheaper one",
@@ -69,19 +68,19 @@ COST = Axis(
 )
 PARAMETERS = Axis(
     "parameters",
-    "Parameters against score",
+    "Score against parameters",
     "parameters",
     "parameters",
     "models that state their parameters; rows on the line are better than every smaller one",
-    _counts(""),
+    _counts({10**9: "B", 10**6: "M", 10**3: "k", 1: ""}),
 )
 CONTEXT = Axis(
     "context",
-    "Context against score",
+    "Score against context",
     "context",
     "context of the model",
     "models that state the longest sequence they take at once; models differ in more than that",
-    _counts("bp"),
+    _counts({10**6: "Mb", 10**3: "kb", 1: "bp"}),
     front=False,
 )
 AXES = (COST, PARAMETERS, CONTEXT)
@@ -96,17 +95,31 @@ class Plot:
     page: str = ""
 
 
-def drawn(table: Table) -> tuple[dict[str, str], list[Plot]]:
-    """Return the plots over tasks as SVG text by file, and what each shows; none where there is too little to draw."""
-    out, plots = {}, []
+def drawn(table: Table, *, pdf: bool) -> tuple[dict[str, bytes], list[Plot]]:
+    """Return the plots over tasks by file, SVG and on demand PDF, and what each shows.
+
+    There is none where there is too little to draw.
+    """
+    out: dict[str, bytes] = {}
+    plots = []
+
+    def add(plot: Plot, draw: Callable[..., object], table: Table) -> None:
+        plots.append(plot)
+        out[plot.file] = _drawn(draw, table, "svg")
+        out.update({pdf_name(plot.file): _drawn(draw, table, "pdf")} if pdf else {})
+
     if has_diagram(table):
-        plots.append(Plot("plots/ranks.svg", "Mean rank over tasks, and which rows are not told apart"))
-        out["plots/ranks.svg"] = _svg(plot_ranks, table)
+        add(Plot("plots/ranks.svg", "Mean rank over tasks, and which rows are not told apart"), plot_ranks, table)
     for curve in table.curves:
         page = page_of("tasks", curve.columns[-1])
-        plots.append(Plot(curve_file(curve.title), f"{curve.title} by number of training examples", page))
-        out[plots[-1].file] = _svg(plot_curves, replace(table, curves=(curve,)))
+        plot = Plot(curve_file(curve.title), f"{curve.title} by number of training examples", page)
+        add(plot, plot_curves, replace(table, curves=(curve,)))
     return out, plots
+
+
+def pdf_name(file: str) -> str:
+    """Return the file of the PDF of a figure, beside its SVG file."""
+    return f"{file.removesuffix('.svg')}.pdf"
 
 
 def curve_file(title: str) -> str:
@@ -239,8 +252,8 @@ def _seconds(value: float) -> str:
     return f"{value:.2g} s"
 
 
-def _svg(draw: Callable[..., object], table: Table) -> str:
+def _drawn(draw: Callable[..., object], table: Table, format: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "plot.svg"
-        draw(table, file, format="svg")
-        return file.read_text(encoding="utf-8")
+        file = Path(folder) / f"plot.{format}"
+        draw(table, file, format=format)
+        return file.read_bytes()

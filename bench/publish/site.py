@@ -17,15 +17,16 @@ from ..records import Record, read_records
 from .badge import board_badge
 from .examples import examples_file, examples_script, examples_view
 from .figures import figures_of
-from .folder import check_place, write_folder
+from .folder import Content, check_place, write_folder
 from .methods import bibtex, methods_of, models_shown
 from .names import VERDICTS, metric_name, page_of, short_name
 from .overview import is_bounded, overview_of
 from .pages import model_view, task_view
 from .pairs import pair_files, pairs_of
-from .plots import AXES, COST, Plot, drawn, plot_file, score_view
+from .pdf import pdf_of
+from .plots import AXES, COST, Plot, drawn, pdf_name, plot_file, score_view
 from .predicted import predicted_of
-from .scores import about, files_of, in_page, inline
+from .scores import AT_ONCE, about, files_of, in_page, inline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -80,18 +81,19 @@ def write_site(table: Table, records: list[Record], out: Path, *, title: str = "
     return Site(out, sum(name.endswith(".html") for name in content), size)
 
 
-def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[str, str]:
-    """Return the text of every file of the site, by its path."""
+def pages_of(table: Table, records: Mapping[str, Record], title: str) -> Content:
+    """Return what every file of the site holds, by its path."""
     shown = {cell.hash for cell in table.cells}
     records = {h: r for h, r in records.items() if h in shown}
     environment = _environment()
     package = files(__package__)
-    out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)
-    files_drawn, plots = drawn(table)
-    out |= files_drawn | pair_files(pairs_of(table, records), len(table.rows))
+    pdf = len(table.columns) <= AT_ONCE
+    out: dict[str, str | bytes] = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED}
+    files_drawn, plots = drawn(table, pdf=pdf)
+    out |= files_of(table) | files_drawn | pair_files(pairs_of(table, records), len(table.rows))
 
     def render(template: str, up: str, **values: Any) -> str:
-        shared = {"site": title, "pages": _PAGES, "words": VERDICTS, "up": up}
+        shared = {"site": title, "pages": _PAGES, "words": VERDICTS, "up": up, "pdf": pdf}
         return environment.get_template(f"{template}.html.j2").render(**shared, **values)
 
     out["index.html"] = render(
@@ -107,6 +109,8 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     of_tasks, by_axis, with_examples = _tasks(table, records, environment, render)
     out |= of_tasks
     out["compare.html"] = render("compare", "", data=inline(_compared(table, with_examples)))
+    if pdf:
+        out |= {pdf_name(file): pdf_of(text) for file, text in of_tasks.items() if file.endswith(".svg")}
     axes = [(axis, by_axis[axis.name]) for axis in AXES if by_axis[axis.name]]
     out["plots.html"] = render("plots", "", plots=plots, axes=axes)
     for model in dict.fromkeys(row.model for row in table.rows):

@@ -19,7 +19,8 @@ def pdf_of(svg: str) -> bytes:
     """Return the figure as a PDF of one page of the same size; the same figure gives the same bytes.
 
     It knows the shapes that figures of the site are made of: rect, line, polyline, circle, path of straight lines,
-    text. Names in Latin letters use a font that every reader has; for others one is put into the file, with a box for what that lacks.
+    text. Names in Latin letters use a font that every reader has. For others one is put into the file, which shows a
+    box for what it lacks.
     """
     import matplotlib
     from matplotlib.backends.backend_pdf import FigureCanvasPdf

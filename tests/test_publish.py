@@ -231,6 +231,14 @@ def test_the_page_of_a_task_says_everything_of_every_row(results: Path, tmp_path
     assert "ValueError: no such layer" in text and "By species" in text and "fly" in text
 
 
+def test_scores_by_stratum_are_on_the_page_where_they_are_asked_for(results: Path, tmp_path: Path) -> None:
+    command = ["publish", str(results), "--out", str(tmp_path / "site"), "--quiet"]
+    for more, shown in (([], False), (["--strata", "species"], True)):
+        assert CliRunner().invoke(cli, [*command, *more]).exit_code == 0
+        (page,) = (tmp_path / "site" / "tasks").glob("*.html")
+        assert ("By species" in page.read_text()) == shown
+
+
 def test_the_page_of_a_model_has_its_settings_and_what_it_saw(site: Path) -> None:
     text = re.sub(r"<[^>]+>", "", (site / page_of("models", "good")).read_text())
     assert "What it saw of the tests" in text and "Gain over the best baseline" in text

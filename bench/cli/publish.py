@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,6 +34,12 @@ from .run import RESULTS
     help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
 )
 @click.option(
+    "--strata",
+    multiple=True,
+    metavar="COLUMN",
+    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
+)
+@click.option(
     "--dataset", default="", metavar="OWNER/NAME", help="With --for hub: the data set on the Hub that has the tasks."
 )
 @click.option("--url", default="", metavar="URL", help="With --for hub: where the results are shown.")
@@ -44,6 +51,7 @@ def publish(
     place: str,
     title: str,
     baseline: str,
+    strata: tuple[str, ...],
     dataset: str,
     url: str,
     as_json: bool,
@@ -63,12 +71,13 @@ def publish(
     from .display import activity_display
 
     if place == "hub":
-        _for_hub(results, out or Path("hub"), title, baseline, dataset, url, as_json=as_json, quiet=quiet)
+        options = {"title": title, "baseline": baseline, "strata": strata, "dataset": dataset, "url": url}
+        _for_hub(results, out or Path("hub"), options, as_json=as_json, quiet=quiet)
         return
     if dataset or url:
         raise ConfigError(f"{'--dataset' if dataset else '--url'} is of --for hub; add that, or leave it out")
     with activity_display(quiet=quiet or as_json):
-        site = publish_(results, out or Path("site"), baseline=baseline, title=title)
+        site = publish_(results, out or Path("site"), baseline=baseline, strata=strata, title=title)
     index = site.folder / "index.html"
     if as_json:
         click.echo(json.dumps({"index": str(index), "pages": site.pages, "bytes": site.size}))
@@ -76,18 +85,16 @@ def publish(
         click.echo(f"wrote {site.pages} pages, {site.size / 1e6:.1f} MB; open {index}")
 
 
-def _for_hub(
-    results: Path, out: Path, title: str, baseline: str, dataset: str, url: str, *, as_json: bool, quiet: bool
-) -> None:
+def _for_hub(results: Path, out: Path, options: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
     from ..publish import publish_hub
     from .display import activity_display
 
-    if not dataset:
+    if not options["dataset"]:
         raise ConfigError(
             "--for hub needs --dataset OWNER/NAME: the data set on the Hub that has, or will have, the tasks"
         )
     with activity_display(quiet=quiet or as_json):
-        hub = publish_hub(results, out, dataset=dataset, url=url, baseline=baseline, title=title)
+        hub = publish_hub(results, out, **options)
     if as_json:
         scores = [{"model": e.row.model, "task_id": e.task_id, "run": e.cell.hash} for e in hub.entries]
         left_out = [asdict(each) for each in hub.left_out]

@@ -45,11 +45,19 @@ class Hub:
 
 
 def publish_hub(
-    results: str | Path, out: str | Path, *, dataset: str, url: str = "", baseline: str = "", title: str = ""
+    results: str | Path,
+    out: str | Path,
+    *,
+    dataset: str,
+    url: str = "",
+    baseline: str = "",
+    strata: Sequence[str] = (),
+    title: str = "",
 ) -> Hub:
     """Return the scores of models as the Hub takes them, written to the folder `out`, by model.
 
     `dataset` is the repository on the Hub that states the tasks, as owner/name, and `url` where the results are shown.
+    Gains are over the `baseline` named, or else each task's best; `strata` are in the table of all scores alone.
     Raises ConfigError for a `dataset` or `url` that is none, and DataError where there are no records, no score may be
     published, or `out` has files of another kind or cannot be written; what was there before then stays as it was.
     """
@@ -59,7 +67,7 @@ def publish_hub(
         raise ConfigError(f"--url {url!r}: expected where the results are shown, as https://...")
     check_place(Path(out), MARK, _WHAT)
     records = {r.hash: r for r in records_in(results)}
-    table = build_leaderboard(list(records.values()), baseline=baseline)
+    table = build_leaderboard(list(records.values()), baseline=baseline, strata=strata)
     entries, left_out = entries_of(table, records)
     if not entries:
         why = f"; the first of {len(left_out)}: {_line(left_out[0])}" if left_out else ": there is no model in them"

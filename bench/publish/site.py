@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -49,15 +49,18 @@ class Site:
     size: int
 
 
-def publish(results: str | Path, out: str | Path, *, baseline: str = "", title: str = "") -> Site:
+def publish(
+    results: str | Path, out: str | Path, *, baseline: str = "", strata: Sequence[str] = (), title: str = ""
+) -> Site:
     """Return the site of all records under `results`, written to the folder `out`.
 
-    Gains are over the `baseline` named, or else each task's best. Raises DataError where there are no records, one is
+    Gains are over the `baseline` named, or else each task's best; `strata` are columns by which pages of tasks have
+    scores too. Raises DataError where there are no records, one is
     corrupt, or `out` has files of another kind or cannot be written; what was there before then stays as it was.
     """
     check_place(Path(out), MARK, _WHAT)
     records = records_in(results)
-    return write_site(build_leaderboard(records, baseline=baseline), records, Path(out), title=title)
+    return write_site(build_leaderboard(records, baseline=baseline, strata=strata), records, Path(out), title=title)
 
 
 def records_in(results: str | Path) -> list[Record]:

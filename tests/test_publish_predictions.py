@@ -18,8 +18,17 @@ from baserate.leaderboard.table import Table
 from baserate.publish import predicted, publish, write_site
 from baserate.publish.examples import AT_MOST, examples_script, examples_view
 from baserate.publish.figures import figures_of
-from baserate.publish.predicted import Predicted, calibration, few_of, precision_recall, predicted_of, roc
+from baserate.publish.predicted import (
+    Predicted,
+    calibration,
+    few_of,
+    precision_recall,
+    predicted_of,
+    roc,
+    share_of_positives,
+)
 from baserate.records import read_records
+from baserate.statistics import estimate
 
 from .test_leaderboard import put
 from .test_publish import HOSTILE, data_of, loaded
@@ -65,9 +74,10 @@ def test_several_classes_stand_each_against_the_rest(results: Path) -> None:
     scores[:, np.arange(300), targets] += 0.5
     scores /= scores.sum(axis=2, keepdims=True)
     many = replace(p, predictions=replace(p.predictions, targets=targets, scores=scores, seeds=(0, 1)))
-    one_hot = targets[:, None] == np.arange(3)
-    want = np.mean([roc_auc_score(one_hot.ravel(), s.ravel()) for s in scores])
-    assert area(roc(many)) == pytest.approx(want, abs=0.004) and many.classes == 3
+    e = estimate(many.predictions, "auroc")
+    assert e.value is not None and area(roc(many)) == pytest.approx(e.value, abs=0.004) and many.classes == 3
+    assert area(precision_recall(many)) == pytest.approx(estimate(many.predictions, "auprc").value, abs=0.02)
+    assert share_of_positives(many) == pytest.approx(1 / 3)
     assert np.allclose(many.scores, scores.mean(axis=0)[np.arange(300), targets])
 
 
@@ -88,6 +98,14 @@ def test_the_rows_to_look_at_first_are_the_model_its_twin_and_the_floor(results:
     (_, first), (_, others) = figures_of(found, table.columns[0])
     assert [entry["name"] for entry in first["lines"][0]["legend"]] == ["good · probe", "kmer", "good_random · probe"]
     assert [line["title"] for line in others["lines"]] == ["constant"]
+
+
+def test_what_has_no_curve_has_no_figure(results: Path) -> None:
+    table, found = read(results)
+    one_class = [replace(p, predictions=replace(p.predictions, targets=np.ones(300, int))) for p in found]
+    assert figures_of(one_class, table.columns[0]) == []
+    several = replace(found[0], predictions=replace(found[0].predictions, targets=np.zeros((300, 2), int)))
+    assert not several.has_one_number and found[0].has_one_number
 
 
 def test_measured_values_are_points(results: Path) -> None:

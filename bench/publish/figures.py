@@ -12,7 +12,7 @@ from ..files import writable
 from ..leaderboard.table import Column
 from ..leaderboard.wording import number
 from .names import page_of, row_title, short_name
-from .predicted import Points, Predicted, calibration, few_of, precision_recall, roc, share_of_positives
+from .predicted import Points, Predicted, calibration, few_of, has_curves, precision_recall, roc, share_of_positives
 
 SIDE, _GAP, _LEFT, _TOP, _ROOM = 190, 58, 46, 46, 44
 """In pixels: a panel, what is between two, and what is left of it, above and below for its labels."""
@@ -30,6 +30,8 @@ def figures_of(found: Sequence[Predicted], column: Column) -> list[tuple[str, Vi
 
     There is none for targets that are neither one class nor one number for each example.
     """
+    if found and found[0].classes:
+        found = [p for p in found if has_curves(p)]
     if not found:
         return []
     few = few_of(found, column)
@@ -54,8 +56,7 @@ def figures_of(found: Sequence[Predicted], column: Column) -> list[tuple[str, Vi
 
 
 def _is_measured(p: Predicted) -> bool:
-    targets = p.predictions.targets
-    return targets.ndim == 1 and len(np.unique(targets)) > 2 and p.predictions.scores.shape[2] == 1
+    return len(np.unique(p.predictions.targets)) > 2
 
 
 def _title(p: Predicted) -> str:

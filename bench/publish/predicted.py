@@ -55,6 +55,11 @@ class Predicted:
         return max(2, int(p.scores.shape[2]))
 
     @property
+    def has_one_number(self) -> bool:
+        """Whether there is one target for each example and one number that says what was predicted of it."""
+        return self.predictions.targets.ndim == 1 and (self.classes > 0 or self.predictions.scores.shape[2] == 1)
+
+    @property
     def is_probability(self) -> bool:
         """Whether scores are probabilities of classes."""
         return self.classes > 0 and self.predictions.scores.shape[2] > 1 and bool(self.record.scaled)
@@ -68,8 +73,8 @@ def rows_at_once(table: Table) -> int:
 def predicted_of(table: Table, column: Column, records: Mapping[str, Record]) -> list[Predicted]:
     """Return the predictions of the rows that are compared on a task, the best first, over the same test examples.
 
-    Rows over other examples are left out, and of very many rows the best are read. Raises DataError where predictions
-    are missing or altered.
+    Rows over other examples are left out, and so is a task with several targets for each example; of very many rows
+    the best are read. Raises DataError where predictions are missing or altered.
     """
     sign = sign_of(column) or 1
     cells = [(i, row, table.cell(row, column)) for i, row in enumerate(table.rows)]
@@ -81,7 +86,7 @@ def predicted_of(table: Table, column: Column, records: Mapping[str, Record]) ->
         predictions = record.predictions
         if not found or np.array_equal(found[0].predictions.ids, predictions.ids):
             found.append(Predicted(i, row, cell, record, predictions))
-    return found
+    return [p for p in found if p.has_one_number]
 
 
 def few_of(found: Sequence[Predicted], column: Column) -> list[Predicted]:
@@ -93,21 +98,26 @@ def few_of(found: Sequence[Predicted], column: Column) -> list[Predicted]:
     return (few + [p for p in found if p not in few])[: max(_FEW, len(few))] if len(few) < 2 else few
 
 
+def has_curves(p: Predicted) -> bool:
+    """Return whether the test examples are of two classes or more, without which there is no curve."""
+    return p.classes > 0 and bool(_binary(p))
+
+
 def roc(p: Predicted) -> Points:
     """Return the true positive rate by the false positive rate, the mean over seeds, so that its area is the AUROC.
 
-    Of several classes each stands against the rest, and all are pooled.
+    Of several classes each stands against the rest, and the mean over classes is taken too.
     """
     return np.stack([_GRID, np.mean([_roc(t, s) for t, s in _binary(p)], axis=0)], axis=1)
 
 
 def precision_recall(p: Predicted) -> Points:
-    """Return precision by recall, the mean over seeds; of several classes each stands against the rest."""
+    """Return precision by recall, the mean over seeds, and over several classes, each against the rest."""
     return np.stack([_RECALL, np.mean([_precision(t, s) for t, s in _binary(p)], axis=0)], axis=1)
 
 
 def calibration(p: Predicted) -> Points:
-    """Return how often what is predicted with a probability is true, in bins of as many predictions each."""
+    """Return how often what is predicted with a probability is true, in bins of as many predictions of any class."""
     pairs = _binary(p)
     truth, scores = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     order = np.argsort(scores, kind="stable")
@@ -116,21 +126,21 @@ def calibration(p: Predicted) -> Points:
 
 
 def share_of_positives(p: Predicted) -> float:
-    """Return the precision of a guess: the share of positives."""
-    return float(np.mean(_binary(p)[0][0]))
+    """Return the precision of a guess: the share of positives, the mean over several classes."""
+    return float(np.mean([truth.mean() for truth, _ in _binary(p)]))
 
 
 def _binary(p: Predicted) -> list[tuple[NDArray[np.bool_], FloatArray]]:
-    """Return for each seed what is true and its score, one example after another and one class after another."""
+    """Return for each seed, and each of several classes that occurs, which examples are of it and their scores."""
     targets = p.predictions.targets
     out = []
     for scores in p.predictions.scores:
         good = np.isfinite(scores).all(axis=1)
-        if p.classes > 2:
-            true = targets[good, None] == np.arange(scores.shape[1])
-            out.append((true.ravel(), scores[good].ravel()))
-        else:
-            out.append((targets[good] == 1, scores[good, -1]))
+        last = scores.shape[1] - 1
+        for column, label in [(k, k) for k in range(last + 1)] if p.classes > 2 else [(last, 1)]:
+            truth = targets[good] == label
+            if truth.any() and not truth.all():
+                out.append((truth, scores[good, column]))
     return out
 
 

@@ -160,6 +160,14 @@ def test_badges_count_the_verdicts_of_paired_tests(hub: Hub) -> None:
     assert "the best model beats the best baseline on 1 of 1 task<" in board
 
 
+def test_a_task_under_two_budgets_counts_once_in_a_badge(results: Path, tmp_path: Path) -> None:
+    put(results, "kmer", 0.6, baseline=True, noise=1, spec={"budget": 8})
+    put(results, "good", 2.0, mode="linear_probe", noise=3, spec={"budget": 8})
+    hub = publish_hub(results, tmp_path / "hub", dataset=DATASET)
+    assert sum(e.row.mode == "linear_probe" for e in hub.entries) == 2
+    assert "on 1 of 1 task<" in (of_model(hub) / "badge-linear-probe.svg").read_text()
+
+
 def test_a_badge_is_plain_svg_whatever_it_says() -> None:
     svg = badge("<script>\x00", "a & \"b\" 'c'\n d", won=False)
     texts = [e.text for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("text")]

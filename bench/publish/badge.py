@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from ..files import writable
 from ..leaderboard.table import Cell, Table
+from .names import plain
 from .overview import overview_of
 
 _LETTER, _ROOM, _HEIGHT = 6.6, 10, 20
@@ -15,7 +15,7 @@ _COLOURS = {True: "#2563a8", False: "#5f6b7a"}
 
 def badge(left: str, right: str, *, won: bool) -> str:
     """Return the badge as SVG: what it is of at the left, the fact at the right, on blue where something was won."""
-    left, right = (_plain(text) for text in (left, right))
+    left, right = (plain(text) for text in (left, right))
     first, second = (round(_LETTER * len(text) + 2 * _ROOM) for text in (left, right))
     width, title = first + second, escape(f"{left}: {right}")
     text = '<text x="{}" y="14" textLength="{}" lengthAdjust="spacingAndGlyphs">{}</text>'
@@ -53,8 +53,3 @@ def board_badge(table: Table) -> str:
 def share(n: int, of: int, what: str) -> str:
     """Return on how many of the tasks with a paired test something holds, in words."""
     return f"{what} on {n} of {of} {'task' if of == 1 else 'tasks'}" if of else "not set against a baseline"
-
-
-def _plain(text: str) -> str:
-    """Return the text on one line, without the signs that XML cannot have."""
-    return "".join(sign if sign.isprintable() else "?" for sign in writable(" ".join(text.split())))

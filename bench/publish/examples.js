@@ -2,7 +2,7 @@
 // Two rows on the test examples of one task: each example a point, and those on which the rows differ most.
 baserate.examples = (() => {
   const { need, element, number } = baserate;
-  const SIDE = 300, LEFT = 54, TOP = 12, MOST = 12, STEPS = 999, SVG = "http:" + "//www.w3.org/2000/svg";
+  const SIDE = 300, LEFT = 54, TOP = 12, MOST = 12, STEPS = 999, SVG = "http://www.w3.org/2000/svg";
 
   function drawn(name, properties, ...children) {
     const out = document.createElementNS(SVG, name);

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..files import writable
 from ..leaderboard.table import Column
 from ..leaderboard.wording import number
-from .names import page_of, row_title, short_name
+from .names import page_of, plain, row_title, short_name
 from .predicted import Points, Predicted, calibration, few_of, has_curves, precision_recall, roc, share_of_positives
 
 SIDE, _GAP, _LEFT, _TOP, _ROOM = 190, 58, 46, 46, 44
@@ -60,7 +59,7 @@ def _is_measured(p: Predicted) -> bool:
 
 
 def _title(p: Predicted) -> str:
-    return _plain(row_title(p.row))
+    return plain(row_title(p.row))
 
 
 def _curves(rows: Sequence[Predicted], title: str) -> View:
@@ -150,7 +149,7 @@ def _view(lines: Sequence[View], title: str) -> View:
         top += head + _TOP + SIDE + _ROOM
     return {
         "lines": out,
-        "title": _plain(title),
+        "title": plain(title),
         "width": _LEFT + _PER_LINE * (SIDE + _GAP),
         "height": top,
         "side": SIDE,
@@ -172,8 +171,3 @@ def _pairs(points: Points) -> list[tuple[float, float]]:
 
 def _y(share: float) -> float:
     return round(SIDE * (1 - share), 1)
-
-
-def _plain(text: str) -> str:
-    """Return the text without the signs that XML cannot have."""
-    return "".join(sign if sign.isprintable() else "?" for sign in writable(text))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ConfigError, DataError
 from ..leaderboard import build_leaderboard
+from ..leaderboard.over_tasks import one_a_task
 from ..leaderboard.table import Row
 from ..leaderboard.wording import better
 from .badge import badge, board_badge, won
@@ -153,7 +154,9 @@ def _indexed(entries: Sequence[Entry], dataset: str, source: Mapping[str, Any]) 
 
 
 def _badge(row: Row, entries: Sequence[Entry]) -> str:
-    text, any_won = won(entry.cell for entry in entries if entry.row == row)
+    cells = {entry.column.name: entry.cell for entry in entries if entry.row == row}
+    columns = one_a_task([entry.column for entry in entries if entry.row == row])  # a task of two budgets counts once
+    text, any_won = won(cells[column.name] for column in columns)
     return badge(f"baserate · {mode_name(row.mode)}", text, won=any_won)
 
 

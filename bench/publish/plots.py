@@ -14,7 +14,7 @@ from ..leaderboard.curve_plot import plot_curves
 from ..leaderboard.ranks_plot import has_diagram, plot_ranks
 from ..leaderboard.table import Cell, Column, Row, Table
 from ..leaderboard.wording import number, sign_of
-from .names import metric_name, page_of, row_title, short_name
+from .names import metric_name, page_of, plain, row_title, short_name
 from .strips import Scale, scale_over
 
 WIDTH, HEIGHT = 460, 310
@@ -146,7 +146,9 @@ def score_view(
     sign = sign_of(column)
     if len({s.value for s in shown}) < 2 or not sign:
         return None
-    across, up = scale_over(math.log10(s.value) for s in shown), scale_over(v for s in shown for v in _limits(s.cell))
+    floor = next((cell.value for row, cell in cells if row.name == column.best_baseline), None)
+    across = scale_over(math.log10(s.value) for s in shown)
+    up = scale_over([floor, *(v for s in shown for v in _limits(s.cell))])
 
     def x(value: float) -> float:
         return round(_LEFT + across.at(math.log10(value)) / 100 * (WIDTH - _LEFT - _RIGHT), 1)
@@ -156,15 +158,13 @@ def score_view(
         return round(_TOP + ((1 - share) if sign > 0 else share) * (HEIGHT - _TOP - _BOTTOM), 1)
 
     front = _frontier(shown, sign) if axis.front else []
-    names = {_plain(row_title(s.row)) for s in (front or shown)}
+    names = {plain(row_title(s.row)) for s in (front or shown)}
     points = _named([_point(s, axis, x, y) for s in shown], names)
-    cell = next((cell for row, cell in cells if row.name == column.best_baseline), None)
-    floor = cell.value if cell and cell.value is not None and up.low <= cell.value <= up.high else None
     at = [(x(s.value), y(s.cell.value or 0)) for s in front]
     corners = [(to, level) for (_, level), (to, _) in itertools.pairwise(at)]  # as good as what has as little
     return {
-        "title": _plain(f"{short_name(column)}: {metric_name(column.metric)} against {axis.title}"),
-        "task": _plain(short_name(column)),
+        "title": plain(f"{short_name(column)}: {metric_name(column.metric)} against {axis.title}"),
+        "task": plain(short_name(column)),
         "metric": metric_name(column.metric),
         "width": WIDTH,
         "height": HEIGHT,
@@ -210,7 +210,7 @@ def _named(points: list[dict[str, Any]], names: set[str]) -> list[dict[str, Any]
 
 def _point(shown: Shown, axis: Axis, x: Callable[[float], float], y: Callable[[float], float]) -> dict[str, Any]:
     e, at = shown.cell.estimates[0], x(shown.value)
-    title = _plain(row_title(shown.row))
+    title = plain(row_title(shown.row))
     right = at + 8 + _CHARACTER * len(title) < WIDTH
     what = f"in {_seconds(shown.value)}" if axis is COST else f"with {axis.title} {shown.value:,.0f}"
     return {
@@ -237,11 +237,6 @@ def _ticks(low: float, high: float) -> list[float]:
     step = 10.0 ** math.floor(math.log10((high - low) / 4))
     step *= next(k for k in (1, 2, 5, 10) if (high - low) / (k * step) <= 5)
     return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def _plain(text: str) -> str:
-    """Return the text without the signs that XML cannot have."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _seconds(value: float) -> str:

@@ -27,7 +27,7 @@ Points = NDArray[np.float64]
 """(n, 2): across and up, from 0 to 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predicted:
     """The predictions of one row of a task; `at` is the row's number in the table."""
 
@@ -95,7 +95,7 @@ def few_of(found: Sequence[Predicted], column: Column) -> list[Predicted]:
     over = model.cell.twin_gain.over if model and model.cell.twin_gain else ""
     wanted = [model, *(p for p in found if p.row.name in (over, column.best_baseline))]
     few = [p for p in wanted if p is not None]
-    return (few + [p for p in found if p not in few])[: max(_FEW, len(few))] if len(few) < 2 else few
+    return few if len(few) > 1 else [*few, *(p for p in found if p not in few)][:_FEW]
 
 
 def has_curves(p: Predicted) -> bool:

@@ -88,6 +88,12 @@ def test_what_is_sure_and_right_as_often_lies_on_the_diagonal(results: Path) -> 
     right = replace(
         p, predictions=replace(p.predictions, targets=truth, scores=np.stack([1 - chance, chance], axis=2), seeds=(0,))
     )
+    assert (
+        right.is_probability
+        and not replace(
+            right, predictions=replace(right.predictions, scores=2 * right.predictions.scores)
+        ).is_probability
+    )
     points = calibration(right)
     assert len(points) == 10 and np.abs(points[:, 0] - points[:, 1]).max() < 0.03
 
@@ -97,7 +103,8 @@ def test_the_rows_to_look_at_first_are_the_model_its_twin_and_the_floor(results:
     assert [p.row.model for p in few_of(found, table.columns[0])] == ["good", "kmer", "good_random"]
     (_, first), (_, others) = figures_of(found, table.columns[0])
     assert [entry["name"] for entry in first["lines"][0]["legend"]] == ["good · probe", "kmer", "good_random · probe"]
-    assert [line["title"] for line in others["lines"]] == ["constant"]
+    assert [entry["name"] for line in others["lines"] for entry in line["legend"]] == ["constant"]
+    assert [line["kind"] for line in others["lines"][0]["panels"][0]["lines"]] == ["beside", "baseline"]
 
 
 def test_what_has_no_curve_has_no_figure(results: Path) -> None:

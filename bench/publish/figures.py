@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,7 @@ def figures_of(found: Sequence[Predicted], column: Column) -> list[tuple[str, Vi
     rest = [p for p in found if p not in few]
     if found[0].classes:
         floor = next((p for p in found if p.row.name == column.best_baseline), None)
-        beside = [] if floor is None else [floor]
-        parts = [[_curves(few, "")], [_curves([p, *beside], _title(p)) for p in rest]]
+        parts = [[_curves(few)], [_curves([p], beside=floor) for p in rest]]
     elif _is_measured(found[0]):
         parts = [_in_lines([_scatter(p) for p in rows]) for rows in (few, rest)]
     else:
@@ -62,31 +61,34 @@ def _title(p: Predicted) -> str:
     return plain(row_title(p.row))
 
 
-def _curves(rows: Sequence[Predicted], title: str) -> View:
-    """Return a line of panels with the curves of rows; the legend names them, or the title of the line the first."""
+def _curves(rows: Sequence[Predicted], beside: Predicted | None = None) -> View:
+    """Return a line of panels with the curves of rows, which the legend names; `beside` is drawn as a thin line."""
+    drawn = [(p, p.row.kind) for p in rows] + ([(beside, "beside")] if beside else [])
+
+    def lines(made: Callable[[Predicted], Points], *, sure: bool = False) -> list[tuple[Predicted, str, Points]]:
+        return [(p, kind, made(p)) for p, kind in drawn if p.is_probability or not sure]
+
+    level = share_of_positives(rows[0])
     panels = [
-        _panel("ROC", "false positive rate", "true positive rate", [(p, roc(p)) for p in rows], diagonal=True),
-        _panel(
-            "Precision and recall", "recall", "precision", [(p, precision_recall(p)) for p in rows],
-            level=share_of_positives(rows[0]),
-        ),
-    ]  # fmt: skip
-    sure = [(p, calibration(p)) for p in rows if p.is_probability]
-    if sure:
+        _panel("ROC", "false positive rate", "true positive rate", lines(roc), diagonal=True),
+        _panel("Precision and recall", "recall", "precision", lines(precision_recall), level=level),
+    ]
+    if rows[0].is_probability:
+        sure = lines(calibration, sure=True)
         panels.append(
             _panel("Calibration", "predicted probability", "share that is true", sure, diagonal=True, dots=True)
         )
-    names = [] if title else [_title(p) for p in rows]
+    names = [_title(p) for p in rows]
     starts = itertools.accumulate((_MARK + _LETTER * len(name) for name in names), initial=10.0)
     legend = [{"kind": p.row.kind, "name": n, "x": round(x)} for p, n, x in zip(rows, names, starts, strict=False)]
-    return {"title": title, "panels": panels, "legend": legend}
+    return {"panels": panels, "legend": legend}
 
 
 def _panel(
     title: str,
     across: str,
     up: str,
-    lines: Sequence[tuple[Predicted, Points]],
+    lines: Sequence[tuple[Predicted, str, Points]],
     *,
     diagonal: bool = False,
     level: float | None = None,
@@ -99,8 +101,8 @@ def _panel(
         "ends": ("0", "1", "0", "1"),
         "diagonal": diagonal,
         "level": None if level is None else _y(level),
-        "lines": [{"kind": p.row.kind, "name": _title(p), "points": _joined(points)} for p, points in reversed(lines)],
-        "dots": [{"kind": p.row.kind, "at": _dotted(points)} for p, points in reversed(lines) if dots],
+        "lines": [{"kind": kind, "name": _title(p), "points": _joined(points)} for p, kind, points in reversed(lines)],
+        "dots": [{"kind": kind, "at": _dotted(points)} for _, kind, points in reversed(lines) if dots],
         "alone": False,
     }
 
@@ -134,7 +136,7 @@ def _share(values: Any, low: float, high: float) -> Any:
 
 
 def _in_lines(panels: Sequence[View]) -> list[View]:
-    return [{"title": "", "panels": panels[i : i + _PER_LINE], "legend": []} for i in range(0, len(panels), _PER_LINE)]
+    return [{"panels": panels[i : i + _PER_LINE], "legend": []} for i in range(0, len(panels), _PER_LINE)]
 
 
 def _view(lines: Sequence[View], title: str) -> View:
@@ -142,7 +144,7 @@ def _view(lines: Sequence[View], title: str) -> View:
     top = 0.0
     out = []
     for line in lines:
-        head = 24 if line["title"] or line["legend"] else 0
+        head = 24 if line["legend"] else 0
         places = [_LEFT + i * (SIDE + _GAP) for i in range(len(line["panels"]))]
         panels = [{**panel, "x": x, "y": top + head + _TOP} for x, panel in zip(places, line["panels"], strict=True)]
         out.append({**line, "y": top + 18, "panels": panels})

@@ -62,7 +62,9 @@ class Predicted:
     @property
     def is_probability(self) -> bool:
         """Whether scores are probabilities of classes."""
-        return self.classes > 0 and self.predictions.scores.shape[2] > 1 and bool(self.record.scaled)
+        scores = self.predictions.scores[np.isfinite(self.predictions.scores)]
+        inside = len(scores) > 0 and scores.min() >= 0 and scores.max() <= 1
+        return self.classes > 0 and self.predictions.scores.shape[2] > 1 and bool(self.record.scaled and inside)
 
 
 def rows_at_once(table: Table) -> int:

@@ -3,7 +3,7 @@
 const baserate = (() => {
   const loaded = new Map(), waiting = new Map();
   const start = { view: "score", metric: "", family: "", benchmark: "", kind: "", mode: "", regime: "", budget: "",
-    exposure: "", find: "", sort: "best", up: "", hide: [], show: [] };
+    exposure: "", tokenizer: "", size: "", split: "", find: "", sort: "best", up: "", hide: [], show: [] };
 
   // A page that is opened as a file may run a script beside it, but may neither fetch one nor import a module.
   function need(name) {

@@ -5,6 +5,7 @@
   const controls = document.getElementById("controls"), forest = document.getElementById("forest"), said = document.getElementById("said");
   const given = new URLSearchParams(location.hash.slice(1));
   const find = (name, otherwise) => { const at = data.rows.findIndex((row) => row === name); return at < 0 ? otherwise : at; };
+  let task = given.get("task") || "";
   let pair = [find(given.get("a"), data.first[0]), find(given.get("b"), data.first[1])];
 
   function strip([value, low, high], [from, to]) {
@@ -25,9 +26,23 @@
     });
   }
 
+  // The example-by-example view of one task: of the one that is chosen, or the first on which both rows have a gain.
+  async function byExample(known) {
+    const section = document.getElementById("examples"), choices = known.filter((column) => column.examples);
+    section.hidden = !choices.length;
+    if (!choices.length) return;
+    if (!choices.some((column) => column.short === task)) task = choices[0].short;
+    const field = element("select", { onchange: (event) => { task = event.target.value; go(); } },
+      ...choices.map((column) => element("option", { value: column.short }, column.short)));
+    field.value = task;
+    document.getElementById("which").replaceChildren(element("label", {}, "Task", field));
+    await baserate.examples.show(choices.find((column) => column.short === task).examples, pair, pair.map((at) => data.rows[at]));
+  }
+
   async function render() {
     const [a, b] = pair;
-    history.replaceState(null, "", `#${new URLSearchParams({ a: data.rows[a], b: data.rows[b] })}`);
+    history.replaceState(null, "", `#${new URLSearchParams({ a: data.rows[a], b: data.rows[b], ...(task ? { task } : {}) })}`);
+    document.getElementById("examples").hidden = true;
     document.getElementById("command").textContent = `baserate compare RESULTS '${data.rows[a].replaceAll("'", "'\\''")}' '${data.rows[b].replaceAll("'", "'\\''")}'`;
     if (a === b) { said.textContent = "These are one row; choose two."; forest.replaceChildren(); return; }
     const all = lines(pair, await need(`pairs-${Math.min(a, b)}`).then((value) => value[Math.max(a, b)] ? { [a > b ? a : b]: value[Math.max(a, b)] } : {}));
@@ -47,6 +62,7 @@
         element("td", {}, column.bounded ? strip(gain, [-most, most]) : strip(gain, [-1.05, 1.05].map((side) => side * Math.max(...gain.map((v) => Math.abs(v ?? 0)), 1e-9)))),
         element("td", { class: "nowrap" }, number(gain[0], true) + (gain[1] === null ? "" : ` [${number(gain[1], true)}, ${number(gain[2], true)}]`)),
         element("td", { class: "n" }, p === null ? "–" : p < 0.001 ? "< 0.001" : p.toFixed(3)))))));
+    await byExample(data.columns.filter((column) => known.some((line) => line.column === column)));
     document.documentElement.dataset.ready = "1";
   }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..digests import digest
+from ..files import writable
 from ..leaderboard.table import Column, Row
 from ..leaderboard.wording import arrow, label
 
@@ -49,3 +50,8 @@ def row_title(row: Row) -> str:
     """Return the model, with what sets it apart and its mode, on one line."""
     mode = "" if row.kind == "baseline" and row.mode == "from_scratch" else f" · {mode_name(row.mode)}"
     return row.model + mode + (f" ({row.detail})" if row.detail else "")
+
+
+def plain(text: str) -> str:
+    """Return the text on one line, without the signs that XML cannot have."""
+    return "".join(sign if sign.isprintable() else "?" for sign in writable(" ".join(text.split())))

@@ -1,11 +1,11 @@
-"""The plots of the site, each an SVG file: cost against score, ranks over tasks, learning curves."""
+"""The plots of the site, each an SVG file: score against cost, size and context, ranks over tasks, learning curves."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from ..leaderboard.curve_plot import plot_curves
 from ..leaderboard.ranks_plot import has_diagram, plot_ranks
 from ..leaderboard.table import Cell, Column, Row, Table
 from ..leaderboard.wording import number, sign_of
-from .names import metric_name, page_of, row_title, short_name
-from .strips import scale_over
+from .names import metric_name, page_of, plain, row_title, short_name
+from .strips import Scale, scale_over
 
 WIDTH, HEIGHT = 460, 310
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 50, 44
@@ -23,6 +23,67 @@ _CHARACTER = 6.3
 """About the width of a letter of a label."""
 _TIMES = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 _TIMES |= {36_000: "10 h", 360_000: "100 h"}
+_MOST_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row on a task with what its score is drawn against."""
+
+    row: Row
+    cell: Cell
+    value: float
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What scores are drawn against, on a logarithmic scale: its name, heading, label, note, and the marks by value.
+
+    With `front`, the rows that are better than every one with less of it are named, and a line goes through them.
+    """
+
+    name: str
+    heading: str
+    title: str
+    label: str
+    note: str
+    marks: Mapping[float, str]
+    front: bool = True
+
+
+def _counts(units: Mapping[int, str]) -> dict[float, str]:
+    """Return marks at 1, 2 and 5 times each power of ten, as text in these units, the largest first."""
+    values = [step * 10.0**power for power in range(13) for step in (1, 2, 5)]
+    size = {v: next(k for k in units if v >= k) for v in values}
+    return {v: f"{v / size[v]:g} {units[size[v]]}".rstrip() for v in values}
+
+
+COST = Axis(
+    "cost",
+    "Score against cost",
+    "seconds",
+    "time of the run",
+    "seconds of the whole run, on the machine that ran it; rows on the line are better than every cheaper one",
+    _TIMES,
+)
+PARAMETERS = Axis(
+    "parameters",
+    "Score against parameters",
+    "parameters",
+    "parameters",
+    "models that state their parameters; rows on the line are better than every smaller one",
+    _counts({10**9: "B", 10**6: "M", 10**3: "k", 1: ""}),
+)
+CONTEXT = Axis(
+    "context",
+    "Score against context",
+    "context",
+    "context of the model",
+    "models that state the longest sequence they take at once; models differ in more than that",
+    _counts({10**6: "Mb", 10**3: "kb", 1: "bp"}),
+    front=False,
+)
+AXES = (COST, PARAMETERS, CONTEXT)
 
 
 @dataclass(frozen=True)
@@ -34,19 +95,31 @@ class Plot:
     page: str = ""
 
 
-def drawn(table: Table) -> tuple[dict[str, str], list[Plot]]:
-    """Return the plots over tasks as SVG text by file, and what each shows; none where there is too little to draw."""
-    out, plots = {}, []
+def drawn(table: Table, *, pdf: bool) -> tuple[dict[str, bytes], list[Plot]]:
+    """Return the plots over tasks by file, SVG and on demand PDF, and what each shows.
+
+    There is none where there is too little to draw.
+    """
+    out: dict[str, bytes] = {}
+    plots = []
+
+    def add(plot: Plot, draw: Callable[..., object], table: Table) -> None:
+        plots.append(plot)
+        out[plot.file] = _drawn(draw, table, "svg")
+        out.update({pdf_name(plot.file): _drawn(draw, table, "pdf")} if pdf else {})
+
     if has_diagram(table):
-        plots.append(Plot("plots/ranks.svg", "Mean rank over tasks, and which rows are not told apart"))
-        out["plots/ranks.svg"] = _svg(plot_ranks, table)
+        add(Plot("plots/ranks.svg", "Mean rank over tasks, and which rows are not told apart"), plot_ranks, table)
     for curve in table.curves:
         page = page_of("tasks", curve.columns[-1])
-        plots.append(
-            Plot(curve_file(curve.title), f"{curve.title} by {'number of ' * curve.learning}{curve.axis}", page)
-        )
-        out[plots[-1].file] = _svg(plot_curves, replace(table, curves=(curve,)))
+        title = f"{curve.title} by {'number of ' * curve.learning}{curve.axis}"
+        add(Plot(curve_file(curve.title), title, page), plot_curves, replace(table, curves=(curve,)))
     return out, plots
+
+
+def pdf_name(file: str) -> str:
+    """Return the file of the PDF of a figure, beside its SVG file."""
+    return f"{file.removesuffix('.svg')}.pdf"
 
 
 def curve_file(title: str) -> str:
@@ -54,38 +127,44 @@ def curve_file(title: str) -> str:
     return page_of("plots", f"{title} curve").replace(".html", ".svg")
 
 
-def cost_file(column: Column) -> str:
-    """Return the file of the plot of cost against score on a task."""
-    return page_of("plots", f"{column.name} cost").replace(".html", ".svg")
+def plot_file(column: Column, axis: Axis) -> str:
+    """Return the file of the plot of scores on a task against an axis."""
+    return page_of("plots", f"{column.name} {axis.name}").replace(".html", ".svg")
 
 
-def cost_view(table: Table, column: Column) -> dict[str, Any] | None:
-    """Return the values of the plot of seconds against score on a task, None where fewer than two rows have both.
+def score_view(
+    table: Table, column: Column, axis: Axis, values: Mapping[str, float | None] | None = None
+) -> dict[str, Any] | None:
+    """Return the values of the plot of scores on a task against an axis, None where there are not two points to draw.
 
-    Rows that no other beats at less cost are on the frontier, and those alone are named.
+    `values` are those of the rows by name; without them they are the seconds of the cells. The two rows at least must
+    differ in them: scores against one value show nothing.
     """
-    shown = [(row, cell) for row in table.rows if (cell := table.cell(row, column)).compared and cell.seconds]
+    cells = [(row, table.cell(row, column)) for row in table.rows]
+    known = {row.name: values.get(row.name) if values is not None else cell.seconds for row, cell in cells}
+    shown = [Shown(row, cell, v) for row, cell in cells if cell.compared and (v := known[row.name])]
     sign = sign_of(column)
-    if len(shown) < 2 or not sign:
+    if len({s.value for s in shown}) < 2 or not sign:
         return None
-    seconds = [math.log10(cell.seconds or 1) for _, cell in shown]
-    across, up = scale_over(seconds), scale_over([v for _, c in shown for v in _limits(c)])
+    floor = next((cell.value for row, cell in cells if row.name == column.best_baseline), None)
+    across = scale_over(math.log10(s.value) for s in shown)
+    up = scale_over([floor, *(v for s in shown for v in _limits(s.cell))])
 
     def x(value: float) -> float:
-        return round(_LEFT + across.at(value) / 100 * (WIDTH - _LEFT - _RIGHT), 1)
+        return round(_LEFT + across.at(math.log10(value)) / 100 * (WIDTH - _LEFT - _RIGHT), 1)
 
     def y(value: float) -> float:
         share = up.at(value) / 100
         return round(_TOP + ((1 - share) if sign > 0 else share) * (HEIGHT - _TOP - _BOTTOM), 1)
 
-    front = _frontier(shown, sign)
-    points = _named([_point(row, cell, x, y) for row, cell in shown], {_plain(row_title(row)) for row, _ in front})
-    floor = next((cell.value for row, cell in shown if row.name == column.best_baseline), None)
-    at = [(x(math.log10(c.seconds or 1)), y(c.value or 0)) for _, c in front]
-    corners = [(to, level) for (_, level), (to, _) in itertools.pairwise(at)]  # as good as what is as cheap
+    front = _frontier(shown, sign) if axis.front else []
+    names = {plain(row_title(s.row)) for s in (front or shown)}
+    points = _named([_point(s, axis, x, y) for s in shown], names)
+    at = [(x(s.value), y(s.cell.value or 0)) for s in front]
+    corners = [(to, level) for (_, level), (to, _) in itertools.pairwise(at)]  # as good as what has as little
     return {
-        "title": _plain(f"{short_name(column)}: {metric_name(column.metric)} against seconds"),
-        "task": _plain(short_name(column)),
+        "title": plain(f"{short_name(column)}: {metric_name(column.metric)} against {axis.title}"),
+        "task": plain(short_name(column)),
         "metric": metric_name(column.metric),
         "width": WIDTH,
         "height": HEIGHT,
@@ -95,17 +174,24 @@ def cost_view(table: Table, column: Column) -> dict[str, Any] | None:
         "left": _LEFT,
         "right": WIDTH - _RIGHT,
         "base": HEIGHT - _BOTTOM,
-        "seconds": [(x(k), text) for t, text in _TIMES.items() if across.low <= (k := math.log10(t)) <= across.high],
+        "label": f"{axis.label}, logarithmic" + ("; dashed: the best baseline" if floor is not None else ""),
+        "marks": [(x(v), text) for v, text in _marks(axis, across)],
         "values": [(y(v), number(v)) for v in _ticks(up.low, up.high)],
     }
 
 
-def _frontier(shown: Sequence[tuple[Row, Cell]], sign: int) -> list[tuple[Row, Cell]]:
-    """Return the rows that are better than every cheaper one, the cheapest first."""
-    out: list[tuple[Row, Cell]] = []
-    for row, cell in sorted(shown, key=lambda pair: (pair[1].seconds or 0, -sign * (pair[1].value or 0))):
-        if not out or sign * (cell.value or 0) > sign * (out[-1][1].value or 0):
-            out.append((row, cell))
+def _marks(axis: Axis, across: Scale) -> list[tuple[float, str]]:
+    """Return the marks that lie on a scale of logarithms, of very many those at powers of ten alone."""
+    inside = [(v, text) for v, text in axis.marks.items() if across.low <= math.log10(v) <= across.high]
+    return inside if len(inside) <= _MOST_TICKS else [(v, text) for v, text in inside if text.startswith("1")]
+
+
+def _frontier(shown: Sequence[Shown], sign: int) -> list[Shown]:
+    """Return the rows that are better than every one with less of what is drawn, the least first."""
+    out: list[Shown] = []
+    for one in sorted(shown, key=lambda s: (s.value, -sign * (s.cell.value or 0))):
+        if not out or sign * (one.cell.value or 0) > sign * (out[-1].cell.value or 0):
+            out.append(one)
     return out
 
 
@@ -122,17 +208,18 @@ def _named(points: list[dict[str, Any]], names: set[str]) -> list[dict[str, Any]
     return points
 
 
-def _point(row: Row, cell: Cell, x: Callable[[float], float], y: Callable[[float], float]) -> dict[str, Any]:
-    e, at = cell.estimates[0], x(math.log10(cell.seconds or 1))
-    title = _plain(row_title(row))
+def _point(shown: Shown, axis: Axis, x: Callable[[float], float], y: Callable[[float], float]) -> dict[str, Any]:
+    e, at = shown.cell.estimates[0], x(shown.value)
+    title = plain(row_title(shown.row))
     right = at + 8 + _CHARACTER * len(title) < WIDTH
+    what = f"in {_seconds(shown.value)}" if axis is COST else f"with {axis.title} {shown.value:,.0f}"
     return {
         "x": at,
-        "y": y(cell.value or 0),
+        "y": y(shown.cell.value or 0),
         "low": None if e.low is None else y(e.low),
         "high": None if e.high is None else y(e.high),
-        "kind": row.kind,
-        "title": f"{title}: {number(cell.value)} in {_seconds(cell.seconds or 0)}",
+        "kind": shown.row.kind,
+        "title": f"{title}: {number(shown.cell.value)} {what}",
         "row": title,
         "name": "",
         "anchor": "start" if right else "end",
@@ -152,11 +239,6 @@ def _ticks(low: float, high: float) -> list[float]:
     return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _plain(text: str) -> str:
-    """Return the text without the signs that XML cannot have."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
-
-
 def _seconds(value: float) -> str:
     """Return a time as text of a fitting unit."""
     for size, unit in ((3600, "h"), (60, "min")):
@@ -165,8 +247,8 @@ def _seconds(value: float) -> str:
     return f"{value:.2g} s"
 
 
-def _svg(draw: Callable[..., object], table: Table) -> str:
+def _drawn(draw: Callable[..., object], table: Table, format: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "plot.svg"
-        draw(table, file, format="svg")
-        return file.read_text(encoding="utf-8")
+        file = Path(folder) / f"plot.{format}"
+        draw(table, file, format=format)
+        return file.read_bytes()

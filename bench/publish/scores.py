@@ -19,6 +19,8 @@ _SHOWN = Decimal("0.001")
 AT_ONCE = 24
 """The most columns that the page shows before a reader chooses."""
 _STATUS = {"failed": "f", "not_applicable": "n", "missing": "m", "done": "u"}
+_SIZES = {10**7: "below 10 M", 10**8: "10 M to 100 M", 10**9: "100 M to 1 B"}
+"""Classes of models by their number of parameters, which is below the key."""
 _VERDICTS = {"better": "b", "worse": "w", "tie": "t", "preliminary": "p", "": ""}
 
 
@@ -38,7 +40,7 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
             "regime": row.regime,
             "page": page_of("models", row.model),
             "mean": short(standings[row.name].mean) if row.name in standings else None,
-            **_about(row, table, records),
+            **about(row, table, records),
         }
         for row in table.rows
     ]
@@ -58,6 +60,7 @@ def in_page(table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
             "floor": names.get(c.best_baseline, -1),
             "n": c.n,
             "old": c.superseded_by,
+            "split": _split(c, table, records),
         }
         for c in table.columns
     ]
@@ -96,11 +99,26 @@ def _parts(table: Table) -> dict[str, list[Column]]:
     return families_of(table.columns)
 
 
-def _about(row: Row, table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
+def about(row: Row, table: Table, records: Mapping[str, Record]) -> dict[str, Any]:
     """Return what the records of a row say about its model."""
     hashes = (table.cell(row, column).hash for column in table.columns)
     card = next((records[h].model for h in hashes if h in records), {})
-    return {name: card.get(name) or None for name in ("parameters", "context", "tokenizer")}
+    known = {name: card.get(name) or None for name in ("parameters", "context", "tokenizer")}
+    return known | {"size": size_class(card.get("parameters"))}
+
+
+def size_class(parameters: int | None) -> str:
+    """Return the class of sizes that a number of parameters is in, '' for none."""
+    if not parameters:
+        return ""
+    return next((name for most, name in _SIZES.items() if parameters < most), "1 B and more")
+
+
+def _split(column: Column, table: Table, records: Mapping[str, Record]) -> str:
+    """Return the kind of a column's split rule, such as 'by chromosome'; '' where no record says."""
+    hashes = (table.cell(row, column).hash for row in table.rows)
+    rules = (records[h].spec.versions.get("split", "") for h in hashes if h in records)
+    return next((rule.rpartition(" ")[0].replace("_", " ") for rule in rules if rule), "")
 
 
 def _cell(cell: Cell, column: Column) -> Any:

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
-from ..files import write_whole
 from ..leaderboard import build_leaderboard
 from ..leaderboard.table import Table
 from ..leaderboard.wording import floor_rule
+from ..progress import activity
 from ..records import Record, read_records
+from .badge import board_badge
+from .examples import examples_file, examples_script, examples_view
+from .figures import figures_of
+from .folder import Content, check_place, write_folder
 from .methods import bibtex, methods_of, models_shown
 from .names import VERDICTS, metric_name, page_of, short_name
 from .overview import is_bounded, overview_of
 from .pages import model_view, task_view
 from .pairs import pair_files, pairs_of
-from .plots import Plot, cost_file, cost_view, drawn
-from .scores import files_of, in_page, inline
+from .pdf import pdf_of
+from .plots import AXES, COST, Plot, drawn, pdf_name, plot_file, score_view
+from .predicted import predicted_of
+from .scores import AT_ONCE, about, files_of, in_page, inline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-MARK = "baserate-site.txt"
+MARK, _WHAT = "baserate-site.txt", "site"
 """The file that says that a folder is a site of ours, which may be replaced."""
-_COPIED = ("site.css", "choices.js", "table.js", "compare.js")
+_COPIED = ("site.css", "choices.js", "table.js", "examples.js", "compare.js")
 _TEMPLATES = ("base", "parts", "index", "task", "model", "compare", "plots", "methods")
+_DRAWN = ("style.svg.j2", "score.svg.j2", "predicted.svg.j2")
 _PAGES = (("Overview", "index.html"), ("Compare", "compare.html"), ("Plots", "plots.html"), ("Methods", "methods.html"))
 
 
@@ -44,19 +49,28 @@ class Site:
     size: int
 
 
-def publish(results: str | Path, out: str | Path, *, baseline: str = "", title: str = "") -> Site:
+def publish(
+    results: str | Path, out: str | Path, *, baseline: str = "", strata: Sequence[str] = (), title: str = ""
+) -> Site:
     """Return the site of all records under `results`, written to the folder `out`.
 
-    Gains are over the `baseline` named, or else each task's best. Raises DataError where there are no records, one is
+    Gains are over the `baseline` named, or else each task's best; `strata` are columns by which pages of tasks have
+    scores too. Raises DataError where there are no records, one is
     corrupt, or `out` has files of another kind or cannot be written; what was there before then stays as it was.
     """
-    check_place(Path(out))
+    check_place(Path(out), MARK, _WHAT)
+    records = records_in(results)
+    return write_site(build_leaderboard(records, baseline=baseline, strata=strata), records, Path(out), title=title)
+
+
+def records_in(results: str | Path) -> list[Record]:
+    """Return the records under `results`. Raises DataError where there are none, or trial runs alone."""
     records = read_records(results)
     if not records:
         raise DataError(f"{results}: no <task>/<run>/record.json there; `baserate run --results {results}` makes them")
     if all(r.spec.limit for r in records):
         raise DataError(f"{results}: only trial runs, made with --limit; run again without it")
-    return write_site(build_leaderboard(records, baseline=baseline), records, Path(out), title=title)
+    return records
 
 
 def write_site(table: Table, records: list[Record], out: Path, *, title: str = "") -> Site:
@@ -64,37 +78,25 @@ def write_site(table: Table, records: list[Record], out: Path, *, title: str = "
 
     Raises DataError where `out` has files that are not of a site, or cannot be written.
     """
-    check_place(out)
+    check_place(out, MARK, _WHAT)
     content = pages_of(table, {r.hash: r for r in records}, title or "baserate")
-    try:
-        _write(content, out)
-    except OSError as error:
-        raise DataError(f"cannot write the site in {out}: {error.strerror}; choose another folder") from error
-    size = sum(len(text.encode("utf-8", "backslashreplace")) for text in content.values())
+    size = write_folder(content, out, _WHAT)
     return Site(out, sum(name.endswith(".html") for name in content), size)
 
 
-def check_place(out: Path) -> None:
-    """Raise DataError where `out` is a file, or a folder with files that are not of a site."""
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: a file; expected a folder for the site, new or of an earlier one")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
-        raise DataError(f"{out}: has files that are not of a site (no {MARK}); choose a new folder")
-
-
-def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[str, str]:
-    """Return the text of every file of the site, by its path."""
+def pages_of(table: Table, records: Mapping[str, Record], title: str) -> Content:
+    """Return what every file of the site holds, by its path."""
     shown = {cell.hash for cell in table.cells}
     records = {h: r for h, r in records.items() if h in shown}
     environment = _environment()
     package = files(__package__)
-    out = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED} | files_of(table)
-    files_drawn, plots = drawn(table)
-    costs: list[Plot] = []
-    out |= files_drawn | pair_files(pairs_of(table, records), len(table.rows))
+    pdf = len(table.columns) <= AT_ONCE
+    out: dict[str, str | bytes] = {name: package.joinpath(name).read_text(encoding="utf-8") for name in _COPIED}
+    files_drawn, plots = drawn(table, pdf=pdf)
+    out |= files_of(table) | files_drawn | pair_files(pairs_of(table, records), len(table.rows))
 
     def render(template: str, up: str, **values: Any) -> str:
-        shared = {"site": title, "pages": _PAGES, "words": VERDICTS, "up": up}
+        shared = {"site": title, "pages": _PAGES, "words": VERDICTS, "up": up, "pdf": pdf}
         return environment.get_template(f"{template}.html.j2").render(**shared, **values)
 
     out["index.html"] = render(
@@ -107,17 +109,16 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
         rule=_rule(table),
         data=inline(in_page(table, records)),
     )
-    out["compare.html"] = render("compare", "", data=inline(_compared(table)))
-    for column in table.columns:
-        view = cost_view(table, column)
-        if view is not None:
-            costs.append(Plot(cost_file(column), str(view["title"]), page_of("tasks", column.name)))
-            out[costs[-1].file] = environment.get_template("cost.svg.j2").render(view)
-        cost = "" if view is None else costs[-1].file
-        out[page_of("tasks", column.name)] = render("task", "../", cost=cost, **task_view(table, column, records))
-    out["plots.html"] = render("plots", "", plots=plots, costs=costs)
+    of_tasks, by_axis, with_examples = _tasks(table, records, environment, render)
+    out |= of_tasks
+    out["compare.html"] = render("compare", "", data=inline(_compared(table, with_examples)))
+    if pdf:
+        out |= {pdf_name(file): pdf_of(text) for file, text in of_tasks.items() if file.endswith(".svg")}
+    axes = [(axis, by_axis[axis.name]) for axis in AXES if by_axis[axis.name]]
+    out["plots.html"] = render("plots", "", plots=plots, axes=axes)
     for model in dict.fromkeys(row.model for row in table.rows):
         out[page_of("models", model)] = render("model", "../", **model_view(table, model, records))
+    out["badge.svg"] = board_badge(table)
     bib = bibtex(records.values())
     out |= {"citations.bib": bib} if bib else {}
     paragraphs = methods_of(table, list(records.values()))
@@ -126,7 +127,42 @@ def pages_of(table: Table, records: Mapping[str, Record], title: str) -> dict[st
     return out
 
 
-def _compared(table: Table) -> dict[str, Any]:
+def _tasks(
+    table: Table, records: Mapping[str, Record], environment: Environment, render: Callable[..., str]
+) -> tuple[dict[str, str], dict[str, list[Plot]], dict[str, str]]:
+    """Return the files of all tasks, their plots by axis, and the scripts with examples by column."""
+    out: dict[str, str] = {}
+    plots: dict[str, list[Plot]] = {axis.name: [] for axis in AXES}
+    with_examples: dict[str, str] = {}
+    facts = {row.name: about(row, table, records) for row in table.rows}
+    advance = activity("drawing what rows predicted", len(table.columns))
+    for column in table.columns:
+        found, page = predicted_of(table, column, records), page_of("tasks", column.name)
+        figures = figures_of(found, column)
+        out |= {file: environment.get_template("predicted.svg.j2").render(drawing) for file, drawing in figures}
+        if len(found) > 1:
+            with_examples[column.name] = examples_file(column)
+            out[f"data/{with_examples[column.name]}.js"] = examples_script(found, column)
+        against = []
+        for axis in AXES:
+            values = None if axis is COST else {name: known[axis.name] for name, known in facts.items()}
+            if view := score_view(table, column, axis, values):
+                plots[axis.name].append(Plot(plot_file(column, axis), str(view["title"]), page))
+                against.append((axis, plots[axis.name][-1]))
+                out[against[-1][1].file] = environment.get_template("score.svg.j2").render(view)
+        out[page] = render(
+            "task",
+            "../",
+            against=against,
+            figures=[file for file, _ in figures],
+            examples=examples_view(found, column),
+            **task_view(table, column, records),
+        )
+        advance(1)
+    return out, plots, with_examples
+
+
+def _compared(table: Table, examples: Mapping[str, str]) -> dict[str, Any]:
     """Return the names that the page of two rows needs; it opens with the first model and the best of all rows."""
     columns = [
         {
@@ -134,6 +170,7 @@ def _compared(table: Table) -> dict[str, Any]:
             "page": page_of("tasks", c.name),
             "metric": metric_name(c.metric) if c.metrics else "",
             "bounded": is_bounded(c),
+            "examples": examples.get(c.name, ""),
         }
         for c in table.columns
     ]
@@ -153,7 +190,7 @@ def _environment() -> Environment:
     from jinja2 import DictLoader, Environment, StrictUndefined
 
     package = files(__package__)
-    names = [*(f"{name}.html.j2" for name in _TEMPLATES), "cost.svg.j2"]
+    names = [*(f"{name}.html.j2" for name in _TEMPLATES), *_DRAWN]
     texts = {name: package.joinpath(name).read_text(encoding="utf-8") for name in names}
     environment = Environment(
         loader=DictLoader(texts), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
@@ -167,26 +204,3 @@ def _breaks(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return escape(name).replace("_", Markup("_<wbr>")).replace(".", Markup(".<wbr>"))
-
-
-def _write(content: Mapping[str, str], out: Path) -> None:
-    """Write the files beside `out` and swap the folders, so that a reader never meets half of a site."""
-    out = out.resolve()
-    earlier = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.old")
-
-    def fill(beside: Path) -> None:
-        for name, text in content.items():
-            file = beside / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        if out.is_dir() and any(out.iterdir()):
-            out.rename(earlier)
-
-    try:
-        write_whole(out, fill)
-    except BaseException:
-        if earlier.exists() and not out.exists():
-            earlier.rename(out)
-        raise
-    finally:
-        shutil.rmtree(earlier, ignore_errors=True)

@@ -27,13 +27,14 @@
     const family = state.family || (data.columns.length > data.atOnce ? data.parts[0] : "*");
     return data.columns.map((column, at) => ({ ...column, at })).filter((c) =>
       (family === "*" || c.family === family) && (!state.benchmark || c.benchmark === state.benchmark)
-      && (!state.budget || String(c.budget) === state.budget) && !state.hide.includes(c.name)
+      && (!state.budget || String(c.budget) === state.budget) && (!state.split || c.split === state.split) && !state.hide.includes(c.name)
       && (!state.metric || state.view !== "score" || c.metrics.includes(state.metric)));
   }
 
   const wanted = (row) => (state.view === "score" || row.kind === "model" || (state.view === "gain" && row.kind === "random"))
     && (!state.kind || row.kind === state.kind) && (!state.mode || row.mode === state.mode)
     && (!state.regime || row.regime === state.regime)
+    && (!state.tokenizer || row.tokenizer === state.tokenizer) && (!state.size || row.size === state.size)
     && (!state.find || `${row.model} ${row.detail} ${row.mode}`.toLowerCase().includes(state.find.toLowerCase()));
 
   // ---- one cell: what it shows in the chosen view
@@ -290,6 +291,9 @@
       many("Regime", "regime", pairs(data.rows.map((row) => row.regime)), "all"),
       many("Mode", "mode", pairs(data.rows.map((row) => row.mode)), "all"),
       many("Budget, trials", "budget", pairs(data.columns.map((c) => String(c.budget))), "all"),
+      many("Tokenizer", "tokenizer", pairs(data.rows.map((row) => row.tokenizer)), "any"),
+      many("Parameters", "size", pairs(data.rows.map((row) => row.size)), "any"),
+      many("Split", "split", pairs(data.columns.map((c) => c.split)), "all"),
       select("Exposure", "exposure", [["clean", "clean only"]], "any"),
       element("label", {}, "Find a model", element("input", { type: "search", value: state.find, oninput: (event) => { state.find = event.target.value; changed(false); } })),
       element("div", { class: "push" }, element("button", { type: "button", onclick: csv }, "CSV"),

@@ -150,16 +150,16 @@ def test_failed_and_missing_cells_are_seen_and_change_nobodys_rank(results: Path
     table = build_leaderboard(results)
     assert {key: (c.rank, c.gain) for key, c in cells(table).items() if key in before} == before
     markdown = to_markdown(table)
-    assert "| bad | fine_tune | model | failed |" in markdown
+    assert "| bad<br><sub>model, trained</sub> | failed |" in markdown
     assert "- bad · fine_tune on toy@1: MemoryError: no room" in markdown
-    assert "| elsewhere | zero_shot | model | n/a |" in markdown
+    assert "| elsewhere<br><sub>model, zero-shot</sub> | n/a |" in markdown
 
 
 def test_missing_cell_is_a_dash_and_a_line_of_the_csv(results: Path) -> None:
     put(results, "kmer", baseline=True, spec={"task": "other@1"})
     table = build_leaderboard(results)
     assert cell(table, "lm · linear_probe", "other@1").status == "missing"
-    assert "| lm | linear_probe | model | – |" in to_markdown(table)
+    assert "| lm<br><sub>model, probed</sub> | – |" in to_markdown(table)
     lines = list(csv.DictReader(io.StringIO(to_csv(table))))
     (line,) = [x for x in lines if x["model"] == "lm" and x["column"] == "other@1"]
     assert (line["status"], line["value"], line["rank"]) == ("missing", "", "")
@@ -215,7 +215,7 @@ def test_collapsed_baseline_is_flagged(results: Path) -> None:
     put(results, "flat", float("inf"), baseline=True)
     table = build_leaderboard(results)
     assert cell(table, "flat · from_scratch").value == 0.0
-    assert "| flat | from_scratch | baseline | 0.000 †" in to_markdown(table)
+    assert "| flat<br><sub>baseline, trained</sub> | 0.000 †" in to_markdown(table)
 
 
 def some(share: float, seed: int) -> Any:
@@ -268,7 +268,7 @@ def test_model_that_scores_fewer_than_half_stands_apart_and_changes_nobodys_numb
     c = cell(table, "picky · zero_shot")
     assert c.apart and c.estimates == picky.estimates
     assert (c.rank, c.gain, c.twin_gain) == (None, None, None)
-    assert f"| picky | zero_shot | model | {c.value:.3f} ○ <sup>1,2</sup>" in to_markdown(table)
+    assert f"| picky<br><sub>model, zero-shot</sub> | {c.value:.3f} ○ <sup>1,2</sup>" in to_markdown(table)
     assert "- <sup>2</sup> scores too few of the examples" in to_markdown(table)
     (line,) = [x for x in csv.DictReader(io.StringIO(to_csv(table))) if x["model"] == "picky" and x["rank"] == ""][:1]
     assert "skipped" in line["flags"] and "too few" in line["flags"]
@@ -321,8 +321,8 @@ def test_every_flag_is_told_once_and_marked_on_its_cell_in_every_rendering(resul
     notes = ["check failed: padding|batch", "truncated 3 of 300", "remote code"]
     markdown, out = to_markdown(table), io.StringIO()
     print_leaderboard(table, Console(file=out, width=120))
-    (a,) = [line for line in markdown.splitlines() if line.startswith("| a | fine_tune | model |")][:1]
-    (b,) = [line for line in markdown.splitlines() if line.startswith("| b | fine_tune | model | 0.000 †")]
+    (a,) = [line for line in markdown.splitlines() if line.startswith("| a<br>")][:1]
+    (b,) = [line for line in markdown.splitlines() if line.startswith("| b<br><sub>model, trained</sub> | 0.000 †")]
     assert "<sup>1,2</sup>" in a and "<sup>3,2</sup>" in b
     for i, note in enumerate(notes):
         assert markdown.count(f"- <sup>{i + 1}</sup> {escape(note)}") == 1
@@ -342,7 +342,7 @@ def test_no_name_breaks_the_table(results: Path, name: str) -> None:
     markdown = to_markdown(table)
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     head = rows[0].count("|")
-    (line,) = [x for x in rows[:10] if x.startswith(f"| {escape(name)} |")]
+    (line,) = [x for x in rows[:10] if x.startswith(f"| {escape(name)}<br>")]
     assert line.replace("\\|", "").count("|") == head
     assert "<script>" not in markdown and "\n" not in escape(name)
     assert "A \\| toy &lt;b&gt;." in markdown

@@ -75,9 +75,7 @@ def test_a_metric_of_a_third_party_has_an_interval_a_gain_and_a_place_in_the_tab
         table = build_leaderboard(tmp_path)
         (cell,) = [c for c in table.cells if c.row.startswith("lm")]
         assert cell.rank == 1 and cell.gain is not None and cell.gain.verdict == "preliminary"
-        assert "toy@1<br>Trust ↑" in to_markdown(table) and "- Trust: mean probability of the true" in to_markdown(
-            table
-        )
+        assert "toy<br>Trust ↑" in to_markdown(table) and "- Trust: mean probability of the true" in to_markdown(table)
     with pytest.raises(UnknownName, match="metric 'trust'"):
         parse("trust")
 
@@ -105,8 +103,8 @@ def test_a_column_of_a_third_party_follows_the_built_in_ones_in_markdown_and_on_
         column("Scores")(n_scores)
         markdown, out = to_markdown(table), io.StringIO()
         print_leaderboard(table, Console(file=out, width=120))
-    assert "| Model | Mode | Kind | Scores | toy@1<br>MCC ↑ |\n|:--|:--|:--|:--|--:|" in markdown
-    assert "| lm | from_scratch | random weights | 1 of<br><sub>1 \\| tasks</sub> | **" in markdown
+    assert "| Model | Scores | toy<br>MCC ↑ |\n|:--|:--|--:|" in markdown
+    assert "| lm<br><sub>random weights, trained</sub> | 1 of<br><sub>1 \\| tasks</sub> | **" in markdown
     lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
     assert "Model Mode Scores MCC ↑" in lines and any("1 | tasks" in line for line in lines)
     assert "Scores" not in to_markdown(table)

@@ -53,7 +53,9 @@ def test_two_folders_of_one_name_are_two_rows_called_by_the_folder_above() -> No
     assert [c.status for c in table.cells] == ["done", "missing", "missing", "done"]
     lines = csv.DictReader(io.StringIO(to_csv(table)))
     assert {line["model"]: line["revision"] for line in lines if line["status"] == "done"} == names
-    assert "| runA/checkpoint-500 | linear_probe |" in to_markdown(table) and "runB/checkpoint-500" in to_json(table)
+    assert "| runA/checkpoint-500<br><sub>model, probed</sub> |" in to_markdown(
+        table
+    ) and "runB/checkpoint-500" in to_json(table)
 
 
 def test_the_name_is_that_of_the_model_where_there_is_one_network_of_it() -> None:

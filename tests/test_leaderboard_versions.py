@@ -65,7 +65,7 @@ def test_the_mark_and_its_meaning_stand_in_every_rendering(mixed: Leaderboard) -
     for text in (out.getvalue(), to_markdown(mixed), mixed._repr_html_()):
         assert text.count(said) == 1 and text.count(OLDER) == 3, "a sign a number, and the legend"
         assert "baserate 0.1.0 (newest 0.2.0), torch 2.3.0 (newest 2.13.0)" in text and "--fresh-versions" in text
-    assert "| gc | linear_probe | baseline | 0.500 ◆§ | – |" in to_markdown(mixed)
+    assert "| gc<br><sub>baseline, probed</sub> | 0.500 ◆§ | – |" in to_markdown(mixed)
 
 
 def test_csv_and_json_hold_the_versions_of_every_number(mixed: Leaderboard) -> None:

@@ -163,18 +163,14 @@ def _line(cell: Cell, record: Record) -> Text:
     return line
 
 
-def print_outcome(outcome: Outcome, results: Path, tracking: str, *, quiet: bool, is_copied: bool) -> None:
-    """Print what became of the grid and of its copy in MLflow; failures are shown even when quiet."""
+def print_outcome(outcome: Outcome, results: Path, *, quiet: bool) -> None:
+    """Print what became of the grid; failures are shown even when quiet."""
     console = Console(quiet=quiet, highlight=False)
     console.print(
         f"{outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not applicable, "
         f"{len(outcome.failed)} failed; records in {results}"
     )
     loud = Console(stderr=True, highlight=False)
-    if is_copied:
-        console.print(escape(tracking))
-    else:
-        loud.print(Text(tracking, "yellow"), soft_wrap=True)
     for task, reason in outcome.no_data.items():
         loud.print(Text(f"not run: {task}: {reason}", "red"), soft_wrap=True)
     for task, leak in outcome.leaky.items():

@@ -80,7 +80,11 @@ trust_option = click.option(
 )
 pickle_option = click.option("--allow-pickle", is_flag=True, help="Read pickled weights where there are no others.")
 uri_option = click.option(
-    "--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="MLflow server or store; 'none' for no copy. [default: sqlite]"
+    "--tracking-uri",
+    "--server",
+    "tracking_uri",
+    envvar="MLFLOW_TRACKING_URI",
+    help="MLflow server or store; 'none' for no copy. [default: sqlite]",
 )
 
 

@@ -11,34 +11,37 @@ from ..errors import ConfigError, DataError
 from .options import as_folder, as_folders, json_option, quiet_option
 
 if TYPE_CHECKING:
+    from ..leaderboard import Leaderboard
     from ..records import Record
 
 RESULTS = Path("results")
 
 
-def tabulate(
+def make_table(
     records: list[Record],
     out: Path | None,
     *,
-    as_json: bool,
     quiet: bool,
     baseline: str = "",
     strata: tuple[str, ...] = (),
     plots: str = "png",
-) -> None:
-    """Print the leaderboard of records, and write its files to `out`, if that is given."""
-    from ..leaderboard import build_leaderboard, print_leaderboard, to_json, write_leaderboard
+) -> tuple[Leaderboard, list[Path]]:
+    """Return the leaderboard of records, and its files, which are written to `out`, if that is given."""
+    from ..leaderboard import build_leaderboard, write_leaderboard
     from .display import activity_display
 
-    with activity_display(quiet=quiet or as_json):
+    with activity_display(quiet=quiet):
         table = build_leaderboard(records, baseline=baseline, strata=strata)
-        files = [] if out is None else write_leaderboard(table, out, plots=plots)
-    if as_json:
-        click.echo(to_json(table), nl=False)
-    elif not quiet:
-        print_leaderboard(table)
-        wrote = "wrote " + ", ".join(str(file) for file in files)
-        click.echo(wrote if files else "wrote nothing: several folders need --out FOLDER")
+        return table, [] if out is None else write_leaderboard(table, out, plots=plots)
+
+
+def show_table(table: Leaderboard, files: list[Path]) -> None:
+    """Print the leaderboard, and where it was written."""
+    from ..leaderboard import print_leaderboard
+
+    print_leaderboard(table)
+    wrote = "wrote " + ", ".join(str(file) for file in files)
+    click.echo(wrote if files else "wrote nothing: several folders need --out FOLDER")
 
 
 @click.command()
@@ -106,6 +109,7 @@ def leaderboard(
       baserate leaderboard results/ --check-intervals
     """
     from ..bundle import read_several
+    from ..leaderboard import to_json
 
     folders = results or (RESULTS,)
     records = read_several(folders)
@@ -115,7 +119,11 @@ def leaderboard(
         _print_formatted(records, format_, out, quiet=quiet, baseline=baseline, strata=strata)
         return
     to = out or (folders[0] if len(folders) == 1 else None)
-    tabulate(records, to, as_json=as_json, quiet=quiet, baseline=baseline, strata=strata, plots=plots)
+    table, files = make_table(records, to, quiet=quiet or as_json, baseline=baseline, strata=strata, plots=plots)
+    if as_json:
+        click.echo(to_json(table), nl=False)
+    elif not quiet:
+        show_table(table, files)
     if check_intervals:
         _check_intervals(records, to, quiet=as_json or quiet)
 

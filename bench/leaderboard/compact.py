@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .grids import escape, score_text
-from .paper import Block, about, gain_lines, p_text, paper_blocks, settings_notes, short_names
+from .grids import escape, head, more_text, named, score_text
+from .paper import Block, gain_lines, p_text, paper_blocks, settings_notes, short_names
 from .table import Column, Table
-from .trust import explained
+from .trust import TAINTED, explained
 from .wording import (
     BEST,
     COLLAPSED,
@@ -26,11 +26,8 @@ def to_compact(table: Table) -> str:
     """Return the scores in blocks of at most five tasks, and the gains over the best baselines with their p-values."""
     if not table.columns:
         return "\n".join(["There are no results yet.", *trials(table)]) + "\n"
-    names, settings = short_names(table), settings_notes(table.rows)
-    notes = [*settings, *(note for note in notes_of(table) if note not in settings)]
-    parts: list[str] = []
-    for block in paper_blocks(table):
-        parts += [*_block(table, block, names, notes), ""]
+    names, notes = short_names(table), all_notes(table)
+    parts = [*score_blocks(table, names, notes), ""]
     parts += [
         "Test-set score with its 95 % interval; the row that is most often among the best is first. **Bold**: may"
     ]
@@ -43,23 +40,39 @@ def to_compact(table: Table) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence[str]) -> list[str]:
-    heads = ["Model", *(_heading(column, names) for column in block.columns)]
-    lines = [*([f"### {escape(block.title)}", ""] if block.title else []), f"| {' | '.join(heads)} |"]
-    lines += ["|:--|" + "--:|" * len(block.columns)]
+def score_blocks(table: Table, names: Mapping[str, str], notes: Sequence[str], *, regimes: bool = False) -> list[str]:
+    """Return the scores in blocks of at most five tasks, with the numbers of `notes`, the winner of a block first.
+
+    With `regimes` what may be the best of its regime is underlined.
+    """
+    parts: list[str] = []
+    for block in paper_blocks(table):
+        parts += [""] * bool(parts) + _block(table, block, names, notes, regimes=regimes)
+    return parts
+
+
+def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence[str], *, regimes: bool) -> list[str]:
+    lines = [f"### {escape(block.title)}", ""] if block.title else []
+    lines += head(*(_heading(column, names) for column in block.columns))
     for row in block.rows:
         note = f" <sup>{notes.index(row.detail) + 1}</sup>" if row.detail else ""
-        name = f"{escape(row.model)}{note}<br><sub>{escape(about(row))}</sub>"
-        cells = [score_text(table.cell(row, column), column, notes) for column in block.columns]
-        lines += [f"| {' | '.join([name, *cells])} |"]
+        cells = [score_text(table.cell(row, column), column, notes, regimes=regimes) for column in block.columns]
+        lines += [f"| {' | '.join([named(row, note), *more_text(row, table), *cells])} |"]
     if block.absent:
         lines += ["", f"Not run here: {escape(', '.join(row.name for row in block.absent))}."]
     return lines
 
 
+def all_notes(table: Table) -> list[str]:
+    """Return the footnotes below the scores, numbered from 1: settings that set rows apart, then notes on cells."""
+    settings = settings_notes(table.rows)
+    return [*settings, *(note for note in notes_of(table) if note not in settings)]
+
+
 def _heading(column: Column, names: Mapping[str, str]) -> str:
-    metric = f"{label_of(column)} {arrow_of(column)}".rstrip()
-    return "<br>".join(map(escape, f"{folded(names[column.name])}\n{folded(metric, 16)}".split("\n")))
+    metric = f"{label_of(column)} {arrow_of(column)}".rstrip() if column.metrics else NOTHING
+    name = names[column.name] + (f" {TAINTED}" if column.audit == "FAIL" else "")
+    return "<br>".join(map(escape, f"{folded(name)}\n{folded(metric, 16)}".split("\n")))
 
 
 def _gains(table: Table, names: Mapping[str, str]) -> list[str]:

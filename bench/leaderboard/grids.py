@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from ..results import Estimate
-from .columns import COLUMNS
+from .columns import COLUMNS, LeadingColumn
+from .paper import PER_BLOCK, about
 from .table import Cell, Column, Row, Table
 from .wording import NOTHING, STATUS, blocks, folded, leads_regime, marks, number
 
@@ -28,7 +29,7 @@ def grids(
 ) -> list[str]:
     """Return one table per block of all columns or those shown, with every row, so that missing runs can be seen."""
     lines: list[str] = []
-    for title, columns in blocks(table.columns if shown is None else shown):
+    for title, columns in blocks(table.columns if shown is None else shown, PER_BLOCK):
         lines += [""] * bool(lines) + ([f"### {escape(title)}", ""] if title else [])
         lines += _grid(table, rows, columns, heading, content)
     return lines
@@ -41,14 +42,35 @@ def _grid(
     heading: Callable[[Column], str],
     content: Callable[[Cell, Column], str],
 ) -> list[str]:
-    """Return a table with the leading columns, then those given, one line a row."""
-    leading = COLUMNS.all().values()
-    lines = ["| " + " | ".join([*(escape(c.name) for c in leading), *map(heading, columns)]) + " |"]
-    lines += ["|" + ":--|" * len(leading) + "--:|" * len(columns)]
+    """Return a table with the rows' names, then the columns given, one line a row."""
+    lines = head(*map(heading, columns))
     for row in rows:
-        about = [leading_text(c.text(row, table)) for c in leading]
-        lines += ["| " + " | ".join([*about, *(content(table.cell(row, c), c) for c in columns)]) + " |"]
+        cells = [content(table.cell(row, c), c) for c in columns]
+        lines += ["| " + " | ".join([named(row), *more_text(row, table), *cells]) + " |"]
     return lines
+
+
+def head(*headings: str) -> list[str]:
+    """Return the first lines of a table: the names of rows, the leading columns of packages, and the headings."""
+    more = _more()
+    line = "| " + " | ".join(["Model", *(escape(c.name) for c in more), *headings]) + " |"
+    return [line, "|:--|" + ":--|" * len(more) + "--:|" * len(headings)]
+
+
+def named(row: Row, note: str = "") -> str:
+    """Return the name of a row, with its kind and regime small below, and what sets it apart or a `note` instead."""
+    detail = f"<br><sub>{escape(row.detail)}</sub>" if row.detail and not note else ""
+    return f"{escape(row.model)}{note}<br><sub>{escape(about(row))}</sub>{detail}"
+
+
+def more_text(row: Row, table: Table) -> list[str]:
+    """Return what the leading columns of packages show."""
+    return [leading_text(c.text(row, table)) for c in _more()]
+
+
+def _more() -> list[LeadingColumn]:
+    """Return the leading columns of packages: the built-in ones are one column here, since space is short."""
+    return [c for c in COLUMNS.all().values() if c.name not in ("Model", "Mode", "Kind")]
 
 
 def leading_text(text: str) -> str:

@@ -92,7 +92,7 @@ def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence
         note = f"\\textsuperscript{{{notes.index(row.detail) + 1}}}" if row.detail else ""
         cells = [table.cell(row, column) for column in block.columns]
         scores = [_score(cell, column) for cell, column in zip(cells, block.columns, strict=True)]
-        lines += [" & ".join([f"{escaped(row.model)}{note}", *scores]) + r" \\"]
+        lines += [" & ".join([_left(row.model, 26) + note, *scores]) + r" \\"]
         below = [f"{{\\scriptsize {escaped(about(row))}}}", *map(_interval, cells)]
         lines += [" & ".join(below) + r" \\[2pt]"]
     lines += ["\\bottomrule", "\\end{tabular}"]
@@ -107,6 +107,12 @@ def _block(table: Table, block: Block, names: Mapping[str, str], notes: Sequence
 def _stacked(name: str, width: int = 13, after: str = "") -> str:
     """Return a heading in lines of readable width."""
     return r"\shortstack{" + r"\\".join(escaped(line) for line in folded(name, width).split("\n")) + after + "}"
+
+
+def _left(name: str, width: int) -> str:
+    """Return a name at the left, in lines of at most `width` letters, so that the longest fits the page."""
+    lines = [line[i : i + width] for line in folded(name, width).split("\n") for i in range(0, len(line), width)]
+    return escaped(name) if len(lines) < 2 else r"\shortstack[l]{" + r"\\".join(map(escaped, lines)) + "}"
 
 
 def _metric(column: Column) -> str:
@@ -140,27 +146,24 @@ def _gains(table: Table, names: Mapping[str, str]) -> list[str]:
     found = gain_lines(table)
     if not found:
         return []
-    lines = ["\\begin{table}", "\\centering\\small"]
+    lines = ["\\begin{table}", "\\centering\\footnotesize", "\\setlength{\\tabcolsep}{3pt}"]
     lines += ["\\caption{Gains over the best baseline of each task, paired on the same test examples, with two-sided"]
     lines += ["$p$ and $p$ adjusted by Holm's method for all gains in this table.}"]
-    lines += ["\\begin{tabular}{llS[table-format=-1.3, retain-explicit-plus=true]lrrl}", "\\toprule"]
-    lines += [r"Task & Model & {Gain} & 95\,\% interval & $p$ & $p_\mathrm{adj}$ & \\", "\\midrule"]
+    lines += ["\\begin{tabular}{@{}lS[table-format=-1.3, retain-explicit-plus=true]lrrl@{}}", "\\toprule"]
+    lines += [r"Model & {Gain} & 95\,\% interval & $p$ & $p_\mathrm{adj}$ & \\", "\\midrule"]
     last = ""
     for line in found:
-        gain, task = line.gain, names[line.column.name]
+        gain, column = line.gain, line.column
+        if column.name != last:
+            lines += ["\\addlinespace"] * bool(last)
+            over = f", over {column.best_baseline}" if column.best_baseline else ""
+            lines += [rf"\multicolumn{{6}}{{@{{}}l}}{{{_left(names[column.name] + over, 70)}}} \\"]
         bounds = "--"
         if gain.low is not None and gain.high is not None:
             bounds = f"[{_plain(gain.low, signed=True)}, {_plain(gain.high, signed=True)}]"
         ps = [escaped(p_text(p)) or "--" for p in (gain.p, gain.p_adjusted)]
         value = number(gain.value, signed=True).replace("−", "-")
-        cells = [
-            escaped(task) if task != last else "",
-            escaped(line.row.name),
-            value,
-            bounds,
-            *ps,
-            gain.verdict or "--",
-        ]
-        lines += [" & ".join(cells) + r" \\"]
-        last = task
+        name = rf"\quad {_left(line.row.name, 34)}"
+        lines += [" & ".join([name, value, bounds, *ps, gain.verdict or "--"]) + r" \\"]
+        last = column.name
     return [*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}"]

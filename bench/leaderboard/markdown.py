@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from statistics import median
 
 from ..results import Estimate
 from ..statistics import ALPHA
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
+from .columns import COLUMNS
+from .compact import all_notes, score_blocks
 from .comparisons import Every, Gain
 from .courses_text import course_sections
 from .curves_text import curve_sections
 from .details import by_stratum, looks, strands
-from .grids import escape, estimate_text, grids, limits, score_text, wrapped
+from .grids import escape, estimate_text, grids, leading_text, limits, score_text, wrapped
+from .paper import short_names
 from .perturbed import perturbations
 from .ranks_text import rank_sections
 from .strata import stratum_of
@@ -35,7 +39,6 @@ from .wording import (
     label,
     label_of,
     last_line,
-    notes_of,
     number,
     preliminary,
     titled,
@@ -49,9 +52,8 @@ def to_markdown(table: Table) -> str:
     parts = ["# Table", ""]
     if not table.columns:
         return "\n".join([*parts, "There are no results yet.", *trials(table)]) + "\n"
-    notes = notes_of(table)
-    parts += [*grids(table, table.rows, _heading, lambda c, column: score_text(c, column, notes, regimes=True)), ""]
-    parts += [*_legend(table), ""]
+    notes = all_notes(table)
+    parts += [*score_blocks(table, short_names(table), notes, regimes=True), "", *_legend(table, notes), ""]
     tested = [row for row in table.rows if any(table.cell(row, c).gain for c in table.columns)]
     if tested:
         parts += ["## Gain over the best baseline", ""]
@@ -172,11 +174,11 @@ def _chosen(table: Table) -> list[str]:
     return [*lines, "", "`baserate show FOLDER` has every trial of a record.", "", "</details>"]
 
 
-def _legend(table: Table) -> list[str]:
+def _legend(table: Table, notes: Sequence[str]) -> list[str]:
     rule = f" {escape(floor_rule(table))}" if floor_rule(table) else ""
     lines = [
         "Test-set score with its 95 % interval, which has the noise of the test set and of training (mean over seeds).",
-        "**Bold**: may be the best of its task, by paired tests.",
+        "The row that is most often among the best is first. **Bold**: may be the best of its task, by paired tests.",
         *best_of_regimes(table, "<ins>Underlined</ins>"),
         f"{BEST} the task's best baseline{rule}. {COLLAPSED} constant",
         f"or not finite predictions. {NOTHING} not run, n/a does not apply. Baselines and networks with random",
@@ -184,7 +186,6 @@ def _legend(table: Table) -> list[str]:
         "and ties are made.",
         *map(escape, explained(table)),
     ]
-    notes = notes_of(table)
     lines += ["", *(f"- <sup>{i}</sup> {escape(note)}" for i, note in enumerate(notes, 1))] if notes else []
     lines += ["", escape(common_set(table))] if common_set(table) else []
     lines += ["", preliminary(table)] if preliminary(table) else []

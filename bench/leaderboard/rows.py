@@ -42,7 +42,7 @@ def rows_of(placed: Mapping[Column, Sequence[Record]], networks: Networks) -> tu
         details = _details(list(records.values()), apart=(network, mode) in meet)
         for h, detail in _with_trained(details, records).items():
             name = f"{model} · {mode}" + (f" ({detail})" if detail else "")
-            rows[h] = by_name.setdefault(name, Row(name, model, mode, _kind(records[h]), detail, network.revision))
+            rows[h] = by_name.setdefault(name, Row(name, model, mode, kind_of(records[h]), detail, network.revision))
     return sorted(set(rows.values()), key=lambda row: row.name), rows
 
 
@@ -150,7 +150,7 @@ def _text(value: object) -> str:
     return canonical_json(value)
 
 
-def _kind(r: Record) -> Kind:
+def kind_of(r: Record) -> Kind:
     """Return which kind of row a record belongs to; only what has pretrained weights is a 'model'."""
     if r.model.get("baseline"):
         return "baseline"

@@ -185,19 +185,19 @@ def preliminary(table: Table) -> str:
     return f"{PRELIMINARY} unlike, by fewer than {MIN_SEEDS} trainings: not a verdict (--seeds 0,1,2,3,4)."
 
 
-def blocks(columns: Sequence[Column]) -> list[tuple[str, tuple[Column, ...]]]:
-    """Return blocks of columns of a readable width with their titles: one without a title where columns are few.
+def blocks(columns: Sequence[Column], wide: int = WIDE) -> list[tuple[str, tuple[Column, ...]]]:
+    """Return blocks of at most `wide` columns with their titles: one without a title where columns are few.
 
     Otherwise the tasks of a benchmark stand together, in pieces of equal width.
     """
-    if len(columns) <= WIDE:
+    if len(columns) <= wide:
         return [("", tuple(columns))]
     benchmarks: dict[str, list[Column]] = {}
     for column in columns:
         benchmarks.setdefault(column.benchmark, []).append(column)
     out = []
     for benchmark, members in benchmarks.items():
-        pieces = -(-len(members) // WIDE)
+        pieces = -(-len(members) // wide)
         edges = [round(i * len(members) / pieces) for i in range(pieces + 1)]
         for i, (start, end) in enumerate(itertools.pairwise(edges), 1):
             title = benchmark or ("Other tasks" if len(benchmarks) > 1 else "Tasks")

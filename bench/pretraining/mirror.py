@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
-from ..tracking import experiment_id, quiet_mlflow, refusal
+from ..tracking import check_store, experiment_id, quiet_mlflow, refusal
 from .config import PretrainConfig
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class Mirror:
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
+        check_store(self._uri)
         self._client = MlflowClient(tracking_uri=self._uri)
         experiment = experiment_id(self._client, self._uri, EXPERIMENT)
         run = self._client.create_run(experiment, run_name=f"pretrain from step {step}")

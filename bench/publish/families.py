@@ -27,7 +27,12 @@ _WORDS = {name: re.compile(rf"(?:^|[._])(?:{words})", re.I) for name, words in _
 
 def family_of(column: Column) -> str:
     """Return the family of a column's task, `OTHER` where its name has no word of one."""
-    name = (column.whole or column.task).partition("@")[0]
+    return family_named(column.whole or column.task)
+
+
+def family_named(task: str) -> str:
+    """Return the family of the task of this name, with or without its version, `OTHER` where it has no word of one."""
+    name = task.partition("@")[0]
     return next((family for family, words in _WORDS.items() if words.search(name)), OTHER)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from ..errors import ConfigError
+from .jobs import run_bundle, submit_to_slurm
 from .options import (
     as_folder,
     data_dir_option,
@@ -20,10 +22,12 @@ from .options import (
     trust_option,
     uri_option,
 )
-from .selected import run_bundle, selection_of
+from .selected import selection_of, show_plan
 from .table import tabulate
 
 RESULTS = Path("results")
+SLURM = "slurm"
+"""Not an executor of one process: its jobs outlive the command."""
 
 
 @click.command()
@@ -124,6 +128,16 @@ RESULTS = Path("results")
     metavar="N",
     help="Which bundle of --cells, from 0 (SLURM_ARRAY_TASK_ID).",
 )
+@click.option(
+    "--slurm",
+    "slurm_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --executor slurm: a TOML file with partition, account and limits of jobs; docs/scale.md has its keys.",
+)
+@click.option("--print", "print_only", is_flag=True, help="Print the scripts for sbatch and submit nothing.")
+@click.option("--wait", is_flag=True, help="Wait until the submitted jobs have ended.")
+@click.option("--dry-run", is_flag=True, help="Show what is missing and what it will take, as `baserate plan` does.")
 @trust_option
 @pickle_option
 @uri_option
@@ -135,6 +149,10 @@ def run(
     executor: str,
     cells_file: Path | None,
     index: int | None,
+    slurm_file: Path | None,
+    print_only: bool,
+    wait: bool,
+    dry_run: bool,
     tracking_uri: str | None,
     quiet: bool,
     as_json: bool,
@@ -157,10 +175,23 @@ def run(
     from ..records import read_records
     from .display import GridDisplay, print_outcome
 
-    if executor:
+    if executor and executor != SLURM:
         EXECUTORS.get(executor)
     if cells_file is not None:
         return run_bundle(cells_file, index, executor=executor, workers=workers, quiet=quiet, as_json=as_json)
+    if dry_run:
+        return show_plan(selected, results, workers=workers, quiet=quiet, as_json=as_json)
+    if executor == SLURM:
+        how = {"print_only": print_only, "wait": wait, "quiet": quiet, "as_json": as_json}
+        left = submit_to_slurm(selected, results, slurm_file, **how)
+        if left is not None and results.is_dir():
+            tracking, is_copied = _mirror(results, tracking_uri)
+            if not as_json:
+                click.echo(tracking, err=not is_copied)
+            tabulate(read_records(results, below=False), results, as_json=False, quiet=quiet or as_json)
+        return 1 if left else 0
+    if slurm_file is not None or print_only or wait:
+        raise ConfigError("--slurm, --print and --wait go with --executor slurm")
     selection = selection_of(selected)
     planned = selection.planned()
     cells = planned.cells

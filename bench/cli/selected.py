@@ -1,24 +1,20 @@
-"""What the options of `run` select, for the commands that share them, and the worker that runs a part of it."""
+"""What the options of `run` select, for the commands that share them, and a plan of it on the terminal."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from ..errors import ConfigError
 from .options import settings_from
 
 if TYPE_CHECKING:
+    from ..cluster.forecast import Forecast, Machines
     from ..cluster.selection import Selection
-
-_OF_A_WORKER = {"cells_file", "index", "executor", "workers", "quiet", "as_json", "tracking_uri"}
 
 
 def selection_of(options: Mapping[str, Any]) -> Selection:
@@ -56,32 +52,59 @@ def _seeds(text: str | None) -> tuple[int, ...]:
     return seeds
 
 
-def run_bundle(path: Path, index: int | None, *, executor: str, workers: int, quiet: bool, as_json: bool) -> int:
-    """Return the exit code of a worker: 1 where a cell of its bundle failed or has no data."""
-    from ..cluster.cells_file import read_cells_file
-    from ..cluster.work import work
-    from .display import GridDisplay
+def show_plan(selected: dict[str, Any], results: Path, *, workers: int, quiet: bool, as_json: bool) -> int:
+    """Return the exit code of `run --dry-run`, which shows what `plan` does."""
+    from ..cluster.forecast import Machines, forecast
 
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        given = context.get_parameter_source(name) == ParameterSource.COMMANDLINE
-        if given and parameter.expose_value and name not in _OF_A_WORKER:
-            raise ConfigError(f"{parameter.opts[0]}: --cells names a file that says this; expected it without")
-    if index is None:
-        raise ConfigError("--cells needs --index N, or a job of a Slurm array, which sets SLURM_ARRAY_TASK_ID")
-    file = read_cells_file(path)
-    printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with printed, GridDisplay(len(file.bundle(index).cells), quiet=quiet or as_json) as display:
-        outcome = work(
-            file, index, executor=executor, workers=workers, started=display.started, finished=display.finished
-        )
+    here = Machines.here()
+    where = Machines(workers, here.gpus, here.memory_mb)
+    found = forecast(selection_of(selected), results, machines=where)
+    return show(found, found.to_json(), quiet=quiet, as_json=as_json)
+
+
+def show(found: Forecast, shown: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
+    """Print a plan, and return the exit code: 1 where a cell cannot fit."""
+    misfits = [row for row in shown["cells"] if row["misfit"]]
     if as_json:
-        click.echo(json.dumps(outcome.to_json(), indent=1))
-    elif not quiet:
-        elsewhere = f", {outcome.elsewhere} run by others" if outcome.elsewhere else ""
-        click.echo(
-            f"bundle {index}: {outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not "
-            f"applicable, {len(outcome.failed)} failed{elsewhere}; records in {file.results}"
-        )
-    return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
+        click.echo(json.dumps(shown, indent=1))
+        return 1 if misfits else 0
+    if not quiet:
+        _print(shown, _totals(found, found.machines))
+    for row in misfits:
+        click.echo(f"cannot fit: {row['task']} · {row['model']} · {row['mode']}: {row['misfit']}", err=True)
+    return 1 if misfits else 0
+
+
+def _totals(found: Forecast, where: Machines) -> list[str]:
+    lines = [f"{len(found.cells)} cells are missing, {found.done} are done before"]
+    for kind, workers in (("cpu", where.cpus), ("gpu", where.gpus)):
+        mine = [cell for cell in found.cells if where.kind(cell) == kind]
+        if mine:
+            price = sum(found.price(cell) or 0.0 for cell in mine)
+            paid = f", price {price:,.2f}" if kind in where.prices else ""
+            hours, until = found.seconds(kind) / 3600, found.hours(kind, workers)
+            lines.append(f"{kind}: {len(mine)} cells, {hours:,.2f} h, {until:,.2f} h on {workers} at once{paid}")
+    return lines
+
+
+def _print(shown: Mapping[str, Any], totals: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # piped output has no right edge
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("task", "model", "mode", "device", "seconds", "memory MiB", "tokens", "estimated from"):
+        table.add_column(name, justify="right" if name in ("seconds", "memory MiB", "tokens") else "left")
+    for row in shown["cells"]:
+        mode = f"{row['mode']} (budget {row['budget']})" if "budget" in row else row["mode"]
+        numbers = (f"{row['seconds']:,.1f}", f"{row['memory_mb']:,.0f}", f"{row['tokens'] or '–':}")
+        table.add_row(*map(escape, (row["task"], row["model"], mode, row["device"], *numbers, row["source"])))
+    if shown["cells"]:
+        console.print(table, "")
+    for line in totals:
+        console.print(line)
+    if "cells_file" in shown:
+        console.print(f"wrote {shown['bundles']} bundles: baserate run --cells {shown['cells_file']} --index N, from 0")

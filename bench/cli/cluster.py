@@ -1,0 +1,105 @@
+"""Commands that say what a grid will take, and fetch what it needs, before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import ConfigError
+from .options import as_folders, json_option, quiet_option
+from .run import run
+from .selected import selection_of, show
+
+_OTHER = {"executor", "workers", "cells_file", "index", "slurm_file", "print_only", "dry_run", "tracking_uri"}
+_OTHER |= {"quiet", "as_json", "ray_address"}
+_SELECTING = [parameter for parameter in run.params if parameter.name not in _OTHER]
+"""The options of `run` that say which cells there are, and where their records lie."""
+
+
+def _prices(context: click.Context, parameter: click.Parameter, text: str) -> dict[str, float]:
+    """Return prices per hour from text such as cpu=0.05,gpu=2."""
+    prices = {}
+    for part in filter(None, text.split(",")):
+        kind, _, price = part.partition("=")
+        try:
+            prices[kind.strip()] = float(price)
+        except ValueError:
+            raise ConfigError(f"--price {text!r}: expected prices per hour such as cpu=0.05,gpu=2") from None
+        if kind.strip() not in ("cpu", "gpu") or not 0 <= prices[kind.strip()] < float("inf"):
+            raise ConfigError(f"--price {text!r}: expected prices per hour such as cpu=0.05,gpu=2")
+    return prices
+
+
+@click.command(params=list(_SELECTING))
+@click.option("--gpus", type=click.IntRange(min=0), default=None, help="GPUs to plan for.  [default: those here]")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Cells on CPUs at once.")
+@click.option("--memory", type=float, default=None, metavar="GIB", help="Memory of a machine.  [default: that here]")
+@click.option("--gpu-memory", type=float, default=0.0, metavar="GIB", help="Memory of a GPU.")
+@click.option("--price", "prices", default="", callback=_prices, metavar="cpu=X,gpu=Y", help="What an hour costs.")
+@click.option(
+    "--history",
+    "histories",
+    multiple=True,
+    type=click.Path(),
+    callback=as_folders,
+    metavar="DIR",
+    help="Other results, whose records tell what cells take; repeatable.",
+)
+@click.option(
+    "--cells",
+    "cells_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the missing cells here in bundles, for `run --cells FILE --index N` on any machines.",
+)
+@click.option("--bundle", type=float, default=60.0, show_default=True, metavar="MINUTES", help="Minutes of a bundle.")
+@quiet_option
+@json_option
+def plan(
+    results: Path,
+    gpus: int | None,
+    workers: int,
+    memory: float | None,
+    gpu_memory: float,
+    prices: dict[str, float],
+    histories: tuple[Path, ...],
+    cells_file: Path | None,
+    bundle: float,
+    quiet: bool,
+    as_json: bool,
+    **selected: Any,
+) -> int:
+    """Show what a run will take: the cells that are missing, each with its time, memory, tokens and price.
+
+    Estimates come from records of like cells. Nothing is run, and no data or weights are read. Exits with 1 where a
+    cell cannot fit.
+
+    \b
+    Examples:
+      baserate plan --suite quickstart
+      baserate plan --suite fair --results results --history other_results --price cpu=0.05,gpu=2 --gpus 8
+      baserate plan --suite quickstart --cells cells.json --bundle 30
+    """
+    from ..cluster.cells_file import CellsFile, in_bundles, variables
+    from ..cluster.forecast import Machines, forecast
+
+    here = Machines.here()
+    where = Machines(
+        workers,
+        here.gpus if gpus is None else gpus,
+        here.memory_mb if memory is None else 1024 * memory,
+        1024 * gpu_memory,
+        prices,
+    )
+    if bundle <= 0:
+        raise ConfigError(f"--bundle {bundle}: expected minutes above 0")
+    selection = selection_of(selected)
+    found = forecast(selection, results, machines=where, histories=histories)
+    shown = found.to_json()
+    if cells_file is not None:
+        bundles = in_bundles(found.cells, seconds=60 * bundle, gpus=where.gpus > 0)
+        CellsFile(selection, bundles, results.absolute(), Path.cwd(), variables()).write(cells_file)
+        shown |= {"cells_file": str(cells_file), "bundles": len(bundles)}
+    return show(found, shown, quiet=quiet, as_json=as_json)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .cards.own_files import run_inherited_plugins
+from .costs import Costs, history, with_costs
 from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS, Lost
@@ -290,6 +291,9 @@ class Grid:
             fresh_versions=self.fresh_versions,
             reason=self.reason,
         )
+        if executor is not EXECUTORS.get("serial"):
+            past = history([self.results] if self.results else [])
+            chosen = with_costs(chosen, Costs(past), self.protocol)
         here = functools.partial(prepare, alone=executor is EXECUTORS.get("serial"), lease=self.lease)
         with self._declared([*chosen, *self.beside]):
             for ended in executor(chosen, here, workers=self.workers, started=self.started):

@@ -19,6 +19,7 @@ from .options import (
     json_option,
     pickle_option,
     quiet_option,
+    ray_option,
     trust_option,
     uri_option,
 )
@@ -114,6 +115,7 @@ SLURM = "slurm"
     help="Save fine-tuned networks here, each in a folder of its own that --model takes.",
 )
 @click.option("--executor", default="", help="Where cells run: serial, processes, ray, slurm, or a package's own.")
+@ray_option
 @click.option(
     "--cells",
     "cells_file",

@@ -113,7 +113,7 @@ class Forecast:
             "seconds": cost.seconds,
             "memory_mb": cost.memory_mb,
             "tokens": cost.tokens,
-            "price": None if price is None else round(price, 6),
+            "price": price,
             "source": cost.source,
             "misfit": self.machines.misfit(cell),
         }

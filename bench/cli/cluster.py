@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,32 @@ def plan(
         CellsFile(selection, bundles, results.absolute(), Path.cwd(), variables()).write(cells_file)
         shown |= {"cells_file": str(cells_file), "bundles": len(bundles)}
     return show(found, shown, quiet=quiet, as_json=as_json)
+
+
+@click.command(params=[parameter for parameter in _SELECTING if parameter.name != "results"])
+@quiet_option
+@json_option
+def prefetch(quiet: bool, as_json: bool, **selected: Any) -> int:
+    """Fetch the data, genomes and weights of a run into the caches, once, before jobs without a network run it.
+
+    The caches are those of HF_HOME, BASERATE_CACHE and BASERATE_GENOMES, in folders that all machines share. Exits with
+    1 where something cannot be fetched; the rest is.
+
+    \b
+    Examples:
+      baserate prefetch --suite quickstart
+      baserate prefetch --task 'gue.*' --model InstaDeepAI/nucleotide-transformer-500m-human-ref
+    """
+    from ..cluster.prefetch import Fetched
+    from ..cluster.prefetch import prefetch as fetch_all
+
+    def say(one: Fetched) -> None:
+        if one.error:
+            click.echo(f"not fetched: {one.what} of {one.name}: {one.error}", err=True)
+        elif not quiet and not as_json:
+            click.echo(f"{one.what} of {one.name}: {one.seconds:.1f} s")
+
+    found = fetch_all(selection_of(selected), say)
+    if as_json:
+        click.echo(json.dumps([vars(one) for one in found], indent=1))
+    return 1 if any(one.error for one in found) else 0

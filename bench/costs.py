@@ -24,8 +24,8 @@ OFFSET = 0.05
 """Seconds that are added before logarithms: what a cell takes below them is chance."""
 SPEED = {False: 2e10, True: 2e13}
 """Floating-point operations a second that a network is taken to reach, without a GPU and with one."""
-LENGTH = 500
-"""Bases of a sequence where neither the task nor a look at the data says."""
+LENGTH, EXAMPLES = 500, 10_000
+"""Bases of a sequence, and examples of a task, where neither its card nor a look at the data says."""
 BASELINE = 1e-3
 """Seconds per example and seed of a baseline of which there is no record."""
 EPOCHS = 10
@@ -39,7 +39,7 @@ _SHRINK = {"model": 0.3, "task": 1.0}
 
 @dataclass(frozen=True)
 class Past:
-    """What a cell took, from its record; `n` counts the examples of all parts."""
+    """What a cell took, from its record; `n` counts the examples of all parts, 0 where its task does not say."""
 
     task: str
     model: str
@@ -53,14 +53,17 @@ class Past:
     @property
     def work(self) -> float:
         """Examples times seeds."""
-        return float(max(1, self.n) * max(1, self.seeds))
+        return float((self.n or EXAMPLES) * max(1, self.seeds))
 
 
-def history(folders: Iterable[Path]) -> list[Past]:
-    """Return what the done cells of the folders of results took. A record that cannot be read tells nothing."""
+def history(folders: Iterable[Path], *, below: bool = False) -> list[Past]:
+    """Return what the done cells of the folders of results took, and with `below` those of the results in them.
+
+    A record that cannot be read tells nothing.
+    """
     found = []
     for results in folders:
-        for folder in record_folders(results) if results.is_dir() else ():
+        for folder in record_folders(results, below=below) if results.is_dir() else ():
             try:
                 value = json.loads((folder / "record.json").read_text())
                 spec = value["spec"]
@@ -83,6 +86,14 @@ def history(folders: Iterable[Path]) -> list[Past]:
     return found
 
 
+@dataclass(frozen=True)
+class Data:
+    """What is known of a task whose data have been read: examples by part, and the mean length of sequences in bp."""
+
+    sizes: Mapping[str, int]
+    length: float
+
+
 class Costs:
     """Expects what cells take; `gpus` is whether networks will have one."""
 
@@ -95,14 +106,16 @@ class Costs:
             of = self._memory[one.model, one.mode]
             of[one.task] = min(one.memory_mb, of.get(one.task, math.inf))
 
-    def of(self, cell: Cell, protocol: Protocol, length: float | None = None) -> Cost:
-        """Return what the cell is expected to take; `length` is the mean of its sequences, in bp, where it is known."""
+    def of(self, cell: Cell, protocol: Protocol, data: Data | None = None) -> Cost:
+        """Return what the cell is expected to take; `data` are those of its task, where they have been read."""
         seeds = len(protocol.seeds_of(cell.task)) if MODES.get(cell.mode).trains or cell.card.twin_of else 1
-        sizes = {part: min(n, protocol.limit or n) for part, n in cell.task.sizes.items()}
-        work = float(max(1, sum(sizes.values())) * seeds)
-        known = length or cell.task.window or None
-        tokens = None if known is None or cell.card.baseline else int(sum(sizes.values()) * known)
-        seconds, source = self._seconds(cell, work, sizes, seeds, known or LENGTH)
+        stated = cell.task.sizes if data is None else data.sizes
+        sizes = {part: min(n, protocol.limit or n) for part, n in (stated or {"train": EXAMPLES}).items()}
+        length = (data.length if data else None) or cell.task.window or None
+        tokens = None if not length or not stated or cell.card.baseline else int(sum(sizes.values()) * length)
+        # As in records, which have the sizes of the card.
+        work = float((sum(min(n, protocol.limit or n) for n in cell.task.sizes.values()) or EXAMPLES) * seeds)
+        seconds, source = self._seconds(cell, work, sizes, seeds, length or LENGTH)
         return Cost(round(seconds, 2), round(self._memory_of(cell)), tokens, needs_gpu(cell), source)
 
     def _seconds(

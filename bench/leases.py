@@ -21,6 +21,8 @@ from pathlib import Path
 
 FOLDER = ".leases"
 _UNKNOWN = "-"
+_END = b"\0"
+"""The end of a path on its way to the process that touches it: no path has it."""
 EVERY = 15.0
 """Seconds between two touches."""
 EXPIRES = 120.0
@@ -113,7 +115,7 @@ class Leases:
             weakref.finalize(self, _end, self._beat)
         assert self._beat.stdin is not None
         with suppress(BrokenPipeError):
-            self._beat.stdin.write(f"{'' if path is None else path.resolve()}\n".encode())
+            self._beat.stdin.write((b"" if path is None else os.fsencode(path.resolve())) + _END)
             self._beat.stdin.flush()
 
 
@@ -150,7 +152,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _beat_on(every: float) -> None:
-    """Touch the file of the last line of the input, again and again, until the input ends with its writer."""
+    """Touch the last file that the input names, again and again, until the input ends with its writer."""
     path, begin = "", b""
     while True:
         ready, _, _ = select.select([0], [], [], every)
@@ -158,8 +160,8 @@ def _beat_on(every: float) -> None:
             read = os.read(0, 1 << 16)
             if not read:
                 return
-            *lines, begin = (begin + read).split(b"\n")
-            path = os.fsdecode(lines[-1]) if lines else path
+            *paths, begin = (begin + read).split(_END)
+            path = os.fsdecode(paths[-1]) if paths else path
         if path:
             with suppress(OSError):
                 os.utime(path)

@@ -60,6 +60,12 @@ def test_without_records_a_network_has_its_arithmetic_and_says_so() -> None:
     assert (Costs(gpus=True).of(found.planned().cells[0], Protocol()).seconds or 0) < probed.seconds
 
 
+def test_tokens_are_counted_once_the_data_are_read(toy_card: Path, tmp_path: Path) -> None:
+    selection = Selection(tasks=(str(toy_card),), models=("baserate_mlm", "length"), modes=("linear_probe",))
+    unread, read = (forecast(selection, tmp_path, machines=Machines(), read_data=read) for read in (False, True))
+    assert unread.cells[0].cost.tokens is None and read.cells[0].cost.tokens == 50 * 240
+
+
 def test_what_is_done_is_not_missing(toy_card: Path, tmp_path: Path) -> None:
     br.run([toy_card], ["length", "gc_content"], results=tmp_path, seeds=[0], audit=False)
     selection = Selection(tasks=(str(toy_card),), models=("length", "gc_content", "cnn"), seeds=(0,))

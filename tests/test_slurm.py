@@ -7,13 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from baserate.cluster.cells_file import in_bundles
-from baserate.cluster.slurm import Array, Limits, read_limits, submit
+from baserate.cluster.cells_file import CellsFile, in_bundles
+from baserate.cluster.selection import Selection
+from baserate.cluster.slurm import Array, Job, Limits, read_limits, submit
 from baserate.errors import ConfigError, MissingExtra
 from baserate.plan import Cell, Cost
 from baserate.records import read_records
@@ -80,6 +82,28 @@ def test_records_of_jobs_are_those_of_a_serial_run(toy_card: Path, tmp_path: Pat
     assert contents(jobs) == contents(serial) and len(contents(jobs)) == 3
     again = run(*what, "--results", jobs, "--executor", "slurm", "--slurm", limits)
     assert (again.returncode, again.stdout.splitlines()[0]) == (0, "nothing is missing: 3 cells are done")
+
+
+def test_a_job_that_is_preempted_goes_on_and_no_cell_has_failed(toy_card: Path, tmp_path: Path) -> None:
+    submitit = pytest.importorskip("submitit")
+    model = tmp_path / "slow.py"
+    model.write_text(
+        "import time\ndef embed(sequences):\n    time.sleep(4)\n    return [[len(s)] for s in sequences]\n"
+    )
+    selection = Selection(tasks=(str(toy_card),), models=(str(model),), seeds=(0,), audited=False, cache=False)
+    cells = selection.planned().cells
+    file = CellsFile(selection, in_bundles(cells, seconds=1e9, gpus=False), tmp_path / "results", tmp_path, {})
+    file.write(tmp_path / "cells.json")
+    executor = submitit.LocalExecutor(tmp_path / "logs")
+    executor.update_parameters(timeout_min=30)
+    job = executor.submit(Job(str(tmp_path / "cells.json"), 0, 1))
+    leases = tmp_path / "results/.leases"
+    while not leases.is_dir() or not list(leases.iterdir()):
+        time.sleep(0.05)
+    job._interrupt()
+    counts = job.result()
+    assert (counts["done"], counts["failed"]) == (len(cells), []), counts
+    assert "requeued" in job.stderr().lower() and not list(leases.iterdir())
 
 
 def test_scripts_are_printed_and_nothing_is_submitted(toy_card: Path, tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ def run(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Com
 
 
 @pytest.fixture
-def file(toy_card: Path, tmp_path: Path) -> CellsFile:
+def file(toy_card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CellsFile:
     """Four cells in two bundles."""
+    monkeypatch.chdir(tmp_path)  # and back: a worker moves there
     selection = Selection(
         tasks=(str(toy_card),),
         models=("length", "gc_content", "kmer_logreg", "onehot_linear"),

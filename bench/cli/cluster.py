@@ -48,6 +48,7 @@ def _prices(context: click.Context, parameter: click.Parameter, text: str) -> di
     metavar="DIR",
     help="Other results, whose records tell what cells take; repeatable.",
 )
+@click.option("--read-data", is_flag=True, help="Read the data, to count the tokens of networks.")
 @click.option(
     "--cells",
     "cells_file",
@@ -66,6 +67,7 @@ def plan(
     gpu_memory: float,
     prices: dict[str, float],
     histories: tuple[Path, ...],
+    read_data: bool,
     cells_file: Path | None,
     bundle: float,
     quiet: bool,
@@ -97,7 +99,7 @@ def plan(
     if bundle <= 0:
         raise ConfigError(f"--bundle {bundle}: expected minutes above 0")
     selection = selection_of(selected)
-    found = forecast(selection, results, machines=where, histories=histories)
+    found = forecast(selection, results, machines=where, histories=histories, read_data=read_data)
     shown = found.to_json()
     if cells_file is not None:
         bundles = in_bundles(found.cells, seconds=60 * bundle, gpus=where.gpus > 0)

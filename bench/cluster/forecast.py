@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..costs import Costs, history
+from ..costs import Costs, Data, history
 from ..digests import canonical_json
 from ..errors import BaserateError
 from ..machine import cores, gpus, memory_bytes
 from ..plan import Cell, Protocol, planned_spec
 from ..records import record_folders
+from ..splits import load_split
+from ..types import Task
 from .selection import Selection
 
 _GPU_MB = 1500.0
@@ -125,21 +128,21 @@ def forecast(
     *,
     machines: Machines | None = None,
     histories: Sequence[Path] = (),
-    lengths: Mapping[str, float] | None = None,
+    read_data: bool = False,
 ) -> Forecast:
     """Return what the selection will take, from the records in `results` and `histories` of cells like its.
 
-    `lengths` are mean lengths in bp by task, where they are known. No data and no weights are read: a record counts as
-    that of a cell if all else agrees. Raises ConfigError as `Selection.planned` does.
+    No weights are read, and data only to count examples and bases, where `read_data` says so: a record counts as
+    that of a cell if all but the data agrees. Raises ConfigError as `Selection.planned` does.
     """
     where = machines or Machines.here()
     planned = selection.planned()
     protocol = selection.protocol(planned)
-    past = history(dict.fromkeys([results, *histories]))
+    past = history([results]) + history(dict.fromkeys(histories), below=True)
     left = missing(planned.cells, protocol, results, again=_again(selection))
     costs = Costs(past, gpus=where.gpus > 0)
-    known = lengths or {}
-    cells = tuple(replace(c, cost=costs.of(c, protocol, known.get(c.task.id))) for c in left)
+    data = _data([cell.task for cell in left], protocol.limit) if read_data else {}
+    cells = tuple(replace(cell, cost=costs.of(cell, protocol, data.get(cell.task.id))) for cell in left)
     return Forecast(cells, len(planned.cells) - len(left), where)
 
 
@@ -156,6 +159,18 @@ def missing(cells: Sequence[Cell], protocol: Protocol, results: Path, *, again: 
         except (OSError, ValueError, KeyError, TypeError):  # a run says what is wrong with it
             continue
     return [cell for cell in cells if _identity(cell, protocol) not in there]
+
+
+def _data(tasks: Iterable[Task], limit: int) -> dict[str, Data]:
+    """Return the sizes and lengths of each task, by its id; not of tasks whose data cannot be read."""
+    found = {}
+    for task in {task.id: task for task in tasks}.values():
+        with suppress(BaserateError, OSError):
+            split = load_split(task, limit=limit)
+            sequences = split.test.inputs.sequences
+            sizes = {str(part): len(examples) for part, examples in split}
+            found[task.id] = Data(sizes, sum(map(len, sequences)) / max(1, len(sequences)))
+    return found
 
 
 def _again(selection: Selection) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 import shutil
+import subprocess
 import sys
 import time
 import tomllib
@@ -16,22 +18,23 @@ from typing import Any
 
 from ..errors import ConfigError, MissingExtra, check_keys
 from ..plan import Cell
-from .cells_file import Bundle, CellsFile, in_bundles, read_cells_file, variables
+from .cells_file import Bundle, CellsFile, in_bundles, variables
 from .selection import Selection
-from .work import work
 
 FOLDER = ".slurm"
 """The hidden folder of files of cells, scripts and logs, in the folder of results."""
 _KINDS = ("cpu", "gpu")
 _LEAST = 30
 """Minutes of a job at least: estimates are wrong by factors where they are short."""
+_LEAST_MB, _SPARE = 4096, 1.5
+"""MiB of a job at least, and how many times what its cells are expected to fill."""
 _SLACK = 3.0
 """How many times as long as expected a job may run, where the user gives no limit."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a job of one kind asks for. `minutes` 0 is thrice what its longest bundle is expected to take.
+    """What a job of one kind asks for; `minutes` and `memory_gb` are by what its cells are expected to take where 0.
 
     `bundle_minutes` is how long a bundle should take, `most` how many jobs an array has at most, `at_once` how many of
     them run. `cpus`, `gpus` and `memory_gb` are of a job, in which `workers` cells run at once. `setup` are lines of
@@ -48,7 +51,7 @@ class Limits:
     at_once: int = 256
     cpus: int = 2
     gpus: int = 0
-    memory_gb: float = 8.0
+    memory_gb: float = 0.0
     workers: int = 1
     setup: tuple[str, ...] = ()
     sbatch: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +71,12 @@ class Array:
         """The time limit of a job."""
         longest = max(bundle.seconds for bundle in self.bundles) / 60 / self.limits.workers
         return self.limits.minutes or max(_LEAST, math.ceil(_SLACK * longest))
+
+    @property
+    def memory_mb(self) -> int:
+        """The memory of a job in MiB."""
+        largest = max(bundle.memory_mb for bundle in self.bundles) * self.limits.workers
+        return math.ceil(1024 * self.limits.memory_gb or max(_LEAST_MB, _SPARE * largest))
 
     @property
     def indices(self) -> str:
@@ -95,7 +104,7 @@ class Array:
             "time": self.minutes,
             "cpus-per-task": limits.cpus,
             "gpus": limits.gpus,
-            "mem": f"{math.ceil(limits.memory_gb * 1024)}M",
+            "mem": f"{self.memory_mb}M",
             "output": self.file.parent / "%A_%a.log",
             "open-mode": "append",
             "requeue": True,
@@ -105,9 +114,14 @@ class Array:
         for name, value in options.items():
             if value not in ("", 0, None, False):
                 lines.append(f"#SBATCH --{name}" + ("" if value is True else f"={shlex.quote(str(value))}"))
-        program = str(Path(sys.executable).with_name("baserate"))
-        command = [program, "run", "--cells", str(self.file), "--workers", str(limits.workers)]
+        command = [*_program(), "run", "--cells", str(self.file), "--workers", str(limits.workers)]
         return "\n".join([*lines, *limits.setup, f"exec {shlex.join(command)} --quiet", ""])
+
+
+def _program() -> list[str]:
+    """Return the command line beside this Python, or else in the path of the shell."""
+    beside = Path(sys.executable).with_name("baserate")
+    return [str(beside) if beside.exists() else "baserate"]
 
 
 def read_limits(path: Path | None) -> dict[str, Limits]:
@@ -148,7 +162,7 @@ def _limits(path: Path, kind: str, default: Limits, value: Mapping[str, Any]) ->
     limits = replace(default, **typed)
     if limits.cluster not in ("slurm", "local"):
         raise ConfigError(f"{path}: cluster = {limits.cluster!r}; expected 'slurm' or 'local'")
-    for name in ("bundle_minutes", "most", "at_once", "cpus", "memory_gb", "workers"):
+    for name in ("bundle_minutes", "most", "at_once", "cpus", "workers"):
         if getattr(limits, name) <= 0:
             raise ConfigError(f"{path}: {name} = {getattr(limits, name)!r}; expected more than 0")
     return limits
@@ -167,7 +181,7 @@ def arrays(cells: Sequence[Cell], selection: Selection, results: Path, limits: M
             continue
         of = limits[kind]
         size = of.bundle_minutes * 60 * of.workers
-        bundles = tuple(replace(b, kind=kind) for b in in_bundles(mine, seconds=size, most=of.most))
+        bundles = in_bundles(mine, seconds=size, most=of.most)
         file = CellsFile(selection, bundles, results.absolute(), Path.cwd(), variables())
         path = folder / f"{kind}.json"
         file.write(path)
@@ -184,8 +198,25 @@ class Job:
     workers: int
 
     def __call__(self) -> dict[str, Any]:
-        """Return the counts of what became of the cells."""
-        return work(read_cells_file(Path(self.file)), self.index, workers=self.workers).to_json()
+        """Return the counts of what became of the cells.
+
+        They run in a process of their own: submitit ends a job that it requeues by an exception, which would otherwise
+        be the cell's. Raises ConfigError where that process could not run them.
+        """
+        command = [*_program(), "run", "--cells", self.file, "--index", str(self.index), "--json"]
+        command += ["--workers", str(self.workers)]
+        # Slurm sends the signal for it to all processes of a job.
+        alone = ["/bin/sh", "-c", 'trap "" USR2; exec "$@"', "sh", *command]
+        child = subprocess.Popen(alone, stdout=subprocess.PIPE, text=True)
+        try:
+            out, _ = child.communicate()
+        finally:
+            child.kill()
+            child.wait()
+        if child.returncode not in (0, 1):
+            raise ConfigError(f"bundle {self.index} of {self.file}: it ended with {child.returncode}; see its log")
+        counts: dict[str, Any] = json.loads(out)
+        return counts
 
     def checkpoint(self) -> Any:
         """Return what submitit submits again: the same, since cells that are done are not run again."""
@@ -223,11 +254,10 @@ def submit(array: Array) -> list[Any]:
         job_name=f"baserate-{array.kind}",
         time=array.minutes,
         cpus_per_task=limits.cpus,
-        mem=f"{math.ceil(limits.memory_gb * 1024)}M",
+        mem=f"{array.memory_mb}M",
         array_parallelism=limits.at_once,
         setup=list(limits.setup),
         additional_parameters={"requeue": True, **limits.sbatch},
-        use_srun=False,
     )
     if len(jobs) == 1:
         return [executor.submit(jobs[0])]

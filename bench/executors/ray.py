@@ -39,10 +39,13 @@ class Runs:
         if os.path.isdir(folder):  # noqa: PTH112 - on another machine there may be none
             os.chdir(folder)
         os.environ[WORKER] = str(slot)
-        self._run = pickle.loads(packed)()
+        self._packed = packed
+        self._run: Callable[[Cell], Any] | None = None
 
     def cell(self, packed: bytes) -> bytes:
         """Return the pickled result of a pickled cell."""
+        if self._run is None:  # here, so that what it raises is no death of the worker
+            self._run = pickle.loads(self._packed)()
         result: bytes = cloudpickle.dumps(self._run(pickle.loads(packed)))
         return result
 

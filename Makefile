@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find bench tasks models baselines -type d -not -name __pycache__)
 
-.PHONY: demo test check dev clean
+.PHONY: demo test test-slurm check dev clean
 
 demo: $(VENV)/.demo
 	$(BIN)/baserate run --suite quickstart --workers 2 --results results/demo
@@ -17,6 +17,10 @@ demo: $(VENV)/.demo
 # A worker a core, and one thread each: teams of threads on the same cores slow one another.
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+# On a Slurm of one node, which the script starts on this machine and ends; needs slurm-wlm and munge of Debian.
+test-slurm: $(VENV)/.dev
+	tests/slurm.sh $(BIN)/python
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,7 +39,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 # prerequisites because a file that is added has to be linked too.
 $(VENV)/.dev: pyproject.toml constraints.txt $(SOURCES)
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt -e ".[data,tune,dev]" --config-settings editable_mode=strict
+	$(PIP) install --quiet -c constraints.txt -e ".[data,tune,cluster,dev]" --config-settings editable_mode=strict
 	touch $@ $(VENV)/.demo
 
 clean:

@@ -27,11 +27,26 @@ TRAIN_FRACTION = 0.9
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a cell is expected to take: `seconds` of one worker, MiB of memory, and `tokens` that a network reads.
+
+    `gpu` is whether a GPU would run it faster; None is what is not known, and `source` says where the rest is from.
+    """
+
+    seconds: float | None = None
+    memory_mb: float | None = None
+    tokens: int | None = None
+    gpu: bool = False
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Cell:
     """One model in one mode on one task, with the settings of the mode that the user changed.
 
     `budget` is how many trials of settings are made, from which one is chosen on valid. `baseline` is the one over
-    which gains on the task are taken, by its model or MODEL:MODE; '' leaves that to the scores on valid.
+    which gains on the task are taken, by its model or MODEL:MODE; '' leaves that to the scores on valid. `cost` is for
+    executors, which may run the longest first.
     """
 
     task: Task
@@ -40,6 +55,7 @@ class Cell:
     settings: Mapping[str, Any] = field(default_factory=dict)
     budget: int = 1
     baseline: str = ""
+    cost: Cost = field(default=Cost(), compare=False)
 
     def __str__(self) -> str:
         tuned = f" · budget {self.budget}" if self.budget > 1 else ""
@@ -162,6 +178,19 @@ def plan(
                 why = "a task of bases reads a window about each of them"
             raise ConfigError(f"settings: {name} = {value!r} has no effect: {why}")
     return cells
+
+
+def check_unique(cells: Sequence[Cell]) -> None:
+    """Raise ConfigError where two cells have the same task, model, mode and settings: one would hide the other."""
+    seen = set()
+    for cell in cells:
+        key = (cell.task.id, cell.card.name, cell.mode, repr(sorted(cell.settings.items())), cell.budget)
+        if key in seen:
+            changed = "".join(f", {name} = {value!r}" for name, value in sorted(cell.settings.items()))
+            raise ConfigError(
+                f"{cell.task.id} · {cell.card.name} · {cell.mode}{changed} is listed twice; expected once"
+            )
+        seen.add(key)
 
 
 def run_spec(cell: Cell, split: Split, protocol: Protocol) -> RunSpec:

@@ -12,18 +12,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .cards.own_files import run_inherited_plugins
+from .costs import Costs, history, with_costs
 from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS, Lost
+from .leases import FOLDER as LEASES
+from .leases import Leases
 from .looks import Planned, count_look, declared, test_of
 from .modes import MODES
 from .modes.strand import unmeasured
-from .plan import Cell, Protocol, planned_spec
+from .plan import Cell, Protocol, check_unique, planned_spec
 from .provenance import environment, releases
 from .records import (
     CannotWrite,
     Record,
     being_run,
+    cannot_write,
     has_killed,
     model_snapshot,
     read_record,
@@ -34,7 +38,7 @@ from .threads import sleep_if_busy
 
 log = logging.getLogger(__name__)
 
-Status = Literal["done", "failed", "not_applicable", "done_before", "no_data", "leaky"]
+Status = Literal["done", "failed", "not_applicable", "done_before", "no_data", "leaky", "elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Result:
     """What became of a cell: its record and, where it is not done, the reason.
 
     'no_data' means that the task's examples are not available, 'leaky' that the task is refused for a leak; neither
-    leaves a record, nor does a cell that fails before its identity is known.
+    leaves a record, nor does a cell that fails before its identity is known. 'elsewhere' means that another process
+    has a lease of the cell.
     """
 
     cell: Cell
@@ -187,7 +192,8 @@ def _described_anew(earlier: Record, cell: Cell, worker: Worker, results: Path) 
 class Outcome:
     """What became of a grid: how many cells were done before, done now, not applicable, and those that failed.
 
-    `no_data` maps tasks whose examples are not available to the reason, `leaky` maps refused tasks to the leak.
+    `no_data` maps tasks whose examples are not available to the reason, `leaky` maps refused tasks to the leak, and
+    `elsewhere` counts the cells that another process runs.
     """
 
     skipped: int = 0
@@ -196,6 +202,23 @@ class Outcome:
     failed: tuple[Result, ...] = ()
     no_data: Mapping[str, str] = field(default_factory=dict)
     leaky: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: int = 0
+
+    @staticmethod
+    def of(results: Iterable[Result]) -> Outcome:
+        """Return what became of a grid, from the results of its cells."""
+        by_status: dict[Status, list[Result]] = {}
+        for result in results:
+            by_status.setdefault(result.status, []).append(result)
+        return Outcome(
+            skipped=len(by_status.get("done_before", ())),
+            done=len(by_status.get("done", ())),
+            elsewhere=len(by_status.get("elsewhere", ())),
+            not_applicable=len(by_status.get("not_applicable", ())),
+            failed=tuple(by_status.get("failed", ())),
+            no_data={r.cell.task.id: r.reason for r in by_status.get("no_data", ())},
+            leaky={r.cell.task.id: r.reason for r in by_status.get("leaky", ())},
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts, and the failed cells with their errors, as a JSON object."""
@@ -204,6 +227,7 @@ class Outcome:
             for r in self.failed
         ]
         counts = {"done": self.done, "done_before": self.skipped, "not_applicable": self.not_applicable}
+        counts |= {"elsewhere": self.elsewhere} if self.elsewhere else {}
         return {**counts, "failed": failed, "no_data": dict(self.no_data), "leaky": dict(self.leaky)}
 
 
@@ -213,7 +237,8 @@ class Grid:
 
     The fields from `protocol` to `models` are passed to each `Worker`, `fresh_versions` and `reason` to `run_cell`.
     With `lock`, or in a folder that was locked before, no network has a second look at a test part without a `reason`.
-    Up to
+    With a `lease` above 0 another process that runs a cell is left to it, unless it has not been heard of for so many
+    seconds; `beside` are the cells of such processes, which one lock allows together with these. Up to
     `workers` cells run at once; the executor is 'serial' for one and 'processes' for more, unless it is named.
     `started(cell)` is called when a cell begins, `finished(result)` when it has ended.
     """
@@ -230,25 +255,17 @@ class Grid:
     workers: int = 1
     lock: bool = False
     reason: str = ""
+    lease: float = 0.0
+    beside: Sequence[Cell] = ()
     started: Callable[[Cell], None] = lambda cell: None
     finished: Callable[[Result], None] = lambda result: None
 
     def run(self, cells: Iterable[Cell]) -> Outcome:
         """Return what became of the cells. Raises as `each` does, and DataError where no cell has its data."""
-        by_status: dict[Status, list[Result]] = {}
-        for result in self.each(cells):
-            by_status.setdefault(result.status, []).append(result)
-        no_data = {r.cell.task.id: r.reason for r in by_status.get("no_data", ())}
-        if by_status.keys() == {"no_data"}:
-            raise DataError(next(iter(no_data.values())))
-        return Outcome(
-            skipped=len(by_status.get("done_before", ())),
-            done=len(by_status.get("done", ())),
-            not_applicable=len(by_status.get("not_applicable", ())),
-            failed=tuple(by_status.get("failed", ())),
-            no_data=no_data,
-            leaky={r.cell.task.id: r.reason for r in by_status.get("leaky", ())},
-        )
+        outcome = Outcome.of(self.each(cells))
+        if outcome.no_data and outcome == Outcome(no_data=outcome.no_data):
+            raise DataError(next(iter(outcome.no_data.values())))
+        return outcome
 
     def each(self, cells: Iterable[Cell]) -> Iterator[Result]:
         """Yield the result of each cell as it ends.
@@ -257,7 +274,7 @@ class Grid:
         test that the lock refuses, and DataError where `results` cannot be written.
         """
         chosen = list(cells)
-        _check_unique(chosen)
+        check_unique(chosen)
         if self.workers < 1:
             raise ConfigError(f"workers = {self.workers}: expected 1 or more")
         executor = EXECUTORS.get(self.executor or ("serial" if self.workers == 1 else "processes"))
@@ -274,8 +291,11 @@ class Grid:
             fresh_versions=self.fresh_versions,
             reason=self.reason,
         )
-        here = functools.partial(prepare, alone=True) if executor is EXECUTORS.get("serial") else prepare
-        with self._declared(chosen):
+        if executor is not EXECUTORS.get("serial"):
+            past = history([self.results] if self.results else [])
+            chosen = with_costs(chosen, Costs(past), self.protocol)
+        here = functools.partial(prepare, alone=executor is EXECUTORS.get("serial"), lease=self.lease)
+        with self._declared([*chosen, *self.beside]):
             for ended in executor(chosen, here, workers=self.workers, started=self.started):
                 result = _lost(prepare, ended) if isinstance(ended, Lost) else ended
                 self.finished(result)
@@ -296,12 +316,19 @@ class Grid:
 
 
 def _prepare(
-    results: Path | None, alone: bool = False, lost: str = "", *, fresh_versions: bool, reason: str, **options: Any
+    results: Path | None,
+    alone: bool = False,
+    lost: str = "",
+    lease: float = 0.0,
+    *,
+    fresh_versions: bool,
+    reason: str,
+    **options: Any,
 ) -> Callable[[Cell], Result]:
     """Return the function that runs a cell in this process, which the executor may just have started.
 
     Where it is `alone`, a cell that has killed a process before is run in another one. Where `lost` says why one was
-    lost the function runs no cell, but writes its record.
+    lost the function runs no cell, but writes its record. With a `lease` above 0 it runs those that nobody else does.
     """
     run_inherited_plugins()
     worker = Worker(**options)
@@ -310,7 +337,23 @@ def _prepare(
     how: dict[str, Any] = {"fresh_versions": fresh_versions, "reason": reason}
     elsewhere = functools.partial(_prepare, results, **how, **options)
     apart = functools.partial(_apart, elsewhere) if alone else None
-    return functools.partial(run_cell, worker=worker, results=results, apart=apart, **how)
+    run = functools.partial(run_cell, worker=worker, results=results, apart=apart, **how)
+    if not lease or results is None:
+        return run
+    return functools.partial(_leased, run=run, worker=worker, leases=Leases(results / LEASES, expires=lease))
+
+
+def _leased(cell: Cell, run: Callable[[Cell], Result], worker: Worker, leases: Leases) -> Result:
+    """Return what became of the cell; it is run here unless another process that lives has its lease."""
+    try:
+        work = worker.spec(cell).hash
+    except (Exception, SystemExit):  # noqa: BLE001 - it has no data or no identity, as its result will say
+        return run(cell)
+    try:
+        with leases.of(work) as mine:
+            return run(cell) if mine else Result(cell, "elsewhere", reason=f"it is run by {leases.owner(work)}")
+    except OSError as error:
+        raise cannot_write(leases.folder.parent, error) from error
 
 
 def _apart(prepare: Callable[..., Callable[[Cell], Result]], cell: Cell) -> Result | None:
@@ -355,16 +398,3 @@ def _record_lost(cell: Cell, worker: Worker, results: Path | None, reason: str) 
     except (Exception, SystemExit):
         log.debug("%s has no record", cell, exc_info=True)
         return failed
-
-
-def _check_unique(cells: Sequence[Cell]) -> None:
-    """Raise ConfigError where two cells have the same task, model, mode and settings: one would hide the other."""
-    seen = set()
-    for cell in cells:
-        key = (cell.task.id, cell.card.name, cell.mode, repr(sorted(cell.settings.items())), cell.budget)
-        if key in seen:
-            changed = "".join(f", {name} = {value!r}" for name, value in sorted(cell.settings.items()))
-            raise ConfigError(
-                f"{cell.task.id} · {cell.card.name} · {cell.mode}{changed} is listed twice; expected once"
-            )
-        seen.add(key)

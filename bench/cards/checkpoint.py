@@ -6,13 +6,14 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..capabilities import Model
 from ..errors import ConfigError
 from ..files import end_of
 from ..networks.families import Checkpoint, Family, Head, head_of, identify, needs_code
-from ..networks.hub import HEAD, Access, Location, check_trust, check_weights, read_config
+from ..networks.hub import HEAD, Access, Location, check_trust, check_weights, fetch, read_config
 from ..networks.settings import NETWORK, as_trained
 from ..networks.weight_files import check_all_is_read
 from ..pretraining.seen import on_the_way
@@ -73,6 +74,21 @@ def checkpoint_card(location: Location, access: Access = NO_ACCESS, *, random_we
         remote_code=code,
         place=end_of(here.folder) if here.folder else "",
     )
+
+
+def fetch_weights(card: ModelCard) -> Path | None:
+    """Return the folder with the files of a checkpoint's card, fetched if need be; None for a card of another kind.
+
+    Raises ConfigError, in one line, where they cannot be fetched.
+    """
+    if not isinstance(card.load, functools.partial) or card.load.func is not _open:
+        return None
+    location, access = card.load.args
+    content, commit = read_config(location)
+    family, _ = identify(location.id, content)
+    if family.load is not None:  # it finds its weights itself
+        return None
+    return fetch(location, commit, pickles=access.allow_pickle, code=needs_code(content, family))
 
 
 def _own_head(location: Location) -> tuple[str, Settings]:

@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import BaserateError, NoRecords, nearest
 from ..threads import sleep_if_busy
 from .audit import audit, resplit
+from .cluster import plan, prefetch
 from .compare import compare, gate
 from .describe import describe
 from .genome import genome
@@ -100,6 +101,8 @@ for command in (
     audit,
     resplit,
     run,
+    plan,
+    prefetch,
     leaderboard,
     publish,
     track,

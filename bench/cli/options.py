@@ -12,6 +12,7 @@ import click
 from ..errors import ConfigError
 
 _DATA_DIR = "BASERATE_DATA_DIR"
+_RAY = "RAY_ADDRESS"
 
 
 def as_folder(context: click.Context, parameter: click.Parameter, value: str | Path | None) -> Path | None:
@@ -68,6 +69,22 @@ device_option = click.option(
     callback=_use_device,
     expose_value=False,
     help="Where networks run: cpu, cuda or cuda:1 (BASERATE_DEVICE).  [default: a GPU if there is one]",
+)
+
+
+def _use_ray(context: click.Context, parameter: click.Parameter, address: str | None) -> None:
+    """Let the executor 'ray' join the cluster at the address, for this command."""
+    if address is not None:
+        before = os.environ.get(_RAY, "")
+        os.environ[_RAY] = address
+        context.call_on_close(lambda: os.environ.update({_RAY: before}))
+
+
+ray_option = click.option(
+    "--ray-address",
+    callback=_use_ray,
+    expose_value=False,
+    help="Join this cluster with --executor ray, such as auto or ray://HOST:10001 (RAY_ADDRESS).  [default: one here]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ConfigError
+from .jobs import run_bundle, submit_to_slurm
 from .options import (
     as_folder,
     data_dir_option,
@@ -18,10 +19,11 @@ from .options import (
     json_option,
     pickle_option,
     quiet_option,
-    settings_from,
+    ray_option,
     trust_option,
     uri_option,
 )
+from .selected import selection_of, show_plan
 from .table import make_table, show_table
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from ..records import Record
 
 RESULTS = Path("results")
+SLURM = "slurm"
+"""Not an executor of one process: its jobs outlive the command."""
 
 
 @click.command()
@@ -114,41 +118,51 @@ RESULTS = Path("results")
     callback=as_folder,
     help="Save fine-tuned networks here, each in a folder of its own that --model takes.",
 )
-@click.option("--executor", default="", help="Where cells run: serial, processes, or one that a package adds.")
+@click.option("--executor", default="", help="Where cells run: serial, processes, ray, slurm, or a package's own.")
+@ray_option
+@click.option(
+    "--cells",
+    "cells_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Run a bundle of a file of cells, beside others that run the rest; no table, no MLflow.",
+)
+@click.option(
+    "--index",
+    type=int,
+    envvar="SLURM_ARRAY_TASK_ID",
+    metavar="N",
+    help="Which bundle of --cells, from 0 (SLURM_ARRAY_TASK_ID).",
+)
+@click.option(
+    "--slurm",
+    "slurm_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --executor slurm: a TOML file with partition, account and limits of jobs; docs/scale.md has its keys.",
+)
+@click.option("--print", "print_only", is_flag=True, help="Print the scripts for sbatch and submit nothing.")
+@click.option("--wait", is_flag=True, help="Wait until the submitted jobs have ended.")
+@click.option("--dry-run", is_flag=True, help="Show what is missing and what it will take, as `baserate plan` does.")
 @trust_option
 @pickle_option
 @uri_option
 @quiet_option
 @json_option
 def run(
-    suite: str | None,
-    tasks: tuple[str, ...],
-    models: tuple[str, ...],
-    modes: tuple[Any, ...],
-    settings: tuple[str, ...],
-    budget: str,
-    shots: str,
-    replicates: int | None,
-    resample: str | None,
-    check_strand: bool,
-    random_weights: bool,
-    seeds: str | None,
-    limit: int | None,
-    audited: bool,
-    fail_on_leak: bool,
-    fresh_versions: bool,
     results: Path,
-    lock: bool,
-    reason: str,
-    cache: bool,
     workers: int,
-    models_folder: Path | None,
     executor: str,
-    trusted: tuple[str, ...],
-    allow_pickle: bool,
+    cells_file: Path | None,
+    index: int | None,
+    slurm_file: Path | None,
+    print_only: bool,
+    wait: bool,
+    dry_run: bool,
     tracking_uri: str | None,
     quiet: bool,
     as_json: bool,
+    **selected: Any,
 ) -> int:
     """Run models on tasks, write a record per cell, print the leaderboard. The same command again resumes.
 
@@ -163,86 +177,63 @@ def run(
       baserate run --task yeast_coding --model kmer_logreg --model cnn --shots 1,5,10,50,100,full
       baserate run --task human_splice_sites --model 'cnn(strand_augmentation=True)' --limit 200
     """
-    from ..api import cells_of
-    from ..cache.folder import cache_dir
     from ..executors import EXECUTORS
-    from ..networks.hub import Access
-    from ..plan import Protocol
-    from ..records import read_records
-    from ..run import Grid
     from .display import GridDisplay, print_outcome
 
-    if fail_on_leak and not audited:
-        raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")
-    if executor:
+    if executor and executor != SLURM:
         EXECUTORS.get(executor)
-    chosen = _seeds(seeds)
-    planned = cells_of(
-        suite=suite or "",
-        tasks=tasks,
-        models=models,
-        modes=modes,
-        settings=settings_from(settings),
-        budget=budget,
-        shots=shots,
-        random_weights=random_weights,
-        access=Access(trusted, allow_pickle),
-    )
+    if cells_file is not None:
+        return run_bundle(cells_file, index, executor=executor, workers=workers, quiet=quiet, as_json=as_json)
+    if dry_run:
+        return show_plan(selected, results, workers=workers, quiet=quiet, as_json=as_json)
+    if executor == SLURM:
+        how = {"print_only": print_only, "wait": wait, "quiet": quiet, "as_json": as_json}
+        left = submit_to_slurm(selected, results, slurm_file, **how)
+        if left is not None:
+            _closed(results, tracking_uri, quiet=quiet, as_json=as_json)
+        return 1 if left else 0
+    if slurm_file is not None or print_only or wait:
+        raise ConfigError("--slurm, --print and --wait go with --executor slurm")
+    selection = selection_of(selected)
+    planned = selection.planned()
     cells = planned.cells
-    protocol = Protocol(
-        chosen or planned.seeds,
-        limit=limit or 0,
-        grid=planned.grid,
-        replicates=replicates or 0,
-        resample=resample or "",
-        check_strand=check_strand,
-    )
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
     with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:
         for task, newer in {cell.task.id: cell.task.superseded_by for cell in cells}.items():
             if newer:
                 display.note(f"{task} is superseded by {newer}")
-        grid = Grid(
+        grid = selection.grid(
+            planned,
             results,
-            protocol,
-            cache_dir() if cache else None,
-            audited=audited,
-            refuse_leaks=fail_on_leak,
-            models=models_folder,
-            fresh_versions=fresh_versions,
             executor=executor,
             workers=workers,
-            lock=lock or planned.lock,
-            reason=reason.strip(),
             started=display.started,
             finished=display.finished,
         )
         outcome = grid.run(cells)
     if not as_json:
         print_outcome(outcome, results, quiet=quiet)
+    tracking = _closed(results, tracking_uri, quiet=quiet, as_json=as_json)
+    if as_json:
+        click.echo(json.dumps({**outcome.to_json(), "tracking": tracking}, indent=1))
+    return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
+
+
+def _closed(results: Path, uri: str | None, *, quiet: bool, as_json: bool) -> str:
+    """Return what was copied to MLflow, in words, after the table of all records was written and both were shown."""
+    from ..records import read_records
+
     tracking, is_copied = "no records", True
     if results.is_dir():
         records = read_records(results, below=False)
         table, files = make_table(records, results, quiet=quiet or as_json)
-        tracking, is_copied = _mirror(records, results, tracking_uri, table, quiet=quiet or as_json)
+        tracking, is_copied = _mirror(records, results, uri, table, quiet=quiet or as_json)
         if not (quiet or as_json):
             show_table(table, files)
-    if as_json:
-        click.echo(json.dumps({**outcome.to_json(), "tracking": tracking}, indent=1))
-    elif not (is_copied and quiet):
+    if not as_json and not (is_copied and quiet):
         click.echo(tracking if is_copied else click.style(tracking, "yellow"), err=not is_copied)
-    return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
-
-
-def _seeds(text: str | None) -> tuple[int, ...]:
-    try:
-        seeds = tuple(int(s) for s in text.split(",")) if text else ()
-    except ValueError:
-        raise ConfigError(f"--seeds {text!r}: expected whole numbers such as 0,1,2") from None
-    if len(set(seeds)) != len(seeds) or any(s < 0 for s in seeds):
-        raise ConfigError(f"--seeds {text!r}: seeds must differ and not be negative")
-    return seeds
+    return tracking
 
 
 def _mirror(

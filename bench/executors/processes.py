@@ -1,6 +1,7 @@
 """Several cells at once, in processes of this machine that share its cores.
 
-A process runs the cells of one task before it begins another, so that few splits are read and audited twice. One that
+A process runs the cells of one task before it begins another, so that few splits are read and audited twice, and the
+longest first, as far as memory is expected to do for all. One that
 dies, such as for want of memory, takes nothing with it but its cell, which a new process tries once more.
 """
 
@@ -22,13 +23,17 @@ from typing import Any
 import cloudpickle
 
 from ..errors import ConfigError
+from ..machine import cores, memory_bytes
 from ..plan import Cell
 from ..progress import Advance, activity
 from ..provenance import WORKER
 from .executor import Lost, R, executor
+from .schedule import Schedule
 
 _TRIES = 2
 """How many processes may die of a cell."""
+_MEMORY = 0.9
+"""The share of the machine's memory that the running cells together may be expected to fill."""
 
 
 @executor("processes")
@@ -43,30 +48,24 @@ def processes(
 
     Raises ConfigError where a cell cannot be pickled, and whatever ends the grid; the processes end with the generator.
     """
-    waiting = list(cells)
-    owners: dict[str, int] = {}
+    memory = _MEMORY * memory_bytes() / 2**20
+    waiting = Schedule(cells, keeps=lambda cell: cell.task.id, memory_mb=memory)
     deaths: Counter[int] = Counter()
     events: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
     number = min(workers, len(waiting))
-    running = {slot: _Process(slot, prepare, max(1, _cores() // number), events) for slot in range(number)}
+    running = {slot: _Process(slot, prepare, max(1, cores() // number), events) for slot in range(number)}
 
-    def give(process: _Process) -> None:
-        def rank(cell: Cell) -> int:
-            owner = owners.get(cell.task.id)
-            return 1 if owner is None else 0 if owner == process.slot else 2
-
-        if not waiting:
-            running.pop(process.slot).end()
-            return
-        cell = min(waiting, key=rank)
-        waiting.remove(cell)
-        owners.setdefault(cell.task.id, process.slot)
-        started(cell)
-        process.run(cell)
+    def give() -> None:
+        """Let every process that runs nothing run a cell, or wait, or end where none is left."""
+        for process in [process for process in running.values() if process.cell is None]:
+            if (cell := waiting.next(process.slot)) is not None:
+                started(cell)
+                process.run(cell)
+            elif not waiting:
+                running.pop(process.slot).end()
 
     try:
-        for process in list(running.values()):
-            give(process)
+        give()
         while running:
             process, message = events.get()
             match message:
@@ -81,16 +80,19 @@ def processes(
                     raise error
                 case ("result", result):
                     yield result
-                    give(process)
-                case None if process.cell is not None:
-                    cell, how = process.cell, process.end()
-                    deaths[id(cell)] += 1
-                    if deaths[id(cell)] < _TRIES:
-                        waiting.insert(0, cell)
-                    else:
-                        yield Lost(cell, f"its process {how}, {_TRIES} times")
+                    process.cell = None
+                    waiting.done(process.slot)
+                    give()
+                case None if running.get(process.slot) is process:
+                    ran, how = process.cell, process.end()
+                    waiting.done(process.slot)
+                    deaths[id(ran)] += 1
+                    if ran is not None and deaths[id(ran)] < _TRIES:
+                        waiting.again(ran)
+                    elif ran is not None:
+                        yield Lost(ran, f"its process {how}, {_TRIES} times")
                     running[process.slot] = _Process(process.slot, prepare, process.threads, events)
-                    give(running[process.slot])
+                    give()
     finally:
         for process in running.values():
             process.kill()
@@ -168,8 +170,3 @@ class _Process:
             except Exception as error:  # noqa: BLE001 - raised where the events are read
                 message = ("raised", error)
             events.put((self, message))
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

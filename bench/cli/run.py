@@ -110,10 +110,20 @@ RESULTS = Path("results")
     callback=as_folder,
     help="Save fine-tuned networks here, each in a folder of its own that --model takes.",
 )
-@click.option("--executor", default="", help="Where cells run: serial, processes, or one that a package adds.")
+@click.option("--isolate", is_flag=True, help="Run each model in a process of its own: one that dies ends no other.")
+@click.option(
+    "--executor", default="", help="Where cells run: serial, processes, isolated, or one that a package adds."
+)
 @trust_option
 @pickle_option
 @uri_option
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "json"]),
+    default="auto",
+    show_default=True,
+    help="Show bars, or a line a cell where there is no terminal; json prints a line of JSON a cell on standard error.",
+)
 @quiet_option
 @json_option
 def run(
@@ -139,10 +149,12 @@ def run(
     cache: bool,
     workers: int,
     models_folder: Path | None,
+    isolate: bool,
     executor: str,
     trusted: tuple[str, ...],
     allow_pickle: bool,
     tracking_uri: str | None,
+    progress: str,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -167,9 +179,13 @@ def run(
     from ..records import read_records
     from ..run import Grid
     from .display import GridDisplay, print_outcome
+    from .lines import ProgressLines
 
     if fail_on_leak and not audited:
         raise ConfigError("--fail-on-leak needs the audit that --no-audit leaves out")
+    if isolate and executor not in ("", "isolated"):
+        raise ConfigError(f"--isolate is the executor 'isolated', not {executor!r}; name one of them")
+    executor = "isolated" if isolate else executor
     if executor:
         EXECUTORS.get(executor)
     chosen = _seeds(seeds)
@@ -195,7 +211,12 @@ def run(
     )
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:
+    shown = (
+        ProgressLines(cells, results, workers)
+        if progress == "json"
+        else GridDisplay(len(cells), quiet=quiet or as_json)
+    )
+    with printed, shown as display:
         for task, newer in {cell.task.id: cell.task.superseded_by for cell in cells}.items():
             if newer:
                 display.note(f"{task} is superseded by {newer}")

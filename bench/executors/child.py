@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import cloudpickle
@@ -65,6 +66,7 @@ class _Log(logging.handlers.QueueHandler):
 def main() -> None:
     """Run cells until the input ends; whatever `run` raises is sent and ends the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what it was doing is put in order
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     source = os.fdopen(os.dup(0), "rb")
     output = _Output(os.fdopen(os.dup(1), "wb"))
@@ -78,7 +80,8 @@ def main() -> None:
             while source.peek(1):
                 output.send("result", run(pickle.load(source)))
     except BaseException as error:  # noqa: BLE001 - raised in the parent
-        output.send("raised", error)
+        with suppress(BrokenPipeError):  # the parent ends too
+            output.send("raised", error)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -1,7 +1,8 @@
 """Several cells at once, in processes of this machine that share its cores.
 
-A process runs the cells of one task before it begins another, so that few splits are read and audited twice. One that
-dies, such as for want of memory, takes nothing with it but its cell, which a new process tries once more.
+A process runs the cells of one task before it begins another, so that few splits are read and audited twice; one of
+`isolated` runs those of one model, and ends before another is loaded. One that dies, such as for want of memory, takes
+nothing with it but its cell, which a new process tries once more.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from .executor import Lost, R, executor
 
 _TRIES = 2
 """How many processes may die of a cell."""
+_GRACE = 5
+"""Seconds in which a process that is interrupted ends by itself, unless it computes outside Python."""
 
 
 @executor("processes")
@@ -43,8 +46,34 @@ def processes(
 
     Raises ConfigError where a cell cannot be pickled, and whatever ends the grid; the processes end with the generator.
     """
+    return _in_processes(cells, prepare, workers, started, lambda cell: cell.task.id, one=False)
+
+
+@executor("isolated")
+def isolated(
+    cells: Sequence[Cell],
+    prepare: Callable[[], Callable[[Cell], R]],
+    *,
+    workers: int,
+    started: Callable[[Cell], None],
+) -> Iterator[R | Lost]:
+    """Yield results as `processes` does, but no process runs cells of more than one model."""
+    return _in_processes(cells, prepare, workers, started, lambda cell: cell.card.name, one=True)
+
+
+def _in_processes(
+    cells: Sequence[Cell],
+    prepare: Callable[[], Callable[[Cell], R]],
+    workers: int,
+    started: Callable[[Cell], None],
+    kind: Callable[[Cell], str],
+    *,
+    one: bool,
+) -> Iterator[R | Lost]:
+    """Yield the results; a process keeps to cells of one `kind`, until the others are taken, or with `one` for good."""
     waiting = list(cells)
     owners: dict[str, int] = {}
+    began: dict[int, str] = {}
     deaths: Counter[int] = Counter()
     events: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
     number = min(workers, len(waiting))
@@ -52,7 +81,7 @@ def processes(
 
     def give(process: _Process) -> None:
         def rank(cell: Cell) -> int:
-            owner = owners.get(cell.task.id)
+            owner = owners.get(kind(cell))
             return 1 if owner is None else 0 if owner == process.slot else 2
 
         if not waiting:
@@ -60,7 +89,11 @@ def processes(
             return
         cell = min(waiting, key=rank)
         waiting.remove(cell)
-        owners.setdefault(cell.task.id, process.slot)
+        owners.setdefault(kind(cell), process.slot)
+        if one and began.setdefault(process.slot, kind(cell)) != kind(cell):
+            process.end()
+            process = running[process.slot] = _Process(process.slot, prepare, process.threads, events)
+            began[process.slot] = kind(cell)
         started(cell)
         process.run(cell)
 
@@ -92,6 +125,8 @@ def processes(
                     running[process.slot] = _Process(process.slot, prepare, process.threads, events)
                     give(running[process.slot])
     finally:
+        for process in running.values():
+            process.interrupt()
         for process in running.values():
             process.kill()
 
@@ -130,8 +165,14 @@ class _Process:
             return f"was killed by {name}{memory}"
         return f"ended with exit code {status}"
 
+    def interrupt(self) -> None:
+        """Let the child put in order what it does, and end."""
+        self._child.terminate()
+
     def kill(self) -> None:
-        """End the child at once."""
+        """End the child, at once where it does not end by itself in a few seconds after it was interrupted."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(_GRACE)
         self._child.kill()
         self._wait()
 

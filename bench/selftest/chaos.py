@@ -28,7 +28,7 @@ _WAYS: dict[str, tuple[str, ...]] = {"one process": (), "two workers": ("--worke
 _SHORTEST, _LONGEST = 0.05, 5.0
 """Seconds that cells last, drawn evenly on a log scale."""
 _IN_CELLS = 0.85
-"""The share of kills at a random time after the first cell began; the others come while the run starts."""
+"""The share of kills at a random time after some cells, none or more, have ended; others come while the run starts."""
 _KEPT = "what was done is there after it"
 _SAME = "resumed results are the same bits"
 _CLEAN = "nothing is left behind"
@@ -136,8 +136,8 @@ def killed(scene: Scene, way: str, n: int, seed: int) -> list[Claim]:
             before = victim.records()
             process = scene.start(victim, *victim.grid(*_WAYS[way]), seconds=seconds)
             if rng.random() < _IN_CELLS:
-                victim.wait_for_a_cell()
-                time.sleep(rng.uniform(0, _left(seconds, before)))
+                victim.wait_for(len(before) + int(rng.integers(CELLS - len(before))))
+                time.sleep(rng.uniform(0, max(seconds.values())))
             else:
                 time.sleep(rng.uniform(0, 1))
             announced = victim.printed.read_text().count("✓") if victim.printed.exists() else 0
@@ -202,7 +202,7 @@ def signalled(scene: Scene, n: int, seed: int) -> list[Claim]:
         number, code = ((signal.SIGINT, 130), (signal.SIGTERM, 143))[i % 2]
         victim = scene.victim()
         process = scene.start(victim, *victim.grid(*_WAYS[way]), seconds=dict.fromkeys((*TRAINED, EMBEDS), 1.0))
-        victim.wait_for_a_cell()
+        victim.wait_for(0)
         time.sleep(rng.uniform(0, 2))
         found.note("the exit code is 130 or 143", scene.kill(process, number) == code)
         found.note(_CLEAN, not victim.left())
@@ -277,12 +277,6 @@ def _change(file: Path, rng: Generator) -> None:
         at = int(rng.integers(len(content)))
     content[at] ^= 1 << int(rng.integers(1, 3))
     file.write_bytes(content)
-
-
-def _left(seconds: dict[str, float], done: dict[str, str]) -> float:
-    """Return the seconds of the cells that are not done, by the names of the folders of those that are."""
-    names = {folder.partition(".")[0] for folder in done}
-    return sum(s for name, s in seconds.items() if name not in names)
 
 
 def _durations(rng: Generator) -> dict[str, float]:

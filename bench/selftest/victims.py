@@ -196,13 +196,13 @@ class Victim:
             found[folder.name] = record.status, digest(canonical_json(content))
         return found
 
-    def wait_for_a_cell(self) -> None:
-        """Wait until a living process runs a cell, or for a minute."""
+    def wait_for(self, done: int) -> None:
+        """Wait until so many cells have a record and a living process runs another, or for a minute."""
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            for mark in self.results.glob("*/.running-*"):
-                if not is_left(mark.name.removeprefix(".running-")):
-                    return
+            alive = [not is_left(p.name.removeprefix(".running-")) for p in self.results.glob("*/.running-*")]
+            if any(alive) and len(list(self.results.glob("[!.]*/[!.]*/record.json"))) >= done:
+                return
             time.sleep(0.02)
 
     def readable(self) -> bool:

@@ -143,15 +143,17 @@ def journal(results: Path | None, cells: Sequence[Key], workers: int) -> Iterato
         yield Journal()
         return
     new = [path for path in (results, *results.parents) if not path.exists()]
-    with ExitStack() as stack:
-        about = json.dumps({"cells": [*map(list, cells)], "workers": workers, "began": time.time()}) + "\n"
-        file = None
-        with suppress(OSError):  # then records cannot be written either, which says why
-            file = stack.enter_context(running(results, GRID, about))
-        yield Journal(file)
-    for path in new:
-        with suppress(OSError):
-            path.rmdir()
+    about = json.dumps({"cells": [*map(list, cells)], "workers": workers, "began": time.time()}) + "\n"
+    try:
+        with ExitStack() as stack:
+            file = None
+            with suppress(OSError):  # then records cannot be written either, which says why
+                file = stack.enter_context(running(results, GRID, about))
+            yield Journal(file)
+    finally:
+        for path in new:
+            with suppress(OSError):
+                path.rmdir()
 
 
 def status(results: Path) -> Status:
@@ -169,12 +171,12 @@ def status(results: Path) -> Status:
     return Status(dict(sorted(counts.items())), failed, tuple(runs), tuple(going))
 
 
-def ended_in(results: Path) -> list[Ended]:
+def ended_in(results: Path, *, below: bool = True) -> list[Ended]:
     """Return what the records of a folder say in short; one that cannot be read has the status 'unreadable'.
 
-    Raises DataError where there is no such folder.
+    `below` is whether they may lie anywhere below. Raises DataError where there is no such folder.
     """
-    return [_in_short(folder) for folder in record_folders(results)]
+    return [_in_short(folder) for folder in record_folders(results, below=below)]
 
 
 def _in_short(folder: Path) -> Ended:

@@ -100,16 +100,19 @@ def test_a_process_that_dies_takes_its_cell_alone_which_is_tried_again(toys: lis
                 os.kill(os.getpid(), signal.SIGKILL)
             if cell.card.name == "ends":
                 os._exit(3)
+            if cell.card.name == "is_asked_to_end":
+                os.kill(os.getpid(), signal.SIGTERM)
             return cell.card.name
 
         return run
 
-    results = list(ended(cells_of(toys, "a", "dies", "b", "dies_once", "ends", "c"), prepare))
+    results = list(ended(cells_of(toys, "a", "dies", "b", "dies_once", "ends", "is_asked_to_end", "c"), prepare))
     assert sorted(r for r in results if isinstance(r, str)) == ["a", "a", "b", "b", "c", "c", "dies_once", "dies_once"]
     lost = {(r.cell.card.name, r.reason) for r in results if isinstance(r, Lost)}
     assert lost == {
         ("dies", "its process was killed by SIGKILL, as when the memory is full, 2 times"),
         ("ends", "its process ended with exit code 3, 2 times"),
+        ("is_asked_to_end", "its process ended with exit code 143, 2 times"),
     }
 
 

@@ -21,7 +21,7 @@ class ProgressLines:
 
     def __init__(self, cells: Sequence[Cell], results: Path, workers: int) -> None:
         self._cells, self._ended = len(cells), 0
-        known = ended_in(results) if results.is_dir() else []
+        known = ended_in(results, below=False) if results.is_dir() else []
         self._forecast = Forecast([cell.key for cell in cells], known, workers)
 
     def __enter__(self) -> ProgressLines:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -127,8 +128,9 @@ def _in_processes(
     finally:
         for process in running.values():
             process.interrupt()
+        end = time.monotonic() + _GRACE
         for process in running.values():
-            process.kill()
+            process.kill(end - time.monotonic())
 
 
 class _Process:
@@ -169,10 +171,10 @@ class _Process:
         """Let the child put in order what it does, and end."""
         self._child.terminate()
 
-    def kill(self) -> None:
-        """End the child, at once where it does not end by itself in a few seconds after it was interrupted."""
+    def kill(self, grace: float) -> None:
+        """End the child, unless it ends by itself in so many seconds after it was interrupted."""
         with suppress(subprocess.TimeoutExpired):
-            self._child.wait(_GRACE)
+            self._child.wait(max(0.0, grace))
         self._child.kill()
         self._wait()
 

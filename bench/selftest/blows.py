@@ -10,10 +10,9 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 Kind = Literal["count", "kill", "full", "read-only"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _CHANGES = {"os.mkdir": (0,), "os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.chmod": (0,)}
 _CHANGES |= {"os.utime": (0,), "os.truncate": (0,), "os.link": (0, 1), "os.symlink": (0, 1)}

@@ -172,7 +172,7 @@ class Victim:
         """Return the arguments of the command that runs the models on the task."""
         named = [part for name in models for part in ("--model", name)]
         fixed = ["--plugin", "models.py", "run", "--task", "letters.toml", *named, "--seeds", "0,1", "--no-audit"]
-        return [*fixed, "--tracking-uri", "none", "--results", "results", *options]
+        return [*fixed, "--tracking-uri", "none", "--results", str(self.results), *options]
 
     def records(self) -> dict[str, str]:
         """Return the digest of each record that is done with its predictions, without costs, by its folder's name.

@@ -5,22 +5,33 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from .owner import is_left, machine, owner
+
+_BESIDE = re.compile(r"\..+\.([\w-]+\.\d+)\.[0-9a-f]{8}")
+"""The name of what is being written, and in it the process that writes it."""
+_MOST = 120
+"""Bytes of a file's name that stand in it, so that it is no longer than file systems take."""
+
 
 def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
     """Write all of the content to `path` or nothing; until it is complete, an existing file stays.
 
     The content is text, or a function that writes a file or a folder at the path it is passed: beside `path`, named
-    `.NAME.` and eight digits, and renamed when complete. Parent folders are created. A folder replaces only an empty
-    folder. Raises OSError where it cannot be written, and what the function raises; no temporary file is left.
+    `.NAME.MACHINE.PROCESS.` and eight digits, and renamed when complete. Parent folders are created. A folder replaces
+    only an empty folder. What dead processes of this machine left beside it is removed. Raises OSError where it cannot
+    be written, and what the function raises; no temporary file is left.
     """
-    beside = path.with_name(f".{path.name[:200]}.{uuid.uuid4().hex[:8]}")
+    name = os.fsdecode(os.fsencode(path.name)[:_MOST])
+    beside = path.with_name(f".{name}.{owner()}.{uuid.uuid4().hex[:8]}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_left(path.parent)
     try:
         if isinstance(content, str):
             # A file name that is not UTF-8 has signs that cannot be written; they are shown as \udcNN.
@@ -33,6 +44,13 @@ def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
         beside.replace(path)
     finally:
         _remove(beside)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what dead processes of this machine were writing in the folder by `write_whole`."""
+    for left in folder.glob(f".*.{machine()}.*"):
+        if (found := _BESIDE.fullmatch(left.name)) and is_left(found[1]):
+            _remove(left)
 
 
 def check_regular(path: Path) -> None:

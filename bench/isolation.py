@@ -35,12 +35,21 @@ def isolated(*, network: bool) -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-        for put, value in torch_state:
-            put(value)
+        for get, put, value in torch_state:
+            if not _is_same(get(), value):  # setting determinism, even to what it is, imports torch's compiler
+                put(value)
 
 
-def _torch_state() -> list[tuple[Callable[[Any], object], Any]]:
-    """Return what sets each part of torch's state, with its present value; [] where torch is not loaded."""
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether two values of a part of torch's state are equal; states of generators are tensors."""
+    torch = sys.modules["torch"]
+    if isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return bool(torch.equal(one, other) if isinstance(other, torch.Tensor) else one == other)
+
+
+def _torch_state() -> list[tuple[Callable[[], Any], Callable[[Any], object], Any]]:
+    """Return what gets and sets each part of torch's state, and its present value; [] where torch is not loaded."""
     torch: Any = sys.modules.get("torch")
     if torch is None:
         return []
@@ -62,7 +71,7 @@ def _torch_state() -> list[tuple[Callable[[Any], object], Any]]:
         parts.append((_of(torch.get_autocast_dtype, device), _to(torch.set_autocast_dtype, device)))
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         parts.append((torch.cuda.get_rng_state_all, torch.cuda.set_rng_state_all))
-    return [(put, get()) for get, put in parts]
+    return [(get, put, get()) for get, put in parts]
 
 
 def _attribute(owner: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], object]]:

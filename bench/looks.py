@@ -87,7 +87,11 @@ def declared(results: Path, runs: Iterable[Planned], *, lock: bool = False, reas
     a reason goes with no lock, and CannotWrite where the folder cannot be written.
     """
     lock_file = results / FOLDER / _LOCK
-    if not lock and not lock_file.exists():
+    try:
+        locked = lock or lock_file.exists()
+    except OSError as error:  # such as for a name that is too long
+        raise cannot_write(results, error) from error
+    if not locked:
         if reason:
             raise ConfigError(f"a reason for a second look goes with a lock, and {results} has none; expected --lock")
         yield

@@ -24,6 +24,8 @@ BUDGETS = {"quick": 1, "standard": 8, "thorough": 32}
 """Numbers of trials by the names that papers may cite; quick is the defaults."""
 
 TRAIN_FRACTION = 0.9
+_LARGEST = 2**31 - 1
+"""The largest seed: numpy's older generator takes 2**32 - 1, and some code counts on from a seed."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Cell:
     def __str__(self) -> str:
         tuned = f" · budget {self.budget}" if self.budget > 1 else ""
         return f"{self.task.name} · {self.card.name} · {self.mode}{tuned}"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What cells that take about as long share with its record: task, model and mode."""
+        return self.task.id, self.card.name, self.mode
 
     @functools.cached_property
     def resolved(self) -> Mapping[str, Any]:
@@ -100,6 +107,8 @@ class Protocol:
     check_strand: bool = False
 
     def __post_init__(self) -> None:
+        if large := [seed for seed in self.seeds if seed > _LARGEST]:
+            raise ConfigError(f"seed {large[0]}: expected a whole number from 0 to {_LARGEST}, which libraries take")
         if self.replicates < 0 or self.replicates == 1:
             raise ConfigError(f"replicates = {self.replicates!r}; expected 2 or more, or 0 for none")
         if self.limit < 0:

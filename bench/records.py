@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -24,10 +25,11 @@ import numpy as np
 
 from .digests import canonical_json, digest
 from .errors import DataError
+from .prediction_file import predictions_in, write_predictions
 from .provenance import releases
 from .results import CHOICE_HEAD, TRIAL_HEAD, Choice, Components, Estimate, Predictions, RunSpec
-from .types import ModelCard, Task, strings
-from .writing import REPLACED, discard, has_died, prefix, running, sweep
+from .types import ModelCard, Task
+from .writing import REPLACED, discard, forget_deaths, has_died, prefix, running, sweep
 
 SCHEMA = 3
 """From 2 on a record has the digest of its content; earlier code cannot read 3. All of them can be read for ever."""
@@ -192,7 +194,7 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
         replaced = beside.with_name(f"{beside.name}{REPLACED}")
         try:
             if predictions is not None:
-                _write_predictions(beside / "predictions.parquet", predictions)
+                write_predictions(beside / "predictions.parquet", predictions)
                 content = (beside / "predictions.parquet").read_bytes()
                 record = replace(record, predictions_digest=digest(content))
             value = _to_json(record)
@@ -220,7 +222,8 @@ def being_run(results: Path, spec: RunSpec) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(running(record_folder(results, spec).parent, spec.hash))
+            about = json.dumps({"task": spec.task, "model": spec.model, "mode": spec.mode, "began": time.time()})
+            stack.enter_context(running(record_folder(results, spec).parent, spec.hash, about))
         except OSError as error:
             raise cannot_write(results, error) from error
         yield
@@ -229,6 +232,13 @@ def being_run(results: Path, spec: RunSpec) -> Iterator[None]:
 def has_killed(results: Path, spec: RunSpec) -> bool:
     """Return whether the last process of this machine that ran the cell died, of it or of a signal."""
     return has_died(record_folder(results, spec).parent, spec.hash)
+
+
+def tidy(results: Path, spec: RunSpec) -> None:
+    """Remove what dead processes left of a run that is done."""
+    folder = record_folder(results, spec).parent
+    sweep(folder)
+    forget_deaths(folder, spec.hash)
 
 
 def cannot_write(results: Path, error: OSError) -> CannotWrite:
@@ -315,52 +325,19 @@ def record_folders(results: Path, *, below: bool = True) -> list[Path]:
 
 def read_predictions(record: Record) -> Predictions:
     """Return the stored predictions of a record that is done. Raises DataError where the file is missing or altered."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if record.path is None or not record.predictions_digest:
         raise DataError(f"run {record.hash} of {record.spec.model} on {record.spec.task} has no predictions")
-    file = record.path / "predictions.parquet"
+    file, again = record.path / "predictions.parquet", f"delete {record.path} and run again"
     try:
         content = file.read_bytes()
-        if digest(content) != record.predictions_digest:
-            raise DataError(f"{file}: altered since it was written; delete {record.path} and run again")
-        table = pq.ParquetFile(pa.BufferReader(content)).read()  # read_table would import pandas
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: cannot be read ({error}); delete {record.path} and run again") from error
-    column = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-    strata = {n.removeprefix("stratum:"): strings(column[n]) for n in column if n.startswith("stratum:")}
-    seeds = record.spec.seeds
-    outputs = sum(n.startswith(f"score:{seeds[0]}:") for n in column)
-    scores = np.stack([np.stack([column[f"score:{s}:{k}"] for k in range(outputs)], axis=1) for s in seeds])
-    ids, clusters = strings(column["id"]), strings(column["cluster"])
-    width = sum(n.startswith("target:") for n in column)
-    targets = np.stack([column[f"target:{k}"] for k in range(width)], axis=1) if width else column["target"]
-    coarser = strings(column["coarser"]) if "coarser" in column else None
-    columns = ids, targets, clusters, strata
-    return Predictions(*columns, scores, seeds, column.get("scored"), coarser, record.spec.one_set)
-
-
-def _write_predictions(file: Path, predictions: Predictions) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns: dict[str, Any] = {"id": list(predictions.ids)}
-    if predictions.targets.ndim == 1:
-        columns["target"] = predictions.targets
-    else:
-        columns |= {f"target:{k}": np.ascontiguousarray(t) for k, t in enumerate(predictions.targets.T)}
-    columns["cluster"] = list(predictions.clusters)
-    if predictions.coarser is not None:
-        columns["coarser"] = list(predictions.coarser)
-    if predictions.scored is not None:
-        columns["scored"] = predictions.scored
-    columns |= {f"stratum:{name}": list(values) for name, values in sorted(predictions.strata.items())}
-    for s, seed in enumerate(predictions.seeds):
-        for k in range(predictions.scores.shape[2]):
-            columns[f"score:{seed}:{k}"] = np.ascontiguousarray(predictions.scores[s, :, k])
-    with file.open("wb") as out:  # pyarrow would take a path for a URI, such as run:1, or for a home, such as ~/x
-        pq.write_table(pa.table(columns), out, compression="zstd")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error}); {again}") from error
+    if digest(content) != record.predictions_digest:
+        raise DataError(f"{file}: altered since it was written; {again}")
+    try:
+        return predictions_in(content, record.spec.seeds, one_set=record.spec.one_set)
+    except DataError as error:
+        raise DataError(f"{file}: {error}; {again}") from error
 
 
 def _to_json(record: Record) -> dict[str, Any]:

@@ -32,8 +32,10 @@ from .records import (
     model_snapshot,
     read_record,
     record_folder,
+    tidy,
     write_record,
 )
+from .status import Ended, journal
 from .threads import sleep_if_busy
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,14 @@ class Result:
     status: Status
     record: Record | None = None
     reason: str = ""
+
+    @property
+    def in_short(self) -> Ended:
+        """Its cell, its status, what it took and the last line of the reason."""
+        lines = self.reason.splitlines() if self.status not in ("done", "done_before") else []
+        return Ended(
+            self.cell.key, self.status, self.record.seconds if self.record else 0.0, lines[-1] if lines else ""
+        )
 
 
 def run_cell(
@@ -91,6 +101,7 @@ def run_cell(
     )
     if earlier is not None and not again:
         assert results is not None
+        tidy(results, spec)
         return Result(cell, "done_before", _described_anew(earlier, cell, worker, results))
     if results is None:
         return _ended(cell, worker, None, earlier, reason)
@@ -295,9 +306,11 @@ class Grid:
             past = history([self.results] if self.results else [])
             chosen = with_costs(chosen, Costs(past), self.protocol)
         here = functools.partial(prepare, alone=executor is EXECUTORS.get("serial"), lease=self.lease)
-        with self._declared([*chosen, *self.beside]):
+        keys = [cell.key for cell in chosen]
+        with self._declared([*chosen, *self.beside]), journal(self.results, keys, self.workers) as notes:
             for ended in executor(chosen, here, workers=self.workers, started=self.started):
                 result = _lost(prepare, ended) if isinstance(ended, Lost) else ended
+                notes.note(result.in_short)
                 self.finished(result)
                 yield result
 

@@ -1,16 +1,15 @@
-"""Processes that write in one folder: what each leaves is named after it, so that others know what a dead one left."""
+"""Processes that write in one folder: what each writes, and what it does there, is named after it."""
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .owner import Owner, is_left, is_of_here, owner, owner_in
 
 _BESIDE = ".writing-"
 _RUNNING = ".running-"
@@ -22,16 +21,15 @@ _STALE = 86_400
 
 def prefix() -> str:
     """Return the start of the name of a hidden folder that this process writes, and that `sweep` knows by it."""
-    return f"{_BESIDE}{_host()}.{os.getpid()}."
+    return f"{_BESIDE}{owner()}."
 
 
 def sweep(folder: Path) -> None:
     """Remove what dead processes were writing in the folder."""
     for path in folder.glob(f"{_BESIDE}*"):
         try:
-            dead = _is_left(path, _BESIDE) or (
-                not _is_of_here(path, _BESIDE) and time.time() - path.stat().st_mtime > _STALE
-            )
+            by = path.name.removeprefix(_BESIDE)
+            dead = is_left(by) or (not is_of_here(by) and time.time() - path.stat().st_mtime > _STALE)
         except OSError:  # another writer was faster
             continue
         if dead:
@@ -48,21 +46,22 @@ def discard(path: Path) -> None:
 
 
 @contextmanager
-def running(folder: Path, work: str) -> Iterator[None]:
-    """Mark that this process does `work` in the folder; the mark stays where the process dies of it.
+def running(folder: Path, work: str, about: str = "") -> Iterator[Path]:
+    """Mark that this process does `work` in the folder, in a file with the text `about`, whose path is yielded.
 
-    `work` has no full stop. Each block has a mark of its own, so that the end of one hides no other. Once the work has
-    ended, marks of dead processes go too. Raises OSError where the folder cannot be written.
+    The mark stays where the process dies of it. `work` has no full stop. Each block has a mark of its own, so that the
+    end of one hides no other. Once the work has ended, marks of dead processes go too. Raises OSError where the folder
+    cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / f"{_RUNNING}{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.{work}"
-    mark.touch()
+    mark = folder / f"{_RUNNING}{owner()}.{uuid.uuid4().hex[:8]}.{work}"
+    mark.write_text(about, encoding="utf-8", errors="backslashreplace")
     try:
-        yield
+        yield mark
     finally:
-        for path in [mark, *_deaths(folder, work)]:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            mark.unlink(missing_ok=True)
+        forget_deaths(folder, work)
 
 
 def works(folder: Path) -> set[str]:
@@ -70,42 +69,24 @@ def works(folder: Path) -> set[str]:
     return {path.name.rpartition(".")[2] for path in folder.glob(f"{_RUNNING}*")}
 
 
+def marks(folder: Path, work: str = "") -> Iterator[tuple[Path, Owner]]:
+    """Yield the marks in the folder, of all work or of one, each with its process, which may have died."""
+    for path in sorted(folder.glob(f"{_RUNNING}*{work and f'.{work}'}")):
+        if (by := owner_in(path.name.removeprefix(_RUNNING))) is not None:
+            yield path, by
+
+
 def has_died(folder: Path, work: str) -> bool:
     """Return whether a process of this machine died while it did `work` in the folder."""
     return bool(_deaths(folder, work))
 
 
+def forget_deaths(folder: Path, work: str) -> None:
+    """Remove the marks of processes of this machine that died while they did `work` in the folder."""
+    for path in _deaths(folder, work):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def _deaths(folder: Path, work: str) -> list[Path]:
-    return [path for path in folder.glob(f"{_RUNNING}*.{work}") if _is_left(path, _RUNNING)]
-
-
-def _is_left(path: Path, start: str) -> bool:
-    """Return whether the process that the name tells ran on this machine and is dead."""
-    return _is_of_here(path, start) and not _is_alive(_process(path, start))
-
-
-def _is_of_here(path: Path, start: str) -> bool:
-    return path.name.startswith(f"{start}{_host()}.") and _process(path, start) >= 0
-
-
-def _process(path: Path, start: str) -> int:
-    """Return the number of the process in a name, -1 where there is none."""
-    number = path.name.removeprefix(start).partition(".")[2].partition(".")[0]
-    return int(number) if number.isdigit() else -1
-
-
-def _host() -> str:
-    return re.sub(r"[^\w-]+", "-", socket.gethostname())
-
-
-def _is_alive(pid: int) -> bool:
-    """Return whether a process runs on this machine; True where the system cannot tell."""
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # it is another user's
-        return True
-    return True
+    return [path for path in folder.glob(f"{_RUNNING}*.{work}") if is_left(path.name.removeprefix(_RUNNING))]

@@ -56,7 +56,17 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
         (["run", "--task", "yeast_coding", "--mode", "probe"], "Unknown mode 'probe'. Did you mean 'linear_probe'?"),
         (["run", "--task", "yeast_coding", "--seeds", "0,x"], "--seeds '0,x': expected whole numbers such as 0,1,2"),
         (["run", "--task", "yeast_coding", "--seeds", "1,1"], "--seeds '1,1': seeds must differ"),
+        (["run", "--task", "yeast_coding", "--seeds", "9" * 23], f"seed {'9' * 23}: expected a whole number from 0 to"),
         (["run", "--task", "yeast_coding", "--fail-on-leak", "--no-audit"], "--fail-on-leak needs the audit"),
+        (
+            ["run", "--task", "yeast_coding", "--isolate", "--executor", "serial"],
+            "--isolate is the executor 'isolated'",
+        ),
+        (["run", "--task", "yeast_coding", "--results", "x" * 300], "cannot be a folder (File name too long)"),
+        (["run", "--task", "yeast_coding", "--results", "~no-such-user/x"], "~no-such-user/x: there is no such home"),
+        (["run", "--task", "yeast_coding", "--results", ""], "--results is empty; expected a folder"),
+        (["run", "--task", "yeast_coding", "--model", "~no-such-user"], "~no-such-user: no such folder"),
+        (["run", "--task", "yeast_coding", "--model", "x" * 5000], f"Unknown model '{'x' * 399}…{'x' * 38}'."),
         (
             ["run", "--task", "yeast_coding", "--executor", "seriel"],
             "Unknown executor 'seriel'. Did you mean 'serial'?",
@@ -76,6 +86,7 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], said: str, tmp_path: Path) -> None:
     done = baserate(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr) < 1500
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1 and not done.stdout
     assert not list(tmp_path.iterdir()), "nothing half-written"
 

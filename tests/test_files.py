@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from baserate.errors import BaserateError
 from baserate.files import write_whole
 from baserate.inhouse.reading import parsed
 from baserate.new_task.sample import read_sample
+from baserate.owner import machine, owner
 from baserate.pretraining.config import read_config
 from baserate.sources.sequences import package_file
 
@@ -96,3 +99,15 @@ def test_a_pipe_as_a_file_is_refused_and_not_waited_for(
     os.mkfifo(tmp_path / name)
     with pytest.raises(BaserateError, match=f"{name}: (a pipe, )?not a file"):
         read(tmp_path / name)
+
+
+def test_what_a_killed_process_was_writing_is_removed_and_what_lives_is_left(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".other.json.{machine()}.{dead.pid}.0123abcd"
+    lives = [tmp_path / f".other.json.{name}.0123abcd" for name in (owner(), f"elsewhere.{dead.pid}")]
+    own = [tmp_path / ".mine", tmp_path / f".mine.{machine()}.{dead.pid}.txt"]
+    for path in (left, *lives, *own):
+        path.write_text("half")
+    write_whole(tmp_path / f"{'é' * 120}.txt", "whole")
+    assert {path for path in tmp_path.iterdir() if path.name.startswith(".")} == {*lives, *own}

@@ -22,12 +22,13 @@ from baserate.cli import cli
 from baserate.errors import ConfigError
 from baserate.leaderboard import build_leaderboard, to_csv, to_markdown
 from baserate.looks import FOLDER, Planned, count_look, declared
+from baserate.owner import machine
 from baserate.plan import Cell, Protocol, plan, planned_spec
 from baserate.records import Record, read_records
 from baserate.registry import with_params
 from baserate.run import Grid
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, StrArray, Task
-from baserate.writing import _host, works
+from baserate.writing import works
 
 
 class Counts:
@@ -202,7 +203,7 @@ def test_a_run_that_goes_on_with_a_killed_one_ends_what_that_left(toy: Task, tmp
     (left,) = tmp_path.glob(f"{FOLDER}/*/declared-*")
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    mark = left.with_name(f".running-{_host()}.{dead.pid}.0.{left.name.split('-')[1]}")
+    mark = left.with_name(f".running-{machine()}.{dead.pid}.0.{left.name.split('-')[1]}")
     mark.touch()  # as where the process had no time to tidy
     with pytest.raises(ConfigError, match="or was when a run was killed"):
         run(toy, card(), tmp_path, seeds=(1,))

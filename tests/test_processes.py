@@ -22,7 +22,8 @@ from baserate.cli.display import GridDisplay
 from baserate.errors import BaserateError, ConfigError
 from baserate.evaluate import Worker
 from baserate.executors.executor import Lost
-from baserate.executors.processes import processes
+from baserate.executors.processes import isolated, processes
+from baserate.owner import machine
 from baserate.plan import Cell, Protocol, plan
 from baserate.progress import Advance, activity, listening
 from baserate.provenance import WORKER
@@ -30,7 +31,6 @@ from baserate.records import has_killed, read_records, record_folder
 from baserate.registry import get_model
 from baserate.run import Grid
 from baserate.types import ModelCard, Task
-from baserate.writing import _host
 
 
 @pytest.fixture
@@ -100,17 +100,37 @@ def test_a_process_that_dies_takes_its_cell_alone_which_is_tried_again(toys: lis
                 os.kill(os.getpid(), signal.SIGKILL)
             if cell.card.name == "ends":
                 os._exit(3)
+            if cell.card.name == "is_asked_to_end":
+                os.kill(os.getpid(), signal.SIGTERM)
             return cell.card.name
 
         return run
 
-    results = list(ended(cells_of(toys, "a", "dies", "b", "dies_once", "ends", "c"), prepare))
+    results = list(ended(cells_of(toys, "a", "dies", "b", "dies_once", "ends", "is_asked_to_end", "c"), prepare))
     assert sorted(r for r in results if isinstance(r, str)) == ["a", "a", "b", "b", "c", "c", "dies_once", "dies_once"]
     lost = {(r.cell.card.name, r.reason) for r in results if isinstance(r, Lost)}
     assert lost == {
         ("dies", "its process was killed by SIGKILL, as when the memory is full, 2 times"),
         ("ends", "its process ended with exit code 3, 2 times"),
+        ("is_asked_to_end", "its process ended with exit code 143, 2 times"),
     }
+
+
+def test_an_isolated_model_shares_no_process_with_another(toys: list[Task]) -> None:
+    def prepare() -> Callable[[Cell], tuple[str, int]]:
+        def run(cell: Cell) -> tuple[str, int]:
+            if cell.card.name == "dies":
+                os.abort()
+            return cell.card.name, os.getpid()
+
+        return run
+
+    cells = cells_of(toys, "a", "dies", "b")
+    results = list(isolated(cells, prepare, workers=1, started=lambda cell: None))
+    lost = [r for r in results if isinstance(r, Lost)]
+    assert {r.reason for r in lost} == {"its process was killed by SIGABRT, 2 times"} and len(lost) == 2
+    of = {name: {r[1] for r in results if not isinstance(r, Lost) and r[0] == name} for name in "ab"}
+    assert len(of["a"]) == len(of["b"]) == 1 and of["a"] != of["b"] and os.getpid() not in of["a"] | of["b"]
 
 
 def test_a_cell_that_its_process_dies_of_has_failed(toys: list[Task], tmp_path: Path) -> None:
@@ -165,7 +185,7 @@ def test_a_cell_that_was_merely_killed_is_done_in_another_process(toys: list[Tas
     spec = Worker(Protocol(seeds=(0,))).spec(cells[0])
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    mark = record_folder(tmp_path, spec).parent / f".running-{_host()}.{dead.pid}.{spec.hash}"
+    mark = record_folder(tmp_path, spec).parent / f".running-{machine()}.{dead.pid}.{spec.hash}"
     mark.parent.mkdir()
     mark.touch()
     assert has_killed(tmp_path, spec)

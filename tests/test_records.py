@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -10,8 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from baserate.digests import digest
 from baserate.errors import DataError
 from baserate.records import SCHEMA, Record, read_predictions, read_record, read_records, record_folder, write_record
 from baserate.results import Estimate, Predictions, RunSpec
@@ -269,6 +273,32 @@ def test_altered_predictions_are_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"predictions\.parquet: altered since it was written"):
         read_predictions(read_record(folder))
+
+
+@pytest.mark.parametrize("gone", ["id", "cluster", "target", "score:4:0"])
+def test_predictions_that_lack_a_column_are_refused(gone: str, tmp_path: Path) -> None:
+    folder = write_record(tmp_path, RECORD, PREDICTIONS)
+    file, record = folder / "predictions.parquet", read_record(folder)
+    table = pq.read_table(file)
+    pq.write_table(table.drop_columns([gone]), file)
+    record = replace(record, predictions_digest=digest(file.read_bytes()))
+    with pytest.raises(DataError, match=rf"predictions\.parquet: has no column '{gone}'; it has .*and run again"):
+        read_predictions(record)
+
+
+def test_predictions_without_any_column_are_refused(tmp_path: Path) -> None:
+    folder = write_record(tmp_path, RECORD, PREDICTIONS)
+    file, record = folder / "predictions.parquet", read_record(folder)
+    for content, said in ((b"", "cannot be read"), (_no_columns(), "has no column 'id'; it has none")):
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=said):
+            read_predictions(replace(record, predictions_digest=digest(content)))
+
+
+def _no_columns() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({}), out)
+    return out.getvalue()
 
 
 def test_undefined_numbers_are_null_and_nan_is_refused(tmp_path: Path) -> None:

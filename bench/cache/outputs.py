@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ..digests import canonical_json, digest
 from ..errors import ConfigError, DataError
-from ..files import write_whole
+from ..files import remove_left, write_whole
 from ..types import IntArray
 
 log = logging.getLogger(__name__)
@@ -237,6 +237,7 @@ def _check(content: memoryview) -> bytes:
 
 def _listed(folder: Path) -> list[Path]:
     try:
+        remove_left(folder)
         return sorted(path for path in folder.iterdir() if path.suffix == ".rows")
     except OSError:
         return []

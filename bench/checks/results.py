@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from ..digests import canonical_json, digest
 from ..files import write_whole
 from ..provenance import environment
 from ..types import ModelCard
+
+log = logging.getLogger(__name__)
 
 Status = Literal["passed", "failed", "skipped"]
 
@@ -47,11 +50,17 @@ def read_results(cache: Path, card: ModelCard) -> list[CheckResult] | None:
 
 
 def write_results(cache: Path, card: ModelCard, results: Sequence[CheckResult]) -> None:
-    """Cache the results, unless the model could not be loaded: that may be fixed without a change to the model."""
+    """Cache the results, unless the model could not be loaded: that may be fixed without a change to the model.
+
+    Where they cannot be written that is logged.
+    """
     if any(r.check == "loads" and r.status == "failed" for r in results):
         return
     text = json.dumps({"of": _identity(card), "results": [r.to_json() for r in results]}, indent=1, allow_nan=False)
-    write_whole(_file(cache, card), text + "\n")
+    try:
+        write_whole(_file(cache, card), text + "\n")
+    except OSError as error:
+        log.warning("%s: results of checks are not cached (%s)", cache / "checks", error.strerror or error)
 
 
 def _file(cache: Path, card: ModelCard) -> Path:

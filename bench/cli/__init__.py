@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -25,6 +27,7 @@ from .selftest import selftest
 from .submit import bundle, merge, verify
 from .table import leaderboard
 from .training import pretrain
+from .watch import status
 
 
 class _Group(click.Group):
@@ -37,8 +40,25 @@ class _Group(click.Group):
         return command
 
 
+_WORD = 400
+"""Letters of a word, such as a path, from which a message shows its start and its end."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to end, as by a scheduler; it ends as after Ctrl-C."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise _Terminated
+
+
 def main() -> None:
-    """Run the command line; exit with 0 for success, 1 for failed cells or checks, 2 for a mistake of the caller."""
+    """Run the command line and exit.
+
+    The exit code is 0 for success, 1 for failed cells or checks, 2 for a mistake of the caller, 130 after Ctrl-C
+    (SIGINT) and 143 after SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     sleep_if_busy()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -49,14 +69,17 @@ def main() -> None:
         _fail(error.format_message())
     except BaserateError as error:
         _fail(str(error), 1 if isinstance(error, NoRecords) else 2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; the same command continues where it stopped", err=True)
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        terminated = isinstance(error, _Terminated) or isinstance(error.__cause__, _Terminated)
+        how = "terminated" if terminated else "interrupted"
+        click.echo(f"{how}; the same command continues where it stopped", err=True)
+        sys.exit(143 if terminated else 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str, code: int = 2) -> None:
-    click.echo(f"baserate: {' '.join(message.split())}", err=True)
+    line = " ".join(f"{w[:_WORD]}…{w[-40:]}" if len(w) > 2 * _WORD else w for w in message.split())
+    click.echo(f"baserate: {line}", err=True)
     sys.exit(code)
 
 
@@ -103,6 +126,7 @@ for command in (
     run,
     plan,
     prefetch,
+    status,
     leaderboard,
     publish,
     track,

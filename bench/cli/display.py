@@ -109,6 +109,7 @@ class GridDisplay:
         self._activities = _Activities(self._progress)
         self._stack = ExitStack()
         self._noted: set[str] = set()
+        self._cells, self._ended = cells, 0
 
     def __enter__(self) -> GridDisplay:
         self._stack.enter_context(self._progress)
@@ -128,39 +129,48 @@ class GridDisplay:
         self._console.print(Text(f"! {text}", "yellow"), soft_wrap=True)
 
     def finished(self, result: Result) -> None:
-        """Count the cell, and print a line about it if it was run now, after one on its task where the audit fails."""
+        """Count the cell, and print a line about it if it was run now, after one on its task where the audit fails.
+
+        Where there is no bar the line says how many have ended.
+        """
         self._activities.clear()
         self._activities.clear(str(result.cell))
         self._progress.advance(self._total)
-        if result.record is None or result.status == "done_before":
+        self._ended += 1
+        if result.status in ("done_before", "no_data", "leaky"):
             return
         task, failed = result.cell.task, _failures(result.record)
         if failed and task.id not in self._noted:
             self._noted.add(task.id)
             more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
             self.note(f"{task.id}: its audit fails: {failed[0]}{more}; `baserate audit {task.name}`")
-        self._console.print(_line(result.cell, result.record), highlight=False, soft_wrap=True)
+        line = _line(result)
+        if not self._console.is_terminal:
+            line = Text(f"[{self._ended}/{self._cells}] ").append(line)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
 
-def _failures(record: Record) -> list[str]:
-    """Return the reasons why the audit of the record's task fails."""
-    if record.audit.get("verdict") != "FAIL":
+def _failures(record: Record | None) -> list[str]:
+    """Return the reasons why the audit of the record's task fails; none without a record."""
+    if record is None or record.audit.get("verdict") != "FAIL":
         return []
     return [reason.removeprefix("FAIL: ") for reason in record.audit["reasons"] if reason.startswith("FAIL")]
 
 
-def _line(cell: Cell, record: Record) -> Text:
-    if record.status == "done":
+def _line(result: Result) -> Text:
+    """Return the line about a cell that was run now; one that fails before its identity is known has no record."""
+    record = result.record
+    if record is not None and record.status == "done":
         primary = record.estimates[0]
         value = f"{primary.metric} " + ("undefined" if primary.value is None else f"{primary.value:.3f}")
         if primary.low is not None and primary.high is not None:
             value += f" [{primary.low:.3f}, {primary.high:.3f}]"
     else:
-        value = record.error.splitlines()[-1]
-    mark, style = {"done": ("✓", "green"), "failed": ("✗", "bold red")}.get(record.status, ("–", "dim"))
-    line = Text.assemble((f"{mark} ", style), (str(cell), ""), ("  ", ""), (value, style if mark != "✓" else "bold"))
-    line.append(f"  {record.seconds:.1f} s", style="dim")
-    return line
+        value = (result.reason.splitlines() or ["no reason"])[-1]
+    mark, style = {"done": ("✓", "green"), "failed": ("✗", "bold red")}.get(result.status, ("–", "dim"))
+    strong = style if mark != "✓" else "bold"
+    line = Text.assemble((f"{mark} ", style), (str(result.cell), ""), ("  ", ""), (value, strong))
+    return line if record is None else line.append(f"  {record.seconds:.1f} s", style="dim")
 
 
 def print_outcome(outcome: Outcome, results: Path, *, quiet: bool) -> None:

@@ -16,13 +16,25 @@ _RAY = "RAY_ADDRESS"
 
 
 def as_folder(context: click.Context, parameter: click.Parameter, value: str | Path | None) -> Path | None:
-    """Return the folder to write to, where ~ at its start is your home. Raises ConfigError for a URI.
+    """Return the folder to write to, where ~ at its start is your home. Raises ConfigError for what cannot be one.
 
-    The shell leaves the ~ of --results=~/x as it is.
+    These are a URI, a home that is not there and a name that no file system takes. The shell leaves the ~ of
+    --results=~/x as it is.
     """
+    if value is None:
+        return None
+    if not str(value):
+        raise ConfigError(f"{(parameter.opts or ['folder'])[0]} is empty; expected a folder, such as '.' for this one")
     if isinstance(value, str) and (scheme := re.match(r"[A-Za-z][\w.+-]*://", value)):
         raise ConfigError(f"{value}: expected a folder of this machine, not {scheme[0]}; write to one, then copy it")
-    return None if value is None else Path(value).expanduser()
+    try:
+        folder = Path(value).expanduser()
+        folder.exists()  # which raises for a name that is too long
+    except RuntimeError:
+        raise ConfigError(f"{value}: there is no such home; write ./{value} for a folder of that name") from None
+    except OSError as error:
+        raise ConfigError(f"{value}: cannot be a folder ({error.strerror})") from None
+    return folder
 
 
 def as_folders(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:

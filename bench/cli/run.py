@@ -118,7 +118,8 @@ SLURM = "slurm"
     callback=as_folder,
     help="Save fine-tuned networks here, each in a folder of its own that --model takes.",
 )
-@click.option("--executor", default="", help="Where cells run: serial, processes, ray, slurm, or a package's own.")
+@click.option("--isolate", is_flag=True, help="Run each model in a process of its own: one that dies ends no other.")
+@click.option("--executor", default="", help="Where cells run: serial, processes, isolated, ray, slurm, or a package's own.")
 @ray_option
 @click.option(
     "--cells",
@@ -147,11 +148,19 @@ SLURM = "slurm"
 @trust_option
 @pickle_option
 @uri_option
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "json"]),
+    default="auto",
+    show_default=True,
+    help="Show bars, or a line a cell where there is no terminal; json prints a line of JSON a cell on standard error.",
+)
 @quiet_option
 @json_option
 def run(
     results: Path,
     workers: int,
+    isolate: bool,
     executor: str,
     cells_file: Path | None,
     index: int | None,
@@ -160,6 +169,7 @@ def run(
     wait: bool,
     dry_run: bool,
     tracking_uri: str | None,
+    progress: str,
     quiet: bool,
     as_json: bool,
     **selected: Any,
@@ -179,7 +189,11 @@ def run(
     """
     from ..executors import EXECUTORS
     from .display import GridDisplay, print_outcome
+    from .lines import ProgressLines
 
+    if isolate and executor not in ("", "isolated"):
+        raise ConfigError(f"--isolate is the executor 'isolated', not {executor!r}; name one of them")
+    executor = "isolated" if isolate else executor
     if executor and executor != SLURM:
         EXECUTORS.get(executor)
     if cells_file is not None:
@@ -199,7 +213,12 @@ def run(
     cells = planned.cells
     # What a model prints must not end up in the JSON.
     printed = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
-    with printed, GridDisplay(len(cells), quiet=quiet or as_json) as display:
+    shown = (
+        ProgressLines(cells, results, workers)
+        if progress == "json"
+        else GridDisplay(len(cells), quiet=quiet or as_json)
+    )
+    with printed, shown as display:
         for task, newer in {cell.task.id: cell.task.superseded_by for cell in cells}.items():
             if newer:
                 display.note(f"{task} is superseded by {newer}")

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import cloudpickle
 
@@ -19,6 +19,10 @@ from ..progress import Advance, listening
 
 _EVERY = 0.1
 """Seconds between two reports of progress."""
+
+
+class _Ended(BaseException):
+    """This process is to end: its parent does, or somebody ends it alone."""
 
 
 class _Output:
@@ -65,6 +69,7 @@ class _Log(logging.handlers.QueueHandler):
 def main() -> None:
     """Run cells until the input ends; whatever `run` raises is sent and ends the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children
+    signal.signal(signal.SIGTERM, _end)  # so that what it was doing is put in order
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     source = os.fdopen(os.dup(0), "rb")
     output = _Output(os.fdopen(os.dup(1), "wb"))
@@ -77,8 +82,14 @@ def main() -> None:
             run = prepare()
             while source.peek(1):
                 output.send("result", run(pickle.load(source)))
+    except _Ended:
+        os._exit(128 + signal.SIGTERM)
     except BaseException as error:  # noqa: BLE001 - raised in the parent
         output.send("raised", error)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    raise _Ended
 
 
 def _end_with_parent(parent: int) -> None:

@@ -1,8 +1,9 @@
 """Several cells at once, in processes of this machine that share its cores.
 
 A process runs the cells of one task before it begins another, so that few splits are read and audited twice, and the
-longest first, as far as memory is expected to do for all. One that
-dies, such as for want of memory, takes nothing with it but its cell, which a new process tries once more.
+longest first, as far as memory is expected to do for all; one of `isolated` runs those of one model, and ends before
+another is loaded. One that dies, such as for want of memory, takes nothing with it but its cell, which a new process
+tries once more.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -34,6 +36,8 @@ _TRIES = 2
 """How many processes may die of a cell."""
 _MEMORY = 0.9
 """The share of the machine's memory that the running cells together may be expected to fill."""
+_GRACE = 5
+"""Seconds in which a process that is interrupted ends by itself, unless it computes outside Python."""
 
 
 @executor("processes")
@@ -48,8 +52,33 @@ def processes(
 
     Raises ConfigError where a cell cannot be pickled, and whatever ends the grid; the processes end with the generator.
     """
-    memory = _MEMORY * memory_bytes() / 2**20
-    waiting = Schedule(cells, keeps=lambda cell: cell.task.id, memory_mb=memory)
+    return _in_processes(cells, prepare, workers, started, lambda cell: cell.task.id, one=False)
+
+
+@executor("isolated")
+def isolated(
+    cells: Sequence[Cell],
+    prepare: Callable[[], Callable[[Cell], R]],
+    *,
+    workers: int,
+    started: Callable[[Cell], None],
+) -> Iterator[R | Lost]:
+    """Yield results as `processes` does, but no process runs cells of more than one model."""
+    return _in_processes(cells, prepare, workers, started, lambda cell: cell.card.name, one=True)
+
+
+def _in_processes(
+    cells: Sequence[Cell],
+    prepare: Callable[[], Callable[[Cell], R]],
+    workers: int,
+    started: Callable[[Cell], None],
+    kind: Callable[[Cell], str],
+    *,
+    one: bool,
+) -> Iterator[R | Lost]:
+    """Yield the results; a process keeps to cells of one `kind`, until the others are taken, or with `one` for good."""
+    waiting = Schedule(cells, keeps=kind, memory_mb=_MEMORY * memory_bytes() / 2**20)
+    began: dict[int, str] = {}
     deaths: Counter[int] = Counter()
     events: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
     number = min(workers, len(waiting))
@@ -59,6 +88,10 @@ def processes(
         """Let every process that runs nothing run a cell, or wait, or end where none is left."""
         for process in [process for process in running.values() if process.cell is None]:
             if (cell := waiting.next(process.slot)) is not None:
+                if one and began.setdefault(process.slot, kind(cell)) != kind(cell):
+                    process.end()
+                    process = running[process.slot] = _Process(process.slot, prepare, process.threads, events)  # noqa: PLW2901
+                    began[process.slot] = kind(cell)
                 started(cell)
                 process.run(cell)
             elif not waiting:
@@ -95,7 +128,10 @@ def processes(
                     give()
     finally:
         for process in running.values():
-            process.kill()
+            process.interrupt()
+        end = time.monotonic() + _GRACE
+        for process in running.values():
+            process.kill(end - time.monotonic())
 
 
 class _Process:
@@ -132,8 +168,14 @@ class _Process:
             return f"was killed by {name}{memory}"
         return f"ended with exit code {status}"
 
-    def kill(self) -> None:
-        """End the child at once."""
+    def interrupt(self) -> None:
+        """Let the child put in order what it does, and end."""
+        self._child.terminate()
+
+    def kill(self, grace: float) -> None:
+        """End the child, unless it ends by itself in so many seconds after it was interrupted."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(max(0.0, grace))
         self._child.kill()
         self._wait()
 

@@ -8,13 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-Topic = Literal["coverage", "level", "power", "faults", "order"]
+Topic = Literal["coverage", "level", "power", "faults", "order", "chaos"]
 TOPICS: dict[Topic, str] = {
     "coverage": "Intervals of 95 % cover the truth",
     "level": "Equal methods are told apart",
     "power": "True gains are found",
     "faults": "The audit finds planted faults, and is silent on clean data",
     "order": "What must not matter does not",
+    "chaos": "What is killed, or refused a disk, loses nothing that was done",
 }
 """What the claims are about, in the order in which they are shown."""
 

@@ -96,7 +96,7 @@ def test_the_data_set_states_every_id_that_a_score_has(hub: Hub) -> None:
         ({"audit": FAIL}, "the audit of the task fails: 12 % of the test part is in the training part"),
         ({"exposure": {"status": "exposed", "reason": "chr3 was seen"}}, "the model saw the test: chr3 was seen"),
         ({"skill": float("inf")}, "constant or not finite predictions"),
-        ({"status": "failed", "error": "ValueError: no such layer"}, "failed"),
+        ({"status": "failed", "error": "ValueError: no such layer"}, "failed: ValueError: no such layer"),
     ],
 )
 def test_a_score_that_would_mislead_alone_is_left_out(

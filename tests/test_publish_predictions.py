@@ -85,15 +85,11 @@ def test_what_is_sure_and_right_as_often_lies_on_the_diagonal(results: Path) -> 
     _, (p, *_) = read(results)
     chance = np.random.default_rng(1).random((1, 40_000))
     truth = (np.random.default_rng(2).random(40_000) < chance[0]).astype(int)
-    right = replace(
-        p, predictions=replace(p.predictions, targets=truth, scores=np.stack([1 - chance, chance], axis=2), seeds=(0,))
-    )
-    assert (
-        right.is_probability
-        and not replace(
-            right, predictions=replace(right.predictions, scores=2 * right.predictions.scores)
-        ).is_probability
-    )
+    scores = np.stack([1 - chance, chance], axis=2)
+    made = replace(p.predictions, targets=truth, scores=scores, seeds=(0,))
+    right = replace(p, predictions=made, record=replace(p.record, scaled=True))
+    assert right.is_probability
+    assert not replace(right, predictions=replace(made, scores=2 * scores)).is_probability
     points = calibration(right)
     assert len(points) == 10 and np.abs(points[:, 0] - points[:, 1]).max() < 0.03
 

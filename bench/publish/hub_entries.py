@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from ..digests import digest
 from ..leaderboard.table import APART, UNDIRECTED, Cell, Column, Row, Table
-from ..leaderboard.wording import STATUS, better, label, sign_of
+from ..leaderboard.wording import better, label, last_line, sign_of
 from ..records import Record
 from ..results import Estimate, in_short
 from .names import VERDICTS, mode_name
 
 DIGITS = 4
 """The decimals of published values."""
+_STATUS = {"failed": "failed", "not_applicable": "does not apply"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,8 @@ def entries_of(table: Table, records: Mapping[str, Record]) -> tuple[list[Entry]
             found.append(Entry(row, column, cell, records[cell.hash], task_id(column, row.mode)))
     times = Counter((entry.row.model, entry.task_id) for entry in found)
     twice = "the model has several rows of this mode, and a model's page has a place for one"
-    left_out += [
-        LeftOut(e.row.name, e.column.name, twice) for e in found if times[e.row.model, e.task_id] > 1
-    ]  # to choose the best of them by the test would flatter it
+    # To choose the best of them by the test would flatter it.
+    left_out += [LeftOut(e.row.name, e.column.name, twice) for e in found if times[e.row.model, e.task_id] > 1]
     return [entry for entry in found if times[entry.row.model, entry.task_id] == 1], left_out
 
 
@@ -93,7 +93,8 @@ def _reason(cell: Cell, column: Column, records: Mapping[str, Record]) -> str:
     """Return why a score is not published, '' where it may be."""
     first = cell.estimates[0] if cell.estimates else None
     if first is None or first.value is None:
-        return STATUS.get(cell.status) or (first.reason if first else "") or "undefined"
+        why = last_line(cell.error) or (first.reason if first else "")
+        return f"{_STATUS.get(cell.status, 'undefined')}: {why}".removesuffix(": ")
     reasons = {
         "its record is not there": cell.hash not in records,
         APART: cell.apart,
@@ -126,7 +127,7 @@ def _parts(entry: Entry) -> Iterator[str]:
     yield f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     yield f"{mode_name(row.mode)}{f' ({row.detail})' if row.detail else ''}"
     yield f"budget {spec.budget}: {'default settings' if spec.budget == 1 else 'settings chosen on valid among trials'}"
-    yield f"task {column.name}, split {spec.split}: {entry.record.task.get('split_rule') or 'as published'}"
+    yield f"task {column.name}, split {spec.split}: {entry.record.task.get('split_rule') or 'rule not stated'}"
     if cell.gain:
         yield f"gain over the best baseline, {cell.gain.over}: {_gain(entry)}"
     else:

@@ -137,7 +137,7 @@ def score_view(
 ) -> dict[str, Any] | None:
     """Return the values of the plot of scores on a task against an axis, None where there are not two points to draw.
 
-    `values` are those of the rows by name; without them they are the seconds of the cells. The two rows at least must
+    `values` are those of the rows by name; without them they are the seconds of the cells. At least two rows must
     differ in them: scores against one value show nothing.
     """
     cells = [(row, table.cell(row, column)) for row in table.rows]

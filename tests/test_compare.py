@@ -241,6 +241,8 @@ def test_where_swaps_make_a_p_value_larger_they_make_those_of_margins_larger_too
     assert d.by_swaps(0.001) == d and d.by_swaps(None) == d, "the larger of the two"
     assert d.by_swaps(1.0).tail(-0.05) == pytest.approx(0.5), "no claim at all"
     json.dumps(d.by_swaps(1.0).wider, allow_nan=False)
+    certain = Difference(0.1, 0.1, 0.1, 0.0, parts=((0.0, 60.0),))
+    assert certain.by_swaps(0.25).p == 0.25, "a difference without any error, too"
     for name, skill, noise in (("near", 1.4, 10), ("other", 1.2, 10)):  # few examples are called otherwise
         put(results, name, skill, mode="linear_probe", noise=noise, spec={"task": TASKS[0]}, task={"id": TASKS[0]})
     (pair,) = compare(read_records(results), "near", "other", margin=0.02).tasks

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import BaserateError
 from ..metrics import parse
 from ..records import Record
 from .table import Column
@@ -67,13 +67,13 @@ def _column(records: Sequence[Record], training: tuple[tuple[int, ...], float, s
 
 
 def _is_one_value(metric: str, records: Sequence[Record]) -> bool:
-    """Return whether what looks like a sum or difference of strata is one stratum, by the first record that has it."""
+    """Return whether what looks like a difference of strata is one stratum, by the first record that is done."""
     done = next((r for r in records if r.status == "done"), None)
-    if done is None or not {"+", "-"} & set(metric.partition("=")[2]):
+    if done is None or "-" not in metric.partition("=")[2]:
         return False
     try:
         return parse(metric, done.predictions.strata).one_value
-    except ConfigError:  # a metric that is no more, or strata that are not there
+    except BaserateError:  # a metric that is no more, or strata or predictions that are not there
         return False
 
 

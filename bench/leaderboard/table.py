@@ -49,7 +49,7 @@ class Column:
     where they are as they were.
     `unit` and `coarser` are those of the task: what a cluster is, and what is larger; '' where no record says.
     `resample` says how each seed draws a training set of its own, '' where it sees a share of one.
-    `one_value` says that the primary metric is of one stratum whose name has '+' or '-' in it, and is no difference.
+    `one_value` says that the primary metric is of one stratum whose name has '-' in it, and is no difference.
     """
 
     name: str

@@ -76,7 +76,8 @@ class Difference:
         """
         if p is None or self.p is None or p <= self.p:
             return self
-        return replace(self, p=p, wider=abs(self.value) / half_width(self.parts, min(p, 1 - 1e-9)))
+        half = half_width(self.parts, min(p, 1 - 1e-9))
+        return replace(self, p=p, wider=abs(self.value) / half if half else 1.0)
 
 
 def difference(

@@ -97,8 +97,8 @@ def estimate_of(
     if withheld:
         return base
     span = expression.span
-    none = ROUNDING * (span[1] - span[0]) if span else 0.0
-    if max(test, seed) <= none and _is_constant(predictions, groups):  # it would score this on any test set
+    rounding = ROUNDING * (span[1] - span[0]) if span else 0.0
+    if max(test, seed) <= rounding and _is_constant(predictions, groups):  # it would score this on any test set
         return replace(base, low=value, high=value, trained=(value, value))
     parts = [(test, df_test), (seed, len(made.seeds) - 1)]
     low, high = limits(value, parts, span=span, level=level, n=groups.effective)

@@ -119,7 +119,9 @@ SLURM = "slurm"
     help="Save fine-tuned networks here, each in a folder of its own that --model takes.",
 )
 @click.option("--isolate", is_flag=True, help="Run each model in a process of its own: one that dies ends no other.")
-@click.option("--executor", default="", help="Where cells run: serial, processes, isolated, ray, slurm, or a package's own.")
+@click.option(
+    "--executor", default="", help="Where cells run: serial, processes, isolated, ray, slurm, or a package's own."
+)
 @ray_option
 @click.option(
     "--cells",

@@ -90,7 +90,7 @@ def _in_processes(
             if (cell := waiting.next(process.slot)) is not None:
                 if one and began.setdefault(process.slot, kind(cell)) != kind(cell):
                     process.end()
-                    process = running[process.slot] = _Process(process.slot, prepare, process.threads, events)  # noqa: PLW2901
+                    process = running[process.slot] = _Process(process.slot, prepare, process.threads, events)
                     began[process.slot] = kind(cell)
                 started(cell)
                 process.run(cell)

@@ -9,13 +9,12 @@ from statistics import median
 from ..results import Estimate
 from ..statistics import ALPHA
 from ..statistics.intervals import FEW_EFFECTIVE, MIN_EFFECTIVE
-from .columns import COLUMNS
 from .compact import all_notes, score_blocks
 from .comparisons import Every, Gain
 from .courses_text import course_sections
 from .curves_text import curve_sections
 from .details import by_stratum, looks, strands
-from .grids import escape, estimate_text, grids, leading_text, limits, score_text, wrapped
+from .grids import escape, estimate_text, grids, limits, wrapped
 from .paper import short_names
 from .perturbed import perturbations
 from .ranks_text import rank_sections

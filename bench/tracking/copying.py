@@ -96,7 +96,7 @@ def _copy(job: Job, report: Report) -> Mirrored:
     report("alive", 0)
     gains, suites = gains_of(table), _suites(client, where, job, known)
     runs = {r.hash: known[identity(r)] for r in cells if identity(r) in known}
-    _log_gains(client, runs, gains)
+    _log_gains(client, runs, gains, report)
     made = {}
     for record in fresh:
         if more := _seconds(record.path):
@@ -167,7 +167,7 @@ def _moved(client: Any, cells: Sequence[Any]) -> str | None:
     return str(suite.info.run_id) if is_gone and suite.info.lifecycle_stage == "active" else None
 
 
-def _log_gains(client: Any, runs: Mapping[str, Any], gains: Mapping[str, Mapping[str, float]]) -> None:
+def _log_gains(client: Any, runs: Mapping[str, Any], gains: Mapping[str, Mapping[str, float]], report: Report) -> None:
     """Bring the gains of runs up to date: another baseline may have become the best of a task since."""
     now = int(1000 * time.time())
     for record, run in runs.items():
@@ -179,6 +179,7 @@ def _log_gains(client: Any, runs: Mapping[str, Any], gains: Mapping[str, Mapping
         ]
         if changed and _active(run):
             log_metrics(client, str(run.info.run_id), changed, now)
+            report("copied", 0)
 
 
 def _active(run: Any) -> str | None:

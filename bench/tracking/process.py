@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +24,7 @@ from .store import sqlite_file
 PATIENCE = 10.0
 """Seconds that a server may take for nothing; a record more gives it `_PACE` seconds more, up to as many again."""
 _PACE = 3.0
-_STORE = 120.0
+_STORE = 60.0
 """Seconds that a sqlite store may take, which `check_store` has opened: a disk may be slow, and is not dead."""
 _START = 120.0
 """Seconds in which Python and MLflow must have started."""
@@ -49,7 +50,11 @@ def sync(
         return _followed(child, job)
     finally:
         child.kill()
-        child.communicate()
+        child.wait()
+        for pipe in (child.stdin, child.stderr):
+            with suppress(OSError):  # what it did not read
+                assert pipe is not None
+                pipe.close()
 
 
 def _followed(child: subprocess.Popen[bytes], job: Job) -> Mirrored:
@@ -97,8 +102,9 @@ def _lines(child: subprocess.Popen[bytes], uri: str, patience: float) -> Iterato
 
 
 def _read(lines: IO[bytes], to: queue.Queue[bytes]) -> None:
-    for line in lines:
-        to.put(line)
+    with lines:
+        for line in lines:
+            to.put(line)
     to.put(b"")
 
 

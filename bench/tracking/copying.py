@@ -23,8 +23,8 @@ from .view import save_view
 from .waiting import identity, is_copied_alone
 
 Report = Callable[[str, int], object]
-"""Is called with 'started' and the number of records to copy, with 'copied' and how many more are, and with 'alive' and
-the seconds for which nothing may be heard, beyond a server's patience."""
+"""Is called with 'started' and the number of records to copy, with 'copied' and how many more are, with 'waiting' while
+another process copies, and with 'alive' and the seconds for which nothing may be heard, beyond a server's patience."""
 _DRAWING = 120
 """Seconds in which the plots of a leaderboard are drawn."""
 _SPEED = 2_000_000
@@ -65,7 +65,7 @@ def copy(job: Job, report: Report = lambda what, n: None) -> Mirrored:
     """
     with quiet_mlflow():
         try:
-            with alone(job.results, job.uri, lambda: report("alive", 0)):
+            with alone(job.results, job.uri, lambda: report("waiting", 0)):
                 check_store(job.uri)
                 return _copy(job, report)
         except Exception as error:

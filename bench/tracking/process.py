@@ -66,12 +66,14 @@ def _followed(child: subprocess.Popen[bytes], job: Job) -> Mirrored:
     except BrokenPipeError:
         raise TrackingError(f"MLflow at {job.uri} cannot be used ({_last_words(child)})") from None
     patience = PATIENCE if sqlite_file(job.uri) is None else _STORE
-    advance = activity("copying to MLflow", 0)
+    advance, is_waiting = activity("copying to MLflow", 0), False
     for what, n in _lines(child, job.uri, patience):
         if what == "started":
             advance = activity("copying to MLflow", n)
         elif what == "copied":
             advance(n)
+        elif what == "waiting" and not is_waiting:
+            is_waiting, advance = True, activity("waiting while another run copies to MLflow", 0)
         elif what == "refused":
             raise TrackingError(n)
         elif what == "ended":

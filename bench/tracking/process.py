@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ..leaderboard import Leaderboard
+from ..leaderboard import Leaderboard, build_leaderboard
 from ..progress import activity
 from ..records import Record
 from .connection import TrackingError
@@ -40,9 +40,11 @@ def sync(
 
     `table` is the leaderboard of the records, if it is made already, and `models` the folder of saved models, which are
     registered. Raises TrackingError, in one line, where the store or server cannot be used, and where it does not
-    answer within `PATIENCE` seconds; what is copied until then stays, and the next call goes on from there.
+    answer within `PATIENCE` seconds; what is copied until then stays, and the next call goes on from there. Raises
+    DataError where there is no leaderboard of the records.
     """
-    job = Job(tuple(records), results, uri, table, models)
+    # Here, since it may take longer than a server's patience, and shows how far it is.
+    job = Job(tuple(records), results, uri, table or build_leaderboard(records), models)
     child = subprocess.Popen(
         [sys.executable, "-I", "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

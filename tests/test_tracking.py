@@ -118,14 +118,16 @@ def test_a_suite_is_a_parent_with_the_leaderboard_and_a_cell_a_child_with_all_th
 
 
 def test_the_run_of_a_suite_has_the_table_what_came_of_it_and_what_does_not_apply(results: Path) -> None:
+    (results / "mine.png").touch()
     track(results)
     suite = runs_of(results)["quickstart"]
+    assert "mine.png" not in files_of(results, suite)
     leaderboard = {f"leaderboard.{ending}" for ending in ("md", "csv", "json", "html", "png")}
     assert files_of(results, suite) >= {*leaderboard, "not_applicable.json"}
     assert "lm<br><sub>model, probed</sub>" in suite.data.tags["mlflow.note.content"]
     metrics = suite.data.metrics
     assert (metrics["cells done"], metrics["cells failed"], metrics["cells that do not apply"]) == (2, 1, 1)
-    assert metrics["models better than the best baseline"] == 1
+    assert metrics["model cells better than the best baseline"] == 1
     client = client_of(default_uri(results))
     table = json.loads(Path(client.download_artifacts(suite.info.run_id, "not_applicable.json")).read_text())
     assert table["data"] == [["toy@1", "causal", "from_scratch", "no labels"]]

@@ -86,7 +86,7 @@ def test_a_server_that_answers_500_is_one_line(results: Path, server: Server) ->
 
 
 def test_a_server_that_dies_midway_keeps_what_it_has_and_the_next_copy_goes_on_from_there(
-    results: Path, server: Server, patience: float
+    results: Path, server: Server
 ) -> None:
     done = sync(read_records(results), results, server.uri)
     assert (done.copied, len(server.cells)) == (3, 3)
@@ -108,7 +108,7 @@ def test_a_server_that_is_slow_at_every_record_is_left_too(results: Path, server
         put(results, f"lm{i}", 1.0, noise=i)
     server.seconds = 0.2
     assert "did not answer" in refused(results, server.uri)
-    assert 0 < len(server.cells) < 22
+    assert len(server.cells) < 22, "although it answers every request"
 
 
 def test_a_server_that_was_emptied_gets_every_record_again(results: Path, server: Server) -> None:

@@ -22,10 +22,11 @@ from .genome import genome
 from .look import cache, check, doctor, list_, show
 from .new import new
 from .publish import publish
-from .run import run, track
+from .run import run
 from .selftest import selftest
 from .submit import bundle, merge, verify
 from .table import leaderboard
+from .track import track
 from .training import pretrain
 from .watch import status
 

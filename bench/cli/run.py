@@ -1,4 +1,4 @@
-"""Commands that make results and copy them to MLflow."""
+"""The command that makes results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -25,10 +25,7 @@ from .options import (
 )
 from .selected import selection_of, show_plan
 from .table import make_table, show_table
-
-if TYPE_CHECKING:
-    from ..leaderboard import Leaderboard
-    from ..records import Record
+from .track import mirror
 
 RESULTS = Path("results")
 SLURM = "slurm"
@@ -249,74 +246,9 @@ def _closed(results: Path, uri: str | None, *, quiet: bool, as_json: bool) -> st
     if results.is_dir():
         records = read_records(results, below=False)
         table, files = make_table(records, results, quiet=quiet or as_json)
-        tracking, is_copied = _mirror(records, results, uri, table, quiet=quiet or as_json)
+        tracking, is_copied = mirror(records, results, uri, table, quiet=quiet or as_json)
         if not (quiet or as_json):
             show_table(table, files)
     if not as_json and not (is_copied and quiet):
         click.echo(tracking if is_copied else click.style(tracking, "yellow"), err=not is_copied)
     return tracking
-
-
-def _mirror(
-    records: list[Record], results: Path, uri: str | None, table: Leaderboard, *, quiet: bool
-) -> tuple[str, bool]:
-    """Return what was copied to MLflow, in words, and whether that could be used; a dead server loses nothing."""
-    from ..tracking import TrackingError, default_uri, sync, uncopied
-    from .display import activity_display
-
-    if uri == "none":
-        return "not copied to MLflow (--tracking-uri none)", True
-    uri = uri or default_uri(results)
-    waiting = uncopied(records, uri)
-    if not waiting:
-        return f"MLflow at {uri} has all {len(records)} records", True
-    try:
-        with activity_display(quiet=quiet):
-            mirrored = sync(records, results, uri, table=table)
-    except TrackingError as error:
-        return f"{error}; `baserate track {results}` copies later what is not copied yet", False
-    return f"copied {mirrored.copied} records to MLflow at {uri}", True
-
-
-@click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
-@uri_option
-@click.option(
-    "--models",
-    metavar="DIR",
-    type=click.Path(),
-    callback=as_folder,
-    help="Register the fine-tuned networks that `baserate run --save-models DIR` saved here.",
-)
-@quiet_option
-def track(results: Path, tracking_uri: str | None, models: Path | None, quiet: bool) -> None:
-    """Copy records to MLflow; those that it already has are left alone.
-
-    \b
-    Examples:
-      baserate track results/
-      baserate track results/ --server http://127.0.0.1:5000
-      baserate track results/ --server http://127.0.0.1:5000 --models saved/
-    """
-    from ..records import read_records
-    from ..tracking import address, default_uri, sync
-    from .display import activity_display
-
-    if models is not None and not models.is_dir():
-        raise ConfigError(f"--models {models}: no such folder; `baserate run --save-models {models}` makes it")
-    uri = tracking_uri or default_uri(results)
-    if uri == "none":
-        raise ConfigError("--tracking-uri none: nothing to copy to; name a server, or leave it out for a sqlite store")
-    records = read_records(results)
-    with activity_display(quiet=quiet):
-        mirrored = sync(records, results, uri, models=models)
-    if quiet:
-        return
-    click.echo(f"copied {mirrored.copied} records to MLflow at {uri}; it had {mirrored.known} already")
-    if models is not None:
-        click.echo(f"registered {mirrored.registered} models of {models}")
-    if uri.startswith("sqlite"):
-        click.echo(f"look at them: mlflow ui --workers 1 --backend-store-uri {uri}")
-        click.echo(f"and open {address('http://127.0.0.1:5000', mirrored.experiment)}")
-    elif uri.startswith("http"):
-        click.echo(f"look at them: {address(uri, mirrored.experiment)}")

@@ -23,8 +23,8 @@ from .view import save_view
 from .waiting import identity, is_copied_alone
 
 Report = Callable[[str, int], object]
-"""Is called with 'started' and the number of records to copy, with 'copied' and how many more are, and with 'alive' and
-the seconds for which nothing may be heard, beyond a server's patience."""
+"""Is called with 'started' and the number of records to copy, with 'copied' and how many more are, with 'waiting' while
+another process copies, and with 'alive' and the seconds for which nothing may be heard, beyond a server's patience."""
 _DRAWING = 120
 """Seconds in which the plots of a leaderboard are drawn."""
 _SPEED = 2_000_000
@@ -65,7 +65,7 @@ def copy(job: Job, report: Report = lambda what, n: None) -> Mirrored:
     """
     with quiet_mlflow():
         try:
-            with alone(job.results, job.uri, lambda: report("alive", 0)):
+            with alone(job.results, job.uri, lambda: report("waiting", 0)):
                 check_store(job.uri)
                 return _copy(job, report)
         except Exception as error:
@@ -96,7 +96,7 @@ def _copy(job: Job, report: Report) -> Mirrored:
     report("alive", 0)
     gains, suites = gains_of(table), _suites(client, where, job, known)
     runs = {r.hash: known[identity(r)] for r in cells if identity(r) in known}
-    _log_gains(client, runs, gains)
+    _log_gains(client, runs, gains, report)
     made = {}
     for record in fresh:
         if more := _seconds(record.path):
@@ -167,7 +167,7 @@ def _moved(client: Any, cells: Sequence[Any]) -> str | None:
     return str(suite.info.run_id) if is_gone and suite.info.lifecycle_stage == "active" else None
 
 
-def _log_gains(client: Any, runs: Mapping[str, Any], gains: Mapping[str, Mapping[str, float]]) -> None:
+def _log_gains(client: Any, runs: Mapping[str, Any], gains: Mapping[str, Mapping[str, float]], report: Report) -> None:
     """Bring the gains of runs up to date: another baseline may have become the best of a task since."""
     now = int(1000 * time.time())
     for record, run in runs.items():
@@ -179,6 +179,7 @@ def _log_gains(client: Any, runs: Mapping[str, Any], gains: Mapping[str, Mapping
         ]
         if changed and _active(run):
             log_metrics(client, str(run.info.run_id), changed, now)
+            report("copied", 0)
 
 
 def _active(run: Any) -> str | None:

@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from ..leaderboard import Leaderboard
+from ..leaderboard import Leaderboard, build_leaderboard
 from ..progress import activity
 from ..records import Record
 from .connection import TrackingError
@@ -23,7 +24,7 @@ from .store import sqlite_file
 PATIENCE = 10.0
 """Seconds that a server may take for nothing; a record more gives it `_PACE` seconds more, up to as many again."""
 _PACE = 3.0
-_STORE = 120.0
+_STORE = 60.0
 """Seconds that a sqlite store may take, which `check_store` has opened: a disk may be slow, and is not dead."""
 _START = 120.0
 """Seconds in which Python and MLflow must have started."""
@@ -39,9 +40,11 @@ def sync(
 
     `table` is the leaderboard of the records, if it is made already, and `models` the folder of saved models, which are
     registered. Raises TrackingError, in one line, where the store or server cannot be used, and where it does not
-    answer within `PATIENCE` seconds; what is copied until then stays, and the next call goes on from there.
+    answer within `PATIENCE` seconds; what is copied until then stays, and the next call goes on from there. Raises
+    DataError where there is no leaderboard of the records.
     """
-    job = Job(tuple(records), results, uri, table, models)
+    # Here, since it may take longer than a server's patience, and shows how far it is.
+    job = Job(tuple(records), results, uri, table or build_leaderboard(records), models)
     child = subprocess.Popen(
         [sys.executable, "-I", "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -49,7 +52,11 @@ def sync(
         return _followed(child, job)
     finally:
         child.kill()
-        child.communicate()
+        child.wait()
+        for pipe in (child.stdin, child.stderr):
+            with suppress(OSError):  # what it did not read
+                assert pipe is not None
+                pipe.close()
 
 
 def _followed(child: subprocess.Popen[bytes], job: Job) -> Mirrored:
@@ -61,12 +68,14 @@ def _followed(child: subprocess.Popen[bytes], job: Job) -> Mirrored:
     except BrokenPipeError:
         raise TrackingError(f"MLflow at {job.uri} cannot be used ({_last_words(child)})") from None
     patience = PATIENCE if sqlite_file(job.uri) is None else _STORE
-    advance = activity("copying to MLflow", 0)
+    advance, is_waiting = activity("copying to MLflow", 0), False
     for what, n in _lines(child, job.uri, patience):
         if what == "started":
             advance = activity("copying to MLflow", n)
         elif what == "copied":
             advance(n)
+        elif what == "waiting" and not is_waiting:
+            is_waiting, advance = True, activity("waiting while another run copies to MLflow", 0)
         elif what == "refused":
             raise TrackingError(n)
         elif what == "ended":
@@ -97,8 +106,9 @@ def _lines(child: subprocess.Popen[bytes], uri: str, patience: float) -> Iterato
 
 
 def _read(lines: IO[bytes], to: queue.Queue[bytes]) -> None:
-    for line in lines:
-        to.put(line)
+    with lines:
+        for line in lines:
+            to.put(line)
     to.put(b"")
 
 

@@ -37,6 +37,7 @@ def check_store(uri: str) -> None:
         if not os.access(store, os.W_OK):
             raise PermissionError("it may not be written")
         with closing(sqlite3.connect(store, timeout=OPENING, isolation_level=None)) as connection:
+            connection.execute("select count(*) from sqlite_master").fetchone()  # which a damaged file does not answer
             connection.execute("begin immediate")
             connection.execute("rollback")
             # In write-ahead logging machines that share a store would damage it.
@@ -74,10 +75,10 @@ def follow_artifacts(store: Path) -> None:
     location = artifacts_of(store)
     if not store.exists() or not (store.parent / "mlartifacts").is_dir():
         return
-    query = "select experiment_id, artifact_location from experiments where name = ?"
+    query = "select experiment_id, artifact_location from experiments"
     with closing(sqlite3.connect(store, timeout=OPENING)) as connection, connection:
         try:
-            found = connection.execute(query, (experiment_name(),)).fetchall()
+            found = connection.execute(query).fetchall()
         except sqlite3.OperationalError:  # no such table: MLflow has not been here yet
             return
         for experiment, before in found:

@@ -22,6 +22,7 @@ GAIN = ("gain", "gain_low", "gain_high")
 """The metrics of a run that change when other rows are added to its table."""
 _NOTE = 7500
 """The most letters of a run's description; MLflow takes 8,000."""
+_PLOTS = ("leaderboard", "ranks", "curves", "strata")
 _ABSENT = "not_applicable.json"
 
 
@@ -87,8 +88,9 @@ def draw(table: Leaderboard, results: Path, out: Path) -> None:
     """Write the leaderboard's files to `out`; plots are taken from `results` where they are of this table."""
     own = results / "leaderboard.json"
     if own.is_file() and own.read_text(encoding="utf-8") == to_json(table):
-        for file in (own, *results.glob("*.png")):
-            shutil.copy(file, out)
+        for file in (own, *(results / f"{name}.png" for name in _PLOTS)):
+            if file.is_file():
+                shutil.copy(file, out)
     write_leaderboard(table, out)
     (out / "leaderboard.html").write_text(str(FORMATS["html"](table)), encoding="utf-8")
 
@@ -104,7 +106,7 @@ def gains_of(table: Leaderboard) -> dict[str, dict[str, float]]:
 
 
 def _counts(records: Sequence[Record], table: Leaderboard) -> dict[str, float]:
-    """Return the metrics of a suite: how many cells there are, and how many pretrained models gain, tie or lose."""
+    """Return the metrics of a suite: how many cells there are, and how many of pretrained models gain, tie or lose."""
     status = Counter(r.status for r in records)
     models = {row.name for row in table.rows if row.kind == "model"}
     mine = {r.hash for r in records}
@@ -114,9 +116,9 @@ def _counts(records: Sequence[Record], table: Leaderboard) -> dict[str, float]:
         "cells done": status["done"],
         "cells failed": status["failed"],
         "cells that do not apply": status["not_applicable"],
-        "models better than the best baseline": verdicts["better"],
-        "models tied with the best baseline": verdicts["tie"],
-        "models worse than the best baseline": verdicts["worse"],
+        "model cells better than the best baseline": verdicts["better"],
+        "model cells tied with the best baseline": verdicts["tie"],
+        "model cells worse than the best baseline": verdicts["worse"],
     }
     seconds = round(sum(r.seconds for r in records), 1)
     return {**{name: float(n) for name, n in counts.items()}, "system/seconds": seconds}
@@ -128,5 +130,5 @@ def _note(table: Leaderboard, counts: Mapping[str, float]) -> str:
     text += f".\n\n{to_compact(table)}"
     if len(text) <= _NOTE:
         return text
-    whole = text[:_NOTE].rpartition("\n")[0]
+    whole = text[:_NOTE].rpartition("\n")[0].partition("<details>")[0].rstrip()
     return f"{whole}\n\nThe rest is in `leaderboard.html` among the artifacts."

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from baserate.cli import cli
+from baserate.errors import ConfigError
 from baserate.selftest import chaos
 from baserate.selftest.chaos import Scene
 from baserate.selftest.claim import Claim
@@ -90,4 +91,6 @@ def test_the_command_shows_its_claims(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setattr("baserate.selftest.every_claim", lambda work, workers: made)
     shown = CliRunner().invoke(cli, ["selftest", "--chaos", "--out", str(tmp_path)], standalone_mode=False)
     assert shown.return_value == 0 and "loses nothing that was done" in " ".join(shown.output.split())
-    assert "kill -9" in (tmp_path / "report.html").read_text()
+    assert "kill -9" in (tmp_path / "report.html").read_text() and not list(tmp_path.glob("*.svg"))
+    with pytest.raises(ConfigError, match="--chaos has one size"):
+        CliRunner().invoke(cli, ["selftest", "--chaos", "--full"], standalone_mode=False, catch_exceptions=False)

@@ -424,3 +424,13 @@ def test_failed_checks_taint_the_records_and_are_told_on_the_leaderboard(
     assert "</sup> check failed: letters" in page and "</sup> remote code at abc123" in page
     grid(toy, cards, tmp_path)
     assert len(asked) == 4, "a model of which nothing has to run is not examined"
+
+
+def test_results_that_cannot_be_cached_cost_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def load() -> FunctionModel:
+        return FunctionModel(embed=lambda sequences: np.ones((len(sequences), 2)))
+
+    card = ModelCard("fixed", load, {"linear_probe": {}}, {}, "d", revision=str)
+    (tmp_path / "file").write_text("")
+    assert faults(card, tmp_path / "file") == faults(card, None)
+    assert "results of checks are not cached (Not a directory)" in caplog.text

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import ConfigError
 from .options import as_folder, json_option
 
 
@@ -38,6 +39,8 @@ def selftest(chaos: bool, full: bool, out: Path | None, workers: int | None, as_
     from .display import activity_display
     from .proof import print_claims
 
+    if chaos and full:
+        raise ConfigError("--chaos has one size; expected it without --full")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with activity_display(quiet=as_json):
         if chaos:  # cells sleep

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,13 +42,15 @@ def serve(main: Any) -> None:
             answer = os.fork()
             if not answer:
                 _become(request, main)
+            with suppress(OSError):  # as it does itself, whichever comes first
+                os.setpgid(answer, answer)
         sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
 
 
 def _become(request: Mapping[str, Any], main: Any) -> None:
-    """Run the command in this process, in a session of its own, with its output in a file; never returns."""
-    os.setsid()
+    """Run the command in this process, in a group of its own, with its output in a file; never returns."""
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(request["environment"])
     os.chdir(request["folder"])

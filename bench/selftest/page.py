@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -27,32 +27,32 @@ def from_json(text: str) -> list[Claim]:
 
 
 def write_report(claims: Sequence[Claim], out: Path) -> list[Path]:
-    """Return the files written in `out`: report.html, report.json, and coverage.svg, level.svg and power.svg.
+    """Return the files written in `out`: report.html, report.json, and a picture of each topic that has one.
 
     Raises DataError where `out` cannot be written.
     """
     try:
-        pictures = []
-        for name, (draw, _) in FIGURES.items():
-            pictures.append(out / f"{name}.svg")
-            write_whole(pictures[-1], functools.partial(draw, claims, format="svg"))
-        write_whole(out / "report.html", to_html(claims, [p.read_text(encoding="utf-8") for p in pictures]))
+        pictures = {name: out / f"{name}.svg" for name in FIGURES if any(claim.topic == name for claim in claims)}
+        for name, picture in pictures.items():
+            write_whole(picture, functools.partial(FIGURES[name][0], claims, format="svg"))
+        svgs = {name: picture.read_text(encoding="utf-8") for name, picture in pictures.items()}
+        write_whole(out / "report.html", to_html(claims, svgs))
         write_whole(out / "report.json", to_json(claims))
     except OSError as error:
         raise DataError(f"cannot write the report in {out}: {error.strerror}; choose another folder") from error
-    return [out / "report.html", out / "report.json", *pictures]
+    return [out / "report.html", out / "report.json", *pictures.values()]
 
 
-def to_html(claims: Sequence[Claim], pictures: Sequence[str]) -> str:
-    """Return the claims as an HTML page without scripts or requests, with `pictures`, an SVG for each of `FIGURES`."""
+def to_html(claims: Sequence[Claim], pictures: Mapping[str, str]) -> str:
+    """Return the claims as an HTML page without scripts or requests, with `pictures`, SVGs by their topic."""
     from jinja2 import Environment
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8"))
     shown: list[dict[str, Any]] = [
-        {"name": name, "caption": caption, "svg": Markup(svg[svg.index("<svg") :])}
-        for (name, (_, caption)), svg in zip(FIGURES.items(), pictures, strict=True)
+        {"name": name, "caption": FIGURES[name][1], "svg": Markup(svg[svg.index("<svg") :])}
+        for name, svg in pictures.items()
     ]
     topics = [(topic, title, [c for c in claims if c.topic == topic]) for topic, title in TOPICS.items()]
     return (

@@ -30,6 +30,9 @@ BASELINE = 1e-3
 """Seconds per example and seed of a baseline of which there is no record."""
 EPOCHS = 10
 """Times that a network without records is taken to read the training examples when it is fine-tuned."""
+START = 5.0
+"""Seconds to load a network of which there is no record."""
+UNKNOWN, MEASURED = "no record", "one measured batch"
 PROCESS_MB = 700.0
 """MiB of a process that has loaded torch."""
 _TURNS = 20
@@ -88,10 +91,14 @@ def history(folders: Iterable[Path], *, below: bool = False) -> list[Past]:
 
 @dataclass(frozen=True)
 class Data:
-    """What is known of a task whose data have been read: examples by part, and the mean length of sequences in bp."""
+    """What is known of a task whose data have been read: examples by part, and the mean length of sequences in bp.
+
+    `pace` is the seconds that the cell's network takes for one of them, where that was measured.
+    """
 
     sizes: Mapping[str, int]
     length: float
+    pace: float | None = None
 
 
 class Costs:
@@ -115,11 +122,16 @@ class Costs:
         tokens = None if not length or not stated or cell.card.baseline else int(sum(sizes.values()) * length)
         # As in records, which have the sizes of the card.
         work = float((sum(min(n, protocol.limit or n) for n in cell.task.sizes.values()) or EXAMPLES) * seeds)
-        seconds, source = self._seconds(cell, work, sizes, seeds, length or LENGTH)
+        pace = data.pace if data else None
+        seconds, source = self._seconds(cell, work, sizes, seeds, length or LENGTH, pace)
         return Cost(round(seconds, 2), round(self._memory_of(cell)), tokens, needs_gpu(cell), source)
 
+    def knows(self, cell: Cell) -> bool:
+        """Return whether there are records of the cell's model in its mode."""
+        return any((cell.card.name, cell.mode, budget) in self._models for budget in {cell.budget, 1})
+
     def _seconds(
-        self, cell: Cell, work: float, sizes: Mapping[str, int], seeds: int, length: float
+        self, cell: Cell, work: float, sizes: Mapping[str, int], seeds: int, length: float, pace: float | None
     ) -> tuple[float, str]:
         name, mode = cell.card.name, cell.mode
         factor, model = 1.0, self._models.get((name, mode, cell.budget))
@@ -130,13 +142,15 @@ class Costs:
             at = "like cells" if cell.task.id in self._tasks else "like cells of other tasks"
             return max(0.01, expected * factor), at
         if cell.card.baseline:
-            return max(0.01, BASELINE * work * cell.budget), "no record: a millisecond per example and seed"
+            return max(0.01, BASELINE * work * cell.budget), f"{UNKNOWN}: a millisecond per example and seed"
         speed = SPEED[self._gpus and needs_gpu(cell)]
         passes = sum(sizes.values())
         if cell.mode == "fine_tune":
             passes += 3 * EPOCHS * sizes.get("train", 0) * (seeds + cell.budget - 1)
+        if pace is not None:
+            return pace * passes + START, f"{MEASURED}: {1000 * pace:.1f} ms a sequence"
         operations = 2.0 * (cell.card.parameters or 1e8) * length * passes
-        return operations / speed + 5, f"no record: its arithmetic at {speed / 1e9:,.0f} GFLOP/s"
+        return operations / speed + START, f"{UNKNOWN}: its arithmetic at {speed / 1e9:,.0f} GFLOP/s"
 
     def _memory_of(self, cell: Cell) -> float:
         of = self._memory.get((cell.card.name, cell.mode), {})

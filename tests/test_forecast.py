@@ -13,9 +13,11 @@ import pytest
 
 import baserate as br
 from baserate.cluster.forecast import Machines, forecast, missing
+from baserate.cluster.measure import seconds_per_sequence
 from baserate.cluster.selection import Selection
 from baserate.costs import Costs, Past, history
 from baserate.plan import Protocol
+from baserate.types import ModelCard
 
 PUBLISHED = Path(__file__).parent.parent / "results/published/quickstart"
 
@@ -64,6 +66,15 @@ def test_tokens_are_counted_once_the_data_are_read(toy_card: Path, tmp_path: Pat
     selection = Selection(tasks=(str(toy_card),), models=("baserate_mlm", "length"), modes=("linear_probe",))
     unread, read = (forecast(selection, tmp_path, machines=Machines(), read_data=read) for read in (False, True))
     assert unread.cells[0].cost.tokens is None and read.cells[0].cost.tokens == 50 * 240
+
+
+def test_a_network_without_records_is_measured_where_that_is_asked_for(toy_card: Path, tmp_path: Path) -> None:
+    selection = Selection(tasks=(str(toy_card),), models=("baserate_mlm",), modes=("linear_probe", "zero_shot"))
+    found = forecast(selection, tmp_path, machines=Machines(), measure=True)
+    assert found.cells and all(cell.cost.source.startswith("one measured batch: ") for cell in found.cells)
+    assert all(5 < (cell.cost.seconds or 0) < 600 and cell.cost.tokens == 50 * 240 for cell in found.cells)
+    nothing = ModelCard("broken", lambda: 1 / 0, {"linear_probe": {}}, {}, "d", revision=str)
+    assert seconds_per_sequence(nothing, [50.0]) == {}
 
 
 def test_what_is_done_is_not_missing(toy_card: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from baserate.cluster.cells_file import CellsFile, in_bundles, read_cells_file
+from baserate.cluster.cells_file import Bundle, CellsFile, in_bundles, read_cells_file
 from baserate.cluster.selection import Selection
 from baserate.cluster.work import work
 from baserate.costs import Costs, with_costs
@@ -69,6 +69,17 @@ def test_each_worker_runs_its_bundle_and_again_only_what_is_missing(file: CellsF
     assert done.stdout == (
         "bundle 0: 0 cells done, 2 done before, 0 not applicable, 0 failed; records in " + f"{file.results}\n"
     )
+
+
+def test_what_failed_is_in_the_log_of_the_job(file: CellsFile, tmp_path: Path, toy_card: Path) -> None:
+    model = tmp_path / "broken.py"
+    model.write_text("def embed(sequences):\n    raise RuntimeError('no such layer')\n")
+    cells = ({"task": "toy_motif@1", "model": "broken", "mode": "linear_probe"},)
+    selection = replace(file.selection, models=(str(model),), modes=(), tasks=(str(toy_card),))
+    replace(file, selection=selection, bundles=(Bundle("cpu", cells),)).write(tmp_path / "cells.json")
+    done = run("run", "--cells", tmp_path / "cells.json", "--index", 0, "--quiet")
+    assert done.returncode == 1 and "failed: toy_motif · broken · linear_probe: " in done.stderr
+    assert "no such layer" in done.stderr and done.stdout == ""
 
 
 def test_two_workers_of_one_bundle_share_it(file: CellsFile, tmp_path: Path) -> None:

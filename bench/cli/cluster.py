@@ -36,8 +36,14 @@ def _prices(context: click.Context, parameter: click.Parameter, text: str) -> di
 @click.command(params=list(_SELECTING))
 @click.option("--gpus", type=click.IntRange(min=0), default=None, help="GPUs to plan for.  [default: those here]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Cells on CPUs at once.")
-@click.option("--memory", type=float, default=None, metavar="GIB", help="Memory of a machine.  [default: that here]")
-@click.option("--gpu-memory", type=float, default=0.0, metavar="GIB", help="Memory of a GPU.")
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0),
+    default=None,
+    metavar="GIB",
+    help="Memory of a machine.  [default: that here]",
+)
+@click.option("--gpu-memory", type=click.FloatRange(min=0), default=0.0, metavar="GIB", help="Memory of a GPU.")
 @click.option("--price", "prices", default="", callback=_prices, metavar="cpu=X,gpu=Y", help="What an hour costs.")
 @click.option(
     "--history",
@@ -49,6 +55,7 @@ def _prices(context: click.Context, parameter: click.Parameter, text: str) -> di
     help="Other results, whose records tell what cells take; repeatable.",
 )
 @click.option("--read-data", is_flag=True, help="Read the data, to count the tokens of networks.")
+@click.option("--measure", is_flag=True, help="Also time one batch per length of each network without a record, here.")
 @click.option(
     "--cells",
     "cells_file",
@@ -68,6 +75,7 @@ def plan(
     prices: dict[str, float],
     histories: tuple[Path, ...],
     read_data: bool,
+    measure: bool,
     cells_file: Path | None,
     bundle: float,
     quiet: bool,
@@ -76,8 +84,8 @@ def plan(
 ) -> int:
     """Show what a run will take: the cells that are missing, each with its time, memory, tokens and price.
 
-    Estimates come from records of like cells. Nothing is run, and no data or weights are read. Exits with 1 where a
-    cell cannot fit.
+    Estimates come from records of like cells, where there are any. Nothing is run, and no data or weights are read
+    unless you ask for it. Exits with 1 where a cell cannot fit.
 
     \b
     Examples:
@@ -99,7 +107,7 @@ def plan(
     if bundle <= 0:
         raise ConfigError(f"--bundle {bundle}: expected minutes above 0")
     selection = selection_of(selected)
-    found = forecast(selection, results, machines=where, histories=histories, read_data=read_data)
+    found = forecast(selection, results, machines=where, histories=histories, read_data=read_data, measure=measure)
     shown = found.to_json()
     if cells_file is not None:
         bundles = in_bundles(found.cells, seconds=60 * bundle, gpus=where.gpus > 0)

@@ -46,7 +46,12 @@ def run_bundle(path: Path, index: int | None, *, executor: str, workers: int, qu
             f"bundle {index}: {outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not "
             f"applicable, {len(outcome.failed)} failed{elsewhere}; records in {file.results}"
         )
-    return 1 if outcome.failed or outcome.no_data or outcome.leaky else 0
+    lines = [f"not run: {task}: {reason}" for task, reason in outcome.no_data.items()]
+    lines += [f"refused: {task} leaks: {leak}" for task, leak in outcome.leaky.items()]
+    lines += [f"failed: {result.cell}: {result.reason.splitlines()[-1]}" for result in outcome.failed]
+    for line in lines:
+        click.echo(line, err=True)
+    return 1 if lines else 0
 
 
 def submit_to_slurm(

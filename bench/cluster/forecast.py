@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from ..plan import Cell, Protocol, planned_spec
 from ..records import record_folders
 from ..splits import load_split
 from ..types import Task
+from .measure import seconds_per_sequence
 from .selection import Selection
 
 _GPU_MB = 1500.0
@@ -129,11 +131,13 @@ def forecast(
     machines: Machines | None = None,
     histories: Sequence[Path] = (),
     read_data: bool = False,
+    measure: bool = False,
 ) -> Forecast:
     """Return what the selection will take, from the records in `results` and `histories` of cells like its.
 
     No weights are read, and data only to count examples and bases, where `read_data` says so: a record counts as
-    that of a cell if all but the data agrees. Raises ConfigError as `Selection.planned` does.
+    that of a cell if all but the data agrees. With `measure` data are read, and each network without a record is loaded
+    and embeds one batch per length, on this machine. Raises ConfigError as `Selection.planned` does.
     """
     where = machines or Machines.here()
     planned = selection.planned()
@@ -141,8 +145,11 @@ def forecast(
     past = history([results]) + history(dict.fromkeys(histories), below=True)
     left = missing(planned.cells, protocol, results, again=_again(selection))
     costs = Costs(past, gpus=where.gpus > 0)
-    data = _data([cell.task for cell in left], protocol.limit) if read_data else {}
-    cells = tuple(replace(cell, cost=costs.of(cell, protocol, data.get(cell.task.id))) for cell in left)
+    data = _data([cell.task for cell in left], protocol.limit) if read_data or measure else {}
+    paces = _paces([cell for cell in left if not costs.knows(cell)], data) if measure else {}
+    cells = tuple(
+        replace(cell, cost=costs.of(cell, protocol, _known(data, paces.get(cell.card.name, {}), cell))) for cell in left
+    )
     return Forecast(cells, len(planned.cells) - len(left), where)
 
 
@@ -171,6 +178,22 @@ def _data(tasks: Iterable[Task], limit: int) -> dict[str, Data]:
             sizes = {str(part): len(examples) for part, examples in split}
             found[task.id] = Data(sizes, sum(map(len, sequences)) / max(1, len(sequences)))
     return found
+
+
+def _paces(cells: Iterable[Cell], data: Mapping[str, Data]) -> dict[str, dict[float, float]]:
+    """Return the seconds per sequence of each network, by its name and the length; each is loaded once."""
+    lengths: dict[str, set[float]] = defaultdict(set)
+    cards = {}
+    for cell in cells:
+        if not cell.card.baseline and cell.task.id in data:
+            lengths[cell.card.name].add(data[cell.task.id].length)
+            cards[cell.card.name] = cell.card
+    return {name: seconds_per_sequence(card, lengths[name]) for name, card in cards.items()}
+
+
+def _known(data: Mapping[str, Data], paces: Mapping[float, float], cell: Cell) -> Data | None:
+    known = data.get(cell.task.id)
+    return None if known is None else replace(known, pace=paces.get(known.length))
 
 
 def _again(selection: Selection) -> bool:

@@ -95,6 +95,8 @@ def test_a_glob_selects_checkpoints_in_order(trained: Path) -> None:
     assert [card.training.bases // STEP for card in cards if card.training] == [0, 2, 7, 20]
     twin = find_models([f"{trained}/at_35*"], random_weights=True)[1]
     assert twin.training is None and twin.twin_of == "tiny/at_35_percent"
+    of_all = find_models([f"{trained}/at_*", str(trained), "baserate_mlm"], random_weights=True)
+    assert [card.twin_of for card in of_all if card.twin_of] == ["tiny", "baserate_mlm"]
     with pytest.raises(ConfigError, match="matches no folder of a checkpoint"):
         find_models([f"{trained}/on_*"])
 
@@ -110,7 +112,15 @@ modes = ["from_scratch", "linear_probe"]
 def test_checkpoints_run_as_a_suite_and_become_a_curve(trained: Path, toy_card: Path, tmp_path: Path) -> None:
     (tmp_path / "ask.toml").write_text(SUITE.format(card=toy_card))
     arguments = ["run", "--suite", str(tmp_path / "ask.toml"), "--model", f"{trained}/at_*", "--model", str(trained)]
-    arguments += ["--results", str(tmp_path / "r"), "--no-audit", "--quiet", "--tracking-uri", "none"]
+    arguments += [
+        "--random-weights",
+        "--results",
+        str(tmp_path / "r"),
+        "--no-audit",
+        "--quiet",
+        "--tracking-uri",
+        "none",
+    ]
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code == 0, done.output
     table = br.leaderboard(tmp_path / "r")
@@ -125,8 +135,12 @@ def test_checkpoints_run_as_a_suite_and_become_a_curve(trained: Path, toy_card: 
     ]
     scores = {row.name: table.cell(row, table.columns[0]).value or 0.0 for row in table.rows}
     assert course.gain is not None and course.gain.low is not None
-    assert course.gain.value == pytest.approx(scores[course.rows[-1]] - scores[course.rows[0]])
-    assert course.gain.over == course.rows[0]
+    (twin,) = [row.name for row in table.rows if row.kind == "random"]
+    assert course.gain.over == twin and twin.startswith("tiny_random"), "which has a draw for each seed"
+    assert course.gain.value == pytest.approx(scores[course.rows[-1]] - scores[twin])
+    alone = br.leaderboard([r for r in read_records(tmp_path / "r") if not r.model["twin_of"]]).courses[0]
+    assert alone.gain is not None and alone.gain.over == course.rows[0] and alone.gain.preliminary
+    assert alone.gain.value == pytest.approx(scores[course.rows[-1]] - scores[course.rows[0]])
     files = {file.name for file in write_leaderboard(table, tmp_path / "out")}
     assert "pretraining.png" in files
     assert "## What pretraining gained, by bases seen" in (tmp_path / "out" / "leaderboard.md").read_text()
@@ -161,10 +175,10 @@ def card(name: str, training: str, bases: int, share: float) -> ModelCard:
 
 def test_verdicts_say_what_is_gained_and_which_training_is_better(toy_card: Path, tmp_path: Path) -> None:
     cards = [
-        card("good_0", "good", 0, 0.0),
+        card("good_0", "good", 1_000, 0.0),
         card("good_1", "good", 3_000_000, 0.5),
         card("good_2", "good", 20_000_000, 1.0),
-        card("none_0", "none", 0, 0.0),
+        card("none_0", "none", 1_000, 0.0),
         card("none_1", "none", 40_000_000, 0.0),
         card("other", "other", 5_000_000, 0.2),
     ]
@@ -178,10 +192,14 @@ def test_verdicts_say_what_is_gained_and_which_training_is_better(toy_card: Path
     assert good.over == ("none", "other") and none.over == ()
     text = to_markdown(table)
     assert "**good** gains with pretraining: toy_motif@1 (from_scratch) ↗ +" in text
-    assert "**none** not told apart from its first checkpoint: toy_motif@1 (from_scratch) ↔ +0.000" in text
+    assert "**none** not told apart from where it began: toy_motif@1 (from_scratch) ↔ +0.000" in text
     assert "- toy_motif@1 (from_scratch): good over none, other; 1 of the pairs not told apart." in text
     line = next(line for line in text.splitlines() if "| good | from_scratch |" in line)
     assert "| 20 M | 200 M |" in line and line.endswith("| none, other |")
+    object.__setattr__(cards[0], "training", Training("good", 0, 0.0, "c"))
+    at_random = br.run(str(toy_card), cards[:3], seeds=range(5), results=None, audit=False, cache=False, progress=False)
+    (course,) = br.leaderboard(at_random).courses
+    assert course.gain and course.gain.verdict == "preliminary", "one draw of random weights is no verdict"
     two = [*cards[:3], card("more", "good", 9, 0.2)]
     object.__setattr__(two[3], "training", Training("good", 9, 0.0, "another"))
     again = br.run(str(toy_card), two, seeds=range(5), results=None, audit=False, cache=False, progress=False)

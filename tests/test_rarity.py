@@ -66,6 +66,17 @@ def test_recall_stops_at_the_false_positives_allowed() -> None:
     assert np.isnan(value("recall_at_10_per_mb", np.zeros(5, np.int64), np.arange(5.0)))
 
 
+def test_what_too_few_examples_cannot_tell_has_no_value() -> None:
+    targets, scores = np.array([1] * 10 + [0] * 970), np.zeros((980, 1))
+    assert METRICS.get("auprc_at_10").undefined(targets, scores) == ""
+    few = METRICS.get("auprc_at_2").undefined(targets, scores)
+    assert few == "970 negatives are too few for a share of 2 %: 980 are needed"
+    labels = np.stack([targets, 1 - targets], axis=1)
+    assert "10 negatives are too few" in METRICS.get("auprc_at_50").undefined(labels, np.zeros((980, 2)))
+    assert METRICS.get("recall_at_1000_per_mb").undefined(targets, scores).startswith("980 examples are too few")
+    assert not METRICS.get("recall_at_1000_per_mb").undefined(np.r_[targets, [0] * 20], np.zeros((1000, 1)))
+
+
 class Ranks:
     """A model whose scores of sites and of others are drawn, `sites` of which lie above nearly all others."""
 
@@ -105,7 +116,7 @@ def rare_card(tmp_path: Path) -> Path:
         part = "train" if i < 300 else "valid" if i < 400 else "test"
         lines.append(f"x{i},{sequence},{('other', 'site')[label]},g{i // 10},{part}")
     (tmp_path / "rare.csv").write_text("\n".join(lines) + "\n")
-    metrics = ", ".join(f'"{at_share(p)}"' for p in reversed(PERCENTS))
+    metrics = ", ".join(f'"{at_share(p)}"' for p in ("2", "0.2", "10", "50"))
     (tmp_path / "rare.toml").write_text(
         f"""
 name = "rare"
@@ -139,16 +150,23 @@ def test_the_order_turns_where_positives_are_rare(rare_card: Path, tmp_path: Pat
     )
     table = br.leaderboard(records)
     (curve,) = table.curves
-    assert (curve.axis, curve.n_train) == (RARITY, (2, 20, 200, 1000, 5000))
-    scores = {r.spec.model: [e.value or 0.0 for e in r.estimates] for r in records}
-    assert scores["broad"][4] > scores["sure"][4] and scores["broad"][0] < scores["sure"][0]
-    last = next(turn for turn in table.turns if turn.second == "auprc_at_0.02")
+    assert (curve.axis, curve.n_train) == (RARITY, (20, 200, 1000, 5000))
+    rare = records[0].estimate("auprc_at_0.2")
+    assert (
+        rare
+        and rare.value is None
+        and rare.reason == "2,080 negatives are too few for a share of 0.2 %: 9,980 are needed"
+    )
+    scores = {r.spec.model: {e.metric: e.value or 0.0 for e in r.estimates} for r in records}
+    broad, sure = scores["broad"], scores["sure"]
+    assert broad["auprc_at_50"] > sure["auprc_at_50"] and broad["auprc_at_2"] < sure["auprc_at_2"]
+    last = next(turn for turn in table.turns if turn.second == "auprc_at_2")
     assert last.sure and (last.metric, last.column) == ("auprc_at_50", table.columns[0].name)
-    assert abs(last.gain.value) == pytest.approx(scores["broad"][4] - scores["sure"][4])
-    assert abs(last.second_gain.value) == pytest.approx(scores["sure"][0] - scores["broad"][0])
+    assert abs(last.gain.value) == pytest.approx(broad["auprc_at_50"] - sure["auprc_at_50"])
+    assert abs(last.second_gain.value) == pytest.approx(sure["auprc_at_2"] - broad["auprc_at_2"])
     text = to_markdown(table)
     assert "## Score by how rare positives are: rare@1" in text
-    assert "| 2 | 20 | 200 | 1,000 | 5,000 |" in text and "AUPRC at 50 % " in text
+    assert "| 20 | 200 | 1,000 | 5,000 |" in text and "AUPRC at 50 % " in text
     assert any(file.name == "curves.png" for file in write_leaderboard(table, tmp_path / "out"))
 
 

@@ -163,8 +163,15 @@ def _checkpoints(pattern: str) -> list[str]:
 
 
 def with_twins(cards: Sequence[ModelCard]) -> list[ModelCard]:
-    """Return the cards and then the random twin of every pretrained network. Raises ConfigError where there is none."""
-    twins = [twin_card(card) for card in cards if not card.baseline and not card.twin_of]
+    """Return the cards and then the random twin of every pretrained network. Raises ConfigError where there is none.
+
+    The checkpoints of one training have one twin, that of the last of them.
+    """
+    networks = [card for card in cards if not card.baseline and not card.twin_of]
+    last: dict[object, ModelCard] = {}
+    for card in sorted(networks, key=lambda card: card.training.bases if card.training else 0):
+        last[(card.training.name, card.training.config) if card.training else identity_of(card)] = card
+    twins = [twin_card(card) for card in networks if card in last.values()]
     if not twins:
         raise ConfigError("random weights: none of the models named is a pretrained network, so none has a twin")
     return with_distinct_names(list({identity_of(card): card for card in (*cards, *twins)}.values()))

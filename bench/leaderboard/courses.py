@@ -25,7 +25,8 @@ def courses_of(
     """Return the courses of all trainings whose checkpoints say how many bases they had seen, by column and mode.
 
     `ids` are those of the compared examples of each column, None for all, and `better` the pairs of rows, by the name
-    of the column, of which the first is surely better. The gains are adjusted for each other.
+    of the column, of which the first is surely better. The gains are adjusted for each other. Where the first
+    checkpoint is random weights, one draw of them, the gain is over the twin, which has several, if that is there.
     """
     found: dict[tuple[Column, Key], dict[int, Row]] = defaultdict(dict)
     operations: dict[Row, float] = {}
@@ -36,20 +37,29 @@ def courses_of(
             key = str(training["name"]), str(training["config"]), row.mode, row.detail
             found[column, key].setdefault(int(training["bases"]), row)
     labels = _labels({key for _, key in found})
+    by_name = {row.name: row for row in rows}
     out = []
     for (column, key), at in sorted(found.items(), key=lambda item: (item[0][0].name, item[0][1])):
         bases, members = zip(*sorted(at.items()), strict=True)
-        first, last = records[members[0], column], records[members[-1], column]
+        last = members[-1]
+        first = members[0] if bases[0] else by_name.get(_twin(cells[last, column]), members[0])
         gain = None
-        if len(members) > 1 and all(cells[row, column].estimates[0].low is not None for row in members):
-            d = difference_of(last, first, column.metric, ids[column])
-            few = is_preliminary(last, first)
-            gain = gain_of(d, sign=sign_of(column), over=members[0].name, preliminary=few)
+        if len(members) > 1 and all(cells[row, column].estimates[0].low is not None for row in (first, last)):
+            pair = records[last, column], records[first, column]
+            d = difference_of(*pair, column.metric, ids[column])
+            # One draw of random weights is one training, of no steps.
+            few = is_preliminary(*pair) or (first is members[0] and not bases[0])
+            gain = gain_of(d, sign=sign_of(column), over=first.name, preliminary=few)
         names, costs = tuple(row.name for row in members), tuple(operations[row] for row in members)
         out.append(Course(column.name, labels[key], key[2], names, bases, costs, gain))
     gains = iter(adjusted([course.gain for course in out if course.gain]))
     settled = [replace(course, gain=next(gains)) if course.gain else course for course in out]
     return tuple(replace(course, over=_over(course, settled, better)) for course in settled)
+
+
+def _twin(cell: Cell) -> str:
+    """Return the row of the same network with random weights, drawn for each seed; '' where there is none."""
+    return cell.twin_gain.over if cell.twin_gain else ""
 
 
 def _labels(keys: set[Key]) -> dict[Key, str]:

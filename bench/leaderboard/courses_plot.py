@@ -80,6 +80,7 @@ def _draw(axis: Any, table: Table, column: Column, courses: list[Course], looks:
     ticks = every if len(every) <= 7 else [0, *_powers(smallest, every[-1])]
     axis.set_xticks(ticks, [amount(n) for n in ticks])
     axis.minorticks_off()
+    axis.margins(x=0.06)
     axis.set_title(titled(column), fontsize=9, fontweight="bold", color=INK, loc="left", pad=5)
     axis.set_xlabel("bases seen in pretraining", color=INK, labelpad=2)
     direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(column.metric)]

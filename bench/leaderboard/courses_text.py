@@ -8,13 +8,13 @@ from ..statistics import ALPHA
 from .comparisons import Gain
 from .grids import escape, estimate_text, limits
 from .table import Course, Table
-from .wording import NOTHING, SIGNS, label, number, verdict_sign
+from .wording import NOTHING, PRELIMINARY, SIGNS, label, number, verdict_sign
 
 _VERDICTS: Mapping[str, str] = {
     "better": "gains with pretraining",
     "worse": "loses with pretraining",
-    "tie": "not told apart from its first checkpoint",
-    "preliminary": "unlike its first checkpoint, by too few trainings for a verdict",
+    "tie": "not told apart from where it began",
+    "preliminary": "unlike where it began, by one draw of random weights or too few trainings: no verdict",
     "": "has no interval",
 }
 
@@ -48,10 +48,12 @@ def course_sections(table: Table) -> list[str]:
         *lines,
         "",
         "First and last: the primary score of the checkpoints that had seen the fewest and the most bases. Gain: the",
-        "last over the first, paired on the same test examples, and signed so that above 0 is better.",
+        "last over the first, paired on the same test examples, and signed so that above 0 is better. A checkpoint of",
+        "0 bases is one draw of random weights, by which there is no verdict; where the twin is there, which has one",
+        "for each seed, the gain is over that.",
         f"{above} better, {below} worse, {alike} not told apart (p ≥ {ALPHA:g}, two-sided, adjusted by Holm's method",
-        "for all of these gains). Over: the trainings whose last checkpoint is surely worse in this task and mode.",
-        "A checkpoint of 0 bases is one draw of random weights: the interval has no noise of others, as a twin's has.",
+        f"for all of these gains), {PRELIMINARY} no verdict. Over: the trainings whose last checkpoint is surely worse",
+        "in this task and mode.",
         "",
     ]
 

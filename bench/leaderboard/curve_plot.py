@@ -68,7 +68,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
             # Points of one number stand a little apart, so that their intervals can be told from one another.
             (n * 1.02 ** (at - len(curve.rows) / 2), curve.estimate(i, cell, columns[curve.columns[i]]))
             for i, (n, cell) in enumerate(zip(curve.n_train, cells, strict=True))
-            if cell.compared
+            if cell.compared and curve.estimate(i, cell, columns[curve.columns[i]]).value is not None
         ]
         style = look[name]
         if len(points) == 1 and curve.learning and curve.areas[at].value is not None:  # it does not train

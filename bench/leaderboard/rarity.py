@@ -50,7 +50,7 @@ def turns_of(
     n = 0
     for column in dict.fromkeys(column for _, column in cells):
         shares = list(shares_in(column).values())
-        scored = [row for row in rows if len(shares) > 1 and _known(cells[row, column], column)]
+        scored = [row for row in rows if len(shares) > 1 and cells[row, column].compared]
         for one, other in itertools.combinations(scored, 2):
             pair = records[one, column], records[other, column]
             n += 2 * (len(shares) - 1)
@@ -71,14 +71,9 @@ def turns_of(
     return tuple(out)
 
 
-def _known(cell: Cell, column: Column) -> bool:
-    """Return whether the cell is compared and has a score at every share."""
-    wanted = shares_in(column).values()
-    return cell.compared and all(cell.estimates[column.metrics.index(m)].value is not None for m in wanted)
-
-
 def _apart(one: Cell, other: Cell, column: Column, *metrics: str) -> bool:
-    """Return whether two rows are in another order by the second metric than by the first."""
+    """Return whether two rows are in another order by the second metric than by the first, where both have scores."""
     at = [column.metrics.index(metric) for metric in metrics]
-    first, second = ((one.estimates[i].value or 0.0) - (other.estimates[i].value or 0.0) for i in at)
+    pairs = [(one.estimates[i].value, other.estimates[i].value) for i in at]
+    first, second = (0.0 if a is None or b is None else a - b for a, b in pairs)
     return first * second < 0

@@ -240,9 +240,9 @@ class Curve:
 class Course:
     """The checkpoints of a training in a column and a mode: the names of their `rows`, by the `bases` that each saw.
 
-    `operations` are what these cost, 0 where it is not known. `gain` is that of the last checkpoint over the first,
-    paired; None where there is one alone, or no interval. `over` are the trainings whose last checkpoint scores surely
-    lower in this column and mode.
+    `operations` are what these cost, 0 where it is not known. `gain` is that of the last checkpoint over the first, or
+    over the twin with random weights, paired; None where there is one checkpoint alone, or no interval. `over` are the
+    trainings whose last checkpoint scores surely lower in this column and mode.
     """
 
     column: str

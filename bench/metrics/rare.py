@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from ..types import FloatArray, IntArray
 from .kernels import Kernel, Prepare, one_vs_rest, runs
-from .metric import metric
+from .metric import NoValue, metric
 
 PERCENTS = ("50", "10", "2", "0.2", "0.02")
 """The shares of positives, in percent, at which there is an average precision."""
 PER_MB = (10, 100, 1000)
 """The false positives in 1,000,000 examples at which there is a recall."""
+
+
+_UNSEEN = 20
+"""How many times as many negatives as there are to a positive must be there: of fewer, false ones may all be unseen."""
 
 
 def at_share(percent: str) -> str:
@@ -25,6 +29,31 @@ def at_share(percent: str) -> str:
 def share_of(metric: str) -> float | None:
     """Return the share of positives that a metric of this name is about, None for any other."""
     return next((float(p) / 100 for p in PERCENTS if metric == at_share(p)), None)
+
+
+def _too_few_negatives(percent: str) -> NoValue:
+    share = float(percent) / 100
+    needed = round(_UNSEEN * (1 - share) / share)
+
+    def why(targets: NDArray[Any], scores: FloatArray) -> str:
+        if targets.ndim == 1:
+            classes = range(scores.shape[1]) if scores.shape[1] > 2 else (1,)
+            n = min(int((targets != c).sum()) for c in classes)
+        else:
+            n = int((targets == 0).sum(axis=0).min())
+        return "" if n >= needed else f"{n:,} negatives are too few for a share of {percent} %: {needed:,} are needed"
+
+    return why
+
+
+def _too_few_examples(per_mb: int) -> NoValue:
+    needed = -(-1_000_000 // per_mb)
+
+    def why(targets: NDArray[Any], scores: FloatArray) -> str:
+        n = len(targets)
+        return "" if n >= needed else f"{n:,} examples are too few for {per_mb:,} per Mb: {needed:,} are needed"
+
+    return why
 
 
 def _precision(percent: str) -> Prepare:
@@ -86,6 +115,7 @@ for _percent in PERCENTS:
         better="higher",
         needs="ranking",
         labels=True,
+        no_value=_too_few_negatives(_percent),
         definition=f"average precision where {_percent} % of the examples are positive: negatives are weighted, so "
         "that the precision at each threshold is that of the recall and the false positive rate there at this share",
     )(_precision(_percent))
@@ -98,6 +128,7 @@ for _n in PER_MB:
         better="higher",
         needs="ranking",
         labels=True,
+        no_value=_too_few_examples(_n),
         definition=f"share of positives that score higher than all but {_n:,} negatives in 1,000,000 examples; ties "
         "count as called together",
     )(_recall(_n))

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from .leaderboard import Leaderboard
     from .networks.hub import Access
+    from .outcomes import Result
     from .plan import Cell
     from .records import Record
-    from .run import Result
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .owner import is_alive
+
 FOLDER = ".leases"
 _UNKNOWN = "-"
 _END = b"\0"
@@ -93,7 +95,7 @@ class Leases:
             return False
         except ValueError:
             machine, pid = "", ""
-        if machine not in ("", _UNKNOWN) and machine == _machine() and not _is_alive(int(pid)):
+        if machine not in ("", _UNKNOWN) and machine == _machine() and not is_alive(int(pid)):
             return False
         return self._now() - touched < self._expires
 
@@ -139,16 +141,6 @@ def _machine() -> str:
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - it is no path
     except OSError:
         return _UNKNOWN
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _beat_on(every: float) -> None:

@@ -28,7 +28,7 @@ class Owner:
     @property
     def is_dead(self) -> bool:
         """Whether it was of this machine and has ended."""
-        return self.is_of_here and not _is_alive(self.process)
+        return self.is_of_here and not is_alive(self.process)
 
 
 def owner_in(text: str) -> Owner | None:
@@ -54,7 +54,7 @@ def machine() -> str:
     return re.sub(r"[^\w-]+", "-", socket.gethostname())[:40]
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Return whether a process runs on this machine; True where the system cannot tell."""
     if os.name != "posix":
         return True

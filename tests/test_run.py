@@ -20,11 +20,12 @@ from baserate.executors import executor
 from baserate.executors.executor import R
 from baserate.modes import MODES
 from baserate.modes.job import Job
+from baserate.outcomes import Outcome, Result
 from baserate.plan import Cell, Protocol, plan
 from baserate.records import CannotWrite, read_predictions, read_records, write_record
 from baserate.registry import Registry
 from baserate.results import Estimate, Predictions
-from baserate.run import Grid, Outcome, Result, run_cell
+from baserate.run import Grid, run_cell
 from baserate.splits import load_split
 from baserate.statistics import estimate
 from baserate.types import Examples, FloatArray, Inputs, ModelCard, Split, StrArray, Task

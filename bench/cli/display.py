@@ -34,10 +34,10 @@ from ..leaderboard.compare import Comparison
 from ..leaderboard.comparisons import MIN_SEEDS
 from ..leaderboard.gate import Entry as GateEntry
 from ..leaderboard.wording import folded, label, number
+from ..outcomes import Outcome, Result
 from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
-from ..run import Outcome, Result
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 

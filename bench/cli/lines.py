@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
+from ..outcomes import Result
 from ..plan import Cell
-from ..run import Result
 from ..status import Forecast, ended_in
 
 

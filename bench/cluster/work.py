@@ -11,8 +11,8 @@ from ..cards.own_files import run_inherited_plugins
 from ..digests import canonical_json
 from ..errors import ConfigError
 from ..leases import EXPIRES
+from ..outcomes import Outcome, Result
 from ..plan import Cell
-from ..run import Outcome, Result
 from .cells_file import CellsFile, named
 
 

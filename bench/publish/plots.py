@@ -12,7 +12,7 @@ from typing import Any
 
 from ..leaderboard.curve_plot import plot_curves
 from ..leaderboard.ranks_plot import has_diagram, plot_ranks
-from ..leaderboard.table import Cell, Column, Row, Table
+from ..leaderboard.table import Cell, Column, Curve, Row, Table
 from ..leaderboard.wording import number, sign_of
 from .names import metric_name, page_of, row_title, short_name
 from .strips import scale_over
@@ -42,16 +42,16 @@ def drawn(table: Table) -> tuple[dict[str, str], list[Plot]]:
         out["plots/ranks.svg"] = _svg(plot_ranks, table)
     for curve in table.curves:
         page = page_of("tasks", curve.columns[-1])
-        plots.append(
-            Plot(curve_file(curve.title), f"{curve.title} by {'number of ' * curve.learning}{curve.axis}", page)
-        )
+        shown = f"{curve.title} by {'number of ' * curve.learning}{curve.axis}"
+        plots.append(Plot(curve_file(curve), shown, page))
         out[plots[-1].file] = _svg(plot_curves, replace(table, curves=(curve,)))
     return out, plots
 
 
-def curve_file(title: str) -> str:
-    """Return the file of a task's learning curve."""
-    return page_of("plots", f"{title} curve").replace(".html", ".svg")
+def curve_file(curve: Curve) -> str:
+    """Return the file of a curve, of which a task may have several kinds."""
+    kind = "curve" if curve.learning else f"{curve.axis} curve"
+    return page_of("plots", f"{curve.title} {kind}").replace(".html", ".svg")
 
 
 def cost_file(column: Column) -> str:

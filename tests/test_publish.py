@@ -25,6 +25,7 @@ from baserate.leaderboard.compare import compare
 from baserate.leaderboard.comparisons import difference_of
 from baserate.leaderboard.standings import build_leaderboard
 from baserate.leaderboard.table import Area, Cell, Column, Curve
+from baserate.leaderboard.windows import AXIS
 from baserate.publish import publish, write_site
 from baserate.publish.families import OTHER, family_of
 from baserate.publish.methods import bibtex
@@ -317,6 +318,11 @@ def test_learning_curves_and_ranks_are_drawn(results: Path, tmp_path: Path) -> N
     curve = Curve("toy@1", "mcc", ("toy@1",), (10,), rows, tuple(Area(0.5, 0.4, 0.6) for _ in rows))
     site = write_site(replace(table, curves=(curve,)), read_records(results), tmp_path / "site").folder
     assert "toy-1-curve" in (site / "plots.html").read_text()
+    windows = replace(curve, axis=AXIS)
+    both = write_site(replace(table, curves=(curve, windows)), read_records(results), tmp_path / "both").folder
+    assert len(list((both / "plots").glob("toy-1-*curve*.svg"))) == 2, "a task may have curves of several kinds"
+    page = (both / "plots.html").read_text()
+    assert "toy@1 by number of training examples" in page and "toy@1 by window (bp)" in page
     assert "By number of training examples" in next((site / "tasks").iterdir()).read_text()
 
 

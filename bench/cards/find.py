@@ -156,7 +156,8 @@ def _checkpoints(pattern: str) -> list[str]:
     """Return the folders of checkpoints that a glob of paths selects; any other pattern as it is."""
     if not ("/" in pattern and any(c in pattern for c in "*?[")) or pattern.endswith(")") or _exists(pattern):
         return [pattern]
-    found = [path for path in glob.glob(os.path.expanduser(pattern)) if _exists(os.path.join(path, "config.json"))]  # noqa: PTH111, PTH118, PTH207
+    paths = glob.glob(os.path.expanduser(pattern))  # noqa: PTH111, PTH207
+    found = [path for path in paths if _exists(f"{path}/config.json")]
     if not found:
         raise ConfigError(f"{pattern!r} matches no folder of a checkpoint, with a config.json")
     return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path)])

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..leaderboard.curve_plot import plot_curves
 from ..leaderboard.ranks_plot import has_diagram, plot_ranks
-from ..leaderboard.table import Cell, Column, Row, Table
+from ..leaderboard.table import Cell, Column, Curve, Row, Table
 from ..leaderboard.wording import number, sign_of
 from .names import metric_name, page_of, plain, row_title, short_name
 from .strips import Scale, scale_over
@@ -113,7 +113,7 @@ def drawn(table: Table, *, pdf: bool) -> tuple[dict[str, bytes], list[Plot]]:
     for curve in table.curves:
         page = page_of("tasks", curve.columns[-1])
         title = f"{curve.title} by {'number of ' * curve.learning}{curve.axis}"
-        add(Plot(curve_file(curve.title), title, page), plot_curves, replace(table, curves=(curve,)))
+        add(Plot(curve_file(curve), title, page), plot_curves, replace(table, curves=(curve,)))
     return out, plots
 
 
@@ -122,9 +122,10 @@ def pdf_name(file: str) -> str:
     return f"{file.removesuffix('.svg')}.pdf"
 
 
-def curve_file(title: str) -> str:
-    """Return the file of a task's learning curve."""
-    return page_of("plots", f"{title} curve").replace(".html", ".svg")
+def curve_file(curve: Curve) -> str:
+    """Return the file of a curve, of which a task may have several kinds."""
+    kind = "curve" if curve.learning else f"{curve.axis} curve"
+    return page_of("plots", f"{curve.title} {kind}").replace(".html", ".svg")
 
 
 def plot_file(column: Column, axis: Axis) -> str:

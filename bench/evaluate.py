@@ -203,10 +203,14 @@ class Worker:
 
     def model(self, card: ModelCard) -> Any:
         """Return the loaded model, the only one in memory. Raises what its loader raises."""
-        if self._loaded[0] is not card:
+        if not self._is_loaded(card):
             self._loaded = (None, None)
             self._loaded = (card, load_model(card))
         return self._loaded[1]
+
+    def _is_loaded(self, card: ModelCard) -> bool:
+        """Return whether the model in memory is the card's, by name: cards come anew with each cell of a process."""
+        return self._loaded[0] is not None and self._loaded[0].name == card.name
 
     def begin(self, cell: Cell) -> Record:
         """Return the record of the cell before anything is computed."""
@@ -236,7 +240,7 @@ class Worker:
         """Return the record with the cost of the cell since `start`, and with where it was made."""
         seconds = round(time.perf_counter() - start, 3)
         # 'auto' leaves the precision of a network to the device.
-        precision = getattr(self._loaded[1], "precision", "") if self._loaded[0] is cell.card else ""
+        precision = getattr(self._loaded[1], "precision", "") if self._is_loaded(cell.card) else ""
         where = environment() | ({"precision": str(precision)} if precision else {})
         return replace(record, seconds=seconds, peak_memory_mb=_peak_memory_mb(), environment=where)
 

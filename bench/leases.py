@@ -8,6 +8,7 @@ locks, hard links or atomic appending.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -80,6 +81,9 @@ class Leases:
                 file.write(f"{_machine()} {socket.gethostname()} {os.getpid()}\n")
         except FileExistsError:  # another process was faster
             return None
+        if self._all(work)[-1:] != [path]:  # somebody looked before, and has a later number
+            path.unlink(missing_ok=True)
+            return None
         return path
 
     def _all(self, work: str) -> list[Path]:
@@ -91,8 +95,10 @@ class Leases:
             with path.open() as file:  # an open file has its newest time, which NFS may otherwise tell late
                 touched = os.fstat(file.fileno()).st_mtime
                 machine, _, pid = file.read().split() or ("", "", "")
-        except FileNotFoundError:
-            return False
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ESTALE):  # it has just ended
+                return False
+            raise
         except ValueError:
             machine, pid = "", ""
         if machine not in ("", _UNKNOWN) and machine == _machine() and not is_alive(int(pid)):
@@ -113,7 +119,7 @@ class Leases:
         if self._beat is None or self._beat.poll() is not None:
             command = [sys.executable, "-m", "baserate.leases", str(min(EVERY, self._expires / 4))]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-            self._beat = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+            self._beat = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
             weakref.finalize(self, _end, self._beat)
         assert self._beat.stdin is not None
         with suppress(BrokenPipeError):

@@ -7,6 +7,9 @@ import re
 import socket
 from dataclasses import dataclass
 
+_OF_THE_SYSTEM = "4026531836"
+"""The process name space of a machine itself."""
+
 
 def owner() -> str:
     """Return what stands for this process in names: MACHINE.PROCESS, where the machine has no full stop."""
@@ -50,8 +53,16 @@ def is_left(text: str) -> bool:
 
 
 def machine() -> str:
-    """Return the name of this machine, without full stops."""
-    return re.sub(r"[^\w-]+", "-", socket.gethostname())[:40]
+    """Return what processes share that see one another's numbers, without full stops.
+
+    It is the name of the machine, with that of the process name space for a container that has one of its own.
+    """
+    name = re.sub(r"[^\w-]+", "-", socket.gethostname())[:40]
+    try:
+        space = re.sub(r"\D", "", os.readlink("/proc/self/ns/pid"))  # noqa: PTH115 - it is no path
+    except OSError:
+        return name
+    return name if space in ("", _OF_THE_SYSTEM) else f"{name}-{space}"
 
 
 def is_alive(pid: int) -> bool:

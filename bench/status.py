@@ -198,9 +198,10 @@ def _run(mark: Path, owner: Owner, known: Sequence[Ended]) -> Run | None:
         forecast = Forecast(cells, known, int(value["workers"]))
         counts: Counter[str] = Counter()
         for line in lines:
-            note = json.loads(line)
-            forecast.end(Ended(**{**note, "key": tuple(note["key"])}))
-            counts[note["status"]] += 1
+            with suppress(ValueError):  # being written, or cut off with its process
+                note = json.loads(line)
+                forecast.end(Ended(**{**note, "key": tuple(note["key"])}))
+                counts[note["status"]] += 1
         left = forecast.seconds()
         return Run(*_who(owner, value), len(cells), dict(sorted(counts.items())), left)
     except (OSError, ValueError, KeyError, TypeError):

@@ -55,8 +55,8 @@ def running(folder: Path, work: str, about: str = "") -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / f"{_RUNNING}{owner()}.{uuid.uuid4().hex[:8]}.{work}"
-    mark.write_text(about, encoding="utf-8", errors="backslashreplace")
     try:
+        mark.write_text(about, encoding="utf-8", errors="backslashreplace")
         yield mark
     finally:
         with suppress(OSError):

@@ -237,6 +237,8 @@ def test_where_swaps_make_a_p_value_larger_they_make_those_of_margins_larger_too
     d = Difference(0.1, 0.02, 0.18, 0.016, parts=((0.04, 60.0), (0.01, 4.0)))
     swapped = d.by_swaps(0.09)
     assert swapped.p == pytest.approx(0.09) and 2 * swapped.tail(0.0) == pytest.approx(0.09)
+    assert (swapped.low, swapped.high) == (0.0, 0.18), "the interval has what no test rejects"
+    assert (d.by_swaps(0.04).low, d.turned.by_swaps(0.09).high) == (0.02, 0.0)
     assert swapped.tail(-0.05) > 1.5 * d.tail(-0.05) and swapped.turned.tail(0.0) == pytest.approx(1 - 0.045)
     assert d.by_swaps(0.001) == d and d.by_swaps(None) == d, "the larger of the two"
     assert d.by_swaps(1.0).tail(-0.05) == pytest.approx(0.5), "no claim at all"

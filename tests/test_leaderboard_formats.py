@@ -58,6 +58,18 @@ def test_the_winner_is_first_in_each_block_whatever_its_kind(table: Leaderboard)
     assert table.rows[0].kind == "model", "the full table has its models first"
 
 
+def test_a_row_without_a_test_is_not_the_winner(tmp_path: Path) -> None:
+    for task in ("d@1", "e@1"):
+        put(tmp_path, "few", 0.1, noise=1, spec={"task": task, "seeds": (0, 1)})
+    for name, skill in (("rule", 3.0), ("other", 0.5)):
+        put(tmp_path, name, skill, mode="zero_shot", noise=2, spec={"task": "d@1"})
+    table = build_leaderboard(tmp_path)
+    few = next(row for row in table.rows if row.model == "few")
+    assert all(table.cell(few, column).best for column in table.columns), "no test says that it is not"
+    (block,) = paper_blocks(table)
+    assert block.rows[0].model == "rule"
+
+
 def test_names_are_short_where_they_stay_distinct(table: Leaderboard) -> None:
     names = short_names(table)
     assert names["gue.b@2"] == "b" and names["d@1"] == "d"

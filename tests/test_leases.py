@@ -34,6 +34,17 @@ def test_one_of_many_has_the_lease_and_leaves_nothing(tmp_path: Path) -> None:
     assert len(held) == 1 and names(tmp_path) == []
 
 
+def test_who_looked_before_another_has_a_later_number_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = tmp_path / "work.1"
+    later.write_text("- elsewhere 1\n")
+    seen, real = [[]], Leases._all
+    monkeypatch.setattr(Leases, "_all", lambda self, work: seen.pop() if seen else real(self, work))
+    with Leases(tmp_path).of("work") as mine:
+        assert not mine and names(tmp_path) == ["work.1"]
+
+
 def test_an_owner_that_lives_keeps_it_and_is_named(tmp_path: Path) -> None:
     mine, other = Leases(tmp_path, expires=1.0), Leases(tmp_path, expires=1.0)
     with mine.of("work") as first:

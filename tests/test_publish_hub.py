@@ -168,6 +168,13 @@ def test_a_task_under_two_budgets_counts_once_in_a_badge(results: Path, tmp_path
     assert "on 1 of 1 task<" in (of_model(hub) / "badge-linear-probe.svg").read_text()
 
 
+def test_a_run_that_failed_is_no_win_in_a_badge(results: Path, tmp_path: Path) -> None:
+    put(results, "kmer", 0.6, baseline=True, noise=1, spec={"task": "hard@1"})
+    put(results, "good", status="failed", error="boom", mode="linear_probe", spec={"task": "hard@1"})
+    hub = publish_hub(results, tmp_path / "hub", dataset=DATASET)
+    assert "on 1 of 2 tasks<" in (of_model(hub) / "badge-linear-probe.svg").read_text()
+
+
 def test_a_badge_is_plain_svg_whatever_it_says() -> None:
     svg = badge("<script>\x00", "a & \"b\" 'c'\n d", won=False)
     texts = [e.text for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("text")]

@@ -73,8 +73,9 @@ def test_what_too_few_examples_cannot_tell_has_no_value() -> None:
     assert few == "970 negatives are too few for a share of 2 %: 980 are needed"
     labels = np.stack([targets, 1 - targets], axis=1)
     assert "10 negatives are too few" in METRICS.get("auprc_at_50").undefined(labels, np.zeros((980, 2)))
-    assert METRICS.get("recall_at_1000_per_mb").undefined(targets, scores).startswith("980 examples are too few")
-    assert not METRICS.get("recall_at_1000_per_mb").undefined(np.r_[targets, [0] * 20], np.zeros((1000, 1)))
+    rare = METRICS.get("recall_at_1000_per_mb")
+    assert rare.undefined(targets, scores) == "980 examples are too few for 1,000 per Mb: 20,000 are needed"
+    assert not rare.undefined(np.r_[targets, [0] * 19_020], np.zeros((20_000, 1)))
 
 
 class Ranks:

@@ -155,6 +155,23 @@ def test_notes_of_other_machines_and_half_written_ones_do_no_harm(tmp_path: Path
     assert (run.machine, run.dead, 90 <= run.seconds < 120) == ("node7", False, True)
 
 
+def test_a_line_that_is_cut_off_hides_no_run(tmp_path: Path) -> None:
+    head = {"cells": [["t", "m", "o"], ["t", "n", "o"]], "workers": 1, "began": time.time()}
+    done = {"key": ["t", "m", "o"], "status": "done", "seconds": 1.0, "error": ""}
+    lines = [json.dumps(head), json.dumps(done), json.dumps(done)[:20]]
+    (tmp_path / f".running-node7.1.0.{GRID}").write_text("\n".join(lines))
+    (run,) = status(tmp_path).runs
+    assert run.ended == {"done": 1}
+
+
+def test_containers_with_one_host_name_are_not_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+    for space in ("pid:[4026531836]", "pid:[7]", "pid:[8]"):
+        monkeypatch.setattr(os, "readlink", lambda path, space=space: space)
+        names.append(machine())
+    assert names[1:] == [f"{names[0]}-7", f"{names[0]}-8"]
+
+
 def test_no_notes_where_none_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with journal(tmp_path / "file", [], 1) as notes:

@@ -14,7 +14,7 @@ from .run import run
 from .selected import selection_of, show
 
 _OTHER = {"executor", "workers", "cells_file", "index", "slurm_file", "print_only", "dry_run", "tracking_uri"}
-_OTHER |= {"quiet", "as_json", "wait", "ray_address"}
+_OTHER |= {"quiet", "as_json", "wait", "ray_address", "isolate", "progress"}
 _SELECTING = [parameter for parameter in run.params if parameter.name not in _OTHER]
 """The options of `run` that say which cells there are, and where their records lie."""
 

@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..files import write_whole
 from .selected import selection_of
 
-_OF_A_WORKER = {"cells_file", "index", "executor", "workers", "quiet", "as_json", "tracking_uri"}
+_OF_A_WORKER = {"cells_file", "index", "executor", "isolate", "workers", "quiet", "as_json", "tracking_uri"}
 
 
 def run_bundle(path: Path, index: int | None, *, executor: str, workers: int, quiet: bool, as_json: bool) -> int:
@@ -68,7 +68,7 @@ def submit_to_slurm(
 
     Those of processes of this machine are waited for.
     """
-    from ..cluster.forecast import Machines, forecast
+    from ..cluster.forecast import Machines, forecast, left_of
     from ..cluster.slurm import arrays, read_limits, submit
 
     limits = read_limits(limits_file)
@@ -96,7 +96,7 @@ def submit_to_slurm(
     if wait:
         for job in jobs:
             job.wait()
-    left = len(forecast(selection, results, machines=machines).cells) if wait else None
+    left = left_of(selection, results) if wait else None
     if as_json:
         counts = {"missing": len(found.cells), "done_before": found.done, "left": left}
         click.echo(json.dumps({**counts, "arrays": shown}, indent=1))

@@ -195,6 +195,10 @@ def run(
     executor = "isolated" if isolate else executor
     if executor and executor != SLURM:
         EXECUTORS.get(executor)
+    if cells_file is not None and executor == SLURM:
+        raise ConfigError("--cells is what a job of Slurm's runs; expected it without --executor slurm")
+    if progress == "json" and (cells_file is not None or executor == SLURM):
+        raise ConfigError("--progress json is of runs in this process; expected it without --cells or --executor slurm")
     if cells_file is not None:
         return run_bundle(cells_file, index, executor=executor, workers=workers, quiet=quiet, as_json=as_json)
     if dry_run:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..costs import Costs, Data, history
 from ..digests import canonical_json
-from ..errors import BaserateError
+from ..evaluate import MISSING
 from ..machine import cores, gpus, memory_bytes
 from ..plan import Cell, Protocol, planned_spec
 from ..records import record_folders
@@ -153,6 +153,12 @@ def forecast(
     return Forecast(cells, len(planned.cells) - len(left), where)
 
 
+def left_of(selection: Selection, results: Path) -> int:
+    """Return how many cells have no record that is done or not applicable, once all have been tried."""
+    planned = selection.planned()
+    return len(missing(planned.cells, selection.protocol(planned), results))
+
+
 def missing(cells: Sequence[Cell], protocol: Protocol, results: Path, *, again: bool = False) -> list[Cell]:
     """Return the cells without a record that is done or not applicable; all of them where they may run `again`."""
     if again or not results.is_dir():
@@ -161,7 +167,7 @@ def missing(cells: Sequence[Cell], protocol: Protocol, results: Path, *, again: 
     for folder in record_folders(results, below=False):
         try:
             value = json.loads((folder / "record.json").read_text())
-            if value["status"] != "failed":
+            if value["status"] != "failed" and MISSING not in value["flags"]:
                 there.add(canonical_json(value["spec"] | {"data": "", "split": ""}))
         except (OSError, ValueError, KeyError, TypeError):  # a run says what is wrong with it
             continue
@@ -172,7 +178,7 @@ def _data(tasks: Iterable[Task], limit: int) -> dict[str, Data]:
     """Return the sizes and lengths of each task, by its id; not of tasks whose data cannot be read."""
     found = {}
     for task in {task.id: task for task in tasks}.values():
-        with suppress(BaserateError, OSError):
+        with suppress(Exception, SystemExit):  # as its run will say
             split = load_split(task, limit=limit)
             sequences = split.test.inputs.sequences
             sizes = {str(part): len(examples) for part, examples in split}
@@ -204,5 +210,5 @@ def _again(selection: Selection) -> bool:
 def _identity(cell: Cell, protocol: Protocol) -> str:
     try:
         return canonical_json(planned_spec(cell, protocol).to_json())
-    except (BaserateError, OSError):  # such as weights that cannot be read, as its run will say
+    except (Exception, SystemExit):  # noqa: BLE001 - such as weights that cannot be read, as its run will say
         return ""

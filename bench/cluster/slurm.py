@@ -12,6 +12,7 @@ import time
 import tomllib
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ _LEAST_MB, _SPARE = 4096, 1.5
 """MiB of a job at least, and how many times what its cells are expected to fill."""
 _SLACK = 3.0
 """How many times as long as expected a job may run, where the user gives no limit."""
+
+_GRACE = 10
+"""Seconds in which a worker ends by itself."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,9 @@ class Job:
         try:
             out, _ = child.communicate()
         finally:
+            child.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_GRACE)
             child.kill()
             child.wait()
         if child.returncode not in (0, 1):

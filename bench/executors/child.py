@@ -89,6 +89,7 @@ def main() -> None:
 
 
 def _end(number: int, frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not end what puts things in order
     raise _Ended
 
 

@@ -39,6 +39,9 @@ _MEMORY = 0.9
 _GRACE = 5
 """Seconds in which a process that is interrupted ends by itself, unless it computes outside Python."""
 
+_HANGS = 60
+"""Seconds after which a process that has nothing more to do, and does not end, is killed."""
+
 
 @executor("processes")
 def processes(
@@ -81,7 +84,11 @@ def _in_processes(
     began: dict[int, str] = {}
     deaths: Counter[int] = Counter()
     events: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
-    number = min(workers, len(waiting))
+    # A network runs once at a time on a task, so that more processes than that would only have fewer cores each.
+    most = sum(cell.card.baseline for cell in cells) + len(
+        {(cell.card.name, cell.task.id) for cell in cells if not cell.card.baseline}
+    )
+    number = min(workers, len(waiting), most)
     running = {slot: _Process(slot, prepare, max(1, cores() // number), events) for slot in range(number)}
 
     def give() -> None:
@@ -184,7 +191,11 @@ class _Process:
         assert self._child.stdin and self._child.stdout
         with suppress(BrokenPipeError):
             self._child.stdin.close()
-        status = self._child.wait()
+        try:
+            status = self._child.wait(_HANGS)
+        except subprocess.TimeoutExpired:  # all its results are here
+            self._child.kill()
+            status = self._child.wait()
         self._listener.join()
         self._child.stdout.close()
         return status

@@ -50,10 +50,11 @@ def course_sections(table: Table) -> list[str]:
         "First and last: the primary score of the checkpoints that had seen the fewest and the most bases. Gain: the",
         "last over the first, paired on the same test examples, and signed so that above 0 is better. A checkpoint of",
         "0 bases is one draw of random weights, by which there is no verdict; where the twin is there, which has one",
-        "for each seed, the gain is over that.",
+        "for each seed, that is the first. Each training is one run of pretraining: what is said is about these",
+        "checkpoints. Another run of the same recipe may differ by more than the intervals, which do not know that.",
         f"{above} better, {below} worse, {alike} not told apart (p ≥ {ALPHA:g}, two-sided, adjusted by Holm's method",
         f"for all of these gains), {PRELIMINARY} no verdict. Over: the trainings whose last checkpoint is surely worse",
-        "in this task and mode.",
+        "in this task and mode, adjusted within the task and not over tasks.",
         "",
     ]
 
@@ -89,8 +90,10 @@ def verdicts(courses: Sequence[Course]) -> list[str]:
 def _line(table: Table, course: Course) -> str:
     rows = {row.name: row for row in table.rows}
     column = next(c for c in table.columns if c.name == course.column)
-    cells = [table.cell(rows[name], column) for name in (course.rows[0], course.rows[-1])]
+    began = course.gain.over if course.gain else course.rows[0]
+    cells = [table.cell(rows[name], column) for name in (began, course.rows[-1])]
     first, last = (estimate_text(cell.estimates[0]) for cell in cells)
+    first += " (twin)" if began not in course.rows else ""
     spent = amount(course.operations[-1]) if course.operations[-1] or not course.bases[-1] else NOTHING
     about = [escape(course.column) + f"<br>{escape(label(column.metric))}", escape(course.training), course.mode]
     about += [amount(course.bases[-1]), spent, first if len(course.rows) > 1 else NOTHING, last]

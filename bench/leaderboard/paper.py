@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .comparisons import Gain
 from .table import KINDS, Column, Row, Table
-from .wording import sign_of
+from .wording import is_among_best, sign_of
 
 PER_BLOCK = 5
 """The most tasks beside the names on a page of 980 pixels, or of A4."""
@@ -99,5 +99,5 @@ def _place(table: Table, row: Row, columns: Sequence[Column]) -> tuple[int, floa
             cells = [cell for other in table.rows if (cell := table.cell(other, column)).compared]
             better = sum(sign_of(column) * ((cell.value or 0.0) - (mine.value or 0.0)) > 0 for cell in cells)
             shares.append(better / max(1, len(cells) - 1))
-    best = sum(table.cell(row, column).best for column in columns)
+    best = sum(is_among_best(table.cell(row, column)) for column in columns)
     return -best, sum(shares) / len(shares) if shares else 2.0, row.name

@@ -77,7 +77,7 @@ def compared(
     out: dict[Row, dict[str, Any]] = {}
     for i, row in enumerate(rows):
         out[row] = {"rank": int(lowest[i]), "rank_high": int(highest[i])}
-        out[row] |= {"best": bool(best[i]), "best_of_regime": bool(leads[i])}
+        out[row] |= {"best": bool(best[i]), "best_of_regime": bool(leads[i]), "untested": few[i]}
         if row.kind != "baseline":
             out[row] |= {"gain": gain(row, column.best_baseline), "every": every(i, floor)}
         if row in twins:

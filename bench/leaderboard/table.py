@@ -122,7 +122,8 @@ class Cell:
 
     `rank` is one more than the rows that are surely better, and `rank_high` counts the rows with an interval that
     are not surely worse; they are None where there is no score or no interval. `best` is whether the row may be the
-    best of its column, `best_of_regime` whether it may be that of its regime. `gain` is over the best baseline,
+    best of its column, `best_of_regime` whether it may be that of its regime; a row that is `untested`, of too few
+    trainings, may always be. `gain` is over the best baseline,
     `every` says whether it is over all of them, `twin_gain` is over the same network with random weights,
     `tuning_gain` over the same run under its defaults, whose score is `untuned`. `valid` is the mean over seeds of
     the score on valid by `valid_metric`, `trials` how many were made, and `chosen` what was chosen, in short; a
@@ -161,6 +162,7 @@ class Cell:
     rank_high: int | None = None
     best: bool = False
     best_of_regime: bool = False
+    untested: bool = False
     every: Every | None = None
     earlier_looks: int | None = None
     look_reason: str = ""

@@ -90,6 +90,11 @@ def arrow(metric: str) -> str:
     return _ARROWS[better(metric)]
 
 
+def is_among_best(cell: Cell) -> bool:
+    """Return whether a row may be the best of its task by tests: one of too few trainings is never told apart."""
+    return cell.best and not cell.untested
+
+
 def each(table: Table) -> Iterator[tuple[Row, Column, Cell]]:
     """Yield every cell with its row and column, row by row."""
     for row in table.rows:

@@ -18,7 +18,8 @@ PER_MB = (10, 100, 1000)
 
 
 _UNSEEN = 20
-"""How many times as many negatives as there are to a positive must be there: of fewer, false ones may all be unseen."""
+"""How many times as many negatives as there are to a positive must be there, and how many false ones be allowed: of
+fewer, the first ones decide, and a sample without one cluster is about another number of them."""
 
 
 def at_share(percent: str) -> str:
@@ -47,7 +48,7 @@ def _too_few_negatives(percent: str) -> NoValue:
 
 
 def _too_few_examples(per_mb: int) -> NoValue:
-    needed = -(-1_000_000 // per_mb)
+    needed = -(-_UNSEEN * 1_000_000 // per_mb)
 
     def why(targets: NDArray[Any], scores: FloatArray) -> str:
         n = len(targets)

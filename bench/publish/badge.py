@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from html import escape
 
 from ..leaderboard.table import Cell, Table
@@ -33,14 +33,14 @@ def badge(left: str, right: str, *, won: bool) -> str:
     )
 
 
-def won(cells: Iterable[Cell]) -> tuple[str, bool]:
-    """Return on how many tasks a row is better than the best baseline, in words, and whether on any.
+def won(cells: Sequence[Cell | None]) -> tuple[str, bool]:
+    """Return on how many of its tasks a row is better than the best baseline, in words, and whether on any.
 
-    Only the verdict of a paired test counts, and the tasks without one are not counted at all.
+    `cells` has one for each task that it was run on, None where the score is not published, such as of a run that
+    failed. Only the verdict of a paired test is a win.
     """
-    verdicts = [cell.gain.verdict for cell in cells if cell.gain and cell.gain.verdict]
-    n = sum(verdict == "better" for verdict in verdicts)
-    return share(n, len(verdicts), "better than the best baseline"), n > 0
+    n = sum(bool(cell and cell.gain and cell.gain.verdict == "better") for cell in cells)
+    return share(n, len(cells), "better than the best baseline"), n > 0
 
 
 def board_badge(table: Table) -> str:
@@ -51,5 +51,5 @@ def board_badge(table: Table) -> str:
 
 
 def share(n: int, of: int, what: str) -> str:
-    """Return on how many of the tasks with a paired test something holds, in words."""
+    """Return on how many of the tasks something holds, in words."""
     return f"{what} on {n} of {of} {'task' if of == 1 else 'tasks'}" if of else "not set against a baseline"

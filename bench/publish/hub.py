@@ -11,8 +11,8 @@ from typing import Any
 from ..errors import ConfigError, DataError
 from ..leaderboard import build_leaderboard
 from ..leaderboard.over_tasks import one_a_task
-from ..leaderboard.table import Row
-from ..leaderboard.wording import better
+from ..leaderboard.table import Row, Table
+from ..leaderboard.wording import sign_of
 from .badge import badge, board_badge, won
 from .croissant import described
 from .folder import check_place, write_folder
@@ -80,7 +80,7 @@ def publish_hub(
         content |= {f"models/{_folder(model)}/{name}": text for name, text in _of_model(own, dataset, url).items()}
     for row in dict.fromkeys(entry.row for entry in entries):
         name = re.sub(r"[^a-z0-9]+", "-", f"{row.mode} {row.detail}".lower()).strip("-")
-        content[f"models/{_folder(row.model)}/badge-{name}.svg"] = _badge(row, entries)
+        content[f"models/{_folder(row.model)}/badge-{name}.svg"] = _badge(row, table, entries)
     content["tasks/eval.yaml"] = _yaml(_benchmark(entries, title))
     methods = methods_of(table, [records[c.hash] for c in table.cells if c.hash in records])
     described_ = described(table, title=title or "baserate results", url=url, methods=methods)
@@ -93,7 +93,7 @@ def publish_hub(
 
 
 def _is_lower(entry: Entry) -> bool:
-    return better(entry.column.metric) == "lower"
+    return sign_of(entry.column) < 0
 
 
 def _line(left: LeftOut) -> str:
@@ -143,7 +143,7 @@ def _indexed(entries: Sequence[Entry], dataset: str, source: Mapping[str, Any]) 
             dataset_split="test",
             metric_type=e.metric,
             metric_value=rounded(e.value),
-            metric_name=f"{metric_of(e)}, {interval_of(e)}, n = {e.n:,}, {e.n_clusters:,} clusters",
+            metric_name=f"{metric_of(e, entry.column)}, {interval_of(e)}, n = {e.n:,}, {e.n_clusters:,} clusters",
             dataset_args={"notes": notes_of(entry)},
             **source,
         )
@@ -153,10 +153,11 @@ def _indexed(entries: Sequence[Entry], dataset: str, source: Mapping[str, Any]) 
     ]
 
 
-def _badge(row: Row, entries: Sequence[Entry]) -> str:
+def _badge(row: Row, table: Table, entries: Sequence[Entry]) -> str:
     cells = {entry.column.name: entry.cell for entry in entries if entry.row == row}
-    columns = one_a_task([entry.column for entry in entries if entry.row == row])  # a task of two budgets counts once
-    text, any_won = won(cells[column.name] for column in columns)
+    ran = [c for c in table.columns if table.cell(row, c).status not in ("missing", "not_applicable")]
+    tried = one_a_task([column for column in ran if column.best_baseline])  # a task of two budgets counts once
+    text, any_won = won([cells.get(column.name) for column in tried])
     return badge(f"baserate · {mode_name(row.mode)}", text, won=any_won)
 
 

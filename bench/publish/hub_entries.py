@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..digests import digest
 from ..leaderboard.table import APART, UNDIRECTED, Cell, Column, Row, Table
-from ..leaderboard.wording import better, label, last_line, sign_of
+from ..leaderboard.wording import better, better_of, label, label_of, last_line, sign_of
 from ..records import Record
 from ..results import Estimate, in_short
 from .names import VERDICTS, mode_name
@@ -114,19 +114,23 @@ def interval_of(e: Estimate) -> str:
     return f"{100 * e.level:g} % interval {e.low:.{DIGITS}f} to {e.high:.{DIGITS}f}"
 
 
-def metric_of(e: Estimate) -> str:
+def metric_of(e: Estimate, column: Column) -> str:
     """Return the name of an estimate's metric, with which side is better where that is the lower one."""
-    return label(e.metric) + (", lower is better" if better(e.metric) == "lower" else "")
+    primary = e.metric == column.metric
+    side = better_of(column) if primary else better(e.metric)
+    return (label_of(column) if primary else label(e.metric)) + (", lower is better" if side == "lower" else "")
 
 
 def _parts(entry: Entry) -> Iterator[str]:
     row, column, cell, e, spec = entry.row, entry.column, entry.cell, entry.estimate, entry.record.spec
-    yield f"{metric_of(e)}, {interval_of(e)}"
+    yield f"{metric_of(e, column)}, {interval_of(e)}"
     yield f"{e.n:,} test examples in {e.n_clusters:,} clusters"
     seeds = len(spec.seeds)
     yield f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     yield f"{mode_name(row.mode)}{f' ({row.detail})' if row.detail else ''}"
-    yield f"budget {spec.budget}: {'default settings' if spec.budget == 1 else 'settings chosen on valid among trials'}"
+    given = ", ".join(f"{name} {value}" for name, value in sorted(spec.settings.items()))
+    tuned = "settings chosen on valid among trials" if spec.budget > 1 else "settings not tuned here"
+    yield f"budget {spec.budget}: {tuned}{f' ({given})' if given else ''}"
     yield f"task {column.name}, split {spec.split}: {entry.record.task.get('split_rule') or 'rule not stated'}"
     if cell.gain:
         yield f"gain over the best baseline, {cell.gain.over}: {_gain(entry)}"
@@ -134,6 +138,8 @@ def _parts(entry: Entry) -> Iterator[str]:
         yield "not set against a baseline"
     yield f"audit of the task {column.audit}" if column.audit else "task not audited"
     yield {"clean": "the model saw no test example"}.get(cell.exposure, "it is unknown whether the model saw the test")
+    if cell.earlier_looks:
+        yield f"the same network was scored on this test part {cell.earlier_looks} times before"
     yield "; ".join((*cell.notes, *cell.older))
     yield f"weights {in_short(row.revision) or 'of no stated revision'}"
     environment = entry.record.environment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from ..leaderboard.table import Cell, Column, Row, Table
 from ..leaderboard.wording import sign_of
 from ..records import Record
 from ..results import Predictions
+from ..statistics import scored_mask
 from ..types import FloatArray
 
 MOST = 3000
@@ -88,7 +89,16 @@ def predicted_of(table: Table, column: Column, records: Mapping[str, Record]) ->
         predictions = record.predictions
         if not found or np.array_equal(found[0].predictions.ids, predictions.ids):
             found.append(Predicted(i, row, cell, record, predictions))
-    return [p for p in found if p.has_one_number]
+    return _over_common([p for p in found if p.has_one_number])
+
+
+def _over_common(found: Sequence[Predicted]) -> list[Predicted]:
+    """Return the rows without the examples that one of them did not score, as their estimates are."""
+    if not found:
+        return []
+    common = np.logical_and.reduce([scored_mask(p.predictions) for p in found])[None, :, None]
+    shown = [replace(p.predictions, scores=np.where(common, p.predictions.scores, np.nan)) for p in found]
+    return [replace(p, predictions=predictions) for p, predictions in zip(found, shown, strict=True)]
 
 
 def few_of(found: Sequence[Predicted], column: Column) -> list[Predicted]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError
 from ..leaderboard import build_leaderboard
 from ..leaderboard.table import Table
-from ..leaderboard.wording import floor_rule
+from ..leaderboard.wording import floor_rule, is_among_best
 from ..progress import activity
 from ..records import Record, read_records
 from .badge import board_badge
@@ -174,7 +174,7 @@ def _compared(table: Table, examples: Mapping[str, str]) -> dict[str, Any]:
         }
         for c in table.columns
     ]
-    best = {row.name: sum(table.cell(row, c).best for c in table.columns) for row in table.rows}
+    best = {row.name: sum(is_among_best(table.cell(row, c)) for c in table.columns) for row in table.rows}
     names = [row.name for row in table.rows]
     other = max(names[1:], key=lambda name: best[name], default=names[0])
     return {"rows": names, "columns": columns, "first": [0, names.index(other)]}

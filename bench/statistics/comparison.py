@@ -73,11 +73,15 @@ class Difference:
         """Return the difference with the p-value of swapping the two models, if that is larger than its own.
 
         It must have `parts`. Swaps know of no margin: for one, errors are wider by as much as this p-value asks for.
+        The interval has what no test rejects, and so 0 where swaps do not reject it.
         """
         if p is None or self.p is None or p <= self.p:
             return self
         half = half_width(self.parts, min(p, 1 - 1e-9))
-        return replace(self, p=p, wider=abs(self.value) / half if half else 1.0)
+        low, high = self.low, self.high
+        if p >= ALPHA and low is not None and high is not None:
+            low, high = min(low, 0.0), max(high, 0.0)
+        return replace(self, p=p, wider=abs(self.value) / half if half else 1.0, low=low, high=high)
 
 
 def difference(

@@ -232,7 +232,7 @@ def test_a_registered_name_goes_before_a_folder_of_that_name(tmp_path: Path, mon
     assert [t.name for t in find_tasks(["yeast_coding"])] == ["yeast_coding"]
     for missing in ("my_checkpoint/", "./my_checkpoint", "./ck[2]", "./*"):
         for look in (find_model, find, lambda text: find_models([text])):
-            with pytest.raises(ConfigError, match=r"no such folder"):
+            with pytest.raises(ConfigError, match=r"no such folder|matches no folder of a checkpoint"):
                 look(missing)
 
 

@@ -52,6 +52,18 @@ def _search_first(context: click.Context, parameter: click.Parameter, folders: t
         context.call_on_close(lambda: os.environ.update({_DATA_DIR: before}))
 
 
+baseline_option = click.option(
+    "--baseline",
+    default="",
+    metavar="NAME",
+    help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
+)
+strata_option = click.option(
+    "--strata",
+    multiple=True,
+    metavar="COLUMN",
+    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
+)
 data_dir_option = click.option(
     "--data-dir",
     multiple=True,

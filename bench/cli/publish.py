@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import as_folder, json_option, quiet_option
+from .options import as_folder, baseline_option, json_option, quiet_option, strata_option
 from .run import RESULTS
 
 
@@ -27,18 +27,8 @@ from .run import RESULTS
     help="A site, or files for the Hugging Face Hub and catalogues of data.",
 )
 @click.option("--title", default="", metavar="TEXT", help="What the site or the set of results is called.")
-@click.option(
-    "--baseline",
-    default="",
-    metavar="NAME",
-    help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
-)
-@click.option(
-    "--strata",
-    multiple=True,
-    metavar="COLUMN",
-    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
-)
+@baseline_option
+@strata_option
 @click.option(
     "--dataset", default="", metavar="OWNER/NAME", help="With --for hub: the data set on the Hub that has the tasks."
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError, DataError
-from .options import as_folder, as_folders, json_option, quiet_option
+from .options import as_folder, as_folders, baseline_option, json_option, quiet_option, strata_option
 
 if TYPE_CHECKING:
     from ..leaderboard import Leaderboard
@@ -65,18 +65,8 @@ def show_table(table: Leaderboard, files: list[Path]) -> None:
     show_default=True,
     help="The format of the pictures.",
 )
-@click.option(
-    "--baseline",
-    default="",
-    metavar="NAME",
-    help="Take gains over this baseline, a model or MODEL:MODE, wherever it has a score. Name it before you look.",
-)
-@click.option(
-    "--strata",
-    multiple=True,
-    metavar="COLUMN",
-    help="Add the primary score in each stratum of a column: gc, length, or one of the task's; repeatable.",
-)
+@baseline_option
+@strata_option
 @click.option(
     "--check-intervals", is_flag=True, help="Set each interval beside that of 10,000 draws of clusters: intervals.csv."
 )

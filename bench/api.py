@@ -49,6 +49,7 @@ def evaluate(
     replicates: int = 0,
     resample: str = "",
     check_strand: bool = False,
+    check_reference: bool = False,
     seeds: Sequence[int] = (),
     limit: int = 0,
     results: str | Path | None = None,
@@ -84,6 +85,7 @@ def evaluate(
             "replicates": replicates,
             "resample": resample,
             "check_strand": check_strand,
+            "check_reference": check_reference,
         },
         results=results,
         lock=lock,
@@ -109,6 +111,7 @@ def run(
     replicates: int = 0,
     resample: str = "",
     check_strand: bool = False,
+    check_reference: bool = False,
     random_weights: bool = False,
     save_models: str | Path | None = None,
     seeds: Sequence[int] = (),
@@ -137,7 +140,8 @@ def run(
     training examples per class, or 'full', each a task of its own. `replicates` R trains R x R models beside, to tell
     the noise of training samples from that of seeds. By `resample` 'train' each seed trains on another bootstrap sample
     of clusters, by 'train=disjoint' on clusters of its own. `check_strand` scores the other strand too, for the
-    record's `strand`. With `save_models` fine-tuned networks are saved in that folder, each in one of its own that
+    record's `strand`, and `check_reference` gives zero-shot scores of variants the stratum `reference_likelihood`. With
+    `save_models` fine-tuned networks are saved in that folder, each in one of its own that
     `--model` takes. `workers` is how many cells run at once, each in its own process. `lock` sets a lock on `results`:
     from then on a second look at a task's test part by a model in other settings needs a `reason`. Raises BaserateError
     for a mistake in the call.
@@ -161,6 +165,7 @@ def run(
             "replicates": replicates,
             "resample": resample,
             "check_strand": check_strand,
+            "check_reference": check_reference,
         },
         results=results,
         lock=lock,

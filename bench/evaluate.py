@@ -23,13 +23,14 @@ from .modes.components import components_of
 from .modes.job import Job
 from .modes.strand import scores_on_both
 from .modes.valid import scores_on_valid
+from .modes.zero_shot import reference_quarters
 from .plan import Cell, Protocol, run_spec
 from .provenance import environment
 from .records import SKIPPED, Record, Status, model_snapshot, record_folder, task_snapshot
 from .registry import load_model
 from .results import Predictions, RunSpec
 from .splits import coarser_units, load_split
-from .statistics import estimate, flag_collapsed, with_derived
+from .statistics import LIKELIHOOD, estimate, flag_collapsed, with_derived
 from .types import FloatArray, ModelCard, Split, StrArray, Task
 
 log = logging.getLogger(__name__)
@@ -72,13 +73,15 @@ def evaluate(cell: Cell, worker: Worker, looked: Callable[[], Mapping[str, Any]]
     size = worker.protocol.replicates if mode.trains else 0
     with isolated(network=not cell.card.baseline):
         scores, strand = scores_on_both(mode, job) if worker.protocol.check_strand else (mode.scores(job), None)
+        asked = worker.protocol.check_reference and mode.name == "zero_shot" and cell.task.variants
+        by_reference = {LIKELIHOOD: reference_quarters(job)} if asked else {}
         looks = looked()
         components = components_of(mode, job, scores, size) if size else None
         choices = job.choices or scores_on_valid(mode, job)
     test = split.test
     scored = _scored(cell, scores) if mode.may_skip else None
     coarser = coarser_units(cell.task, test)
-    columns = test.ids, test.targets, test.clusters, worker.strata(cell.task)
+    columns = test.ids, test.targets, test.clusters, {**by_reference, **worker.strata(cell.task)}
     predictions = Predictions(*columns, scores, spec.seeds, scored, coarser, spec.one_set)
     record = replace(
         unfinished,

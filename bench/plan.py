@@ -95,7 +95,8 @@ class Protocol:
     `replicates` R above 0 a cell that trains is also trained on R training samples with R seeds each. By `resample`
     each seed trains on another training set, drawn as `splits.resampled` says, in place of the share `train_fraction`
     of one; seeds of few shots draw their own anyway. `check_strand` is whether test examples are also scored on the
-    other strand. Raises ConfigError for values that make no sense.
+    other strand, and `check_reference` whether variants scored without labels are also put into quarters by how likely
+    the model finds their reference. Raises ConfigError for values that make no sense.
     """
 
     seeds: tuple[int, ...] = ()
@@ -105,6 +106,7 @@ class Protocol:
     replicates: int = 0
     resample: str = ""
     check_strand: bool = False
+    check_reference: bool = False
 
     def __post_init__(self) -> None:
         if large := [seed for seed in self.seeds if seed > _LARGEST]:

@@ -36,6 +36,7 @@ from .records import (
     tidy,
     write_record,
 )
+from .statistics import LIKELIHOOD
 from .status import journal
 from .threads import sleep_if_busy
 
@@ -133,7 +134,8 @@ def _done_before(folder: Path, cell: Cell, protocol: Protocol) -> Record | None:
     """Return the record in `folder`, None where there is none or the cell is to be tried again.
 
     So is a zero-shot cell where the card now says otherwise which variants are the more harmful, one that trains where
-    more replicates are asked for than the record has, and one whose record says nothing of strands where it should.
+    more replicates are asked for than the record has, and one whose record says nothing of strands, or of references,
+    where it should.
     """
     if not (folder / "record.json").exists():
         return None
@@ -145,7 +147,8 @@ def _done_before(folder: Path, cell: Cell, protocol: Protocol) -> Record | None:
     if record.status == "done" and MODES.get(cell.mode).trains and has < protocol.replicates:
         return None
     lacks_strand = protocol.check_strand and record.strand is None and not unmeasured(MODES.get(cell.mode), cell.task)
-    if record.status == "done" and lacks_strand:
+    variants = protocol.check_reference and cell.mode == "zero_shot" and cell.task.variants
+    if record.status == "done" and (lacks_strand or (variants and LIKELIHOOD not in record.predictions.strata)):
         return None
     return None if record.status == "failed" or MISSING in record.flags else record
 

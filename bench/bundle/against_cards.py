@@ -20,7 +20,7 @@ from ..plan import Cell, Protocol, planned_spec, run_spec
 from ..records import Record, model_snapshot, task_snapshot
 from ..registry import MODELS
 from ..splits import coarser_units, load_split
-from ..statistics import with_derived
+from ..statistics import LIKELIHOOD, with_derived
 from ..types import ModelCard, Split, Task
 from .finding import Finding
 
@@ -178,7 +178,9 @@ def _by_data(record: Record, task: Task, split: Split) -> Iterator[Finding]:
     columns: dict[str, tuple[Any, Any]] = {"id": (p.ids, test.ids), "target": (p.targets, test.targets)}
     columns |= {"cluster": (p.clusters, test.clusters), "coarser": (p.coarser, coarser_units(task, test))}
     derived = with_derived(test)
-    columns |= {f"stratum:{name}": (values, derived.get(name)) for name, values in p.strata.items()}
+    columns |= {
+        f"stratum:{name}": (values, derived.get(name)) for name, values in p.strata.items() if name != LIKELIHOOD
+    }
     for name, (stated, there) in columns.items():
         if stated is None and there is None:
             continue

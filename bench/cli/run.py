@@ -82,6 +82,7 @@ SLURM = "slurm"
     help="Train each seed on another training set, a bootstrap sample of clusters or disjoint parts of them.",
 )
 @click.option("--check-strand", is_flag=True, help="Also score the other strand: how many predictions change?")
+@click.option("--check-reference", is_flag=True, help="Also score variants by how likely a model finds the reference.")
 @click.option("--random-weights", is_flag=True, help="Add the twin with random weights of every model named.")
 @click.option("--seeds", help="Comma-separated, such as 0,1,2.  [default: 0,...,4; below 100 shots 0,...,9]")
 @click.option(

@@ -38,7 +38,9 @@ _DEFAULTS: dict[str, Any] = {
     **dict.fromkeys(("suite", "budget", "shots", "resample"), ""),
     **dict.fromkeys(("tasks", "models", "modes", "trusted"), ()),
     **dict.fromkeys(("limit", "replicates"), 0),
-    **dict.fromkeys(("random_weights", "allow_pickle", "check_strand", "fresh_versions", "lock"), False),
+    **dict.fromkeys(
+        ("random_weights", "allow_pickle", "check_strand", "check_reference", "fresh_versions", "lock"), False
+    ),
 }
 
 

@@ -204,7 +204,8 @@ def _known(data: Mapping[str, Data], paces: Mapping[float, float], cell: Cell) -
 
 def _again(selection: Selection) -> bool:
     """Return whether only a look into the record tells if its cell is to be run again."""
-    return bool(selection.fresh_versions or selection.save_models or selection.replicates or selection.check_strand)
+    asked = selection.check_strand or selection.check_reference
+    return bool(selection.fresh_versions or selection.save_models or selection.replicates or asked)
 
 
 def _identity(cell: Cell, protocol: Protocol) -> str:

@@ -34,6 +34,7 @@ class Selection:
     replicates: int = 0
     resample: str = ""
     check_strand: bool = False
+    check_reference: bool = False
     audited: bool = True
     refuse_leaks: bool = False
     fresh_versions: bool = False
@@ -65,6 +66,7 @@ class Selection:
             replicates=self.replicates,
             resample=self.resample,
             check_strand=self.check_strand,
+            check_reference=self.check_reference,
         )
 
     def grid(self, planned: Planned, results: Path, **how: Any) -> Grid:

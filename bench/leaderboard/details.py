@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .grids import escape, estimate_text
-from .strata import stratum_of
+from .strata import ABOUT, stratum_of
 from .table import Column, Table
 from .wording import NOTHING, arrow_of, each, label
 
@@ -50,5 +50,6 @@ def by_stratum(table: Table, column: Column, by: str) -> list[str]:
     for row, found in rows:
         name = escape(row.model + (f" ({row.detail})" if row.detail else ""))
         lines += [f"| {name} | {row.mode} | " + " | ".join(estimate_text(found[i]) for i in at) + " |"]
+    about = [ABOUT[by], ""] if by in ABOUT else []
     reasons = {f"{found[i].metric}: {found[i].reason}" for _, found in rows for i in at if found[i].reason}
-    return [*lines, "", *(f"- {escape(reason)}" for reason in sorted(reasons))]
+    return [*lines, "", *about, *(f"- {escape(reason)}" for reason in sorted(reasons))]

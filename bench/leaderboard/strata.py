@@ -10,11 +10,18 @@ from ..errors import ConfigError, UnknownName
 from ..metrics import Expression
 from ..records import Record
 from ..results import CLEAN, INPUT
+from ..statistics import LIKELIHOOD, QUARTERS
+from ..types import StrArray
 from .table import Column
 from .wording import expression
 
 MAX_VALUES = 50
 """The most values of a stratum column that a table shows."""
+ABOUT = {
+    LIKELIHOOD: "From q1 to q4: the quarters of the variants by how likely the row's own model finds their reference, "
+    "the least likely first. Rows are in quarters of their own, so that a line compares a model with itself alone."
+}
+"""What a reader must know of a stratum column that is no property of the examples."""
 
 
 def with_strata(placed: Mapping[Column, list[Record]], by: Sequence[str]) -> dict[Column, list[Record]]:
@@ -33,13 +40,18 @@ def with_strata(placed: Mapping[Column, list[Record]], by: Sequence[str]) -> dic
         strata: dict[str, set[str]] = {}
         for r in records:
             if r.status == "done" and not set(wanted) <= set(strata):
-                strata = {name: set(values) for name, values in r.predictions.strata.items()} | strata
+                strata = {name: _shown(name, values) for name, values in r.predictions.strata.items()} | strata
         known |= set(strata)
         out[replace(column, strata=_expressions(column, strata, wanted))] = records
     if unknown := [name for name in by if name not in known]:
         hint = "Sequences of one length have no length, and records from before both were stored no gc either."
         raise UnknownName("stratum column", unknown[0], known, hint)
     return out
+
+
+def _shown(name: str, values: StrArray) -> set[str]:
+    """Return the values of a stratum column that a table shows."""
+    return set(QUARTERS) if name == LIKELIHOOD else set(values)
 
 
 def stratum_of(metric: str) -> tuple[str, str]:

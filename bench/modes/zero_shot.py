@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from ..errors import NotApplicable
 from ..settings import Setting, is_text
-from ..types import FloatArray, Task
+from ..statistics import quarters
+from ..types import FloatArray, StrArray, Task
 from ..zero_shot import RULES, score
+from ..zero_shot.reference import reference_likelihood
 from . import per_base
 from .job import Job
 from .mode import mode
@@ -54,10 +59,7 @@ def run(job: Job) -> FloatArray:
     inputs = per_base.windows(inputs, CONTEXT) if inputs.per_base else inputs
     n_bases = job.split.test.targets.shape[1] if job.task.kind == "generation" else 0
     scores = []
-    for seed in job.seeds:
-        model = job.model_of(seed)
-        if hasattr(model, "learn"):
-            model.learn(job.split.train.inputs)
+    for model in _models(job):
         values = score(
             model,
             inputs,
@@ -69,3 +71,25 @@ def run(job: Job) -> FloatArray:
         )
         scores.append(np.asarray(values, dtype=np.float64).reshape(n, -1))
     return np.stack(scores)
+
+
+def reference_quarters(job: Job) -> StrArray:
+    """Return for each variant the quarter it is in by how likely the job's own model finds its reference.
+
+    NO_QUARTER where it cannot say; of a twin it is the mean over its seeds that counts.
+    """
+    inputs = job.split.test.inputs
+    try:
+        values = np.mean([reference_likelihood(model, inputs) for model in _models(job)], axis=0)
+    except NotApplicable:  # such as a baseline that counts bases
+        values = np.full(len(inputs), np.nan)
+    return quarters(values)
+
+
+def _models(job: Job) -> Iterator[Any]:
+    """Yield the model of each seed, after it has seen the training inputs where it learns from them."""
+    for seed in job.seeds:
+        model = job.model_of(seed)
+        if hasattr(model, "learn"):
+            model.learn(job.split.train.inputs)
+        yield model

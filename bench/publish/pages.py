@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..leaderboard.comparisons import Gain
-from ..leaderboard.strata import stratum_of
+from ..leaderboard.strata import ABOUT, stratum_of
 from ..leaderboard.table import APART, UNDIRECTED, Cell, Column, Curve, Row, Table
 from ..leaderboard.trust import exposures
 from ..leaderboard.wording import STATUS, label, last_line, number, sign_of
@@ -202,7 +202,14 @@ def _strata(column: Column, scored: Sequence[tuple[Row, Cell]]) -> list[dict[str
     for name in names:
         at = [i for i, metric in enumerate(column.strata) if stratum_of(metric)[0] == name]
         shown = [(row_title(r), [estimate_text(c.by_stratum[i]) for i in at]) for r, c in scored if c.by_stratum]
-        out.append({"name": name, "values": [stratum_of(column.strata[i])[1] for i in at], "rows": shown})
+        out.append(
+            {
+                "name": name,
+                "values": [stratum_of(column.strata[i])[1] for i in at],
+                "rows": shown,
+                "about": ABOUT.get(name, ""),
+            }
+        )
     return out
 
 

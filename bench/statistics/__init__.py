@@ -19,13 +19,15 @@ from .examples import aligned, flag_collapsed, scored_mask
 from .intervals import UNSCALED, estimate, estimate_of
 from .jackknife import Groups, Jackknife, groups_of, jackknife
 from .ranks import cliques, critical_difference, friedman_p, may_be_best, rank_intervals, ranks_in_tasks, surely_better
-from .strata import with_derived
+from .strata import LIKELIHOOD, QUARTERS, quarters, with_derived
 from .values import point_value, unanswerable
 
 __all__ = [
     "ALPHA",
     "FEW_DIFFER",
+    "LIKELIHOOD",
     "N_RESAMPLES",
+    "QUARTERS",
     "UNSCALED",
     "Difference",
     "Groups",
@@ -46,6 +48,7 @@ __all__ = [
     "may_be_best",
     "paired_seeds",
     "point_value",
+    "quarters",
     "rank_intervals",
     "ranks_in_tasks",
     "replicates",

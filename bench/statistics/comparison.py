@@ -151,7 +151,7 @@ def swap_p(a: Predictions, b: Predictions, expression: Expression, groups: Group
         ids=np.concatenate([a.ids, b.ids]),
         targets=np.concatenate([a.targets, b.targets]),
         clusters=np.concatenate([a.clusters, b.clusters]),
-        strata={name: np.concatenate([column, b.strata[name]]) for name, column in a.strata.items()},
+        strata={name: np.concatenate([a.strata[name], b.strata[name]]) for name in a.strata if name in b.strata},
         scores=np.concatenate([_whole(left, covered), _whole(right, covered)], axis=1),
         scored=np.concatenate([scored_mask(a), scored_mask(b)]),
         seeds=tuple(range(n_seeds)),

@@ -159,6 +159,11 @@ def _n_bases(sequences: Strings) -> FloatArray:
     return np.array([sum(map(s.count, "ACGT")) for s in sequences], np.float64)
 
 
+def is_masked(model: Any) -> bool:
+    """Return whether likelihoods are those of masked tokens: a language model has every method, its head decides."""
+    return getattr(model, "head", "") == "masked" or not hasattr(model, "log_likelihood")
+
+
 def log_likelihood_of(model: Any, temperature: float, **options: Any) -> Callable[[Strings], FloatArray]:
     """Return the model's log-likelihood at a temperature. Raises NotApplicable where it takes none."""
     if temperature == 1:

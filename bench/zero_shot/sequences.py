@@ -19,6 +19,7 @@ from .rule import (
     TEMPERATURE,
     both_strands,
     change_in,
+    is_masked,
     limits,
     log_likelihood_of,
     mean_over_strands,
@@ -55,8 +56,7 @@ def likelihood(
 ) -> FloatArray:
     """Return log-likelihoods per base (n,), or their changes from REF to ALT."""
     cut = window == "truncate"
-    # A language model has every method; its head decides which of them applies.
-    if getattr(model, "head", "") != "masked" and hasattr(model, "log_likelihood"):
+    if not is_masked(model):
         if one_pass:
             raise ConfigError(f"one_pass: {name_of(model)} has a log-likelihood, which is one pass anyway")
         total = log_likelihood_of(model, temperature, **window_of(model, "log_likelihood", window, overlap))

@@ -10,7 +10,7 @@ import logging
 import uuid
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,8 @@ from ..statistics import Difference, Jackknife
 from ..types import StrArray
 
 log = logging.getLogger(__name__)
+
+_DIFFERENCE = tuple(f.name for f in fields(Difference))
 
 
 def is_intact(record: Record) -> bool:
@@ -103,15 +105,16 @@ def write_jackknife(file: Path, made: Jackknife) -> None:
 def read_differences(file: Path) -> list[Difference] | None:
     """Return the differences, None where there is no whole file of them."""
     try:
-        known = json.loads(file.read_bytes())
-        return [Difference(**{**d, "parts": tuple(map(tuple, d["parts"]))}) for d in known]
+        columns = json.loads(file.read_bytes())
+        columns["parts"] = [tuple(map(tuple, parts)) for parts in columns["parts"]]
+        return [Difference(*row) for row in zip(*(columns[name] for name in _DIFFERENCE), strict=True)]
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def write_differences(file: Path, made: Sequence[Difference]) -> None:
     """Cache the differences; where that fails, log a warning."""
-    _write(file, json.dumps([vars(d) for d in made]).encode())
+    _write(file, json.dumps({name: [getattr(d, name) for d in made] for name in _DIFFERENCE}).encode())
 
 
 def cached_number(file: Path, make: Callable[[], float | None]) -> float | None:

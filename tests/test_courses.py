@@ -52,6 +52,18 @@ def test_a_checkpoint_says_what_it_had_seen(trained: Path) -> None:
     assert costs == sorted(costs) and costs[0] == 0 and costs[2] == pytest.approx(0.35 * costs[3], rel=0.05)
 
 
+def test_trainings_of_one_name_that_differ_in_seed_or_budget_are_two(trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    made = training_of(trained)
+    for other in ("steps = 20\nseed = 1", "steps = 40"):
+        folder = shutil.copytree(trained, tmp_path / str(len(other)) / "tiny")
+        text = (folder / "pretrain.toml").read_text()
+        (folder / "pretrain.toml").write_text(text.replace("steps = 20", other))
+        again = training_of(folder)
+        assert made and again and again.name == made.name and again.config != made.config, other
+
+
 def test_where_its_own_log_ends_before_the_log_of_the_training_says_it(trained: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..digests import digest
 from ..errors import BaserateError
 from ..types import Training
 from .config import read_config
@@ -41,14 +42,16 @@ def training_of(folder: Path) -> Training | None:
         config, rows = read_config(folder / CONFIG), _rows(folder / LOG)
     except (BaserateError, OSError, ValueError):  # files of these names that another program wrote
         return None
-    if share == 0:
-        return Training(name, 0, 0.0, config.identity)
     budget, total = config.training.budget
+    # Two trainings that differ in their budget alone have rates of their own, and are no one course.
+    same = digest(config.identity, budget, str(total))
+    if share == 0:
+        return Training(name, 0, 0.0, same)
     column = _COLUMNS.get(budget, "")
     if share is not None and column and (not rows or rows[-1][column] < share * total):
         above = folder.parent / LOG
         rows = _until(_rows(above) if above.is_file() else [], column, share * total)
-    return Training(name, int(rows[-1]["bases"]), float(rows[-1]["flops"]), config.identity) if rows else None
+    return Training(name, int(rows[-1]["bases"]), float(rows[-1]["flops"]), same) if rows else None
 
 
 def _rows(log: Path) -> list[dict[str, Any]]:

@@ -85,8 +85,12 @@ def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[
             better[columns[c].name] = results.better
             for row, changed in results.cells.items():
                 cells[row, c] = replace(cells[row, c], **changed)
-            for row, gain in _withheld(columns[c], sure, {row: cells[row, c] for row in made}).items():
-                cells[row, c] = replace(cells[row, c], gain=gain)
+            floored = {row: found.best_baseline for row in sure if row.kind != "baseline"}
+            untrained = {row: name for row, name in _twins(made, networks).items() if row in sure}
+            for kind, over in (("gain", floored), ("twin_gain", untrained)):
+                for row, gain in _withheld(c, over, {row: cells[row, c] for row in made}).items():
+                    about: dict[str, Any] = {kind: gain}
+                    cells[row, c] = replace(cells[row, c], **about)
         advance(1)
     by_hash = {r.hash: r for r in whole if r.status == "done"}
     for (row, column), r in tuned:
@@ -140,21 +144,18 @@ def _cell(row: Row, column: Column, r: Record | None, shared: Common, newest: Ma
     return Cell(row.name, column.name, "done", estimates, **about)
 
 
-def _withheld(column: Column, sure: Iterable[Row], cells: Mapping[Row, Cell]) -> dict[Row, Gain]:
-    """Return the gains of rows that are `sure` over a best baseline without an interval, and so without one too.
-
-    There are none where it has an interval.
-    """
-    over = column.best_baseline
-    base = next((cell for row, cell in cells.items() if row.name == over), None)
-    if base is None or base.estimates[0].low is not None:
-        return {}
-    why = f"no interval of the gain: {over} has none ({base.estimates[0].reason.removeprefix('no interval: ')})"
-    return {
-        row: Gain(over, sign_of(column) * ((cells[row].value or 0) - (base.value or 0)), None, None, None, reason=why)
-        for row in sure
-        if row.kind != "baseline"
-    }
+def _withheld(column: Column, over: Mapping[Row, str], cells: Mapping[Row, Cell]) -> dict[Row, Gain]:
+    """Return the gains of rows `over` others that have no interval, and so without one too, with the reason."""
+    by_name = {row.name: cell for row, cell in cells.items()}
+    out = {}
+    for row, name in over.items():
+        base = by_name.get(name)
+        if base is None or base.estimates[0].low is not None:
+            continue
+        why = f"no interval of the gain: {name} has none ({base.estimates[0].reason.removeprefix('no interval: ')})"
+        value = sign_of(column) * ((cells[row].value or 0) - (base.value or 0))
+        out[row] = Gain(name, value, None, None, None, reason=why)
+    return out
 
 
 def _twins(records: Mapping[Row, Record], networks: Networks) -> dict[Row, str]:

@@ -76,3 +76,27 @@ _register(
     context=1024,
     rule=_MASKED,
 )
+_register(
+    "ladder_6mer",
+    "Masked language model of 6-mers side by side",
+    tokenizer="6-mers side by side",
+    parameters=1_736_355,
+    context=6_124,
+    rule=_MASKED,
+)
+_register(
+    "ladder_byte_pairs",
+    "Masked language model of 1,024 byte pairs",
+    tokenizer="byte pairs (1,024)",
+    parameters=1_338_777,
+    context=3_760,
+    rule=_MASKED,
+)
+_register(
+    "ladder_causal",
+    "Causal language model of single bases (Llama)",
+    tokenizer="single nucleotide",
+    parameters=1_180_800,
+    context=1025,
+    rule=_CAUSAL,
+)

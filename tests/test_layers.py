@@ -76,6 +76,17 @@ def test_import_is_light(code: str) -> None:
     assert done.stdout.rstrip().endswith("HEAVY []"), done.stdout[-300:] + done.stderr[-2000:]
 
 
+def test_a_run_of_a_baseline_imports_no_more_than_it_needs(toy_card: Path, tmp_path: Path) -> None:
+    heavy = "{'scipy.stats', 'torch', 'mlflow'}"
+    code = f"import atexit, sys; atexit.register(lambda: print('HEAVY', {heavy} & {{*sys.modules}}))\n"
+    code += f"sys.argv = ['baserate', 'run', '--task', {str(toy_card)!r}, '--model', 'gc_content', '--results', "
+    code += (
+        f"{str(tmp_path)!r}, '--tracking-uri', 'none', '--no-audit', '--quiet']; from baserate.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.rstrip().endswith("HEAVY set()"), done.stdout[-300:] + done.stderr[-2000:]
+
+
 def test_no_file_is_a_design_question() -> None:
     long = {
         f.name: n for d in FOLDERS for f in (ROOT / d).rglob("*.py") if (n := len(f.read_text().splitlines())) > 400

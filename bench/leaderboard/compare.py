@@ -201,11 +201,14 @@ def _pooled(pairs: Sequence[Paired], columns: Sequence[Column]) -> list[Pooled]:
 def pool(pairs: Sequence[Paired], metric: str) -> Pooled:
     """Return the mean gain of pairs in one metric, with an interval where three tasks or more have one."""
     from scipy.special import stdtrit
-    from scipy.stats import wilcoxon
 
     values = np.array([p.gain.value for p in pairs])
     k, wins, ties = len(values), int((values > 0).sum()), int((values == 0).sum())
-    p_ranks = float(wilcoxon(values).pvalue) if k > 4 and values.any() else None
+    p_ranks = None
+    if k > 4 and values.any():
+        from scipy.stats import wilcoxon
+
+        p_ranks = float(wilcoxon(values).pvalue)
     errors = np.array([np.nan if p.gain.se is None else p.gain.se for p in pairs])
     values, errors = (of[~np.isnan(errors)] for of in (values, errors))
     if len(errors) < 3 or not errors.any():

@@ -24,11 +24,11 @@ def draw_trials(space: Mapping[str, Search], budget: int, current: Mapping[str, 
     trials, and those of a smaller budget are the first ones of a larger. Equal trials, and those that are the `current`
     values, are drawn once, and so there may be fewer than `budget`.
     """
-    from scipy.stats import qmc
-
     trials: list[dict[str, Any]] = [{}]
     if budget == 1 or not space:
         return trials
+    from scipy.stats import qmc  # takes longer to import than most baselines to train
+
     names = sorted(space)
     seen = {_key({name: current.get(name) for name in names})}
     points = qmc.Sobol(len(names), scramble=True, rng=np.random.default_rng(0)).random_base2(_log2(DRAWS * budget))

@@ -32,6 +32,8 @@ APART = 10
 """Bases between a negative and the nearest annotated site, at least: closer ones may be alternative ends of an exon."""
 
 _FLANK = WIDTH // 2
+_TAKEN = 1 << 40
+"""The score of a decoy that is chosen: further than any other from each site's."""
 _COLUMNS = {"acceptor": (-20, 3), "donor": (-3, 6)}
 """Bases around the boundary that the matrices weigh: those of MaxEntScan (Yeo and Burge 2004)."""
 _LETTERS = np.full(256, 4, np.uint8)
@@ -132,15 +134,17 @@ def _choose(gene: Gene, matrices: dict[str, IntArray], per_gene: int) -> list[tu
         half = sites[: (len(sites) + rng.integers(2)) // 2]
         free = candidates[kind]
         scores = score(codes, free, matrices[kind], kind)
-        for site_score in score(codes, half, matrices[kind], kind):
-            if not len(free):
-                break
+        for site_score in score(codes, half, matrices[kind], kind)[: len(free)]:
             best = int(np.abs(scores - site_score).argmin())
             decoys.add(int(free[best]))
-            free, scores = np.delete(free, best), np.delete(scores, best)
+            scores[best] = _TAKEN
     chosen += [(at, 0, "decoy") for at in sorted(decoys)]
-    anywhere = _away(np.arange(_FLANK, len(codes) - _FLANK + 1), gene.annotated)
-    anywhere = anywhere[~np.isin(anywhere, sorted(decoys))]
+    taken = np.zeros(len(codes) + 1, dtype=bool)
+    taken[:_FLANK] = taken[len(codes) - _FLANK + 1 :] = True
+    for site in gene.annotated:
+        taken[max(0, site - APART + 1) : max(0, site + APART)] = True
+    taken[np.array(sorted(decoys), np.int64)] = True
+    anywhere = np.flatnonzero(~taken)
     n_random = min(max(0, n_sites - len(decoys)), len(anywhere))
     chosen += [(int(at), 0, "random") for at in np.sort(rng.choice(anywhere, n_random, replace=False))]
     return chosen

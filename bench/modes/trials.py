@@ -27,7 +27,7 @@ def draw_trials(space: Mapping[str, Search], budget: int, current: Mapping[str, 
     trials: list[dict[str, Any]] = [{}]
     if budget == 1 or not space:
         return trials
-    from scipy.stats import qmc  # takes longer to import than most baselines to train
+    from scipy.stats import qmc  # a run without tuning is spared it
 
     names = sorted(space)
     seen = {_key({name: current.get(name) for name in names})}

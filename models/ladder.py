@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from baserate.capabilities import Model
 from baserate.digests import digest
@@ -13,59 +15,71 @@ from baserate.registry import model
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
-_LICENCE = "Apache-2.0"
 _MASKED, _CAUSAL = {"rule": "masked_llr"}, {"rule": "causal_delta"}
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A shipped checkpoint, whose loaders are methods, so that cards can be sent to other processes."""
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return CHECKPOINTS / self.name
+
+    def load(self) -> Model:
+        """Return the pretrained model."""
+        return self._open(random_weights=False)
+
+    def load_random(self) -> Model:
+        """Return the same architecture with random weights, drawn anew for each seed."""
+        return self._open(random_weights=True)
+
+    def revision(self) -> str:
+        """Return what identifies the weights."""
+        return digest((self.folder / "model.safetensors").read_bytes())
+
+    def random_revision(self) -> str:
+        """Return what identifies a network but for its weights: its shape and its tokens."""
+        files = [file for file in sorted(self.folder.iterdir()) if file.suffix in (".json", ".txt")]
+        return digest("random", *(file.read_bytes() for file in files))
+
+    def _open(self, *, random_weights: bool) -> Model:
+        from baserate.networks.checkpoint import open_checkpoint
+        from baserate.networks.hub import Access, Location
+
+        return open_checkpoint(Location(self.name, self.folder, ""), Access(), random_weights=random_weights)
 
 
 def _register(name: str, about: str, *, tokenizer: str, parameters: int, context: int, rule: dict[str, str]) -> None:
     """Register a checkpoint and its twin."""
-    folder = CHECKPOINTS / name
-    corpora = tuple(corpus.exposure for corpus in read_config(folder / "pretrain.toml").corpora)
-    modes = {"zero_shot": rule, "linear_probe": {}, "fine_tune": {}}
-
-    def load() -> Model:
-        return _open(name, random_weights=False)
-
-    def load_random() -> Model:
-        return _open(name, random_weights=True)
-
+    shipped = _Checkpoint(name)
+    both: dict[str, Any] = {
+        "modes": {"zero_shot": rule, "linear_probe": {}, "fine_tune": {}},
+        "settings": NETWORK,
+        "parameters": parameters,
+        "context": context,
+        "tokenizer": tokenizer,
+        "licence": "Apache-2.0",
+    }
+    corpora = read_config(shipped.folder / "pretrain.toml").corpora
     model(
         name,
-        modes=modes,
-        settings=NETWORK,
         description=f"{about}; one of the models of equal cost in docs/pretraining.md.",
-        revision=lambda: digest((folder / "model.safetensors").read_bytes()),
-        pretraining=corpora,
-        training=training_of(folder),
-        parameters=parameters,
-        context=context,
-        tokenizer=tokenizer,
-        licence=_LICENCE,
-    )(load)
+        revision=shipped.revision,
+        pretraining=tuple(corpus.exposure for corpus in corpora),
+        training=training_of(shipped.folder),
+        **both,
+    )(shipped.load)
     model(
         f"{name}_random",
-        modes=modes,
-        settings=NETWORK,
         description=f"{about}; never trained.",
-        revision=lambda: digest("random", *(file.read_bytes() for file in _twin_files(folder))),
-        parameters=parameters,
-        context=context,
-        tokenizer=tokenizer,
-        licence=_LICENCE,
+        revision=shipped.random_revision,
         twin_of=name,
-    )(load_random)
-
-
-def _twin_files(folder: Path) -> list[Path]:
-    """Return what decides a network but for its weights: its shape and its tokens."""
-    return [file for file in sorted(folder.iterdir()) if file.suffix in (".json", ".txt")]
-
-
-def _open(name: str, *, random_weights: bool) -> Model:
-    from baserate.networks.checkpoint import open_checkpoint
-    from baserate.networks.hub import Access, Location
-
-    return open_checkpoint(Location(name, CHECKPOINTS / name, ""), Access(), random_weights=random_weights)
+        **both,
+    )(shipped.load_random)
 
 
 _register(

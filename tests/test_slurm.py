@@ -88,8 +88,11 @@ def test_records_of_jobs_are_those_of_a_serial_run(toy_card: Path, tmp_path: Pat
 def test_a_job_that_is_preempted_goes_on_and_no_cell_has_failed(toy_card: Path, tmp_path: Path) -> None:
     submitit = pytest.importorskip("submitit")
     model = tmp_path / "slow.py"
+    begun = tmp_path / "begun"  # it is slow until it is ended, and not when it goes on
     model.write_text(
-        "import time\ndef embed(sequences):\n    time.sleep(4)\n    return [[len(s)] for s in sequences]\n"
+        "import time\nfrom pathlib import Path\n"
+        f"def embed(sequences):\n    begun = Path({str(begun)!r})\n    if not begun.exists():\n"
+        "        begun.touch()\n        time.sleep(600)\n    return [[len(s)] for s in sequences]\n"
     )
     selection = Selection(tasks=(str(toy_card),), models=(str(model),), seeds=(0,), audited=False, cache=False)
     cells = selection.planned().cells
@@ -100,7 +103,7 @@ def test_a_job_that_is_preempted_goes_on_and_no_cell_has_failed(toy_card: Path, 
     job = executor.submit(Job(str(tmp_path / "cells.json"), 0, 1))
     leases = tmp_path / "results/.leases"
     owner: list[str] = []
-    while len(owner) < 3:
+    while len(owner) < 3 or not begun.exists():
         time.sleep(0.05)
         owner = " ".join(path.read_text() for path in leases.glob("[0-9a-f]*")).split()
     pid = int(owner[2])

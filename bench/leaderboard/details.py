@@ -42,7 +42,7 @@ def by_stratum(table: Table, column: Column, by: str) -> list[str]:
     rows = [(row, table.cell(row, column).by_stratum) for row in table.rows if table.cell(row, column).by_stratum]
     heads = []
     for i in at:
-        n = max((found[i].n for _, found in rows), default=0)
+        n = max((found[i].n for _, found in rows if found[i].value is not None), default=0)
         heads.append(f"{escape(stratum_of(column.strata[i])[1])}<br>n = {n:,}")
     metric = f"{escape(label(column.metric.partition(':')[0]))} {arrow_of(column)}".rstrip()
     lines = [f"## {escape(column.name)} by {escape(by)}: {metric}", ""]

@@ -131,3 +131,9 @@ def test_a_suite_runs_beside_its_own_what_is_named(toy_card: Path, tmp_path: Pat
     ):
         with pytest.raises(ConfigError, match=message):
             br.run(suite=str(suite), results=None, progress=False, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["tokenization", "diversity"])
+def test_a_suite_that_compares_models_asks_for_them(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"one_pass = True has no effect: .*; --model names the models to compare"):
+        load_suite(name)

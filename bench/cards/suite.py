@@ -79,7 +79,11 @@ def load_suite(
         cards = list({identity_of(card): card for card in (*own, *added)}.values())
         budgets = budgets_of(budget or block.get("budget", value.get("budget", 1)))
         chosen = with_shots(find_tasks(block.get("tasks", [])), shots or block.get("shots", value.get("shots", ())))
-        cells = plan(chosen, cards, modes, block.get("settings", {}), budgets)
+        try:
+            cells = plan(chosen, cards, modes, block.get("settings", {}), budgets)
+        except ConfigError as error:
+            asks = "" if added or not all(card.baseline for card in cards) else "; --model names the models to compare"
+            raise ConfigError(f"{where}: {error}{asks}") from error
         planned += [replace(cell, baseline=_declared(block, where)) for cell in cells]
         patterns += block.get("tasks", [])
     find_tasks(patterns)  # raises where two blocks have different tasks of one name

@@ -2,71 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-from baserate.capabilities import Model
-from baserate.digests import digest
 from baserate.networks.settings import NETWORK
-from baserate.pretraining.config import read_config
 from baserate.registry import model
-from baserate.types import Exposure
 
-CHECKPOINT = Path(__file__).parent / "checkpoints" / "baserate_mlm"
+from ._shipped import Shipped
+
+_SHIPPED = Shipped("baserate_mlm", ("config.json", "vocab.txt", "tokenizer_config.json"))
+CHECKPOINT = _SHIPPED.folder
 
 _SHAPE = "Single-nucleotide masked language model (ESM blocks, rotary positions), 6 layers of 128, 1.2 M parameters"
-_TRAINING = {"epochs": 4}
+_ABOUT: dict[str, Any] = {
+    "modes": {"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "fine_tune": {"epochs": 4}},
+    "settings": NETWORK,
+    "parameters": 1_207_971,
+    "context": 1024,
+    "tokenizer": "single nucleotide",
+    "licence": "Apache-2.0",
+}
 
-
-def _pretraining() -> tuple[Exposure, ...]:
-    """Return what the model saw in pretraining, by the shipped configuration."""
-    return tuple(corpus.exposure for corpus in read_config(CHECKPOINT / "pretrain.toml").corpora)
-
-
-def _weights_revision() -> str:
-    return digest((CHECKPOINT / "model.safetensors").read_bytes())
-
-
-def _twin_revision() -> str:
-    files = ("config.json", "vocab.txt", "tokenizer_config.json")
-    return digest("random", *((CHECKPOINT / name).read_bytes() for name in files))
-
-
-@model(
+model(
     "baserate_mlm",
-    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "fine_tune": _TRAINING},
-    settings=NETWORK,
     description=f"{_SHAPE}, pretrained on human, Arabidopsis and yeast DNA that no built-in test split touches.",
-    revision=_weights_revision,
-    pretraining=_pretraining(),
-    parameters=1_207_971,
-    context=1024,
-    tokenizer="single nucleotide",
-    licence="Apache-2.0",
-)
-def load() -> Model:
-    """Return the pretrained model."""
-    return _open(random_weights=False)
-
-
-@model(
+    revision=_SHIPPED.revision,
+    pretraining=_SHIPPED.pretraining,
+    **_ABOUT,
+)(_SHIPPED.load)
+model(
     "baserate_mlm_random",
-    modes={"zero_shot": {"rule": "masked_llr"}, "linear_probe": {}, "fine_tune": _TRAINING},
-    settings=NETWORK,
     description=f"{_SHAPE}, never trained: what the architecture achieves without pretraining.",
-    revision=_twin_revision,
-    parameters=1_207_971,
-    context=1024,
-    tokenizer="single nucleotide",
-    licence="Apache-2.0",
+    revision=_SHIPPED.random_revision,
     twin_of="baserate_mlm",
-)
-def load_random() -> Model:
-    """Return the same architecture with random weights, drawn anew for each seed."""
-    return _open(random_weights=True)
-
-
-def _open(*, random_weights: bool) -> Model:
-    from baserate.networks.checkpoint import open_checkpoint
-    from baserate.networks.hub import Access, Location
-
-    return open_checkpoint(Location("baserate_mlm", CHECKPOINT, ""), Access(), random_weights=random_weights)
+    **_ABOUT,
+)(_SHIPPED.load_random)

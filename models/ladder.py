@@ -2,60 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from baserate.capabilities import Model
-from baserate.digests import digest
 from baserate.networks.settings import NETWORK
-from baserate.pretraining.config import read_config
 from baserate.pretraining.seen import training_of
 from baserate.registry import model
 
-CHECKPOINTS = Path(__file__).parent / "checkpoints"
+from ._shipped import CHECKPOINTS, Shipped
 
 _MASKED, _CAUSAL = {"rule": "masked_llr"}, {"rule": "causal_delta"}
 
 
-@dataclass(frozen=True)
-class _Checkpoint:
-    """A shipped checkpoint, whose loaders are methods, so that cards can be sent to other processes."""
-
-    name: str
-
-    @property
-    def folder(self) -> Path:
-        """Where its files are."""
-        return CHECKPOINTS / self.name
-
-    def load(self) -> Model:
-        """Return the pretrained model."""
-        return self._open(random_weights=False)
-
-    def load_random(self) -> Model:
-        """Return the same architecture with random weights, drawn anew for each seed."""
-        return self._open(random_weights=True)
-
-    def revision(self) -> str:
-        """Return what identifies the weights."""
-        return digest((self.folder / "model.safetensors").read_bytes())
-
-    def random_revision(self) -> str:
-        """Return what identifies a network but for its weights: its shape and its tokens."""
-        files = [file for file in sorted(self.folder.iterdir()) if file.suffix in (".json", ".txt")]
-        return digest("random", *(file.read_bytes() for file in files))
-
-    def _open(self, *, random_weights: bool) -> Model:
-        from baserate.networks.checkpoint import open_checkpoint
-        from baserate.networks.hub import Access, Location
-
-        return open_checkpoint(Location(self.name, self.folder, ""), Access(), random_weights=random_weights)
-
-
 def _register(name: str, about: str, *, tokenizer: str, parameters: int, context: int, rule: dict[str, str]) -> None:
     """Register a checkpoint and its twin."""
-    shipped = _Checkpoint(name)
+    files = sorted(file.name for file in (CHECKPOINTS / name).iterdir() if file.suffix in (".json", ".txt"))
+    shipped = Shipped(name, tuple(files))
     both: dict[str, Any] = {
         "modes": {"zero_shot": rule, "linear_probe": {}, "fine_tune": {}},
         "settings": NETWORK,
@@ -64,12 +25,11 @@ def _register(name: str, about: str, *, tokenizer: str, parameters: int, context
         "tokenizer": tokenizer,
         "licence": "Apache-2.0",
     }
-    corpora = read_config(shipped.folder / "pretrain.toml").corpora
     model(
         name,
         description=f"{about}; one of the models of equal cost in docs/pretraining.md.",
         revision=shipped.revision,
-        pretraining=tuple(corpus.exposure for corpus in corpora),
+        pretraining=shipped.pretraining,
         training=training_of(shipped.folder),
         **both,
     )(shipped.load)

@@ -122,7 +122,8 @@ def _choose(gene: Gene, matrices: dict[str, IntArray], per_gene: int) -> list[tu
     """Return (boundary, class index, origin) of the gene's positives and negatives."""
     rng = np.random.default_rng(int(digest("splice", gene.name), 16))
     codes = gene.codes
-    candidates = {kind: _candidates(gene, codes, kind) for kind in _COLUMNS}
+    taken = _near(gene.annotated, len(codes))
+    candidates = {kind: _candidates(codes, kind, taken) for kind in _COLUMNS}
     chosen: list[tuple[int, int, str]] = []
     decoys: set[int] = set()
     n_sites = 0
@@ -139,37 +140,30 @@ def _choose(gene: Gene, matrices: dict[str, IntArray], per_gene: int) -> list[tu
             decoys.add(int(free[best]))
             scores[best] = _TAKEN
     chosen += [(at, 0, "decoy") for at in sorted(decoys)]
-    taken = np.zeros(len(codes) + 1, dtype=bool)
-    taken[:_FLANK] = taken[len(codes) - _FLANK + 1 :] = True
-    for site in gene.annotated:
-        taken[max(0, site - APART + 1) : max(0, site + APART)] = True
     taken[np.array(sorted(decoys), np.int64)] = True
-    anywhere = np.flatnonzero(~taken)
+    anywhere = _inside(np.flatnonzero(~taken), len(codes))
     n_random = min(max(0, n_sites - len(decoys)), len(anywhere))
     chosen += [(int(at), 0, "random") for at in np.sort(rng.choice(anywhere, n_random, replace=False))]
     return chosen
 
 
-def _candidates(gene: Gene, codes: NDArray[np.uint8], kind: str) -> IntArray:
-    """Return the boundaries after AG, or before GT, that are far enough from every annotated site."""
+def _candidates(codes: NDArray[np.uint8], kind: str, near: NDArray[np.bool_]) -> IntArray:
+    """Return the boundaries after AG, or before GT, that are not near an annotated site."""
     first, second = (0, 2) if kind == "acceptor" else (2, 3)
     at = np.flatnonzero((codes[:-1] == first) & (codes[1:] == second)) + (2 if kind == "acceptor" else 0)
-    return _away(_inside(at, len(codes)), gene.annotated)
+    return _inside(at[~near[at]], len(codes))
 
 
 def _inside(at: IntArray, length: int) -> IntArray:
     return at[(at >= _FLANK) & (at <= length - _FLANK)]
 
 
-def _away(at: IntArray, annotated: IntArray) -> IntArray:
-    if not len(annotated):
-        return at
-    sites = np.sort(annotated)
-    right = np.searchsorted(sites, at)
-    after = sites[np.minimum(right, len(sites) - 1)] - at
-    before = at - sites[np.maximum(right - 1, 0)]
-    out: IntArray = at[(np.abs(after) >= APART) & (np.abs(before) >= APART)]
-    return out
+def _near(annotated: IntArray, length: int) -> NDArray[np.bool_]:
+    """Return whether each boundary, from 0 to `length`, is closer than APART to an annotated site."""
+    near = np.zeros(length + 1, dtype=bool)
+    for site in annotated:
+        near[max(0, site - APART + 1) : max(0, site + APART)] = True
+    return near
 
 
 def _examples(rows: Sequence[tuple[Gene, int, int, str]], windows: Sequence[str]) -> Examples:

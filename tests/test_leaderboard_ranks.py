@@ -262,10 +262,10 @@ def test_seeds_with_training_sets_of_their_own_stand_for_no_task() -> None:
 
 
 def stored(folder: Path, model: str, p: Predictions, metric: str) -> None:
-    """Write a record of a model in a probe on these predictions; one called `base` is a baseline."""
+    """Write a record of a model in a probe on these predictions; `base` is a baseline and `lm_random` the twin of lm."""
     spec = RunSpec("toy@1", "d", "s", model, {}, "r0", "linear_probe", {}, p.seeds, 0.9)
     about = {"id": "toy@1", "metrics": [metric], "description": "", "sizes": {"train": 9}}
-    card = {"name": model, "baseline": model == "base", "twin_of": ""}
+    card = {"name": model, "baseline": model == "base", "twin_of": "lm" if model == "lm_random" else ""}
     write_record(folder, Record(spec, "done", about, card, (estimate(p, metric),)), p)
 
 
@@ -282,19 +282,21 @@ def test_a_primary_metric_of_one_stratum_with_a_hyphen_ranks_as_any_other(tmp_pa
     assert "MCC, fruit-fly ↑" in to_markdown(tables[0])
 
 
-def test_a_gain_over_a_baseline_without_an_interval_says_why_it_has_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("other", "kind"), [("base", "gain"), ("lm_random", "twin_gain")])
+def test_a_gain_over_a_row_without_an_interval_says_why_it_has_none(other: str, kind: str, tmp_path: Path) -> None:
     rng, n = np.random.default_rng(0), 300
     y, ids = rng.normal(size=n), strings(range(n))
     clusters = strings([f"g{i // 5}" for i in range(n)])
-    for model, score in (("lm", y + rng.normal(size=n)), ("base", (np.arange(n) == 3) * 1.0)):
+    for model, score in (("lm", y + rng.normal(size=n)), (other, (np.arange(n) == 3) * 1.0)):
         p = Predictions(ids, y, clusters, {}, np.stack([score, score])[:, :, None], (0, 1))
         stored(tmp_path, model, p, "pearson")
     table = build_leaderboard(tmp_path)
-    base, lm = (cell(table, f"{model} · linear_probe") for model in ("base", "lm"))
-    assert lm.gain is not None and base.value is not None and lm.value is not None
-    assert (lm.gain.value, lm.gain.low, lm.gain.p) == (pytest.approx(lm.value - base.value), None, None)
-    why = "no interval of the gain: base · linear_probe has none (undefined without one of the clusters)"
-    assert lm.gain.reason == why and why in to_markdown(table)
+    base, lm = (cell(table, f"{model} · linear_probe") for model in (other, "lm"))
+    gain = getattr(lm, kind)
+    assert gain is not None and base.value is not None and lm.value is not None
+    assert (gain.value, gain.low, gain.p) == (pytest.approx(lm.value - base.value), None, None)
+    why = f"no interval of the gain: {other} · linear_probe has none (undefined without one of the clusters)"
+    assert gain.reason == why and why in to_markdown(table).replace("\\_", "_")
 
 
 def test_predictions_of_a_column_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,7 +186,7 @@ class Cell:
         first = self.estimates[0] if self.estimates else None
         withheld = (first.reason,) if first and first.value is not None and first.low is None and first.reason else ()
         more = ((APART,) if self.apart else ()) + ((UNDIRECTED,) if self.undirected else ())
-        more += (self.gain.reason,) if self.gain and self.gain.reason else ()
+        more += tuple(gain.reason for gain in (self.gain, self.twin_gain) if gain and gain.reason)
         return (*self.flags, *withheld, *more)
 
 

@@ -185,6 +185,8 @@ def plan(
         if cells and not any(cell.has(name) for cell in cells):
             beside = next((table[name].beside for _, table in tables if name in table), None)
             why = "only with {} = {!r}".format(*beside) if beside else "no rule or mode of this run has it"
+            if not beside and all(card.baseline for card in cards):
+                why += "; --model names the models to compare"
             if name in WINDOW and all(cell.task.per_base for cell in cells):
                 why = "a task of bases reads a window about each of them"
             raise ConfigError(f"settings: {name} = {value!r} has no effect: {why}")

@@ -82,8 +82,7 @@ def load_suite(
         try:
             cells = plan(chosen, cards, modes, block.get("settings", {}), budgets)
         except ConfigError as error:
-            asks = "" if added or not all(card.baseline for card in cards) else "; --model names the models to compare"
-            raise ConfigError(f"{where}: {error}{asks}") from error
+            raise ConfigError(f"{where}: {error}") from error
         planned += [replace(cell, baseline=_declared(block, where)) for cell in cells]
         patterns += block.get("tasks", [])
     find_tasks(patterns)  # raises where two blocks have different tasks of one name

@@ -14,10 +14,9 @@ demo: $(VENV)/.demo
 	@echo "  $(BIN)/mlflow ui --workers 1 --backend-store-uri sqlite:///results/demo/mlflow.db"
 	@echo "then open http://127.0.0.1:5000/#/experiments/1/runs"
 
-# A worker a core, and one thread each: teams of threads on the same cores slow one another. Compiled files are written,
-# so that the processes which tests start need not compile each module again.
+# A worker a core, and one thread each: teams of threads on the same cores slow one another.
 test: check
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # On a Slurm of one node, which the script starts on this machine and ends; needs slurm-wlm and munge of Debian.
 test-slurm: $(VENV)/.dev

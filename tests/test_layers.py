@@ -84,6 +84,7 @@ def test_a_run_of_a_baseline_imports_no_more_than_it_needs(toy_card: Path, tmp_p
         f"{str(tmp_path)!r}, '--tracking-uri', 'none', '--no-audit', '--quiet']; from baserate.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and list(tmp_path.glob("*/*/record.json"))
     assert done.stdout.rstrip().endswith("HEAVY set()"), done.stdout[-300:] + done.stderr[-2000:]
 
 

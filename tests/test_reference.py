@@ -85,7 +85,7 @@ def test_tables_pages_and_the_plot_say_what_the_quarters_are(results: Path, tmp_
     made = CliRunner().invoke(cli, ["leaderboard", str(results), "--out", str(tmp_path), *asked])
     assert made.exit_code == 0, made.output
     text = (tmp_path / "leaderboard.md").read_text()
-    assert f"by {LIKELIHOOD.replace('_', chr(92) + '_')}" in text or f"by {LIKELIHOOD}" in text
+    assert f"## {TASK}@1 by {LIKELIHOOD}: Spearman ↑" in text.replace("\\_", "_")
     assert "q1<br>n = 250 |" in text, "a row without quarters does not count"
     assert ABOUT[LIKELIHOOD][:40] in text and (tmp_path / "strata.png").stat().st_size > 5000
     made = CliRunner().invoke(cli, ["publish", str(results), "--out", str(tmp_path / "site"), *asked])

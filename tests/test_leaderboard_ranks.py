@@ -262,7 +262,7 @@ def test_seeds_with_training_sets_of_their_own_stand_for_no_task() -> None:
 
 
 def stored(folder: Path, model: str, p: Predictions, metric: str) -> None:
-    """Write a record of a model in a probe on these predictions; `base` is a baseline and `lm_random` the twin of lm."""
+    """Write a probe's record on these predictions; `base` is a baseline and `lm_random` the twin of lm."""
     spec = RunSpec("toy@1", "d", "s", model, {}, "r0", "linear_probe", {}, p.seeds, 0.9)
     about = {"id": "toy@1", "metrics": [metric], "description": "", "sizes": {"train": 9}}
     card = {"name": model, "baseline": model == "base", "twin_of": "lm" if model == "lm_random" else ""}

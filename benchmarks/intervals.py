@@ -1,6 +1,6 @@
 """Intervals against scipy.stats.bootstrap on the same predictions, and a whole leaderboard, cold and warm.
 
-    OMP_NUM_THREADS=1 python benchmarks/intervals.py [--draws 1000] [--columns 40] [--rows 20]
+    OMP_NUM_THREADS=1 python benchmarks/intervals.py [--draws 1000] [--columns 40] [--rows 20] [--seeds 5]
 
 Ours are the jackknife of clusters, which every interval is, and the bootstrap of `--check-intervals`. The peer draws
 clusters as well, and computes each draw with scikit-learn or scipy. The board has five seeds of 2,000 examples in 500
@@ -30,7 +30,7 @@ from baserate.results import Predictions, RunSpec
 from baserate.selftest.worlds import World
 from baserate.statistics import estimate, replicates
 
-N, CLUSTERS, SEEDS = 2000, 500, 5
+N, CLUSTERS = 2000, 500
 PEERS: dict[str, Callable[[Any, Any], float]] = {
     "auroc": lambda y, s: float(roc_auc_score(y, s[:, -1])),
     "mcc": lambda y, s: float(matthews_corrcoef(y, s.argmax(axis=1))),
@@ -94,17 +94,17 @@ def intervals(metric: str, draws: int) -> bool:
     return alike and all(ratios[name] >= least for name, least in FASTER.items())
 
 
-def board(columns: int, rows: int, cold_within: float, warm_within: float) -> bool:
+def board(columns: int, rows: int, seeds: int, cold_within: float, warm_within: float) -> bool:
     """Print the times of a leaderboard of so many columns and rows, and return whether they are within the limits."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BASERATE_CACHE"] = f"{folder}/cache"
-        scores = write(Path(folder) / "results", columns, rows)
+        scores = write(Path(folder) / "results", columns, rows, seeds)
         cold, first = cpu(lambda: build_leaderboard(Path(folder) / "results"))
         warm, again = cpu(lambda: build_leaderboard(Path(folder) / "results"))
     print(
         json.dumps(
             {
-                "benchmark": f"a board of {columns} columns x {rows} rows x {SEEDS} seeds, {N} examples",
+                "benchmark": f"a board of {columns} columns x {rows} rows x {seeds} seeds, {N} examples",
                 "scores_cpu_s": round(scores, 1),
                 "cold_cpu_s": round(cold, 1),
                 "warm_cpu_s": round(warm, 2),
@@ -118,12 +118,12 @@ def board(columns: int, rows: int, cold_within: float, warm_within: float) -> bo
     return first.cells == again.cells and scores + cold <= cold_within and warm <= warm_within
 
 
-def write(results: Path, columns: int, rows: int) -> float:
+def write(results: Path, columns: int, rows: int, seeds: int) -> float:
     """Write the records of a board, a fourth of the rows baselines, and return the CPU time of their scores."""
     rng, spent, metrics = np.random.default_rng(0), 0.0, ("auroc", "auprc", "mcc", "spearman")
     for c in range(columns):
         metric = metrics[c % len(metrics)]
-        for r, p in enumerate(world(metric, SEEDS).models(rng, list(np.linspace(0.5, 1.2, rows)))):
+        for r, p in enumerate(world(metric, seeds).models(rng, list(np.linspace(0.5, 1.2, rows)))):
             seconds, e = cpu(lambda p=p, metric=metric: estimate(p, metric))  # type: ignore[misc]
             spent += seconds
             put(results, f"t{c:03d}@1", f"m{r:02d}", p, e, baseline=r < rows // 4)
@@ -143,10 +143,11 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--columns", type=int, default=40)
     parser.add_argument("--rows", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     within = [intervals(metric, options.draws) for metric in PEERS]
     large = options.columns * options.rows > 800
-    within.append(board(options.columns, options.rows, *((180.0, 60.0) if large else (60.0, 2.0))))
+    within.append(board(options.columns, options.rows, options.seeds, *((180.0, 60.0) if large else (60.0, 2.0))))
     return 0 if all(within) else 1
 
 

@@ -47,7 +47,7 @@ def predictions_in(content: bytes, seeds: Sequence[int], *, one_set: bool) -> Pr
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(pa.BufferReader(content)).read()  # read_table would import pandas
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # read_table would import pandas
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot be read ({error})") from error
     names = table.column_names

@@ -31,12 +31,12 @@ def aligned(b: Predictions, a: Predictions) -> Predictions:
 
     Raises DataError where ids, targets or clusters of the two differ, since a paired comparison would mean nothing.
     """
-    if len(a.ids) != len(b.ids) or set(a.ids) != set(b.ids):
-        missing = sorted(set(a.ids) ^ set(b.ids))
-        raise DataError(
-            f"cannot pair {len(a.ids)} with {len(b.ids)} predictions: example {missing[0]!r} is in one only"
-        )
     if not np.array_equal(a.ids, b.ids):
+        if len(a.ids) != len(b.ids) or set(a.ids) != set(b.ids):
+            missing = sorted(set(a.ids) ^ set(b.ids))
+            raise DataError(
+                f"cannot pair {len(a.ids)} with {len(b.ids)} predictions: example {missing[0]!r} is in one only"
+            )
         where = {name: i for i, name in enumerate(b.ids)}
         order = np.array([where[name] for name in a.ids])
         b = replace(

@@ -47,8 +47,11 @@ def build_leaderboard(
     where it has a score. Raises DataError for a corrupt record, altered predictions, or an estimate that does not
     follow from them, and UnknownName for a baseline that is no row or strata that no record has.
     """
+    from threadpoolctl import ThreadpoolController
+
     records = read_records(Path(results)) if isinstance(results, str | Path) else results
-    return tabulate(united(records), baseline=baseline, strata=strata)
+    with ThreadpoolController().limit(limits=1, user_api="blas"):  # with several the last digits are others
+        return tabulate(united(records), baseline=baseline, strata=strata)
 
 
 def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[str] = ()) -> Leaderboard:

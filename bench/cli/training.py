@@ -48,16 +48,19 @@ def pretrain(
       baserate pretrain my_model.toml --out checkpoints/my_model
       baserate run --task human_splice_sites --model checkpoints/my_model
       baserate pretrain my_model.toml --out checkpoints/my_model --evaluate quickstart
+      torchrun --nproc-per-node 4 --no-python baserate pretrain my_model.toml --out checkpoints/my_model
     """
     from ..cards.suite import load_suite
+    from ..pretraining.processes import is_first
     from ..pretraining.train import checkpoints
     from ..pretraining.train import pretrain as pretrain_model
     from .display import activity_display
 
     asked = load_suite(suite) if suite else None
+    quiet = quiet or not is_first()
     with activity_display(quiet=quiet):
         folder = pretrain_model(config, out, tracking_uri=tracking_uri, device=device, max_minutes=max_minutes)
-    if asked is not None:
+    if asked is not None and is_first():
         _evaluate(checkpoints(config, folder), asked, folder / "results", quiet=quiet)
     if not quiet:
         click.echo(f"wrote {folder}; try it: baserate run --task human_splice_sites.small --model {folder}")

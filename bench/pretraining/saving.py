@@ -39,12 +39,16 @@ class State:
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """Where a run is written: `text` is its configuration as the user wrote it, `tokenizer` a folder with its files."""
+    """Where a run is written: `text` is its configuration as the user wrote it, `tokenizer` a folder with its files.
+
+    Of several processes that train together one `writes`; in the others all that would write does nothing.
+    """
 
     out: Path
     config: PretrainConfig
     text: str
     tokenizer: Path
+    writes: bool = True
 
     def found(self) -> dict[str, Any] | None:
         """Return the state to go on from, None where there is none.
@@ -73,6 +77,8 @@ class Folder:
 
         Raises ConfigError where it cannot be written to.
         """
+        if not self.writes:
+            return
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             if not os.access(self.out, os.W_OK):
@@ -85,8 +91,9 @@ class Folder:
 
     def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
         """Write every file beside its place and rename it; the state first, from which all else can be made again."""
-        with self._writing():
-            self._save(network, optimizer, state)
+        if self.writes:
+            with self._writing():
+                self._save(network, optimizer, state)
 
     def _save(self, network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
         beside = self._written(network, state)
@@ -102,7 +109,7 @@ class Folder:
     def save_at(self, share: float, network: nn.Module, state: State) -> Path:
         """Return the folder of a checkpoint on the way, written whole or not at all; one that is there stays."""
         folder = at_share(self.out, share)
-        if not folder.exists():
+        if self.writes and not folder.exists():
             with self._writing():
                 self._written(network, state).replace(folder)
         return folder

@@ -11,7 +11,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from .config import PretrainConfig, TrainingConfig, read_config
 from .corpus import Spans, load
 from .mirror import Mirror
 from .objectives import IGNORED, Batch, causal, masked
+from .processes import Team, team
 from .saving import Folder, State, at_share, restored
 from .tokenizer import read_tokenizer, write_tokenizer
 from .validation import held_out_loss
@@ -64,6 +65,7 @@ class Trainee:
     config: PretrainConfig
     device: torch.device
     precision: str
+    team: Team = field(default_factory=Team)
 
     def batch(self, rows: TokenRows, rng: np.random.Generator, *, all_hidden: bool = False) -> Batch:
         """Return the rows with what is to be predicted."""
@@ -82,11 +84,11 @@ class Trainee:
         return nn.functional.cross_entropy(out.float(), targets[at], reduction="none")
 
     def backward(self, batch: Batch) -> float:
-        """Return the mean loss over the labelled tokens, weighted, whose gradients are in the parameters then."""
+        """Return this process's part of the mean loss over labelled tokens, weighted; its gradients are there then."""
         asked = batch.labels != IGNORED
         total = float(batch.rows.weights[asked].sum()) or 1.0
         value = 0.0
-        for index in np.array_split(np.arange(len(batch.ids)), self.config.training.accumulate):
+        for index in self.team.parts(len(batch.ids), self.config.training.accumulate):
             part = batch.part(index)
             at = part.labels != IGNORED
             if at.any():
@@ -97,12 +99,12 @@ class Trainee:
         return value
 
     def step(self, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
-        """Return the loss of `backward` and take a step, with gradients clipped to norm 1.
+        """Return the loss of the batch and take a step, with gradients clipped to norm 1.
 
         Raises DataError where memory runs out.
         """
         try:
-            loss = self.backward(batch)
+            loss = self.team.sum(self.network, self.backward(batch))
         except RuntimeError as error:
             if not is_memory(error):
                 raise
@@ -137,26 +139,28 @@ def pretrain(
     """Return `out`, a checkpoint directory: config, safetensors, tokenizer, the configuration and `log.jsonl`.
 
     A run that finds its own unfinished checkpoint in `out` continues from there. `max_minutes` stops early, at a
-    checkpoint that a later call resumes. Raises ConfigError where `out` has a run of another configuration.
+    checkpoint that a later call resumes. Several processes may train together, see `processes`. Raises ConfigError
+    where `out` has a run of another configuration.
     """
     config = read_config(config_path)
-    place = pick_device(device)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Folder(out, config, config_path.read_text(), Path(temporary))
+    with team() as processes, tempfile.TemporaryDirectory() as temporary:
+        place = pick_device(device)
+        folder = Folder(out, config, config_path.read_text(), Path(temporary), writes=processes.rank == 0)
         found = folder.found()
         spans = [on_disk(part) for part in _corpora(config)]
         folder.make(anew=found is None)
         write_tokenizer(folder.tokenizer, config, spans)
         tokens = read_tokenizer(folder.tokenizer, str(config_path))
         network = new_network(config, tokens).to(place)
-        trainee = Trainee(network, tokens, config, place, pick_precision(config.training.precision, place))
+        precision = pick_precision(config.training.precision, place)
+        trainee = Trainee(network, tokens, config, place, precision, processes)
         optimizer = make_optimizer(network, config.training)
         state = State()
         if found is not None:
             network.load_state_dict(found["model"])
             optimizer.load_state_dict(found["optimizer"])
             state = restored(found)
-        mirror = Mirror(tracking_uri, config, state.step) if tracking_uri else None
+        mirror = Mirror(tracking_uri, config, state.step) if tracking_uri and folder.writes else None
         _train(trainee, optimizer, spans, state, folder, mirror=mirror, max_minutes=max_minutes)
         if mirror:
             mirror.close()
@@ -233,7 +237,7 @@ def _train(
         state.flops += operations(
             network, trainee.config, rows=training.batch, length=windows.length, labelled=labelled
         )
-        state.seconds = before + time.monotonic() - began
+        state.seconds = trainee.team.of_first(before + time.monotonic() - began)
         earlier, done = done, share_done(state, training)
         advance(int(_UNITS * done) - shown, f"loss {state.losses[-1]:.3f}")
         shown = int(_UNITS * done)
@@ -241,7 +245,7 @@ def _train(
         if state.step % training.log_every == 0 or last:
             tokens = (state.step - first) * training.batch * windows.length
             row = _row(state, rate, tokens / max(time.monotonic() - mark, 1e-9))
-            if state.step % training.valid_every == 0 or last:
+            if folder.writes and (state.step % training.valid_every == 0 or last):
                 row |= trainee.valid_loss(spans)
             state.rows.append(row)
             log.info("%s", row)
@@ -249,7 +253,7 @@ def _train(
                 mirror.log(row)
             state.losses, first, mark = [], state.step, time.monotonic()
         _save_reached(folder, network, state, on_the_way, (earlier, done))
-        stopped = not last and max_minutes is not None and time.monotonic() - began >= 60 * max_minutes
+        stopped = not last and max_minutes is not None and state.seconds - before >= 60 * max_minutes
         if state.step % training.checkpoint_every == 0 and not last and not stopped:
             folder.save(network, optimizer, state)
     folder.save(network, optimizer, state)

@@ -1,7 +1,7 @@
 """What cells will take, from what others like them took: for plans, and for executors that run the longest first.
 
-The logarithm of the seconds per example and seed is a value of the model in its mode plus one of the task, by medians
-in turn. A cell of a model or a task without records has the median of the others; a network without any has what its
+A cell that has run before is expected to take what it took. For others the logarithm of the seconds per example and
+seed is a value of the model in its mode plus one of the task, by medians in turn. A cell of a model or a task without records has the median of the others; a network without any has what its
 arithmetic takes at a stated speed.
 """
 
@@ -58,6 +58,11 @@ class Past:
         """Examples times seeds."""
         return float((self.n or EXAMPLES) * max(1, self.seeds))
 
+    @property
+    def log_pace(self) -> float:
+        """The logarithm of the seconds per example and seed."""
+        return math.log((self.seconds + OFFSET) / self.work)
+
 
 def history(folders: Iterable[Path], *, below: bool = False) -> list[Past]:
     """Return what the done cells of the folders of results took, and with `below` those of the results in them.
@@ -108,6 +113,8 @@ class Costs:
         self.past = list(past)
         self._gpus = gpus
         self._middle, self._models, self._tasks = _fitted(self.past)
+        cells = _grouped(self.past, lambda one: (one.task, one.model, one.mode, one.budget))
+        self._same = {key: median(self.past[i].log_pace for i in rows) for key, rows in cells.items()}
         self._memory: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
         for one in self.past:  # the peak is that of the process until then, of which the smallest is nearest
             of = self._memory[one.model, one.mode]
@@ -134,6 +141,8 @@ class Costs:
         self, cell: Cell, work: float, sizes: Mapping[str, int], seeds: int, length: float, pace: float | None
     ) -> tuple[float, str]:
         name, mode = cell.card.name, cell.mode
+        if (same := self._same.get((cell.task.id, name, mode, cell.budget))) is not None:
+            return max(0.01, math.exp(same) * work - OFFSET), "the same cell before"
         factor, model = 1.0, self._models.get((name, mode, cell.budget))
         if model is None and cell.budget > 1 and (model := self._models.get((name, mode, 1))) is not None:
             factor = (cell.budget + seeds) / seeds  # trials are of one seed
@@ -176,7 +185,7 @@ def _fitted(past: list[Past]) -> tuple[float, dict[tuple[str, str, int], float],
     """Return the middle, and what models in their modes and tasks add to it, in logarithms of seconds per work."""
     if not past:
         return 0.0, {}, {}
-    value = [math.log((one.seconds + OFFSET) / one.work) for one in past]
+    value = [one.log_pace for one in past]
     middle = median(value)
     models: dict[Any, float] = dict.fromkeys(((one.model, one.mode, one.budget) for one in past), 0.0)
     tasks: dict[Any, float] = dict.fromkeys((one.task for one in past), 0.0)

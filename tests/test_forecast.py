@@ -54,6 +54,18 @@ def test_like_cells_count_for_their_examples_and_seeds() -> None:
     assert tuned.seconds and math.isclose(tuned.seconds, 100 * 13 / 5, rel_tol=0.01)
 
 
+def test_a_cell_that_ran_before_is_expected_to_take_what_it_took() -> None:
+    (cell,) = Selection(tasks=("yeast_coding",), models=("kmer_logreg",)).planned().cells
+    past = [Past(cell.task.id, "kmer_logreg", "from_scratch", 1, 5, 1000, took, 700.0) for took in (80.0, 100.0, 900.0)]
+    others = [Past(task, "kmer_logreg", "from_scratch", 1, 5, 1000, 1.0, 700.0) for task in ("a@1", "b@1", "c@1")]
+    n = sum(cell.task.sizes.values())
+    cost = Costs([*past, *others]).of(cell, Protocol())
+    assert cost.seconds and math.isclose(cost.seconds, 100 * n / 1000, rel_tol=0.01), "the median of its own"
+    assert cost.source == "the same cell before"
+    tuned = Costs([*past, *others]).of(replace(cell, budget=8), Protocol())
+    assert tuned.source == "like cells"
+
+
 def test_without_records_a_network_has_its_arithmetic_and_says_so() -> None:
     found = Selection(tasks=("yeast_coding.small",), models=("baserate_mlm",), modes=("fine_tune", "linear_probe"))
     tuned, probed = (Costs().of(cell, Protocol()) for cell in sorted(found.planned().cells, key=lambda c: c.mode))

@@ -1,8 +1,8 @@
 """What cells will take, from what others like them took: for plans, and for executors that run the longest first.
 
 A cell that has run before is expected to take what it took. For others the logarithm of the seconds per example and
-seed is a value of the model in its mode plus one of the task, by medians in turn. A cell of a model or a task without records has the median of the others; a network without any has what its
-arithmetic takes at a stated speed.
+seed is a value of the model in its mode plus one of the task, by medians in turn. A cell of a model or a task without
+records has the median of the others; a network without any has what its arithmetic takes at a stated speed.
 """
 
 from __future__ import annotations

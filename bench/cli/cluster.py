@@ -84,8 +84,8 @@ def plan(
 ) -> int:
     """Show what a run will take: the cells that are missing, each with its time, memory, tokens and price.
 
-    Estimates come from records of the same cells or like ones, where there are any. Nothing is run, and no data or weights are read
-    unless you ask for it. Exits with 1 where a cell cannot fit.
+    Estimates come from records of the same cells or like ones, where there are any. Nothing is run, and no data or
+    weights are read unless you ask for it. Exits with 1 where a cell cannot fit.
 
     \b
     Examples:

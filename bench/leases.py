@@ -76,11 +76,8 @@ class Leases:
         if others and self._lives(others[-1]):
             return None
         path = self.folder / f"{work}.{_generation(others[-1]) + 1 if others else 0}"
-        try:
-            with path.open("x") as file:
-                file.write(f"{_machine()} {socket.gethostname()} {os.getpid()}\n")
-        except FileExistsError:  # another process was faster
-            return None
+        if not _created(path, f"{_machine()} {socket.gethostname()} {os.getpid()}\n"):
+            return None  # another process was faster
         if self._all(work)[-1:] != [path]:  # somebody looked before, and has a later number
             path.unlink(missing_ok=True)
             return None
@@ -133,6 +130,23 @@ def _end(beat: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):
         beat.stdin.close()
     beat.wait()
+
+
+def _created(path: Path, text: str) -> bool:
+    """Return whether the file was created with the text, and not there before."""
+    for again in (True, False):
+        try:
+            with path.open("x") as file:
+                file.write(text)
+            return True
+        except FileExistsError:
+            return False
+        except OSError:
+            if path.exists():  # SFTP has no error of its own for that
+                return False
+            if not again:  # nor has the file just gone
+                raise
+    raise AssertionError("unreachable")
 
 
 def _generation(path: Path) -> int:

@@ -29,7 +29,7 @@ from .prediction_file import predictions_in, write_predictions
 from .provenance import releases
 from .results import CHOICE_HEAD, TRIAL_HEAD, Choice, Components, Estimate, Predictions, RunSpec
 from .types import ModelCard, Task
-from .writing import REPLACED, discard, forget_deaths, has_died, prefix, running, sweep
+from .writing import REPLACED, discard, forget_deaths, has_died, prefix, read, running, sweep
 
 SCHEMA = 3
 """From 2 on a record has the digest of its content; earlier code cannot read 3. All of them can be read for ever."""
@@ -265,7 +265,7 @@ def read_record(folder: Path) -> Record:
     """
     file = folder / "record.json"
     try:
-        value = json.loads(file.read_text())
+        value = json.loads(read(file))
         schema = value["schema"]
         if schema > SCHEMA:
             raise DataError(f"{file}: schema {schema} is newer than {SCHEMA}; update baserate")
@@ -329,7 +329,7 @@ def read_predictions(record: Record) -> Predictions:
         raise DataError(f"run {record.hash} of {record.spec.model} on {record.spec.task} has no predictions")
     file, again = record.path / "predictions.parquet", f"delete {record.path} and run again"
     try:
-        content = file.read_bytes()
+        content = read(file)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error}); {again}") from error
     if digest(content) != record.predictions_digest:

@@ -300,7 +300,11 @@ def _leased(cell: Cell, run: Callable[[Cell], Result], worker: Worker, leases: L
         return run(cell)
     try:
         with leases.of(work) as mine:
-            return run(cell) if mine else Result(cell, "elsewhere", reason=f"it is run by {leases.owner(work)}")
+            return (
+                run(cell)
+                if mine
+                else Result(cell, "elsewhere", reason=f"it is run by {leases.owner(work) or 'another process'}")
+            )
     except OSError as error:
         raise cannot_write(leases.folder.parent, error) from error
 

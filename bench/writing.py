@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 import uuid
@@ -15,6 +16,8 @@ _BESIDE = ".writing-"
 _RUNNING = ".running-"
 REPLACED = ".old"
 """The end of the name of a folder that holds the folder that a writer replaces."""
+_AWAY = 1.0
+"""Seconds for which a file is waited for: the folder that it is in may just be replaced, by way of a network."""
 _STALE = 86_400
 """Seconds after which the folder of a process that may be on another machine counts as left behind."""
 
@@ -22,6 +25,21 @@ _STALE = 86_400
 def prefix() -> str:
     """Return the start of the name of a hidden folder that this process writes, and that `sweep` knows by it."""
     return f"{_BESIDE}{owner()}."
+
+
+def read(file: Path) -> bytes:
+    """Return the content of a file in a folder that another process may be replacing: for a moment there is neither.
+
+    Raises OSError where the file stays away.
+    """
+    until = time.monotonic() + _AWAY
+    while True:
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE) or time.monotonic() > until:
+                raise
+        time.sleep(_AWAY / 50)
 
 
 def sweep(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +45,24 @@ def test_who_looked_before_another_has_a_later_number_leaves_it(
     monkeypatch.setattr(Leases, "_all", lambda self, work: seen.pop() if seen else real(self, work))
     with Leases(tmp_path).of("work") as mine:
         assert not mine and names(tmp_path) == ["work.1"]
+
+
+def test_a_file_system_that_has_no_error_for_what_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SFTP says that the operation is not permitted, and so it says where that is true."""
+    (tmp_path / "work.0").write_text("- elsewhere 1\n")
+    seen, real, opened = [[], []], Leases._all, Path.open
+
+    def as_sftp(path: Path, mode: str = "r", **how: Any) -> Any:
+        if mode == "x":
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return opened(path, mode, **how)
+
+    monkeypatch.setattr(Path, "open", as_sftp)
+    monkeypatch.setattr(Leases, "_all", lambda self, work: seen.pop() if seen else real(self, work))
+    with Leases(tmp_path).of("work") as mine:
+        assert not mine and names(tmp_path) == ["work.0"]
+    with pytest.raises(PermissionError), Leases(tmp_path).of("other"):
+        raise AssertionError("there is no lease")
 
 
 def test_an_owner_that_lives_keeps_it_and_is_named(tmp_path: Path) -> None:

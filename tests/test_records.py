@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -225,6 +226,21 @@ def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
     slow.communicate("\n")
     assert slow.returncode == 0 and not litter(results)
     assert sorted(r.spec.limit for r in read_records(results)) == [0, 9]
+
+
+def test_a_record_that_another_process_replaces_is_waited_for(tmp_path: Path) -> None:
+    folder = write_record(tmp_path, RECORD, PREDICTIONS)
+    away = folder.with_name("away")
+    known = read_record(folder)
+    for read in (lambda: read_record(folder), lambda: read_predictions(known)):
+        folder.rename(away)
+        back = threading.Timer(0.3, lambda: away.rename(folder))
+        back.start()
+        read()
+        back.join()
+    folder.rename(away)
+    with pytest.raises(DataError, match="not a readable record"):
+        read_record(folder)
 
 
 def test_what_other_machines_left_is_swept_after_a_day(tmp_path: Path) -> None:

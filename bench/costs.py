@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .digests import canonical_json
 from .modes import MODES
 from .plan import Cell, Cost, Protocol
 from .records import record_folders
@@ -42,7 +43,10 @@ _SHRINK = {"model": 0.3, "task": 1.0}
 
 @dataclass(frozen=True)
 class Past:
-    """What a cell took, from its record; `n` counts the examples of all parts, 0 where its task does not say."""
+    """What a cell took, from its record; `n` counts the examples of all parts, 0 where its task does not say.
+
+    `settings` are those of the mode, as canonical JSON.
+    """
 
     task: str
     model: str
@@ -52,6 +56,7 @@ class Past:
     n: int
     seconds: float
     memory_mb: float
+    settings: str = ""
 
     @property
     def work(self) -> float:
@@ -84,9 +89,10 @@ def history(folders: Iterable[Path], *, below: bool = False) -> list[Past]:
                         spec["mode"],
                         int(spec.get("budget", 1)),
                         len(spec["seeds"]),
-                        sum(value["task"]["sizes"].values()),
+                        sum(min(n, spec["limit"] or n) for n in value["task"]["sizes"].values()),
                         float(value["seconds"]),
                         float(value["peak_memory_mb"]),
+                        canonical_json(spec["settings"]),
                     )
                 )
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -113,7 +119,7 @@ class Costs:
         self.past = list(past)
         self._gpus = gpus
         self._middle, self._models, self._tasks = _fitted(self.past)
-        cells = _grouped(self.past, lambda one: (one.task, one.model, one.mode, one.budget))
+        cells = _grouped(self.past, lambda one: (one.task, one.model, one.mode, one.budget, one.settings))
         self._same = {key: median(self.past[i].log_pace for i in rows) for key, rows in cells.items()}
         self._memory: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
         for one in self.past:  # the peak is that of the process until then, of which the smallest is nearest
@@ -141,7 +147,8 @@ class Costs:
         self, cell: Cell, work: float, sizes: Mapping[str, int], seeds: int, length: float, pace: float | None
     ) -> tuple[float, str]:
         name, mode = cell.card.name, cell.mode
-        if (same := self._same.get((cell.task.id, name, mode, cell.budget))) is not None:
+        same = self._same.get((cell.task.id, name, mode, cell.budget, canonical_json(dict(cell.resolved))))
+        if same is not None:
             return max(0.01, math.exp(same) * work - OFFSET), "the same cell before"
         factor, model = 1.0, self._models.get((name, mode, cell.budget))
         if model is None and cell.budget > 1 and (model := self._models.get((name, mode, 1))) is not None:

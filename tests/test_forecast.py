@@ -56,14 +56,31 @@ def test_like_cells_count_for_their_examples_and_seeds() -> None:
 
 def test_a_cell_that_ran_before_is_expected_to_take_what_it_took() -> None:
     (cell,) = Selection(tasks=("yeast_coding",), models=("kmer_logreg",)).planned().cells
-    past = [Past(cell.task.id, "kmer_logreg", "from_scratch", 1, 5, 1000, took, 700.0) for took in (80.0, 100.0, 900.0)]
-    others = [Past(task, "kmer_logreg", "from_scratch", 1, 5, 1000, 1.0, 700.0) for task in ("a@1", "b@1", "c@1")]
+    past = [
+        Past(cell.task.id, "kmer_logreg", "from_scratch", 1, 5, 1000, took, 700.0, "{}")
+        for took in (80.0, 100.0, 900.0)
+    ]
+    others = [Past(task, "kmer_logreg", "from_scratch", 1, 5, 1000, 1.0, 700.0, "{}") for task in ("a@1", "b@1", "c@1")]
     n = sum(cell.task.sizes.values())
     cost = Costs([*past, *others]).of(cell, Protocol())
     assert cost.seconds and math.isclose(cost.seconds, 100 * n / 1000, rel_tol=0.01), "the median of its own"
     assert cost.source == "the same cell before"
     tuned = Costs([*past, *others]).of(replace(cell, budget=8), Protocol())
     assert tuned.source == "like cells"
+    of_other_settings = Costs([replace(one, settings='{"layer":3}') for one in past]).of(cell, Protocol())
+    assert of_other_settings.source == "like cells"
+
+
+def test_a_trial_on_few_examples_counts_for_these(tmp_path: Path) -> None:
+    br.run("yeast_coding.small", "gc_content", limit=40, results=tmp_path, progress=False, audit=False)
+    (past,) = history([tmp_path])
+    assert past.n == 120 and past.settings == "{}"
+    found = Selection(tasks=("yeast_coding.small",), models=("gc_content",), modes=("from_scratch",))
+    (cell,) = found.planned().cells
+    whole, trial = (
+        Costs([replace(past, seconds=10.0)]).of(cell, Protocol(limit=limit)).seconds or 0 for limit in (0, 40)
+    )
+    assert whole > 5 * trial
 
 
 def test_without_records_a_network_has_its_arithmetic_and_says_so() -> None:

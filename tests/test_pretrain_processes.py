@@ -23,13 +23,22 @@ from .pretraining import write_config
 COMMAND = "from baserate.cli import main; main()"
 
 
-def launch(config: Path, out: Path, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    """Return what `torchrun` printed when it started so many processes of `baserate pretrain` on this machine."""
+UNLIKE = (
+    """
+import os, sys
+sys.argv[sys.argv.index("--out") + 1] += os.environ["RANK"]
+"""
+    + COMMAND
+)
+
+
+def launch(config: Path, out: Path, command: str = COMMAND) -> subprocess.CompletedProcess[str]:
+    """Return what `torchrun` printed when it started two processes of `baserate pretrain` on this machine."""
     script = config.with_name("command.py")
-    script.write_text(COMMAND)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [*launcher, str(script), "pretrain", str(config), "--out", str(out), "--device", "cpu"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    script.write_text(command)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = [*launcher, str(script), "pretrain", str(config), "--out", str(out), "--device", "cpu"]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -42,6 +51,11 @@ def test_two_processes_take_the_steps_of_one_and_go_on_to_the_same_weights(tmp_p
     done = launch(config, tmp_path / "together")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("wrote ") == 1, "the first process alone speaks"
+    network = load_file(alone / "model.safetensors")
+    unused = [name for name in network if "contact_head" in name]
+    assert unused and all(torch.equal(weights(tmp_path / "together")[name], network[name]) for name in unused), (
+        "decayed"
+    )
     together = tmp_path / "together"
     assert {p.name for p in together.iterdir()} == {p.name for p in alone.iterdir()}
     for name, value in weights(alone).items():
@@ -59,6 +73,14 @@ def test_two_processes_take_the_steps_of_one_and_go_on_to_the_same_weights(tmp_p
     config.write_text(text)
     assert launch(config, halves).returncode == 0
     assert all(torch.equal(weights(together)[name], value) for name, value in weights(halves).items())
+
+
+def test_processes_that_begin_with_unlike_networks_are_refused(tmp_path: Path) -> None:
+    config = write_config(tmp_path, budget="steps = 2")
+    pretrain(config, tmp_path / "out1", device="cpu")  # the second process finds it, and the first finds nothing
+    done = launch(config, tmp_path / "out", UNLIKE)
+    assert done.returncode and "process 1 has another step than process 0, 2 and 0" in done.stderr, done.stderr
+    assert not (tmp_path / "out0" / "model.safetensors").exists()
 
 
 def test_parts_of_all_processes_are_the_batch() -> None:

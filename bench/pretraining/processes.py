@@ -1,7 +1,7 @@
 """Several processes that train one network, each on its share of every batch and on a GPU of its own if there are some.
 
-`torchrun` and `accelerate launch` start them and say by RANK and WORLD_SIZE which is which. Gradients are summed, so
-that N processes take the step that one takes in N times as many parts.
+`torchrun` and `accelerate launch --multi_gpu` start them and say by RANK and WORLD_SIZE which is which. Gradients are
+summed, so that N processes take the step that one takes in N times as many parts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from torch import nn
 
 from ..errors import ConfigError
 from ..types import IntArray
+
+_PATIENCE = timedelta(hours=6)
+"""How long the others wait for the first, which validates and writes alone."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,31 @@ class Team:
         """Return the sum of the value over the processes, with that of the gradients in the parameters."""
         if self.size == 1:
             return value
-        parameters = [p for p in network.parameters() if p.requires_grad]
+        parameters = list(network.parameters())
+        present = torch.tensor(
+            [p.grad is not None for p in parameters], dtype=torch.float32, device=parameters[0].device
+        )
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        flat = torch.cat([*(g.ravel() for g in grads), torch.tensor([value], device=grads[0].device)])
+        flat = torch.cat([*(g.ravel() for g in grads), present, present.new_tensor([value])])
         torch.distributed.all_reduce(flat)
-        for p, part in zip(parameters, flat[:-1].split([p.numel() for p in parameters]), strict=True):
-            p.grad = part.view_as(p)
-        return float(flat[-1])
+        *summed, present, total = flat.split([*(p.numel() for p in parameters), len(parameters), 1])
+        for p, part, is_used in zip(parameters, summed, present.tolist(), strict=True):
+            p.grad = part.view_as(p) if is_used else None  # of zeros the optimiser would still decay the weights
+        return float(total)
+
+    def check_alike(self, **about: object) -> None:
+        """Raise ConfigError where the processes do not begin with the same, such as from another folder."""
+        if self.size == 1:
+            return
+        found: list[dict[str, object]] = [{} for _ in range(self.size)]
+        torch.distributed.all_gather_object(found, about)
+        for name, value in found[0].items():
+            for rank, other in enumerate(found):
+                if other[name] != value:
+                    raise ConfigError(
+                        f"process {rank} has another {name} than process 0, {other[name]!r} and {value!r}; "
+                        "all need the same configuration, data and --out"
+                    )
 
     def of_first(self, value: float) -> float:
         """Return the value that the first process has."""
@@ -53,7 +75,7 @@ class Team:
 
 def is_first() -> bool:
     """Return whether this process is the one that writes and speaks."""
-    return os.environ.get("RANK", "0") == "0"
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
@@ -68,9 +90,12 @@ def team() -> Iterator[Team]:
         return
     has_gpus = torch.cuda.is_available()
     if has_gpus:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        here, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if here >= gpus:
+            raise ConfigError(f"process {here + 1} of this machine has no GPU: there are {gpus}; start as many")
+        torch.cuda.set_device(here)
     try:
-        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo")
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo", timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:
         said = str(error).splitlines()[0]
         raise ConfigError(

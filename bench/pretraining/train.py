@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DataError
+from ..digests import digest
+from ..errors import ConfigError, DataError
 from ..networks.batches import is_memory
 from ..networks.engine import pick_precision
 from ..networks.token_tables import Tokens
@@ -145,6 +146,8 @@ def pretrain(
     config = read_config(config_path)
     with team() as processes, tempfile.TemporaryDirectory() as temporary:
         place = pick_device(device)
+        if processes.size > 1 and place.index is not None:
+            raise ConfigError(f"device {place} is one for all processes; expected cuda, of which each takes its own")
         folder = Folder(out, config, config_path.read_text(), Path(temporary), writes=processes.rank == 0)
         found = folder.found()
         spans = [on_disk(part) for part in _corpora(config)]
@@ -160,6 +163,14 @@ def pretrain(
             network.load_state_dict(found["model"])
             optimizer.load_state_dict(found["optimizer"])
             state = restored(found)
+        processes.check_alike(
+            configuration=config.identity,
+            training=config.training,
+            step=state.step,
+            corpora=[part.n_train for part in spans],
+            tokenizer=digest(*(file.read_bytes() for file in sorted(folder.tokenizer.iterdir()) if file.is_file())),
+            weights=digest(*(value.cpu().numpy().tobytes() for value in network.state_dict().values())),
+        )
         mirror = Mirror(tracking_uri, config, state.step) if tracking_uri and folder.writes else None
         _train(trainee, optimizer, spans, state, folder, mirror=mirror, max_minutes=max_minutes)
         if mirror:
@@ -257,7 +268,7 @@ def _train(
         if state.step % training.checkpoint_every == 0 and not last and not stopped:
             folder.save(network, optimizer, state)
     folder.save(network, optimizer, state)
-    if stopped:
+    if stopped and folder.writes:
         log.warning("%s: stopped after %.3g%% of training; the same command resumes", folder.out, 100 * done)
 
 

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from ..errors import ConfigError
 from ..files import write_whole
+from ..storage import local, url_of
 from .selected import selection_of
 
 _OF_A_WORKER = {"cells_file", "index", "executor", "isolate", "workers", "quiet", "as_json", "tracking_uri"}
@@ -96,6 +97,8 @@ def submit_to_slurm(
     if wait:
         for job in jobs:
             job.wait()
+    if wait and (url := url_of(results)):
+        local(url)  # the jobs may have copies of their own
     left = left_of(selection, results) if wait else None
     if as_json:
         counts = {"missing": len(found.cells), "done_before": found.done, "left": left}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError
-from .options import as_folder, quiet_option, uri_option
+from .options import as_folder, as_results, quiet_option, uri_option
 
 if TYPE_CHECKING:
     from ..leaderboard import Leaderboard
@@ -39,7 +39,7 @@ def mirror(
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
+@click.argument("results", type=click.Path(), callback=as_results, default=RESULTS)
 @uri_option
 @click.option(
     "--models",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import as_folder, json_option
+from .options import as_results, json_option
 
 if TYPE_CHECKING:
     from ..status import Status
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=Path("results"))
+@click.argument("results", type=click.Path(), callback=as_results, default=Path("results"))
 @json_option
 def status(results: Path, as_json: bool) -> int:
     """Say what is done, what runs where and for how much longer, and what failed and why; exit with 1 if any did.

@@ -83,6 +83,7 @@ def test_a_run_and_its_readers_take_a_url(url: str, tmp_path: Path, monkeypatch:
     table = json.loads(run("leaderboard", url, "--json").output)
     assert {row["model"] for row in table["rows"]} == {"gc_content", "length"}
     assert json.loads(run("status", url, "--json").output)["records"] == {"done": 2}
+    assert run("status", url).output == f"{shown}: 2 done\n"
     again = run("run", *CELLS, *OPTIONS, "--results", url)
     assert "0 cells done, 2 done before" in again.output
     fsspec.filesystem("memory").store.clear()

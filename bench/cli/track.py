@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError
+from ..storage import named
 from .options import as_folder, as_results, quiet_option, uri_option
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def mirror(
         with activity_display(quiet=quiet):
             mirrored = sync(records, results, uri, table=table)
     except TrackingError as error:
-        return f"{error}; `baserate track {results}` copies later what is not copied yet", False
+        return f"{error}; `baserate track {named(str(results))}` copies later what is not copied yet", False
     return f"copied {mirrored.copied} records to MLflow at {uri}" if mirrored.copied else has_all, True
 
 

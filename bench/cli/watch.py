@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..storage import named
 from .options import as_results, json_option
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def status(results: Path, as_json: bool) -> int:
 
 def _lines(found: Status, results: Path) -> list[str]:
     counts = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in found.counts.items()) or "no records"
-    lines = [f"{results}: {counts}"]
+    lines = [f"{named(str(results))}: {counts}"]
     for run in found.runs:
         where, ended = f"process {run.process} on {run.machine}", sum(run.ended.values())
         if run.dead:

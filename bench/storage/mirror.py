@@ -124,8 +124,7 @@ class _Mirror:
         with store.asked("read"):
             there = store.about()
         try:
-            (self.folder / _OWN).mkdir(parents=True, exist_ok=True)
-            (self.folder / _OWN / "url").write_text(store.url, encoding="utf-8")
+            write_whole(self.folder / _OWN / "url", store.url)
         except OSError as error:
             raise DataError(f"{self.folder}: no copy of {store.url} can be made there ({error.strerror})") from error
         with store.asked("read"):

@@ -302,11 +302,12 @@ def _results(
     from .plan import Protocol
     from .progress import Bars
     from .run import Grid
+    from .storage import local
 
     shared = Protocol(**{**protocol, "seeds": _seeds(protocol["seeds"]) or planned.seeds}, grid=planned.grid)
     with Bars(len(planned.cells), shown=progress) as bars:
         grid = Grid(
-            None if results is None else Path(results),
+            None if results is None else local(results),
             shared,
             cache_dir() if cache else None,
             audited=audit,

@@ -12,8 +12,6 @@ import json
 import math
 import os
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,8 +26,9 @@ from .errors import DataError
 from .prediction_file import predictions_in, write_predictions
 from .provenance import releases
 from .results import CHOICE_HEAD, TRIAL_HEAD, Choice, Components, Estimate, Predictions, RunSpec
+from .storage import local
 from .types import ModelCard, Task
-from .writing import REPLACED, discard, forget_deaths, has_died, prefix, read, running, sweep
+from .writing import forget_deaths, has_died, read, running, sweep, write_folder
 
 SCHEMA = 3
 """From 2 on a record has the digest of its content; earlier code cannot read 3. All of them can be read for ever."""
@@ -187,28 +186,20 @@ def write_record(results: Path, record: Record, predictions: Predictions | None)
     """
     _check_finite(record)
     folder = record_folder(results, record.spec)
+
+    def write(beside: Path) -> None:
+        stated = record
+        if predictions is not None:
+            write_predictions(beside / "predictions.parquet", predictions)
+            content = (beside / "predictions.parquet").read_bytes()
+            stated = replace(record, predictions_digest=digest(content))
+        value = _to_json(stated)
+        value["digest"] = digest(canonical_json(value))
+        text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+        (beside / "record.json").write_text(text + "\n")
+
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        sweep(folder.parent)
-        beside = Path(tempfile.mkdtemp(prefix=prefix(), dir=folder.parent))
-        replaced = beside.with_name(f"{beside.name}{REPLACED}")
-        try:
-            if predictions is not None:
-                write_predictions(beside / "predictions.parquet", predictions)
-                content = (beside / "predictions.parquet").read_bytes()
-                record = replace(record, predictions_digest=digest(content))
-            value = _to_json(record)
-            value["digest"] = digest(canonical_json(value))
-            text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
-            (beside / "record.json").write_text(text + "\n")
-            beside.chmod(0o755)
-            if folder.exists():  # moved away rather than removed: half a record would be in everyone's way
-                replaced.mkdir()
-                folder.rename(replaced / folder.name)
-            beside.rename(folder)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-            discard(replaced)
+        write_folder(folder, write)
     except OSError as error:
         raise cannot_write(results, error) from error
     return folder
@@ -292,9 +283,10 @@ def read_record(folder: Path) -> Record:
 def read_records(results: str | Path, *, below: bool = True) -> list[Record]:
     """Return all records under `results`, by their folders; not `below`: only those that a run of it writes.
 
-    Raises DataError for one that is corrupt.
+    `results` is a folder, or the URL of one in a store, whose records are then copied into the cache. Raises DataError
+    for one that is corrupt.
     """
-    return [read_record(folder) for folder in record_folders(Path(results), below=below)]
+    return [read_record(folder) for folder in record_folders(local(results), below=below)]
 
 
 def record_folders(results: Path, *, below: bool = True) -> list[Path]:

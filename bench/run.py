@@ -38,6 +38,7 @@ from .records import (
 )
 from .statistics import LIKELIHOOD
 from .status import journal
+from .storage import uploading, url_of
 from .threads import sleep_if_busy
 
 log = logging.getLogger(__name__)
@@ -243,10 +244,15 @@ class Grid:
             chosen = with_costs(chosen, Costs(past), self.protocol)
         here = functools.partial(prepare, alone=executor is EXECUTORS.get("serial"), lease=self.lease)
         keys = [cell.key for cell in chosen]
-        with self._declared([*chosen, *self.beside]), journal(self.results, keys, self.workers) as notes:
+        with (
+            uploading(self.results) as upload,
+            self._declared([*chosen, *self.beside]),
+            journal(self.results, keys, self.workers) as notes,
+        ):
             for ended in executor(chosen, here, workers=self.workers, started=self.started):
                 result = _lost(prepare, ended) if isinstance(ended, Lost) else ended
                 notes.note(result.in_short)
+                upload(result.record.path if result.record else None)
                 self.finished(result)
                 yield result
 
@@ -256,6 +262,8 @@ class Grid:
             if self.lock or self.reason:
                 raise ConfigError("a lock on looks at test, or a reason for one, needs a folder of results")
             return nullcontext()
+        if url := url_of(self.results) if self.lock or self.reason else "":
+            raise ConfigError(f"{url}: a lock on looks at test is of one folder, not of a store's; run in a folder")
         return declared(self.results, self._planned(cells), lock=self.lock, reason=self.reason)
 
     def _planned(self, cells: Iterable[Cell]) -> Iterator[Planned]:

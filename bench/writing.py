@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import shutil
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -61,6 +62,28 @@ def discard(path: Path) -> None:
             with suppress(OSError):  # there is a new one, as there should be
                 folder.rename(path.parent / folder.name)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
+    """Write a folder, whole or not at all, by a function that fills the empty one that it is passed.
+
+    One that is there is replaced. Raises OSError where it cannot be written, and what the function raises; then the
+    earlier one stays.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder.parent)
+    beside = Path(tempfile.mkdtemp(prefix=prefix(), dir=folder.parent))
+    replaced = beside.with_name(f"{beside.name}{REPLACED}")
+    try:
+        write(beside)
+        beside.chmod(0o755)
+        if folder.exists():  # moved away rather than removed: half a folder would be in everyone's way
+            replaced.mkdir()
+            folder.rename(replaced / folder.name)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        discard(replaced)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def test_every_command_is_in_the_readme_or_docs(name: str) -> None:
         (["run", "--task", "mine.toml"], "mine.toml: No such file or directory"),
         (["leaderboard", "nowhere"], "nowhere: no such folder"),
         (["track", "nowhere"], "nowhere: no such folder"),
-        (["leaderboard", "s3://bucket/x"], "s3://bucket/x: expected a folder of this machine, not s3://"),
+        (["leaderboard", "results", "--out", "s3://bucket/x"], "s3://bucket/x: expected a folder of this machine"),
         (["leaderboard", "~/nowhere-at-all"], f"{Path.home()}/nowhere-at-all: no such folder"),
         (["show", "nothing_like_it"], "Unknown task or model 'nothing_like_it'."),
         (["show", "caf\udce9.py"], r"caf\udce9.py: "),

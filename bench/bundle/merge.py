@@ -15,6 +15,7 @@ from ..errors import ConfigError, DataError, NoRecords
 from ..files import write_whole
 from ..leaderboard.several import Conflict, resolved
 from ..records import Record, read_predictions, read_records, record_folder
+from ..storage import url_of
 from .pack import SOURCES, manifest_of, nothing_in, opened
 
 _MACHINE = ("platform", "cpus", "device", "git_commit", "git_dirty")
@@ -103,7 +104,12 @@ def _made(record: Record, source: Path, author: str) -> dict[str, Any]:
     """Return who made a record, in which source, on which machine."""
     machine = {key: record.environment.get(key) for key in _MACHINE}
     packages = dict(record.environment.get("packages") or {})
-    made = {"source": source.name or str(source), "author": author, "status": record.status, "digest": record.digest}
+    made = {
+        "source": url_of(source) or source.name or str(source),
+        "author": author,
+        "status": record.status,
+        "digest": record.digest,
+    }
     return {**made, "seconds": record.seconds, "machine": machine, "packages": packages}
 
 

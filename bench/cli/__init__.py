@@ -13,6 +13,7 @@ import click
 
 from .. import __version__
 from ..errors import BaserateError, NoRecords, nearest
+from ..storage import named
 from ..threads import sleep_if_busy
 from .audit import audit, resplit
 from .cluster import plan, prefetch
@@ -80,6 +81,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int = 2) -> None:
+    message = named(message)
     line = " ".join(f"{w[:_WORD]}…{w[-40:]}" if len(w) > 2 * _WORD else w for w in message.split())
     click.echo(f"baserate: {line}", err=True)
     sys.exit(code)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import as_folders, json_option, quiet_option
+from .options import as_several_results, json_option, quiet_option
 from .run import run
 from .selected import selection_of, show
 
@@ -50,7 +50,7 @@ def _prices(context: click.Context, parameter: click.Parameter, text: str) -> di
     "histories",
     multiple=True,
     type=click.Path(),
-    callback=as_folders,
+    callback=as_several_results,
     metavar="DIR",
     help="Other results, whose records tell what cells take; repeatable.",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .options import as_folder, json_option
+from .options import as_results, json_option
 
 RESULTS = "results"
 
@@ -20,7 +20,7 @@ RESULTS = "results"
 @click.option(
     "--results",
     type=click.Path(),
-    callback=as_folder,
+    callback=as_results,
     default=RESULTS,
     show_default=True,
     help="Where the records are.",
@@ -66,8 +66,8 @@ def compare(
 
 
 @click.command()
-@click.option("--baseline", type=click.Path(), callback=as_folder, required=True, help="Records of what is in use.")
-@click.option("--candidate", type=click.Path(), callback=as_folder, required=True, help="Records of what is to be.")
+@click.option("--baseline", type=click.Path(), callback=as_results, required=True, help="Records of what is in use.")
+@click.option("--candidate", type=click.Path(), callback=as_results, required=True, help="Records of what is to be.")
 @click.option(
     "--margin",
     type=click.FloatRange(min=0, min_open=True),

@@ -38,6 +38,7 @@ from ..outcomes import Outcome, Result
 from ..plan import Cell
 from ..progress import Advance, listening
 from ..records import Record
+from ..storage import named
 
 _STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 
@@ -178,7 +179,7 @@ def print_outcome(outcome: Outcome, results: Path, *, quiet: bool) -> None:
     console = Console(quiet=quiet, highlight=False)
     console.print(
         f"{outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not applicable, "
-        f"{len(outcome.failed)} failed; records in {results}"
+        f"{len(outcome.failed)} failed; records in {named(str(results))}"
     )
     loud = Console(stderr=True, highlight=False)
     for task, reason in outcome.no_data.items():

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from ..errors import ConfigError
 from ..files import write_whole
+from ..storage import local, named, url_of
 from .selected import selection_of
 
 _OF_A_WORKER = {"cells_file", "index", "executor", "isolate", "workers", "quiet", "as_json", "tracking_uri"}
@@ -96,6 +97,8 @@ def submit_to_slurm(
     if wait:
         for job in jobs:
             job.wait()
+    if wait and (url := url_of(results)):
+        local(url)  # the jobs may have copies of their own
     left = left_of(selection, results) if wait else None
     if as_json:
         counts = {"missing": len(found.cells), "done_before": found.done, "left": left}
@@ -103,5 +106,6 @@ def submit_to_slurm(
     elif not shown and not quiet:
         click.echo(f"nothing is missing: {found.done} cells are done")
     elif left is None and not print_only and not quiet:
-        click.echo(f"the same command again submits what is missing then; `baserate leaderboard {results}` shows it")
+        shown_by = f"`baserate leaderboard {named(str(results))}`"
+        click.echo(f"the same command again submits what is missing then; {shown_by} shows it")
     return left

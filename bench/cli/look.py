@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError
-from .options import as_folder, data_dir_option, json_option, pickle_option, quiet_option, trust_option
+from .options import as_results, data_dir_option, json_option, pickle_option, quiet_option, trust_option
 
 
 @click.command("list")
@@ -45,7 +45,7 @@ def list_(what: str, as_json: bool) -> None:
 @click.command()
 @click.argument("name")
 @click.option(
-    "--results", type=click.Path(), callback=as_folder, default="results", show_default=True, help="Where runs are."
+    "--results", type=click.Path(), callback=as_results, default="results", show_default=True, help="Where runs are."
 )
 @data_dir_option
 @json_option

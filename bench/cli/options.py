@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import ConfigError
+from ..storage import is_url
 
 _DATA_DIR = "BASERATE_DATA_DIR"
 _RAY = "RAY_ADDRESS"
@@ -25,8 +25,8 @@ def as_folder(context: click.Context, parameter: click.Parameter, value: str | P
         return None
     if not str(value):
         raise ConfigError(f"{(parameter.opts or ['folder'])[0]} is empty; expected a folder, such as '.' for this one")
-    if isinstance(value, str) and (scheme := re.match(r"[A-Za-z][\w.+-]*://", value)):
-        raise ConfigError(f"{value}: expected a folder of this machine, not {scheme[0]}; write to one, then copy it")
+    if is_url(value):
+        raise ConfigError(f"{value}: expected a folder of this machine; write to one, then copy it")
     try:
         folder = Path(value).expanduser()
         folder.exists()  # which raises for a name that is too long
@@ -37,10 +37,30 @@ def as_folder(context: click.Context, parameter: click.Parameter, value: str | P
     return folder
 
 
-def as_folders(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:
-    """Return the folders or bundles to read, as `as_folder` does one."""
-    found = [as_folder(context, parameter, value) for value in values]
+def as_results(context: click.Context, parameter: click.Parameter, value: str | Path | None) -> Path | None:
+    """Return the folder of results, or the bundle, as `as_folder` does; for a URL the copy of what is there.
+
+    That is drawn as it is fetched, unless --quiet or --json was given.
+    """
+    if not is_url(value):
+        return as_folder(context, parameter, value)
+    from ..storage import local
+    from .display import activity_display
+
+    quiet = any(context.params.get(name) for name in ("quiet", "as_json"))
+    with activity_display(quiet=quiet):
+        return local(str(value))
+
+
+def as_several_results(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the folders of results or bundles to read, as `as_results` does one."""
+    found = [as_results(context, parameter, value) for value in values]
     return tuple(path for path in found if path is not None)
+
+
+def as_file(context: click.Context, parameter: click.Parameter, value: str | Path) -> str | Path | None:
+    """Return the file to write, or its URL."""
+    return value if is_url(value) else as_folder(context, parameter, value)
 
 
 def _search_first(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
@@ -110,8 +130,9 @@ ray_option = click.option(
     expose_value=False,
     help="Join this cluster with --executor ray, such as auto or ray://HOST:10001 (RAY_ADDRESS).  [default: one here]",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+# Eager: what reads results from a store has to know of them.
+json_option = click.option("--json", "as_json", is_flag=True, is_eager=True, help="Print JSON instead of text.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, is_eager=True, help="Print errors only.")
 trust_option = click.option(
     "--trust-remote-code",
     "trusted",

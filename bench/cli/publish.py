@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import as_folder, baseline_option, json_option, quiet_option, strata_option
+from .options import as_folder, as_results, baseline_option, json_option, quiet_option, strata_option
 from .run import RESULTS
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
+@click.argument("results", type=click.Path(), callback=as_results, default=RESULTS)
 @click.option("--out", type=click.Path(), callback=as_folder, help="The folder to write.  [default: site, or hub]")
 @click.option(
     "--for",

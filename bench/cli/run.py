@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from .jobs import run_bundle, submit_to_slurm
 from .options import (
     as_folder,
+    as_results,
     data_dir_option,
     device_option,
     json_option,
@@ -96,7 +97,14 @@ SLURM = "slurm"
     help="Run again what was made under other versions of baserate, torch or transformers than those installed.",
 )
 @data_dir_option
-@click.option("--results", type=click.Path(), callback=as_folder, default=RESULTS, show_default=True)
+@click.option(
+    "--results",
+    type=click.Path(),
+    callback=as_results,
+    default=RESULTS,
+    show_default=True,
+    help="Where records are written and read: a folder, or the URL of one in a store, such as s3://bucket/results.",
+)
 @click.option("--lock", is_flag=True, help="Lock the results: each model scores a task's test part once, then no more.")
 @click.option("--reason", default="", metavar="TEXT", help="Why a lock may be passed: recorded with the second look.")
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import as_folder, as_folders, data_dir_option, json_option, quiet_option
+from .options import as_file, as_folder, as_results, as_several_results, data_dir_option, json_option, quiet_option
 
 if TYPE_CHECKING:
     from ..bundle import Report
@@ -18,12 +18,12 @@ RESULTS = Path("results")
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
-@click.option("--out", type=click.Path(), callback=as_folder, required=True, help="The file to write, x.tar.zst.")
+@click.argument("results", type=click.Path(), callback=as_results, default=RESULTS)
+@click.option("--out", type=click.Path(), callback=as_file, required=True, help="The file or URL to write, x.tar.zst.")
 @click.option("--author", default="", metavar="NAME", help="Who made the results; the manifest says it.")
 @json_option
 @quiet_option
-def bundle(results: Path, out: Path, author: str, as_json: bool, quiet: bool) -> None:
+def bundle(results: Path, out: Path | str, author: str, as_json: bool, quiet: bool) -> None:
     """Write all records below a folder, their predictions and leaderboard to one file, with a manifest.
 
     Records are checked by their digests first. The manifest has the hash of each file, the audits, and the machines
@@ -33,29 +33,31 @@ def bundle(results: Path, out: Path, author: str, as_json: bool, quiet: bool) ->
     Examples:
       baserate bundle results/ --out results.tar.zst
       baserate bundle results/ --out results.tar.zst --author 'Ada Lovelace'
+      baserate bundle s3://bucket/results --out s3://bucket/results.tar.zst
     """
     from ..bundle import bundle as written
+    from ..storage import writing_file
     from .display import activity_display
 
-    with activity_display(quiet=quiet or as_json):
-        manifest = written(results, out, author=author)
+    with activity_display(quiet=quiet or as_json), writing_file(out) as file:
+        manifest = written(results, file, author=author)
+        size = file.stat().st_size / 1e6
     if as_json:
         click.echo(json.dumps(manifest, indent=1, sort_keys=True))
     elif not quiet:
         n, machines = len(manifest["records"]), len(manifest["environments"])
-        size = out.stat().st_size / 1e6
         made_in = "1 environment" if machines == 1 else f"{machines} environments"
         click.echo(f"wrote {out}: {n} records made in {made_in}, {size:.1f} MB")
         click.echo(f"check it: baserate verify {out}")
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(), callback=as_folders, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(), callback=as_several_results, metavar="SOURCE...")
 @click.option("--out", type=click.Path(), callback=as_folder, required=True, help="The new folder to write.")
 @click.option(
     "--prefer",
     type=click.Path(),
-    callback=as_folder,
+    callback=as_results,
     metavar="SOURCE",
     help="Take the results of this source where those of a run differ.",
 )
@@ -92,7 +94,7 @@ def merge(sources: tuple[Path, ...], out: Path, prefer: Path | None, as_json: bo
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
+@click.argument("results", type=click.Path(), callback=as_results, default=RESULTS)
 @click.option("--data/--no-data", default=True, help="Compare examples with the data, where these are here.")
 @click.option("--rerun", type=click.IntRange(min=0), default=0, metavar="N", help="Run N cells again and compare.")
 @click.option("--seed", type=click.IntRange(min=0), help="Which cells are run again.  [default: drawn, and printed]")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError, DataError
-from .options import as_folder, as_folders, baseline_option, json_option, quiet_option, strata_option
+from .options import as_folder, as_several_results, baseline_option, json_option, quiet_option, strata_option
 
 if TYPE_CHECKING:
     from ..leaderboard import Leaderboard
@@ -45,7 +45,7 @@ def show_table(table: Leaderboard, files: list[Path]) -> None:
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folders, nargs=-1, metavar="[RESULTS]...")
+@click.argument("results", type=click.Path(), callback=as_several_results, nargs=-1, metavar="[RESULTS]...")
 @click.option(
     "--out",
     type=click.Path(),

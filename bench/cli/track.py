@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError
-from .options import as_folder, quiet_option, uri_option
+from ..storage import named
+from .options import as_folder, as_results, quiet_option, uri_option
 
 if TYPE_CHECKING:
     from ..leaderboard import Leaderboard
@@ -34,12 +35,12 @@ def mirror(
         with activity_display(quiet=quiet):
             mirrored = sync(records, results, uri, table=table)
     except TrackingError as error:
-        return f"{error}; `baserate track {results}` copies later what is not copied yet", False
+        return f"{error}; `baserate track {named(str(results))}` copies later what is not copied yet", False
     return f"copied {mirrored.copied} records to MLflow at {uri}" if mirrored.copied else has_all, True
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=RESULTS)
+@click.argument("results", type=click.Path(), callback=as_results, default=RESULTS)
 @uri_option
 @click.option(
     "--models",

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import as_folder, json_option
+from ..storage import named
+from .options import as_results, json_option
 
 if TYPE_CHECKING:
     from ..status import Status
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_folder, default=Path("results"))
+@click.argument("results", type=click.Path(), callback=as_results, default=Path("results"))
 @json_option
 def status(results: Path, as_json: bool) -> int:
     """Say what is done, what runs where and for how much longer, and what failed and why; exit with 1 if any did.
@@ -40,7 +41,7 @@ def status(results: Path, as_json: bool) -> int:
 
 def _lines(found: Status, results: Path) -> list[str]:
     counts = ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in found.counts.items()) or "no records"
-    lines = [f"{results}: {counts}"]
+    lines = [f"{named(str(results))}: {counts}"]
     for run in found.runs:
         where, ended = f"process {run.process} on {run.machine}", sum(run.ended.values())
         if run.dead:

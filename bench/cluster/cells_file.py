@@ -13,6 +13,7 @@ from ..digests import canonical_json
 from ..errors import ConfigError
 from ..files import write_whole
 from ..plan import Cell
+from ..storage import is_url, url_of
 from .selection import Selection
 
 _SCHEMA = 1
@@ -37,11 +38,14 @@ class Bundle:
 
 @dataclass(frozen=True)
 class CellsFile:
-    """A selection, its cells in bundles, and where they run: results, working folder, variables of the environment."""
+    """A selection, its cells in bundles, and where they run: results, working folder, variables of the environment.
+
+    Results are a folder or, in a file that was read, the URL of one in a store.
+    """
 
     selection: Selection
     bundles: tuple[Bundle, ...]
-    results: Path
+    results: Path | str
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,7 +54,7 @@ class CellsFile:
         value = {
             "schema": _SCHEMA,
             "folder": str(self.folder),
-            "results": str(self.results),
+            "results": url_of(Path(self.results)) or str(self.results),
             "selection": self.selection.to_json(),
             "variables": dict(self.variables),
             "bundles": [{**vars(bundle), "cells": list(bundle.cells)} for bundle in self.bundles],
@@ -76,7 +80,7 @@ def read_cells_file(path: Path) -> CellsFile:
         return CellsFile(
             Selection.from_json(value["selection"]),
             tuple(Bundle(**{**bundle, "cells": tuple(bundle["cells"])}) for bundle in value["bundles"]),
-            Path(value["results"]),
+            value["results"] if is_url(value["results"]) else Path(value["results"]),
             Path(value["folder"]),
             {str(k): str(v) for k, v in value["variables"].items()},
         )

@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..leases import EXPIRES
 from ..outcomes import Outcome, Result
 from ..plan import Cell
+from ..storage import local
 from .cells_file import CellsFile, named
 
 
@@ -39,6 +40,7 @@ def work(
     for name, value in file.variables.items():
         os.environ.setdefault(name, value)
     run_inherited_plugins()
+    folder = local(file.results)
     planned = file.selection.planned()
     by_key = {canonical_json(named(cell)): cell for cell in planned.cells}
     if lacks := bundle.keys - by_key.keys():
@@ -48,7 +50,7 @@ def work(
 
     def ended(cells: list[Cell]) -> list[Result]:
         grid = file.selection.grid(
-            planned, file.results, lease=expires, beside=beside, started=started, finished=finished, **how
+            planned, folder, lease=expires, beside=beside, started=started, finished=finished, **how
         )
         return list(grid.each(cells))
 

@@ -105,7 +105,7 @@ def compare(
     """
     if margin is not None:
         check_margin(margin)
-    records = united(read_records(Path(results)) if isinstance(results, str | Path) else results)
+    records = united(read_records(results) if isinstance(results, str | Path) else results)
     whole = [r for r in sorted(records, key=lambda r: r.hash) if not r.spec.limit]
     placed = columns_of(whole)
     rows, of_record = rows_of(placed, networks_of(whole))

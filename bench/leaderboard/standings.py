@@ -49,7 +49,7 @@ def build_leaderboard(
     """
     from threadpoolctl import ThreadpoolController
 
-    records = read_records(Path(results)) if isinstance(results, str | Path) else results
+    records = read_records(results) if isinstance(results, str | Path) else results
     with ThreadpoolController().limit(limits=1, user_api="blas"):  # with several the last digits are others
         return tabulate(united(records), baseline=baseline, strata=strata)
 

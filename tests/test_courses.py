@@ -260,7 +260,7 @@ def test_amounts_have_two_digits() -> None:
 def test_the_suite_asks_baselines_and_whatever_is_named(trained: Path) -> None:
     suite = load_suite("pretraining", models=[f"{trained}/at_*"])
     modes = {cell.mode for cell in suite.cells if cell.card.name == "tiny/at_10_percent"}
-    assert modes == {"zero_shot", "linear_probe", "fine_tune"}
+    assert modes == {"zero_shot", "linear_probe"}
     probed = {cell.task.name for cell in suite.cells if cell.mode == "linear_probe"}
     floor = {cell.task.name for cell in suite.cells if cell.card.baseline and cell.mode == "from_scratch"}
     assert probed == floor and len(probed) == 5

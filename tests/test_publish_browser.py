@@ -153,7 +153,7 @@ def test_a_filter_leaves_the_rows_that_it_names(
     with Looked(browser, sizes, "index.html") as page:
         field = page.locator("#controls > label", has_text=re.compile(f"^{label}")).locator("select")
         field.select_option(choice)
-        page.wait_for_function("n => document.querySelectorAll('#board tbody tr').length === n", arg=len(kept))
+        api.expect(page.locator("#board tbody tr")).to_have_count(len(kept))
         page.reload()
         page.wait_for_selector("html[data-ready]")
         names = page.eval_on_selector_all("#board tbody th a", "links => links.map((link) => link.textContent)")
@@ -163,7 +163,7 @@ def test_a_filter_leaves_the_rows_that_it_names(
 def test_a_kind_of_split_leaves_its_tasks(browser: Any, site: Path) -> None:
     with Looked(browser, site, "index.html#hide=best&hide=mean") as page:
         page.get_by_label("Split").select_option("by position")
-        page.wait_for_function("document.querySelectorAll('#board thead th').length < 7")
+        page.locator("#board thead th").nth(6).wait_for(state="detached")
         heads = page.eval_on_selector_all("#board thead th", "heads => heads.map((head) => head.dataset.sort)")[1:]
         rule = {r.spec.task: r.spec.versions["split"] for r in read_records(PUBLISHED / "quickstart")}
         assert heads and {rule[head] for head in heads} == {"by_position 1"}
@@ -193,7 +193,7 @@ def test_two_rows_are_compared_example_by_example(browser: Any, site: Path) -> N
         circles = page.locator("#cloud circle:not(.ring)").count()
         assert circles == len(ids) and page.locator("#cloud circle.ring").count() == 12
         page.get_by_role("button", name="Swap").click()
-        page.wait_for_function("document.querySelector('#differ thead th:nth-child(3)').textContent.startsWith('kmer')")
+        api.expect(page.locator("#differ thead th:nth-child(3)")).to_have_text(re.compile("^kmer"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -208,7 +208,8 @@ def test_every_kind_of_page_is_whole_and_readable_by_everyone(
             for line in page.locator("details > summary").all():
                 line.click()
             page.evaluate("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
-            page.wait_for_function("[...document.images].every((image) => image.complete)")
+            for image in page.locator("img").all():
+                api.expect(image).to_have_js_property("complete", True)
             assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)"), at
             assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width], (
                 f"{at} is wider than the screen"

@@ -179,7 +179,8 @@ def print_outcome(outcome: Outcome, results: Path, *, quiet: bool) -> None:
     console = Console(quiet=quiet, highlight=False)
     console.print(
         f"{outcome.done} cells done, {outcome.skipped} done before, {outcome.not_applicable} not applicable, "
-        f"{len(outcome.failed)} failed; records in {named(str(results))}"
+        f"{len(outcome.failed)} failed; records in {named(str(results))}",
+        soft_wrap=True,
     )
     loud = Console(stderr=True, highlight=False)
     for task, reason in outcome.no_data.items():

@@ -8,23 +8,14 @@ from pathlib import Path
 
 import click
 
-from .options import as_results, json_option
-
-RESULTS = "results"
+from .options import as_results, json_option, results_option
 
 
 @click.command()
 @click.argument("first")
 @click.argument("second")
 @click.option("--task", "tasks", multiple=True, help="Only this task, or those that a pattern matches; repeatable.")
-@click.option(
-    "--results",
-    type=click.Path(),
-    callback=as_results,
-    default=RESULTS,
-    show_default=True,
-    help="Where the records are.",
-)
+@results_option
 @click.option(
     "--margin",
     type=click.FloatRange(min=0, min_open=True),

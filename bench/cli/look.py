@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError
-from .options import as_results, data_dir_option, json_option, pickle_option, quiet_option, trust_option
+from .options import data_dir_option, json_option, pickle_option, quiet_option, results_option, trust_option
 
 
 @click.command("list")
@@ -44,9 +44,7 @@ def list_(what: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "--results", type=click.Path(), callback=as_results, default="results", show_default=True, help="Where runs are."
-)
+@results_option
 @data_dir_option
 @json_option
 def show(name: str, results: Path, as_json: bool) -> None:

@@ -11,6 +11,8 @@ import click
 from ..errors import ConfigError
 from ..storage import is_url
 
+RESULTS = Path("results")
+"""Where records are unless a command is given another place."""
 _DATA_DIR = "BASERATE_DATA_DIR"
 _RAY = "RAY_ADDRESS"
 
@@ -129,6 +131,14 @@ ray_option = click.option(
     callback=_use_ray,
     expose_value=False,
     help="Join this cluster with --executor ray, such as auto or ray://HOST:10001 (RAY_ADDRESS).  [default: one here]",
+)
+results_option = click.option(
+    "--results",
+    type=click.Path(),
+    callback=as_results,
+    default=RESULTS,
+    show_default=True,
+    help="Where records are: a folder, or the URL of one in a store, such as s3://bucket/results.",
 )
 # Eager: what reads results from a store has to know of them.
 json_option = click.option("--json", "as_json", is_flag=True, is_eager=True, help="Print JSON instead of text.")

@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from ..errors import ConfigError
-from .options import as_folder, as_results, baseline_option, json_option, quiet_option, strata_option
-from .run import RESULTS
+from .options import RESULTS, as_folder, as_results, baseline_option, json_option, quiet_option, strata_option
 
 
 @click.command()

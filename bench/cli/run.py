@@ -14,13 +14,13 @@ from ..errors import ConfigError
 from .jobs import run_bundle, submit_to_slurm
 from .options import (
     as_folder,
-    as_results,
     data_dir_option,
     device_option,
     json_option,
     pickle_option,
     quiet_option,
     ray_option,
+    results_option,
     trust_option,
     uri_option,
 )
@@ -28,7 +28,6 @@ from .selected import selection_of, show_plan
 from .table import make_table, show_table
 from .track import mirror
 
-RESULTS = Path("results")
 SLURM = "slurm"
 """Not an executor of one process: its jobs outlive the command."""
 
@@ -97,14 +96,7 @@ SLURM = "slurm"
     help="Run again what was made under other versions of baserate, torch or transformers than those installed.",
 )
 @data_dir_option
-@click.option(
-    "--results",
-    type=click.Path(),
-    callback=as_results,
-    default=RESULTS,
-    show_default=True,
-    help="Where records are written and read: a folder, or the URL of one in a store, such as s3://bucket/results.",
-)
+@results_option
 @click.option("--lock", is_flag=True, help="Lock the results: each model scores a task's test part once, then no more.")
 @click.option("--reason", default="", metavar="TEXT", help="Why a lock may be passed: recorded with the second look.")
 @click.option("--cache/--no-cache", default=True, help="Cache embeddings and likelihoods on disk across runs.")

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import as_file, as_folder, as_results, as_several_results, data_dir_option, json_option, quiet_option
+from .options import (
+    RESULTS,
+    as_file,
+    as_folder,
+    as_results,
+    as_several_results,
+    data_dir_option,
+    json_option,
+    quiet_option,
+)
 
 if TYPE_CHECKING:
     from ..bundle import Report
-
-RESULTS = Path("results")
 
 
 @click.command()

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ConfigError, DataError
-from .options import as_folder, as_several_results, baseline_option, json_option, quiet_option, strata_option
+from .options import RESULTS, as_folder, as_several_results, baseline_option, json_option, quiet_option, strata_option
 
 if TYPE_CHECKING:
     from ..leaderboard import Leaderboard
     from ..records import Record
-
-RESULTS = Path("results")
 
 
 def make_table(

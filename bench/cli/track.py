@@ -9,13 +9,11 @@ import click
 
 from ..errors import ConfigError
 from ..storage import named
-from .options import as_folder, as_results, quiet_option, uri_option
+from .options import RESULTS, as_folder, as_results, quiet_option, uri_option
 
 if TYPE_CHECKING:
     from ..leaderboard import Leaderboard
     from ..records import Record
-
-RESULTS = Path("results")
 
 
 def mirror(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,11 @@ def launch(config: Path, out: Path, command: str = COMMAND) -> subprocess.Comple
     """Return what `torchrun` printed when it started two processes of `baserate pretrain` on this machine."""
     script = config.with_name("command.py")
     script.write_text(command)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    launcher += ["--nproc-per-node", "2"]
     arguments = [*launcher, str(script), "pretrain", str(config), "--out", str(out), "--device", "cpu"]
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    here = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}  # the machine's name may lead nowhere
+    return subprocess.run(arguments, env=here, capture_output=True, text=True, timeout=300)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

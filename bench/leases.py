@@ -132,21 +132,20 @@ def _end(beat: subprocess.Popen[bytes]) -> None:
     beat.wait()
 
 
-def _created(path: Path, text: str) -> bool:
+def _created(path: Path, text: str, *, again: bool = True) -> bool:
     """Return whether the file was created with the text, and not there before."""
-    for again in (True, False):
-        try:
-            with path.open("x") as file:
-                file.write(text)
-            return True
-        except FileExistsError:
+    try:
+        with path.open("x") as file:
+            file.write(text)
+        return True
+    except FileExistsError:
+        return False
+    except OSError:
+        if path.exists():  # SFTP has no error of its own for that
             return False
-        except OSError:
-            if path.exists():  # SFTP has no error of its own for that
-                return False
-            if not again:  # nor has the file just gone
-                raise
-    raise AssertionError("unreachable")
+        if not again:
+            raise
+    return _created(path, text, again=False)  # it may have been there, and have just gone
 
 
 def _generation(path: Path) -> int:

@@ -31,7 +31,7 @@ def prefix() -> str:
 def read(file: Path) -> bytes:
     """Return the content of a file in a folder that another process may be replacing: for a moment there is neither.
 
-    Raises OSError where the file stays away.
+    Raises OSError where the folder stays away, or the file is not in it.
     """
     until = time.monotonic() + _AWAY
     while True:
@@ -40,6 +40,8 @@ def read(file: Path) -> bytes:
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ESTALE) or time.monotonic() > until:
                 raise
+        if file.parent.exists():  # it is back, or the file alone is not there
+            return file.read_bytes()
         time.sleep(_AWAY / 50)
 
 

@@ -1,12 +1,18 @@
-"""A store with buckets, as fsspec shows one, whose every request a test can watch, fail or answer late."""
+"""A store with buckets, as fsspec shows one, whose every request a test can watch, fail or answer late; its clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import fsspec
+import pytest
 from fsspec import AbstractFileSystem
+
+from baserate.storage import mirror
+
+URL = "bucket://lab/results"
 
 
 class Bucket(AbstractFileSystem):
@@ -83,3 +89,39 @@ class Wide(Bucket):
     def find(self, path: str, maxdepth: int | None = None, withdirs: bool = False, **options: Any) -> dict[str, Any]:
         path = self._ask("find", path)
         return {name: self._about(name) for name in sorted(self.objects) if name.startswith(f"{path}/")}
+
+
+@pytest.fixture(autouse=True)
+def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Empty the store, and let this test be the only client."""
+    for store in (Bucket, Wide):
+        fsspec.register_implementation(store.protocol, store, clobber=True)
+    Bucket.empty()
+    other_client(tmp_path, monkeypatch, "cache")
+    yield
+    Bucket.empty()
+    fsspec.filesystem("memory").store.clear()
+
+
+def other_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = "other") -> None:
+    """Go on as another machine, with copies of its own; what is derived from data may be shared."""
+    monkeypatch.setattr(mirror, "cache_dir", lambda: tmp_path / name)
+
+
+def fill(results: Path, url: str = URL) -> None:
+    """Put the records of a folder into the store."""
+    fs, root = fsspec.core.url_to_fs(url)
+    for file in results.glob("*@*/*/*.*"):
+        fs.put_file(str(file), f"{root}/{file.relative_to(results).as_posix()}")
+
+
+def in_store(path: str = "lab/results") -> dict[str, bytes]:
+    return {name[len(path) + 1 :]: of[0] for name, of in Bucket.objects.items() if name.startswith(f"{path}/")}
+
+
+def in_folder(results: Path) -> dict[str, bytes]:
+    return {file.relative_to(results).as_posix(): file.read_bytes() for file in results.glob("*@*/*/*.*")}
+
+
+def puts() -> list[str]:
+    return [path for what, path in Bucket.asked if what == "put"]

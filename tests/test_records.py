@@ -243,6 +243,15 @@ def test_a_record_that_another_process_replaces_is_waited_for(tmp_path: Path) ->
         read_record(folder)
 
 
+def test_predictions_that_alone_are_missing_are_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = read_record(write_record(tmp_path, RECORD, PREDICTIONS))
+    assert record.path
+    (record.path / "predictions.parquet").unlink()
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waits"))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_predictions(record)
+
+
 def test_what_other_machines_left_is_swept_after_a_day(tmp_path: Path) -> None:
     for name, hours in ((".writing-elsewhere.1.new", 1), (".writing-elsewhere.1.old", 30), (".writing-before", 30)):
         folder = tmp_path / "toy@1" / name

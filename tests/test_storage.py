@@ -7,7 +7,6 @@ import http.server
 import json
 import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -18,51 +17,15 @@ from baserate.bundle import bundle
 from baserate.cli import main
 from baserate.errors import ConfigError, DataError, MissingExtra, UnknownName
 from baserate.records import read_record, read_records, write_record
-from baserate.storage import local, mirror, named, url_of
+from baserate.storage import local, named, url_of
 
-from .stores import Bucket, Wide
+from .stores import URL, Bucket, clients, fill, in_folder, in_store, other_client, puts
 from .test_bundle import folder_of, made, run
 
-__all__ = ["made"]
+__all__ = ["clients", "made"]
 
-URL = "bucket://lab/results"
 CELLS = ("--task", "yeast_coding.small", "--model", "gc_content", "--model", "length", "--mode", "from_scratch")
 OPTIONS = ("--seeds", "0,1", "--no-audit", "--tracking-uri", "none")
-
-
-@pytest.fixture(autouse=True)
-def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Empty the store, and let this test be the only client."""
-    for store in (Bucket, Wide):
-        fsspec.register_implementation(store.protocol, store, clobber=True)
-    Bucket.empty()
-    other_client(tmp_path, monkeypatch, "cache")
-    yield
-    Bucket.empty()
-
-
-def other_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str = "other") -> None:
-    """Go on as another machine, with copies of its own; what is derived from data may be shared."""
-    monkeypatch.setattr(mirror, "cache_dir", lambda: tmp_path / name)
-
-
-def fill(results: Path, url: str = URL) -> None:
-    """Put the records of a folder into the store."""
-    fs, root = fsspec.core.url_to_fs(url)
-    for file in results.glob("*@*/*/*.*"):
-        fs.put_file(str(file), f"{root}/{file.relative_to(results).as_posix()}")
-
-
-def in_store(path: str = "lab/results") -> dict[str, bytes]:
-    return {name[len(path) + 1 :]: of[0] for name, of in Bucket.objects.items() if name.startswith(f"{path}/")}
-
-
-def in_folder(results: Path) -> dict[str, bytes]:
-    return {file.relative_to(results).as_posix(): file.read_bytes() for file in results.glob("*@*/*/*.*")}
-
-
-def puts() -> list[str]:
-    return [path for what, path in Bucket.asked if what == "put"]
 
 
 @pytest.mark.parametrize("url", [URL, "wide://lab/results", "file://{}/store", "memory://lab/results"])
@@ -86,7 +49,6 @@ def test_a_run_and_its_readers_take_a_url(url: str, tmp_path: Path, monkeypatch:
     assert run("status", url).output == f"{shown}: 2 done\n"
     again = run("run", *CELLS, *OPTIONS, "--results", url)
     assert "0 cells done, 2 done before" in again.output
-    fsspec.filesystem("memory").store.clear()
 
 
 def test_every_command_that_reads_results_takes_a_url(made: Path, tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ..storage import named
-from .options import as_results, json_option
+from .options import RESULTS, as_results, json_option
 
 if TYPE_CHECKING:
     from ..status import Status
 
 
 @click.command()
-@click.argument("results", type=click.Path(), callback=as_results, default=Path("results"))
+@click.argument("results", type=click.Path(), callback=as_results, default=RESULTS)
 @json_option
 def status(results: Path, as_json: bool) -> int:
     """Say what is done, what runs where and for how much longer, and what failed and why; exit with 1 if any did.

@@ -52,8 +52,6 @@ class Team:
 
     def check_alike(self, **about: object) -> None:
         """Raise ConfigError where the processes do not begin with the same, such as from another folder."""
-        if self.size == 1:
-            return
         found: list[dict[str, object]] = [{} for _ in range(self.size)]
         torch.distributed.all_gather_object(found, about)
         for name, value in found[0].items():

@@ -163,14 +163,15 @@ def pretrain(
             network.load_state_dict(found["model"])
             optimizer.load_state_dict(found["optimizer"])
             state = restored(found)
-        processes.check_alike(
-            configuration=config.identity,
-            training=config.training,
-            step=state.step,
-            corpora=[part.n_train for part in spans],
-            tokenizer=digest(*(file.read_bytes() for file in sorted(folder.tokenizer.iterdir()) if file.is_file())),
-            weights=digest(*(value.cpu().numpy().tobytes() for value in network.state_dict().values())),
-        )
+        if processes.size > 1:
+            processes.check_alike(
+                configuration=config.identity,
+                budget=(*config.training.budget, max_minutes),
+                step=state.step,
+                corpora=[part.n_train for part in spans],
+                tokenizer=digest(*(file.read_bytes() for file in sorted(folder.tokenizer.iterdir()) if file.is_file())),
+                weights=digest(*(value.cpu().numpy().tobytes() for value in network.state_dict().values())),
+            )
         mirror = Mirror(tracking_uri, config, state.step) if tracking_uri and folder.writes else None
         _train(trainee, optimizer, spans, state, folder, mirror=mirror, max_minutes=max_minutes)
         if mirror:

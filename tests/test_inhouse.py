@@ -339,6 +339,20 @@ def test_a_neighbour_is_the_one_beside_the_file(tmp_path: Path) -> None:
         assert model.embed(strings(["A"])).tolist() == [[2.0]]
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["here", "in another environment"])
+def test_no_bytecode_is_left_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    """A disk that fills cuts it short, and the next run could not read it."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "beside_no_bytecode.py").write_text("VALUE = 3.0\n")
+    (tmp_path / "m.py").write_text("import beside_no_bytecode as b\ndef embed(s): return [[b.VALUE]] * len(s)\n")
+    card = find_model(str(tmp_path / "m.py"))
+    model: Any = load_model(with_params(card, python=sys.executable, timeout=60) if there else card)
+    assert model.embed(strings(["A"])).tolist() == [[3.0]]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["beside_no_bytecode.py", "m.py"]
+    assert not sys.dont_write_bytecode, "only while the file runs"
+
+
 def test_a_neighbour_with_a_mistake_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "beside_c.py").write_text("VALUE = (\n")
     (tmp_path / "m.py").write_text("import beside_c\ndef embed(s): ...\n")

@@ -106,6 +106,8 @@ def run_file(path: Path) -> Any:
     folder = str(path.resolve().parent)
     sys.modules[name] = module  # dataclasses and pickle look a module up by its name
     sys.path.append(folder)
+    # A disk that fills cuts bytecode short without an error (CPython 3.11), and then nobody can run the file.
+    writes_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     except BaserateError as error:
@@ -117,6 +119,7 @@ def run_file(path: Path) -> Any:
     except Exception as error:
         raise ConfigError(f"{_line(path, error)}: {type(error).__name__}: {error}") from error
     finally:
+        sys.dont_write_bytecode = writes_none
         sys.path.remove(folder)
     _check_neighbours(path)
     return module

@@ -63,6 +63,7 @@ def _load(file: str) -> Any:
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    sys.dont_write_bytecode = True  # a disk that fills cuts it short without an error
     spec.loader.exec_module(module)
     return module
 

@@ -101,5 +101,6 @@ def team() -> Iterator[Team]:
         ) from error
     try:
         yield Team(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        torch.distributed.barrier()  # one that closes early can abort the first, which still writes
     finally:
         torch.distributed.destroy_process_group()

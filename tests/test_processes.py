@@ -164,7 +164,7 @@ br.run(task, [model, "length"], results=results, seeds=[0], audit=False)
 
 def test_a_cell_that_the_last_process_died_of_runs_in_one_of_its_own(toy_card: Path, tmp_path: Path) -> None:
     model, results = tmp_path / "ends.py", tmp_path / "results"
-    model.write_text("import os\ndef embed(sequences):\n    os._exit(0)\n")
+    model.write_text("import os\ndef embed(sequences):\n    os.kill(os.getpid(), 9)\n")
     command = [sys.executable, "-c", _SERIAL, str(toy_card), str(model), str(results)]
     assert not subprocess.run(command, timeout=300, capture_output=True, text=True).stderr
     assert read_records(results) == [], "the grid died with the process"
@@ -172,12 +172,32 @@ def test_a_cell_that_the_last_process_died_of_runs_in_one_of_its_own(toy_card: P
         again = subprocess.run(command, timeout=300, capture_output=True, text=True)
         assert "ends · linear_probe: the process that ran it last died, so it runs in one of its own" in again.stderr
         assert {r.spec.model: (r.status, r.error) for r in read_records(results)} == {
-            "ends": ("failed", "its process ended with exit code 0, 2 times"),
+            "ends": ("failed", "its process was killed by SIGKILL, as when the memory is full, 2 times"),
             "length": ("done", ""),
         }
     model.write_text("def embed(sequences):\n    return [[len(s)] for s in sequences]\n")
     subprocess.run(command, timeout=300, check=True)
     assert "done" in {r.status for r in read_records(results) if r.spec.model == "ends"}
+
+
+def test_a_model_that_leaves_by_os_exit_fails_its_cell_alone(toy_card: Path, tmp_path: Path) -> None:
+    model, results = tmp_path / "leaves.py", tmp_path / "results"
+    model.write_text(
+        "import os\n"
+        "def embed(sequences):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os._exit(7)\n"
+        "    os._exit(0 if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7 else 9)\n"
+    )
+    command = [sys.executable, "-c", _SERIAL, str(toy_card), str(model), str(results)]
+    subprocess.run(command, timeout=300, check=True)
+    assert {r.spec.model: (r.status, r.error) for r in read_records(results)} == {
+        "leaves": ("failed", "called os._exit(0)"),
+        "length": ("done", ""),
+    }
+    model.write_text("import os, threading\ndef embed(s):\n    threading.Thread(target=os._exit, args=[0]).start()\n")
+    assert subprocess.run(command, timeout=300, capture_output=True).returncode
 
 
 def test_a_cell_that_was_merely_killed_is_done_in_another_process(toys: list[Task], tmp_path: Path) -> None:

@@ -20,18 +20,20 @@ _MOST = 120
 """Bytes of a file's name that stand in it, so that it is no longer than file systems take."""
 
 
-def write_whole(path: Path, content: str | Callable[[Path], object]) -> None:
+def write_whole(path: Path, content: str | Callable[[Path], object], *, sweep: bool = True) -> None:
     """Write all of the content to `path` or nothing; until it is complete, an existing file stays.
 
     The content is text, or a function that writes a file or a folder at the path it is passed: beside `path`, named
     `.NAME.MACHINE.PROCESS.` and eight digits, and renamed when complete. Parent folders are created. A folder replaces
-    only an empty folder. What dead processes of this machine left beside it is removed. Raises OSError where it cannot
-    be written, and what the function raises; no temporary file is left.
+    only an empty folder. What dead processes of this machine left beside it is removed, if `sweep`: that looks at all
+    files there, which for each of many is too slow. Raises OSError where it cannot be written, and what the function
+    raises; no temporary file is left.
     """
     name = os.fsdecode(os.fsencode(path.name)[:_MOST])
     beside = path.with_name(f".{name}.{owner()}.{uuid.uuid4().hex[:8]}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_left(path.parent)
+    if sweep:
+        remove_left(path.parent)
     try:
         if isinstance(content, str):
             # A file name that is not UTF-8 has signs that cannot be written; they are shown as \udcNN.

@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import DataError
 from .results import Predictions
-from .types import strings
+from .types import StrArray, strings
 
 _SINGLE = ("id", "cluster")
 
@@ -60,15 +60,20 @@ def predictions_in(content: bytes, seeds: Sequence[int], *, one_set: bool) -> Pr
     ]:
         raise DataError(f"has no column {missing[0]!r}; it has {', '.join(names) or 'none'}")
     column = {name: table[name].to_numpy(zero_copy_only=False) for name in names}
-    strata = {n.removeprefix("stratum:"): strings(column[n]) for n in column if n.startswith("stratum:")}
+
+    def text(name: str) -> StrArray:
+        is_text = table.schema.field(name).type == pa.string() and not table[name].null_count
+        return column[name] if is_text else strings(column[name])
+
+    strata = {n.removeprefix("stratum:"): text(n) for n in column if n.startswith("stratum:")}
     return Predictions(
-        strings(column["id"]),
+        text("id"),
         np.stack([column[name] for name in targets], axis=1) if width else column["target"],
-        strings(column["cluster"]),
+        text("cluster"),
         strata,
         np.stack([np.stack([column[name] for name in of_seed], axis=1) for of_seed in scores]),
         tuple(seeds),
         column.get("scored"),
-        strings(column["coarser"]) if "coarser" in column else None,
+        text("coarser") if "coarser" in column else None,
         one_set,
     )

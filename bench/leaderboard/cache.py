@@ -18,7 +18,7 @@ import numpy as np
 from .. import statistics
 from ..cache.folder import cache_dir
 from ..digests import digest
-from ..files import write_whole
+from ..files import remove_left, write_whole
 from ..metrics import Prepare, parse
 from ..provenance import sources
 from ..records import Record
@@ -157,9 +157,16 @@ def _code_digest(prepare: Prepare) -> str:
     return digest(*(file.read_bytes() for file in sorted(files)), np.__version__)
 
 
+@functools.lru_cache(maxsize=64)
+def _sweep(folder: Path) -> None:
+    """Remove what dead processes left in the folder, once a process: it holds a file for each of many records."""
+    remove_left(folder)
+
+
 def _write(file: Path, content: bytes) -> None:
     try:
-        write_whole(file, lambda beside: beside.write_bytes(content))
+        _sweep(file.parent)
+        write_whole(file, lambda beside: beside.write_bytes(content), sweep=False)
     except OSError as error:
         log.warning(
             "cannot cache results in %s (%s); they will be computed again next time", file.parent, error.strerror

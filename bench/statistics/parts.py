@@ -9,9 +9,8 @@ freedom, at any level (Banerjee 1960, Sankhya 22:357).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 Part = tuple[float, float]
 """A standard error and its degrees of freedom."""
@@ -21,9 +20,17 @@ ROUNDING = 1e-9
 
 def half_width(parts: Sequence[Part], alpha: float) -> float:
     """Return the half width of the interval of level 1 - `alpha` of a sum with these errors; those of 0 add nothing."""
+    return _half_width([part for part in parts if part[0]], alpha)
+
+
+def _half_width(parts: Sequence[Part], alpha: float) -> float:
     from scipy.special import stdtrit
 
-    return float(np.sqrt(sum((stdtrit(df, alpha / 2) * error) ** 2 for error, df in parts if error)))
+    total = 0.0
+    for error, df in parts:
+        half = float(stdtrit(df, alpha / 2)) * error
+        total += half * half
+    return math.sqrt(total)
 
 
 def p_of(parts: Sequence[Part], value: float) -> float:
@@ -31,13 +38,14 @@ def p_of(parts: Sequence[Part], value: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import stdtr
 
-    total = float(np.sqrt(sum(error**2 for error, _ in parts)))
-    freedoms = [df for error, df in parts if error]
-    least, most = (float(2 * stdtr(df, -abs(value) / total)) for df in (max(freedoms), min(freedoms)))
+    parts, value = [part for part in parts if part[0]], abs(value)
+    total = math.sqrt(sum(error**2 for error, _ in parts))
+    freedoms = [df for _, df in parts]
+    least, most = (float(2 * stdtr(df, -value / total)) for df in (max(freedoms), min(freedoms)))
     if most - least <= 1e-6 * most or not least:  # they agree, or vanish
         return most
 
     def beyond(log_alpha: float) -> float:
-        return half_width(parts, float(np.exp(log_alpha))) - abs(value)
+        return _half_width(parts, math.exp(log_alpha)) - value
 
-    return float(np.exp(brentq(beyond, np.log(least) - 1e-7, np.log(most) + 1e-7)))
+    return math.exp(brentq(beyond, math.log(least) - 1e-7, math.log(most) + 1e-7))

@@ -52,20 +52,20 @@ class Record:
     """What a run was and what came of it.
 
     `task` and `model` are snapshots of the cards; `flags` are warnings such as 'collapsed'; `parameter_hash` proves
-    which weights were loaded; `environment` has the git commit, package versions and device; `seconds` covers the
-    cell, `peak_memory_mb` the process until then; `grid` names the suite; `path` is the folder that the record was
-    read from. `digest` is that of the record's content where it was read from disk; `in_memory` are the predictions of
-    a record that is not on disk. `audit` has the verdict on the task's data, 'PASS', 'WARN' or 'FAIL', and the reasons;
-    `exposure` says whether the model saw test examples in pretraining, 'clean', 'exposed' or 'unknown', and why. Both
-    are empty where they were not asked for. `scaled` is whether the scores are on the scale of the targets, which those
-    of a zero-shot rule are not; None for a cell without scores, and in records from before this was stored. `choices`
-    are what each seed chose on valid, `searched` is where a budget draws the settings that it tunes, in words, and
-    `test_looks` counts the models that were scored on the test examples; None in records from before these were stored.
-    `components` says where the noise of the score comes from, and `strand` how much predictions change on the other
-    strand, where these were asked for; `baseline` is the baseline over which the suite declares gains on the task, if
-    it does. `earlier_looks` counts the evaluations of the same test part by the same network that were in the folder of
-    results before, whatever their settings, and `look_reason` is why this one was taken all the same, where that was
-    stated; None in records from before they were counted, and outside a folder.
+    which weights were loaded; `environment` has the git commit, package versions and device; `seconds` covers the cell,
+    `peak_memory_mb` the process until then; `grid` names the suite; `path` is the folder that the record was read from.
+    `digest` is that of the record's content where it was read from disk, which a copy by `replace` lacks; `in_memory`
+    are the predictions of a record that is not on disk. `audit` has the verdict on the task's data, 'PASS', 'WARN' or
+    'FAIL', and the reasons; `exposure` says whether the model saw test examples in pretraining, 'clean', 'exposed' or
+    'unknown', and why. Both are empty where they were not asked for. `scaled` is whether the scores are on the scale of
+    the targets, which those of a zero-shot rule are not; None for a cell without scores, and in records from before
+    this was stored. `choices` are what each seed chose on valid, `searched` is where a budget draws the settings that
+    it tunes, in words, and `test_looks` counts the models that were scored on the test examples; None in records from
+    before these were stored. `components` says where the noise of the score comes from, and `strand` how much
+    predictions change on the other strand, where these were asked for; `baseline` is the baseline over which the suite
+    declares gains on the task, if it does. `earlier_looks` counts the evaluations of the same test part by the same
+    network that were in the folder of results before, whatever their settings, and `look_reason` is why this one was
+    taken all the same, where that was stated; None in records from before they were counted, and outside a folder.
     """
 
     spec: RunSpec
@@ -93,7 +93,7 @@ class Record:
     earlier_looks: int | None = None
     look_reason: str = ""
     schema: int = SCHEMA
-    digest: str = field(default="", compare=False)
+    digest: str = field(default="", compare=False, init=False)
     path: Path | None = None
     in_memory: Predictions | None = field(default=None, compare=False, repr=False)
 
@@ -160,9 +160,14 @@ def model_snapshot(card: ModelCard) -> dict[str, Any]:
 
 def record_folder(results: Path, spec: RunSpec) -> Path:
     """Return the folder of the run's record, whether or not it is written yet."""
-    model = folder_name(spec.model)
+    task, run = _names(spec)
+    return results / task / run
+
+
+def _names(spec: RunSpec) -> tuple[str, str]:
+    """Return the names of the run's two folders, the task's and its own."""
     end = f".{spec.mode}.{spec.hash[:8]}"
-    return results / _shortened(spec.task, _NAME) / f"{_shortened(model, _NAME - len(end))}{end}"
+    return _shortened(spec.task, _NAME), f"{_shortened(folder_name(spec.model), _NAME - len(end))}{end}"
 
 
 def folder_name(model: str) -> str:
@@ -265,7 +270,7 @@ def read_record(folder: Path) -> Record:
             raise DataError(f"{file}: edited since it was written; delete {folder} and run again")
         value["spec"] = RunSpec.from_json(value["spec"])
         estimates = tuple(Estimate.from_json(e) for e in value["estimates"])
-        fields = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "digest": stated, "path": folder}
+        fields = {**value, "estimates": estimates, "flags": tuple(value["flags"]), "path": folder}
         if fields.get("choices") is not None:
             fields["choices"] = tuple(Choice.from_json(choice) for choice in fields["choices"])
         if fields.get("components") is not None:
@@ -273,9 +278,10 @@ def read_record(folder: Path) -> Record:
         if fields.get("strand") is not None:
             fields["strand"] = Estimate.from_json(fields["strand"])
         record = Record(**fields)
+        object.__setattr__(record, "digest", stated)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file}: not a readable record ({error}); delete {folder} and run again") from error
-    if record_folder(folder.parent.parent, record.spec) != folder:
+    if (folder.parent.name, folder.name) != _names(record.spec):
         raise DataError(f"{file}: its content does not belong to this folder; delete {folder} and run again")
     return record
 

@@ -295,6 +295,7 @@ def test_clear_leaves_files_alone_that_are_not_ours(tmp_path: Path) -> None:
         ("jackknives", 1, 5),
         ("pairs", 0, 0),
         ("swaps", 0, 0),
+        ("boards", 0, 0),
         ("estimates", 1, 5),
         ("checks", 1, 5),
         ("trainings", 0, 0),

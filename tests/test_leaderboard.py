@@ -356,7 +356,10 @@ def test_names_and_errors_that_utf_8_cannot_hold_are_written_as_escapes(tmp_path
     assert r"caf\udce9.npy" in text[".json"] and r"caf\udce9" in text[".csv"] and "caf" in text[".md"]
 
 
-def test_a_table_that_takes_long_says_how_far_it_is(results: Path) -> None:
+def test_a_table_that_takes_long_says_how_far_it_is(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BASERATE_CACHE", str(tmp_path / "empty"))
     seen: dict[str, list[int]] = {}
 
     def listener(doing: str, total: int, lane: str) -> Advance:

@@ -22,6 +22,7 @@ KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "jackknives": ("metrics without each cluster, for leaderboards", f"{_HEX}.npz*"),
         "pairs": ("differences of the rows of a column, for leaderboards", f"{_HEX}.json*"),
         "swaps": ("p-values of swapping two models", f"{_HEX}.json*"),
+        "boards": ("leaderboards, each of the records that it was made of", f"{_HEX}.json*"),
         "estimates": ("metrics computed again from stored predictions", f"*{_HEX}.json*"),
         "checks": ("results of model checks", f"{_HEX}.json"),
         "trainings": ("states of trainings that were cut short", f"{_HEX}.pt*"),

@@ -99,7 +99,7 @@ def write_jackknife(file: Path, made: Jackknife) -> None:
         effective=made.effective,
         one_set=made.one_set,
     )
-    _write(file, content.getvalue())
+    write_cached(file, content.getvalue())
 
 
 def read_differences(file: Path) -> list[Difference] | None:
@@ -114,7 +114,7 @@ def read_differences(file: Path) -> list[Difference] | None:
 
 def write_differences(file: Path, made: Sequence[Difference]) -> None:
     """Cache the differences; where that fails, log a warning."""
-    _write(file, json.dumps({name: [getattr(d, name) for d in made] for name in _DIFFERENCE}).encode())
+    write_cached(file, json.dumps({name: [getattr(d, name) for d in made] for name in _DIFFERENCE}).encode())
 
 
 def cached_number(file: Path, make: Callable[[], float | None]) -> float | None:
@@ -124,7 +124,7 @@ def cached_number(file: Path, make: Callable[[], float | None]) -> float | None:
         return None if known is None else float(known)
     except (OSError, ValueError, TypeError):
         made = make()
-        _write(file, json.dumps(made).encode())
+        write_cached(file, json.dumps(made).encode())
         return made
 
 
@@ -139,15 +139,15 @@ def read_estimate(file: Path) -> Estimate | None:
 
 def write_estimate(file: Path, estimate: Estimate) -> None:
     """Cache the estimate; where that fails, log a warning."""
-    _write(file, json.dumps(asdict(estimate), sort_keys=True).encode())
+    write_cached(file, json.dumps(asdict(estimate), sort_keys=True).encode())
 
 
 def _key(record: Record, metric: str, *about: str) -> str:
-    return digest(record.predictions_digest, metric, _code_digest(parse(metric).metric.of), *about)
+    return digest(record.predictions_digest, metric, code_digest(parse(metric).metric.of), *about)
 
 
 @functools.cache
-def _code_digest(prepare: Prepare) -> str:
+def code_digest(prepare: Prepare) -> str:
     """Return the digest of the code that makes estimates of a metric with this function, wherever that is defined."""
     source = Path(inspect.unwrap(prepare).__code__.co_filename)
     if not source.is_file():
@@ -163,7 +163,8 @@ def _sweep(folder: Path) -> None:
     remove_left(folder)
 
 
-def _write(file: Path, content: bytes) -> None:
+def write_cached(file: Path, content: bytes) -> None:
+    """Write the file whole; where that fails, log a warning."""
     try:
         _sweep(file.parent)
         write_whole(file, lambda beside: beside.write_bytes(content), sweep=False)

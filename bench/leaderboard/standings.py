@@ -26,6 +26,7 @@ from .placing import columns_of, is_undirected
 from .proof import proven
 from .ranking import compared, every_adjusted
 from .rarity import rarity_of, turns_of
+from .remembered import cached_board
 from .rows import rows_of, same_versions
 from .several import united
 from .strata import with_strata
@@ -47,11 +48,15 @@ def build_leaderboard(
     where it has a score. Raises DataError for a corrupt record, altered predictions, or an estimate that does not
     follow from them, and UnknownName for a baseline that is no row or strata that no record has.
     """
-    from threadpoolctl import ThreadpoolController
+    records = united(read_records(results) if isinstance(results, str | Path) else results)
 
-    records = read_records(results) if isinstance(results, str | Path) else results
-    with ThreadpoolController().limit(limits=1, user_api="blas"):  # with several the last digits are others
-        return tabulate(united(records), baseline=baseline, strata=strata)
+    def make() -> Leaderboard:
+        from threadpoolctl import ThreadpoolController
+
+        with ThreadpoolController().limit(limits=1, user_api="blas"):  # with several the last digits are others
+            return tabulate(records, baseline=baseline, strata=strata)
+
+    return cached_board(records, [baseline, *strata], make)
 
 
 def tabulate(records: Iterable[Record], *, baseline: str = "", strata: Sequence[str] = ()) -> Leaderboard:

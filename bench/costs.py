@@ -2,15 +2,18 @@
 
 A cell that has run before is expected to take what it took. For others the logarithm of the seconds per example and
 seed is a value of the model in its mode plus one of the task, by medians in turn. A cell of a model or a task without
-records has the median of the others; a network without any has what its arithmetic takes at a stated speed.
+records has the median of the others; a network without any has what its arithmetic takes at a stated speed. What the
+published cells took is in `paces.csv`, and stands in for records that a machine does not have yet.
 """
 
 from __future__ import annotations
 
+import csv
+import functools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -34,6 +37,8 @@ EPOCHS = 10
 START = 5.0
 """Seconds to load a network of which there is no record."""
 UNKNOWN, MEASURED = "no record", "one measured batch"
+PACES = Path(__file__).with_name("paces.csv")
+"""What the published cells took, which docs/write_paces.py writes."""
 PROCESS_MB = 700.0
 """MiB of a process that has loaded torch."""
 _TURNS = 20
@@ -45,7 +50,7 @@ _SHRINK = {"model": 0.3, "task": 1.0}
 class Past:
     """What a cell took, from its record; `n` counts the examples of all parts, 0 where its task does not say.
 
-    `settings` are those of the mode, as canonical JSON.
+    `settings` are those of the mode, as canonical JSON. `published` says that it ran elsewhere, and was published.
     """
 
     task: str
@@ -57,6 +62,12 @@ class Past:
     seconds: float
     memory_mb: float
     settings: str = ""
+    published: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str]:
+        """What makes a cell the same as another."""
+        return self.task, self.model, self.mode, self.budget, self.settings
 
     @property
     def work(self) -> float:
@@ -100,6 +111,43 @@ def history(folders: Iterable[Path], *, below: bool = False) -> list[Past]:
     return found
 
 
+def with_published(own: Sequence[Past], *, gpus: bool = False) -> list[Past]:
+    """Return these records and, of cells that are in none, what the published ones took, as if on this machine.
+
+    They are as many times as long as those cells are here which are in both. On a machine with `gpus` they say nothing
+    of networks.
+    """
+    here = _grouped(own, lambda one: one.key)
+    published = [one for one, network in _published() if not (gpus and network)]
+    ratios = [median(own[i].log_pace for i in here[one.key]) - one.log_pace for one in published if one.key in here]
+    factor = math.exp(median(ratios)) if ratios else 1.0
+    return [*own, *(replace(one, seconds=one.seconds * factor) for one in published if one.key not in here)]
+
+
+@functools.cache
+def _published() -> list[tuple[Past, bool]]:
+    """Return what each published cell took, and whether it is of a network, which a GPU would run."""
+    with PACES.open(encoding="utf-8", newline="") as file:
+        return [
+            (
+                Past(
+                    row["task"],
+                    row["model"],
+                    row["mode"],
+                    int(row["budget"]),
+                    int(row["seeds"]),
+                    int(row["n"]),
+                    float(row["seconds"]),
+                    0.0,
+                    row["settings"],
+                    published=True,
+                ),
+                row["network"] == "yes",
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
 @dataclass(frozen=True)
 class Data:
     """What is known of a task whose data have been read: examples by part, and the mean length of sequences in bp.
@@ -119,10 +167,12 @@ class Costs:
         self.past = list(past)
         self._gpus = gpus
         self._middle, self._models, self._tasks = _fitted(self.past)
-        cells = _grouped(self.past, lambda one: (one.task, one.model, one.mode, one.budget, one.settings))
+        cells = _grouped(self.past, lambda one: one.key)
         self._same = {key: median(self.past[i].log_pace for i in rows) for key, rows in cells.items()}
+        own = [one for one in self.past if not one.published]
+        self._here = {part for one in own for part in (one.key, (one.model, one.mode))}
         self._memory: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-        for one in self.past:  # the peak is that of the process until then, of which the smallest is nearest
+        for one in own:  # the peak is that of the process until then, of which the smallest is nearest
             of = self._memory[one.model, one.mode]
             of[one.task] = min(one.memory_mb, of.get(one.task, math.inf))
 
@@ -147,25 +197,24 @@ class Costs:
         self, cell: Cell, work: float, sizes: Mapping[str, int], seeds: int, length: float, pace: float | None
     ) -> tuple[float, str]:
         name, mode = cell.card.name, cell.mode
-        same = self._same.get((cell.task.id, name, mode, cell.budget, canonical_json(dict(cell.resolved))))
-        if same is not None:
-            return max(0.01, math.exp(same) * work - OFFSET), "the same cell before"
+        if pace is not None:
+            return pace * _passes(cell, sizes, seeds) + START, f"{MEASURED}: {1000 * pace:.1f} ms a sequence"
+        key = (cell.task.id, name, mode, cell.budget, canonical_json(dict(cell.resolved)))
+        if (same := self._same.get(key)) is not None:
+            source = "the same cell before" if key in self._here else "the same cell as published"
+            return max(0.01, math.exp(same) * work - OFFSET), source
         factor, model = 1.0, self._models.get((name, mode, cell.budget))
         if model is None and cell.budget > 1 and (model := self._models.get((name, mode, 1))) is not None:
             factor = (cell.budget + seeds) / seeds  # trials are of one seed
         if model is not None:
             expected = math.exp(self._middle + model + self._tasks.get(cell.task.id, 0.0)) * work - OFFSET
             at = "like cells" if cell.task.id in self._tasks else "like cells of other tasks"
+            at += "" if (name, mode) in self._here else " as published"
             return max(0.01, expected * factor), at
         if cell.card.baseline:
             return max(0.01, BASELINE * work * cell.budget), f"{UNKNOWN}: a millisecond per example and seed"
         speed = SPEED[self._gpus and needs_gpu(cell)]
-        passes = sum(sizes.values())
-        if cell.mode == "fine_tune":
-            passes += 3 * EPOCHS * sizes.get("train", 0) * (seeds + cell.budget - 1)
-        if pace is not None:
-            return pace * passes + START, f"{MEASURED}: {1000 * pace:.1f} ms a sequence"
-        operations = 2.0 * (cell.card.parameters or 1e8) * length * passes
+        operations = 2.0 * (cell.card.parameters or 1e8) * length * _passes(cell, sizes, seeds)
         return operations / speed + START, f"{UNKNOWN}: its arithmetic at {speed / 1e9:,.0f} GFLOP/s"
 
     def _memory_of(self, cell: Cell) -> float:
@@ -176,6 +225,12 @@ class Costs:
             return max(of.values())
         weights = 4e-6 * (cell.card.parameters or (0 if cell.card.baseline else 1e8))
         return PROCESS_MB + weights * (4 if cell.mode == "fine_tune" else 1.5)
+
+
+def _passes(cell: Cell, sizes: Mapping[str, int], seeds: int) -> int:
+    """Return how many sequences a network reads, those of which it takes gradients three times."""
+    tuned = 3 * EPOCHS * sizes.get("train", 0) * (seeds + cell.budget - 1) if cell.mode == "fine_tune" else 0
+    return sum(sizes.values()) + tuned
 
 
 def needs_gpu(cell: Cell) -> bool:
@@ -208,7 +263,7 @@ def _fitted(past: list[Past]) -> tuple[float, dict[tuple[str, str, int], float],
     return middle, models, tasks
 
 
-def _grouped(past: list[Past], key: Callable[[Past], Hashable]) -> dict[Hashable, list[int]]:
+def _grouped(past: Sequence[Past], key: Callable[[Past], Hashable]) -> dict[Hashable, list[int]]:
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for i, one in enumerate(past):
         groups[key(one)].append(i)

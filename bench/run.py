@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .cards.own_files import run_inherited_plugins
-from .costs import Costs, history, with_costs
+from .costs import Costs, history, with_costs, with_published
 from .errors import ConfigError, DataError
 from .evaluate import MISSING, Worker, error_line, error_text, evaluate, without_result
 from .executors import EXECUTORS, Lost
@@ -241,7 +241,7 @@ class Grid:
         )
         if executor is not EXECUTORS.get("serial"):
             past = history([self.results] if self.results else [])
-            chosen = with_costs(chosen, Costs(past), self.protocol)
+            chosen = with_costs(chosen, Costs(with_published(past)), self.protocol)
         here = functools.partial(prepare, alone=executor is EXECUTORS.get("serial"), lease=self.lease)
         keys = [cell.key for cell in chosen]
         with (

@@ -15,8 +15,9 @@ import baserate as br
 from baserate.cluster.forecast import Machines, forecast, missing
 from baserate.cluster.measure import seconds_per_sequence
 from baserate.cluster.selection import Selection
-from baserate.costs import Costs, Past, history
+from baserate.costs import Costs, Past, history, with_published
 from baserate.plan import Protocol
+from baserate.registry import MODELS
 from baserate.types import ModelCard
 
 PUBLISHED = Path(__file__).parent.parent / "results/published/quickstart"
@@ -69,6 +70,28 @@ def test_a_cell_that_ran_before_is_expected_to_take_what_it_took() -> None:
     assert tuned.source == "like cells"
     of_other_settings = Costs([replace(one, settings='{"layer":3}') for one in past]).of(cell, Protocol())
     assert of_other_settings.source == "like cells"
+
+
+def test_a_machine_without_records_goes_by_what_the_published_cells_took(tmp_path: Path) -> None:
+    cells = {str(cell): cell for cell in Selection(suite="quickstart").planned().cells}
+    fresh = Costs(with_published([]))
+    assert {fresh.of(cell, Protocol()).source for cell in cells.values()} == {"the same cell as published"}
+    assert {one.model for one in with_published([])} <= set(MODELS.all())
+    shown = {str(cell): cell.cost for cell in forecast(Selection(suite="quickstart"), tmp_path).cells}
+    assert shown == {name: fresh.of(cell, Protocol()) for name, cell in cells.items()}
+    # A machine on which two cells took thrice as long takes thrice as long for the others.
+    own = [replace(one, seconds=3 * one.seconds, published=False) for one in history([PUBLISHED]) if one.model == "cnn"]
+    slow = Costs(with_published(own))
+    for name, cell in cells.items():
+        before, now = (costs.of(cell, Protocol()) for costs in (fresh, slow))
+        assert now.source == ("the same cell before" if cell.card.name == "cnn" else "the same cell as published")
+        if before.seconds and before.seconds > 5:
+            assert 2 < (now.seconds or 0) / before.seconds < 4, name
+    on_gpu = Costs(with_published([], gpus=True), gpus=True)
+    sources = {cell.card.name: on_gpu.of(cell, Protocol()).source for cell in cells.values()}
+    assert "arithmetic" in sources["baserate_mlm"] and sources["kmer_logreg"] == "the same cell as published"
+    (other,) = Selection(tasks=("gue.mouse_1",), models=("kmer_logreg",)).planned().cells
+    assert fresh.of(other, Protocol()).source == "like cells of other tasks as published"
 
 
 def test_a_trial_on_few_examples_counts_for_these(tmp_path: Path) -> None:

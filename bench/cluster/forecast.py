@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..costs import Costs, Data, history
+from ..costs import Costs, Data, history, with_published
 from ..digests import canonical_json
 from ..evaluate import MISSING
 from ..machine import cores, gpus, memory_bytes
@@ -144,9 +144,10 @@ def forecast(
     protocol = selection.protocol(planned)
     past = history([results]) + history(dict.fromkeys(histories), below=True)
     left = missing(planned.cells, protocol, results, again=_again(selection))
-    costs = Costs(past, gpus=where.gpus > 0)
+    gpus = where.gpus > 0
+    costs, own = Costs(with_published(past, gpus=gpus), gpus=gpus), Costs(past)
     data = _data([cell.task for cell in left], protocol.limit) if read_data or measure else {}
-    paces = _paces([cell for cell in left if not costs.knows(cell)], data) if measure else {}
+    paces = _paces([cell for cell in left if not own.knows(cell)], data) if measure else {}
     cells = tuple(
         replace(cell, cost=costs.of(cell, protocol, _known(data, paces.get(cell.card.name, {}), cell))) for cell in left
     )

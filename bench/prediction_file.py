@@ -34,8 +34,17 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
     for s, seed in enumerate(predictions.seeds):
         for k in range(predictions.scores.shape[2]):
             columns[f"score:{seed}:{k}"] = np.ascontiguousarray(predictions.scores[s, :, k])
+    # The first bytes of all scores together, then the second ones: scores that differ share their signs and exponents.
+    scores = [name for name in columns if name.startswith("score:")]
+    differ = [name for name in scores if 2 * len(np.unique(columns[name])) > len(columns[name])]
     with file.open("wb") as out:  # pyarrow would take a path for a URI, such as run:1, or for a home, such as ~/x
-        pq.write_table(pa.table(columns), out, compression="zstd")
+        pq.write_table(
+            pa.table(columns),
+            out,
+            compression="zstd",
+            use_byte_stream_split=differ,
+            use_dictionary=[name for name in columns if name not in differ],
+        )
 
 
 def predictions_in(content: bytes, seeds: Sequence[int], *, one_set: bool) -> Predictions:

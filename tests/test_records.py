@@ -18,6 +18,7 @@ import pytest
 
 from baserate.digests import digest
 from baserate.errors import DataError
+from baserate.prediction_file import predictions_in, write_predictions
 from baserate.records import SCHEMA, Record, read_predictions, read_record, read_records, record_folder, write_record
 from baserate.results import Estimate, Predictions, RunSpec
 from baserate.types import strings
@@ -292,6 +293,26 @@ def test_predictions_of_a_record_in_memory_and_of_none() -> None:
     assert replace(RECORD, in_memory=PREDICTIONS).predictions is PREDICTIONS
     with pytest.raises(DataError, match=r"of cnn\(width=8\) on toy@1 has no predictions"):
         _ = RECORD.predictions
+
+
+def test_scores_take_less_than_their_bytes_and_come_back_to_the_last_bit(tmp_path: Path) -> None:
+    n, rng = 5000, np.random.default_rng(0)
+    ids, few = strings([f"r{i}" for i in range(n)]), rng.integers(3, size=n) / 7
+    for scores, at_most in (
+        (1 / (1 + np.exp(-rng.normal(size=(2, n, 1)))), 0.9),
+        (np.tile(few[:, None], (2, 1, 1)), 0.1),
+    ):
+        predictions = replace(
+            PREDICTIONS, ids=ids, targets=np.zeros(n, int), clusters=strings(["c"] * n), strata={}, scores=scores
+        )
+        write_predictions(tmp_path / "p.parquet", predictions)
+        content = (tmp_path / "p.parquet").read_bytes()
+        found = predictions_in(content, PREDICTIONS.seeds, one_set=False).scores
+        assert found.tobytes() == scores.tobytes()
+        columns = pq.ParquetFile(io.BytesIO(content)).metadata.row_group(0)
+        parts = [columns.column(i) for i in range(columns.num_columns)]
+        taken = sum(part.total_compressed_size for part in parts if part.path_in_schema.startswith("score:"))
+        assert taken < at_most * scores.nbytes
 
 
 def test_altered_predictions_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+baserate.load("pairs-23",{});

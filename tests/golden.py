@@ -37,10 +37,10 @@ FOLDER = Path(__file__).with_suffix("")
 Cases = dict[str, Any]
 """What is kept of one version of one thing: predictions, or a text, by case."""
 
-EXACT, ROUNDED, PROBED = 1e-6, 1e-4, 1e-3
+EXACT, ROUNDED, LINEAR = 1e-6, 1e-4, 3e-3
 """Relative tolerances, by the largest value of a case. Between machines what counts and sums in float64 differs by the
-order of sums alone. Networks and trees compute in float32, and a linear model is fitted until it changes little, which
-was seen to move by 2e-5 with other instructions of the processor; on states of a network, by 2e-4."""
+order of sums alone. Networks and trees compute in float32. A linear model is fitted until it changes little, which was
+seen to move by 1.5e-3 with other instructions of the processor where classes can be told apart without a fault."""
 
 
 def rules(name: str) -> tuple[str, Cases]:
@@ -245,8 +245,8 @@ THINGS: Mapping[str, tuple[Callable[[str], tuple[str, Cases]], Callable[[], list
 
 def tolerance(kind: str, name: str) -> float:
     """Return the relative tolerance of a thing's predictions."""
-    if name == "linear_probe":
-        return PROBED
+    if name in ("linear_probe", "kmer_logreg", "onehot_linear"):
+        return LINEAR
     fitted = kind == "baseline" and "from_scratch" in MODELS.get(name).modes
     return ROUNDED if fitted or kind in ("zero-shot rule", "mode", "kind of training", "probe") else EXACT
 

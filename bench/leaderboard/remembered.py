@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy
 
 from ..cache.folder import cache_dir
 from ..digests import digest
@@ -44,6 +43,8 @@ def cached_board(records: Sequence[Record], about: Sequence[str], make: Callable
 
 def _board_file(records: Sequence[Record], about: Sequence[str]) -> Path | None:
     """Return the file of the cached leaderboard, None where a record has no digest or its predictions were altered."""
+    import scipy
+
     if not all(r.digest and (not r.predictions_digest or is_intact(r)) for r in records):
         return None
     try:

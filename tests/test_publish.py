@@ -117,6 +117,16 @@ def test_overview_counts_the_verdicts_of_the_best_models(results: Path) -> None:
     assert 0 < overview.zero < 100 and task.model.mark and (task.model.mark.at > overview.zero) == (gain.value > 0)
 
 
+def test_what_pretraining_buys_is_asked_of_the_best_model_that_has_a_twin(results: Path) -> None:
+    before = overview_of(build_leaderboard(results))
+    assert before.n_twins == 1 and before.tasks[0].paired == ""
+    put(results, "alone", 3.0, mode="linear_probe", noise=9)
+    (task,) = (overview := overview_of(build_leaderboard(results))).tasks
+    assert task.model and task.model.title == "alone · probe" and task.paired == "good · probe"
+    assert task.twin and task.twin.title == "good_random · probe"
+    assert overview.n_twins == 1 and task.twin_verdict == before.tasks[0].twin_verdict
+
+
 def test_one_wide_interval_does_not_hide_the_others(results: Path) -> None:
     table = build_leaderboard(results)
 

@@ -36,7 +36,8 @@ class Scored:
 class Glance:
     """One task at a glance; `model`, `twin` and `baseline` are None where none has a score that is compared.
 
-    `verdict` is that of the model over the baseline, `twin_verdict` that of the model over its twin, '' without one.
+    `verdict` is that of the model over the baseline. `twin_verdict` is that over its twin, '' without one, of the best
+    model that has one: `paired` names it where that is another.
     """
 
     task: str
@@ -51,6 +52,7 @@ class Glance:
     p: str = ""
     twin_gain: str = ""
     twin_verdict: str = ""
+    paired: str = ""
     own_scale: bool = False
 
 
@@ -126,10 +128,14 @@ def overview_of(table: Table) -> Overview:
     )
 
 
-def _best_model(table: Table, column: Column) -> Found:
-    """Return the model with the best score on a column, None where none is compared or no score is better."""
+def _best_model(table: Table, column: Column, *, paired: bool = False) -> Found:
+    """Return the model with the best score on a column, None where none is compared or no score is better.
+
+    If `paired`, it is the best of those that are compared with their twin.
+    """
     sign = sign_of(column)
     found = [(row, cell) for row in table.rows if row.kind == "model" and (cell := table.cell(row, column)).compared]
+    found = [(row, cell) for row, cell in found if cell.twin_gain or not paired]
     return max(found, key=lambda pair: sign * (pair[1].value or 0.0)) if found and sign else None
 
 
@@ -139,7 +145,7 @@ def is_bounded(column: Column) -> bool:
     return known is not None and known.metric.span is not None
 
 
-def _scale(pairs: Sequence[tuple[Found, Found]]) -> Scale:
+def _scale(pairs: Sequence[tuple[Found, ...]]) -> Scale:
     """Return a scale that holds the gains of all models and twins, with the floor well within it.
 
     An interval that is much wider than the gains are large, as by two trainings, does not widen it.
@@ -152,19 +158,20 @@ def _scale(pairs: Sequence[tuple[Found, Found]]) -> Scale:
     return Scale(min(scale.low, -room), max(scale.high, room))
 
 
-def _shown(table: Table, column: Column) -> tuple[Found, Found]:
-    """Return the best model and its twin, each None where there is none."""
-    model = _best_model(table, column)
-    over = model[1].twin_gain.over if model and model[1].twin_gain else ""
-    return model, next(((row, table.cell(row, column)) for row in table.rows if over and row.name == over), None)
+def _shown(table: Table, column: Column) -> tuple[Found, Found, Found]:
+    """Return the best model, the best of those with a twin, and the twin of that, each None where there is none."""
+    model, paired = _best_model(table, column), _best_model(table, column, paired=True)
+    over = paired[1].twin_gain.over if paired and paired[1].twin_gain else ""
+    twin = next(((row, table.cell(row, column)) for row in table.rows if over and row.name == over), None)
+    return model, paired, twin
 
 
-def _glance(table: Table, column: Column, model: Found, twin: Found, shared: Scale) -> Glance:
+def _glance(table: Table, column: Column, model: Found, paired: Found, twin: Found, shared: Scale) -> Glance:
     own = not is_bounded(column)
     scale = _stretched(_scale([(model, twin)]), shared) if own else shared
     floor = next((row for row in table.rows if row.name == column.best_baseline), None)
     gain = model[1].gain if model else None
-    over_twin = model[1].twin_gain if model else None
+    over_twin = paired[1].twin_gain if paired else None
     return Glance(
         short_name(column),
         page_of("tasks", column.name),
@@ -178,6 +185,7 @@ def _glance(table: Table, column: Column, model: Found, twin: Found, shared: Sca
         p_text(gain),
         interval_text(over_twin),
         over_twin.verdict or "" if over_twin else "",
+        row_title(paired[0]) if paired and model and paired[0] != model[0] else "",
         own,
     )
 

@@ -1,1 +1,1 @@
-baserate.load("pairs-24",{"25":{"16":[0.0963,-0.0222,0.2147,0.11]}});
+baserate.load("pairs-24",{});

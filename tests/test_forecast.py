@@ -79,7 +79,7 @@ def test_a_machine_without_records_goes_by_what_the_published_cells_took(tmp_pat
     assert {one.model for one in with_published([])} <= set(MODELS.all())
     shown = {str(cell): cell.cost for cell in forecast(Selection(suite="quickstart"), tmp_path).cells}
     assert shown == {name: fresh.of(cell, Protocol()) for name, cell in cells.items()}
-    # A machine on which two cells took thrice as long takes thrice as long for the others.
+    # A machine on which the CNN took thrice as long takes thrice as long for the others.
     own = [replace(one, seconds=3 * one.seconds, published=False) for one in with_published([]) if one.model == "cnn"]
     slow = Costs(with_published(own))
     for name, cell in cells.items():

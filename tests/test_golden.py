@@ -19,7 +19,7 @@ def test_predictions_move_only_with_a_version(kind: str, name: str) -> None:
         version, found = golden.THINGS[kind][0](name)
     except MissingExtra as error:
         pytest.skip(str(error))
-    expected = golden.stored(kind).get(f"{name} {version}")
+    expected = golden.expected_here(kind, f"{name} {version}")
     assert expected is not None, f"{kind} {name!r} has no golden predictions of {version}: `{COMMAND}`"
     moved = golden.compare(expected, found, golden.tolerance(kind, name))
     assert not moved, f"the predictions of {kind} {name!r} moved: raise its version, then `{COMMAND}`; moved: {moved}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,9 @@ Listener = Callable[[str, int, str], Advance]
 """Takes what is being done, the number of examples in all, and the lane; returns the function to call as they are done.
 
 Of the activities of a lane only the last goes on; the lane is '' where no work runs beside."""
+
+_EVERY = 0.1
+"""Seconds between two reports that are sent to another process."""
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _step: ContextVar[str] = ContextVar("step", default="")
@@ -50,6 +54,44 @@ def activity(doing: str, total: int, lane: str = "") -> Advance:
     """Return a function to call with the number of examples just done; it does nothing where nobody listens."""
     listener = _listener.get()
     return (lambda n, now="": None) if listener is None else listener(f"{_step.get()}{doing}", total, lane)
+
+
+def relayed(send: Callable[..., None]) -> Listener:
+    """Return a listener for a process whose reports another one shows: it sends them as messages for `Shown`.
+
+    A message is ("activity", what is done, examples in all) or ("advance", how many more, state), the latter not more
+    often than is worth it.
+    """
+
+    def activity_of(doing: str, total: int, lane: str) -> Advance:
+        send("activity", doing, total)
+        waiting, last = 0, 0.0
+
+        def advance(n: int, now: str = "", /) -> None:
+            nonlocal waiting, last
+            waiting += n
+            if time.monotonic() - last >= _EVERY:
+                send("advance", waiting, now)
+                waiting, last = 0, time.monotonic()
+
+        return advance
+
+    return activity_of
+
+
+class Shown:
+    """What another process is doing, from its messages."""
+
+    def __init__(self) -> None:
+        self._advance: Advance = lambda n, now="": None
+
+    def take(self, message: tuple[Any, ...], lane: str) -> None:
+        """Show a message of `relayed` in a lane."""
+        match message:
+            case ("activity", doing, total):
+                self._advance = activity(doing, total, lane)
+            case ("advance", n, now):
+                self._advance(n, now)
 
 
 class Bars(AbstractContextManager["Bars"]):

@@ -21,7 +21,9 @@ from . import (
     motif_distance,
     reporter_assays,
     splice_transfer,
+    splice_transfer_yeast,
     variant_benchmark,
+    windows_2kb,
     wt1_exon5_splicing,
     yeast_coding,
 )
@@ -40,7 +42,9 @@ __all__ = [
     "motif_distance",
     "reporter_assays",
     "splice_transfer",
+    "splice_transfer_yeast",
     "variant_benchmark",
+    "windows_2kb",
     "wt1_exon5_splicing",
     "yeast_coding",
 ]

@@ -55,7 +55,7 @@ def human_genes() -> tuple[Gene, ...]:
             sequence=sequences[name],
             acceptors=acceptors,
             donors=donors,
-            annotated=_within(known[chrom, strand], start, end, strand),
+            annotated=within(known[chrom, strand], start, end, strand),
         )
         for name, (chrom, start, end, strand, gene, acceptors, donors) in places.items()
     )
@@ -103,9 +103,9 @@ def annotated_genes(species: str, fasta: str, reference: str) -> tuple[Gene, ...
                 strand=strand,
                 start=start,
                 sequence=piece if strand == "+" else reverse_complement(piece),
-                acceptors=_within(boundaries["acceptor"], start, end, strand),
-                donors=_within(boundaries["donor"], start, end, strand),
-                annotated=_within(known.get((chrom, strand), np.empty(0, np.int64)), start, end, strand),
+                acceptors=within(boundaries["acceptor"], start, end, strand),
+                donors=within(boundaries["donor"], start, end, strand),
+                annotated=within(known.get((chrom, strand), np.empty(0, np.int64)), start, end, strand),
             )
         )
     return tuple(genes)
@@ -115,7 +115,7 @@ def _span(transcripts: list[Transcript]) -> tuple[int, int]:
     return min(t.exons[0][0] for t in transcripts), max(t.exons[-1][1] for t in transcripts)
 
 
-def _within(boundaries: IntArray, start: int, end: int, strand: str) -> IntArray:
+def within(boundaries: IntArray, start: int, end: int, strand: str) -> IntArray:
     """Return the genome coordinates that lie in start..end as boundaries on the strand's own 5' to 3' axis."""
     inside = boundaries[(boundaries >= start) & (boundaries <= end)]
     return inside - start if strand == "+" else (end - inside)[::-1]

@@ -31,7 +31,6 @@ NEGATIVES = (
 APART = 10
 """Bases between a negative and the nearest annotated site, at least: closer ones may be alternative ends of an exon."""
 
-_FLANK = WIDTH // 2
 _TAKEN = 1 << 40
 """The score of a decoy that is chosen: further than any other from each site's."""
 _COLUMNS = {"acceptor": (-20, 3), "donor": (-3, 6)}
@@ -68,27 +67,30 @@ class Gene:
         return self.start + boundaries if self.strand == "+" else self.start + len(self.sequence) - boundaries
 
 
-def splice_examples(genes: Sequence[Gene], *, fit_on: Callable[[Gene], bool], per_gene: int = 0) -> Examples:
-    """Return windows of 400 bp centred on splice sites, and as many centred elsewhere in the same genes.
+def splice_examples(
+    genes: Sequence[Gene], *, fit_on: Callable[[Gene], bool], per_gene: int = 0, width: int = WIDTH
+) -> Examples:
+    """Return windows of `width` bp centred on splice sites, and as many centred elsewhere in the same genes.
 
     Of a gene's negatives half are decoys, GT or AG positions each chosen to score like one of its real sites under a
     matrix fitted on the genes where `fit_on` is true, and half are positions drawn at random. `per_gene` bounds the
     sites taken of each kind (0 takes all). Windows that would leave the sequence, and sequences that occur more than
     once, are left out. The draws for a gene depend on its name alone.
     """
+    flank = width // 2
     matrices = {kind: fit_matrix((g for g in genes if fit_on(g)), kind) for kind in _COLUMNS}
     rows: list[tuple[Gene, int, int, str]] = []
     advance = activity("choosing splice sites and decoys", len(genes))
     for gene in genes:
-        rows += [(gene, at, target, origin) for at, target, origin in _choose(gene, matrices, per_gene)]
+        rows += [(gene, at, target, origin) for at, target, origin in _choose(gene, matrices, per_gene, flank)]
         advance(1)
-    windows = [gene.sequence[at - _FLANK : at + _FLANK] for gene, at, _, _ in rows]
+    windows = [gene.sequence[at - flank : at + flank] for gene, at, _, _ in rows]
     count: dict[str, int] = {}
     for window in windows:
         count[window] = count.get(window, 0) + 1
     unique = [i for i, window in enumerate(windows) if count[window] == 1]
     log.info("%d windows of %d left out: their sequence occurs more than once", len(rows) - len(unique), len(rows))
-    return _examples([rows[i] for i in unique], [windows[i] for i in unique])
+    return _examples([rows[i] for i in unique], [windows[i] for i in unique], flank)
 
 
 def fit_matrix(genes: Iterable[Gene], kind: str) -> IntArray:
@@ -103,7 +105,7 @@ def fit_matrix(genes: Iterable[Gene], kind: str) -> IntArray:
         codes = gene.codes
         background += np.bincount(codes, minlength=5)[:4]
         at = gene.acceptors if kind == "acceptor" else gene.donors
-        around = codes[_inside(at, len(codes))[:, None] + np.arange(low, high)]
+        around = codes[_inside(at, len(codes), WIDTH // 2)[:, None] + np.arange(low, high)]
         for base in range(4):
             sites[:, base] += (around == base).sum(axis=0)
     odds = np.log(sites / sites.sum(axis=1, keepdims=True)) - np.log(background / background.sum())
@@ -118,17 +120,17 @@ def score(codes: NDArray[np.uint8], at: IntArray, matrix: IntArray, kind: str) -
     return out
 
 
-def _choose(gene: Gene, matrices: dict[str, IntArray], per_gene: int) -> list[tuple[int, int, str]]:
-    """Return (boundary, class index, origin) of the gene's positives and negatives."""
+def _choose(gene: Gene, matrices: dict[str, IntArray], per_gene: int, flank: int) -> list[tuple[int, int, str]]:
+    """Return (boundary, class index, origin) of the gene's positives and negatives, `flank` or more from its ends."""
     rng = np.random.default_rng(int(digest("splice", gene.name), 16))
     codes = gene.codes
     taken = _near(gene.annotated, len(codes))
-    candidates = {kind: _candidates(codes, kind, taken) for kind in _COLUMNS}
+    candidates = {kind: _candidates(codes, kind, taken, flank) for kind in _COLUMNS}
     chosen: list[tuple[int, int, str]] = []
     decoys: set[int] = set()
     n_sites = 0
     for kind, sites in (("acceptor", gene.acceptors), ("donor", gene.donors)):
-        sites = rng.permutation(_inside(np.unique(sites), len(codes)))
+        sites = rng.permutation(_inside(np.unique(sites), len(codes), flank))
         sites = sites[:per_gene] if per_gene else sites
         chosen += [(int(at), CLASSES.index(kind), "site") for at in sites]
         n_sites += len(sites)
@@ -141,21 +143,21 @@ def _choose(gene: Gene, matrices: dict[str, IntArray], per_gene: int) -> list[tu
             scores[best] = _TAKEN
     chosen += [(at, 0, "decoy") for at in sorted(decoys)]
     taken[np.array(sorted(decoys), np.int64)] = True
-    anywhere = _inside(np.flatnonzero(~taken), len(codes))
+    anywhere = _inside(np.flatnonzero(~taken), len(codes), flank)
     n_random = min(max(0, n_sites - len(decoys)), len(anywhere))
     chosen += [(int(at), 0, "random") for at in np.sort(rng.choice(anywhere, n_random, replace=False))]
     return chosen
 
 
-def _candidates(codes: NDArray[np.uint8], kind: str, near: NDArray[np.bool_]) -> IntArray:
+def _candidates(codes: NDArray[np.uint8], kind: str, near: NDArray[np.bool_], flank: int) -> IntArray:
     """Return the boundaries after AG, or before GT, that are not near an annotated site."""
     first, second = (0, 2) if kind == "acceptor" else (2, 3)
     at = np.flatnonzero((codes[:-1] == first) & (codes[1:] == second)) + (2 if kind == "acceptor" else 0)
-    return _inside(at[~near[at]], len(codes))
+    return _inside(at[~near[at]], len(codes), flank)
 
 
-def _inside(at: IntArray, length: int) -> IntArray:
-    return at[(at >= _FLANK) & (at <= length - _FLANK)]
+def _inside(at: IntArray, length: int, flank: int) -> IntArray:
+    return at[(at >= flank) & (at <= length - flank)]
 
 
 def _near(annotated: IntArray, length: int) -> NDArray[np.bool_]:
@@ -166,7 +168,7 @@ def _near(annotated: IntArray, length: int) -> NDArray[np.bool_]:
     return near
 
 
-def _examples(rows: Sequence[tuple[Gene, int, int, str]], windows: Sequence[str]) -> Examples:
+def _examples(rows: Sequence[tuple[Gene, int, int, str]], windows: Sequence[str], flank: int) -> Examples:
     at = np.array([int(gene.in_genome(np.int64(at))) for gene, at, _, _ in rows], np.int64)  # type: ignore[arg-type]
     groups = strings([gene.name for gene, *_ in rows])
     ids = [
@@ -185,8 +187,8 @@ def _examples(rows: Sequence[tuple[Gene, int, int, str]], windows: Sequence[str]
         },
         intervals=Intervals(
             strings([gene.chrom for gene, *_ in rows]),
-            at - _FLANK,
-            at + _FLANK,
+            at - flank,
+            at + flank,
             strings([gene.strand for gene, *_ in rows]),
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from baserate.errors import ConfigError, DataError
 from baserate.leaderboard import to_markdown, write_leaderboard
 from baserate.leaderboard.perturbed import changes_in
 from baserate.leaderboard.windows import AXIS, BATCH
+from baserate.plan import plan
+from baserate.registry import get_model
 from baserate.results import CLEAN, INPUT
 from baserate.splits import confounded, load_split, perturbed, window
 from baserate.splits.altered import ADAPTER, ARTEFACT_BP, SETS, changes_from, parse_change
@@ -52,6 +55,27 @@ def test_a_window_keeps_the_middle_and_its_place() -> None:
     assert (odd.test.intervals.start[0], odd.test.intervals.end[0]) == (3, 6)
     with pytest.raises(DataError, match="window = 11: the longest sequence has 10 bp"):
         window(11)(split_of(["AACCGTTTAA"]))
+
+
+def test_a_window_about_a_base_has_it_in_the_middle() -> None:
+    def cut(bp: int, positions: list[int], span: int = 1) -> Inputs:
+        e = examples(["AACCGTTTAA"] * len(positions))
+        e = replace(e, inputs=replace(e.inputs, positions=np.array(positions), span=span))
+        return window(bp)(Split(e, e, e)).test.inputs
+
+    found = cut(4, [0, 1, 5, 9])
+    assert list(found.sequences) == ["AA", "AAC", "CGTT", "TAA"], "what a sequence lacks is not filled"
+    assert found.positions is not None
+    assert [s[at] for s, at in zip(found.sequences, found.positions, strict=True)] == ["A", "A", "T", "A"]
+    bins = cut(6, [4], span=4)
+    assert list(bins.sequences) == ["CGTTTA"] and bins.positions is not None
+    assert bins.sequences[0][bins.positions[0] :][:4] == "GTTT"
+    with pytest.raises(DataError, match="window = 3: a bin has 4 bp"):
+        cut(3, [4], span=4)
+    for mode in ("linear_probe", "from_scratch"):
+        task = find_task("human_splice_per_base(window=64)")
+        cells = plan([task], [get_model("kmer_logreg" if mode == "from_scratch" else "baserate_mlm")], [mode])
+        assert [cell.resolved["context"] for cell in cells] == [64], "for models without a state for each base"
 
 
 def test_errors_come_at_their_rates() -> None:
@@ -136,7 +160,7 @@ def test_variants_are_named_and_refuse_what_they_cannot_be(toy_card: Path) -> No
         ("wt1_exon5_splicing(batch=0.9)", "batch is for whole sequences"),
         (f"{toy_card}(perturb='shfit_3')", "task 'toy_motif': perturb: 'shfit_3' is unknown"),
         ("wt1_exon5_splicing(window=20)", "window is for whole sequences; this is on variants"),
-        ("human_splice_per_base(window=20)", "on single bases; `context` is the window about a base"),
+        ("human_splice_per_base(perturb='reads')", "perturb is for whole sequences; this is on single bases"),
         ("splice_transfer(perturb='reads')", "is one over strata"),
     ):
         with pytest.raises(ConfigError, match=message):

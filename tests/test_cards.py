@@ -172,9 +172,9 @@ def test_two_tasks_of_one_name_are_refused_with_both_origins(
 
 
 def test_a_task_named_twice_from_one_place_is_one() -> None:
-    file = Path(TASKS.origin("arabidopsis_promoters@1").rpartition(":")[0])
-    names = ["arabidopsis_promoters", "arabidopsis_p*", "arabidopsis_promoters@1", str(file)]
-    assert [t.name for t in find_tasks(names)] == ["arabidopsis_promoters", "arabidopsis_promoters.small"]
+    file = Path(TASKS.origin("wt1_exon5_splicing@1").rpartition(":")[0])
+    names = ["wt1_exon5_splicing", "wt1_*", "wt1_exon5_splicing@1", str(file)]
+    assert [t.name for t in find_tasks(names)] == ["wt1_exon5_splicing", "wt1_exon5_splicing.small"]
     gue = file.with_name("gue.toml")
     assert len(find_tasks(["gue.prom_*", f"{gue}:prom_*", "gue.prom_core_all"])) == len(find_tasks(["gue.prom_*"]))
 

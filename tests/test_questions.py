@@ -102,12 +102,13 @@ def test_each_question_is_a_suite_that_takes_any_model(name: str) -> None:
     assert probed <= twins and len(twins) > 1
     assert {str(cell) for cell in plain.cells} <= {str(cell) for cell in added.cells}
     if name == "context":
-        assert {cell.task.window for cell in plain.cells} >= {0, 64, 400}
+        assert {cell.task.window for cell in plain.cells} >= {0, 64, 400, 2048}
+        assert any(cell.task.per_base and cell.task.window == 2048 for cell in plain.cells)
         assert "motif_distance_32.small" in {cell.task.name for cell in plain.cells}
     if name == "robustness":
         assert {cell.task.batch for cell in plain.cells} == {0, 0.5, 0.7, 0.9, 1.0}
     if name == "few_shot":
-        assert {cell.task.shots for cell in plain.cells} == {0, 1, 4, 16, 64}
+        assert {cell.task.shots for cell in plain.cells} == {0, 1, 4, 16, 64, 256, 512}
     assert DISTANCES == (32, 64, 128, 256, 512, 1024)
 
 

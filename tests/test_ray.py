@@ -19,6 +19,7 @@ from baserate.errors import ConfigError, MissingExtra
 from baserate.executors.executor import Lost
 from baserate.executors.ray import ray as on_ray
 from baserate.plan import Cell, plan
+from baserate.progress import Advance, activity, listening
 from baserate.records import read_records
 from baserate.types import ModelCard, Task
 
@@ -106,6 +107,35 @@ def test_a_model_stays_with_its_worker(toy_card: Path, tmp_path: Path) -> None:
     cells = [cell for task in tasks for cell in cells_of(task, "a", "b")]
     results = list(on_ray(cells, prepare, workers=2, started=lambda cell: None))
     assert len(results) == 6 and len(set(results)) == 2, "each model was in one process"
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_cell_does_is_seen_in_its_own_lane(toy_card: Path) -> None:
+    seen: list[tuple[str, str, int, list[tuple[int, str]]]] = []
+
+    def listener(doing: str, total: int, lane: str) -> Advance:
+        steps: list[tuple[int, str]] = []
+        seen.append((lane, doing, total, steps))
+        return lambda n, now="": steps.append((n, now))
+
+    def prepare() -> Callable[[Cell], str]:
+        def run(cell: Cell) -> str:
+            advance = activity(f"training {cell.card.name}", 40)
+            for i in range(8):
+                time.sleep(0.15)
+                advance(5, f"loss {i}")
+            return cell.card.name
+
+        return run
+
+    cells = cells_of(task_card(toy_card), "a", "b")
+    with listening(listener):
+        assert sorted(on_ray(cells, prepare, workers=2, started=lambda cell: None)) == ["a", "b"]
+    assert sorted((lane, doing, total) for lane, doing, total, _ in seen) == [
+        (str(cell), f"training {cell.card.name}", 40) for cell in cells
+    ]
+    for *_, steps in seen:
+        assert 5 <= sum(n for n, _ in steps) <= 40 and steps[0][1] == "loss 0"
 
 
 @pytest.mark.usefixtures("cluster")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from baserate.audit.relatives import COPY
+from baserate.cards.find import find_task
 from baserate.dna.similarity import nearest
 from baserate.registry import TASKS, get_task
+from baserate.sources.genbank import read_features
 from baserate.sources.intervals import Transcript, read_transcripts, splice_sites, windows
 from baserate.sources.sequences import read_sequences
 from baserate.splits import load_split
@@ -22,11 +25,14 @@ from baserate.tasks.splice import APART, CLASSES, WIDTH, Gene, fit_matrix, score
 from baserate.tasks.yeast_coding import YEAST
 from baserate.types import Examples, Split
 
-SPLICE = ("human_splice_sites", "arabidopsis_splice_sites", "splice_transfer")
+SPLICE = ("human_splice_sites", "arabidopsis_splice_sites", "splice_transfer", "splice_transfer_yeast")
 FINGERPRINTS: dict[str, tuple[str, ...]] = {
     "human_splice_sites": ("5105a6d6dbbb0457", "729d88950ab755b1", "e219af0e8f52126d"),
     "arabidopsis_splice_sites": ("4392982cde61dfd7", "7e240da102b11467", "34e8aa41fc3900b5"),
     "arabidopsis_promoters": ("eac3236e5bf03ac8", "a41cefd406c2c38c", "dffef8925d6511fe"),
+    "arabidopsis_promoters_2kb": ("cf9e3ad6a521f9a9", "eeba1392cd824c7d", "9bf1f27d9b57e139"),
+    "human_splice_2kb": ("afafc760bfb88a0a", "829e0f23307b3e25", "eee1a50578509e88"),
+    "splice_transfer_yeast": ("5105a6d6dbbb0457", "729d88950ab755b1", "419e6d975c6f6981"),
     "yeast_coding": ("e76c87afd35ac9e2", "3fa113310cfa2dd4", "fefd6bc406b495b6"),
     "yeast_coding@1": ("e76c87afd35ac9e2", "3fa113310cfa2dd4", "52e318c7a402ca9e"),
     "wt1_exon5_splicing": ("b48302952390c0a5", "9e9095fef5e27ce3", "e40a7533542a56ed"),
@@ -79,7 +85,7 @@ def test_small_variant_is_a_part_of_the_whole_with_its_proportions(name: str) ->
     assert [len(e) for _, e in small] == [subset.train, subset.valid, subset.test]
     for (_, few), (_, all_) in zip(small, split_of(name), strict=True):
         assert set(few.ids) <= set(all_.ids)
-        if few.targets.dtype.kind == "i" and not subset.balance:
+        if few.targets.dtype.kind == "i" and not subset.balance and not few.inputs.per_base:
             wanted = np.bincount(all_.targets) * len(few) / len(all_)
             assert np.abs(np.bincount(few.targets) - wanted).max() < 1
         if subset.balance:
@@ -87,7 +93,29 @@ def test_small_variant_is_a_part_of_the_whole_with_its_proportions(name: str) ->
             assert np.ptp(counts) <= 1
 
 
-@pytest.mark.parametrize("name", ["arabidopsis_splice_sites", "arabidopsis_promoters", "yeast_coding"])
+def test_windows_of_2_kb_have_the_narrow_ones_in_their_middle() -> None:
+    for wide, narrow, flank in (
+        ("arabidopsis_promoters_2kb", "arabidopsis_promoters", 150),
+        ("human_splice_2kb", "human_splice_sites", 200),
+    ):
+        for (_, examples), (_, others) in zip(split_of(wide), split_of(narrow), strict=True):
+            known = dict(zip(others.ids, zip(others.inputs.sequences, others.targets, strict=True), strict=True))
+            assert set(map(len, examples.inputs.sequences)) == {2048}
+            both = 0
+            for name, sequence, target in zip(examples.ids, examples.inputs.sequences, examples.targets, strict=True):
+                if name in known:
+                    assert (sequence[1024 - flank : 1024 + flank], target) == known[name]
+                    both += 1
+            # Of a gene other negatives may be drawn, since fewer places are far enough from its ends.
+            assert both == len(examples) if wide.startswith("arabidopsis") else both > 0.5 * len(examples)
+    wide, cut = split_of("human_splice_2kb").test, load_split(find_task("human_splice_2kb(window=64)")).test
+    assert set(wide.inputs.positions.tolist()) == {1024} and set(cut.inputs.positions.tolist()) == {32}  # type: ignore[union-attr]
+    assert [s[992:1056] for s in wide.inputs.sequences[:50]] == list(cut.inputs.sequences[:50])
+
+
+@pytest.mark.parametrize(
+    "name", ["arabidopsis_splice_sites", "arabidopsis_promoters", "arabidopsis_promoters_2kb", "yeast_coding"]
+)
 def test_windows_are_what_the_genome_holds_there(name: str) -> None:
     genome = read_sequences(YEAST if name == "yeast_coding" else ARABIDOPSIS)
     for _, examples in split_of(name):
@@ -196,6 +224,25 @@ def test_transfer_is_asked_on_the_very_windows_of_the_other_tasks() -> None:
     fly = transfer.test.take(np.flatnonzero(species == "drosophila"))
     assert fly.intervals is not None and set(fly.intervals.chrom) == {"NC_004353.4"}
     assert (windows(genome, fly.intervals) == fly.inputs.sequences).all()
+
+
+def test_yeast_windows_are_at_introns_of_four_chromosomes() -> None:
+    test = split_of("splice_transfer_yeast").test
+    yeast = test.take(np.flatnonzero(test.strata["species"] == "yeast"))
+    human = test.take(np.flatnonzero(test.strata["species"] == "human"))
+    assert human.fingerprint == split_of("human_splice_sites").test.fingerprint
+    at = yeast.intervals
+    assert at is not None and set(at.chrom) == {"chr04", "chr05", "chr13", "chr14"}
+    assert (windows(read_sequences(YEAST), at) == yeast.inputs.sequences).all()
+    gaps = {
+        (f.contig, start, end)
+        for f in read_features(YEAST, ("CDS",))
+        for (_, start), (end, _) in itertools.pairwise(sorted(f.parts))
+    }
+    ends = {(contig, place) for contig, start, end in gaps for place in (start, end)}
+    middles = list(zip(at.chrom.tolist(), (at.start + WIDTH // 2).tolist(), strict=True))
+    sites = yeast.targets > 0
+    assert all((place in ends) == site for place, site in zip(middles, sites.tolist(), strict=True))
 
 
 def test_promoters_start_where_genes_do_and_their_controls_do_not() -> None:

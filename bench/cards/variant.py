@@ -27,10 +27,10 @@ def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -
 
     `shots` is the number of training examples per class, and `transform` what models learn in place of measurements;
     `split` names one of `rules`, and the other settings are that rule's; with `cluster_similarity` families of such
-    relatives are what intervals leave out whole. `window` is the bp about its middle to which each input is cut, and
-    `perturb` what is done to test inputs beside leaving them as they are. `batch` is the share of the classes but the
-    first that have an artefact in training, which the rest of the first has. The name lists all settings, so that
-    results are never mixed with the task's own. Raises ConfigError naming the setting.
+    relatives are what intervals leave out whole. `window` is the bp about its middle, or about the base in question, to
+    which each input is cut, and `perturb` what is done to test inputs beside leaving them as they are. `batch` is the
+    share of the classes but the first that have an artefact in training, which the rest of the first has. The name
+    lists all settings, so that results are never mixed with the task's own. Raises ConfigError naming the setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -85,10 +85,9 @@ def _altered(task: Task, given: Mapping[str, Any], where: str) -> dict[str, dict
     if len(asked) > 1 or task.alter is not None:
         raise ConfigError(f"{where}: window, perturb and batch do not go together, nor any of them with itself")
     (key,) = asked
-    if task.variants or task.per_base or task.kind in ("paired", "generation"):
-        other = "; `context` is the window about a base" if task.per_base and key == "window" else ""
+    if task.variants or (task.per_base and key != "window") or task.kind in ("paired", "generation"):
         what = "variants" if task.variants else "single bases" if task.per_base else f"a {task.kind} task"
-        raise ConfigError(f"{where}: {key} is for whole sequences; this is on {what}{other}")
+        raise ConfigError(f"{where}: {key} is for whole sequences; this is on {what}")
     if key == "window":
         bp = given["window"]
         if not isinstance(bp, int) or isinstance(bp, bool) or bp < 1:

@@ -15,10 +15,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import cloudpickle
 
-from ..progress import Advance, listening
-
-_EVERY = 0.1
-"""Seconds between two reports of progress."""
+from ..progress import listening, relayed
 
 
 class _Ended(BaseException):
@@ -38,20 +35,6 @@ class _Output:
         with self._lock:
             self._stream.write(packed)
             self._stream.flush()
-
-    def activity(self, doing: str, total: int, lane: str) -> Advance:
-        """Report what is done, and how far it is, but not more often than is worth it."""
-        self.send("activity", doing, total)
-        waiting, last = 0, 0.0
-
-        def advance(n: int, now: str = "", /) -> None:
-            nonlocal waiting, last
-            waiting += n
-            if time.monotonic() - last >= _EVERY:
-                self.send("advance", waiting, now)
-                waiting, last = 0, time.monotonic()
-
-        return advance
 
 
 class _Log(logging.handlers.QueueHandler):
@@ -78,7 +61,7 @@ def main() -> None:
         sys.path[:], level = pickle.load(source)
         logging.basicConfig(level=level, handlers=[_Log(output)], format="%(message)s")
         prepare = pickle.load(source)
-        with listening(output.activity):
+        with listening(relayed(output.send)):
             run = prepare()
             while source.peek(1):
                 output.send("result", run(pickle.load(source)))

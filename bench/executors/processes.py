@@ -27,7 +27,7 @@ import cloudpickle
 from ..errors import ConfigError
 from ..machine import cores, memory_bytes
 from ..plan import Cell
-from ..progress import Advance, activity
+from ..progress import Shown
 from ..provenance import WORKER
 from .executor import Lost, R, executor
 from .schedule import Schedule
@@ -109,10 +109,8 @@ def _in_processes(
         while running:
             process, message = events.get()
             match message:
-                case ("activity", doing, total):
-                    process.advance = activity(doing, total, str(process.cell))
-                case ("advance", n, now):
-                    process.advance(n, now)
+                case ("activity" | "advance", *_):
+                    process.shown.take(message, str(process.cell))
                 case ("log", entry):
                     if logging.getLogger(entry.name).isEnabledFor(entry.levelno):
                         logging.getLogger(entry.name).handle(entry)
@@ -148,7 +146,7 @@ class _Process:
         self.slot = slot
         self.threads = threads
         self.cell: Cell | None = None
-        self.advance: Advance = lambda n, now="": None
+        self.shown = Shown()
         self._child = subprocess.Popen(
             [sys.executable, "-m", "baserate.executors.child"],
             stdin=subprocess.PIPE,

@@ -13,6 +13,7 @@ import pickle
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import cloudpickle
@@ -20,6 +21,7 @@ import cloudpickle
 from ..errors import ConfigError, MissingExtra
 from ..machine import cores
 from ..plan import Cell
+from ..progress import Shown, listening, relayed
 from ..provenance import WORKER
 from .executor import Lost, R, executor
 from .schedule import Schedule
@@ -28,26 +30,46 @@ _RETRIES = 3
 """How often a cell is tried again whose worker died, as Ray does for its own tasks."""
 _STORE = 200_000_000
 """Bytes of memory that workers share: only cells and their results pass through it."""
+_LOOKED = 0.3
+"""Seconds between two looks at what the workers report."""
 _PASSED_ON = ("BASERATE_", "HF_")
 
 
 class Runs:
     """The state of a worker's process: the function that runs cells, with what it has loaded."""
 
-    def __init__(self, packed: bytes, folder: str, paths: Sequence[str], slot: int) -> None:
+    def __init__(self, packed: bytes, folder: str, paths: Sequence[str], slot: int, reports: Any) -> None:
         sys.path += [path for path in paths if path not in sys.path]
         if os.path.isdir(folder):  # noqa: PTH112 - on another machine there may be none
             os.chdir(folder)
         os.environ[WORKER] = str(slot)
         self._packed = packed
+        self._reports = reports
         self._run: Callable[[Cell], Any] | None = None
 
-    def cell(self, packed: bytes) -> bytes:
-        """Return the pickled result of a pickled cell."""
-        if self._run is None:  # here, so that what it raises is no death of the worker
-            self._run = pickle.loads(self._packed)()
-        result: bytes = cloudpickle.dumps(self._run(pickle.loads(packed)))
+    def cell(self, packed: bytes, number: int) -> bytes:
+        """Return the pickled result of a pickled cell, the `number`-th that begins."""
+        with listening(relayed(functools.partial(self._reports.add.remote, number))):
+            if self._run is None:  # here, so that what it raises is no death of the worker
+                self._run = pickle.loads(self._packed)()
+            result: bytes = cloudpickle.dumps(self._run(pickle.loads(packed)))
         return result
+
+
+class Reports:
+    """The state of a process that keeps what workers report, until somebody asks."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Any, ...]] = []
+
+    def add(self, *report: Any) -> None:
+        """Keep a report: the number of the cell, and a message of `relayed`."""
+        self._kept.append(report)
+
+    def taken(self) -> list[tuple[Any, ...]]:
+        """Return the reports that nobody has taken, the oldest first."""
+        kept, self._kept = self._kept, []
+        return kept
 
 
 @executor("ray")
@@ -95,6 +117,16 @@ def ray(
             engine.shutdown()
 
 
+@dataclass
+class _Running:
+    """A cell that a worker runs, the `number`-th that began: what its result will be, and what is shown of it."""
+
+    result: Any
+    cell: Cell
+    number: int
+    shown: Shown = field(default_factory=Shown)
+
+
 class _Fleet:
     """The workers by number: a process of Ray's each, started when it is first used, and again where it died."""
 
@@ -103,7 +135,9 @@ class _Fleet:
         self._kinds = kinds
         self._prepare = _packed(prepare, "the grid")
         self._actors: dict[int, Any] = {}
-        self.running: dict[int, tuple[Any, Cell]] = {}
+        self._reports = engine.remote(Reports).options(num_cpus=0).remote()
+        self._begun = 0
+        self.running: dict[int, _Running] = {}
 
     @property
     def idle(self) -> list[int]:
@@ -125,20 +159,26 @@ class _Fleet:
             remote = self._engine.remote(Runs).options(
                 max_restarts=0, runtime_env={"env_vars": variables}, **self._kinds[slot]
             )
-            self._actors[slot] = remote.remote(self._prepare, os.getcwd(), sys.path, slot)  # noqa: PTH109
-        self.running[slot] = self._actors[slot].cell.remote(packed), cell
+            here = os.getcwd()  # noqa: PTH109
+            self._actors[slot] = remote.remote(self._prepare, here, sys.path, slot, self._reports)
+        self._begun += 1
+        self.running[slot] = _Running(self._actors[slot].cell.remote(packed, self._begun), cell, self._begun)
 
     def next(self) -> tuple[int, Cell, Any]:
         """Return the next worker whose cell has ended, the cell and its result, `Lost` where the worker died.
 
         Raises what the cell's function raised, since no further cell can succeed then.
         """
-        (ready, *_), _ = self._engine.wait([reference for reference, _ in self.running.values()], num_returns=1)
-        slot = next(slot for slot, (reference, _) in self.running.items() if reference == ready)
-        _, cell = self.running.pop(slot)
+        results = [running.result for running in self.running.values()]
+        ready: list[Any] = []
+        while not ready:
+            ready, _ = self._engine.wait(results, num_returns=1, timeout=_LOOKED)
+            self._show()
+        slot = next(slot for slot, running in self.running.items() if running.result == ready[0])
+        cell = self.running.pop(slot).cell
         errors = self._engine.exceptions
         try:
-            return slot, cell, pickle.loads(self._engine.get(ready))
+            return slot, cell, pickle.loads(self._engine.get(ready[0]))
         except errors.RayTaskError as error:
             raise error.cause if isinstance(error.cause, BaseException) else error from None
         except errors.RayError as error:  # the worker, or its machine, is gone
@@ -146,9 +186,20 @@ class _Fleet:
             first = str(error).strip().splitlines()[0] if str(error).strip() else ""
             return slot, cell, Lost(cell, f"its worker died ({type(error).__name__}: {first})")
 
+    def _show(self) -> None:
+        """Show what the workers do, but for what comes late of a cell that has ended."""
+        try:
+            reports = self._engine.get(self._reports.taken.remote())
+        except self._engine.exceptions.RayError:  # its machine is gone; what cells do is then not seen
+            return
+        begun = {running.number: running for running in self.running.values()}
+        for number, *message in reports:
+            if number in begun:
+                begun[number].shown.take(tuple(message), str(begun[number].cell))
+
     def end(self) -> None:
         """End all workers at once."""
-        for actor in self._actors.values():
+        for actor in (*self._actors.values(), self._reports):
             self._engine.kill(actor)
         self._actors.clear()
 

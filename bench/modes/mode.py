@@ -160,6 +160,8 @@ def all_settings(
     if not task.per_base:
         table.pop("context", None)
     values = defaults(table)
+    if task.window and "context" in table:
+        values["context"] = task.window
     if mode.part:
         default = mode.part_for(task, values[mode.part])
         chosen = changed.get(mode.part, default)

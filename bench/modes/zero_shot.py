@@ -56,7 +56,7 @@ def run(job: Job) -> FloatArray:
     if job.task.kind == "paired":
         # The two of a pair differ anywhere, even where their source names a site; without positions rules know that.
         inputs = replace(inputs, positions=None)
-    inputs = per_base.windows(inputs, CONTEXT) if inputs.per_base else inputs
+    inputs = per_base.windows(inputs, job.task.window or CONTEXT) if inputs.per_base else inputs
     n_bases = job.split.test.targets.shape[1] if job.task.kind == "generation" else 0
     scores = []
     for model in _models(job):

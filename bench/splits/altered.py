@@ -28,13 +28,16 @@ Change = Callable[[str, float, Rng], str]
 class window:
     """Cuts the sequences of all parts to the `bp` bases about their middle; base `len // 2` is base `bp // 2` then.
 
-    A shorter sequence stays as it is.
+    In a task of bases it is the base in question, or the middle of the bin, about which they are cut. What a sequence
+    lacks on one side stays away, and one that is shorter stays as it is.
     """
 
     bp: int
 
     def __call__(self, split: Split) -> Split:
-        """Return the split with windows. Raises DataError where no sequence is longer."""
+        """Return the split with windows. Raises DataError where no sequence is longer, or a bin is."""
+        if self.bp < split.test.inputs.span:
+            raise DataError(f"window = {self.bp}: a bin has {split.test.inputs.span} bp")
         longest = max((len(s) for _, examples in split for s in examples.inputs.sequences), default=0)
         if longest < self.bp:
             raise DataError(f"window = {self.bp}: the longest sequence has {longest} bp")
@@ -42,9 +45,14 @@ class window:
         return Split(*parts, dropped=split.dropped, left_out=split.left_out)
 
     def _cut(self, examples: Examples) -> Examples:
-        sequences = list(examples.inputs.sequences)
-        starts = np.array([max(0, len(s) // 2 - self.bp // 2) for s in sequences], np.int64)
-        cut = [s[start : start + self.bp] for s, start in zip(sequences, starts.tolist(), strict=True)]
+        sequences, positions = list(examples.inputs.sequences), examples.inputs.positions
+        middles = np.array([len(s) // 2 for s in sequences], np.int64)
+        if positions is not None:
+            middles = positions + examples.inputs.span // 2
+        first = middles - self.bp // 2
+        starts = np.maximum(first, 0)
+        cut = [s[start:end] for s, start, end in zip(sequences, starts, first + self.bp, strict=True)]
+        positions = None if positions is None else positions - starts
         at = examples.intervals
         if at is not None:
             lengths = np.array([len(s) for s in cut], np.int64)
@@ -53,7 +61,7 @@ class window:
             exact = at.end - at.start == whole  # one of another length, such as of a transcript, stays
             start = np.where(exact, at.start + left, at.start)
             at = Intervals(at.chrom, start, np.where(exact, start + lengths, at.end), at.strand)
-        inputs = replace(examples.inputs, sequences=strings(cut))
+        inputs = replace(examples.inputs, sequences=strings(cut), positions=positions)
         return replace(examples, inputs=inputs, intervals=at, soft_masked=None)
 
 

@@ -11,6 +11,8 @@ import pytest
 from baserate.checks import parametrize_with_checks
 from baserate.registry import MODELS, TASKS
 
+from .test_tasks import FINGERPRINTS
+
 BUILT = [task for task in TASKS.all().values() if "." not in task.name]
 """Those whose data come with a package; test_benchmarks.py tests the others."""
 
@@ -20,6 +22,8 @@ BUILT = [task for task in TASKS.all().values() if "." not in task.name]
 def test_task_conforms(
     subject: Any, check: Callable[[Any], None], fetched: Callable[[], AbstractContextManager[None]]
 ) -> None:
+    if subject.name in FINGERPRINTS and getattr(check, "__name__", "") == "check_two_loads_agree":
+        pytest.skip("test_tasks.py compares a load with what the version has held since it was made")
     with fetched():
         check(subject)
 

@@ -57,7 +57,12 @@ def contents(results: Path) -> dict[tuple[str, str, str], Any]:
 def test_records_of_two_workers_are_those_of_a_serial_run(toy_card: Path, tmp_path: Path) -> None:
     def run(where: str, **how: Any) -> dict[tuple[str, str, str], Any]:
         br.run(
-            [toy_card], ["gc_content", "kmer_logreg", "onehot_linear"], results=tmp_path / where, seeds=[0], audit=False, **how
+            [toy_card],
+            ["gc_content", "kmer_logreg", "onehot_linear"],
+            results=tmp_path / where,
+            seeds=[0],
+            audit=False,
+            **how,
         )
         return contents(tmp_path / where)
 

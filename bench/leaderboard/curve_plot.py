@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ _GREYS = ("#222222", "#666666", "#999999", "#BBBBBB")
 _SHAPES = "osD^vP*X"
 _LINES: dict[Kind, Any] = {"model": "-", "random": (0, (4, 2)), "baseline": "-"}
 _PER_LINE = 3
+_APART = 0.12
+"""How far apart numbers stand below an axis, at least, for its length."""
 
 
 def plot_curves(table: Table, path: Path, *, format: str = "") -> None:
@@ -82,13 +85,25 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
     panel.set_xlabel(curve.axis, color=INK, labelpad=2)
     direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(curve.metric)]
     panel.set_ylabel((SHARE if curve.metrics else label(curve.metric)) + direction, color=INK, labelpad=2)
-    panel.set_xticks(curve.n_train, [f"{n:,}" for n in curve.n_train])
+    panel.set_xticks(curve.n_train, _labels(curve.n_train))
     panel.minorticks_off()
     panel.tick_params(length=0, labelsize=8.6, colors=INK)
     panel.grid(color="#EEEEEE", lw=0.7)
     panel.set_axisbelow(True)
     for side in panel.spines.values():
         side.set_visible(False)
+
+
+def _labels(numbers: Sequence[int]) -> list[str]:
+    """Return what stands under each number on a logarithmic axis; '' where it would touch what stands at the next."""
+    least = _APART * math.log(max(numbers) / min(numbers))
+    out: list[str] = []
+    after = math.inf
+    for n in reversed(numbers):
+        shown = abs(math.log(after / n)) >= least
+        out.append(f"{n:,}" if shown else "")
+        after = n if shown else after
+    return out[::-1]
 
 
 def explain(figure: Any, rows: list[Row], look: Mapping[str, dict[str, Any]], *, columns: int) -> None:

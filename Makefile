@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Most of what is installed is never imported, so Python compiles what is when it is.
+INSTALL := $(PIP) install --quiet --no-compile -c constraints.txt
 SOURCES := $(shell find bench tasks models baselines -type d -not -name __pycache__)
 
 .PHONY: demo test test-slurm check dev clean
@@ -32,14 +34,14 @@ dev: $(VENV)/.dev
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt -e ".[data]"
+	$(INSTALL) -e ".[data]"
 	touch $@
 
 # The strict editable form links every file, so that type checkers and import-linter see one package; the folders are
 # prerequisites because a file that is added has to be linked too.
 $(VENV)/.dev: pyproject.toml constraints.txt $(SOURCES)
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt -e ".[data,tune,cluster,dev]" --config-settings editable_mode=strict
+	$(INSTALL) -e ".[data,tune,cluster,dev]" --config-settings editable_mode=strict
 	touch $@ $(VENV)/.demo
 
 clean:

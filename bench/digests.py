@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def digest(*parts: bytes | str) -> str:
     """Return the 16-hex-digit BLAKE2b digest of the parts, each length-prefixed so that joins cannot collide."""
@@ -18,4 +20,4 @@ def digest(*parts: bytes | str) -> str:
 
 def canonical_json(value: object) -> str:
     """Return JSON with sorted keys and no NaN, the form that is hashed."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)

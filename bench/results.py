@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +57,7 @@ class RunSpec:
         Runs before versions were declared have none, a run without tuning has no budget, and most have no resample.
         """
         # Not asdict, whose copies of copies take half the time of reading a record.
-        value = {f.name: getattr(self, f.name) for f in fields(self)} | {"seeds": list(self.seeds)}
+        value = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"seeds": list(self.seeds)}
         unstated = {"versions"} if not self.versions else set()
         unstated |= {"budget"} if self.budget == 1 else set()
         unstated |= set() if self.resample else {"resample"}

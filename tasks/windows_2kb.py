@@ -58,6 +58,6 @@ def arabidopsis_promoters_2kb() -> Task:
         name="arabidopsis_promoters_2kb",
         source=promoters_2kb,
         description="The examples of arabidopsis_promoters, 300 bp of a promoter or of a window of the same GC content "
-        "at least 1 kb from the TSS of any gene, with 874 bp more on either side, which may hold other genes and their "
-        "TSS. The TSS in question is 100 bp after the middle. Clusters are loci of 10 kb.",
+        "at least 1 kb from the TSS of any gene, with 874 bp more on either side, in which promoters may have further "
+        "TSS and background has none. The TSS in question is 100 bp after the middle. Clusters are loci of 10 kb.",
     )

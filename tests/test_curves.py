@@ -12,7 +12,7 @@ import pytest
 import baserate as br
 from baserate.leaderboard import to_markdown, write_leaderboard
 from baserate.leaderboard.board import Leaderboard
-from baserate.leaderboard.curve_plot import plot_curves
+from baserate.leaderboard.curve_plot import labels_of, plot_curves
 from baserate.leaderboard.curves import weights_of
 from baserate.records import Record
 from baserate.results import Choice
@@ -89,3 +89,9 @@ def test_curves_are_written_in_text_and_picture(records: list[Record], tmp_path:
     drawn = (tmp_path / "c.svg").read_text()
     for words in ("toy_motif@1", "kmer_logreg", "gc_content", "training examples", ">128<"):
         assert words in drawn
+
+
+def test_numbers_under_an_axis_do_not_touch() -> None:
+    assert labels_of((2, 8, 32, 128, 512, 1024, 6244)) == ["2", "8", "32", "128", "", "1,024", "6,244"]
+    assert labels_of((16, 64, 128, 256, 400)) == ["16", "64", "128", "256", "400"]
+    assert labels_of((50, 100)) == ["50", "100"] and labels_of((7,)) == ["7"]

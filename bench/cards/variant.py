@@ -25,12 +25,13 @@ WITH_ANY_SPLIT = ("batch", "cluster_similarity", "perturb", "shots", "split", "t
 def variant(task: Task, settings: Mapping[str, Any], rules: Mapping[str, Any]) -> Task:
     """Return the variant of a task that `NAME(shots=16)` or `NAME(split='by_homology', threshold=0.8)` describes.
 
-    `shots` is the number of training examples per class, and `transform` what models learn in place of measurements;
-    `split` names one of `rules`, and the other settings are that rule's; with `cluster_similarity` families of such
-    relatives are what intervals leave out whole. `window` is the bp about its middle, or about the base in question, to
-    which each input is cut, and `perturb` what is done to test inputs beside leaving them as they are. `batch` is the
-    share of the classes but the first that have an artefact in training, which the rest of the first has. The name
-    lists all settings, so that results are never mixed with the task's own. Raises ConfigError naming the setting.
+    `shots` is the number of training examples per class, in a task of bases of all, and `transform` what models learn
+    in place of measurements; `split` names one of `rules`, and the other settings are that rule's; with
+    `cluster_similarity` families of such relatives are what intervals leave out whole. `window` is the bp about its
+    middle, or about the base in question, to which each input is cut, and `perturb` what is done to test inputs beside
+    leaving them as they are. `batch` is the share of the classes but the first that have an artefact in training, which
+    the rest of the first has. The name lists all settings, so that results are never mixed with the task's own. Raises
+    ConfigError naming the setting.
     """
     where = f"task {task.name!r}"
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}

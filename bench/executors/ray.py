@@ -136,6 +136,7 @@ class _Fleet:
         self._prepare = _packed(prepare, "the grid")
         self._actors: dict[int, Any] = {}
         self._reports = engine.remote(Reports).options(num_cpus=0).remote()
+        self._asked = self._reports.taken.remote()
         self._begun = 0
         self.running: dict[int, _Running] = {}
 
@@ -188,10 +189,13 @@ class _Fleet:
 
     def _show(self) -> None:
         """Show what the workers do, but for what comes late of a cell that has ended."""
-        try:
-            reports = self._engine.get(self._reports.taken.remote())
-        except self._engine.exceptions.RayError:  # its machine is gone; what cells do is then not seen
+        if not self._engine.wait([self._asked], timeout=0)[0]:  # nothing waits for it
             return
+        try:
+            reports = self._engine.get(self._asked)
+        except self._engine.exceptions.RayError:  # its machine is gone
+            return
+        self._asked = self._reports.taken.remote()
         begun = {running.number: running for running in self.running.values()}
         for number, *message in reports:
             if number in begun:

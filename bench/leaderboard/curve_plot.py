@@ -85,7 +85,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
     panel.set_xlabel(curve.axis, color=INK, labelpad=2)
     direction = {"higher": " →", "lower": " (lower is better)", "": ""}[better(curve.metric)]
     panel.set_ylabel((SHARE if curve.metrics else label(curve.metric)) + direction, color=INK, labelpad=2)
-    panel.set_xticks(curve.n_train, _labels(curve.n_train))
+    panel.set_xticks(curve.n_train, labels_of(curve.n_train))
     panel.minorticks_off()
     panel.tick_params(length=0, labelsize=8.6, colors=INK)
     panel.grid(color="#EEEEEE", lw=0.7)
@@ -94,7 +94,7 @@ def _draw(panel: Any, table: Table, curve: Curve, look: Mapping[str, dict[str, A
         side.set_visible(False)
 
 
-def _labels(numbers: Sequence[int]) -> list[str]:
+def labels_of(numbers: Sequence[int]) -> list[str]:
     """Return what stands under each number on a logarithmic axis; '' where it would touch what stands at the next."""
     least = _APART * math.log(max(numbers) / min(numbers))
     out: list[str] = []

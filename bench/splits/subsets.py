@@ -26,10 +26,10 @@ _SMALL = 8
 
 @dataclass(frozen=True)
 class few_shot:
-    """Splits by another rule; each seed then trains on `shots` examples per class, or in all without classes.
+    """Splits by another rule; each seed then trains on `shots` examples per class.
 
-    As many of valid are kept, to choose penalties and epochs, and all of test. The examples of train are drawn for
-    each seed by `draw_shots`, when the model is trained.
+    Without classes, and in tasks of bases, they are so many in all. As many of valid are kept, to choose penalties and
+    epochs, and all of test. The examples of train are drawn for each seed by `draw_shots`, when the model is trained.
     """
 
     version: ClassVar[int] = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 import baserate as br
+from baserate.cards.find import find_task
 from baserate.cards.suite import load_suite
 from baserate.cli import cli
 from baserate.errors import ConfigError
 from baserate.records import read_records
 from baserate.splits import load_split
 from baserate.tasks.motif_distance import DISTANCES, MOTIFS, SIZES
-from baserate.types import Examples, FloatArray, Inputs, ModelCard
+from baserate.types import Examples, FloatArray, Inputs, ModelCard, Split
 
 FINGERPRINTS = {
     32: "86a849c9d51240c9",
@@ -91,6 +93,26 @@ def test_the_control_is_solved_by_what_sees_so_far_and_by_nothing_else() -> None
 def test_a_cnn_solves_the_distance_within_its_field() -> None:
     record = br.evaluate("motif_distance_32.small", "cnn", seeds=(0,), audit=False, cache=False, progress=False)
     assert (record.estimate("mcc").value or 0) > 0.9  # type: ignore[union-attr]
+
+
+def shuffled(split: Split) -> Split:
+    """Return the split with the labels of each part in another order."""
+    rng = np.random.default_rng(20)
+    return Split(*(replace(e, targets=rng.permutation(e.targets)) for _, e in split))
+
+
+@pytest.mark.parametrize("model", ["gc_content", "kmer_logreg", "baserate_mlm"])
+def test_nothing_is_learnt_of_labels_in_another_order(model: str) -> None:
+    task = find_task("yeast_coding.small")
+    mode = "linear_probe" if model == "baserate_mlm" else "from_scratch"
+    of = {"seeds": (0, 1), "limit": 200, "audit": False, "progress": False}
+    found = [
+        br.evaluate(t, model, mode, **of).estimate("auroc")  # type: ignore[arg-type]
+        for t in (task, replace(task, name="of_no_meaning", alter=shuffled))
+    ]
+    (low, high), (no_low, no_high) = ((e.low or 0.0, e.high or 0.0) for e in found if e)
+    assert 0.5 < low < high, "of labels as they are"
+    assert no_low < 0.5 < no_high
 
 
 @pytest.mark.parametrize("name", ["context", "robustness", "few_shot", "transfer"])

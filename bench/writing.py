@@ -69,8 +69,8 @@ def discard(path: Path) -> None:
 def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
     """Write a folder, whole or not at all, by a function that fills the empty one that it is passed.
 
-    One that is there is replaced. Raises OSError where it cannot be written, and what the function raises; then the
-    earlier one stays.
+    One that is there is replaced; of several writers at once the last one's stays. Raises OSError where it cannot be
+    written, and what the function raises; then the earlier one stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep(folder.parent)
@@ -79,13 +79,29 @@ def write_folder(folder: Path, write: Callable[[Path], object]) -> None:
     try:
         write(beside)
         beside.chmod(0o755)
-        if folder.exists():  # moved away rather than removed: half a folder would be in everyone's way
-            replaced.mkdir()
-            folder.rename(replaced / folder.name)
-        beside.rename(folder)
+        until = time.monotonic() + _AWAY
+        while not _placed(beside, folder, replaced):
+            if time.monotonic() > until:
+                raise OSError(errno.EBUSY, "other processes keep writing there")
+            time.sleep(_AWAY / 200)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         discard(replaced)
+
+
+def _placed(beside: Path, folder: Path, replaced: Path) -> bool:
+    """Move the folder away, if there is one, and `beside` to its place; False where another writer came between."""
+    try:
+        if folder.exists():  # moved away rather than removed: half a folder would be in everyone's way
+            shutil.rmtree(replaced, ignore_errors=True)  # of an earlier try, since which there is a new one
+            replaced.mkdir()
+            folder.rename(replaced / folder.name)
+        beside.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST) or not beside.exists():
+            raise
+        return False
+    return True
 
 
 @contextmanager

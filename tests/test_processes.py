@@ -309,3 +309,18 @@ def test_a_bar_for_each_cell_that_runs() -> None:
     ]
     display._activities("predicting", 4, "t · a · m")
     assert [bar.description for bar in bars.tasks[1:]] == ["  t · b · m · embedding", "  t · a · m · predicting"]
+
+
+def test_a_process_whose_parent_is_gone_ends_before_its_cell_could_fail_of_it() -> None:
+    orphan = (
+        "import os\n"
+        "from baserate.executors.child import _Output\n"
+        "read, write = os.pipe()\n"
+        "os.close(read)\n"
+        "try:\n"
+        "    _Output(os.fdopen(write, 'wb')).send('activity', 'training', 9)\n"
+        "finally:\n"
+        "    print('went on')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", orphan], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "")

@@ -30,11 +30,14 @@ class _Output:
         self._lock = threading.Lock()
 
     def send(self, *message: Any) -> None:
-        """Send one message."""
+        """Send one message; without a parent this process ends, as an error in a cell would be a record of it."""
         packed = cloudpickle.dumps(message)
-        with self._lock:
-            self._stream.write(packed)
-            self._stream.flush()
+        try:
+            with self._lock:
+                self._stream.write(packed)
+                self._stream.flush()
+        except BrokenPipeError:
+            os._exit(1)
 
 
 class _Log(logging.handlers.QueueHandler):
